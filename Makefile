@@ -1,0 +1,51 @@
+# Two commands are enough: `make demo` and `make test`. Both set themselves up in $(VENV).
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
+
+.PHONY: help demo test lint types docs bench clean
+
+help: ## list these targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+
+demo: $(VENV)/demo ## stream the notebooks' two completions from a server on this machine
+	@$(BIN)/sseparse demo $(DEMO)
+
+test: $(VENV)/test ## run the tests, and hold the coverage of src to 100 %
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest $(TESTS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+lint: $(VENV)/lint ## check style and layers
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: $(VENV)/types ## check types with mypy and pyright
+	$(BIN)/mypy
+	$(BIN)/pyright
+	$(BIN)/pyright --verifytypes sseparse --ignoreexternal
+
+docs: $(VENV)/docs ## build the documentation into site/
+	$(BIN)/mkdocs build --strict --quiet
+
+bench: $(VENV)/bench ## measure beside other libraries
+	$(BIN)/python benchmarks/compare.py
+
+clean: ## remove what the other targets made
+	rm -rf $(VENV) .venv-* site .coverage* .pytest_cache .mypy_cache .ruff_cache
+
+# Dependency groups need pip 25.1; a fresh environment brings an older one.
+$(VENV)/pip:
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) --upgrade 'pip>=25.1'
+	@touch $@
+
+$(VENV)/demo: $(VENV)/pip pyproject.toml
+	$(PIP) --editable '.[cli]'
+	@touch $@
+
+$(VENV)/test $(VENV)/lint $(VENV)/types $(VENV)/docs $(VENV)/bench: $(VENV)/pip pyproject.toml
+	$(PIP) --group $(notdir $@) --editable .
+	@touch $@

@@ -1,0 +1,66 @@
+"""
+Parse server-sent events, and the streamed completions in them.
+
+    bytes --Parser--> Event --ChunkDecoder--> chunk --Accumulator--> completion
+
+Every step is a stage: `feed()` returns what a piece of input completes, `close()` takes the end.
+`Stream` and its kin drive the stages over a response. Nothing here does I/O but what they are given.
+"""
+
+from ._encode import encode
+from ._ends import End, EndCause
+from ._errors import (
+    ChunkDecodeError,
+    EncodingError,
+    IncompleteStream,
+    LimitExceeded,
+    NotEventStream,
+    ServerSentError,
+    SSEError,
+    StreamTimeout,
+    TransportError,
+)
+from ._events import Comment, Event
+from ._parser import Parser
+from .chunks import (
+    Accumulator,
+    ChatCompletion,
+    ChatCompletionChunk,
+    ChunkDecoder,
+    ChunkParser,
+    Completion,
+    CompletionChunk,
+)
+from .streams import AsyncEventStream, AsyncStream, EventStream, Stream
+
+__version__ = "0.1.0"
+
+__all__ = (
+    "Accumulator",
+    "AsyncEventStream",
+    "AsyncStream",
+    "ChatCompletion",
+    "ChatCompletionChunk",
+    "ChunkDecodeError",
+    "ChunkDecoder",
+    "ChunkParser",
+    "Comment",
+    "Completion",
+    "CompletionChunk",
+    "EncodingError",
+    "End",
+    "EndCause",
+    "Event",
+    "EventStream",
+    "IncompleteStream",
+    "LimitExceeded",
+    "NotEventStream",
+    "Parser",
+    "SSEError",
+    "ServerSentError",
+    "Stream",
+    "StreamTimeout",
+    "TransportError",
+    "__version__",
+    "encode",
+)

@@ -1,0 +1,59 @@
+"""How a stream ended."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from attrs import frozen
+
+
+class EndCause(Enum):
+    """Name the ways in which a stream can end."""
+
+    DONE = "done"
+    """The [DONE] mark came."""
+    FINISHED = "finished"
+    """
+    Chunks: a finish reason came, and no [DONE]. Events: the input ended between two events.
+    """
+    INCOMPLETE = "incomplete"
+    """Chunks: neither came. Events: the input ended inside an event. Or a fault stopped it."""
+    SERVER_ERROR = "server_error"
+    """The server sent an error in the stream."""
+    NOT_A_STREAM = "not_a_stream"
+    """The body held no event stream."""
+    TRANSPORT = "transport"
+    """The connection failed."""
+    TIMEOUT = "timeout"
+    """Nothing came in time."""
+    CANCELLED = "cancelled"
+    """The reader closed the stream before its end."""
+
+
+@frozen
+class End:
+    """
+    Say how a stream ended, and what had come by then.
+
+    Attributes:
+        cause: The verdict.
+        done_seen: Whether the [DONE] mark came.
+        finish_seen: Whether a finish reason came.
+        mid_event: Whether the input stopped inside an event.
+        bytes_seen: How many bytes came.
+        events_seen: How many events were dispatched.
+        comments_seen: How many comment lines came.
+    """
+
+    cause: EndCause
+    done_seen: bool = False
+    finish_seen: bool = False
+    mid_event: bool = False
+    bytes_seen: int = 0
+    events_seen: int = 0
+    comments_seen: int = 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether the stream came to an end of its own: [DONE], or a finish."""
+        return self.cause in (EndCause.DONE, EndCause.FINISHED)

@@ -1,0 +1,202 @@
+"""The errors of a stream, under one root.
+
+    SSEError
+    ├── LimitExceeded       a line or an event outgrew its limit
+    ├── EncodingError       ill-formed UTF-8, with errors="strict"
+    ├── NotEventStream      the body is something else: HTML, plain JSON, text
+    ├── ChunkDecodeError    an event's data is no JSON object
+    ├── ServerSentError     the server reported an error in the stream
+    ├── IncompleteStream    ended with neither [DONE] nor a finish reason
+    └── TransportError      the connection failed
+        └── StreamTimeout   nothing came in time
+
+Misuse is not a fault of the stream and stays outside the tree: it raises Python's own
+`RuntimeError`, `TypeError` or `ValueError`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from ._ends import End
+    from ._events import Event
+
+
+def _rebuild(kind: type[SSEError], args: tuple[Any, ...], state: dict[str, Any]) -> SSEError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
+
+
+class SSEError(Exception):
+    """
+    Root of everything this library raises about a stream.
+
+    Attributes:
+        partial: The completion accumulated before the fault, or None where nothing accumulates.
+    """
+
+    partial: Any = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exception's own pickling calls the class with `args` alone, which would lose the
+        # keyword arguments below when an error crosses a process border.
+        return _rebuild, (type(self), self.args, dict(self.__dict__))
+
+
+class LimitExceeded(SSEError):
+    """
+    Report a line or an event that is larger than its limit.
+
+    Attributes:
+        limit: Which limit: "line" or "event".
+        maximum: The limit, in bytes.
+        offset: Where in the stream the line that went too far begins, in bytes.
+    """
+
+    def __init__(self, *, limit: Literal["line", "event"], maximum: int, offset: int) -> None:
+        super().__init__(
+            f"{limit} larger than {maximum} bytes, at the line that begins at byte {offset}; "
+            f"raise max_{limit}_bytes if the server is trusted"
+        )
+        self.limit = limit
+        self.maximum = maximum
+        self.offset = offset
+
+
+class EncodingError(SSEError):
+    """
+    Report ill-formed UTF-8 in a stream read with errors="strict".
+
+    Attributes:
+        offset: Where the ill-formed sequence begins, in bytes from the start of the stream.
+        reason: What is wrong with it.
+    """
+
+    def __init__(self, *, offset: int, reason: str) -> None:
+        super().__init__(
+            f"ill-formed UTF-8 at byte {offset}: {reason}; "
+            'errors="replace" reads on with U+FFFD, as the standard does'
+        )
+        self.offset = offset
+        self.reason = reason
+
+
+class NotEventStream(SSEError):
+    """
+    Report a body that holds no event stream: an HTML page, plain JSON, text.
+
+    Attributes:
+        status: The HTTP status, where the source has one.
+        content_type: The Content-Type header, where the source has one.
+        body_start: The first bytes of the body, at most 512.
+    """
+
+    def __init__(
+        self, *, body_start: bytes, status: int | None = None, content_type: str | None = None
+    ) -> None:
+        facts = [
+            f"status {status}" if status is not None else "",
+            f"content type {content_type}" if content_type is not None else "",
+            f"body begins {body_start[:80]!r}",
+        ]
+        super().__init__(
+            f"not an event stream ({', '.join(filter(None, facts))}); "
+            "expected lines such as 'data: {...}': check the URL, the status and that the "
+            "request asked for a stream"
+        )
+        self.status = status
+        self.content_type = content_type
+        self.body_start = body_start
+
+
+class ChunkDecodeError(SSEError):
+    """
+    Report an event whose data is not a JSON object.
+
+    Attributes:
+        event: The event as it came.
+        reason: What is wrong with its data.
+    """
+
+    def __init__(self, *, event: Event, reason: str) -> None:
+        super().__init__(
+            f"event is no chunk: {reason}; data begins {event.data[:80]!r}; "
+            'on_bad_json="skip" drops such events and counts them'
+        )
+        self.event = event
+        self.reason = reason
+
+
+class ServerSentError(SSEError):
+    """
+    Report an error that the server sent inside the stream.
+
+    Attributes:
+        message: The server's words.
+        type: The server's class of error, or None.
+        code: The server's code, a string or a number, or None.
+        param: The request's parameter at fault, or None.
+        body: The event's data as it came: the JSON object, or the text where it was no JSON.
+    """
+
+    def __init__(
+        self,
+        *,
+        message: str,
+        body: dict[str, Any] | str,
+        type: str | None = None,
+        code: str | int | None = None,
+        param: str | None = None,
+    ) -> None:
+        about = ", ".join(
+            f"{name} {value}" for name, value in (("type", type), ("code", code)) if value
+        )
+        super().__init__(
+            f"the server sent an error: {message or 'no message'}{f' ({about})' if about else ''}"
+        )
+        self.message = message
+        self.type = type
+        self.code = code
+        self.param = param
+        self.body = body
+
+
+class IncompleteStream(SSEError):
+    """
+    Report a stream that ended with neither the [DONE] mark nor a finish reason.
+
+    Attributes:
+        end: How it ended.
+    """
+
+    def __init__(self, *, end: End) -> None:
+        where = "inside an event" if end.mid_event else "between events"
+        super().__init__(
+            f"the stream ended {where}, after {end.events_seen} events and {end.bytes_seen} bytes, "
+            "with neither [DONE] nor a finish reason: the answer is cut; "
+            ".partial holds what came"
+        )
+        self.end = end
+
+
+class TransportError(SSEError):
+    """
+    Report a connection that failed under the stream.
+
+    The transport's own exception is the `__cause__`.
+    """
+
+
+class StreamTimeout(TransportError):
+    """
+    Report that nothing came in time.
+
+    Attributes:
+        clock: Which deadline passed: "transport" for the HTTP library's own read timeout.
+    """
+
+    def __init__(self, message: str, *, clock: str) -> None:
+        super().__init__(message)
+        self.clock = clock

@@ -1,0 +1,172 @@
+"""Lines out of bytes: the three line ends, the byte-order mark, the limit."""
+
+from __future__ import annotations
+
+_MARK = b"\xef\xbb\xbf"
+_FIELDS = (b"data", b"event", b"id", b"retry")
+# These first bytes of a line decide whether it is of a known field: "event" or "retry", a colon.
+_HEAD = 6
+# A pending line shorter than this is not worth a look: keeping it costs nothing.
+_GLANCE = 1024
+_NO_LIMIT = 1 << 62
+
+
+class LineSplitter:
+    """
+    Cut a stream of bytes into lines.
+
+    A line ends at LF, CR or CRLF. It is complete as soon as its CR is there; an LF that follows
+    is swallowed when it comes. A line that can be no known field is not collected: past its
+    head the rest is dropped as it streams by, since nobody will ask for it.
+
+    Args:
+        maximum: The longest line of a known field, in bytes without its end; None for no limit.
+        comments: Whether comments are wanted, and so kept whole and limited.
+    """
+
+    __slots__ = (
+        "_base",
+        "_comments",
+        "_dropped",
+        "_fed_at",
+        "_line_at",
+        "_maximum",
+        "_skip_lf",
+        "_swallowed",
+        "at_start",
+        "bound",
+        "overflow",
+        "pending",
+    )
+
+    def __init__(self, *, maximum: int | None, comments: bool) -> None:
+        self._maximum = _NO_LIMIT if maximum is None else maximum
+        self._comments = comments
+        self.reset()
+
+    def reset(self) -> None:
+        """Start on a new stream."""
+        self.pending = bytearray()
+        self.bound = min(_GLANCE, self._maximum)
+        self.overflow: int | None = None
+        self.at_start = True
+        self._base = 0
+        self._dropped = 0
+        self._skip_lf = False
+        self._swallowed = False
+        self._line_at = self._fed_at = 0
+
+    @property
+    def bytes_seen(self) -> int:
+        """How many bytes came, the byte-order mark included."""
+        return self._base + self._dropped + len(self.pending)
+
+    def strip_mark(self, data: bytes) -> bytes:
+        """
+        Take off the byte-order mark that may begin a stream, also one that comes in pieces.
+
+        Returns:
+            The bytes to go on with; none while more are needed to decide.
+        """
+        data = bytes(self.pending + data)
+        if len(data) < len(_MARK) and _MARK.startswith(data):
+            self.pending[:] = data
+            return b""
+        self.pending.clear()
+        self.at_start = False
+        if data.startswith(_MARK):
+            self._base = len(_MARK)
+            return data[len(_MARK) :]
+        return data
+
+    def plain_events(self, data: bytes) -> list[bytes] | None:
+        """
+        Take whole events of one `data: ` line each, the shape of nearly every stream, in bulk.
+
+        Returns:
+            The lines' values; or None, and nothing is taken, where the bytes hold anything else.
+        """
+        if data.rfind(b"\n\n") < 0 or self._dropped:
+            return None
+        if self.pending:
+            data = bytes(self.pending + data)
+        if not data.startswith(b"data: ") or len(data) > self._maximum or b"\r" in data:
+            return None
+        stop = data.rfind(b"\n\n")
+        values = data[6:stop].split(b"\n\ndata: ")
+        # Two line ends an event and no other: no event has a second line, and what follows the
+        # last event has no line end.
+        if data.count(b"\n") != 2 * len(values):
+            return None
+        self._base += stop + 2
+        self.pending[:] = data[stop + 2 :]
+        self.bound = min(_GLANCE, self._maximum)
+        return values
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """
+        Take bytes that hold a line end; return the lines that they complete.
+
+        Where a line is too long, the lines before it are returned and `overflow` says where it
+        begins, in bytes from the start of the stream.
+        """
+        self._line_at = self._base
+        self._fed_at = self.bytes_seen
+        self._swallowed = self._skip_lf and self._fed_at == self._base and data[0] == 10
+        self._skip_lf = data[-1] == 13
+        joined = bytes(self.pending + data[self._swallowed :])
+        # bytes.splitlines, unlike that of str, knows no line ends but LF, CR and CRLF.
+        lines = joined.splitlines()
+        self.pending[:] = b"" if joined[-1:] in (b"\n", b"\r", b"") else lines.pop()
+        self._dropped = 0
+        self._base = self._fed_at + len(data) - len(self.pending)
+        self.bound = min(_GLANCE, self._maximum)
+        if len(joined) > self._maximum:
+            self._find_overflow(lines, data)
+        return lines
+
+    def finish(self) -> list[bytes]:
+        """Take the pending line, if there is one, as if it had ended."""
+        self._line_at, self._swallowed = self._base, False
+        line = bytes(self.pending)
+        self._base = self.bytes_seen
+        self._dropped = 0
+        self.pending.clear()
+        return [line] if line else []
+
+    def line_offset(self, index: int, data: bytes) -> int:
+        """Tell where a line of the last feed begins, in bytes from the start of the stream."""
+        if index == 0:
+            return self._line_at + self._swallowed
+        before = data[self._swallowed :].splitlines(keepends=True)[:index]
+        return self._fed_at + self._swallowed + sum(map(len, before))
+
+    def check_pending(self) -> None:
+        """Drop the excess of a pending line that nobody wants; find one that is too long."""
+        known = self._known(self.pending)
+        if known is False:
+            self._dropped += len(self.pending) - _HEAD
+            del self.pending[_HEAD:]
+            self.bound = _HEAD
+        elif known:
+            self.bound = self._maximum
+            if len(self.pending) > self._maximum:
+                self.overflow = self._base
+                self.pending.clear()
+
+    def _find_overflow(self, lines: list[bytes], data: bytes) -> None:
+        for index, line in enumerate(lines):
+            if len(line) > self._maximum and self._known(line + b":"):
+                self.overflow = self.line_offset(index, data)
+                del lines[index:]
+                self.pending.clear()
+                return
+
+    def _known(self, line: bytes | bytearray) -> bool | None:
+        """Tell whether a line that begins so is wanted; None while its name is not complete."""
+        name, colon, _ = bytes(line[:_HEAD]).partition(b":")
+        if colon:
+            return name in _FIELDS or (not name and self._comments)
+        if any(field.startswith(name) for field in _FIELDS):
+            return None
+        return False

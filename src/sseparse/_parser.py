@@ -1,0 +1,404 @@
+"""Events out of lines: WHATWG HTML, 9.2.6 "Interpreting an event stream"."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, cast, overload
+
+from ._ends import End, EndCause
+from ._errors import EncodingError, LimitExceeded, SSEError
+from ._events import Comment, Event
+from ._lines import LineSplitter
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    ItemT = TypeVar("ItemT", bound=Event | Comment, default=Event)
+else:
+    from typing import TypeVar
+
+    ItemT = TypeVar("ItemT")
+
+DEFAULT_MAXIMUM = 32 * 1024 * 1024
+"""
+The default limit of a line and of an event, in bytes.
+
+Room for an image or a tool's result inline; fixed limits of 1 MiB broke users of other parsers.
+"""
+
+# int() takes this many digits whatever limit the interpreter is set to
+# (sys.int_info.str_digits_check_threshold).
+_MOST_DIGITS = 640
+_DIGITS = frozenset(b"0123456789")
+
+
+class Parser(Generic[ItemT]):
+    """
+    Parse bytes into events, without I/O.
+
+    One parser serves one stream at a time, in one thread; any number live side by side.
+
+    Args:
+        last_event_id: The last event ID to begin with, when a stream is resumed.
+        retry: The reconnection time to begin with, in milliseconds, or None.
+        comments: Whether to return comments, as `Comment`, among the events.
+        errors: What ill-formed UTF-8 does: "replace" reads U+FFFD, as the standard says;
+            "strict" stops with `EncodingError`.
+        incomplete: What `close()` does with an event that no blank line ended: "discard", as
+            the standard says, or "dispatch".
+        max_line_bytes: The longest line, in bytes without its end; None for no limit. Unknown
+            fields, and comments nobody asked for, are dropped as they stream by, however long.
+        max_event_bytes: The largest data of an event, in bytes of UTF-8; None for no limit.
+
+    Raises:
+        ValueError: An option has no such value.
+
+    Source: WHATWG HTML, 9.2.5 "Parsing an event stream" and 9.2.6 "Interpreting an event stream".
+    """
+
+    @overload
+    def __init__(
+        self: Parser[Event],
+        *,
+        last_event_id: str = ...,
+        retry: int | None = ...,
+        comments: Literal[False] = ...,
+        errors: Literal["replace", "strict"] = ...,
+        incomplete: Literal["discard", "dispatch"] = ...,
+        max_line_bytes: int | None = ...,
+        max_event_bytes: int | None = ...,
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: Parser[Event | Comment],
+        *,
+        last_event_id: str = ...,
+        retry: int | None = ...,
+        comments: bool,
+        errors: Literal["replace", "strict"] = ...,
+        incomplete: Literal["discard", "dispatch"] = ...,
+        max_line_bytes: int | None = ...,
+        max_event_bytes: int | None = ...,
+    ) -> None: ...
+
+    def __init__(
+        self,
+        *,
+        last_event_id: str = "",
+        retry: int | None = None,
+        comments: bool = False,
+        errors: Literal["replace", "strict"] = "replace",
+        incomplete: Literal["discard", "dispatch"] = "discard",
+        max_line_bytes: int | None = DEFAULT_MAXIMUM,
+        max_event_bytes: int | None = DEFAULT_MAXIMUM,
+    ) -> None:
+        _check_choice("errors", errors, "replace", "strict")
+        _check_choice("incomplete", incomplete, "discard", "dispatch")
+        _check_limit("max_line_bytes", max_line_bytes)
+        _check_limit("max_event_bytes", max_event_bytes)
+        self.last_event_id = last_event_id
+        """The last event ID: what a reconnection would send as `Last-Event-ID`."""
+        self.retry = retry
+        """The reconnection time in milliseconds, or None where the stream never set one."""
+        self._comments = comments
+        self._strict = errors == "strict"
+        self._incomplete = incomplete
+        self._max_line = max_line_bytes
+        self._max_event = max_event_bytes
+        self._lines = LineSplitter(maximum=self._longest_line(), comments=comments)
+        self._start()
+
+    def _longest_line(self) -> int | None:
+        if self._max_event is None:
+            return self._max_line
+        # No line with more behind its name than an event may hold is worth collecting.
+        longest = self._max_event + len(b"data: ")
+        return longest if self._max_line is None else min(longest, self._max_line)
+
+    def _start(self) -> None:
+        self.error: SSEError | None = None
+        """The fault that stopped the parser, or None."""
+        self._data = bytearray()
+        self._type = b""
+        self._id = self.last_event_id
+        self._block_retry: int | None = None
+        self._events_seen = 0
+        self._comments_seen = 0
+        self._end: End | None = None
+        self._validator = codecs.getincrementaldecoder("utf-8")() if self._strict else None
+        # The common case of a feed skips all of: a fault, a closed parser, strict decoding, and
+        # the stream's first bytes.
+        self._careful = True
+
+    @property
+    def bytes_seen(self) -> int:
+        """How many bytes came."""
+        return self._lines.bytes_seen
+
+    @property
+    def comments_seen(self) -> int:
+        """How many comment lines came."""
+        return self._comments_seen
+
+    @property
+    def end(self) -> End | None:
+        """How the input ended, or None while it goes on."""
+        return self._end
+
+    def reset(self) -> None:
+        """
+        Make ready for the next connection.
+
+        The last event ID and the reconnection time stay; all else is as in a new parser.
+        """
+        self._lines.reset()
+        self._start()
+
+    def feed(self, data: bytes | bytearray | memoryview) -> list[ItemT]:
+        """
+        Take a piece of the stream; return the events that it completes.
+
+        Args:
+            data: Bytes, cut anywhere; none at all is no fault.
+
+        Returns:
+            The events, and comments where asked for, in order. Where the piece holds a fault,
+            those before it; `error` is set then.
+
+        Raises:
+            SSEError: The parser met a fault in an earlier feed: that fault.
+            RuntimeError: The parser was closed.
+            TypeError: The piece is not bytes.
+        """
+        if type(data) is not bytes:
+            data = as_bytes(data)
+        if self._careful:
+            data, fault = self._take_care(data)
+            items = self._feed(data)
+            if self.error is None and fault is not None:
+                self._stop(fault)
+            return items
+        return self._feed(data)
+
+    def _feed(self, data: bytes) -> list[ItemT]:
+        lines = self._lines
+        if b"\n" not in data and b"\r" not in data:
+            lines.pending += data
+            items: list[Any] = []
+        elif (values := self.plain_events(data)) is not None:
+            last_id = self.last_event_id
+            items = [Event(value.decode("utf-8", "replace"), "message", last_id) for value in values]
+        else:
+            items = self._interpret(lines.feed(data), data)
+        if len(lines.pending) > lines.bound:
+            lines.check_pending()
+        if lines.overflow is not None and self.error is None:
+            self._stop(self._line_too_long(lines.overflow))
+        return items
+
+    def plain_events(self, data: bytes) -> list[bytes] | None:
+        """Take events of one data line each in bulk; None, and nothing taken, for any other."""
+        if self._careful or self._data or self._type or self._block_retry is not None:
+            return None
+        if self._id != self.last_event_id:
+            return None
+        values = self._lines.plain_events(data)
+        if values is not None:
+            self._events_seen += len(values)
+        return values
+
+    def _take_care(self, data: bytes) -> tuple[bytes, SSEError | None]:
+        if self.error is not None:
+            raise self.error.with_traceback(None)
+        if self._end is not None:
+            raise RuntimeError(
+                "feed() after close(): the stream has ended; reset() starts on the next one"
+            )
+        fault = None
+        if self._validator is not None:
+            data, fault = self._validate(data, self._validator)
+        if self._lines.at_start:
+            data = self._lines.strip_mark(data)
+        self._careful = self._lines.at_start or self._strict
+        return data, fault
+
+    def _validate(
+        self, data: bytes, validator: codecs.IncrementalDecoder, final: bool = False
+    ) -> tuple[bytes, SSEError | None]:
+        held = len(validator.getstate()[0])
+        try:
+            validator.decode(data, final)
+        except UnicodeDecodeError as error:
+            offset = self._lines.bytes_seen - held + error.start
+            fault = EncodingError(offset=offset, reason=error.reason)
+            return data[: max(0, error.start - held)], fault
+        return data, None
+
+    def _interpret(self, lines: list[bytes], fed: bytes) -> list[Any]:
+        items: list[Any] = []
+        data = self._data
+        room = self._max_event
+        for index, line in enumerate(lines):
+            if not line:
+                self._dispatch(items)
+                data = self._data
+            elif line.startswith(b"data:") or line == b"data":
+                # "Append the field value to the data buffer, then append a single U+000A
+                # LINE FEED (LF) character to the data buffer."
+                data += line[6:] if line[5:6] == b" " else line[5:]
+                data += b"\n"
+                if room is not None and len(data) > room + 1:
+                    offset = self._lines.line_offset(index, fed)
+                    self._lines.pending.clear()
+                    data.clear()
+                    self._stop(LimitExceeded(limit="event", maximum=room, offset=offset))
+                    break
+            elif line[0] == 0x3A:
+                self._comments_seen += 1
+                if self._comments:
+                    items.append(Comment(line[1:].decode("utf-8", "replace")))
+            else:
+                self._take_field(line)
+        return items
+
+    def _take_field(self, line: bytes) -> None:
+        name, _, value = line.partition(b":")
+        # "If value starts with a U+0020 SPACE character, remove it from value."
+        if value.startswith(b" "):
+            value = value[1:]
+        if name == b"event":
+            self._type = value
+        elif name == b"id":
+            # "If the field value does not contain U+0000 NULL, then set the last event ID buffer
+            # to the field value. Otherwise, ignore the field."
+            if b"\0" not in value:
+                self._id = value.decode("utf-8", "replace")
+        elif name == b"retry" and value and _DIGITS.issuperset(value):
+            # "If the field value consists of only ASCII digits" is all the standard asks; a time
+            # that nobody could wait for is left out, as int() would refuse to read it.
+            digits = value.lstrip(b"0") or b"0"
+            if len(digits) <= _MOST_DIGITS:
+                self.retry = self._block_retry = int(digits)
+
+    def _dispatch(self, items: list[Any]) -> None:
+        # "Set the last event ID string of the event source to the value of the last event ID
+        # buffer", also where no data follows and so nothing is dispatched.
+        self.last_event_id = self._id
+        if self._data:
+            items.append(self._event())
+            self._events_seen += 1
+        self._clear_block()
+
+    def _event(self) -> Event:
+        # "If the data buffer's last character is a U+000A LINE FEED (LF) character, then remove
+        # the last character from the data buffer."
+        return Event(
+            self._data[:-1].decode("utf-8", "replace"),
+            self._type.decode("utf-8", "replace") or "message",
+            self._id,
+            self._block_retry,
+        )
+
+    def _clear_block(self) -> None:
+        # Cleared in place, a large buffer would stay reserved.
+        self._data = bytearray()
+        self._type = b""
+        self._block_retry = None
+
+    def close(self) -> list[ItemT]:
+        """
+        Take the end of the stream.
+
+        Closing again does nothing.
+
+        Returns:
+            The incomplete last event where `incomplete="dispatch"` asked for it, else nothing.
+
+        Raises:
+            SSEError: The parser met a fault in an earlier feed: that fault.
+        """
+        keep = self._incomplete == "dispatch"
+        return cast("list[ItemT]", self.close_if(lambda event: keep))
+
+    def close_if(self, keep: Callable[[Event], bool]) -> list[Event]:
+        """Take the end of the stream; return the incomplete last event if it is worth keeping."""
+        if self.error is not None:
+            raise self.error.with_traceback(None)
+        if self._end is not None:
+            return []
+        self._careful = True
+        if self._validator is not None:
+            _, fault = self._validate(b"", self._validator, final=True)
+            if fault is not None:
+                self._stop(fault)
+                return []
+        mid_event = self._mid_event
+        # The last line is read as if it had ended.
+        self._interpret(self._lines.finish(), b"")
+        if self.error is not None:
+            return []
+        event = self._event() if self._data else None
+        if event is not None and keep(event):
+            self.last_event_id = event.id
+            self._events_seen += 1
+        else:
+            event = None
+        self._clear_block()
+        self._end = self._end_now(mid_event)
+        return [] if event is None else [event]
+
+    @property
+    def _mid_event(self) -> bool:
+        pending = self._lines.pending
+        return bool(
+            (pending and not pending.startswith(b":"))
+            or self._data
+            or self._type
+            or self._block_retry is not None
+            or self._id != self.last_event_id
+        )
+
+    def _end_now(self, mid_event: bool) -> End:
+        return End(
+            cause=EndCause.INCOMPLETE if mid_event or self.error else EndCause.FINISHED,
+            mid_event=mid_event,
+            bytes_seen=self._lines.bytes_seen,
+            events_seen=self._events_seen,
+            comments_seen=self._comments_seen,
+        )
+
+    def _line_too_long(self, offset: int) -> LimitExceeded:
+        if self._max_line is not None and self._longest_line() == self._max_line:
+            return LimitExceeded(limit="line", maximum=self._max_line, offset=offset)
+        return LimitExceeded(limit="event", maximum=cast(int, self._max_event), offset=offset)
+
+    def _stop(self, error: SSEError) -> None:
+        self.error = error
+        self._careful = True
+        self._end = self._end_now(mid_event=True)
+
+
+def as_bytes(data: object) -> bytes:
+    """Copy what holds bytes; refuse all else with a word on what to do."""
+    if isinstance(data, bytes | bytearray | memoryview):
+        return bytes(data)
+    _refuse(data)
+
+
+def _refuse(data: object) -> NoReturn:
+    hint = "; encode it, or read the response's bytes, not its text" if isinstance(data, str) else ""
+    raise TypeError(
+        f"feed() takes bytes, bytearray or memoryview, not {type(data).__name__}{hint}"
+    )
+
+
+def _check_choice(name: str, value: str, *known: str) -> None:
+    if value not in known:
+        raise ValueError(f"{name} is {value!r}; give one of {', '.join(map(repr, known))}")
+
+
+def _check_limit(name: str, value: int | None) -> None:
+    if value is not None and value < 1:
+        raise ValueError(f"{name} is {value}; give a number of bytes above 0, or None for no limit")

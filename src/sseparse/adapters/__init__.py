@@ -1,0 +1,1 @@
+"""Adapters: each finds the bytes of one library's responses. Import them by name."""

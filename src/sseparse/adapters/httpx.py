@@ -1,0 +1,103 @@
+"""
+The bytes of a streamed response of httpx or httpx2.
+
+Both libraries are known by the shape of their responses; neither is imported.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import Self
+
+from .._errors import StreamTimeout, TransportError
+from ..streams import HTTPXResponse
+
+_LIBRARIES = ("httpx", "httpx2")
+
+
+class ResponseSource:
+    """
+    Iterate the bytes of a response, as they come.
+
+    Attributes:
+        status: The HTTP status.
+        headers: The response's headers; names are found in any case.
+    """
+
+    def __init__(self, response: HTTPXResponse) -> None:
+        self.status: int | None = response.status_code
+        self.headers: Mapping[str, str] = response.headers
+        self._response = response
+        self._sync_pieces: Iterator[bytes] | None = None
+        self._async_pieces: AsyncIterator[bytes] | None = None
+
+    def __iter__(self) -> Self:
+        self._require("__iter__", "asynchronous; read it with AsyncStream or AsyncEventStream")
+        return self
+
+    def __next__(self) -> bytes:
+        if self._sync_pieces is None:
+            # Without a size: with one the library waits until so many bytes have come.
+            self._sync_pieces = self._response.iter_bytes()
+        try:
+            return next(self._sync_pieces)
+        except _failures() as error:
+            raise _translated(error) from error
+
+    def close(self) -> None:
+        """Close the response, and with it the connection, unless it can be used again."""
+        self._response.close()
+
+    def __aiter__(self) -> Self:
+        self._require("__aiter__", "synchronous; read it with Stream or EventStream")
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._async_pieces is None:
+            self._async_pieces = self._response.aiter_bytes()
+        try:
+            return await anext(self._async_pieces)
+        except _failures() as error:
+            raise _translated(error) from error
+
+    async def aclose(self) -> None:
+        """Close the response, and with it the connection, unless it can be used again."""
+        # An asynchronous generator that is left half read must be closed in the task that read it.
+        aclose = getattr(self._async_pieces, "aclose", None)
+        if aclose is not None:
+            await aclose()
+        await self._response.aclose()
+
+    def _require(self, name: str, otherwise: str) -> None:
+        if not hasattr(self._response.stream, name):
+            raise TypeError(f"this response is {otherwise}")
+
+
+def source(response: HTTPXResponse) -> ResponseSource:
+    """
+    Find the bytes of a response.
+
+    Args:
+        response: A response of httpx or httpx2, of a synchronous or an asynchronous client,
+            opened with `client.stream(...)`.
+
+    Returns:
+        A synchronous or asynchronous iterable of bytes, decompressed, with `close()` or
+        `aclose()`, `status` and `headers`. Reading raises `TransportError`, or `StreamTimeout`
+        where the library's read timeout passed, with the library's exception as its cause.
+    """
+    return ResponseSource(response)
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """Find the root of the exceptions of each of the libraries that is loaded."""
+    modules = (sys.modules.get(name) for name in _LIBRARIES)
+    return tuple(module.RequestError for module in modules if module is not None)
+
+
+def _translated(error: Exception) -> TransportError:
+    message = f"{type(error).__module__.partition('.')[0]} failed: {type(error).__name__}: {error}"
+    if any(kind.__name__ == "TimeoutException" for kind in type(error).__mro__):
+        return StreamTimeout(message, clock="transport")
+    return TransportError(message)

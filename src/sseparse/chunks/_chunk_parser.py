@@ -1,0 +1,158 @@
+"""Chunks out of bytes: the parser and the decoder, joined."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from attrs import evolve
+
+from .._ends import End
+from .._errors import SSEError
+from .._events import Event
+from .._parser import DEFAULT_MAXIMUM, Parser, as_bytes
+from ._decoder import DONE_MARK, Chunk, ChunkDecoder
+from ._wire import UNREADABLE, load_object
+
+
+class ChunkParser:
+    """
+    Parse bytes into chunks of chat or legacy completions, without I/O.
+
+    Takes the options of `Parser` and `ChunkDecoder`, but for `comments`, which are counted in
+    `end`, and for `incomplete`: an event at the very end of the stream that no blank line ended
+    is used if its data is a whole JSON object or the [DONE] mark, never in part.
+
+    Args:
+        last_event_id: The last event ID to begin with.
+        retry: The reconnection time to begin with, in milliseconds, or None.
+        errors: What ill-formed UTF-8 does: "replace" or "strict".
+        max_line_bytes: The longest line, in bytes without its end; None for no limit.
+        max_event_bytes: The largest data of an event, in bytes; None for no limit.
+        on_bad_json: What an event does whose data is not a JSON object: "raise" or "skip".
+
+    Raises:
+        ValueError: An option has no such value.
+    """
+
+    def __init__(
+        self,
+        *,
+        last_event_id: str = "",
+        retry: int | None = None,
+        errors: Literal["replace", "strict"] = "replace",
+        max_line_bytes: int | None = DEFAULT_MAXIMUM,
+        max_event_bytes: int | None = DEFAULT_MAXIMUM,
+        on_bad_json: Literal["raise", "skip"] = "raise",
+    ) -> None:
+        self._parser = Parser(
+            last_event_id=last_event_id,
+            retry=retry,
+            errors=errors,
+            max_line_bytes=max_line_bytes,
+            max_event_bytes=max_event_bytes,
+        )
+        self._decoder = ChunkDecoder(on_bad_json=on_bad_json)
+
+    @property
+    def done(self) -> bool:
+        """Whether the [DONE] mark was seen."""
+        return self._decoder.done
+
+    @property
+    def error(self) -> SSEError | None:
+        """The fault that stopped the parser, or None."""
+        return self._decoder.error or self._parser.error
+
+    @property
+    def last_event_id(self) -> str:
+        """The last event ID: what a reconnection would send as `Last-Event-ID`."""
+        return self._parser.last_event_id
+
+    @property
+    def retry(self) -> int | None:
+        """The reconnection time in milliseconds, or None where the stream never set one."""
+        return self._parser.retry
+
+    @property
+    def skipped(self) -> int:
+        """How many events were dropped because their data was not a JSON object."""
+        return self._decoder.skipped
+
+    @property
+    def after_done(self) -> int:
+        """How many events came after the [DONE] mark."""
+        return self._decoder.after_done
+
+    @property
+    def end(self) -> End | None:
+        """How the input ended, or None while it goes on."""
+        decoded, parsed = self._decoder.end, self._parser.end
+        if decoded is None and self._parser.error is None:
+            return None
+        return evolve(
+            self._decoder.end_now(),
+            mid_event=parsed is not None and parsed.mid_event,
+            bytes_seen=self._parser.bytes_seen,
+            comments_seen=self._parser.comments_seen,
+        )
+
+    def feed(self, data: bytes | bytearray | memoryview) -> list[Chunk]:
+        """
+        Take a piece of the stream; return the chunks that it completes.
+
+        Args:
+            data: Bytes, cut anywhere.
+
+        Returns:
+            The chunks in order. Where the piece holds a fault, those before it; `error` is set
+            then.
+
+        Raises:
+            SSEError: The parser met a fault in an earlier feed: that fault.
+            RuntimeError: The parser was closed.
+            TypeError: The piece is not bytes.
+        """
+        if self._decoder.error is not None:
+            raise self._decoder.error.with_traceback(None)
+        if type(data) is not bytes:
+            data = as_bytes(data)
+        values = self._parser.plain_events(data)
+        if values is not None:
+            return self._decoder.feed_values(values, self._parser.last_event_id)
+        return self._decode(self._parser.feed(data))
+
+    def _decode(self, events: list[Event]) -> list[Chunk]:
+        chunks: list[Chunk] = []
+        for event in events:
+            chunks += self._decoder.feed(event)
+            if self._decoder.error is not None:
+                break
+        return chunks
+
+    def close(self) -> list[Chunk]:
+        """
+        Take the end of the stream. Closing again does nothing.
+
+        Returns:
+            The chunk of the incomplete last event, where its data is whole.
+
+        Raises:
+            SSEError: The parser met a fault in an earlier feed: that fault.
+        """
+        if self._decoder.error is not None:
+            raise self._decoder.error.with_traceback(None)
+        chunks = self._decode(self._parser.close_if(_is_whole))
+        if self.error is None:
+            self._decoder.close()
+        return chunks
+
+
+def _is_whole(event: Event) -> bool:
+    data = event.data.strip()
+    if data == DONE_MARK:
+        return True
+    try:
+        load_object(data)
+    except UNREADABLE:
+        return False
+    return True

@@ -1,0 +1,226 @@
+"""Chunks out of events."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from .._ends import End, EndCause
+from .._errors import ChunkDecodeError, ServerSentError, SSEError
+from .._events import Event
+from ._chat_chunk import ChatCompletionChunk
+from ._completion_chunk import CompletionChunk
+from ._server_error import find_error, make_error
+from ._wire import UNREADABLE, build, load_object
+
+Chunk = ChatCompletionChunk | CompletionChunk
+
+DONE_MARK = "[DONE]"
+_CHAT = "chat.completion.chunk"
+_LEGACY = "text_completion"
+# So many chunks in a row that are not of the schema alone, and the stream's others will not be
+# either: trying costs more than it saves.
+_MISSES = 3
+
+
+class ChunkDecoder:
+    """
+    Decode events into chunks, without I/O.
+
+    Events without data are passed over, for servers send them to keep a connection alive. What
+    comes after the [DONE] mark is counted, not decoded.
+
+    Args:
+        on_bad_json: What an event does whose data is not a JSON object: "raise" stops with
+            `ChunkDecodeError`; "skip" drops the event and counts it in `skipped`.
+
+    Raises:
+        ValueError: An option has no such value.
+    """
+
+    def __init__(self, *, on_bad_json: Literal["raise", "skip"] = "raise") -> None:
+        if on_bad_json not in ("raise", "skip"):
+            raise ValueError(f"on_bad_json is {on_bad_json!r}; give 'raise' or 'skip'")
+        self.done = False
+        """Whether the [DONE] mark was seen."""
+        self.error: SSEError | None = None
+        """The fault that stopped the decoder, or None."""
+        self.skipped = 0
+        """How many events were dropped because their data was not a JSON object."""
+        self.after_done = 0
+        """How many events came after the [DONE] mark."""
+        self._skip_bad_json = on_bad_json == "skip"
+        self._finish_seen = False
+        self._events_seen = 0
+        self._end: End | None = None
+        self._fast: msgspec.json.Decoder[Any] | None = msgspec.json.Decoder(ChatCompletionChunk)
+        self._kind: type[Chunk] | None = None
+        self._other_object = _LEGACY
+        self._misses = 0
+
+    @property
+    def end(self) -> End | None:
+        """How the input ended, or None while it goes on."""
+        return self._end
+
+    def feed(self, event: Event) -> list[Chunk]:
+        """
+        Take an event; return the chunk that its data holds, if any.
+
+        Args:
+            event: The event.
+
+        Returns:
+            One chunk or none. An error that the server sent beside choices or usage sets
+            `error`, and the chunk is returned; one that stands alone sets `error` only.
+
+        Raises:
+            SSEError: The decoder met a fault in an earlier feed: that fault.
+            RuntimeError: The decoder was closed.
+            TypeError: It is not an event.
+        """
+        if not isinstance(event, Event):
+            raise TypeError(f"feed() takes an Event, not {type(event).__name__}")
+        self._check_open()
+        self._events_seen += 1
+        if self.done:
+            self.after_done += 1
+            return []
+        if event.event != "error" and self._fast is not None:
+            chunk = self._decode_fast(event.data)
+            if chunk is not None:
+                return [chunk]
+        return self._decode(event)
+
+    def feed_values(self, values: list[bytes], event_id: str) -> list[Chunk]:
+        """Take the data of events of type "message", as bytes of UTF-8, in bulk."""
+        chunks: list[Chunk] = []
+        for value in values:
+            if self.done or self.error is not None:
+                self.after_done += self.done
+                self._events_seen += self.done
+                continue
+            self._events_seen += 1
+            chunk = self._decode_fast(value) if self._fast is not None else None
+            if chunk is not None:
+                chunks.append(chunk)
+            else:
+                event = Event(value.decode("utf-8", "replace"), "message", event_id)
+                chunks += self._decode(event)
+        return chunks
+
+    def _check_open(self) -> None:
+        if self.error is not None:
+            raise self.error.with_traceback(None)
+        if self._end is not None:
+            raise RuntimeError("feed() after close(): the stream has ended; use a new decoder")
+
+    def _decode_fast(self, data: str | bytes) -> Chunk | None:
+        """Decode a chunk that holds nothing but fields of the schema; None for any other."""
+        try:
+            chunk: Chunk = self._fast.decode(data)  # type: ignore[union-attr]
+        except UNREADABLE:
+            return None
+        if chunk.object == self._other_object:
+            return None
+        self._misses = 0
+        for choice in chunk.choices:
+            if choice.finish_reason:
+                self._finish_seen = True
+        return chunk
+
+    def _decode(self, event: Event) -> list[Chunk]:
+        data = event.data.strip()
+        if not data:
+            return []
+        if data == DONE_MARK:
+            self.done = True
+            return []
+        try:
+            body = load_object(data)
+        except UNREADABLE as error:
+            self._take_bad_json(event, str(error))
+            return []
+        self._stop(find_error(event.event, body))
+        if self.error is not None and not (body.get("choices") or body.get("usage")):
+            return []
+        return [self._build(body)]
+
+    def _take_bad_json(self, event: Event, reason: str) -> None:
+        if event.event == "error":
+            self._stop(make_error(event.data, event.data))
+        elif self._skip_bad_json:
+            self.skipped += 1
+        else:
+            self._stop(ChunkDecodeError(event=event, reason=reason))
+
+    def _build(self, body: dict[str, Any]) -> Chunk:
+        kind = self._kind or _kind_of(body)
+        self._misses += 1
+        if self._misses == _MISSES:
+            self._fast = None
+        chunk: Chunk = build(kind, body)
+        if chunk.choices and self._kind is None:
+            self._settle(kind)
+        self._finish_seen = self._finish_seen or any(
+            choice.finish_reason for choice in chunk.choices
+        )
+        return chunk
+
+    def _settle(self, kind: type[Chunk]) -> None:
+        """Keep to the kind of the first chunk with choices: a stream is of one kind."""
+        self._kind = kind
+        if kind is CompletionChunk:
+            self._fast = msgspec.json.Decoder(CompletionChunk)
+            self._other_object = _CHAT
+            self._misses = 0
+
+    def close(self) -> list[Chunk]:
+        """
+        Take the end of the stream. Closing again does nothing.
+
+        Returns:
+            Nothing: no chunk waits for a later event.
+
+        Raises:
+            SSEError: The decoder met a fault in an earlier feed: that fault.
+        """
+        if self.error is not None:
+            raise self.error.with_traceback(None)
+        if self._end is None:
+            self._end = self.end_now()
+        return []
+
+    def _stop(self, error: SSEError | None) -> None:
+        if error is not None:
+            self.error = error
+            self._end = self.end_now()
+
+    def end_now(self) -> End:
+        """Say how the input would have ended, had it ended here."""
+        return End(
+            cause=self._cause(),
+            done_seen=self.done,
+            finish_seen=self._finish_seen,
+            events_seen=self._events_seen,
+        )
+
+    def _cause(self) -> EndCause:
+        if isinstance(self.error, ServerSentError):
+            return EndCause.SERVER_ERROR
+        if self.error is not None:
+            return EndCause.INCOMPLETE
+        if self.done:
+            return EndCause.DONE
+        return EndCause.FINISHED if self._finish_seen else EndCause.INCOMPLETE
+
+
+def _kind_of(body: dict[str, Any]) -> type[Chunk]:
+    if body.get("object") == _LEGACY:
+        return CompletionChunk
+    choices = body.get("choices")
+    first = choices[0] if isinstance(choices, list) and choices else None
+    if isinstance(first, dict) and "text" in first and "delta" not in first:
+        return CompletionChunk
+    return ChatCompletionChunk

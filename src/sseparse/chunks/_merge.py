@@ -1,0 +1,38 @@
+"""Rules for what is neither text nor tool call: keep the last, append, update by index."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+
+def keep_last(store: dict[str, Any], fields: dict[str, Any]) -> None:
+    """Keep each field's last value that is not null."""
+    for name, value in fields.items():
+        if value is not None:
+            store[name] = value
+
+
+class ItemList:
+    """Collect items; one that names the index of an earlier one updates that."""
+
+    def __init__(self) -> None:
+        self._items: list[Any] = []
+        self._by_index: dict[int, dict[str, Any]] = {}
+
+    def add(self, items: Iterable[Any]) -> None:
+        """Append items."""
+        for item in items:
+            index = item.get("index") if isinstance(item, dict) else None
+            if not isinstance(index, int):
+                self._items.append(item)
+            elif index in self._by_index:
+                keep_last(self._by_index[index], item)
+            else:
+                self._by_index[index] = dict(item)
+                self._items.append(self._by_index[index])
+
+    def result(self) -> list[Any] | None:
+        """Return the items so far; None for none."""
+        copies = [dict(item) if isinstance(item, dict) else item for item in self._items]
+        return copies or None

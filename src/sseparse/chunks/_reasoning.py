@@ -1,0 +1,75 @@
+"""Structured reasoning out of its pieces, as OpenRouter sends it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ._text import GrowingText
+
+_TEXTS = ("text", "summary", "data")
+_ENCRYPTED = "reasoning.encrypted"
+
+
+class ReasoningDetails:
+    """
+    Collect the entries of `reasoning_details`.
+
+    Pieces of one type and index are one entry: texts are appended, the last signature stays, of
+    all else the first. Encrypted entries come whole. Sent back otherwise than they came, the
+    entries are refused by the API.
+
+    Source: OpenRouter documentation, "Reasoning tokens", and recordings.
+    """
+
+    def __init__(self) -> None:
+        self._entries: list[_Entry] = []
+        self._by_key: dict[tuple[str, int], _Entry] = {}
+
+    def add(self, detail: dict[str, Any]) -> None:
+        """Add a piece to the entry that it belongs to, or begin a new entry with it."""
+        kind, index = str(detail.get("type")), detail.get("index")
+        entry = self._find(kind, index, detail)
+        if entry is None:
+            entry = _Entry(kind)
+            self._entries.append(entry)
+        if isinstance(index, int):
+            self._by_key[kind, index] = entry
+        entry.add(detail)
+
+    def _find(self, kind: str, index: Any, detail: dict[str, Any]) -> _Entry | None:
+        last = self._entries[-1] if self._entries else None
+        if detail.get("signature") and not any(detail.get(name) for name in _TEXTS):
+            return last
+        if kind == _ENCRYPTED:
+            return None
+        if isinstance(index, int):
+            return self._by_key.get((kind, index))
+        return last if last is not None and last.kind == kind else None
+
+    def result(self) -> list[dict[str, Any]] | None:
+        """Return the entries so far; None for none."""
+        return [entry.result() for entry in self._entries] or None
+
+
+class _Entry:
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self._fields: dict[str, Any] = {}
+
+    def add(self, detail: dict[str, Any]) -> None:
+        fields = self._fields
+        for name, value in detail.items():
+            if name in _TEXTS and isinstance(value, str):
+                if not isinstance(fields.get(name), GrowingText):
+                    fields[name] = GrowingText()
+                fields[name].add(value)
+            elif name == "signature":
+                fields[name] = value or fields.get(name)
+            elif fields.get(name) is None:
+                fields[name] = value
+
+    def result(self) -> dict[str, Any]:
+        return {
+            name: value.value if isinstance(value, GrowingText) else value
+            for name, value in self._fields.items()
+        }

@@ -1,0 +1,159 @@
+"""The finished completion, in the shape of the non-streaming answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ._logprobs import ChoiceLogprobs, CompletionLogprobs
+from ._model import Model
+from ._usage import CompletionUsage
+
+# A field without a default is one that the API always sends: to_dict() keeps it when it is None.
+
+
+class Function(Model, kw_only=True):
+    """Name the function to call, and give its arguments as JSON text."""
+
+    name: str
+    arguments: str
+
+
+class CustomTool(Model, kw_only=True):
+    """Name the custom tool to call, and give its input."""
+
+    name: str
+    input: str
+
+
+class ToolCall(Model, kw_only=True):
+    """Hold one tool call."""
+
+    id: str | None
+    type: str
+    function: Function | None = None
+    custom: CustomTool | None = None
+
+
+class Audio(Model, kw_only=True):
+    """Hold the spoken answer: base64 data, transcript, and when it expires (seconds)."""
+
+    id: str | None = None
+    data: str | None = None
+    transcript: str | None = None
+    expires_at: int | None = None
+
+
+class ChatMessage(Model, kw_only=True):
+    """
+    Hold the message of one choice.
+
+    Attributes:
+        role: Who speaks.
+        content: The text; None where none came, as in an answer of tool calls alone.
+        refusal: The refusal, if the model refused.
+        tool_calls: The tool calls, in order.
+        function_call: The function call, the form before tool calls.
+        audio: The spoken answer.
+        annotations: References that belong to the text.
+        reasoning_content: The reasoning, where the server names it so.
+        reasoning: The reasoning, where the server names it so.
+        reasoning_details: The structured reasoning.
+    """
+
+    role: str
+    content: str | None
+    refusal: str | None = None
+    tool_calls: list[ToolCall] | None = None
+    function_call: Function | None = None
+    audio: Audio | None = None
+    annotations: list[dict[str, Any]] | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    reasoning_details: list[dict[str, Any]] | None = None
+
+
+class ChatChoice(Model, kw_only=True):
+    """
+    Hold one choice.
+
+    Attributes:
+        index: Its place among the choices.
+        message: Its message.
+        finish_reason: Why it ended: the first reason that came, or None where none did.
+        logprobs: Its tokens' log-probabilities.
+        finish_reasons_seen: All reasons that came, where they were not all the same.
+    """
+
+    index: int
+    message: ChatMessage
+    finish_reason: str | None
+    logprobs: ChoiceLogprobs | None = None
+    finish_reasons_seen: list[str] | None = None
+
+
+class ChatCompletion(Model, kw_only=True):
+    """
+    Hold a chat completion, whole or as far as it came.
+
+    Source: OpenAI API reference, "The chat completion object".
+    """
+
+    id: str | None
+    object: str = "chat.completion"
+    created: int | float | None
+    model: str | None
+    choices: list[ChatChoice]
+    usage: CompletionUsage | None = None
+    system_fingerprint: str | None = None
+    service_tier: str | None = None
+    moderation: dict[str, Any] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the completion as the non-streaming API would have sent it."""
+        return {"id": self.id, "object": self.object, **super().to_dict()}
+
+    @property
+    def text(self) -> str:
+        """The text of choice 0, "" if there is none."""
+        for choice in self.choices:
+            if choice.index == 0:
+                return choice.message.content or ""
+        return ""
+
+
+class CompletionChoice(Model, kw_only=True):
+    """Hold one choice of a legacy completion."""
+
+    index: int
+    text: str
+    finish_reason: str | None
+    logprobs: CompletionLogprobs | None
+    finish_reasons_seen: list[str] | None = None
+
+
+class Completion(Model, kw_only=True):
+    """
+    Hold a legacy completion, whole or as far as it came.
+
+    Source: OpenAI API reference, "The completion object".
+    """
+
+    id: str | None
+    object: str = "text_completion"
+    created: int | float | None
+    model: str | None
+    choices: list[CompletionChoice]
+    usage: CompletionUsage | None = None
+    system_fingerprint: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the completion as the non-streaming API would have sent it."""
+        return {"id": self.id, "object": self.object, **super().to_dict()}
+
+    @property
+    def text(self) -> str:
+        """The text of choice 0, "" if there is none."""
+        for choice in self.choices:
+            if choice.index == 0:
+                return choice.text
+        return ""

@@ -1,0 +1,143 @@
+"""JSON into models, by two paths: a fast one for the schema, a general one that loses nothing."""
+
+from __future__ import annotations
+
+import json
+import types
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from ._chat_chunk import (
+    AudioDelta,
+    ChatCompletionChunk,
+    ChoiceDelta,
+    ChunkChoice,
+    CustomToolDelta,
+    FunctionDelta,
+    ToolCallDelta,
+)
+from ._completion_chunk import CompletionChunk, CompletionChunkChoice
+from ._logprobs import ChoiceLogprobs, CompletionLogprobs, TokenLogprob, TopLogprob
+from ._model import Model
+from ._usage import CompletionTokensDetails, CompletionUsage, PromptTokensDetails
+
+ModelT = TypeVar("ModelT", bound=Model)
+
+UNREADABLE = (ValueError, RecursionError)
+"""What decoding raises: bad JSON, bad UTF-8, numbers out of range; and nesting without end."""
+
+
+def load_object(data: str) -> dict[str, Any]:
+    """
+    Decode an event's data that has to be a JSON object.
+
+    Raises:
+        ValueError: It is not JSON, or some other JSON value.
+        RecursionError: It is nested too deep.
+    """
+    try:
+        value = msgspec.json.decode(data)
+    except msgspec.DecodeError:
+        # The standard library reads what msgspec does not: half of a surrogate pair, escaped,
+        # which servers send when a token ends inside a character.
+        value = json.loads(data, parse_constant=_refuse_constant)
+    if not isinstance(value, dict):
+        raise ValueError(f"JSON, but no object: {type(value).__name__}")
+    return value
+
+
+def _refuse_constant(name: str) -> typing.NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def build(kind: type[ModelT], fields: dict[str, Any]) -> ModelT:
+    """
+    Make a model of a decoded JSON object, whatever it holds.
+
+    A field that the schema does not name, or whose value does not fit it, goes to `extra`. A
+    field that the model must have and the object has not gets its empty value.
+    """
+    known: dict[str, Any] = {}
+    extra: dict[str, Any] = {}
+    readers = _READERS[kind]
+    for name, value in fields.items():
+        if name not in readers:
+            extra[name] = value
+        elif value is not None:
+            try:
+                known[name] = readers[name](value)
+            except msgspec.ValidationError:
+                extra[name] = value
+    empty = {
+        name: make() for name, make in _EMPTY.get(kind, {}).items() if name not in known
+    }
+    return kind(**known, **empty, extra=extra, absent=tuple(empty))
+
+
+def _object_reader(kind: type[Model]) -> Callable[[Any], Model]:
+    return lambda value: build(kind, msgspec.convert(value, dict[str, Any]))
+
+
+def _list_reader(kind: type[Model]) -> Callable[[Any], list[Model]]:
+    return lambda value: [
+        build(kind, item) for item in msgspec.convert(value, list[dict[str, Any]])
+    ]
+
+
+def _value_reader(kind: Any) -> Callable[[Any], Any]:
+    return lambda value: msgspec.convert(value, kind)
+
+
+def _reader(annotation: Any) -> Callable[[Any], Any]:
+    """Choose how to read a field by its type, `X | None` being read as X."""
+    kinds = [kind for kind in typing.get_args(annotation) if kind is not types.NoneType]
+    if typing.get_origin(annotation) is types.UnionType and len(kinds) == 1:
+        annotation = kinds[0]
+    inner = typing.get_args(annotation)
+    if isinstance(annotation, type) and issubclass(annotation, Model):
+        return _object_reader(annotation)
+    if typing.get_origin(annotation) is list and _is_model(inner[0]):
+        return _list_reader(inner[0])
+    return _value_reader(annotation)
+
+
+def _is_model(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Model)
+
+
+def _readers(kind: type[Model]) -> dict[str, Callable[[Any], Any]]:
+    hints = typing.get_type_hints(kind)
+    names = (name for name in kind.__struct_fields__ if name not in Model.__struct_fields__)
+    return {name: _reader(hints[name]) for name in names}
+
+
+_MODELS = (
+    AudioDelta,
+    ChatCompletionChunk,
+    ChoiceDelta,
+    ChoiceLogprobs,
+    ChunkChoice,
+    CompletionChunk,
+    CompletionChunkChoice,
+    CompletionLogprobs,
+    CompletionTokensDetails,
+    CompletionUsage,
+    CustomToolDelta,
+    FunctionDelta,
+    PromptTokensDetails,
+    TokenLogprob,
+    ToolCallDelta,
+    TopLogprob,
+)
+_READERS: Final[Mapping[type[Model], dict[str, Callable[[Any], Any]]]] = {
+    kind: _readers(kind) for kind in _MODELS
+}
+_EMPTY: Final[Mapping[type[Model], dict[str, Callable[[], Any]]]] = {
+    ChatCompletionChunk: {"choices": list},
+    CompletionChunk: {"choices": list},
+    ChunkChoice: {"index": int, "delta": ChoiceDelta},
+    CompletionChunkChoice: {"index": int, "text": str},
+}

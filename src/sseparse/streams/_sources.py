@@ -1,0 +1,116 @@
+"""Where a stream's bytes come from: an iterable, or a response of a library we know."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
+from typing import Any, Protocol, TypeVar, cast
+
+FaceT = TypeVar("FaceT")
+
+
+class SyncSource(Protocol):
+    """Describe what a synchronous adapter makes of a response."""
+
+    status: int | None
+    headers: Mapping[str, str]
+
+    def __iter__(self) -> Iterator[bytes]: ...
+
+    def close(self) -> None: ...
+
+
+class AsyncSource(Protocol):
+    """Describe what an asynchronous adapter makes of a response."""
+
+    status: int | None
+    headers: Mapping[str, str]
+
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+
+    async def aclose(self) -> None: ...
+
+
+class HTTPXResponse(Protocol):
+    """Describe a streamed response of httpx or httpx2, by the parts that are used."""
+
+    @property
+    def status_code(self) -> int: ...
+
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+
+    @property
+    def stream(self) -> Any: ...
+
+    def iter_bytes(self) -> Iterator[bytes]: ...
+
+    def aiter_bytes(self) -> AsyncIterator[bytes]: ...
+
+    def close(self) -> None: ...
+
+    async def aclose(self) -> None: ...
+
+
+def open_sync(source: Iterable[bytes] | HTTPXResponse, face: str) -> Iterable[bytes] | SyncSource:
+    """
+    Find the bytes of a source.
+
+    Raises:
+        TypeError: It is no iterable of bytes, and no response of a known library.
+    """
+    _refuse_bytes(source, face)
+    adapted = _adapt(source)
+    if adapted is not None:
+        return cast(SyncSource, adapted)
+    if isinstance(source, Iterable):
+        return source
+    if isinstance(source, AsyncIterable):
+        raise TypeError(f"{face} cannot read an asynchronous source; use Async{face}")
+    raise TypeError(_cannot_read(source, face, "an iterable of bytes"))
+
+
+def open_async(
+    source: AsyncIterable[bytes] | HTTPXResponse, face: str
+) -> AsyncIterable[bytes] | AsyncSource:
+    """
+    Find the bytes of an asynchronous source.
+
+    Raises:
+        TypeError: It is no asynchronous iterable of bytes, and no response of a known library.
+    """
+    _refuse_bytes(source, face)
+    adapted = _adapt(source)
+    if adapted is not None:
+        return cast(AsyncSource, adapted)
+    if isinstance(source, AsyncIterable):
+        return source
+    if isinstance(source, Iterable):
+        raise TypeError(
+            f"{face} cannot read a synchronous source; use {face.removeprefix('Async')}"
+        )
+    raise TypeError(_cannot_read(source, face, "an asynchronous iterable of bytes"))
+
+
+def _refuse_bytes(source: object, face: str) -> None:
+    if isinstance(source, bytes | bytearray | memoryview | str):
+        raise TypeError(
+            f"{face} takes an iterable of bytes, not {type(source).__name__} itself; "
+            "wrap a body of bytes in a list, or feed it to a parser"
+        )
+
+
+def _adapt(source: object) -> object | None:
+    """Hand a response to the adapter of its library, which is imported only now."""
+    if all(hasattr(source, name) for name in ("iter_bytes", "aiter_bytes", "status_code")):
+        adapter = importlib.import_module("sseparse.adapters.httpx")
+        adapted: object = adapter.source(source)
+        return adapted
+    return None
+
+
+def _cannot_read(source: object, face: str, wanted: str) -> str:
+    return (
+        f"{face} cannot read {type(source).__name__}; pass {wanted}, "
+        "or a streamed response of httpx or httpx2"
+    )

@@ -1,0 +1,189 @@
+"""What a stream knows, apart from how it waits for bytes."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from typing import Any, Final, Generic, Literal, TypeVar, cast
+
+from attrs import evolve
+
+from .._ends import End, EndCause
+from .._errors import (
+    IncompleteStream,
+    NotEventStream,
+    ServerSentError,
+    SSEError,
+    StreamTimeout,
+    TransportError,
+)
+from .._stage import Stage
+from ..chunks import Accumulator, Chunk, ChunkParser, Result
+from ._sniff import BODY_START, looks_like_events
+
+T = TypeVar("T")
+
+
+class StreamState(Generic[T]):
+    """
+    Keep what a stream has read and not yet handed out, and how it ended.
+
+    No I/O and no waiting: the drivers bring the bytes.
+
+    Args:
+        stage: What turns bytes into items.
+        source: Where the bytes come from; its `status` and `headers` are told in errors.
+    """
+
+    def __init__(self, stage: Stage[bytes, T], source: object) -> None:
+        self._stage = stage
+        self._source = source
+        self._ready: deque[T] = deque()
+        self._body_start = b""
+        self._error: SSEError | None = None
+        self._end: End | None = None
+
+    @property
+    def end(self) -> End | None:
+        """How the stream ended, or None while it goes on."""
+        return self._end
+
+    @property
+    def over(self) -> bool:
+        """Whether there is nothing more to read."""
+        return self._end is not None
+
+    @property
+    def partial(self) -> Any:
+        """What the items handed out amount to, or None where nothing accumulates."""
+        return None
+
+    def pop(self) -> T | None:
+        """Take the next item that is ready, or None."""
+        return self._ready.popleft() if self._ready else None
+
+    def take(self, piece: bytes) -> None:
+        """Take bytes from the source."""
+        if len(self._body_start) < BODY_START:
+            self._body_start += bytes(piece[: BODY_START - len(self._body_start)])
+        self._ready.extend(self._stage.feed(piece))
+        if self._stage.error is not None:
+            self._finish(self._stage.error)
+
+    def take_end(self) -> None:
+        """Take the end of the source."""
+        self._ready.extend(self._stage.close())
+        self._finish(self._stage.error or self._verdict(self._stage_end))
+
+    def take_failure(self, cause: Exception) -> None:
+        """Take an exception that the source raised."""
+        self._ready.extend(self._stage.close())
+        self._finish(cause if isinstance(cause, SSEError) else self._transport_error(cause))
+
+    def cancel(self) -> None:
+        """Take the reader's word that nothing more is wanted."""
+        self._ready.clear()
+        self._stage.close()
+        self._finish(None, EndCause.CANCELLED)
+
+    def raise_error(self) -> None:
+        """Raise the fault that ended the stream, if one did."""
+        if self._error is not None:
+            self._error.partial = self.partial
+            raise self._error.with_traceback(None)
+        if self._end is not None and self._end.cause is EndCause.CANCELLED:
+            raise RuntimeError("the stream was closed before its end; open a new one to read on")
+
+    def _verdict(self, end: End) -> SSEError | None:
+        """Judge an end that no fault brought about."""
+        status: int | None = getattr(self._source, "status", None)
+        headers: Mapping[str, str] = getattr(self._source, "headers", {})
+        if end.events_seen or end.comments_seen:
+            return None
+        if looks_like_events(self._body_start) and status in (None, 200):
+            return None
+        return NotEventStream(
+            body_start=self._body_start, status=status, content_type=headers.get("content-type")
+        )
+
+    def _transport_error(self, cause: Exception) -> TransportError:
+        seen = self._stage_end
+        message = (
+            f"the connection failed after {seen.bytes_seen} bytes and {seen.events_seen} events: "
+            f"{type(cause).__name__}: {cause}"
+        )
+        error = (
+            StreamTimeout(message, clock="transport")
+            if isinstance(cause, TimeoutError)
+            else TransportError(message)
+        )
+        error.__cause__ = cause
+        return error
+
+    @property
+    def _stage_end(self) -> End:
+        return cast(End, self._stage.end)
+
+    def _finish(self, error: SSEError | None, cause: EndCause | None = None) -> None:
+        end = self._stage_end
+        self._error = error
+        self._end = evolve(end, cause=cause or _CAUSES.get(type(error), end.cause))
+
+
+class ChunkState(StreamState[Chunk]):
+    """
+    Keep what a stream of chunks has read, and the completion that they amount to.
+
+    Args:
+        stage: The parser of chunks.
+        source: Where the bytes come from.
+        on_incomplete: What an end does that neither [DONE] nor a finish reason announced:
+            "raise" or "accept".
+    """
+
+    def __init__(
+        self, stage: ChunkParser, source: object, on_incomplete: Literal["raise", "accept"]
+    ) -> None:
+        if on_incomplete not in ("raise", "accept"):
+            raise ValueError(f"on_incomplete is {on_incomplete!r}; give 'raise' or 'accept'")
+        super().__init__(stage, source)
+        self._chunk_parser = stage
+        self._accept_incomplete = on_incomplete == "accept"
+        self.accumulator = Accumulator()
+
+    @property
+    def partial(self) -> Result:
+        """The completion so far."""
+        return self.accumulator.snapshot()
+
+    def pop(self) -> Chunk | None:
+        """Take the next chunk that is ready, and accumulate it."""
+        chunk = super().pop()
+        if chunk is not None:
+            self.accumulator.add(chunk)
+        return chunk
+
+    def take(self, piece: bytes) -> None:
+        """Take bytes from the source; after the [DONE] mark there is no need for more."""
+        super().take(piece)
+        if self._chunk_parser.done and not self.over:
+            self.take_end()
+
+    def result(self) -> Result:
+        """Return the completion of a stream that was read to its end."""
+        self.raise_error()
+        return self.accumulator.snapshot()
+
+    def _verdict(self, end: End) -> SSEError | None:
+        error = super()._verdict(end)
+        if error is None and not end.complete and not self._accept_incomplete:
+            return IncompleteStream(end=end)
+        return error
+
+
+_CAUSES: Final[Mapping[type[SSEError | None], EndCause]] = {
+    NotEventStream: EndCause.NOT_A_STREAM,
+    TransportError: EndCause.TRANSPORT,
+    StreamTimeout: EndCause.TIMEOUT,
+    ServerSentError: EndCause.SERVER_ERROR,
+}

@@ -1,0 +1,205 @@
+"""Streams for those who wait by blocking."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from types import TracebackType
+from typing import Any, Generic, Literal, Self, TypeVar, Unpack, cast, overload
+
+from .._ends import End
+from .._events import Comment, Event
+from .._parser import ItemT, Parser
+from ..chunks import Accumulator, Chunk, ChunkParser, Result
+from ._options import ChunkOptions, EventOptions
+from ._sources import HTTPXResponse, open_sync
+from ._state import ChunkState, StreamState
+
+T = TypeVar("T")
+
+
+class SyncDriver(Generic[T]):
+    """Bring bytes from a source to a stream's state, and hand out its items."""
+
+    def __init__(self, source: object, state: StreamState[T]) -> None:
+        self._source: Any = source
+        self._state = state
+        self._pieces: Iterator[bytes] | None = None
+
+    @property
+    def end(self) -> End | None:
+        """How the stream ended, or None while it goes on."""
+        return self._state.end
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> T:
+        """
+        Return the next item, waiting for it.
+
+        Raises:
+            StopIteration: The stream has come to its end.
+            SSEError: It has come to another end; all items before the fault were returned.
+            RuntimeError: It was closed before its end.
+        """
+        state = self._state
+        while (item := state.pop()) is None:
+            if state.over:
+                self.close()
+                state.raise_error()
+                raise StopIteration
+            self._read()
+        return item
+
+    def _read(self) -> None:
+        if self._pieces is None:
+            self._pieces = iter(self._source)
+        try:
+            piece = next(self._pieces, None)
+        except (RuntimeError, TypeError):
+            # Misuse of the source, not a failure of the connection.
+            raise
+        except Exception as error:
+            self._state.take_failure(error)
+            return
+        if piece is None:
+            self._state.take_end()
+        else:
+            self._state.take(piece)
+
+    def close(self) -> None:
+        """
+        Close the source. Closing again does nothing.
+
+        What was read and not yet handed out is dropped, unless the stream had come to its end.
+        """
+        if not self._state.over:
+            self._state.cancel()
+        for closable in (self._pieces, self._source):
+            close = getattr(closable, "close", None)
+            if close is not None:
+                close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class EventStream(SyncDriver[ItemT]):
+    """
+    Iterate the events of a response.
+
+    A second loop goes on where the first one stopped. As a context manager it closes the
+    source when the block is left.
+
+    Args:
+        source: An iterable of bytes, or a streamed response of httpx or httpx2.
+        comments: Whether to iterate comments too.
+        options: The options of `Parser`.
+
+    Raises:
+        TypeError: The source is nothing that can be read.
+        ValueError: An option has no such value.
+    """
+
+    @overload
+    def __init__(
+        self: EventStream[Event],
+        source: Iterable[bytes] | HTTPXResponse,
+        *,
+        comments: Literal[False] = ...,
+        **options: Unpack[EventOptions],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: EventStream[Event | Comment],
+        source: Iterable[bytes] | HTTPXResponse,
+        *,
+        comments: bool,
+        **options: Unpack[EventOptions],
+    ) -> None: ...
+
+    def __init__(
+        self,
+        source: Iterable[bytes] | HTTPXResponse,
+        *,
+        comments: bool = False,
+        **options: Unpack[EventOptions],
+    ) -> None:
+        parser = cast("Parser[ItemT]", Parser(comments=comments, **options))
+        opened = open_sync(source, "EventStream")
+        super().__init__(opened, StreamState(parser, opened))
+        self._parser = parser
+
+    @property
+    def last_event_id(self) -> str:
+        """The last event ID: what a reconnection would send as `Last-Event-ID`."""
+        return self._parser.last_event_id
+
+    @property
+    def retry(self) -> int | None:
+        """The reconnection time in milliseconds, or None where the stream never set one."""
+        return self._parser.retry
+
+
+class Stream(SyncDriver[Chunk]):
+    """
+    Iterate the chunks of a streamed completion.
+
+    A second loop goes on where the first one stopped. As a context manager it closes the
+    source when the block is left. Every error carries the completion so far as `partial`.
+
+    Args:
+        source: An iterable of bytes, or a streamed response of httpx or httpx2.
+        on_incomplete: What an end does that neither [DONE] nor a finish reason announced:
+            "raise" raises `IncompleteStream` after the last chunk; "accept" ends quietly.
+        options: The options of `ChunkParser`.
+
+    Raises:
+        TypeError: The source is nothing that can be read.
+        ValueError: An option has no such value.
+    """
+
+    def __init__(
+        self,
+        source: Iterable[bytes] | HTTPXResponse,
+        *,
+        on_incomplete: Literal["raise", "accept"] = "raise",
+        **options: Unpack[ChunkOptions],
+    ) -> None:
+        opened = open_sync(source, "Stream")
+        self._chunks = ChunkState(ChunkParser(**options), opened, on_incomplete)
+        super().__init__(opened, self._chunks)
+
+    @property
+    def accumulator(self) -> Accumulator:
+        """What the chunks handed out amount to."""
+        return self._chunks.accumulator
+
+    def text_deltas(self) -> Iterator[str]:
+        """Iterate the new texts of choice 0, leaving out chunks that bring none."""
+        return (text for chunk in self if (text := chunk.text))
+
+    def snapshot(self) -> Result:
+        """Return the completion as far as the chunks handed out go."""
+        return self._chunks.partial
+
+    def result(self) -> Result:
+        """
+        Read the rest of the stream; return the finished completion.
+
+        Raises:
+            SSEError: The stream did not end well; `partial` holds what came.
+            RuntimeError: The stream was closed before its end.
+        """
+        for _ in self:
+            pass
+        return self._chunks.result()
