@@ -4,7 +4,8 @@ Parse server-sent events, and the streamed completions in them.
     bytes --Parser--> Event --ChunkDecoder--> chunk --Accumulator--> completion
 
 Every step is a stage: `feed()` returns what a piece of input completes, `close()` takes the end.
-`Stream` and its kin drive the stages over a response. Nothing here does I/O but what they are given.
+`Stream` and its kin drive the stages over a response: they read what they are given, and open
+nothing of their own.
 """
 
 from ._encode import encode

@@ -1,4 +1,5 @@
-"""The errors of a stream, under one root.
+"""
+The errors of a stream, under one root.
 
     SSEError
     ├── LimitExceeded       a line or an event outgrew its limit
@@ -146,7 +147,7 @@ class ServerSentError(SSEError):
         *,
         message: str,
         body: dict[str, Any] | str,
-        type: str | None = None,
+        type: str | None = None,  # noqa: A002 - the API names it so
         code: str | int | None = None,
         param: str | None = None,
     ) -> None:

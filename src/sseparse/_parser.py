@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, cast, overload
 
 from ._ends import End, EndCause
 from ._errors import EncodingError, LimitExceeded, SSEError
@@ -189,7 +189,9 @@ class Parser(Generic[ItemT]):
             items: list[Any] = []
         elif (values := self.plain_events(data)) is not None:
             last_id = self.last_event_id
-            items = [Event(value.decode("utf-8", "replace"), "message", last_id) for value in values]
+            items = [
+                Event(value.decode("utf-8", "replace"), "message", last_id) for value in values
+            ]
         else:
             items = self._interpret(lines.feed(data), data)
         if len(lines.pending) > lines.bound:
@@ -320,7 +322,7 @@ class Parser(Generic[ItemT]):
             SSEError: The parser met a fault in an earlier feed: that fault.
         """
         keep = self._incomplete == "dispatch"
-        return cast("list[ItemT]", self.close_if(lambda event: keep))
+        return cast("list[ItemT]", self.close_if(lambda _event: keep))
 
     def close_if(self, keep: Callable[[Event], bool]) -> list[Event]:
         """Take the end of the stream; return the incomplete last event if it is worth keeping."""
@@ -382,16 +384,12 @@ class Parser(Generic[ItemT]):
 
 def as_bytes(data: object) -> bytes:
     """Copy what holds bytes; refuse all else with a word on what to do."""
-    if isinstance(data, bytes | bytearray | memoryview):
-        return bytes(data)
-    _refuse(data)
-
-
-def _refuse(data: object) -> NoReturn:
-    hint = "; encode it, or read the response's bytes, not its text" if isinstance(data, str) else ""
-    raise TypeError(
-        f"feed() takes bytes, bytearray or memoryview, not {type(data).__name__}{hint}"
-    )
+    if not isinstance(data, bytes | bytearray | memoryview):
+        hint = "; encode it, or read the response's bytes" if isinstance(data, str) else ""
+        raise TypeError(
+            f"feed() takes bytes, bytearray or memoryview, not {type(data).__name__}{hint}"
+        )
+    return bytes(cast("bytes", data))
 
 
 def _check_choice(name: str, value: str, *known: str) -> None:

@@ -7,11 +7,11 @@ from typing import Protocol, TypeVar
 from ._ends import End
 from ._errors import SSEError
 
-InT = TypeVar("InT", contravariant=True)
-OutT = TypeVar("OutT", covariant=True)
+InT_contra = TypeVar("InT_contra", contravariant=True)
+OutT = TypeVar("OutT")
 
 
-class Stage(Protocol[InT, OutT]):
+class Stage(Protocol[InT_contra, OutT]):
     """
     Describe a step that turns input into output without I/O, clocks or waiting.
 
@@ -27,8 +27,10 @@ class Stage(Protocol[InT, OutT]):
     def end(self) -> End | None:
         """How the input ended, or None while it goes on."""
 
-    def feed(self, data: InT, /) -> list[OutT]:
+    def feed(self, data: InT_contra, /) -> list[OutT]:
         """Take a piece of input; return all the items that it completes."""
+        ...
 
     def close(self) -> list[OutT]:
         """Take the end of the input; return the items that it completes."""
+        ...

@@ -11,6 +11,7 @@ from ._chat_state import ChatChoiceState
 from ._completion_chunk import CompletionChunk
 from ._completion_state import CompletionChoiceState
 from ._decoder import Chunk
+from ._json import is_object
 from ._merge import keep_last
 from ._results import ChatCompletion, Completion
 from ._usage import CompletionUsage
@@ -126,8 +127,8 @@ class Accumulator:
         if self._usage is None:
             # Groq's older servers report usage here alone.
             groq = self._extra.get("x_groq")
-            usage = groq.get("usage") if isinstance(groq, dict) else None
-            return build(CompletionUsage, usage) if isinstance(usage, dict) else None
+            usage = groq.get("usage") if is_object(groq) else None
+            return build(CompletionUsage, usage) if is_object(usage) else None
         return self._usage
 
     def snapshot(self) -> Result:

@@ -6,6 +6,7 @@ from typing import Any
 
 from ._chat_chunk import AudioDelta, ChoiceDelta, ChunkChoice
 from ._finish import FinishReasons
+from ._json import is_list
 from ._logprobs import ChoiceLogprobs, TokenLogprob
 from ._merge import ItemList, keep_last
 from ._parts import other_parts, text_of, thinking_of
@@ -98,7 +99,7 @@ class ChatChoiceState:
         keep_last(self._message_extra, extra)
         for name in _LISTS:
             items = self._message_extra.pop(name, None)
-            if isinstance(items, list):
+            if is_list(items):
                 self._lists.setdefault(name, ItemList()).add(items)
 
     def result(self) -> ChatChoice:
@@ -172,7 +173,7 @@ class _LogprobsState:
         if logprobs.refusal is not None:
             self._refusal = [*(self._refusal or ()), *logprobs.refusal]
         for name, value in logprobs.extra.items():
-            if isinstance(value, list):
+            if is_list(value):
                 self._lists.setdefault(name, []).extend(value)
             else:
                 keep_last(self._extra, {name: value})

@@ -11,7 +11,7 @@ from .._errors import SSEError
 from .._events import Event
 from .._parser import DEFAULT_MAXIMUM, Parser, as_bytes
 from ._decoder import DONE_MARK, Chunk, ChunkDecoder
-from ._wire import UNREADABLE, load_object
+from ._json import UNREADABLE, load_object
 
 
 class ChunkParser:

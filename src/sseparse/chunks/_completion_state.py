@@ -57,5 +57,5 @@ class CompletionChoiceState:
     def _logprobs_result(self) -> CompletionLogprobs | None:
         if self._logprobs is None:
             return None
-        lists = {name: [*values] for name, values in self._logprobs.items()}
+        lists: dict[str, Any] = {name: [*values] for name, values in self._logprobs.items()}
         return CompletionLogprobs(**lists, extra={**self._logprobs_extra})

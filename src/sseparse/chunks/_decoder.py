@@ -11,8 +11,9 @@ from .._errors import ChunkDecodeError, ServerSentError, SSEError
 from .._events import Event
 from ._chat_chunk import ChatCompletionChunk
 from ._completion_chunk import CompletionChunk
+from ._json import UNREADABLE, is_list, is_object, load_object
 from ._server_error import find_error, make_error
-from ._wire import UNREADABLE, build, load_object
+from ._wire import build
 
 Chunk = ChatCompletionChunk | CompletionChunk
 
@@ -87,10 +88,9 @@ class ChunkDecoder:
         if self.done:
             self.after_done += 1
             return []
-        if event.event != "error" and self._fast is not None:
-            chunk = self._decode_fast(event.data)
-            if chunk is not None:
-                return [chunk]
+        chunk = self._decode_fast(event.data) if event.event != "error" else None
+        if chunk is not None:
+            return [chunk]
         return self._decode(event)
 
     def feed_values(self, values: list[bytes], event_id: str) -> list[Chunk]:
@@ -102,7 +102,7 @@ class ChunkDecoder:
                 self._events_seen += self.done
                 continue
             self._events_seen += 1
-            chunk = self._decode_fast(value) if self._fast is not None else None
+            chunk = self._decode_fast(value)
             if chunk is not None:
                 chunks.append(chunk)
             else:
@@ -118,17 +118,22 @@ class ChunkDecoder:
 
     def _decode_fast(self, data: str | bytes) -> Chunk | None:
         """Decode a chunk that holds nothing but fields of the schema; None for any other."""
+        if self._fast is None:
+            return None
         try:
-            chunk: Chunk = self._fast.decode(data)  # type: ignore[union-attr]
+            chunk: Chunk = self._fast.decode(data)
         except UNREADABLE:
             return None
         if chunk.object == self._other_object:
             return None
         self._misses = 0
+        self._note_finish(chunk)
+        return chunk
+
+    def _note_finish(self, chunk: Chunk) -> None:
         for choice in chunk.choices:
             if choice.finish_reason:
                 self._finish_seen = True
-        return chunk
 
     def _decode(self, event: Event) -> list[Chunk]:
         data = event.data.strip()
@@ -163,9 +168,7 @@ class ChunkDecoder:
         chunk: Chunk = build(kind, body)
         if chunk.choices and self._kind is None:
             self._settle(kind)
-        self._finish_seen = self._finish_seen or any(
-            choice.finish_reason for choice in chunk.choices
-        )
+        self._note_finish(chunk)
         return chunk
 
     def _settle(self, kind: type[Chunk]) -> None:
@@ -220,7 +223,7 @@ def _kind_of(body: dict[str, Any]) -> type[Chunk]:
     if body.get("object") == _LEGACY:
         return CompletionChunk
     choices = body.get("choices")
-    first = choices[0] if isinstance(choices, list) and choices else None
-    if isinstance(first, dict) and "text" in first and "delta" not in first:
+    first = choices[0] if is_list(choices) and choices else None
+    if is_object(first) and "text" in first and "delta" not in first:
         return CompletionChunk
     return ChatCompletionChunk

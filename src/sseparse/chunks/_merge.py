@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from ._json import is_object
+
 
 def keep_last(store: dict[str, Any], fields: dict[str, Any]) -> None:
     """Keep each field's last value that is not null."""
-    for name, value in fields.items():
-        if value is not None:
-            store[name] = value
+    store.update({name: value for name, value in fields.items() if value is not None})
 
 
 class ItemList:
@@ -23,7 +23,7 @@ class ItemList:
     def add(self, items: Iterable[Any]) -> None:
         """Append items."""
         for item in items:
-            index = item.get("index") if isinstance(item, dict) else None
+            index = item.get("index") if is_object(item) else None
             if not isinstance(index, int):
                 self._items.append(item)
             elif index in self._by_index:
@@ -34,5 +34,5 @@ class ItemList:
 
     def result(self) -> list[Any] | None:
         """Return the items so far; None for none."""
-        copies = [dict(item) if isinstance(item, dict) else item for item in self._items]
+        copies = [{**item} if is_object(item) else item for item in self._items]
         return copies or None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ._json import is_object
+
 
 def text_of(content: str | list[Any] | None) -> str:
     """Return the text that stands in a content, be it a string or a list of parts."""
@@ -33,6 +35,4 @@ def _texts(parts: list[Any], kind: str) -> list[str]:
 
 
 def _is(part: Any, kind: str, shape: type | tuple[type, ...]) -> bool:
-    return (
-        isinstance(part, dict) and part.get("type") == kind and isinstance(part.get(kind), shape)
-    )
+    return is_object(part) and part.get("type") == kind and isinstance(part.get(kind), shape)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .._errors import ServerSentError
+from ._json import is_object
 
 
 def find_error(event_type: str, body: dict[str, Any]) -> ServerSentError | None:
@@ -27,7 +28,7 @@ def find_error(event_type: str, body: dict[str, Any]) -> ServerSentError | None:
 
 def make_error(inner: Any, body: dict[str, Any] | str) -> ServerSentError:
     """Make the error of the part of the body that describes it."""
-    if not isinstance(inner, dict):
+    if not is_object(inner):
         return ServerSentError(message=str(inner), body=body)
     code = inner.get("code")
     return ServerSentError(

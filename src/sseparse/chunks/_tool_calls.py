@@ -37,7 +37,9 @@ class FunctionState:
     def function(self) -> Function:
         """Return the function call so far."""
         return Function(
-            name=self._name.value or "", arguments=self._arguments.value or "", extra={**self._extra}
+            name=self._name.value or "",
+            arguments=self._arguments.value or "",
+            extra={**self._extra},
         )
 
     def custom(self) -> CustomTool:

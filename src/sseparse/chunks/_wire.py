@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -26,32 +25,6 @@ from ._usage import CompletionTokensDetails, CompletionUsage, PromptTokensDetail
 
 ModelT = TypeVar("ModelT", bound=Model)
 
-UNREADABLE = (ValueError, RecursionError)
-"""What decoding raises: bad JSON, bad UTF-8, numbers out of range; and nesting without end."""
-
-
-def load_object(data: str) -> dict[str, Any]:
-    """
-    Decode an event's data that has to be a JSON object.
-
-    Raises:
-        ValueError: It is not JSON, or some other JSON value.
-        RecursionError: It is nested too deep.
-    """
-    try:
-        value = msgspec.json.decode(data)
-    except msgspec.DecodeError:
-        # The standard library reads what msgspec does not: half of a surrogate pair, escaped,
-        # which servers send when a token ends inside a character.
-        value = json.loads(data, parse_constant=_refuse_constant)
-    if not isinstance(value, dict):
-        raise ValueError(f"JSON, but no object: {type(value).__name__}")
-    return value
-
-
-def _refuse_constant(name: str) -> typing.NoReturn:
-    raise ValueError(f"{name} is not JSON")
-
 
 def build(kind: type[ModelT], fields: dict[str, Any]) -> ModelT:
     """
@@ -71,9 +44,7 @@ def build(kind: type[ModelT], fields: dict[str, Any]) -> ModelT:
                 known[name] = readers[name](value)
             except msgspec.ValidationError:
                 extra[name] = value
-    empty = {
-        name: make() for name, make in _EMPTY.get(kind, {}).items() if name not in known
-    }
+    empty = {name: make() for name, make in _EMPTY.get(kind, {}).items() if name not in known}
     return kind(**known, **empty, extra=extra, absent=tuple(empty))
 
 

@@ -94,8 +94,9 @@ def open_async(
 
 def _refuse_bytes(source: object, face: str) -> None:
     if isinstance(source, bytes | bytearray | memoryview | str):
+        name = type(cast("object", source)).__name__
         raise TypeError(
-            f"{face} takes an iterable of bytes, not {type(source).__name__} itself; "
+            f"{face} takes an iterable of bytes, not {name} itself; "
             "wrap a body of bytes in a list, or feed it to a parser"
         )
 
