@@ -145,7 +145,7 @@ class LineSplitter:
         """Drop the excess of a pending line that nobody wants; find one that is too long."""
         known = self._known(self.pending)
         if known is False:
-            self._dropped += len(self.pending) - _HEAD
+            self._dropped += max(0, len(self.pending) - _HEAD)
             del self.pending[_HEAD:]
             self.bound = _HEAD
         elif known:

@@ -1,0 +1,70 @@
+"""Errors say what was seen, where, and what to do."""
+
+import copy
+import pickle
+
+import pytest
+
+from sseparse import (
+    ChunkDecodeError,
+    EncodingError,
+    End,
+    EndCause,
+    Event,
+    IncompleteStream,
+    LimitExceeded,
+    NotEventStream,
+    ServerSentError,
+    SSEError,
+    StreamTimeout,
+    TransportError,
+)
+
+ERRORS = [
+    LimitExceeded(limit="event", maximum=8, offset=3),
+    EncodingError(offset=3, reason="invalid start byte"),
+    NotEventStream(body_start=b"<html>", status=502, content_type="text/html"),
+    ChunkDecodeError(event=Event("no JSON"), reason="Expected `{`"),
+    ServerSentError(message="busy", body={"error": {}}, type="overloaded", code=529, param=None),
+    IncompleteStream(end=End(cause=EndCause.INCOMPLETE, mid_event=True, bytes_seen=7)),
+    TransportError("reset"),
+    StreamTimeout("late", clock="transport"),
+]
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+def test_errors_cross_process_borders(error: SSEError):
+    """Pickled or copied, an error keeps its kind, message, attributes and partial result."""
+    error.partial = "so far"
+
+    for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
+        assert type(twin) is type(error)
+        assert str(twin) == str(error)
+        assert twin.__dict__ == error.__dict__
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ERRORS[0], ["event larger than 8 bytes", "byte 3", "max_event_bytes"]),
+        (ERRORS[1], ["byte 3", "invalid start byte", 'errors="replace"']),
+        (ERRORS[2], ["status 502", "text/html", "<html>", "check the URL"]),
+        (NotEventStream(body_start=b"{}"), ["not an event stream (body begins b'{}')"]),
+        (ERRORS[3], ["no JSON", "Expected `{`", 'on_bad_json="skip"']),
+        (ERRORS[4], ["busy", "type overloaded", "code 529"]),
+        (ServerSentError(message="", body={}), ["no message"]),
+        (ERRORS[5], ["inside an event", "7 bytes", ".partial"]),
+        (IncompleteStream(end=End(cause=EndCause.INCOMPLETE)), ["between events"]),
+    ],
+)
+def test_errors_say_what_to_do(error: SSEError, words: list[str]):
+    """Each message holds the facts and the next step."""
+    for word in words:
+        assert word in str(error)
+
+
+def test_one_root():
+    """Timeouts are transport errors; all are SSEError; nothing accumulated means no partial."""
+    assert isinstance(ERRORS[-1], TransportError)
+    assert all(isinstance(error, SSEError) for error in ERRORS)
+    assert SSEError("x").partial is None

@@ -1,0 +1,162 @@
+"""Lines are bounded, and what nobody will ask for is not collected."""
+
+import tracemalloc
+
+import pytest
+
+from sseparse import Event, LimitExceeded, Parser
+from sseparse.testing import check_parser, run_stage
+
+MEBIBYTE = 1 << 20
+
+
+def limit_error(parser: Parser) -> LimitExceeded:
+    assert isinstance(parser.error, LimitExceeded)
+    return parser.error
+
+
+def test_a_line_too_long_is_a_fault_after_the_events_before_it():
+    """Events before it in the same feed are returned; then every call raises the error."""
+    parser = Parser(max_line_bytes=MEBIBYTE)
+
+    events = parser.feed(b"data: a\n\n" + b"data: " + b"x" * 64 * MEBIBYTE)
+
+    assert events == [Event("a")]
+    error = limit_error(parser)
+    assert (error.limit, error.maximum, error.offset) == ("line", MEBIBYTE, 9)
+    for call in (lambda: parser.feed(b"\n\n"), parser.close):
+        with pytest.raises(LimitExceeded, match=r"line larger than 1048576 bytes.*byte 9"):
+            call()
+
+
+@pytest.mark.parametrize("limit", ["max_line_bytes", "max_event_bytes"])
+def test_a_long_line_is_never_held_beyond_the_limit(limit: str):
+    """64 MiB in pieces cost no more memory than the limit, plus a piece."""
+    parser = Parser(**{limit: MEBIBYTE})  # type: ignore[arg-type]
+    piece = b"x" * 65536
+    tracemalloc.start()
+    parser.feed(b"data: ")
+    for _ in range(1024):
+        parser.feed(piece)
+        if parser.error is not None:
+            break
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert limit_error(parser).maximum == MEBIBYTE
+    # A growing bytearray asks for an eighth more than it needs, and is copied as it grows.
+    assert peak < 2.5 * MEBIBYTE
+
+
+@pytest.mark.parametrize("start", [b": ", b"unknown: ", b"datax", b"<html>", b"data\xff: "])
+def test_what_means_nothing_streams_by(start: bytes):
+    """A comment or an unknown field of any length is dropped, not buffered, and no fault."""
+    parser = Parser(max_line_bytes=4096)
+    piece = b"x" * 65536
+    parser.feed(b"data: a\n\n" + start)
+    tracemalloc.start()
+    for _ in range(64):
+        parser.feed(piece)
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert held < 8192
+    assert parser.feed(b"\ndata: b\n\n") == [Event("b")]
+    parser.close()
+    assert parser.end is not None
+    assert parser.end.bytes_seen == 9 + len(start) + 64 * 65536 + 10
+
+
+def test_comments_that_are_asked_for_are_limited():
+    """With comments=True a comment is collected, so its length counts."""
+    outcome = check_parser(lambda: Parser(comments=True, max_line_bytes=8), b":12345678\n")
+
+    assert isinstance(outcome.error, LimitExceeded)
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r", b"\r\n"])
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        (b"data: 3456789", True),
+        (b"data: 34567", True),
+        (b"data: 3456", False),
+        (b"id:4567890", False),
+        (b"id:45678901", True),
+        (b"event:78901", True),
+        (b"retry:00000000007", True),
+        (b"ignored: 789012345", False),
+        (b":23456789012345", False),
+        (b"dat", False),
+    ],
+)
+def test_the_limit_of_a_line(line: bytes, end: bytes, fault: bool):
+    """A line of a known field may have so many bytes and not one more, its end not counted."""
+    body = b"data: a" + end + end + line + end + b"data: b" + end + end
+
+    outcome = check_parser(lambda: Parser(max_line_bytes=10), body)
+
+    assert outcome.items[0] == Event("a")
+    assert (outcome.error is not None) == fault
+    if isinstance(outcome.error, LimitExceeded):
+        assert outcome.error.offset == 7 + 2 * len(end)
+
+
+def test_the_limit_of_a_line_may_be_shorter_than_its_name():
+    """Even so it is the field's name that decides whether the line counts."""
+    assert isinstance(check_parser(lambda: Parser(max_line_bytes=3), b"data\n\n").error, LimitExceeded)
+    assert check_parser(lambda: Parser(max_line_bytes=3), b"datum\n\n").error is None
+
+
+def test_the_limit_of_an_event():
+    """All data of an event together, as it would be dispatched, may have so many bytes."""
+    fits = b"data: abc\ndata:\ndata: def\n\n"
+
+    def make() -> Parser:
+        return Parser(max_event_bytes=8)
+
+    assert check_parser(make, fits).items == [Event("abc\n\ndef")]
+    outcome = check_parser(make, fits + b"data: abcd\ndata: efgh\n\ndata: never\n\n")
+    assert outcome.items == [Event("abc\n\ndef")]
+    assert isinstance(outcome.error, LimitExceeded)
+    assert (outcome.error.limit, outcome.error.maximum) == ("event", 8)
+    assert outcome.error.offset == len(fits) + 11
+
+
+def test_a_line_larger_than_an_event_may_be():
+    """A single line can break the event's limit; it is not collected to find out."""
+    outcome = check_parser(lambda: Parser(max_event_bytes=8, max_line_bytes=100), b"data:123456789\n")
+    assert isinstance(outcome.error, LimitExceeded)
+    assert (outcome.error.limit, outcome.error.offset) == ("event", 0)
+
+    outcome = check_parser(lambda: Parser(max_event_bytes=8, max_line_bytes=None), b"data: " + b"1" * 9)
+    assert isinstance(outcome.error, LimitExceeded)
+    assert outcome.error.limit == "event"
+
+
+def test_the_event_before_the_line_counts_first():
+    """Of an event too large and a later line too long, the event is the fault."""
+    body = b"data: abc\ndata: def\ndata: " + b"x" * 100 + b"\n\n"
+
+    outcome = check_parser(lambda: Parser(max_event_bytes=6, max_line_bytes=20), body)
+
+    assert isinstance(outcome.error, LimitExceeded)
+    assert (outcome.error.limit, outcome.error.offset) == ("event", 10)
+
+
+def test_limits_can_be_lifted():
+    """None lifts a limit."""
+    parser = Parser(max_line_bytes=None, max_event_bytes=None)
+    long = b"x" * 40 * MEBIBYTE
+
+    events = run_stage(parser, [b"data: ", long[: MEBIBYTE], long[MEBIBYTE:], b"\n\n"]).items
+
+    assert [len(event.data) for event in events] == [len(long)]
+
+
+def test_the_default_limits_are_generous():
+    """An event of 16 MiB is no fault by default; one of 33 MiB is."""
+    body = b"data: " + b"x" * 16 * MEBIBYTE + b"\n\n"
+
+    assert run_stage(Parser(), [body]).error is None
+    assert run_stage(Parser(), [body[:-2] * 2 + body]).error is not None

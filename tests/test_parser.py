@@ -1,0 +1,465 @@
+"""The parser does what WHATWG HTML 9.2.5 and 9.2.6 say, however the bytes are cut."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from sseparse import (
+    Comment,
+    EncodingError,
+    EndCause,
+    Event,
+    LimitExceeded,
+    Parser,
+    SSEError,
+    encode,
+)
+from sseparse.testing import check_parser, every_split, run_stage
+
+CASES: list[dict[str, Any]] = json.loads(
+    (Path(__file__).parent / "data" / "sse-cases.json").read_text()
+)["cases"]
+
+
+def body_of(case: dict[str, Any]) -> bytes:
+    parts = case["input_parts"] if "input_parts" in case else [[case["input"], 1]]
+    return "".join(text * times for text, times in parts).encode("latin-1")
+
+
+def expected_events(case: dict[str, Any]) -> list[tuple[str, str, str]]:
+    if "events_repeat" in case:
+        listed = [case["events_repeat"]["event"]] * case["events_repeat"]["count"]
+    else:
+        listed = case["events"]
+    return [
+        (
+            event["type"],
+            event["data"]
+            if "data" in event
+            else "".join(text * times for text, times in event["data_parts"]),
+            event["last_event_id"],
+        )
+        for event in listed
+    ]
+
+
+def state(parser: Parser[Any]) -> tuple[str, int | None]:
+    return parser.last_event_id, parser.retry
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
+def test_conformance(case: dict[str, Any]):
+    """Events, last event ID and reconnection time are the standard's, at every cut."""
+    body = body_of(case)
+    parser = Parser()
+
+    outcome = run_stage(parser, [body])
+
+    assert [(event.event, event.data, event.id) for event in outcome.items] == expected_events(case)
+    assert outcome.error is None
+    assert parser.last_event_id == case["last_event_id"]
+    if "retry_any" not in case:
+        assert parser.retry == case["retry"]
+    check_parser(Parser, body, state=state)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
+def test_comments_are_told_and_change_nothing(case: dict[str, Any]):
+    """With comments=True the comments stand among the same events."""
+    outcome = check_parser(lambda: Parser(comments=True), body_of(case), state=state)
+
+    events = [item for item in outcome.items if isinstance(item, Event)]
+    comments = [item.text for item in outcome.items if isinstance(item, Comment)]
+    assert [(event.event, event.data, event.id) for event in events] == expected_events(case)
+    if "comments" in case:
+        assert comments == case["comments"]
+
+
+WIRE = st.lists(
+    st.sampled_from(
+        [b"data", b"event", b"id", b"retry", b"x", b":", b": ", b" ", b"\n", b"\r", b"\r\n"]
+        + [b"\n\n", b"data: a\n\n", b"7", b"\0", b"\xef\xbb\xbf", b"\xef", b"\xff", b"\xc3", b"\xa9"]
+    ),
+    max_size=24,
+).map(b"".join)
+
+
+@given(WIRE, st.sampled_from(["replace", "strict"]), st.sampled_from([None, 3, 9]))
+@example(b"data: a\n\n\r\n\ndata: b\n\n", "replace", None)
+def test_any_cut_equals_the_whole(body: bytes, errors: Any, maximum: int | None):
+    """However bytes are cut: the same items, the same error, the same state."""
+
+    def make() -> Parser[Event | Comment]:
+        return Parser(
+            comments=True, errors=errors, max_line_bytes=maximum, max_event_bytes=maximum
+        )
+
+    check_parser(make, body, state=state)
+    check_parser(
+        lambda: Parser(incomplete="dispatch", max_event_bytes=maximum), body, state=state
+    )
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_parsed(body: bytes):
+    """No bytes are a fault of the stream, but for limits and strict decoding."""
+    outcome = check_parser(Parser, body, state=state)
+
+    assert outcome.error is None
+
+
+def test_an_event_is_returned_by_the_feed_that_ends_it():
+    """Prompt: each event comes with the last byte of its blank line, a lone CR included."""
+    for end in (b"\n", b"\r", b"\r\n"):
+        parser = Parser()
+        head = b"data: a" + end
+        assert [parser.feed(bytes([byte])) for byte in head] == [[]] * len(head)
+        assert parser.feed(end[:1]) == [Event("a")]
+        assert parser.feed(end[1:] + b"data: b" + end + end) == [Event("b")]
+
+
+def test_lf_after_cr_is_swallowed_only_at_once():
+    """An LF belongs to the CR before it only if nothing, not even a comment, came between."""
+    parser = Parser()
+
+    assert parser.feed(b"data: a\r") == []
+    assert parser.feed(b"data: b") == []
+    assert parser.feed(b"\n\n") == [Event("a\nb")]
+
+
+def test_no_bytes_change_nothing():
+    """An empty feed is no end of input, and does not separate a CR from its LF."""
+    parser = Parser()
+
+    items = [parser.feed(piece) for piece in (b"", b"data: a\r", b"", b"\n", b"", b"\r\n", b"")]
+
+    assert [item for feed in items for item in feed] == [Event("a")]
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_bytes_of_every_kind(kind: Any):
+    """Bytes, bytearray and memoryview are taken, and the buffer is free again after the feed."""
+    buffer = bytearray(b"data: caf\xc3\xa9\n\ndata: half")
+    parser = Parser()
+
+    events = parser.feed(kind(buffer))
+    buffer[:] = b"-" * len(buffer)
+    buffer.extend(b"it would raise BufferError if anyone still held a view")
+
+    assert events == [Event("café")]
+    assert parser.feed(b"\n\n") == [Event("half")]
+
+
+def test_a_feed_that_is_not_bytes_says_what_to_do():
+    """Text is refused with a TypeError that names the cure, and does no harm."""
+    parser = Parser()
+
+    with pytest.raises(TypeError, match=r"not str; encode it"):
+        parser.feed("data: a\n\n")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"not list"):
+        parser.feed([100])  # type: ignore[arg-type]
+
+    assert parser.feed(b"data: a\n\n") == [Event("a")]
+
+
+def test_feed_after_close_is_misuse():
+    """RuntimeError says to reset(); closing twice is nothing."""
+    parser = Parser()
+    assert parser.close() == []
+    assert parser.close() == []
+
+    with pytest.raises(RuntimeError, match=r"reset\(\)"):
+        parser.feed(b"data: a\n\n")
+
+
+def test_reset_keeps_what_belongs_to_the_reconnection():
+    """After reset() only the last event ID and the reconnection time are as before."""
+    parser = Parser(max_line_bytes=100)
+    parser.feed(b"id: 7\nretry: 10\ndata: a\n\nid: 8\nevent: x\ndata: cut")
+    parser.close()
+
+    parser.reset()
+
+    assert (parser.last_event_id, parser.retry, parser.end) == ("7", 10, None)
+    assert parser.feed(b"\xef\xbb\xbfdata: b\n\n") == [Event("b", id="7")]
+
+
+def test_reset_ends_a_fault():
+    """A parser that met a fault serves the next connection after reset()."""
+    parser = Parser(max_line_bytes=10)
+    parser.feed(b"data: longer than ten")
+    assert parser.error is not None
+
+    parser.reset()
+
+    assert parser.error is None
+    assert parser.feed(b"data: b\n\n") == [Event("b")]
+
+
+def test_a_stream_can_be_resumed():
+    """The last event ID and reconnection time of an earlier stream are the ones to begin with."""
+    parser = Parser(last_event_id="41", retry=500)
+
+    assert parser.feed(b"data: a\n\n") == [Event("a", id="41")]
+    assert (parser.last_event_id, parser.retry) == ("41", 500)
+
+
+def test_id_and_retry_count_without_an_event():
+    """A block without data dispatches nothing, yet sets the last event ID and the retry."""
+    parser = Parser()
+
+    assert parser.feed(b"id: 5\nretry: 7\n\n") == []
+    assert (parser.last_event_id, parser.retry) == ("5", 7)
+    assert parser.feed(b"data: a\n\n") == [Event("a", id="5")]
+
+
+def test_an_id_counts_when_its_block_ends():
+    """The id of a block that was cut is not one to resume from."""
+    parser = Parser()
+    parser.feed(b"id: 5\ndata: a\n")
+
+    assert parser.last_event_id == ""
+    parser.close()
+    assert parser.last_event_id == ""
+
+
+def test_an_id_with_nul_is_ignored():
+    """A NUL in an id leaves the last event ID as it was."""
+    outcome = check_parser(Parser, b"id: 1\ndata: a\n\nid: 2\0\ndata: b\n\n", state=state)
+
+    assert outcome.items == [Event("a", id="1"), Event("b", id="1")]
+
+
+def test_retry_stands_on_the_event_of_its_block():
+    """Event.retry is the block's own; the parser keeps the last one."""
+    parser = Parser()
+
+    assert parser.feed(b"retry: 5\ndata: a\n\ndata: b\n\n") == [Event("a", retry=5), Event("b")]
+    assert parser.retry == 5
+
+
+@pytest.mark.parametrize(
+    ("value", "retry"),
+    [
+        (b"0" * 5000 + b"5", 5),
+        (b"0" * 5000, 0),
+        (b"9" * 5000, None),
+        (b"9" * 30, int("9" * 30)),
+        (b"", None),
+        (b"+5", None),
+        (b"1_0", None),
+        ("٣".encode(), None),
+        (b" 5", None),
+    ],
+)
+def test_retry_is_ascii_digits_only(value: bytes, retry: int | None):
+    """Anything else is ignored, and no number of digits is a crash."""
+    parser = Parser()
+
+    parser.feed(b"retry: " + value + b"\ndata: a\n\n")
+
+    assert parser.retry == retry
+
+
+@pytest.mark.parametrize("cut", list(every_split(b"\xef\xbb\xbfdata: a\n\n")))
+def test_one_leading_mark_is_stripped(cut: list[bytes]):
+    """The byte-order mark goes, in however many pieces it comes; only the first, and only there."""
+    assert run_stage(Parser(), cut).items == [Event("a")]
+    assert run_stage(Parser(), [b"\xef\xbb\xbf", *cut]).items == []
+
+
+def test_what_only_begins_like_a_mark_stays():
+    """Two bytes of a mark and something else are ill-formed text, so an unknown field."""
+    outcome = check_parser(Parser, b"\xef\xbbdata: a\n\ndata: b\n\n")
+
+    assert outcome.items == [Event("b")]
+
+
+def test_a_stream_that_is_less_than_a_mark():
+    """A stream may end before it is known whether it begins with a mark."""
+    assert check_parser(Parser, b"\xef\xbb").items == []
+
+
+class TestStrict:
+    """errors="strict" stops at ill-formed UTF-8; what came before it is returned."""
+
+    @pytest.mark.parametrize(
+        ("body", "offset", "before"),
+        [
+            (b"data: a\n\ndata: \xff\n\n", 15, [Event("a")]),
+            (b"data: a\n\ndata: \xe2\x82\n\n", 15, [Event("a")]),
+            (b"\xef\xbb\xbfdata: a\n\n: \xc3", 14, [Event("a")]),
+            (b"\xef\xbbdata: a\n\n", 0, []),
+            (b"unknown \xf0\x9f\n", 8, []),
+        ],
+    )
+    def test_offset(self, body: bytes, offset: int, before: list[Event]):
+        """The error says where the ill-formed sequence begins."""
+        outcome = check_parser(lambda: Parser(errors="strict"), body)
+
+        assert outcome.items == before
+        assert isinstance(outcome.error, EncodingError)
+        assert outcome.error.offset == offset
+        assert outcome.error.reason
+
+    def test_well_formed_is_no_fault(self):
+        """Text of every width passes."""
+        body = "data: aé€😀\n\n".encode()
+
+        assert check_parser(lambda: Parser(errors="strict"), body).items == [Event("aé€😀")]
+
+    def test_an_earlier_fault_stays(self):
+        """Of two faults in one feed the first counts."""
+        outcome = check_parser(
+            lambda: Parser(errors="strict", max_line_bytes=8), b"data: too long\n\xff"
+        )
+
+        assert isinstance(outcome.error, LimitExceeded)
+
+
+class TestIncomplete:
+    """An event that no blank line ended."""
+
+    def test_is_discarded(self):
+        """As the standard says."""
+        parser = Parser()
+        parser.feed(b"id: 1\ndata: a\ndata: b")
+
+        assert parser.close() == []
+        assert parser.last_event_id == ""
+
+    def test_is_dispatched_when_asked_for(self):
+        """incomplete="dispatch" reads the last line as if it had ended, and the block too."""
+        parser = Parser(incomplete="dispatch")
+        parser.feed(b"id: 1\ndata: a\ndata: b")
+
+        assert parser.close() == [Event("a\nb", id="1")]
+        assert parser.last_event_id == "1"
+        assert parser.end is not None
+        assert (parser.end.events_seen, parser.end.mid_event) == (1, True)
+
+    def test_without_data_is_nothing(self):
+        """There is no event to dispatch where no data came."""
+        parser = Parser(incomplete="dispatch")
+        parser.feed(b"event: x\nid: 1")
+
+        assert parser.close() == []
+
+    def test_too_large_is_a_fault(self):
+        """The last line counts towards the event's limit."""
+        parser = Parser(incomplete="dispatch", max_event_bytes=4)
+        parser.feed(b"data: abc\ndata: de")
+
+        assert parser.close() == []
+        assert isinstance(parser.error, LimitExceeded)
+        assert parser.error.offset == 10
+
+
+class TestEnd:
+    """`end` says how the input ended, and what had come by then."""
+
+    def test_goes_on(self):
+        """There is no end before close()."""
+        assert Parser().end is None
+
+    @pytest.mark.parametrize(
+        ("body", "mid_event"),
+        [
+            (b"", False),
+            (b"data: a\n\n", False),
+            (b"data: a\n\n: ping", False),
+            (b": ping\n", False),
+            (b"data: a\n", True),
+            (b"data", True),
+            (b"event: x\n", True),
+            (b"id: 1\n", True),
+            (b"retry: 1\n", True),
+        ],
+    )
+    def test_mid_event(self, body: bytes, mid_event: bool):
+        """The input was cut inside an event, or it was not."""
+        parser = Parser()
+        parser.feed(body)
+        parser.close()
+
+        assert parser.end is not None
+        assert parser.end.mid_event is mid_event
+        assert parser.end.cause is (EndCause.INCOMPLETE if mid_event else EndCause.FINISHED)
+        assert parser.end.complete is not mid_event
+
+    @pytest.mark.parametrize("body", [b"\xef\xbb\xbf: a\r\n: b\ndata: a\n\ndata: b\n\nx: y\r" * 3])
+    def test_counts(self, body: bytes):
+        """Bytes, events and comments are counted, the mark and what was ignored included."""
+        for pieces in every_split(body, most=20):
+            parser = Parser()
+            for piece in pieces:
+                parser.feed(piece)
+            parser.close()
+
+            assert parser.end is not None
+            assert (parser.end.bytes_seen, parser.end.events_seen, parser.end.comments_seen) == (
+                len(body),
+                6,
+                4,  # the marks that are not leading make unknown fields of two comments
+            )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"errors": "ignore"}, r"errors is 'ignore'; give one of 'replace', 'strict'"),
+        ({"incomplete": "keep"}, r"incomplete is 'keep'"),
+        ({"max_line_bytes": 0}, r"max_line_bytes is 0; .* None for no limit"),
+        ({"max_event_bytes": -1}, r"max_event_bytes is -1"),
+    ],
+)
+def test_options_are_checked(options: dict[str, Any], message: str):
+    """A value that means nothing is refused at once."""
+    with pytest.raises(ValueError, match=message):
+        Parser(**options)
+
+
+LINE = st.text(st.characters(exclude_characters="\r\n\0", exclude_categories=["Cs"]), max_size=12)
+EVENTS = st.builds(
+    Event,
+    data=st.text(st.characters(exclude_characters="\r", exclude_categories=["Cs"]), max_size=20),
+    event=LINE.filter(bool),
+    id=LINE.filter(bool),
+    retry=st.none() | st.integers(0, 10**6),
+)
+
+
+@given(st.lists(EVENTS | st.builds(Comment, LINE), max_size=5))
+def test_what_was_encoded_is_parsed(items: list[Event | Comment]):
+    """parse(encode(items)) == items."""
+    body = b"".join(map(encode, items))
+
+    assert check_parser(lambda: Parser(comments=True), body).items == items
+
+
+@given(WIRE)
+def test_what_was_parsed_can_be_encoded(body: bytes):
+    """Whatever the wire held, its events round-trip."""
+    events = run_stage(Parser(last_event_id="x"), [body]).items
+    encoded = b"".join(encode(event) for event in events if "\0" not in event.event)
+
+    again = run_stage(Parser(), [encoded]).items
+
+    if all(event.id and "\0" not in event.event for event in events):
+        assert again == events
+
+
+def test_every_error_is_in_one_tree():
+    """Whoever catches SSEError catches every fault of a stream."""
+    parser = Parser(max_line_bytes=6)
+    parser.feed(b"data: ab")
+
+    assert isinstance(parser.error, SSEError)
+    with pytest.raises(SSEError):
+        parser.feed(b"\n")
+    with pytest.raises(SSEError):
+        parser.close()
