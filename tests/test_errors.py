@@ -33,7 +33,7 @@ ERRORS = [
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
-def test_errors_cross_process_borders(error: SSEError):
+def test_errors_cross_process_borders(error: SSEError) -> None:
     """Pickled or copied, an error keeps its kind, message, attributes and partial result."""
     error.partial = "so far"
 
@@ -57,13 +57,13 @@ def test_errors_cross_process_borders(error: SSEError):
         (IncompleteStream(end=End(cause=EndCause.INCOMPLETE)), ["between events"]),
     ],
 )
-def test_errors_say_what_to_do(error: SSEError, words: list[str]):
+def test_errors_say_what_to_do(error: SSEError, words: list[str]) -> None:
     """Each message holds the facts and the next step."""
     for word in words:
         assert word in str(error)
 
 
-def test_one_root():
+def test_one_root() -> None:
     """Timeouts are transport errors; all are SSEError; nothing accumulated means no partial."""
     assert isinstance(ERRORS[-1], TransportError)
     assert all(isinstance(error, SSEError) for error in ERRORS)

@@ -5,6 +5,7 @@ import tracemalloc
 import pytest
 
 from sseparse import Event, LimitExceeded, Parser
+from sseparse.streams import EventOptions
 from sseparse.testing import check_parser, run_stage
 
 MEBIBYTE = 1 << 20
@@ -15,7 +16,7 @@ def limit_error(parser: Parser) -> LimitExceeded:
     return parser.error
 
 
-def test_a_line_too_long_is_a_fault_after_the_events_before_it():
+def test_a_line_too_long_is_a_fault_after_the_events_before_it() -> None:
     """Events before it in the same feed are returned; then every call raises the error."""
     parser = Parser(max_line_bytes=MEBIBYTE)
 
@@ -30,9 +31,10 @@ def test_a_line_too_long_is_a_fault_after_the_events_before_it():
 
 
 @pytest.mark.parametrize("limit", ["max_line_bytes", "max_event_bytes"])
-def test_a_long_line_is_never_held_beyond_the_limit(limit: str):
+def test_a_long_line_is_never_held_beyond_the_limit(limit: str) -> None:
     """64 MiB in pieces cost no more memory than the limit, plus a piece."""
-    parser = Parser(**{limit: MEBIBYTE})  # type: ignore[arg-type]
+    options: EventOptions = {limit: MEBIBYTE}  # type: ignore[misc]
+    parser = Parser(**options)
     piece = b"x" * 65536
     tracemalloc.start()
     parser.feed(b"data: ")
@@ -49,7 +51,7 @@ def test_a_long_line_is_never_held_beyond_the_limit(limit: str):
 
 
 @pytest.mark.parametrize("start", [b": ", b"unknown: ", b"datax", b"<html>", b"data\xff: "])
-def test_what_means_nothing_streams_by(start: bytes):
+def test_what_means_nothing_streams_by(start: bytes) -> None:
     """A comment or an unknown field of any length is dropped, not buffered, and no fault."""
     parser = Parser(max_line_bytes=4096)
     piece = b"x" * 65536
@@ -67,7 +69,7 @@ def test_what_means_nothing_streams_by(start: bytes):
     assert parser.end.bytes_seen == 9 + len(start) + 64 * 65536 + 10
 
 
-def test_comments_that_are_asked_for_are_limited():
+def test_comments_that_are_asked_for_are_limited() -> None:
     """With comments=True a comment is collected, so its length counts."""
     outcome = check_parser(lambda: Parser(comments=True, max_line_bytes=8), b":12345678\n")
 
@@ -90,7 +92,7 @@ def test_comments_that_are_asked_for_are_limited():
         (b"dat", False),
     ],
 )
-def test_the_limit_of_a_line(line: bytes, end: bytes, fault: bool):
+def test_the_limit_of_a_line(line: bytes, end: bytes, fault: bool) -> None:
     """A line of a known field may have so many bytes and not one more, its end not counted."""
     body = b"data: a" + end + end + line + end + b"data: b" + end + end
 
@@ -102,13 +104,15 @@ def test_the_limit_of_a_line(line: bytes, end: bytes, fault: bool):
         assert outcome.error.offset == 7 + 2 * len(end)
 
 
-def test_the_limit_of_a_line_may_be_shorter_than_its_name():
+def test_the_limit_of_a_line_may_be_shorter_than_its_name() -> None:
     """Even so it is the field's name that decides whether the line counts."""
-    assert isinstance(check_parser(lambda: Parser(max_line_bytes=3), b"data\n\n").error, LimitExceeded)
+    assert isinstance(
+        check_parser(lambda: Parser(max_line_bytes=3), b"data\n\n").error, LimitExceeded
+    )
     assert check_parser(lambda: Parser(max_line_bytes=3), b"datum\n\n").error is None
 
 
-def test_the_limit_of_an_event():
+def test_the_limit_of_an_event() -> None:
     """All data of an event together, as it would be dispatched, may have so many bytes."""
     fits = b"data: abc\ndata:\ndata: def\n\n"
 
@@ -123,18 +127,22 @@ def test_the_limit_of_an_event():
     assert outcome.error.offset == len(fits) + 11
 
 
-def test_a_line_larger_than_an_event_may_be():
+def test_a_line_larger_than_an_event_may_be() -> None:
     """A single line can break the event's limit; it is not collected to find out."""
-    outcome = check_parser(lambda: Parser(max_event_bytes=8, max_line_bytes=100), b"data:123456789\n")
+    outcome = check_parser(
+        lambda: Parser(max_event_bytes=8, max_line_bytes=100), b"data:123456789\n"
+    )
     assert isinstance(outcome.error, LimitExceeded)
     assert (outcome.error.limit, outcome.error.offset) == ("event", 0)
 
-    outcome = check_parser(lambda: Parser(max_event_bytes=8, max_line_bytes=None), b"data: " + b"1" * 9)
+    outcome = check_parser(
+        lambda: Parser(max_event_bytes=8, max_line_bytes=None), b"data: " + b"1" * 9
+    )
     assert isinstance(outcome.error, LimitExceeded)
     assert outcome.error.limit == "event"
 
 
-def test_the_event_before_the_line_counts_first():
+def test_the_event_before_the_line_counts_first() -> None:
     """Of an event too large and a later line too long, the event is the fault."""
     body = b"data: abc\ndata: def\ndata: " + b"x" * 100 + b"\n\n"
 
@@ -144,17 +152,17 @@ def test_the_event_before_the_line_counts_first():
     assert (outcome.error.limit, outcome.error.offset) == ("event", 10)
 
 
-def test_limits_can_be_lifted():
+def test_limits_can_be_lifted() -> None:
     """None lifts a limit."""
     parser = Parser(max_line_bytes=None, max_event_bytes=None)
     long = b"x" * 40 * MEBIBYTE
 
-    events = run_stage(parser, [b"data: ", long[: MEBIBYTE], long[MEBIBYTE:], b"\n\n"]).items
+    events = run_stage(parser, [b"data: ", long[:MEBIBYTE], long[MEBIBYTE:], b"\n\n"]).items
 
     assert [len(event.data) for event in events] == [len(long)]
 
 
-def test_the_default_limits_are_generous():
+def test_the_default_limits_are_generous() -> None:
     """An event of 16 MiB is no fault by default; one of 33 MiB is."""
     body = b"data: " + b"x" * 16 * MEBIBYTE + b"\n\n"
 

@@ -52,7 +52,7 @@ def state(parser: Parser[Any]) -> tuple[str, int | None]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
-def test_conformance(case: dict[str, Any]):
+def test_conformance(case: dict[str, Any]) -> None:
     """Events, last event ID and reconnection time are the standard's, at every cut."""
     body = body_of(case)
     parser = Parser()
@@ -68,7 +68,7 @@ def test_conformance(case: dict[str, Any]):
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
-def test_comments_are_told_and_change_nothing(case: dict[str, Any]):
+def test_comments_are_told_and_change_nothing(case: dict[str, Any]) -> None:
     """With comments=True the comments stand among the same events."""
     outcome = check_parser(lambda: Parser(comments=True), body_of(case), state=state)
 
@@ -82,7 +82,17 @@ def test_comments_are_told_and_change_nothing(case: dict[str, Any]):
 WIRE = st.lists(
     st.sampled_from(
         [b"data", b"event", b"id", b"retry", b"x", b":", b": ", b" ", b"\n", b"\r", b"\r\n"]
-        + [b"\n\n", b"data: a\n\n", b"7", b"\0", b"\xef\xbb\xbf", b"\xef", b"\xff", b"\xc3", b"\xa9"]
+        + [
+            b"\n\n",
+            b"data: a\n\n",
+            b"7",
+            b"\0",
+            b"\xef\xbb\xbf",
+            b"\xef",
+            b"\xff",
+            b"\xc3",
+            b"\xa9",
+        ]
     ),
     max_size=24,
 ).map(b"".join)
@@ -90,29 +100,25 @@ WIRE = st.lists(
 
 @given(WIRE, st.sampled_from(["replace", "strict"]), st.sampled_from([None, 3, 9]))
 @example(b"data: a\n\n\r\n\ndata: b\n\n", "replace", None)
-def test_any_cut_equals_the_whole(body: bytes, errors: Any, maximum: int | None):
+def test_any_cut_equals_the_whole(body: bytes, errors: Any, maximum: int | None) -> None:
     """However bytes are cut: the same items, the same error, the same state."""
 
     def make() -> Parser[Event | Comment]:
-        return Parser(
-            comments=True, errors=errors, max_line_bytes=maximum, max_event_bytes=maximum
-        )
+        return Parser(comments=True, errors=errors, max_line_bytes=maximum, max_event_bytes=maximum)
 
     check_parser(make, body, state=state)
-    check_parser(
-        lambda: Parser(incomplete="dispatch", max_event_bytes=maximum), body, state=state
-    )
+    check_parser(lambda: Parser(incomplete="dispatch", max_event_bytes=maximum), body, state=state)
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_parsed(body: bytes):
+def test_any_bytes_are_parsed(body: bytes) -> None:
     """No bytes are a fault of the stream, but for limits and strict decoding."""
     outcome = check_parser(Parser, body, state=state)
 
     assert outcome.error is None
 
 
-def test_an_event_is_returned_by_the_feed_that_ends_it():
+def test_an_event_is_returned_by_the_feed_that_ends_it() -> None:
     """Prompt: each event comes with the last byte of its blank line, a lone CR included."""
     for end in (b"\n", b"\r", b"\r\n"):
         parser = Parser()
@@ -122,7 +128,7 @@ def test_an_event_is_returned_by_the_feed_that_ends_it():
         assert parser.feed(end[1:] + b"data: b" + end + end) == [Event("b")]
 
 
-def test_lf_after_cr_is_swallowed_only_at_once():
+def test_lf_after_cr_is_swallowed_only_at_once() -> None:
     """An LF belongs to the CR before it only if nothing, not even a comment, came between."""
     parser = Parser()
 
@@ -131,7 +137,7 @@ def test_lf_after_cr_is_swallowed_only_at_once():
     assert parser.feed(b"\n\n") == [Event("a\nb")]
 
 
-def test_no_bytes_change_nothing():
+def test_no_bytes_change_nothing() -> None:
     """An empty feed is no end of input, and does not separate a CR from its LF."""
     parser = Parser()
 
@@ -141,7 +147,7 @@ def test_no_bytes_change_nothing():
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
-def test_bytes_of_every_kind(kind: Any):
+def test_bytes_of_every_kind(kind: Any) -> None:
     """Bytes, bytearray and memoryview are taken, and the buffer is free again after the feed."""
     buffer = bytearray(b"data: caf\xc3\xa9\n\ndata: half")
     parser = Parser()
@@ -154,7 +160,7 @@ def test_bytes_of_every_kind(kind: Any):
     assert parser.feed(b"\n\n") == [Event("half")]
 
 
-def test_a_feed_that_is_not_bytes_says_what_to_do():
+def test_a_feed_that_is_not_bytes_says_what_to_do() -> None:
     """Text is refused with a TypeError that names the cure, and does no harm."""
     parser = Parser()
 
@@ -166,7 +172,7 @@ def test_a_feed_that_is_not_bytes_says_what_to_do():
     assert parser.feed(b"data: a\n\n") == [Event("a")]
 
 
-def test_feed_after_close_is_misuse():
+def test_feed_after_close_is_misuse() -> None:
     """RuntimeError says to reset(); closing twice is nothing."""
     parser = Parser()
     assert parser.close() == []
@@ -176,7 +182,7 @@ def test_feed_after_close_is_misuse():
         parser.feed(b"data: a\n\n")
 
 
-def test_reset_keeps_what_belongs_to_the_reconnection():
+def test_reset_keeps_what_belongs_to_the_reconnection() -> None:
     """After reset() only the last event ID and the reconnection time are as before."""
     parser = Parser(max_line_bytes=100)
     parser.feed(b"id: 7\nretry: 10\ndata: a\n\nid: 8\nevent: x\ndata: cut")
@@ -188,7 +194,7 @@ def test_reset_keeps_what_belongs_to_the_reconnection():
     assert parser.feed(b"\xef\xbb\xbfdata: b\n\n") == [Event("b", id="7")]
 
 
-def test_reset_ends_a_fault():
+def test_reset_ends_a_fault() -> None:
     """A parser that met a fault serves the next connection after reset()."""
     parser = Parser(max_line_bytes=10)
     parser.feed(b"data: longer than ten")
@@ -200,7 +206,7 @@ def test_reset_ends_a_fault():
     assert parser.feed(b"data: b\n\n") == [Event("b")]
 
 
-def test_a_stream_can_be_resumed():
+def test_a_stream_can_be_resumed() -> None:
     """The last event ID and reconnection time of an earlier stream are the ones to begin with."""
     parser = Parser(last_event_id="41", retry=500)
 
@@ -208,7 +214,7 @@ def test_a_stream_can_be_resumed():
     assert (parser.last_event_id, parser.retry) == ("41", 500)
 
 
-def test_id_and_retry_count_without_an_event():
+def test_id_and_retry_count_without_an_event() -> None:
     """A block without data dispatches nothing, yet sets the last event ID and the retry."""
     parser = Parser()
 
@@ -217,7 +223,7 @@ def test_id_and_retry_count_without_an_event():
     assert parser.feed(b"data: a\n\n") == [Event("a", id="5")]
 
 
-def test_an_id_counts_when_its_block_ends():
+def test_an_id_counts_when_its_block_ends() -> None:
     """The id of a block that was cut is not one to resume from."""
     parser = Parser()
     parser.feed(b"id: 5\ndata: a\n")
@@ -227,14 +233,14 @@ def test_an_id_counts_when_its_block_ends():
     assert parser.last_event_id == ""
 
 
-def test_an_id_with_nul_is_ignored():
+def test_an_id_with_nul_is_ignored() -> None:
     """A NUL in an id leaves the last event ID as it was."""
     outcome = check_parser(Parser, b"id: 1\ndata: a\n\nid: 2\0\ndata: b\n\n", state=state)
 
     assert outcome.items == [Event("a", id="1"), Event("b", id="1")]
 
 
-def test_retry_stands_on_the_event_of_its_block():
+def test_retry_stands_on_the_event_of_its_block() -> None:
     """Event.retry is the block's own; the parser keeps the last one."""
     parser = Parser()
 
@@ -256,7 +262,7 @@ def test_retry_stands_on_the_event_of_its_block():
         (b" 5", None),
     ],
 )
-def test_retry_is_ascii_digits_only(value: bytes, retry: int | None):
+def test_retry_is_ascii_digits_only(value: bytes, retry: int | None) -> None:
     """Anything else is ignored, and no number of digits is a crash."""
     parser = Parser()
 
@@ -266,20 +272,20 @@ def test_retry_is_ascii_digits_only(value: bytes, retry: int | None):
 
 
 @pytest.mark.parametrize("cut", list(every_split(b"\xef\xbb\xbfdata: a\n\n")))
-def test_one_leading_mark_is_stripped(cut: list[bytes]):
+def test_one_leading_mark_is_stripped(cut: list[bytes]) -> None:
     """The byte-order mark goes, in however many pieces it comes; only the first, and only there."""
     assert run_stage(Parser(), cut).items == [Event("a")]
     assert run_stage(Parser(), [b"\xef\xbb\xbf", *cut]).items == []
 
 
-def test_what_only_begins_like_a_mark_stays():
+def test_what_only_begins_like_a_mark_stays() -> None:
     """Two bytes of a mark and something else are ill-formed text, so an unknown field."""
     outcome = check_parser(Parser, b"\xef\xbbdata: a\n\ndata: b\n\n")
 
     assert outcome.items == [Event("b")]
 
 
-def test_a_stream_that_is_less_than_a_mark():
+def test_a_stream_that_is_less_than_a_mark() -> None:
     """A stream may end before it is known whether it begins with a mark."""
     assert check_parser(Parser, b"\xef\xbb").items == []
 
@@ -297,7 +303,7 @@ class TestStrict:
             (b"unknown \xf0\x9f\n", 8, []),
         ],
     )
-    def test_offset(self, body: bytes, offset: int, before: list[Event]):
+    def test_offset(self, body: bytes, offset: int, before: list[Event]) -> None:
         """The error says where the ill-formed sequence begins."""
         outcome = check_parser(lambda: Parser(errors="strict"), body)
 
@@ -306,13 +312,13 @@ class TestStrict:
         assert outcome.error.offset == offset
         assert outcome.error.reason
 
-    def test_well_formed_is_no_fault(self):
+    def test_well_formed_is_no_fault(self) -> None:
         """Text of every width passes."""
         body = "data: aé€😀\n\n".encode()
 
         assert check_parser(lambda: Parser(errors="strict"), body).items == [Event("aé€😀")]
 
-    def test_an_earlier_fault_stays(self):
+    def test_an_earlier_fault_stays(self) -> None:
         """Of two faults in one feed the first counts."""
         outcome = check_parser(
             lambda: Parser(errors="strict", max_line_bytes=8), b"data: too long\n\xff"
@@ -324,7 +330,7 @@ class TestStrict:
 class TestIncomplete:
     """An event that no blank line ended."""
 
-    def test_is_discarded(self):
+    def test_is_discarded(self) -> None:
         """As the standard says."""
         parser = Parser()
         parser.feed(b"id: 1\ndata: a\ndata: b")
@@ -332,7 +338,7 @@ class TestIncomplete:
         assert parser.close() == []
         assert parser.last_event_id == ""
 
-    def test_is_dispatched_when_asked_for(self):
+    def test_is_dispatched_when_asked_for(self) -> None:
         """incomplete="dispatch" reads the last line as if it had ended, and the block too."""
         parser = Parser(incomplete="dispatch")
         parser.feed(b"id: 1\ndata: a\ndata: b")
@@ -342,14 +348,14 @@ class TestIncomplete:
         assert parser.end is not None
         assert (parser.end.events_seen, parser.end.mid_event) == (1, True)
 
-    def test_without_data_is_nothing(self):
+    def test_without_data_is_nothing(self) -> None:
         """There is no event to dispatch where no data came."""
         parser = Parser(incomplete="dispatch")
         parser.feed(b"event: x\nid: 1")
 
         assert parser.close() == []
 
-    def test_too_large_is_a_fault(self):
+    def test_too_large_is_a_fault(self) -> None:
         """The last line counts towards the event's limit."""
         parser = Parser(incomplete="dispatch", max_event_bytes=4)
         parser.feed(b"data: abc\ndata: de")
@@ -362,7 +368,7 @@ class TestIncomplete:
 class TestEnd:
     """`end` says how the input ended, and what had come by then."""
 
-    def test_goes_on(self):
+    def test_goes_on(self) -> None:
         """There is no end before close()."""
         assert Parser().end is None
 
@@ -380,7 +386,7 @@ class TestEnd:
             (b"retry: 1\n", True),
         ],
     )
-    def test_mid_event(self, body: bytes, mid_event: bool):
+    def test_mid_event(self, body: bytes, mid_event: bool) -> None:
         """The input was cut inside an event, or it was not."""
         parser = Parser()
         parser.feed(body)
@@ -392,7 +398,7 @@ class TestEnd:
         assert parser.end.complete is not mid_event
 
     @pytest.mark.parametrize("body", [b"\xef\xbb\xbf: a\r\n: b\ndata: a\n\ndata: b\n\nx: y\r" * 3])
-    def test_counts(self, body: bytes):
+    def test_counts(self, body: bytes) -> None:
         """Bytes, events and comments are counted, the mark and what was ignored included."""
         for pieces in every_split(body, most=20):
             parser = Parser()
@@ -417,7 +423,7 @@ class TestEnd:
         ({"max_event_bytes": -1}, r"max_event_bytes is -1"),
     ],
 )
-def test_options_are_checked(options: dict[str, Any], message: str):
+def test_options_are_checked(options: dict[str, Any], message: str) -> None:
     """A value that means nothing is refused at once."""
     with pytest.raises(ValueError, match=message):
         Parser(**options)
@@ -434,7 +440,7 @@ EVENTS = st.builds(
 
 
 @given(st.lists(EVENTS | st.builds(Comment, LINE), max_size=5))
-def test_what_was_encoded_is_parsed(items: list[Event | Comment]):
+def test_what_was_encoded_is_parsed(items: list[Event | Comment]) -> None:
     """parse(encode(items)) == items."""
     body = b"".join(map(encode, items))
 
@@ -442,7 +448,7 @@ def test_what_was_encoded_is_parsed(items: list[Event | Comment]):
 
 
 @given(WIRE)
-def test_what_was_parsed_can_be_encoded(body: bytes):
+def test_what_was_parsed_can_be_encoded(body: bytes) -> None:
     """Whatever the wire held, its events round-trip."""
     events = run_stage(Parser(last_event_id="x"), [body]).items
     encoded = b"".join(encode(event) for event in events if "\0" not in event.event)
@@ -453,7 +459,7 @@ def test_what_was_parsed_can_be_encoded(body: bytes):
         assert again == events
 
 
-def test_every_error_is_in_one_tree():
+def test_every_error_is_in_one_tree() -> None:
     """Whoever catches SSEError catches every fault of a stream."""
     parser = Parser(max_line_bytes=6)
     parser.feed(b"data: ab")

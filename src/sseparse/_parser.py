@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, Literal, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, Unpack, cast, overload
 
 from ._ends import End, EndCause
 from ._errors import EncodingError, LimitExceeded, SSEError
 from ._events import Comment, Event
-from ._lines import LineSplitter
+from ._lines import CR, LF, LineSplitter
+from ._options import EventOptions
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -61,26 +62,16 @@ class Parser(Generic[ItemT]):
     def __init__(
         self: Parser[Event],
         *,
-        last_event_id: str = ...,
-        retry: int | None = ...,
         comments: Literal[False] = ...,
-        errors: Literal["replace", "strict"] = ...,
-        incomplete: Literal["discard", "dispatch"] = ...,
-        max_line_bytes: int | None = ...,
-        max_event_bytes: int | None = ...,
+        **options: Unpack[EventOptions],
     ) -> None: ...
 
     @overload
     def __init__(
         self: Parser[Event | Comment],
         *,
-        last_event_id: str = ...,
-        retry: int | None = ...,
         comments: bool,
-        errors: Literal["replace", "strict"] = ...,
-        incomplete: Literal["discard", "dispatch"] = ...,
-        max_line_bytes: int | None = ...,
-        max_event_bytes: int | None = ...,
+        **options: Unpack[EventOptions],
     ) -> None: ...
 
     def __init__(
@@ -124,6 +115,7 @@ class Parser(Generic[ItemT]):
         self._type = b""
         self._id = self.last_event_id
         self._block_retry: int | None = None
+        self._in_block = False
         self._events_seen = 0
         self._comments_seen = 0
         self._end: End | None = None
@@ -172,26 +164,19 @@ class Parser(Generic[ItemT]):
             RuntimeError: The parser was closed.
             TypeError: The piece is not bytes.
         """
-        if type(data) is not bytes:
-            data = as_bytes(data)
-        if self._careful:
-            data, fault = self._take_care(data)
-            items = self._feed(data)
-            if self.error is None and fault is not None:
-                self._stop(fault)
-            return items
+        if self._careful or type(data) is not bytes:
+            return self._feed_with_care(as_bytes(data))
         return self._feed(data)
 
     def _feed(self, data: bytes) -> list[ItemT]:
         lines = self._lines
-        if b"\n" not in data and b"\r" not in data:
+        items: list[Any] = []
+        if LF not in data and CR not in data:
             lines.pending += data
-            items: list[Any] = []
         elif (values := self.plain_events(data)) is not None:
             last_id = self.last_event_id
-            items = [
-                Event(value.decode("utf-8", "replace"), "message", last_id) for value in values
-            ]
+            for value in values:
+                items.append(Event(value.decode("utf-8", "replace"), "message", last_id))
         else:
             items = self._interpret(lines.feed(data), data)
         if len(lines.pending) > lines.bound:
@@ -202,14 +187,19 @@ class Parser(Generic[ItemT]):
 
     def plain_events(self, data: bytes) -> list[bytes] | None:
         """Take events of one data line each in bulk; None, and nothing taken, for any other."""
-        if self._careful or self._data or self._type or self._block_retry is not None:
-            return None
-        if self._id != self.last_event_id:
+        if self._in_block or self._careful:
             return None
         values = self._lines.plain_events(data)
         if values is not None:
             self._events_seen += len(values)
         return values
+
+    def _feed_with_care(self, data: bytes) -> list[ItemT]:
+        data, fault = self._take_care(data)
+        items = self._feed(data)
+        if self.error is None and fault is not None:
+            self._stop(fault)
+        return items
 
     def _take_care(self, data: bytes) -> tuple[bytes, SSEError | None]:
         if self.error is not None:
@@ -263,7 +253,17 @@ class Parser(Generic[ItemT]):
                     items.append(Comment(line[1:].decode("utf-8", "replace")))
             else:
                 self._take_field(line)
+        self._in_block = self._block_begun
         return items
+
+    @property
+    def _block_begun(self) -> bool:
+        return bool(
+            self._data
+            or self._type
+            or self._block_retry is not None
+            or self._id != self.last_event_id
+        )
 
     def _take_field(self, line: bytes) -> None:
         name, _, value = line.partition(b":")
@@ -354,13 +354,7 @@ class Parser(Generic[ItemT]):
     @property
     def _mid_event(self) -> bool:
         pending = self._lines.pending
-        return bool(
-            (pending and not pending.startswith(b":"))
-            or self._data
-            or self._type
-            or self._block_retry is not None
-            or self._id != self.last_event_id
-        )
+        return bool(pending and not pending.startswith(b":")) or self._in_block
 
     def _end_now(self, mid_event: bool) -> End:
         return End(

@@ -8,9 +8,9 @@ from typing import Any, Generic, Literal, Self, TypeVar, Unpack, cast, overload
 
 from .._ends import End
 from .._events import Comment, Event
+from .._options import ChunkOptions, EventOptions
 from .._parser import ItemT, Parser
 from ..chunks import Accumulator, Chunk, ChunkParser, Result
-from ._options import ChunkOptions, EventOptions
 from ._sources import HTTPXResponse, open_async
 from ._state import ChunkState, StreamState
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
-from typing import Any, Protocol, TypeVar, cast
-
-FaceT = TypeVar("FaceT")
+from typing import Any, Protocol, cast
 
 
 class SyncSource(Protocol):
@@ -17,7 +15,8 @@ class SyncSource(Protocol):
 
     def __iter__(self) -> Iterator[bytes]: ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Close the response."""
 
 
 class AsyncSource(Protocol):
@@ -28,28 +27,40 @@ class AsyncSource(Protocol):
 
     def __aiter__(self) -> AsyncIterator[bytes]: ...
 
-    async def aclose(self) -> None: ...
+    async def aclose(self) -> None:
+        """Close the response."""
 
 
 class HTTPXResponse(Protocol):
     """Describe a streamed response of httpx or httpx2, by the parts that are used."""
 
     @property
-    def status_code(self) -> int: ...
+    def status_code(self) -> int:
+        """The HTTP status."""
+        ...
 
     @property
-    def headers(self) -> Mapping[str, str]: ...
+    def headers(self) -> Mapping[str, str]:
+        """The response's headers."""
+        ...
 
     @property
-    def stream(self) -> Any: ...
+    def stream(self) -> Any:
+        """What the bytes are read from."""
 
-    def iter_bytes(self) -> Iterator[bytes]: ...
+    def iter_bytes(self) -> Iterator[bytes]:
+        """Iterate the decompressed body."""
+        ...
 
-    def aiter_bytes(self) -> AsyncIterator[bytes]: ...
+    def aiter_bytes(self) -> AsyncIterator[bytes]:
+        """Iterate the decompressed body, asynchronously."""
+        ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Close the response of a synchronous client."""
 
-    async def aclose(self) -> None: ...
+    async def aclose(self) -> None:
+        """Close the response of an asynchronous client."""
 
 
 def open_sync(source: Iterable[bytes] | HTTPXResponse, face: str) -> Iterable[bytes] | SyncSource:

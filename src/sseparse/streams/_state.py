@@ -64,9 +64,9 @@ class StreamState(Generic[T]):
 
     def take(self, piece: bytes) -> None:
         """Take bytes from the source."""
+        self._ready.extend(self._stage.feed(piece))
         if len(self._body_start) < BODY_START:
             self._body_start += bytes(piece[: BODY_START - len(self._body_start)])
-        self._ready.extend(self._stage.feed(piece))
         if self._stage.error is not None:
             self._finish(self._stage.error)
 

@@ -25,9 +25,8 @@ def every_split(body: bytes, *, most: int = 600, seed: int = 0) -> Iterator[list
     draw = random.Random(seed)  # noqa: S311 - cuts are no secrets
     yield [body]
     yield [body[at : at + 1] for at in range(len(body))]
-    places = range(len(body) + 1)
-    if len(places) > most:
-        places = sorted(draw.sample(places, most))
+    everywhere = range(len(body) + 1)
+    places = everywhere if len(everywhere) <= most else sorted(draw.sample(everywhere, most))
     for at in places:
         yield [body[:at], body[at:]]
     for _ in range(4):

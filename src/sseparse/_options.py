@@ -1,4 +1,4 @@
-"""The options that streams hand on to their parsers."""
+"""The options that parsers take and streams hand on."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Literal, TypedDict
 
 
 class ParserOptions(TypedDict, total=False):
-    """Name the options that every stream takes; `Parser` says what they do."""
+    """Name the options of every parser; `Parser` says what they do."""
 
     last_event_id: str
     retry: int | None
@@ -16,12 +16,12 @@ class ParserOptions(TypedDict, total=False):
 
 
 class EventOptions(ParserOptions, total=False):
-    """Name the options that a stream of events takes besides."""
+    """Name the options of a parser of events; `Parser` says what they do."""
 
     incomplete: Literal["discard", "dispatch"]
 
 
 class ChunkOptions(ParserOptions, total=False):
-    """Name the options that a stream of chunks takes besides; `ChunkParser` says what they do."""
+    """Name the options of a parser of chunks; `ChunkParser` says what they do."""
 
     on_bad_json: Literal["raise", "skip"]

@@ -1,0 +1,404 @@
+"""Chunks become the completion that the non-streaming API would have answered."""
+
+from json import dumps
+from typing import Any
+
+import pytest
+
+from sseparse import (
+    Accumulator,
+    ChatCompletion,
+    ChatCompletionChunk,
+    ChunkDecoder,
+    Completion,
+    EndCause,
+    Event,
+    IncompleteStream,
+)
+from sseparse.chunks import ChoiceDelta, ChunkChoice
+
+
+def accumulate(*bodies: dict[str, Any]) -> Accumulator:
+    decoder = ChunkDecoder()
+    accumulator = Accumulator()
+    for body in bodies:
+        for chunk in decoder.feed(Event(dumps(body))):
+            accumulator.add(chunk)
+    return accumulator
+
+
+def choice(delta: dict[str, Any] | None = None, index: int = 0, **fields: Any) -> dict[str, Any]:
+    return {"choices": [{"index": index, "delta": delta or {}, **fields}]}
+
+
+def message(*deltas: dict[str, Any]) -> dict[str, Any]:
+    snapshot = accumulate(*(choice(delta) for delta in deltas)).snapshot().to_dict()
+    return snapshot["choices"][0]["message"]  # type: ignore[no-any-return]
+
+
+def legacy(text: str, index: int = 0, **fields: Any) -> dict[str, Any]:
+    return {"object": "text_completion", "choices": [{"index": index, "text": text, **fields}]}
+
+
+class TestHead:
+    """What belongs to the completion, not to a choice."""
+
+    def test_first_that_says_something(self) -> None:
+        """id, created and model: the first that is not empty; later ones may differ."""
+        snapshot = accumulate(
+            {"id": "", "created": 0, "model": "", "choices": []},
+            {"id": "a", "created": 5, "model": "m", "choices": []},
+            {"id": "b", "created": 6, "model": "n", "choices": []},
+        ).snapshot()
+
+        assert (snapshot.id, snapshot.created, snapshot.model) == ("a", 5, "m")
+
+    def test_last_that_is_not_null(self) -> None:
+        """Fingerprint, tier, moderation and unknown fields: the last value there was."""
+        snapshot = accumulate(
+            {
+                "system_fingerprint": "f",
+                "service_tier": "t",
+                "moderation": {"a": 1},
+                "x": 1,
+                "y": 1,
+            },
+            {"system_fingerprint": "g", "service_tier": "u", "moderation": {"a": 2}, "x": 2},
+            {"system_fingerprint": None, "service_tier": None, "moderation": None, "x": None},
+        ).snapshot()
+
+        assert isinstance(snapshot, ChatCompletion)
+        assert (snapshot.system_fingerprint, snapshot.service_tier) == ("g", "u")
+        assert (snapshot.moderation, snapshot.extra) == ({"a": 2}, {"x": 2, "y": 1})
+
+    def test_padding_is_dropped(self) -> None:
+        """Padding against listeners is no part of the answer."""
+        assert accumulate({"obfuscation": "xx", "p": "xx"}).snapshot().to_dict() == {
+            "id": None,
+            "object": "chat.completion",
+            "created": None,
+            "model": None,
+            "choices": [],
+        }
+
+
+class TestUsage:
+    """Token counts are replaced, never added up."""
+
+    def test_last_wins(self) -> None:
+        """Cumulative usage on every chunk is not summed, and null does not wipe it."""
+        accumulator = accumulate(
+            {"usage": {"total_tokens": 1}},
+            {"usage": {"total_tokens": 5, "cost": 2}},
+            {"usage": None},
+        )
+
+        assert accumulator.usage is not None
+        assert accumulator.usage.to_dict() == {"total_tokens": 5, "cost": 2}
+
+    def test_none(self) -> None:
+        """None is invented."""
+        assert accumulate(choice()).usage is None
+        assert accumulate({"x_groq": {"id": "x"}}).usage is None
+        assert accumulate({"x_groq": "x"}).usage is None
+
+    def test_where_groq_puts_it(self) -> None:
+        """x_groq.usage counts where there is no other."""
+        groq = {"x_groq": {"usage": {"total_tokens": 3}}}
+
+        snapshot = accumulate(groq).snapshot()
+        assert snapshot.usage is not None
+        assert snapshot.usage.total_tokens == 3
+
+        usage = accumulate({"usage": {"total_tokens": 4}}, groq).usage
+        assert usage is not None
+        assert usage.total_tokens == 4
+
+
+class TestChoices:
+    """Choices are kept apart."""
+
+    def test_any_order(self) -> None:
+        """By index, in whatever order they come, several to a chunk, with gaps."""
+        accumulator = accumulate(
+            choice({"content": "b"}, 3),
+            {
+                "choices": [
+                    *choice({"content": "a"})["choices"],
+                    *choice({"content": "c"}, 3)["choices"],
+                ]
+            },
+        )
+        snapshot = accumulator.snapshot()
+
+        assert isinstance(snapshot, ChatCompletion)
+        assert [(c.index, c.message.content) for c in snapshot.choices] == [(0, "a"), (3, "bc")]
+        assert snapshot.text == accumulator.text == "a"
+
+    def test_no_choice_0(self) -> None:
+        """The text of a choice that is not there is empty."""
+        accumulator = accumulate(choice({"content": "b"}, 1))
+
+        assert accumulator.text == accumulator.snapshot().text == ""
+
+    def test_finish_reason(self) -> None:
+        """The first counts; all are told where they differ; what comes after it is still taken."""
+        snapshot = accumulate(
+            choice({"content": "a"}, finish_reason="length"),
+            choice({"content": "b"}, finish_reason=""),
+            choice(finish_reason="stop"),
+        ).snapshot()
+
+        assert isinstance(snapshot, ChatCompletion)
+        assert snapshot.choices[0].finish_reason == "length"
+        assert snapshot.choices[0].finish_reasons_seen == ["length", "stop"]
+        assert snapshot.choices[0].message.content == "ab"
+
+    def test_finish_reason_twice(self) -> None:
+        """The same reason twice is one."""
+        snapshot = accumulate(choice(finish_reason="stop"), choice(finish_reason="stop")).snapshot()
+
+        assert snapshot.to_dict()["choices"][0] == {
+            "index": 0,
+            "message": {"role": "assistant", "content": None},
+            "finish_reason": "stop",
+        }
+
+    def test_unknown_fields(self) -> None:
+        """The last value that is not null; `message` only repeats what the deltas said."""
+        snapshot = accumulate(
+            choice(x=1, y=1, message={"content": "all so far"}), choice(x=2, y=None)
+        ).snapshot()
+
+        assert snapshot.choices[0].extra == {"x": 2, "y": 1}
+
+
+class TestMessage:
+    """A choice's message."""
+
+    def test_role(self) -> None:
+        """The first that is not empty, never joined; "assistant" where none came."""
+        assert message({"role": ""}, {"role": "tool"}, {"role": "assistant"})["role"] == "tool"
+        assert message({"content": "a"})["role"] == "assistant"
+
+    @pytest.mark.parametrize(
+        ("pieces", "content"),
+        [
+            (["a", None, "b"], "ab"),
+            ([None], None),
+            ([None, ""], ""),
+            (["\ud83d", "\ude00"], "😀"),
+            (["\ud83d", "a"], "\ud83da"),
+        ],
+    )
+    def test_content(self, pieces: list[str | None], content: str | None) -> None:
+        """Joined; null only if nothing ever came; halves of a character find each other."""
+        assert message(*({"content": piece} for piece in pieces))["content"] == content
+
+    def test_content_parts(self) -> None:
+        """Text parts are content, thinking parts reasoning; others are kept as they are."""
+        thinking = {"type": "thinking", "thinking": [{"type": "text", "text": "h"}], "closed": True}
+        reference = {"type": "reference", "reference_ids": [1]}
+        assert message(
+            {"content": [thinking, {"type": "thinking", "thinking": "m"}]},
+            {"content": [{"type": "text", "text": "a"}, reference]},
+            {"content": "b"},
+        ) == {
+            "role": "assistant",
+            "content": "ab",
+            "reasoning": "hm",
+            "content_parts": [reference],
+        }
+
+    @pytest.mark.parametrize("field", ["refusal", "reasoning", "reasoning_content"])
+    def test_texts(self, field: str) -> None:
+        """Refusal and both names of reasoning are joined, each by itself."""
+        assert message({field: "a"}, {field: None}, {field: "b"})[field] == "ab"
+
+    def test_annotations(self) -> None:
+        """Appended; one with the index of an earlier one updates it."""
+        one, two = {"type": "url_citation", "index": 0}, {"type": "file"}
+
+        assert message(
+            {"annotations": [one, two]}, {"annotations": [{"index": 0, "url": "u"}, two]}
+        )["annotations"] == [{"type": "url_citation", "index": 0, "url": "u"}, two, two]
+
+    def test_unknown_lists(self) -> None:
+        """Images and executed tools are appended; other unknown fields: the last value."""
+        assert message(
+            {"images": [1], "executed_tools": [{"index": 0}], "channel": "a"},
+            {"images": [2], "executed_tools": [{"index": 0, "output": "o"}], "channel": "b"},
+            {"images": "odd"},
+        ) == {
+            "role": "assistant",
+            "content": None,
+            "channel": "b",
+            "images": [1, 2],
+            "executed_tools": [{"index": 0, "output": "o"}],
+        }
+
+    def test_audio(self) -> None:
+        """Data and transcript are joined; id and expiry replace."""
+        assert message(
+            {"audio": {"id": "a", "data": "AA==", "transcript": "Hi"}},
+            {"audio": {"data": "BB==", "transcript": "!", "x": 1}},
+            {"audio": {"expires_at": 5}},
+            {"audio": {"expires_at": 6}},
+        )["audio"] == {
+            "id": "a",
+            "data": "AA==BB==",
+            "transcript": "Hi!",
+            "expires_at": 6,
+            "x": 1,
+        }
+
+    def test_function_call(self) -> None:
+        """The legacy form: name once, arguments joined."""
+        assert message(
+            {"function_call": {"name": "f", "arguments": ""}},
+            {"function_call": {"arguments": '{"a"'}},
+            {"function_call": {"name": "f", "arguments": ":1}"}},
+        )["function_call"] == {"name": "f", "arguments": '{"a":1}'}
+
+    def test_function_call_with_an_object(self) -> None:
+        """Arguments that come as an object are encoded."""
+        assert message({"function_call": {"name": "f", "arguments": {"a": 1}}})[
+            "function_call"
+        ] == {
+            "name": "f",
+            "arguments": '{"a":1}',
+        }
+
+
+class TestLogprobs:
+    """Log-probabilities are appended, each list by itself."""
+
+    def test_chat(self) -> None:
+        """Content and refusal, and lists that the schema does not name."""
+        token = {"token": "a", "logprob": -0.5, "bytes": [97], "top_logprobs": []}
+        snapshot = accumulate(
+            choice(logprobs={"content": [token], "refusal": None, "reasoning_content": [token]}),
+            choice(logprobs={"content": [token], "reasoning_content": [token], "x": 1}),
+            choice(logprobs={"content": None, "refusal": [token], "x": None}),
+        ).snapshot()
+
+        assert snapshot.to_dict()["choices"][0]["logprobs"] == {
+            "content": [token, token],
+            "refusal": [token],
+            "reasoning_content": [token, token],
+            "x": 1,
+        }
+
+    def test_legacy(self) -> None:
+        """The four lists of a legacy completion, and what else is there."""
+        first = {"tokens": ["a"], "token_logprobs": [None], "top_logprobs": [{"a": -1.0}]}
+        second = {"tokens": ["b"], "token_logprobs": [-1.0], "top_logprobs": [None], "x": 1}
+        snapshot = accumulate(
+            legacy("a", logprobs=first), legacy("b", logprobs=second), legacy("c")
+        ).snapshot()
+
+        assert snapshot.to_dict()["choices"][0]["logprobs"] == {
+            "tokens": ["a", "b"],
+            "token_logprobs": [None, -1.0],
+            "top_logprobs": [{"a": -1.0}, None],
+            "x": 1,
+        }
+
+
+class TestLegacy:
+    """Legacy completions."""
+
+    def test_shape(self) -> None:
+        """Texts joined by choice, in the shape of the whole answer."""
+        accumulator = accumulate(
+            {"choices": [], "id": "c"},
+            legacy("4"),
+            legacy("x", 1),
+            legacy(",5", finish_reason="stop"),
+            legacy("y", 1, finish_reason="length", stop_reason=7),
+            {"object": "text_completion", "choices": [], "usage": {"total_tokens": 2}},
+        )
+        result = accumulator.result()
+
+        assert isinstance(result, Completion)
+        assert accumulator.text == result.text == "4,5"
+        assert result.to_dict() == {
+            "id": "c",
+            "object": "text_completion",
+            "created": None,
+            "model": None,
+            "choices": [
+                {"index": 0, "text": "4,5", "finish_reason": "stop", "logprobs": None},
+                {
+                    "index": 1,
+                    "text": "xy",
+                    "finish_reason": "length",
+                    "logprobs": None,
+                    "stop_reason": 7,
+                },
+            ],
+            "usage": {"total_tokens": 2},
+        }
+
+    def test_no_choice_0(self) -> None:
+        """The text of a choice that is not there is empty."""
+        assert accumulate(legacy("b", 1)).snapshot().text == ""
+
+
+class TestEnds:
+    """Whether it is whole."""
+
+    def test_finished(self) -> None:
+        """When there is a choice, and every choice has its reason."""
+        assert not Accumulator().finished
+        accumulator = accumulate(choice(finish_reason="stop"), choice({"content": "a"}, 1))
+        assert not accumulator.finished
+        assert accumulate(
+            choice(finish_reason="stop"), choice(index=1, finish_reason="stop")
+        ).finished
+
+    def test_result_of_a_part(self) -> None:
+        """result() raises, and the error carries what came; snapshot() just returns it."""
+        accumulator = accumulate(choice({"content": "half"}))
+
+        with pytest.raises(IncompleteStream) as raised:
+            accumulator.result()
+
+        assert raised.value.partial == accumulator.snapshot()
+        assert raised.value.partial.text == "half"
+        assert raised.value.end.cause is EndCause.INCOMPLETE
+
+    def test_a_snapshot_does_not_change(self) -> None:
+        """Adding more leaves earlier snapshots, and the chunks, as they were."""
+        body = choice(
+            {"content": "a", "annotations": [{"index": 0}], "tool_calls": [{"index": 0}], "x": [1]}
+        )
+        accumulator = accumulate(body)
+        snapshot = accumulator.snapshot()
+        before = snapshot.to_dict()
+
+        accumulator.add(accumulate_chunk({"content": "b", "annotations": [{"index": 0, "u": 1}]}))
+
+        assert snapshot.to_dict() == before
+        assert accumulator.snapshot() != snapshot
+
+
+def accumulate_chunk(delta: dict[str, Any]) -> ChatCompletionChunk:
+    return ChatCompletionChunk(choices=[ChunkChoice(index=0, delta=ChoiceDelta(**delta))])
+
+
+def test_an_empty_accumulator() -> None:
+    """Nothing added is an empty chat completion."""
+    snapshot = Accumulator().snapshot()
+
+    assert isinstance(snapshot, ChatCompletion)
+    assert (snapshot.choices, snapshot.text) == ([], "")
+
+
+def test_misuse() -> None:
+    """Something else than a chunk, or chunks of two kinds."""
+    with pytest.raises(TypeError, match=r"not dict; ChunkParser"):
+        Accumulator().add({})  # type: ignore[arg-type]
+    accumulator = accumulate(legacy("a"))
+    with pytest.raises(TypeError, match=r"do not mix"):
+        accumulator.add(accumulate_chunk({"content": "a"}))

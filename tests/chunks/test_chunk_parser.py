@@ -1,0 +1,163 @@
+"""Bytes become chunks, the same at every cut."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sseparse import ChunkDecodeError, ChunkParser, EndCause, LimitExceeded, ServerSentError
+from sseparse.testing import check_parser
+
+
+def chunk(text: str = "a", **fields: Any) -> bytes:
+    body = {"choices": [{"index": 0, "delta": {"content": text}}], **fields}
+    return json.dumps(body).encode()
+
+
+def data(body: bytes) -> bytes:
+    return b"data: " + body + b"\n\n"
+
+
+BLOCKS = st.sampled_from(
+    [
+        data(chunk()),
+        data(chunk("é")),
+        data(chunk("b", provider="p")),
+        data(chunk("\\ud83d")),
+        data(b'{"choices":[{"index":0,"delta":{"content":"\xff"}}]}'),
+        data(b'{"object":"text_completion","choices":[{"index":0,"text":"a"}]}'),
+        data(b'{"error":{"message":"m"}}'),
+        data(chunk(error={"message": "m"})),
+        data(b"[DONE]"),
+        data(b"no JSON"),
+        data(b""),
+        b": ping\n\n",
+        b"event: error\ndata: x\n\n",
+        b"id: 7\ndata: {}\r\n\r\n",
+        chunk(),
+        b"data: " + chunk(),
+        b"data: [DONE]",
+        b"data: {",
+    ]
+)
+
+
+@given(st.lists(BLOCKS, max_size=6).map(b"".join), st.sampled_from(["raise", "skip"]))
+def test_any_cut_equals_the_whole(body: bytes, on_bad_json: Any) -> None:
+    """The same chunks, the same error, the same marks seen."""
+    check_parser(
+        lambda: ChunkParser(on_bad_json=on_bad_json),
+        body,
+        state=lambda parser: (
+            (parser.done, parser.last_event_id, parser.skipped) if parser.error is None else None
+        ),
+    )
+
+
+def test_chunks_come_with_their_last_byte() -> None:
+    """Each feed returns the chunks that it completes."""
+    parser = ChunkParser()
+    body = data(chunk("a")) + data(chunk("b"))
+
+    assert [c.text for c in parser.feed(body[:-1])] == ["a"]
+    assert [c.text for c in parser.feed(bytearray(body[-1:]))] == ["b"]
+
+
+def test_options_reach_the_parser_and_the_decoder() -> None:
+    """Where to begin, limits, strictness, and what bad JSON does."""
+    parser = ChunkParser(last_event_id="5", retry=9)
+    assert (parser.last_event_id, parser.retry) == ("5", 9)
+
+    outcome = check_parser(lambda: ChunkParser(max_line_bytes=8), data(chunk()))
+    assert isinstance(outcome.error, LimitExceeded)
+
+    parser = ChunkParser(on_bad_json="skip")
+    parser.feed(data(b"x") + data(b"[DONE]") + data(b"x"))
+    assert (parser.skipped, parser.done, parser.after_done) == (1, True, 1)
+
+
+def test_the_event_of_a_decode_error() -> None:
+    """It carries the last event ID, also where many events come at once."""
+    parser = ChunkParser()
+    parser.feed(b"id: 7\ndata: {}\n\n")
+    parser.feed(data(chunk()) + data(b"no JSON") + data(chunk()))
+
+    assert isinstance(parser.error, ChunkDecodeError)
+    assert parser.error.event.id == "7"
+
+
+def test_a_fault_stays() -> None:
+    """Every later feed or close raises it."""
+    for body, kind in (
+        (b'data: {"error":"m"}\n\n', ServerSentError),
+        (b"data: " + b"x" * 99, LimitExceeded),
+    ):
+        parser = ChunkParser(max_line_bytes=50)
+        parser.feed(body)
+        with pytest.raises(kind):
+            parser.feed(b"\n")
+        with pytest.raises(kind):
+            parser.close()
+
+
+class TestCutBeforeTheLastBlankLine:
+    """An event at the very end is used if its data is whole, and never in part."""
+
+    @pytest.mark.parametrize("end", [b"", b"\n", b"\ndat", b"\nevent: x"])
+    def test_whole(self, end: bytes) -> None:
+        """A whole JSON object and the [DONE] mark are used; `mid_event` says that they were cut."""
+        outcome = check_parser(ChunkParser, data(chunk("a")) + b"data: " + chunk("b") + end)
+        assert [c.text for c in outcome.items] == ["a", "b"]
+
+        parser = ChunkParser()
+        parser.feed(b"data: [DONE]" + end)
+        assert parser.close() == []
+        assert parser.end is not None
+        assert (parser.done, parser.end.mid_event, parser.end.cause) == (True, True, EndCause.DONE)
+
+    @pytest.mark.parametrize("body", [chunk()[:-1], b"[DONE", b"5", b'"a"', b"[" * 100_000])
+    def test_in_part(self, body: bytes) -> None:
+        """What could have gone on is not used, and is no error."""
+        parser = ChunkParser()
+        parser.feed(b"id: 3\ndata: " + body)
+
+        assert parser.close() == []
+        assert parser.error is None
+        assert parser.last_event_id == ""
+        assert parser.end is not None
+        assert (parser.end.mid_event, parser.end.events_seen) == (True, 0)
+
+    def test_a_servers_error(self) -> None:
+        """An error at the very end counts."""
+        parser = ChunkParser()
+        parser.feed(b'data: {"error":"m"}')
+
+        assert parser.close() == []
+        assert isinstance(parser.error, ServerSentError)
+
+    def test_a_fault_of_the_bytes(self) -> None:
+        """Strict decoding finds at the end a character that was cut."""
+        parser = ChunkParser(errors="strict")
+        parser.feed(b"data: {}\xc3")
+
+        assert parser.close() == []
+        assert parser.error is not None
+        assert parser.end is not None
+        assert parser.end.cause is EndCause.INCOMPLETE
+
+
+def test_end_counts() -> None:
+    """Bytes, events and comments, from both halves."""
+    parser = ChunkParser()
+    body = b": ping\n\n" + data(chunk(choices=[{"index": 0, "delta": {}, "finish_reason": "stop"}]))
+    parser.feed(body)
+    assert parser.end is None
+    parser.close()
+    assert parser.close() == []
+
+    end = parser.end
+    assert end is not None
+    assert (end.cause, end.finish_seen, end.done_seen) == (EndCause.FINISHED, True, False)
+    assert (end.bytes_seen, end.events_seen, end.comments_seen) == (len(body), 1, 1)

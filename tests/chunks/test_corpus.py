@@ -1,0 +1,136 @@
+"""Recorded streams of many providers give what the rules say, however they are cut."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sseparse import (
+    Accumulator,
+    ChatCompletionChunk,
+    ChunkDecoder,
+    ChunkParser,
+    Completion,
+    CompletionChunk,
+    Parser,
+    ServerSentError,
+)
+from sseparse.testing import run_stage
+
+DISAGREEMENTS: dict[str, dict[str, str]] = json.loads(
+    (Path(__file__).parents[1] / "data" / "corpus-disagreements.json").read_text()
+)["streams"]
+
+
+def pruned(value: Any) -> Any:
+    """Leave out what is null: null and absent are alike."""
+    if isinstance(value, dict):
+        return {name: pruned(item) for name, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [pruned(item) for item in value]
+    return value
+
+
+def differences(ours: Any, theirs: Any, path: str = "") -> Iterator[str]:
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        for name in ours.keys() | theirs.keys():
+            yield from differences(ours.get(name), theirs.get(name), f"{path}.{name}".lstrip("."))
+    elif isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
+        for at, (one, other) in enumerate(zip(ours, theirs, strict=True)):
+            yield from differences(one, other, f"{path}.{at}")
+    elif ours != theirs:
+        yield path
+
+
+def accumulated(body: bytes, sizes: list[int]) -> tuple[Accumulator, ChunkParser]:
+    """Feed pieces of given sizes, and the rest, as a driver would."""
+    pieces = []
+    for size in sizes:
+        pieces.append(body[:size])
+        body = body[size:]
+    parser = ChunkParser()
+    accumulator = Accumulator()
+    for chunk in run_stage(parser, [*pieces, body]).items:
+        accumulator.add(chunk)
+    return accumulator, parser
+
+
+def cuts(entry: dict[str, Any], body: bytes) -> Iterator[list[int]]:
+    yield []
+    yield [7] * (len(body) // 7)
+    if "network_chunk_sizes" in entry:
+        yield entry["network_chunk_sizes"]
+
+
+def recordings(corpus: Path, kind: str) -> Iterator[tuple[dict[str, Any], bytes]]:
+    for entry in json.loads((corpus / "INDEX.json").read_text()):
+        if entry["kind"] == kind:
+            yield entry, (corpus / "streams" / entry["file"]).read_bytes()
+
+
+def test_chat_streams(corpus: Path) -> None:
+    """Each gives its expected result at every cut; only a server's error is an error."""
+    streams = 0
+    for entry, body in recordings(corpus, "chat"):
+        name = Path(entry["file"]).stem
+        expected = json.loads((corpus / "expected" / f"{name}.json").read_text())
+        for sizes in cuts(entry, body):
+            accumulator, parser = accumulated(body, sizes)
+            final = accumulator.snapshot().to_dict()
+            found = set(differences(pruned(final), pruned(expected["final"])))
+            if parser.done != expected["done"]:
+                found.add("[DONE]")
+            assert found == DISAGREEMENTS.get(name, {}).keys(), name
+            assert isinstance(parser.error, ServerSentError) == bool(expected["errors"]), name
+        streams += 1
+    assert streams > 100
+
+
+def test_legacy_streams(corpus: Path) -> None:
+    """Each gives the texts of its choices, joined; every choice finishes."""
+    streams = 0
+    for entry, body in recordings(corpus, "completion"):
+        texts: dict[int, str] = {}
+        for event in Parser().feed(body):
+            choices = [] if event.data == "[DONE]" else event.json()["choices"]
+            for choice in choices:
+                index = choice.get("index", 0)
+                texts[index] = texts.get(index, "") + choice.get("text", "")
+        for sizes in cuts(entry, body):
+            accumulator, parser = accumulated(body, sizes)
+            result = accumulator.result()
+            assert isinstance(result, Completion)
+            assert {choice.index: choice.text for choice in result.choices} == texts
+            assert parser.error is None
+        streams += 1
+    assert streams > 5
+
+
+def test_no_field_is_lost(corpus: Path) -> None:
+    """to_dict() of every chunk is what json.loads gives, but for nulls; nothing is invented."""
+    chunks = 0
+    for path in sorted((corpus / "streams").glob("*.sse")):
+        decoder = ChunkDecoder(on_bad_json="skip")
+        parser = Parser(incomplete="dispatch")
+        for event in [*parser.feed(path.read_bytes()), *parser.close()]:
+            if decoder.error is not None:
+                break
+            for chunk in decoder.feed(event):
+                assert isinstance(chunk, ChatCompletionChunk | CompletionChunk)
+                assert pruned(chunk.to_dict()) == pruned(event.json()), path.name
+                chunks += 1
+    assert chunks > 5000
+
+
+@pytest.mark.parametrize("kind", ["responses", "anthropic", "other"])
+def test_streams_of_other_protocols_do_no_harm(corpus: Path, kind: str) -> None:
+    """No exception but a server's error; what is not JSON can be skipped and is counted."""
+    for _entry, body in recordings(corpus, kind):
+        parser = ChunkParser(on_bad_json="skip")
+        accumulator = Accumulator()
+        for chunk in run_stage(parser, [body]).items:
+            accumulator.add(chunk)
+        accumulator.snapshot().to_dict()
+        assert parser.error is None or isinstance(parser.error, ServerSentError)

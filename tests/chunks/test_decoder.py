@@ -1,0 +1,330 @@
+"""Events become chunks; nothing is lost, and no server's habit is fatal."""
+
+import json
+from typing import Any
+
+import pytest
+
+from sseparse import (
+    ChatCompletionChunk,
+    ChunkDecodeError,
+    ChunkDecoder,
+    CompletionChunk,
+    EndCause,
+    Event,
+    ServerSentError,
+)
+
+CHUNK = {"id": "c", "choices": [{"index": 0, "delta": {"content": "a"}}]}
+LEGACY = {"object": "text_completion", "choices": [{"index": 0, "text": "a"}]}
+
+
+def event(data: Any, kind: str = "message") -> Event:
+    return Event(data if isinstance(data, str) else json.dumps(data), kind)
+
+
+def decode(*events: Event, **options: Any) -> tuple[list[Any], ChunkDecoder]:
+    decoder = ChunkDecoder(**options)
+    chunks: list[Any] = []
+    for each in events:
+        chunks += decoder.feed(each)
+        if decoder.error is not None:
+            break
+    return chunks, decoder
+
+
+def server_error(*events: Event) -> ServerSentError:
+    _, decoder = decode(*events)
+    assert isinstance(decoder.error, ServerSentError)
+    return decoder.error
+
+
+class TestChunks:
+    """What a chunk is."""
+
+    def test_chat(self) -> None:
+        """Known fields are attributes."""
+        (chunk,), _ = decode(event(CHUNK))
+
+        assert isinstance(chunk, ChatCompletionChunk)
+        assert (chunk.id, chunk.text, chunk.choices[0].delta.content) == ("c", "a", "a")
+        assert chunk.extra == {}
+
+    def test_legacy(self) -> None:
+        """A chunk is legacy by its object."""
+        (chunk,), _ = decode(event(LEGACY))
+
+        assert isinstance(chunk, CompletionChunk)
+        assert chunk.text == "a"
+
+    @pytest.mark.parametrize("kind", ["", "completion.chunk", None])
+    def test_legacy_by_its_choices(self, kind: str | None) -> None:
+        """A chunk whose choices have text and no delta is legacy, whatever its object."""
+        (chunk,), _ = decode(event(LEGACY | {"object": kind}))
+
+        assert isinstance(chunk, CompletionChunk)
+
+    def test_a_stream_keeps_to_its_kind(self) -> None:
+        """Once choices have shown the kind, later chunks are of it."""
+        chunks, _ = decode(
+            event(LEGACY),
+            event({"object": "chat.completion.chunk", "choices": []}),
+            event({"choices": [{"delta": {}, "finish_reason": "stop"}]}),
+        )
+        assert [type(chunk) for chunk in chunks] == [CompletionChunk] * 3
+        assert chunks[2].choices[0].extra == {"delta": {}}
+
+        chunks, _ = decode(event(CHUNK | {"x": 1}), event(LEGACY))
+        assert [type(chunk) for chunk in chunks] == [ChatCompletionChunk] * 2
+
+    @pytest.mark.parametrize("legacy", [False, True])
+    def test_text_of_choice_0_only(self, legacy: bool) -> None:
+        """`.text` is choice 0's, "" where the chunk has nothing for it."""
+        one = {"index": 1, "text": "b"} if legacy else {"index": 1, "delta": {"content": "b"}}
+        base: dict[str, Any] = LEGACY if legacy else CHUNK
+        chunks, _ = decode(
+            event(base | {"choices": [one, *base["choices"]]}), event(base | {"choices": [one]})
+        )
+
+        assert [chunk.text for chunk in chunks] == ["a", ""]
+
+    def test_text_of_parts(self) -> None:
+        """A content of parts has the text of its text parts."""
+        parts = [
+            {"type": "text", "text": "a"},
+            {"type": "reference"},
+            {"type": "text", "text": "b"},
+        ]
+        chunks, _ = decode(
+            event({"choices": [{"index": 0, "delta": {"content": parts}}]}),
+            event({"choices": [{"index": 0, "delta": {"content": None}}]}),
+        )
+
+        assert [chunk.text for chunk in chunks] == ["ab", ""]
+
+
+class TestNothingIsLost:
+    """Unknown fields, odd types and missing parts are kept as they came."""
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            {"choices": []},
+            {"id": "c"},
+            {"choices": [{"index": 0}]},
+            {"choices": [{"delta": {}}]},
+            {"choices": [{"index": 0, "delta": {}}]},
+            {"choices": [{"index": 0, "delta": {}, "native_finish_reason": "x"}], "provider": "p"},
+            {"choices": [{"index": "0", "delta": []}]},
+            {"choices": [3]},
+            {"choices": {"0": {}}},
+            {"choices": "x", "created": 1.5, "id": 7, "usage": [1]},
+            {"choices": [], "usage": {"prompt_tokens": 1.5, "cost": {"usd": 0.1}}},
+            {"choices": [], "usage": {}},
+            {
+                "choices": [
+                    {"index": 0, "delta": {"tool_calls": [{"function": {"name": 1, "x": 2}}]}}
+                ]
+            },
+            {
+                "choices": [
+                    {"index": 0, "delta": {"tool_calls": [{"index": 0, "custom": {"input": ""}}]}}
+                ]
+            },
+            {"choices": [{"index": 0, "delta": {"audio": {"data": "AA==", "y": []}}}]},
+            {"choices": [{"index": 0, "delta": {"function_call": {"arguments": {"a": 1}}}}]},
+            {"choices": [{"index": 0, "delta": {}, "logprobs": [1, 2]}]},
+            {
+                "choices": [
+                    {"index": 0, "delta": {}, "logprobs": {"content": [{"token": "a", "x": 1}]}}
+                ]
+            },
+            {"choices": [{"index": True, "delta": {}}]},
+            {" extra": {"a": 1}, "choices": []},
+            {"choices": [{"index": 0, "delta": {" extra": {}, " absent": []}}]},
+            {"object": "text_completion"},
+            {"object": "text_completion", "choices": [{"text": ""}]},
+            {"object": "text_completion", "choices": [{"index": 0, "finish_reason": "stop"}]},
+            {
+                "object": "text_completion",
+                "choices": [{"index": 0, "text": "a", "logprobs": {"tokens": ["a"], "x": [1]}}],
+            },
+        ],
+        ids=json.dumps,
+    )
+    def test_to_dict_is_the_body(self, body: dict[str, Any]) -> None:
+        """to_dict() gives back the very object, alone or after chunks that only the general path takes."""
+        for before in ([], [event(CHUNK | {"x": 1})] * 5):
+            if before and body.get("object") == "text_completion":
+                continue
+            chunks, decoder = decode(*before, event(body))
+
+            assert decoder.error is None
+            assert chunks[-1].to_dict() == body
+
+    def test_null_is_absent(self) -> None:
+        """A field that is null is None, and not in to_dict()."""
+        (chunk,), _ = decode(event({"choices": None, "usage": None, "x": None}))
+
+        assert chunk.choices == []
+        assert chunk.to_dict() == {"x": None}
+
+    def test_half_a_surrogate_pair(self) -> None:
+        """JSON may escape half of a pair; it is kept, for the other half comes next."""
+        (chunk,), _ = decode(event('{"choices":[{"index":0,"delta":{"content":"\\ud83d"}}]}'))
+
+        assert chunk.text == "\ud83d"
+
+    def test_large_numbers(self) -> None:
+        """Numbers that no schema foresees are kept."""
+        (chunk,), _ = decode(event('{"choices":[],"created":123456789012345678901234567890}'))
+
+        assert chunk.created == 123456789012345678901234567890
+
+
+class TestMarks:
+    """[DONE], and what is no chunk at all."""
+
+    @pytest.mark.parametrize("mark", ["[DONE]", " [DONE] ", "[DONE]\n"])
+    def test_done(self, mark: str) -> None:
+        """The mark is a flag, blanks around it or not; later data is counted, not parsed."""
+        chunks, decoder = decode(event(CHUNK), event(mark), event("no JSON"), event(CHUNK))
+
+        assert (len(chunks), decoder.done, decoder.after_done) == (1, True, 2)
+
+    @pytest.mark.parametrize("data", ["", " ", "\n"])
+    def test_no_data(self, data: str) -> None:
+        """Events without data are passed over."""
+        assert decode(event(data), event(data, "ping"))[0] == []
+
+    @pytest.mark.parametrize(
+        ("data", "reason"),
+        [
+            ("<html>", "Expecting value"),
+            ('{"a": 1', "Expecting"),
+            ("[]", "JSON, but no object: list"),
+            ("5", "no object: int"),
+            ('{"a": NaN}', "NaN is not JSON"),
+            ('{"a": 1' + "0" * 5000 + "}", "digit"),
+            ("[" * 100_000, "recursion"),
+            ("[DONE] and more", "Expecting"),
+        ],
+        ids=lambda value: value[:12],
+    )
+    def test_bad_json(self, data: str, reason: str) -> None:
+        """By default an error that holds the event; or dropped and counted."""
+        _, decoder = decode(event(CHUNK), event(data))
+        assert isinstance(decoder.error, ChunkDecodeError)
+        assert decoder.error.event.data == data
+        assert reason in decoder.error.reason
+
+        chunks, decoder = decode(event(data), event(CHUNK), on_bad_json="skip")
+        assert (len(chunks), decoder.skipped, decoder.error) == (1, 1, None)
+
+
+class TestServerErrors:
+    """Errors that the server sends inside the stream, in each form."""
+
+    @pytest.mark.parametrize(
+        ("sent", "message", "type_", "code"),
+        [
+            (event({"error": {"message": "m", "type": "t", "code": "c"}}), "m", "t", "c"),
+            (event({"error": {"message": "m", "code": 502}}), "m", None, 502),
+            (event({"error": {"message": None, "code": [1]}}), "", None, None),
+            (event({"error": "m"}), "m", None, None),
+            (event({"error": {"detail": "m"}}, "error"), "m", None, None),
+            (event({"message": "m", "code": 1}, "error"), "m", None, 1),
+            (event("overloaded", "error"), "overloaded", None, None),
+            (event({"object": "error", "message": "m", "type": "t"}), "m", "t", None),
+            (event({"type": "error", "error": {"type": "t", "message": "m"}}), "m", "t", None),
+            (event({"type": "error", "message": "m"}), "m", "error", None),
+        ],
+        ids=str,
+    )
+    def test_forms(self, sent: Event, message: str, type_: str | None, code: Any) -> None:
+        """An error object, an error event, plain text: all are ServerSentError with the body."""
+        chunks, decoder = decode(event(CHUNK), sent)
+
+        error = decoder.error
+        assert len(chunks) == 1
+        assert isinstance(error, ServerSentError)
+        assert (error.message, error.type, error.code, error.param) == (message, type_, code, None)
+        assert error.body == (sent.data if sent.data == "overloaded" else sent.json())
+        assert decoder.end is not None
+        assert decoder.end.cause is EndCause.SERVER_ERROR
+
+    def test_param(self) -> None:
+        """The parameter at fault is told."""
+        assert server_error(event({"error": {"message": "m", "param": "model"}})).param == "model"
+
+    @pytest.mark.parametrize(
+        "beside", [{"choices": CHUNK["choices"]}, {"usage": {"total_tokens": 1}}]
+    )
+    def test_beside_a_chunk(self, beside: dict[str, Any]) -> None:
+        """Choices and usage in the error's event are used before the error counts."""
+        chunks, decoder = decode(event(beside | {"error": {"message": "m"}}))
+
+        assert len(chunks) == 1
+        assert isinstance(decoder.error, ServerSentError)
+
+    @pytest.mark.parametrize("nothing", [None, {}, "", False])
+    def test_no_error(self, nothing: object) -> None:
+        """An empty error is none."""
+        chunks, decoder = decode(event(CHUNK | {"error": nothing}))
+
+        assert (len(chunks), decoder.error) == (1, None)
+
+    def test_a_chunk_whose_type_is_error(self) -> None:
+        """With choices it is a chunk."""
+        assert decode(event(CHUNK | {"type": "error"}))[1].error is None
+
+    def test_it_stops_the_decoder(self) -> None:
+        """Every later call raises it."""
+        _, decoder = decode(event({"error": "m"}))
+
+        with pytest.raises(ServerSentError):
+            decoder.feed(event(CHUNK))
+        with pytest.raises(ServerSentError):
+            decoder.close()
+
+
+class TestEnd:
+    """How it ended, as far as events tell."""
+
+    @pytest.mark.parametrize(
+        ("events", "cause"),
+        [
+            ([], EndCause.INCOMPLETE),
+            ([event(CHUNK)], EndCause.INCOMPLETE),
+            ([event(CHUNK), event("[DONE]")], EndCause.DONE),
+            (
+                [event({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})],
+                EndCause.FINISHED,
+            ),
+            ([event({"choices": [{"delta": {}, "finish_reason": "stop"}]})], EndCause.FINISHED),
+            ([event("no JSON")], EndCause.INCOMPLETE),
+        ],
+    )
+    def test_cause(self, events: list[Event], cause: EndCause) -> None:
+        """[DONE], a finish reason, or neither."""
+        _, decoder = decode(*events)
+        if decoder.error is None:
+            assert decoder.end is None
+            assert decoder.close() == []
+            assert decoder.close() == []
+
+        assert decoder.end is not None
+        assert decoder.end.cause is cause
+        assert decoder.end.events_seen == len(events)
+
+
+def test_misuse() -> None:
+    """Feeding after close(), something else than an event, an option that means nothing."""
+    decoder = ChunkDecoder()
+    with pytest.raises(TypeError, match=r"takes an Event, not bytes"):
+        decoder.feed(b"data: a\n\n")  # type: ignore[arg-type]
+    decoder.close()
+    with pytest.raises(RuntimeError, match=r"after close"):
+        decoder.feed(event(CHUNK))
+    with pytest.raises(ValueError, match=r"on_bad_json is 'ignore'"):
+        ChunkDecoder(on_bad_json="ignore")  # type: ignore[arg-type]

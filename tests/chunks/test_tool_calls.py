@@ -1,0 +1,149 @@
+"""Pieces of tool calls find their call, whatever the server's habit of numbering them."""
+
+import json
+from typing import Any
+
+import pytest
+
+from sseparse import Accumulator, ChunkDecoder, Event
+
+Call = tuple[str | None, str, str]
+
+
+def calls(*deltas: dict[str, Any] | list[dict[str, Any]]) -> list[dict[str, Any]]:
+    decoder = ChunkDecoder()
+    accumulator = Accumulator()
+    for delta in deltas:
+        pieces = delta if isinstance(delta, list) else [delta]
+        body = {"choices": [{"index": 0, "delta": {"tool_calls": pieces}}]}
+        for chunk in decoder.feed(Event(json.dumps(body))):
+            accumulator.add(chunk)
+    message = accumulator.snapshot().to_dict()["choices"][0]["message"]
+    return message.get("tool_calls", [])  # type: ignore[no-any-return]
+
+
+def brief(*deltas: dict[str, Any] | list[dict[str, Any]]) -> list[Call]:
+    return [
+        (call.get("id"), call["function"]["name"], call["function"]["arguments"])
+        for call in calls(*deltas)
+    ]
+
+
+def piece(
+    index: int | None = None, id_: str | None = None, name: str | None = None, arguments: Any = None
+) -> dict[str, Any]:
+    return {"index": index, "id": id_, "function": {"name": name, "arguments": arguments}}
+
+
+@pytest.mark.parametrize(
+    ("deltas", "expected"),
+    [
+        pytest.param(
+            [piece(0, "a", "f", ""), piece(0, None, None, "{"), piece(0, None, None, "}")],
+            [("a", "f", "{}")],
+            id="fragments of one index",
+        ),
+        pytest.param(
+            [[piece(0, "a", "f"), piece(0, None, None, "1"), piece(0, None, None, "2")]],
+            [("a", "f", "12")],
+            id="several fragments in one chunk",
+        ),
+        pytest.param(
+            [
+                piece(0, "a", "f"),
+                piece(1, "b", "g"),
+                piece(0, None, None, "1"),
+                piece(1, None, None, "2"),
+            ],
+            [("a", "f", "1"), ("b", "g", "2")],
+            id="interleaved indexes",
+        ),
+        pytest.param(
+            [piece(1, "a", "f", "1"), piece(1, None, None, "2")],
+            [("a", "f", "12")],
+            id="indexes that begin at 1",
+        ),
+        pytest.param(
+            [piece(0, "a", "f", "{}"), piece(0, "b", "g", "{}"), piece(0, None, None, "!")],
+            [("a", "f", "{}"), ("b", "g", "{}!")],
+            id="another id on a known index is another call",
+        ),
+        pytest.param(
+            [piece(0, "a", "f", "1"), piece(0, "b", "g", "2"), piece(0, "a", None, "3")],
+            [("a", "f", "13"), ("b", "g", "2")],
+            id="an earlier id on a shared index",
+        ),
+        pytest.param(
+            [piece(0, "0", "f", "1"), piece(0, "0", None, "2"), piece(1, "0", "g", "3")],
+            [("0", "f", "12"), ("0", "g", "3")],
+            id="one id for all, told apart by index",
+        ),
+        pytest.param(
+            [piece(0, None, "f"), piece(0, "a", None, "1"), piece(0, "", None, "2")],
+            [("a", "f", "12")],
+            id="the id comes late",
+        ),
+        pytest.param(
+            [piece(None, "a", "f", "1"), piece(None, "b", "g", "2"), piece(None, "a", None, "3")],
+            [("a", "f", "13"), ("b", "g", "2")],
+            id="no index, but ids",
+        ),
+        pytest.param(
+            [piece(-1, "a", "f", "1"), piece(-1, "b", "g", "2"), piece(-1, None, None, "3")],
+            [("a", "f", "1"), ("b", "g", "23")],
+            id="a negative index is none",
+        ),
+        pytest.param(
+            [piece(None, None, "f", "1"), piece(None, None, None, "2"), piece(None, "", "g", "3")],
+            [(None, "f", "12"), (None, "g", "3")],
+            id="neither: a name begins a call",
+        ),
+        pytest.param(
+            [piece(None, None, None, "1"), piece(None, None, None, "2")],
+            [(None, "", "12")],
+            id="nothing to go on with",
+        ),
+        pytest.param(
+            [piece(0, "a", "get_", "1"), piece(0, "a", "get_"), piece(0, "a", "weather")],
+            [("a", "get_weather", "1")],
+            id="a name in pieces, one repeated",
+        ),
+        pytest.param(
+            [piece(0, "a", "f", {"a": 1})], [("a", "f", '{"a":1}')], id="arguments as object"
+        ),
+        pytest.param([{"index": 0, "id": "a"}], [("a", "", "")], id="no function yet"),
+        pytest.param([{"id": "a"}, {}], [("a", "", "")], id="an empty piece"),
+        pytest.param([[]], [], id="none"),
+    ],
+)
+def test_pieces_find_their_call(deltas: list[Any], expected: list[Call]) -> None:
+    """By index; by id where the index is shared or missing; else by name, or the latest."""
+    assert brief(*deltas) == expected
+
+
+def test_type() -> None:
+    """The last that is not empty; "function" where none came."""
+    assert calls({"index": 0})[0]["type"] == "function"
+    assert (
+        calls({"index": 0, "type": "function"}, {"index": 0, "type": ""})[0]["type"] == "function"
+    )
+
+
+def test_custom_tools() -> None:
+    """Free-text input is joined, and there is no function."""
+    assert calls(
+        {"index": 0, "id": "a", "type": "custom", "custom": {"name": "sql", "input": "sel"}},
+        {"index": 0, "custom": {"input": "ect", "x": 1}},
+    ) == [{"id": "a", "type": "custom", "custom": {"name": "sql", "input": "select", "x": 1}}]
+    assert calls({"index": 0, "custom": {"name": "sql"}})[0]["type"] == "custom"
+
+
+def test_unknown_fields() -> None:
+    """Kept at their level, the last value: a thought signature has to be sent back."""
+    (call,) = calls(
+        {"index": 0, "id": "a", "extra_content": {"google": {"thought_signature": "s"}}},
+        {"index": 0, "extra_content": None, "function": {"name": "f", "strict": True}},
+    )
+
+    assert call["extra_content"] == {"google": {"thought_signature": "s"}}
+    assert call["function"] == {"name": "f", "arguments": "", "strict": True}

@@ -1,0 +1,363 @@
+"""Streams hand out items as they come, say how they ended, and close what they were given."""
+
+from typing import Any, Never
+
+import pytest
+
+from sseparse import (
+    ChatCompletion,
+    ChunkDecodeError,
+    Comment,
+    EncodingError,
+    EndCause,
+    Event,
+    EventStream,
+    IncompleteStream,
+    LimitExceeded,
+    NotEventStream,
+    ServerSentError,
+    SSEError,
+    Stream,
+    StreamTimeout,
+    TransportError,
+)
+
+from .sources import DONE, FINISH, Response, Source, chunk, data
+
+
+class TestIterating:
+    """Items come when their last byte has come, and a loop can be gone on with."""
+
+    def test_items_as_they_come(self) -> None:
+        """An item is handed out before the source is asked for more."""
+        source = Source(chunk("a") + chunk("b")[:9], chunk("b")[9:], FINISH)
+        stream = Stream(source)
+
+        assert next(stream).text == "a"
+        assert source.left == 2
+        assert next(stream).text == "b"
+        assert source.left == 1
+
+    def test_a_second_loop_goes_on(self) -> None:
+        """Breaking off and iterating again loses and repeats nothing."""
+        stream = Stream([chunk("a") + chunk("b"), chunk("c"), FINISH, DONE])
+        for each in stream:
+            assert each.text == "a"
+            break
+
+        assert [each.text for each in stream] == ["b", "c", ""]
+        assert list(stream) == []
+
+    def test_any_iterable_of_bytes(self) -> None:
+        """Lists, generators, bytearrays and empty pieces."""
+        kinds: tuple[Any, ...] = (bytes, bytearray, memoryview)
+        pieces = (kind(chunk("a") + FINISH) for kind in kinds)
+
+        assert [each.text for each in Stream([b"", *pieces])] == ["a", ""] * 3
+
+    def test_nothing_is_read_after_done(self) -> None:
+        """The [DONE] mark ends the stream; a connection left open holds nobody."""
+        source = Source(chunk("a"), DONE, AssertionError("read on"))
+        stream = Stream(source)
+
+        assert [each.text for each in stream] == ["a"]
+        assert source.closed
+
+    def test_text_deltas(self) -> None:
+        """The new texts alone, without the empty ones."""
+        stream = Stream([chunk(""), chunk("a") + chunk("b"), FINISH, DONE])
+
+        assert list(stream.text_deltas()) == ["a", "b"]
+
+
+class TestResults:
+    """What the chunks amount to."""
+
+    def test_result_reads_the_rest(self) -> None:
+        """result() needs no loop; after one it reads what is left."""
+        stream = Stream([chunk("a"), chunk("b"), FINISH, DONE])
+        next(stream)
+
+        result = stream.result()
+
+        assert isinstance(result, ChatCompletion)
+        assert result.text == "ab"
+        assert stream.result() == result
+
+    def test_snapshot_holds_what_was_handed_out(self) -> None:
+        """Chunks still waiting are not in it."""
+        stream = Stream([chunk("a") + chunk("b"), FINISH])
+        assert stream.snapshot().text == ""
+        next(stream)
+
+        assert stream.snapshot().text == stream.accumulator.text == "a"
+
+
+class TestEnds:
+    """How a stream ended, each with its cause."""
+
+    def test_goes_on(self) -> None:
+        """None before the end."""
+        stream = Stream([chunk("a"), FINISH])
+        next(stream)
+
+        assert stream.end is None
+
+    @pytest.mark.parametrize(
+        ("pieces", "cause", "kind"),
+        [
+            ([chunk(), FINISH, DONE], EndCause.DONE, None),
+            ([chunk(), DONE], EndCause.DONE, None),
+            ([chunk(), b"data: [DONE]"], EndCause.DONE, None),
+            ([chunk(), FINISH], EndCause.FINISHED, None),
+            ([chunk()], EndCause.INCOMPLETE, IncompleteStream),
+            ([chunk(), b"data: {"], EndCause.INCOMPLETE, IncompleteStream),
+            ([b""], EndCause.INCOMPLETE, IncompleteStream),
+            ([b": ping\n\n"], EndCause.INCOMPLETE, IncompleteStream),
+            ([b"\xef\xbb\xbf\n\nretry"], EndCause.INCOMPLETE, IncompleteStream),
+            ([chunk(), data('{"error": "m"}')], EndCause.SERVER_ERROR, ServerSentError),
+            ([chunk(), data("no JSON")], EndCause.INCOMPLETE, ChunkDecodeError),
+            ([b"<html>"], EndCause.NOT_A_STREAM, NotEventStream),
+            ([b'{"error"', b': "m"}\n'], EndCause.NOT_A_STREAM, NotEventStream),
+            ([b"datum: 5\n"], EndCause.NOT_A_STREAM, NotEventStream),
+            ([chunk(), OSError("reset")], EndCause.TRANSPORT, TransportError),
+            ([chunk(), TimeoutError("late")], EndCause.TIMEOUT, StreamTimeout),
+        ],
+    )
+    def test_cause(self, pieces: list[Any], cause: EndCause, kind: type[SSEError] | None) -> None:
+        """Each end has its cause, and those that are faults their error, raised ever after."""
+        source = Source(*pieces)
+        stream = Stream(source)
+        if kind is None:
+            stream.result()
+        else:
+            for _ in range(2):
+                with pytest.raises(kind) as raised:
+                    stream.result()
+                assert raised.value.partial == stream.snapshot()
+
+        assert stream.end is not None
+        assert stream.end.cause is cause
+        assert source.closed
+
+    def test_chunks_before_a_fault_come_first(self) -> None:
+        """The error is raised when all that came before it was handed out, and without waiting."""
+        source = Source(chunk("a") + chunk("b") + data("no JSON") + chunk("c"), OSError())
+        stream = Stream(source)
+
+        assert [next(stream).text, next(stream).text] == ["a", "b"]
+        with pytest.raises(ChunkDecodeError) as raised:
+            next(stream)
+        assert raised.value.partial.text == "ab"
+        assert source.left == 1
+
+    def test_incomplete_can_be_accepted(self) -> None:
+        """on_incomplete="accept" ends quietly, and result() gives what came."""
+        stream = Stream([chunk("half")], on_incomplete="accept")
+
+        assert stream.result().text == "half"
+        assert stream.end is not None
+        assert stream.end.cause is EndCause.INCOMPLETE
+
+    def test_transport_error(self) -> None:
+        """It says how far the stream had come; the cause is the transport's own exception."""
+        cause = ConnectionResetError("by peer")
+        stream = Stream(Source(chunk("a") + b"data: {", cause))
+
+        with pytest.raises(
+            TransportError, match=r"after \d+ bytes and 1 events.*by peer"
+        ) as raised:
+            stream.result()
+
+        assert raised.value.__cause__ is cause
+        assert stream.end is not None
+        assert stream.end.mid_event
+
+    def test_timeout(self) -> None:
+        """A transport's TimeoutError is a StreamTimeout that says whose clock it was."""
+        with pytest.raises(StreamTimeout) as raised:
+            next(Stream(Source(TimeoutError())))
+
+        assert raised.value.clock == "transport"
+
+    def test_a_whole_event_before_the_failure_is_used(self) -> None:
+        """An event whose data is whole is not lost with the connection."""
+        stream = Stream(Source(chunk("a")[:-2], OSError()))
+
+        assert next(stream).text == "a"
+
+    def test_an_error_of_ours_is_not_wrapped(self) -> None:
+        """A source that raises SSEError is believed."""
+        with pytest.raises(LimitExceeded):
+            next(Stream(Source(LimitExceeded(limit="line", maximum=1, offset=0))))
+
+    def test_misuse_of_the_source_is_no_failure(self) -> None:
+        """RuntimeError and TypeError of the source pass as they are."""
+        with pytest.raises(RuntimeError, match=r"already read"):
+            next(Stream(Source(RuntimeError("already read"))))
+        with pytest.raises(TypeError, match=r"not str"):
+            next(Stream(["text"]))  # type: ignore[list-item]
+
+    @pytest.mark.parametrize("status", [200, 502])
+    def test_what_was_not_a_stream(self, status: int) -> None:
+        """The error tells status, content type and the body's start."""
+        stream = Stream(Response(status, "text/html", b"<html>" + b"x" * 600, b"y"))
+
+        with pytest.raises(NotEventStream) as raised:
+            next(stream)
+
+        error = raised.value
+        assert (error.status, error.content_type) == (status, "text/html")
+        assert error.body_start == b"<html>" + b"x" * 506
+
+    def test_an_empty_answer_with_another_status(self) -> None:
+        """Nothing at all with a status that is not 200 was no stream."""
+        with pytest.raises(NotEventStream, match="status 204"):
+            next(Stream(Response(204, "")))
+
+
+class TestClosing:
+    """Streams close what they were given."""
+
+    def test_leaving_the_block(self) -> Never:
+        """By its end, by break, by an exception: closed before the block is left."""
+        for leave in (StopIteration, KeyError):
+            source = Source(chunk("a"), chunk("b"))
+            with pytest.raises(leave), Stream(source) as stream:
+                next(stream)
+                raise leave
+            assert source.closed
+            assert stream.end is not None
+            assert stream.end.cause is EndCause.CANCELLED
+
+    def test_use_after_close(self) -> None:
+        """Iterating a stream closed before its end is a clear error; what came stays."""
+        stream = Stream([chunk("a") + chunk("b")])
+        next(stream)
+        stream.close()
+
+        for use in (lambda: next(stream), stream.result):
+            with pytest.raises(RuntimeError, match=r"closed before its end"):
+                use()
+        assert stream.snapshot().text == "a"
+
+    def test_close_after_the_end(self) -> None:
+        """A stream read to its end keeps its result."""
+        with Stream([chunk("a"), FINISH, DONE]) as stream:
+            for _ in stream:
+                pass
+        stream.close()
+
+        assert stream.result().text == "a"
+        assert list(stream) == []
+
+    def test_a_generator_is_closed(self) -> None:
+        """A generator's finally runs when the block is left."""
+        left = []
+
+        def pieces() -> Any:
+            try:
+                yield chunk("a")
+                yield chunk("b")
+            finally:
+                left.append(True)
+
+        with Stream(pieces()) as stream:
+            next(stream)
+        assert left == [True]
+
+    def test_keyboard_interrupt(self) -> None:
+        """It is nobody's failure: it passes, and the block closes the source."""
+        source = Source(chunk("a"), KeyboardInterrupt())
+        with pytest.raises(KeyboardInterrupt), Stream(source) as stream:
+            list(stream)
+
+        assert source.closed
+        assert stream.snapshot().text == "a"
+
+
+class TestEvents:
+    """Streams of events."""
+
+    def test_events(self) -> None:
+        """Events as the parser gives them, with its state."""
+        stream = EventStream([b"retry: 5\nid: 7\ndata: a\n\n", b"data: b\n\n: ping\n"])
+
+        assert list(stream) == [Event("a", id="7", retry=5), Event("b", id="7")]
+        assert (stream.last_event_id, stream.retry) == ("7", 5)
+        assert stream.end is not None
+        assert stream.end.cause is EndCause.FINISHED
+
+    def test_comments(self) -> None:
+        """Comments stand among them when asked for."""
+        stream = EventStream([b": ping\ndata: a\n\n"], comments=True)
+
+        assert list(stream) == [Comment(" ping"), Event("a")]
+
+    def test_a_cut_is_told_and_not_raised(self) -> None:
+        """As the standard says, an incomplete last event is dropped; `end` tells it."""
+        stream = EventStream([b"data: a\n\ndata: b"])
+
+        assert list(stream) == [Event("a")]
+        assert stream.end is not None
+        assert stream.end.cause is EndCause.INCOMPLETE
+        assert list(EventStream([b"data: b"], incomplete="dispatch")) == [Event("b")]
+
+    def test_faults(self) -> None:
+        """Errors have no partial result; use after close is told."""
+        stream = EventStream([b"data: a\n\n\xff"], errors="strict")
+        assert next(stream) == Event("a")
+        with pytest.raises(EncodingError) as raised:
+            next(stream)
+        assert raised.value.partial is None
+
+        with EventStream([b"data: a\n\n"]) as stream:
+            pass
+        with pytest.raises(RuntimeError, match=r"open a new one"):
+            next(stream)
+
+    def test_not_a_stream(self) -> None:
+        """HTML is no stream of events either."""
+        with pytest.raises(NotEventStream):
+            list(EventStream([b"<html>"]))
+
+
+class TestBadSources:
+    """What cannot be read says what can."""
+
+    @pytest.mark.parametrize(
+        ("source", "message"),
+        [
+            (b"data: a\n\n", r"not bytes itself; wrap a body of bytes in a list"),
+            (bytearray(), r"not bytearray itself"),
+            ("data: a\n\n", r"not str itself"),
+            (5, r"cannot read int; pass an iterable of bytes"),
+            (None, r"cannot read NoneType"),
+        ],
+    )
+    def test_no_source(self, source: Any, message: str) -> None:
+        """TypeError, at once."""
+        for face in (Stream, EventStream):
+            with pytest.raises(TypeError, match=message):
+                face(source)
+
+    def test_an_asynchronous_source(self) -> None:
+        """It names the class that reads it."""
+
+        class Pieces:
+            def __aiter__(self) -> Any:
+                raise NotImplementedError
+
+        with pytest.raises(TypeError, match=r"use AsyncStream"):
+            Stream(Pieces())  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match=r"use AsyncEventStream"):
+            EventStream(Pieces())  # type: ignore[call-overload]
+
+    def test_options(self) -> None:
+        """Values that mean nothing, and options that do not exist."""
+        with pytest.raises(ValueError, match=r"on_incomplete is 'ignore'"):
+            Stream([], on_incomplete="ignore")  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match=r"errors is 'x'"):
+            Stream([], errors="x")  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match=r"'comments'"):
+            Stream([], comments=True)  # type: ignore[call-arg]

@@ -1,0 +1,255 @@
+"""
+Run every code block of the README and of docs/.
+
+`python`
+    All of a page's blocks are run in order, in one namespace. What they print is compared with
+    the `text` block that follows, if one does.
+`sh`, `console`
+    Commands are run by a shell, and what they print is compared with the `text` block that
+    follows, or with what a console shows under them. Of `pip install` and `make` it is checked
+    that the project has such an extra or such a target.
+`text title="NAME"`
+    A file of that name, which the page's examples find in their directory.
+
+A block of another language fails, so that nothing stands in the documentation unrun.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sseparse import Event, encode
+from sseparse.testing import ReplayServer
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+SHELL = shutil.which("bash")
+
+RUN = ("python", "sh", "console")
+FENCE = re.compile(r"(?P<indent> *)```(?P<language>\S*)(?: title=\"(?P<title>[^\"]+)\")?\s*")
+ANSWER = "1, 2, 3, 4, 5"
+
+
+@dataclass(frozen=True)
+class Block:
+    page: Path
+    line: int
+    language: str
+    title: str | None
+    code: str
+    printed: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.page.name}:{self.line}"
+
+
+def read_blocks(page: Path) -> list[Block]:
+    """Find a page's blocks; join what is printed to what prints it."""
+    blocks: list[Block] = []
+    lines = page.read_text().splitlines()
+    number, adjacent = 0, False
+    while number < len(lines):
+        fence = FENCE.fullmatch(lines[number])
+        number += 1
+        if fence is None:
+            adjacent = adjacent and not lines[number - 1].strip()
+            continue
+        start, indent = number, len(fence["indent"])
+        while lines[number].strip() != "```":
+            number += 1
+        code = "".join(f"{line[indent:]}\n" for line in lines[start:number])
+        number += 1
+        if fence["language"] == "text" and fence["title"] is None and adjacent:
+            blocks[-1] = replace(blocks[-1], printed=code)
+            adjacent = False
+        else:
+            blocks.append(Block(page, start, fence["language"], fence["title"], code))
+            adjacent = fence["language"] in RUN
+    return blocks
+
+
+BLOCKS = [block for page in PAGES for block in read_blocks(page)]
+
+
+def as_printed(expected: str) -> re.Pattern[str]:
+    """Match an output, whatever the times in it; a line of three dots stands for any lines."""
+    pattern = re.escape(expected)
+    pattern = re.sub(r"\d+\\\.\d+(?=\\ seconds)", r"\\d+\\.\\d+", pattern)
+    pattern = re.sub(r"^\\\.\\\.\\\.\\\n", r"(?:.*\\n)*?", pattern, flags=re.MULTILINE)
+    return re.compile(pattern)
+
+
+def check_printed(block: Block, printed: str) -> None:
+    expected = block.printed or ""
+    if not as_printed(expected).fullmatch(printed):
+        # Never equal here; the comparison is what shows both.
+        assert printed == expected, f"{block} does not print what the page shows"
+
+
+def answer_body() -> bytes:
+    """Make the answer that the examples' model gives."""
+    deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}]
+    deltas += [{"content": piece} for piece in re.findall(r"\d+|,| ", ANSWER)]
+    choices = [{"index": 0, "delta": delta, "finish_reason": None} for delta in deltas]
+    choices.append({"index": 0, "delta": {}, "finish_reason": "stop"})
+    about = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+    events = [Event(json.dumps({**about, "choices": [choice]})) for choice in choices]
+    return b"".join(encode(event) for event in [*events, Event("[DONE]")])
+
+
+@pytest.fixture
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Prepare what the examples take for granted: a model's server, and the command."""
+    command = tmp_path / "bin" / "sseparse"
+    command.parent.mkdir()
+    command.write_text(
+        f'#!/bin/sh\nexec "{sys.executable}" -c '
+        '"import sys; from sseparse.cli import main; sys.exit(main())" "$@"\n'
+    )
+    command.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{command.parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    with ReplayServer(answer_body()) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url.rstrip("/"))
+        yield work
+
+
+def write_files(page: Path, directory: Path) -> None:
+    for block in BLOCKS:
+        if block.page == page and block.title is not None:
+            (directory / block.title).write_text(block.code)
+
+
+def test_there_are_blocks_to_run() -> None:
+    assert {page.name for page in PAGES} >= {"README.md", "tutorial.md", "how-to.md"}
+    assert {block.language for block in BLOCKS} >= {"python", "sh", "console"}
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=str)
+def test_every_block_is_of_a_kind_that_is_run(block: Block) -> None:
+    assert block.language in RUN or (block.language == "text" and block.title is not None)
+    # A closing fence that is missing, or one with a misspelt title, would hide blocks.
+    assert "```" not in block.code
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_python(page: Path, directory: Path) -> None:
+    write_files(page, directory)
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    for block in BLOCKS:
+        if block.page == page and block.language == "python":
+            # The empty lines let tracebacks name the line of the page.
+            code = compile("\n" * block.line + block.code, page, "exec", dont_inherit=True)
+            with contextlib.redirect_stdout(io.StringIO()) as printed:
+                exec(code, namespace)  # noqa: S102
+            check_printed(block, printed.getvalue())
+
+
+@pytest.mark.parametrize(
+    "block", [block for block in BLOCKS if block.language in ("sh", "console")], ids=str
+)
+def test_commands(block: Block, directory: Path) -> None:
+    write_files(block.page, directory)
+    commands, shown = split_console(block) if block.language == "console" else (block.code, None)
+    for command in commands.replace("\\\n", " ").splitlines():
+        check_declared(command.split("#")[0].split())
+    script = "".join(
+        f"{line}\n" for line in commands.splitlines() if not line.startswith(("pip ", "make "))
+    )
+    if not script.strip():
+        return
+    if SHELL is None:
+        pytest.skip("there is no bash here")
+    if re.search(r"\bcurl\b", script) and shutil.which("curl") is None:
+        pytest.skip("there is no curl here")
+    done = subprocess.run(  # noqa: S603
+        [SHELL, "-o", "pipefail", "-c", script],
+        cwd=directory,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT if shown is not None else subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    if shown is not None:
+        check_printed(replace(block, printed=shown), done.stdout)
+    else:
+        assert done.returncode == 0, done.stderr
+        check_printed(block, done.stdout)
+
+
+def split_console(block: Block) -> tuple[str, str]:
+    """Part what a person typed from what the console showed."""
+    typed, shown = [], []
+    continued = False
+    for line in block.code.splitlines(keepends=True):
+        if line.startswith("$ ") or continued:
+            typed.append(line.removeprefix("$ "))
+            continued = line.endswith("\\\n")
+        else:
+            shown.append(line)
+    return "".join(typed), "".join(shown)
+
+
+def check_declared(words: list[str]) -> None:
+    """Check that the project has what a command names; installing it is the packager's test."""
+    if words[:2] == ["pip", "install"]:
+        for word in words[2:]:
+            match = re.fullmatch(r"'?([a-z0-9]+)(?:\[([a-z0-9,]+)\])?'?", word)
+            assert match, f"{word} is no requirement"
+            if match[1] == PROJECT["name"]:
+                assert set((match[2] or "all").split(",")) <= {*PROJECT["optional-dependencies"]}
+    elif words[:1] == ["make"]:
+        targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+        assert set(words[1:]) <= set(targets)
+
+
+def test_the_links_of_the_readme_lead_somewhere() -> None:
+    links = re.findall(r"\]\(([^)#:]+)", (ROOT / "README.md").read_text())
+    assert links
+    for link in links:
+        assert (ROOT / link).exists(), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_within_a_page_lead_to_a_heading(page: Path) -> None:
+    text = page.read_text()
+    headings = {
+        re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
+        for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    }
+    assert set(re.findall(r"\]\(#([^)]+)\)", text)) <= headings
+
+
+def test_the_reference_lists_every_public_name() -> None:
+    listed = re.findall(r"^::: (\S+)$", (ROOT / "docs/reference.md").read_text(), re.MULTILINE)
+    assert len(listed) == len(set(listed))
+    names: dict[int, str] = {}
+    for module_name in ("sseparse", "sseparse.chunks", "sseparse.streams", "sseparse.testing"):
+        module = importlib.import_module(module_name)
+        for name in module.__all__:
+            # A name that two modules export is listed where it is shortest.
+            if not name.startswith("__"):
+                names.setdefault(id(getattr(module, name)), f"{module_name}.{name}")
+    expected = {*names.values(), "sseparse.adapters.httpx.source"}
+    assert set(listed) == expected

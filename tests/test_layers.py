@@ -1,0 +1,87 @@
+"""Imports point one way, and the stages load nothing that does I/O."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SRC = Path(__file__).parents[1] / "src" / "sseparse"
+LAYERS = ["core", "chunks", "streams", "adapters", "testing", "cli"]
+# What a layer may import: itself and what stands before it; cli and testing side by side.
+ALLOWED = {
+    "core": {"core"},
+    "chunks": {"core", "chunks"},
+    "streams": {"core", "chunks", "streams"},
+    "adapters": {"core", "chunks", "streams", "adapters"},
+    "testing": {"core", "chunks", "streams", "adapters", "testing"},
+    "cli": set(LAYERS),
+}
+DEPENDENCIES = {"attrs", "msgspec"}
+IO_MODULES = [
+    *("socket", "ssl", "asyncio", "selectors", "http", "urllib3", "h11", "trio", "anyio"),
+    *("httpx", "httpx2", "requests", "aiohttp", "rich", "tiktoken"),
+]
+
+
+def layer_of(path: Path) -> str:
+    top = path.relative_to(SRC).parts[0]
+    return top if top in LAYERS else "core"
+
+
+def imports_of(path: Path) -> set[str]:
+    """Return the layers and the outside packages that a module imports."""
+    package = ["sseparse", *path.relative_to(SRC).parts[:-1]]
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            parts = [*base, *(node.module or "").split(".")]
+            if parts[0] != "sseparse":
+                found.add(parts[0])
+            else:
+                found.add(parts[1] if len(parts) > 1 and parts[1] in LAYERS else "core")
+    return found
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in SRC.rglob("*.py") if path.parent != SRC or path.name.startswith("_")],
+    ids=lambda path: str(path.relative_to(SRC)),
+)
+def test_imports_point_one_way(path: Path) -> None:
+    """cli, testing -> adapters -> streams -> chunks -> core; below the adapters two packages only."""
+    if path in (SRC / "__init__.py", SRC / "__main__.py"):
+        return  # they hand out what the layers hold
+    layer = layer_of(path)
+    imported = imports_of(path)
+
+    assert imported & set(LAYERS) <= ALLOWED[layer]
+    if layer in ("core", "chunks", "streams"):
+        outside = imported - set(LAYERS) - sys.stdlib_module_names
+        assert outside <= DEPENDENCIES | {"typing_extensions"}
+
+
+@pytest.mark.parametrize("module", ["sseparse", "sseparse.chunks", "sseparse.streams"])
+def test_importing_loads_no_io(module: str) -> None:
+    """`import sseparse` loads no socket, no event loop and no HTTP library."""
+    code = f"import {module}, sys; print(*sorted(set({IO_MODULES!r}) & set(sys.modules)))"
+
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+
+    assert loaded == []
+
+
+def test_modules_are_small() -> None:
+    """No module over 400 lines, no function over 60."""
+    for path in SRC.rglob("*.py"):
+        text = path.read_text()
+        assert text.count("\n") <= 400, path
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                assert (node.end_lineno or 0) - node.lineno <= 60, f"{path}: {node.name}"

@@ -1,0 +1,75 @@
+"""Public names are listed once, exist, and say what they do."""
+
+import importlib
+import inspect
+from typing import Any
+
+import pytest
+
+import sseparse
+
+MODULES = ["sseparse", "sseparse.chunks", "sseparse.streams", "sseparse.testing"]
+
+
+def public(module_name: str) -> list[tuple[str, Any]]:
+    module = importlib.import_module(module_name)
+    return [(name, getattr(module, name)) for name in module.__all__]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_all_is_exact(module: str) -> None:
+    """`__all__` is sorted, without doubles, and holds every public name of the module."""
+    loaded = importlib.import_module(module)
+    names = list(loaded.__all__)
+    there = {
+        name
+        for name, value in vars(loaded).items()
+        if not name.startswith("_") and not inspect.ismodule(value)
+    }
+
+    assert len(names) == len(set(names))
+    assert there == {name for name in names if not name.startswith("_")}
+
+
+@pytest.mark.parametrize(
+    ("where", "name", "value"),
+    [(module, name, value) for module in MODULES for name, value in public(module)],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_docstrings(where: str, name: str, value: Any) -> None:
+    """Every public class, function, method and property has a docstring."""
+    if not (inspect.isclass(value) or inspect.isfunction(value)):
+        return
+    assert inspect.getdoc(value), f"{where}.{name}"
+    if inspect.isclass(value) and value.__module__.startswith("sseparse"):
+        for attribute, member in vars(value).items():
+            if attribute.startswith("_") or not (
+                inspect.isfunction(member) or isinstance(member, property)
+            ):
+                continue
+            assert inspect.getdoc(member), f"{where}.{name}.{attribute}"
+
+
+def test_names_of_the_contract() -> None:
+    """The names that users build on."""
+    assert set(sseparse.__all__) >= {
+        *("Parser", "Event", "Comment", "encode"),
+        *("ChunkParser", "ChunkDecoder", "ChatCompletionChunk", "CompletionChunk"),
+        *("Accumulator", "ChatCompletion", "Completion"),
+        *("EventStream", "AsyncEventStream", "Stream", "AsyncStream", "End", "EndCause"),
+        *("SSEError", "LimitExceeded", "NotEventStream", "ChunkDecodeError", "ServerSentError"),
+        *("IncompleteStream", "TransportError", "StreamTimeout"),
+    }
+
+
+def test_no_state_is_shared() -> None:
+    """Two parsers fed in turn, each cut inside a character and a line, never meet."""
+    one, two = sseparse.Parser(), sseparse.Parser()
+    body = "id: 1\ndata: é\n\n".encode()
+
+    for at in range(len(body) - 1):
+        one.feed(body[at : at + 1])
+        two.feed(body[at : at + 1])
+        assert sseparse.Parser().feed(b"data: x\n\n") == [sseparse.Event("x")]
+
+    assert one.feed(body[-1:]) == two.feed(body[-1:]) == [sseparse.Event("é", id="1")]

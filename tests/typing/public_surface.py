@@ -1,0 +1,93 @@
+"""What type checkers see of the public names; checked by mypy and pyright, never run."""
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, assert_type
+
+import httpx
+import httpx2
+
+from sseparse import (
+    Accumulator,
+    AsyncEventStream,
+    AsyncStream,
+    ChatCompletion,
+    ChatCompletionChunk,
+    ChunkDecoder,
+    ChunkParser,
+    Comment,
+    Completion,
+    CompletionChunk,
+    End,
+    Event,
+    EventStream,
+    Parser,
+    SSEError,
+    Stream,
+    encode,
+)
+from sseparse.chunks import ChunkChoice, CompletionUsage
+
+Chunks = list[ChatCompletionChunk | CompletionChunk]
+
+
+def parsers(flag: bool) -> None:
+    assert_type(Parser().feed(b""), list[Event])
+    assert_type(Parser(comments=False).close(), list[Event])
+    assert_type(Parser(comments=True).feed(bytearray()), list[Event | Comment])
+    assert_type(Parser(comments=flag).feed(memoryview(b"")), list[Event | Comment])
+    assert_type(Parser().error, SSEError | None)
+    assert_type(Parser().end, End | None)
+    assert_type(Parser().retry, int | None)
+    assert_type(encode(Comment("")), bytes)
+
+
+def a_plain_annotation(parser: Parser) -> None:
+    assert_type(parser.feed(b""), list[Event])
+
+
+def chunks() -> None:
+    assert_type(ChunkParser(on_bad_json="skip").feed(b""), Chunks)
+    assert_type(ChunkDecoder().feed(Event("")), Chunks)
+    assert_type(ChunkParser().done, bool)
+    for chunk in ChunkParser().feed(b""):
+        assert_type(chunk.text, str)
+        assert_type(chunk.to_dict(), dict[str, Any])
+        if isinstance(chunk, ChatCompletionChunk):
+            assert_type(chunk.choices, list[ChunkChoice])
+            assert_type(chunk.usage, CompletionUsage | None)
+
+
+def results(accumulator: Accumulator) -> None:
+    assert_type(accumulator.snapshot(), ChatCompletion | Completion)
+    assert_type(accumulator.result(), ChatCompletion | Completion)
+    assert_type(accumulator.text, str)
+    assert_type(accumulator.finished, bool)
+    assert_type(accumulator.usage, CompletionUsage | None)
+
+
+def streams(one: httpx.Response, two: httpx2.Response, pieces: Iterator[bytes]) -> None:
+    for source in (one, two, pieces):
+        for chunk in Stream(source, on_incomplete="accept", max_line_bytes=None):
+            assert_type(chunk, ChatCompletionChunk | CompletionChunk)
+        for event in EventStream(source, last_event_id="1"):
+            assert_type(event, Event)
+        for item in EventStream(source, comments=True):
+            assert_type(item, Event | Comment)
+    with Stream(one) as stream:
+        assert_type(stream, Stream)
+        assert_type(stream.result(), ChatCompletion | Completion)
+        assert_type(stream.text_deltas(), Iterator[str])
+        assert_type(stream.end, End | None)
+
+
+async def async_streams(
+    one: httpx.Response, two: httpx2.Response, pieces: AsyncIterator[bytes]
+) -> None:
+    for source in (one, two, pieces):
+        async for chunk in AsyncStream(source):
+            assert_type(chunk, ChatCompletionChunk | CompletionChunk)
+        async for item in AsyncEventStream(source, comments=True):
+            assert_type(item, Event | Comment)
+    async with AsyncStream(two) as stream:
+        assert_type(await stream.result(), ChatCompletion | Completion)
+        assert_type(stream.text_deltas(), AsyncIterator[str])
