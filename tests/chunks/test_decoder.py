@@ -153,7 +153,7 @@ class TestNothingIsLost:
         ids=json.dumps,
     )
     def test_to_dict_is_the_body(self, body: dict[str, Any]) -> None:
-        """to_dict() gives back the very object, alone or after chunks that only the general path takes."""
+        """to_dict() gives back the very object, also after chunks of the general path."""
         for before in ([], [event(CHUNK | {"x": 1})] * 5):
             if before and body.get("object") == "text_completion":
                 continue
@@ -328,3 +328,13 @@ def test_misuse() -> None:
         decoder.feed(event(CHUNK))
     with pytest.raises(ValueError, match=r"on_bad_json is 'ignore'"):
         ChunkDecoder(on_bad_json="ignore")  # type: ignore[arg-type]
+
+
+def test_a_field_that_was_absent_can_be_set() -> None:
+    """to_dict() leaves out a field that was absent only while it is empty."""
+    (chunk,), _ = decode(event({"id": "c"}))
+    (full,), _ = decode(event(CHUNK))
+
+    chunk.choices = full.choices
+
+    assert chunk.to_dict() == CHUNK

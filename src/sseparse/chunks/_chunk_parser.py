@@ -9,6 +9,7 @@ from attrs import evolve
 from .._ends import End
 from .._errors import SSEError
 from .._events import Event
+from .._lines import LF
 from .._parser import DEFAULT_MAXIMUM, Parser, as_bytes
 from ._decoder import DONE_MARK, Chunk, ChunkDecoder
 from ._json import UNREADABLE, load_object
@@ -116,10 +117,12 @@ class ChunkParser:
             raise self._decoder.error.with_traceback(None)
         if type(data) is not bytes:
             data = as_bytes(data)
-        values = self._parser.plain_events(data)
-        if values is not None:
-            return self._decoder.feed_values(values, self._parser.last_event_id)
-        return self._decode(self._parser.feed(data))
+        if LF in data:
+            values = self._parser.plain_events(data)
+            if values is not None:
+                return self._decoder.feed_values(values, self._parser.last_event_id)
+        events = self._parser.feed(data)
+        return self._decode(events) if events else []
 
     def _decode(self, events: list[Event]) -> list[Chunk]:
         chunks: list[Chunk] = []

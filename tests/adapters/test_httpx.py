@@ -1,0 +1,249 @@
+"""Responses of httpx and httpx2, over real connections."""
+
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import httpx
+import httpx2
+import pytest
+
+from sseparse import (
+    AsyncEventStream,
+    AsyncStream,
+    EndCause,
+    Event,
+    EventStream,
+    NotEventStream,
+    Stream,
+    StreamTimeout,
+    TransportError,
+)
+from sseparse.adapters import httpx as adapter
+from sseparse.testing import Replay, ReplayServer
+
+LIBRARIES = [httpx, httpx2]
+BODY = (
+    b'data: {"choices":[{"index":0,"delta":{"content":"Hel"}}]}\n\n'
+    b'data: {"choices":[{"index":0,"delta":{"content":"lo"},"finish_reason":"stop"}]}\n\n'
+    b"data: [DONE]\n\n"
+)
+
+
+@pytest.fixture(params=LIBRARIES, ids=lambda library: library.__name__)
+def library(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
+@pytest.fixture
+def server() -> Iterator[ReplayServer]:
+    with ReplayServer(Replay(BODY)) as server:
+        yield server
+
+
+class Broken:
+    """A transport whose stream fails after its first piece."""
+
+    def __init__(self, library: Any, error: Exception) -> None:
+        class Pieces(library.SyncByteStream, library.AsyncByteStream):  # type: ignore[misc]
+            def __iter__(self) -> Iterator[bytes]:
+                yield BODY[:80]
+                raise error
+
+            async def __aiter__(self) -> AsyncIterator[bytes]:
+                yield BODY[:80]
+                raise error
+
+        self.transport = library.MockTransport(
+            lambda _request: library.Response(200, stream=Pieces())
+        )
+
+
+class TestSync:
+    """Synchronous clients."""
+
+    def test_chunks(self, library: Any, server: ReplayServer) -> None:
+        """A streamed response is iterated, and closed when the block is left."""
+        with library.Client() as client, client.stream("GET", server.url) as response:
+            with Stream(response) as stream:
+                assert "".join(stream.text_deltas()) == "Hello"
+            assert response.is_closed
+        assert stream.end is not None
+        assert stream.end.cause is EndCause.DONE
+
+    def test_events(self, library: Any, server: ReplayServer) -> None:
+        """Events, too."""
+        with library.Client() as client, client.stream("GET", server.url) as response:
+            assert [event.data for event in EventStream(response)][-1] == "[DONE]"
+
+    def test_break_closes(self, library: Any, server: ReplayServer) -> None:
+        """Leaving the block early closes the response before the block is left."""
+        with library.Client() as client, client.stream("GET", server.url) as response:
+            with Stream(response) as stream:
+                for _ in stream:
+                    break
+            assert response.is_closed
+
+    def test_not_a_stream(self, library: Any) -> None:
+        """The error has the status and the content type of the response."""
+        page = Replay(b"<html>", status=502, content_type="text/html")
+        with ReplayServer(page) as server, library.Client() as client:
+            with client.stream("GET", server.url) as response:
+                with pytest.raises(NotEventStream) as raised:
+                    Stream(response).result()
+
+        assert (raised.value.status, raised.value.content_type) == (502, "text/html")
+
+    def test_failures(self, library: Any) -> None:
+        """The library's failures are TransportError, its timeouts StreamTimeout, causes kept."""
+        for failure, kind in (
+            (library.ReadError("reset"), TransportError),
+            (library.RemoteProtocolError("cut"), TransportError),
+            (library.ReadTimeout("late"), StreamTimeout),
+        ):
+            client = library.Client(transport=Broken(library, failure).transport)
+            with client.stream("GET", "http://test") as response:
+                stream = Stream(response)
+                assert next(stream).text == "Hel"
+                with pytest.raises(kind, match=rf"{library.__name__} failed") as raised:
+                    next(stream)
+            assert raised.value.__cause__ is failure
+            assert raised.value.partial.text == "Hel"
+
+    def test_an_asynchronous_response(self, library: Any) -> None:
+        """A response of the other kind of client names the class that reads it."""
+
+        class Pieces(library.AsyncByteStream):  # type: ignore[misc]
+            async def __aiter__(self) -> AsyncIterator[bytes]:
+                yield b""
+
+        with pytest.raises(TypeError, match=r"asynchronous; read it with AsyncStream"):
+            next(Stream(library.Response(200, stream=Pieces())))
+
+    def test_a_response_already_read(self, library: Any, server: ReplayServer) -> None:
+        """Its content is still there, and is parsed."""
+        response = library.get(server.url)
+
+        assert Stream(response).result().text == "Hello"
+
+    def test_the_adapter_by_itself(self, library: Any, server: ReplayServer) -> None:
+        """source() gives bytes, status and headers, and can be closed unread."""
+        with library.Client() as client, client.stream("GET", server.url) as response:
+            source = adapter.source(response)
+            assert (source.status, source.headers["Content-Type"][:17]) == (
+                200,
+                "text/event-stream",
+            )
+            assert b"".join(source) == BODY
+            source.close()
+
+
+@asynccontextmanager
+async def responding(library: Any, url: str) -> AsyncIterator[Any]:
+    async with library.AsyncClient() as client, client.stream("GET", url) as response:
+        yield response
+
+
+# A response that is closed before its last byte leaves the generators inside httpx and httpx2 to
+# the collector, about which trio warns; the adapter closes the one it holds.
+left_to_the_collector = [
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning"),
+]
+
+
+@pytest.mark.anyio
+class TestAsync:
+    """Asynchronous clients, on asyncio and on trio."""
+
+    pytestmark = left_to_the_collector
+
+    async def test_chunks(self, library: Any, server: ReplayServer) -> None:
+        """A streamed response is iterated, and closed when the block is left."""
+        async with responding(library, server.url) as response:
+            async with AsyncStream(response) as stream:
+                assert [text async for text in stream.text_deltas()] == ["Hel", "lo"]
+            assert response.is_closed
+
+    async def test_events(self, library: Any, server: ReplayServer) -> None:
+        """Events, too; breaking off leaves nothing open."""
+        async with responding(library, server.url) as response:
+            async with AsyncEventStream(response) as stream:
+                assert isinstance(await anext(stream), Event)
+            assert response.is_closed
+
+    async def test_close_unread(self, library: Any, server: ReplayServer) -> None:
+        """A stream that was never read closes its response all the same."""
+        async with responding(library, server.url) as response:
+            await AsyncStream(response).aclose()
+            assert response.is_closed
+
+    async def test_cancellation(self, library: Any) -> None:
+        """A reader cancelled while it waits closes the response."""
+        slow = Replay(BODY, delays=[0, 60, 60])
+        with ReplayServer(slow) as server:
+            async with library.AsyncClient() as client:
+                with anyio.CancelScope() as scope:
+                    async with client.stream("GET", server.url) as response:
+                        async with AsyncStream(response) as stream:
+                            async for _ in stream:
+                                scope.cancel()
+                assert response.is_closed
+        assert stream.snapshot().text == "Hel"
+
+    async def test_failures(self, library: Any) -> None:
+        """As with synchronous clients."""
+        failure = library.ReadTimeout("late")
+        async with library.AsyncClient(transport=Broken(library, failure).transport) as client:
+            async with client.stream("GET", "http://test") as response:
+                stream = AsyncStream(response)
+                await anext(stream)
+                with pytest.raises(StreamTimeout) as raised:
+                    await anext(stream)
+        assert raised.value.__cause__ is failure
+
+    async def test_a_synchronous_response(self, library: Any) -> None:
+        """A response of the other kind of client names the class that reads it."""
+
+        class Pieces(library.SyncByteStream):  # type: ignore[misc]
+            def __iter__(self) -> Iterator[bytes]:
+                yield b""
+
+        with pytest.raises(TypeError, match=r"synchronous; read it with Stream"):
+            await anext(AsyncStream(library.Response(200, stream=Pieces())))
+
+
+@pytest.mark.parametrize("name", ["httpx", "httpx2"])
+def test_the_other_library_need_not_be_there(name: str) -> None:
+    """One library alone is enough, and a failure of it is told by its own root."""
+    other = {"httpx": "httpx2", "httpx2": "httpx"}[name]
+    code = f"""
+import sys
+sys.modules[{other!r}] = None
+import {name} as library
+from sseparse import Stream, TransportError
+def fail(request):
+    raise AssertionError
+class Pieces(library.SyncByteStream):
+    def __iter__(self):
+        raise library.ReadError("reset")
+        yield b""
+try:
+    Stream(library.Response(200, stream=Pieces())).result()
+except TransportError as error:
+    print(type(error.__cause__).__module__)
+"""
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert out.stdout.strip() == name
+
+
+def test_the_adapter_loads_no_library() -> None:
+    """Importing it imports neither of the two."""
+    code = "import sseparse.adapters.httpx, sys; print('httpx' in sys.modules, 'httpx2' in sys.modules)"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert out.stdout.split() == ["False", "False"]
