@@ -1,7 +1,7 @@
 """Streams: iterate the events or the chunks of a response."""
 
-from ._async import AsyncEventStream, AsyncStream
 from .._options import ChunkOptions, EventOptions
+from ._async import AsyncEventStream, AsyncStream
 from ._sources import AsyncSource, HTTPXResponse, SyncSource
 from ._sync import EventStream, Stream
 

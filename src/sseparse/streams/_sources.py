@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
-from typing import Any, Protocol, cast
+from typing import Any, Final, Protocol, cast
+
+_ADAPTERS: Final[Mapping[str, tuple[str, ...]]] = {
+    "httpx": ("iter_bytes", "aiter_bytes", "status_code"),
+}
+"""The adapters by name, and what the responses of their libraries have."""
 
 
 class SyncSource(Protocol):
@@ -113,11 +118,17 @@ def _refuse_bytes(source: object, face: str) -> None:
 
 
 def _adapt(source: object) -> object | None:
-    """Hand a response to the adapter of its library, which is imported only now."""
-    if all(hasattr(source, name) for name in ("iter_bytes", "aiter_bytes", "status_code")):
-        adapter = importlib.import_module("sseparse.adapters.httpx")
-        adapted: object = adapter.source(source)
-        return adapted
+    """
+    Hand a response of a library we know to the adapter of that library.
+
+    The adapters stand above the streams and import them; so one is looked up by its name, when a
+    response of its library is at hand.
+    """
+    for name, shape in _ADAPTERS.items():
+        if all(hasattr(source, attribute) for attribute in shape):
+            adapter = importlib.import_module(f"..adapters.{name}", __package__)
+            adapted: object = adapter.source(source)
+            return adapted
     return None
 
 
