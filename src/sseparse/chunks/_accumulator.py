@@ -66,9 +66,10 @@ class Accumulator:
                 f"not {type(chunk).__name__}; ChunkParser makes them from bytes"
             )
         self._chunks_seen += 1
-        self._id = self._id or chunk.id or None
-        self._created = self._created or chunk.created or None
-        self._model = self._model or chunk.model or None
+        if self._id is None or self._created is None or self._model is None:
+            self._id = self._id or chunk.id or None
+            self._created = self._created or chunk.created or None
+            self._model = self._model or chunk.model or None
         if chunk.usage is not None:
             self._usage = chunk.usage
         if chunk.system_fingerprint is not None:
@@ -77,7 +78,7 @@ class Accumulator:
             keep_last(self._extra, chunk.extra)
 
     def _add_chat(self, chunk: ChatCompletionChunk) -> None:
-        if chunk.choices:
+        if chunk.choices and self._is_legacy is not False:
             self._settle(legacy=False)
         for choice in chunk.choices:
             state = self._chat.get(choice.index)

@@ -169,9 +169,11 @@ class _LogprobsState:
 
     def add(self, logprobs: ChoiceLogprobs) -> None:
         if logprobs.content is not None:
-            self._content = [*(self._content or ()), *logprobs.content]
+            self._content = self._content or []
+            self._content += logprobs.content
         if logprobs.refusal is not None:
-            self._refusal = [*(self._refusal or ()), *logprobs.refusal]
+            self._refusal = self._refusal or []
+            self._refusal += logprobs.refusal
         for name, value in logprobs.extra.items():
             if is_list(value):
                 self._lists.setdefault(name, []).extend(value)
@@ -181,5 +183,7 @@ class _LogprobsState:
     def result(self) -> ChoiceLogprobs:
         lists = {name: [*items] for name, items in self._lists.items()}
         return ChoiceLogprobs(
-            content=self._content, refusal=self._refusal, extra={**self._extra, **lists}
+            content=None if self._content is None else [*self._content],
+            refusal=None if self._refusal is None else [*self._refusal],
+            extra={**self._extra, **lists},
         )
