@@ -135,7 +135,9 @@ def table(title: str, works: dict[str, Work], shape: Shape, sizes: list[int]) ->
     print(f"{'feed':>10}  " + "  ".join(f"{name:>22}" for name in works))
     body = shape.make(COUNT)
     for size in sizes:
-        feeds = pieces(body, size) if size else [block + b"\n\n" for block in body.split(b"\n\n")[:-1]]
+        feeds = (
+            pieces(body, size) if size else [block + b"\n\n" for block in body.split(b"\n\n")[:-1]]
+        )
         figures = least(works, feeds, COUNT)
         ours = figures[next(iter(works))]
         cells = (f"{value:12.2f} ({value / ours:6.1f}x)" for value in figures.values())
@@ -192,7 +194,11 @@ def main() -> None:
         )
     table(
         "bytes to the finished completion",
-        {"sseparse": sseparse_completion, "bare msgspec": bare_msgspec, "openai": openai_completion},
+        {
+            "sseparse": sseparse_completion,
+            "bare msgspec": bare_msgspec,
+            "openai": openai_completion,
+        },
         CHAT,
         sizes,
     )

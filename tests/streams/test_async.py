@@ -1,7 +1,7 @@
 """Asynchronous streams do as synchronous ones do, on asyncio and on trio."""
 
 from collections.abc import AsyncIterator
-from typing import Any, Never
+from typing import Any
 
 import anyio
 import pytest
@@ -87,7 +87,7 @@ class TestResultsAndEnds:
         ],
     )
     async def test_faults(self, last: Any, kind: type[SSEError]) -> None:
-        """Chunks first, then the error with the partial result, ever after; the source is closed."""
+        """Chunks first, then the error with the partial result, ever after."""
         source = AsyncSource(chunk("a"), last)
         stream = AsyncStream(source)
         assert (await anext(stream)).text == "a"
@@ -107,13 +107,18 @@ class TestResultsAndEnds:
 class TestClosing:
     """Streams close what they were given."""
 
-    async def test_leaving_the_block(self) -> Never:
+    async def test_leaving_the_block(self) -> None:
         """By break, by an exception: closed before the block is left."""
         source = AsyncSource(chunk("a"), chunk("b"))
-        with pytest.raises(KeyError):
-            async with AsyncStream(source) as stream:
+        stream = AsyncStream(source)
+
+        async def leave() -> None:
+            async with stream:
                 await anext(stream)
                 raise KeyError
+
+        with pytest.raises(KeyError):
+            await leave()
         assert source.closed
         with pytest.raises(RuntimeError, match=r"closed before its end"):
             await anext(stream)

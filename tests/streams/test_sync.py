@@ -1,6 +1,7 @@
 """Streams hand out items as they come, say how they ended, and close what they were given."""
 
-from typing import Any, Never
+from contextlib import nullcontext
+from typing import Any
 
 import pytest
 
@@ -219,16 +220,24 @@ class TestEnds:
 class TestClosing:
     """Streams close what they were given."""
 
-    def test_leaving_the_block(self) -> Never:
+    def test_leaving_the_block(self) -> None:
         """By its end, by break, by an exception: closed before the block is left."""
-        for leave in (StopIteration, KeyError):
-            source = Source(chunk("a"), chunk("b"))
-            with pytest.raises(leave), Stream(source) as stream:
-                next(stream)
-                raise leave
+
+        def leave_by(error: Exception | None) -> None:
+            with Stream(source) as stream:
+                streams.append(stream)
+                for _ in stream:
+                    if error is not None:
+                        raise error
+                    break
+
+        for error in (None, KeyError()):
+            source, streams = Source(chunk("a"), chunk("b")), list[Stream]()
+            with pytest.raises(KeyError) if error else nullcontext():
+                leave_by(error)
             assert source.closed
-            assert stream.end is not None
-            assert stream.end.cause is EndCause.CANCELLED
+            assert streams[0].end is not None
+            assert streams[0].end.cause is EndCause.CANCELLED
 
     def test_use_after_close(self) -> None:
         """Iterating a stream closed before its end is a clear error; what came stays."""
