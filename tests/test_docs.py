@@ -118,10 +118,7 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     """Prepare what the examples take for granted: a model's server, and the command."""
     command = tmp_path / "bin" / "sseparse"
     command.parent.mkdir()
-    command.write_text(
-        f'#!/bin/sh\nexec "{sys.executable}" -c '
-        '"import sys; from sseparse.cli import main; sys.exit(main())" "$@"\n'
-    )
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m sseparse "$@"\n')
     command.chmod(0o755)
     monkeypatch.setenv("PATH", f"{command.parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))

@@ -81,12 +81,22 @@ def test_comments_are_told_and_change_nothing(case: dict[str, Any]) -> None:
 
 WIRE = st.lists(
     st.sampled_from(
-        [b"data", b"event", b"id", b"retry", b"x", b":", b": ", b" ", b"\n", b"\r", b"\r\n"]
-        + [
+        [
+            b"data",
+            b"event",
+            b"id",
+            b"retry",
+            b"x",
+            b":",
+            b": ",
+            b" ",
+            b"\n",
+            b"\r",
+            b"\r\n",
             b"\n\n",
             b"data: a\n\n",
             b"7",
-            b"\0",
+            b"\x00",
             b"\xef\xbb\xbf",
             b"\xef",
             b"\xff",

@@ -402,3 +402,12 @@ def test_misuse() -> None:
     accumulator = accumulate(legacy("a"))
     with pytest.raises(TypeError, match=r"do not mix"):
         accumulator.add(accumulate_chunk({"content": "a"}))
+
+
+@pytest.mark.parametrize("first", [legacy("a") | {"choices": []}, choice() | {"choices": []}])
+def test_the_first_choices_decide_the_kind(first: dict[str, Any]) -> None:
+    """A chunk without choices may be of the other kind; alone it is believed."""
+    assert accumulate(first, choice({"content": "a"}), legacy("x") | {"choices": []}).text == "a"
+    assert isinstance(accumulate(first, legacy("a")).snapshot(), Completion)
+    kind = Completion if "object" in first else ChatCompletion
+    assert type(accumulate(first).snapshot()) is kind

@@ -43,7 +43,8 @@ class Accumulator:
         self._extra: dict[str, Any] = {}
         self._chat: dict[int, ChatChoiceState] = {}
         self._legacy: dict[int, CompletionChoiceState] = {}
-        self._is_legacy: bool | None = None
+        self._kind: type[Result] | None = None
+        self._likely_kind: type[Result] = ChatCompletion
         self._chunks_seen = 0
 
     def add(self, chunk: Chunk) -> None:
@@ -78,8 +79,8 @@ class Accumulator:
             keep_last(self._extra, chunk.extra)
 
     def _add_chat(self, chunk: ChatCompletionChunk) -> None:
-        if chunk.choices and self._is_legacy is not False:
-            self._settle(legacy=False)
+        if self._kind is not ChatCompletion:
+            self._settle(ChatCompletion, chunk)
         for choice in chunk.choices:
             state = self._chat.get(choice.index)
             if state is None:
@@ -91,24 +92,28 @@ class Accumulator:
             self._moderation = chunk.moderation
 
     def _add_legacy(self, chunk: CompletionChunk) -> None:
-        self._settle(legacy=True)
+        if self._kind is not Completion:
+            self._settle(Completion, chunk)
         for choice in chunk.choices:
             state = self._legacy.get(choice.index)
             if state is None:
                 state = self._legacy[choice.index] = CompletionChoiceState(choice.index)
             state.add(choice)
 
-    def _settle(self, legacy: bool) -> None:
-        if self._is_legacy is None:
-            self._is_legacy = legacy
-        elif self._is_legacy != legacy:
+    def _settle(self, kind: type[Result], chunk: Chunk) -> None:
+        """Keep to the kind of the first chunk with choices; until then the latest is likely."""
+        if not chunk.choices:
+            self._likely_kind = self._kind or kind
+        elif self._kind is None:
+            self._kind = self._likely_kind = kind
+        else:
             raise TypeError(
                 "chunks of chat and of legacy completions do not mix; use an accumulator a stream"
             )
 
     @property
     def _choices(self) -> dict[int, ChatChoiceState] | dict[int, CompletionChoiceState]:
-        return self._legacy if self._is_legacy else self._chat
+        return self._legacy if self._kind is Completion else self._chat
 
     @property
     def text(self) -> str:
@@ -139,7 +144,7 @@ class Accumulator:
         The snapshot does not change when more chunks are added.
         """
         extra = {name: value for name, value in self._extra.items() if name not in _DROPPED}
-        if self._is_legacy:
+        if self._likely_kind is Completion:
             return Completion(
                 id=self._id,
                 created=self._created,

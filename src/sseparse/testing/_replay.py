@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from itertools import accumulate, pairwise
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
-from attrs import Attribute, field, frozen
+from attrs import field, frozen
 
 Framing = Literal["chunked", "one-chunk", "close", "content-length", "gzip", "gzip-unflushed"]
 """
@@ -73,44 +73,37 @@ class Replay:
     headers: Mapping[str, str] = field(factory=dict[str, str], kw_only=True)
     content_type: str | None = field(default="text/event-stream; charset=utf-8", kw_only=True)
 
-    @pieces.validator
-    def _check_pieces(self, _: Attribute[Any], value: Cutting | Sequence[int]) -> None:
-        if isinstance(value, str):
-            _check_choice("pieces", value, get_args(Cutting))
-            return
-        if any(size < 1 for size in value):
-            raise ValueError("pieces holds a size below 1; each piece has at least one byte")
-        if sum(value) != len(self.body):
-            raise ValueError(
-                f"pieces add up to {sum(value)} bytes, but the body has {len(self.body)}"
-            )
-
-    @delays.validator
-    def _check_delays(self, _: Attribute[Any], value: float | Sequence[float]) -> None:
-        delays = value if isinstance(value, Sequence) else [value]
-        if any(delay < 0 for delay in delays):
-            raise ValueError("delays holds a time below 0; give seconds, 0 or more")
-        if isinstance(value, Sequence) and len(value) != len(self.cut()):
-            raise ValueError(f"there are {len(value)} delays for {len(self.cut())} pieces")
-
-    @framing.validator
-    def _check_framing(self, _: Attribute[Any], value: str) -> None:
-        _check_choice("framing", value, get_args(Framing))
-
-    @status.validator
-    def _check_status(self, _: Attribute[Any], value: int) -> None:
-        if not 200 <= value <= 599:
-            raise ValueError(f"status is {value}; give one from 200 to 599")
-
-    @headers.validator
-    def _check_headers(self, _: Attribute[Any], value: Mapping[str, str]) -> None:
-        for name in value:
+    def __attrs_post_init__(self) -> None:
+        self._check_pieces()
+        self._check_delays()
+        _check_choice("framing", self.framing, get_args(Framing))
+        if not 200 <= self.status <= 599:
+            raise ValueError(f"status is {self.status}; give one from 200 to 599")
+        for name in self.headers:
             option = _DECIDED_ELSEWHERE.get(name.lower())
             if option is not None:
                 raise ValueError(f"headers holds {name}; {option}= decides that")
 
+    def _check_pieces(self) -> None:
+        if isinstance(self.pieces, str):
+            _check_choice("pieces", self.pieces, get_args(Cutting))
+            return
+        if any(size < 1 for size in self.pieces):
+            raise ValueError("pieces holds a size below 1; each piece has at least one byte")
+        if sum(self.pieces) != len(self.body):
+            raise ValueError(
+                f"pieces add up to {sum(self.pieces)} bytes, but the body has {len(self.body)}"
+            )
+
+    def _check_delays(self) -> None:
+        waits = self.waits()
+        if any(wait < 0 for wait in waits):
+            raise ValueError("delays holds a time below 0; give seconds, 0 or more")
+        if len(waits) != len(self.cut()):
+            raise ValueError(f"there are {len(waits)} delays for {len(self.cut())} pieces")
+
     def cut(self) -> list[bytes]:
-        """Return the body's pieces, as they are sent one after another."""
+        """Return the body's pieces, as they are sent one after the other."""
         ends = self._ends()
         return [self.body[start:end] for start, end in pairwise([0, *ends])]
 
@@ -130,6 +123,17 @@ class Replay:
         if isinstance(self.delays, Sequence):
             return list(self.delays)
         return [self.delays] * len(self.cut())
+
+
+def plain_text(status: int, text: str) -> Replay:
+    """Make an answer for people to read."""
+    return Replay(
+        f"{text}\n".encode(),
+        pieces="whole",
+        framing="content-length",
+        status=status,
+        content_type="text/plain; charset=utf-8",
+    )
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 
 import h11
 
-from ._replay import Replay
+from ._replay import Replay, plain_text
 from ._replay_request import ReceivedRequest
 from ._replay_wire import frame
 
@@ -75,7 +75,7 @@ class Connection:
         return event
 
     def _refuse(self, error: h11.RemoteProtocolError) -> None:
-        self._send(Replay.of_text(error.error_status_hint, f"bad request: {error}"))
+        self._send(plain_text(error.error_status_hint, f"bad request: {error}"))
 
     def _send(self, replay: Replay, *, to_head: bool = False) -> None:
         wire = frame(self._http, replay, to_head=to_head)

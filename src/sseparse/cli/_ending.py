@@ -1,0 +1,58 @@
+"""How a stream ended, in one line and as an exit status."""
+
+from __future__ import annotations
+
+from .. import (
+    ChunkDecodeError,
+    End,
+    EndCause,
+    IncompleteStream,
+    NotEventStream,
+    SSEError,
+)
+
+
+def describe(end: End, fault: SSEError | None) -> str:
+    """Say in one line how a stream ended."""
+    verdict = _without_fault(end) if fault is None else _fault(fault)
+    return f"{verdict} ({_count(end.events_seen, 'event')}, {_count(end.bytes_seen, 'byte')})"
+
+
+def exit_status(end: End, fault: SSEError | None) -> int:
+    """Return 0 for a stream that is complete, 2 for what is no stream, 1 for any other."""
+    if isinstance(fault, NotEventStream):
+        return 2
+    return 0 if fault is None and end.complete else 1
+
+
+def one_line(text: str) -> str:
+    """Make a text from elsewhere fit to stand in a terminal: one line, no control characters."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def _without_fault(end: End) -> str:
+    if end.cause is EndCause.DONE:
+        return "complete: [DONE] came"
+    if end.finish_seen:
+        return "complete: a finish reason came, but no [DONE]"
+    if end.mid_event:
+        return "incomplete: the body ended inside an event"
+    return "complete: the body ended between two events"
+
+
+def _fault(fault: SSEError) -> str:
+    # Some of the errors' own words are for those who write Python.
+    match fault:
+        case NotEventStream():
+            return f"no event stream: the body begins {fault.body_start[:60]!r}"
+        case IncompleteStream():
+            where = "inside an event" if fault.end.mid_event else "between two events"
+            return f"incomplete: neither [DONE] nor a finish reason; the body ended {where}"
+        case ChunkDecodeError():
+            return f"event is no chunk: {fault.reason}; its data begins {fault.event.data[:60]!r}"
+        case _:
+            return str(fault)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

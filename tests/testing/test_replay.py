@@ -1,0 +1,400 @@
+"""A replay server sends the bytes it was given, in the pieces and the framing asked for."""
+
+import gzip
+import socket
+import subprocess
+import sys
+import threading
+import zlib
+from collections.abc import Iterator
+from typing import Any, get_args
+
+import httpx2
+import pytest
+
+from sseparse import Stream
+from sseparse.testing import Cutting, Framing, ReceivedRequest, Replay, ReplayServer
+
+BODY = (
+    b'data: {"choices": []}\n\nevent: a\r\ndata: \xc3\xa9\r\n\r\n: ping\r\r'
+    b"data: [DONE]\n\n\ndata: cut"
+)
+FRAMINGS = get_args(Framing)
+
+
+@pytest.fixture
+def client() -> Iterator[httpx2.Client]:
+    with httpx2.Client(trust_env=False, timeout=30) as client:
+        yield client
+
+
+def connect(server: ReplayServer) -> socket.socket:
+    host, _, port = server.url.removeprefix("http://").partition(":")
+    return socket.create_connection((host, int(port)), timeout=30)
+
+
+def send_raw(server: ReplayServer, request: bytes) -> bytes:
+    """Send bytes as they are; return all that comes until the server closes."""
+    with connect(server) as sock:
+        sock.sendall(request)
+        return b"".join(iter(lambda: sock.recv(65536), b""))
+
+
+def get_raw(server: ReplayServer, *, version: str = "1.1") -> tuple[bytes, bytes]:
+    """Ask for /, closing after the answer; return its head and its body as they came."""
+    request = f"GET / HTTP/{version}\r\nHost: here\r\nConnection: close\r\n\r\n"
+    head, _, body = send_raw(server, request.encode()).partition(b"\r\n\r\n")
+    return head, body
+
+
+# Cutting.
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r", b"\r\n"])
+def test_events_are_cut_after_each_blank_line(end: bytes) -> None:
+    """Whichever line end: CRLF is one, never two."""
+    first = end.join([b"event: a", b"data: 1", b"", b""])
+    second = end.join([b"data: 2", b"", b""])
+    rest = b"data: 3" + end
+    assert Replay(first + second + rest).cut() == [first, second, rest]
+
+
+def test_further_blank_lines_stay_with_their_event() -> None:
+    """A piece never begins with the end of the event before it."""
+    assert Replay(b"data: 1\n\n\r\n\rdata: 2\n\n").cut() == [b"data: 1\n\n\r\n\r", b"data: 2\n\n"]
+
+
+def test_other_ways_to_cut() -> None:
+    """Bytes, the whole, and recorded sizes."""
+    assert Replay(b"abc", pieces="bytes").cut() == [b"a", b"b", b"c"]
+    assert Replay(b"a\n\nb", pieces="whole").cut() == [b"a\n\nb"]
+    assert Replay(b"abc", pieces=[1, 2]).cut() == [b"a", b"bc"]
+
+
+@pytest.mark.parametrize("pieces", [*get_args(Cutting), []])
+def test_no_bytes_are_no_pieces(pieces: Any) -> None:
+    """An empty body has nothing to send."""
+    assert Replay(b"", pieces=pieces).cut() == []
+
+
+def test_waits() -> None:
+    """One delay serves all pieces; recorded ones have each their own."""
+    assert Replay(b"abc", pieces="bytes", delays=0.5).waits() == [0.5, 0.5, 0.5]
+    assert Replay(b"abc", pieces=[1, 2], delays=[0.1, 0]).waits() == [0.1, 0]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"pieces": "lines"}, "pieces is 'lines'; give one of 'events', 'bytes', 'whole'"),
+        ({"pieces": [1, 1]}, "pieces add up to 2 bytes, but the body has 3"),
+        ({"pieces": [0, 3]}, "pieces holds a size below 1"),
+        ({"delays": -0.1}, "delays holds a time below 0"),
+        ({"delays": [0, 0]}, "there are 2 delays for 1 pieces"),
+        ({"framing": "brotli"}, "framing is 'brotli'; give one of 'chunked'"),
+        ({"status": 100}, "status is 100; give one from 200 to 599"),
+        ({"headers": {"Content-Length": "3"}}, "Content-Length; framing= decides that"),
+        ({"headers": {"content-type": "a/b"}}, "content-type; content_type= decides that"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(options: dict[str, Any], message: str) -> None:
+    """With a word on what to give instead."""
+    with pytest.raises(ValueError, match=message):
+        Replay(b"abc", **options)
+
+
+# Framing and pacing.
+
+
+@pytest.mark.parametrize("delays", [0.0, 0.0005])
+@pytest.mark.parametrize("pieces", [*get_args(Cutting), [1, 30, len(BODY) - 31]], ids=str)
+@pytest.mark.parametrize("framing", FRAMINGS)
+def test_every_framing_and_pacing_gives_the_same_bytes(
+    client: httpx2.Client, framing: Framing, pieces: Any, delays: float
+) -> None:
+    """And a second request on the same client, whether its connection was kept or not."""
+    with ReplayServer(Replay(BODY, pieces=pieces, delays=delays, framing=framing)) as server:
+        for _ in range(2):
+            with client.stream("GET", server.url) as response:
+                assert b"".join(response.iter_bytes()) == BODY
+
+
+@pytest.mark.parametrize("framing", FRAMINGS)
+def test_every_framing_of_no_bytes(client: httpx2.Client, framing: Framing) -> None:
+    """An empty body is a body."""
+    with ReplayServer(Replay(b"", framing=framing)) as server:
+        response = client.get(server.url)
+        assert (response.status_code, response.content) == (200, b"")
+
+
+def test_recorded_times(client: httpx2.Client) -> None:
+    """Each piece may have a delay of its own."""
+    replay = Replay(BODY, pieces=[10, len(BODY) - 10], delays=[0.001, 0.002])
+    with ReplayServer(replay) as server:
+        assert client.get(server.url).content == BODY
+
+
+def test_chunked() -> None:
+    """One HTTP chunk for each piece."""
+    with ReplayServer(Replay(b"abcde", pieces=[2, 3])) as server:
+        head, body = get_raw(server)
+    assert b"\r\ntransfer-encoding: chunked" in head.lower()
+    assert body == b"2\r\nab\r\n3\r\ncde\r\n0\r\n\r\n"
+
+
+def test_one_chunk() -> None:
+    """One HTTP chunk for the whole body, whatever the pieces."""
+    with ReplayServer(Replay(b"abcde", pieces="bytes", framing="one-chunk")) as server:
+        head, body = get_raw(server)
+    assert b"\r\ntransfer-encoding: chunked" in head.lower()
+    assert body == b"5\r\nabcde\r\n0\r\n\r\n"
+
+
+def test_one_chunk_trickles(client: httpx2.Client) -> None:
+    """The chunk is announced whole and then comes piece by piece."""
+    pieces = [b"data: 1\n\n", b"data: 2\n\n"]
+    replay = Replay(b"".join(pieces), delays=[0, 3600], framing="one-chunk")
+    with ReplayServer(replay) as server, client.stream("GET", server.url) as response:
+        assert next(response.iter_raw()) == pieces[0]
+
+
+def test_close() -> None:
+    """No length at all: only the closed connection ends the body."""
+    with ReplayServer(Replay(b"abc", framing="close")) as server:
+        head, body = get_raw(server)
+    assert b"content-length" not in head.lower()
+    assert b"transfer-encoding" not in head.lower()
+    assert b"\r\nconnection: close" in head.lower()
+    assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert body == b"abc"
+
+
+def test_content_length() -> None:
+    """The length is announced, and the body comes as it is."""
+    with ReplayServer(Replay(b"abc", pieces="bytes", framing="content-length")) as server:
+        head, body = get_raw(server)
+    assert b"\r\ncontent-length: 3" in head.lower()
+    assert body == b"abc"
+
+
+def test_gzip_is_flushed_after_each_piece(client: httpx2.Client) -> None:
+    """A piece can be read while the next one is still to come."""
+    replay = Replay(b"data: 1\n\ndata: 2\n\n", delays=[0, 3600], framing="gzip")
+    with ReplayServer(replay) as server, client.stream("GET", server.url) as response:
+        first = next(response.iter_raw())
+    assert response.headers["content-encoding"] == "gzip"
+    assert zlib.decompressobj(wbits=31).decompress(first) == b"data: 1\n\n"
+
+
+def test_gzip_unflushed_holds_the_pieces_back(client: httpx2.Client) -> None:
+    """Nothing of the body can be read off before its end."""
+    body = b"data: 1\n\ndata: 2\n\n"
+    with ReplayServer(Replay(body, framing="gzip-unflushed")) as server:
+        with client.stream("GET", server.url) as response:
+            *before, last = response.iter_raw()
+    assert zlib.decompressobj(wbits=31).decompress(b"".join(before)) == b""
+    assert gzip.decompress(b"".join([*before, last])) == body
+
+
+@pytest.mark.parametrize("framing", ["chunked", "one-chunk"])
+def test_http_1_0_knows_no_chunks(framing: Framing) -> None:
+    """Such a client gets a body that the closed connection ends."""
+    with ReplayServer(Replay(b"abc", pieces="bytes", framing=framing)) as server:
+        head, body = get_raw(server, version="1.0")
+    assert b"transfer-encoding" not in head.lower()
+    assert body == b"abc"
+
+
+# Heads.
+
+
+def test_status_and_headers(client: httpx2.Client) -> None:
+    """Status, reason, content type and further headers are what the replay says."""
+    replay = Replay(b"{}", status=429, headers={"Retry-After": "1"}, content_type="a/b")
+    with ReplayServer(replay) as server:
+        response = client.get(server.url)
+    assert (response.status_code, response.reason_phrase) == (429, "Too Many Requests")
+    assert response.headers["retry-after"] == "1"
+    assert response.headers["content-type"] == "a/b"
+
+
+def test_a_replay_may_have_no_content_type_and_no_reason(client: httpx2.Client) -> None:
+    """As on servers that send neither."""
+    with ReplayServer(Replay(b"abc", status=599, content_type=None)) as server:
+        response = client.get(server.url)
+    assert (response.status_code, response.reason_phrase) == (599, "")
+    assert "content-type" not in response.headers
+
+
+@pytest.mark.parametrize("framing", FRAMINGS)
+def test_answers_without_a_body(client: httpx2.Client, framing: Framing) -> None:
+    """A request for the head alone, and a status that has no body."""
+    replays = {
+        "/": Replay(b"abc", framing=framing),
+        "/none": Replay(b"", framing=framing, status=204),
+    }
+    with ReplayServer(replays) as server:
+        assert client.head(server.url).content == b""
+        assert client.get(f"{server.url}/none").content == b""
+        assert client.get(server.url).content == b"abc"
+
+
+# Requests.
+
+
+def test_requests_are_kept_whole(client: httpx2.Client) -> None:
+    """Method, target, headers and body, in the order in which they came."""
+    with ReplayServer(b"data: 1\n\n") as server:
+        client.post(f"{server.url}/v1?a=b", json={"stream": True}, headers={"Accept": "x"})
+        client.get(server.url, headers=[("X-A", "1"), ("X-A", "2")])
+    first, second = server.requests
+    assert (first.method, first.target, first.path) == ("POST", "/v1?a=b", "/v1")
+    assert first.json() == {"stream": True}
+    assert first.headers["accept"] == "x"
+    assert (second.method, second.body, second.headers["x-a"]) == ("GET", b"", "1, 2")
+    assert isinstance(second, ReceivedRequest)
+
+
+def test_a_large_request_is_read_whole(client: httpx2.Client) -> None:
+    """Also when its body comes in chunks."""
+    content = b"x" * 300_000
+    with ReplayServer(b"") as server:
+        client.post(server.url, content=iter([content[:1000], content[1000:]]))
+    assert server.requests[0].body == content
+
+
+def test_replays_by_path(client: httpx2.Client) -> None:
+    """Each path has its answer, whatever the query; other paths have none."""
+    with ReplayServer({"/a": b"data: 1\n\n", "/b": Replay(b"data: 2\n\n")}) as server:
+        assert client.get(f"{server.url}/a?x").content == b"data: 1\n\n"
+        assert client.get(f"{server.url}/b").content == b"data: 2\n\n"
+        response = client.get(f"{server.url}/c")
+    assert response.status_code == 404
+    assert response.text == "no replay at /c; there is /a, /b\n"
+
+
+def test_connections_are_kept_alive() -> None:
+    """Several requests on one connection, even sent ahead of their answers."""
+    ask = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
+    last = ask.replace(b"Host", b"Connection: close\r\nHost")
+    with ReplayServer(Replay(b"abc", framing="content-length")) as server:
+        answer = send_raw(server, ask + ask + last)
+    assert answer.count(b"HTTP/1.1 200 OK") == 3
+    assert answer.count(b"abc") == 3
+
+
+def test_a_client_that_waits_to_send_its_body_is_told_to_go_on() -> None:
+    """Expect: 100-continue, as curl sends it before a large body."""
+    with ReplayServer(b"abc") as server:
+        with connect(server) as sock:
+            sock.sendall(
+                b"POST / HTTP/1.1\r\nHost: here\r\nExpect: 100-continue\r\n"
+                b"Content-Length: 2\r\nConnection: close\r\n\r\n"
+            )
+            assert sock.recv(65536).startswith(b"HTTP/1.1 100 ")
+            sock.sendall(b"hi")
+            answer = b"".join(iter(lambda: sock.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert server.requests[0].body == b"hi"
+
+
+def test_what_is_no_request_is_refused() -> None:
+    """With a word on what is wrong, and without a trace in `requests`."""
+    with ReplayServer(b"abc") as server:
+        answer = send_raw(server, b"nonsense\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert b"bad request: " in answer
+    assert server.requests == []
+
+
+# Coming and going.
+
+
+def test_a_stream_reads_it(client: httpx2.Client) -> None:
+    """The client's usual way."""
+    with ReplayServer(
+        b'data: {"choices": [{"index": 0, "delta": {"content": "hi"}}]}\n\n'
+    ) as server:
+        with client.stream("POST", server.url) as response, Stream(response) as stream:
+            assert next(stream).text == "hi"
+
+
+def test_many_clients_at_once(client: httpx2.Client) -> None:
+    """Each connection has a thread of its own."""
+    with ReplayServer(Replay(BODY, delays=0.001)) as server:
+        bodies = []
+        threads = [
+            threading.Thread(target=lambda: bodies.append(client.get(server.url).content))
+            for _ in range(8)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert bodies == [BODY] * 8
+    assert len(server.requests) == 8
+
+
+def test_a_client_may_go_away_in_the_middle(
+    client: httpx2.Client, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The server says nothing about it, and serves the next one."""
+    with ReplayServer(Replay(b"x" * 50_000_000, pieces="whole")) as server:
+        with client.stream("GET", server.url) as response:
+            next(response.iter_raw())
+        with client.stream("GET", server.url) as response:
+            next(response.iter_raw())
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    "replay",
+    [Replay(b"a", delays=3600), Replay(b"x" * 50_000_000, pieces="whole")],
+    ids=["delayed", "unread"],
+)
+def test_the_end_of_the_block_waits_for_no_client(replay: Replay) -> None:
+    """Neither for a delay to pass nor for a client to read; the connection is cut."""
+    with ReplayServer(replay) as server:
+        sock = connect(server)
+        sock.sendall(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
+        assert sock.recv(4) == b"HTTP"
+    with sock:
+        received = sum(map(len, iter(lambda: sock.recv(65536), b"")))
+    assert received < 50_000_000
+
+
+def test_the_end_of_the_block_leaves_nothing_behind(client: httpx2.Client) -> None:
+    """No thread, and no connection, though the client keeps one open."""
+    before = set(threading.enumerate())
+    with ReplayServer(b"abc") as server:
+        url = server.url
+        client.get(url)
+        assert set(threading.enumerate()) > before
+    assert set(threading.enumerate()) == before
+    with pytest.raises(httpx2.ConnectError):
+        client.get(url)
+
+
+def test_the_address_is_known_within_the_block_alone() -> None:
+    """And a server serves one block at a time."""
+    server = ReplayServer(b"")
+    with pytest.raises(RuntimeError, match="use it as a context manager"):
+        _ = server.url
+    with server:
+        assert server.url.startswith("http://127.0.0.1:")
+        with pytest.raises(RuntimeError, match="listens already"):
+            server.__enter__()
+    with server:
+        assert server.url.startswith("http://127.0.0.1:")
+
+
+def test_the_rest_of_the_module_needs_no_h11() -> None:
+    """h11 is imported by the block, not by the name."""
+    code = (
+        "import sys; sys.modules['h11'] = None\n"
+        "from sseparse.testing import ReplayServer, every_split\n"
+        "try: ReplayServer(b'').__enter__()\n"
+        "except ModuleNotFoundError as error: print(error.name)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "h11\n"
