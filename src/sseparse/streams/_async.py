@@ -4,31 +4,25 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator
 from types import TracebackType
-from typing import Any, Generic, Literal, Self, TypeVar, Unpack, cast, overload
+from typing import Literal, Self, TypeVar, Unpack, cast, overload
 
-from .._ends import End
 from .._events import Comment, Event
 from .._options import ChunkOptions, EventOptions
 from .._parser import ItemT, Parser
-from ..chunks import Accumulator, Chunk, ChunkParser, Result
+from ..chunks import Chunk, ChunkParser, Result
+from ._faces import ChunkFace, EventFace, Face
 from ._sources import HTTPXResponse, open_async
 from ._state import ChunkState, StreamState
 
 T = TypeVar("T")
 
 
-class AsyncDriver(Generic[T]):
+class AsyncDriver(Face[T]):
     """Bring bytes from an asynchronous source to a stream's state, and hand out its items."""
 
     def __init__(self, source: object, state: StreamState[T]) -> None:
-        self._source: Any = source
-        self._state = state
+        super().__init__(source, state)
         self._pieces: AsyncIterator[bytes] | None = None
-
-    @property
-    def end(self) -> End | None:
-        """How the stream ended, or None while it goes on."""
-        return self._state.end
 
     def __aiter__(self) -> Self:
         return self
@@ -92,7 +86,7 @@ class AsyncDriver(Generic[T]):
         await self.aclose()
 
 
-class AsyncEventStream(AsyncDriver[ItemT]):
+class AsyncEventStream(AsyncDriver[ItemT], EventFace[ItemT]):
     """
     Iterate the events of a response, asynchronously.
 
@@ -140,18 +134,8 @@ class AsyncEventStream(AsyncDriver[ItemT]):
         super().__init__(opened, StreamState(parser, opened))
         self._parser = parser
 
-    @property
-    def last_event_id(self) -> str:
-        """The last event ID: what a reconnection would send as `Last-Event-ID`."""
-        return self._parser.last_event_id
 
-    @property
-    def retry(self) -> int | None:
-        """The reconnection time in milliseconds, or None where the stream never set one."""
-        return self._parser.retry
-
-
-class AsyncStream(AsyncDriver[Chunk]):
+class AsyncStream(AsyncDriver[Chunk], ChunkFace):
     """
     Iterate the chunks of a streamed completion, asynchronously.
 
@@ -181,18 +165,9 @@ class AsyncStream(AsyncDriver[Chunk]):
         self._chunks = ChunkState(ChunkParser(**options), opened, on_incomplete)
         super().__init__(opened, self._chunks)
 
-    @property
-    def accumulator(self) -> Accumulator:
-        """What the chunks handed out amount to."""
-        return self._chunks.accumulator
-
     def text_deltas(self) -> AsyncIterator[str]:
         """Iterate the new texts of choice 0, leaving out chunks that bring none."""
         return _AsyncTextDeltas(self)
-
-    def snapshot(self) -> Result:
-        """Return the completion as far as the chunks handed out go."""
-        return self._chunks.partial
 
     async def result(self) -> Result:
         """

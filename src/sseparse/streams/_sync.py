@@ -4,31 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from types import TracebackType
-from typing import Any, Generic, Literal, Self, TypeVar, Unpack, cast, overload
+from typing import Literal, Self, TypeVar, Unpack, cast, overload
 
-from .._ends import End
 from .._events import Comment, Event
 from .._options import ChunkOptions, EventOptions
 from .._parser import ItemT, Parser
-from ..chunks import Accumulator, Chunk, ChunkParser, Result
+from ..chunks import Chunk, ChunkParser, Result
+from ._faces import ChunkFace, EventFace, Face
 from ._sources import HTTPXResponse, open_sync
 from ._state import ChunkState, StreamState
 
 T = TypeVar("T")
 
 
-class SyncDriver(Generic[T]):
+class SyncDriver(Face[T]):
     """Bring bytes from a source to a stream's state, and hand out its items."""
 
     def __init__(self, source: object, state: StreamState[T]) -> None:
-        self._source: Any = source
-        self._state = state
+        super().__init__(source, state)
         self._pieces: Iterator[bytes] | None = None
-
-    @property
-    def end(self) -> End | None:
-        """How the stream ended, or None while it goes on."""
-        return self._state.end
 
     def __iter__(self) -> Self:
         return self
@@ -92,7 +86,7 @@ class SyncDriver(Generic[T]):
         self.close()
 
 
-class EventStream(SyncDriver[ItemT]):
+class EventStream(SyncDriver[ItemT], EventFace[ItemT]):
     """
     Iterate the events of a response.
 
@@ -139,18 +133,8 @@ class EventStream(SyncDriver[ItemT]):
         super().__init__(opened, StreamState(parser, opened))
         self._parser = parser
 
-    @property
-    def last_event_id(self) -> str:
-        """The last event ID: what a reconnection would send as `Last-Event-ID`."""
-        return self._parser.last_event_id
 
-    @property
-    def retry(self) -> int | None:
-        """The reconnection time in milliseconds, or None where the stream never set one."""
-        return self._parser.retry
-
-
-class Stream(SyncDriver[Chunk]):
+class Stream(SyncDriver[Chunk], ChunkFace):
     """
     Iterate the chunks of a streamed completion.
 
@@ -179,18 +163,9 @@ class Stream(SyncDriver[Chunk]):
         self._chunks = ChunkState(ChunkParser(**options), opened, on_incomplete)
         super().__init__(opened, self._chunks)
 
-    @property
-    def accumulator(self) -> Accumulator:
-        """What the chunks handed out amount to."""
-        return self._chunks.accumulator
-
     def text_deltas(self) -> Iterator[str]:
         """Iterate the new texts of choice 0, leaving out chunks that bring none."""
         return (text for chunk in self if (text := chunk.text))
-
-    def snapshot(self) -> Result:
-        """Return the completion as far as the chunks handed out go."""
-        return self._chunks.partial
 
     def result(self) -> Result:
         """
