@@ -106,9 +106,16 @@ def answer_body() -> bytes:
     """Make the answer that the examples' model gives."""
     deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}]
     deltas += [{"content": piece} for piece in re.findall(r"\d+|,| ", ANSWER)]
-    choices = [{"index": 0, "delta": delta, "finish_reason": None} for delta in deltas]
+    choices: list[dict[str, Any]] = [
+        {"index": 0, "delta": delta, "finish_reason": None} for delta in deltas
+    ]
     choices.append({"index": 0, "delta": {}, "finish_reason": "stop"})
-    about = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+    about: dict[str, Any] = {
+        "id": "chatcmpl-1",
+        "object": "chat.completion.chunk",
+        "created": 1,
+        "model": "m",
+    }
     events = [Event(json.dumps({**about, "choices": [choice]})) for choice in choices]
     return b"".join(encode(event) for event in [*events, Event("[DONE]")])
 
@@ -179,7 +186,7 @@ def test_commands(block: Block, directory: Path) -> None:
         pytest.skip("there is no bash here")
     if re.search(r"\bcurl\b", script) and shutil.which("curl") is None:
         pytest.skip("there is no curl here")
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(
         [SHELL, "-o", "pipefail", "-c", script],
         cwd=directory,
         stdout=subprocess.PIPE,

@@ -52,6 +52,9 @@ class Parser(Generic[ItemT]):
             fields, and comments nobody asked for, are dropped as they stream by, however long.
         max_event_bytes: The largest data of an event, in bytes of UTF-8; None for no limit.
 
+    Attributes:
+        error: The fault that stopped the parser, or None.
+
     Raises:
         ValueError: An option has no such value.
 

@@ -12,7 +12,7 @@ from ._completion_chunk import CompletionChunk
 from ._completion_state import CompletionChoiceState
 from ._decoder import Chunk
 from ._json import is_object
-from ._merge import keep_last
+from ._merge import keep_last, unknown_fields
 from ._results import ChatCompletion, Completion
 from ._usage import CompletionUsage
 from ._wire import build
@@ -76,7 +76,7 @@ class Accumulator:
         if chunk.system_fingerprint is not None:
             self._system_fingerprint = chunk.system_fingerprint
         if chunk.extra:
-            keep_last(self._extra, chunk.extra)
+            keep_last(self._extra, unknown_fields(chunk))
 
     def _add_chat(self, chunk: ChatCompletionChunk) -> None:
         if self._kind is not ChatCompletion:
@@ -141,7 +141,8 @@ class Accumulator:
         """
         Return the completion as far as it has come.
 
-        The snapshot does not change when more chunks are added.
+        The snapshot does not change when more chunks are added. Read it: what is innermost in it
+        (token counts, log-probabilities, unknown fields) may be the chunks' own.
         """
         extra = {name: value for name, value in self._extra.items() if name not in _DROPPED}
         if self._likely_kind is Completion:

@@ -24,7 +24,13 @@ class FunctionDelta(Model, kw_only=True):
 
 
 class CustomToolDelta(Model, kw_only=True):
-    """Carry a piece of a custom tool's call, whose input is free text."""
+    """
+    Carry a piece of a custom tool's call.
+
+    Attributes:
+        name: The tool's name.
+        input: The next piece of the input, which is free text.
+    """
 
     name: str | None = None
     input: str | None = None
@@ -145,7 +151,4 @@ class ChatCompletionChunk(Model, kw_only=True):
     @property
     def text(self) -> str:
         """The new text of choice 0, "" if there is none."""
-        for choice in self.choices:
-            if choice.index == 0:
-                return text_of(choice.delta.content)
-        return ""
+        return "".join([text_of(choice.delta.content) for choice in self.choices if choice.index == 0])

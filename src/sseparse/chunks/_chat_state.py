@@ -8,7 +8,7 @@ from ._chat_chunk import AudioDelta, ChoiceDelta, ChunkChoice
 from ._finish import FinishReasons
 from ._json import is_list
 from ._logprobs import ChoiceLogprobs, TokenLogprob
-from ._merge import ItemList, keep_last
+from ._merge import ItemList, keep_last, unknown_fields
 from ._parts import other_parts, text_of, thinking_of
 from ._reasoning import ReasoningDetails
 from ._results import Audio, ChatChoice, ChatMessage
@@ -51,7 +51,8 @@ class ChatChoiceState:
             self._logprobs.add(choice.logprobs)
         if choice.extra:
             # `message` repeats the whole answer so far; nothing in it is new.
-            keep_last(self._extra, {k: v for k, v in choice.extra.items() if k != "message"})
+            keep_last(self._extra, unknown_fields(choice))
+            self._extra.pop("message", None)
 
     def _add_delta(self, delta: ChoiceDelta) -> None:
         if delta.content is not None:
@@ -74,14 +75,14 @@ class ChatChoiceState:
                 self._details.add(detail)
         if delta.function_call is not None:
             self._function_call = self._function_call or FunctionState()
-            self._function_call.add_function(delta.function_call)
+            self._function_call.add(delta.function_call)
         if delta.audio is not None:
             self._audio = self._audio or _AudioState()
             self._audio.add(delta.audio)
         if delta.annotations:
             self._annotations.add(delta.annotations)
         if delta.extra:
-            self._add_extra(delta.extra)
+            self._add_extra(unknown_fields(delta))
 
     def _add_content(self, content: str | list[Any]) -> None:
         if isinstance(content, str):
@@ -148,7 +149,7 @@ class _AudioState:
             self._transcript.add(delta.transcript)
         if delta.expires_at is not None:
             self._expires_at = delta.expires_at
-        keep_last(self._extra, delta.extra)
+        keep_last(self._extra, unknown_fields(delta))
 
     def result(self) -> Audio:
         return Audio(
@@ -174,7 +175,7 @@ class _LogprobsState:
         if logprobs.refusal is not None:
             self._refusal = self._refusal or []
             self._refusal += logprobs.refusal
-        for name, value in logprobs.extra.items():
+        for name, value in unknown_fields(logprobs).items():
             if is_list(value):
                 self._lists.setdefault(name, []).extend(value)
             else:

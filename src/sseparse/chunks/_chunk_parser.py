@@ -6,13 +6,13 @@ from typing import Literal
 
 from attrs import evolve
 
-from .._ends import End
+from .._ends import End, EndCause
 from .._errors import SSEError
 from .._events import Event
 from .._lines import LF
 from .._parser import DEFAULT_MAXIMUM, Parser, as_bytes
 from ._decoder import DONE_MARK, Chunk, ChunkDecoder
-from ._json import UNREADABLE, load_object
+from ._json import JSON_BLANKS, UNREADABLE, load_object
 
 
 class ChunkParser:
@@ -53,6 +53,7 @@ class ChunkParser:
             max_event_bytes=max_event_bytes,
         )
         self._decoder = ChunkDecoder(on_bad_json=on_bad_json)
+        self._faulty_id: str | None = None
 
     @property
     def done(self) -> bool:
@@ -67,7 +68,7 @@ class ChunkParser:
     @property
     def last_event_id(self) -> str:
         """The last event ID: what a reconnection would send as `Last-Event-ID`."""
-        return self._parser.last_event_id
+        return self._parser.last_event_id if self._faulty_id is None else self._faulty_id
 
     @property
     def retry(self) -> int | None:
@@ -90,8 +91,10 @@ class ChunkParser:
         decoded, parsed = self._decoder.end, self._parser.end
         if decoded is None and self._parser.error is None:
             return None
+        end = self._decoder.end_now()
         return evolve(
-            self._decoder.end_now(),
+            end,
+            cause=end.cause if self._parser.error is None else EndCause.INCOMPLETE,
             mid_event=parsed is not None and parsed.mid_event,
             bytes_seen=self._parser.bytes_seen,
             comments_seen=self._parser.comments_seen,
@@ -129,6 +132,8 @@ class ChunkParser:
         for event in events:
             chunks += self._decoder.feed(event)
             if self._decoder.error is not None:
+                # Later events may have come with it; nobody has had anything of them.
+                self._faulty_id = event.id
                 break
         return chunks
 
@@ -151,7 +156,7 @@ class ChunkParser:
 
 
 def _is_whole(event: Event) -> bool:
-    data = event.data.strip()
+    data = event.data.strip(JSON_BLANKS)
     if data == DONE_MARK:
         return True
     try:

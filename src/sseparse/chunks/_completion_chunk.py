@@ -51,7 +51,4 @@ class CompletionChunk(Model, kw_only=True):
     @property
     def text(self) -> str:
         """The new text of choice 0, "" if there is none."""
-        for choice in self.choices:
-            if choice.index == 0:
-                return choice.text
-        return ""
+        return "".join([choice.text for choice in self.choices if choice.index == 0])

@@ -7,7 +7,7 @@ from typing import Any
 from ._completion_chunk import CompletionChunkChoice
 from ._finish import FinishReasons
 from ._logprobs import CompletionLogprobs
-from ._merge import keep_last
+from ._merge import keep_last, unknown_fields
 from ._results import CompletionChoice
 from ._text import GrowingText
 
@@ -32,7 +32,7 @@ class CompletionChoiceState:
             self.finish.add(choice.finish_reason)
         if choice.logprobs is not None:
             self._add_logprobs(choice.logprobs)
-        keep_last(self._extra, choice.extra)
+        keep_last(self._extra, unknown_fields(choice))
 
     def _add_logprobs(self, logprobs: CompletionLogprobs) -> None:
         if self._logprobs is None:
@@ -41,7 +41,7 @@ class CompletionChoiceState:
             values = getattr(logprobs, name)
             if values is not None:
                 self._logprobs.setdefault(name, []).extend(values)
-        keep_last(self._logprobs_extra, logprobs.extra)
+        keep_last(self._logprobs_extra, unknown_fields(logprobs))
 
     def result(self) -> CompletionChoice:
         """Return the choice so far."""

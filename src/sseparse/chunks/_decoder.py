@@ -11,7 +11,7 @@ from .._errors import ChunkDecodeError, ServerSentError, SSEError
 from .._events import Event
 from ._chat_chunk import ChatCompletionChunk
 from ._completion_chunk import CompletionChunk
-from ._json import UNREADABLE, is_list, is_object, load_object
+from ._json import JSON_BLANKS, UNREADABLE, is_list, is_object, load_object
 from ._server_error import find_error, make_error
 from ._wire import build
 
@@ -20,6 +20,8 @@ Chunk = ChatCompletionChunk | CompletionChunk
 DONE_MARK = "[DONE]"
 _CHAT = "chat.completion.chunk"
 _LEGACY = "text_completion"
+# What says that an event is of a certain kind, for which the general path has eyes.
+_OBJECTS = (_CHAT, _LEGACY, "error")
 # So many chunks in a row that are not of the schema alone, and the stream's others will not be
 # either: trying costs more than it saves.
 _MISSES = 3
@@ -57,7 +59,7 @@ class ChunkDecoder:
         self._end: End | None = None
         self._fast: msgspec.json.Decoder[Any] | None = msgspec.json.Decoder(ChatCompletionChunk)
         self._kind: type[Chunk] | None = None
-        self._other_object = _LEGACY
+        self._object = _CHAT
         self._misses = 0
 
     @property
@@ -124,9 +126,11 @@ class ChunkDecoder:
             chunk: Chunk = self._fast.decode(data)
         except UNREADABLE:
             return None
-        if chunk.object == self._other_object:
+        if chunk.object != self._object and chunk.object in _OBJECTS:
             return None
         self._misses = 0
+        if self._kind is None and chunk.choices:
+            self._settle(type(chunk))
         self._note_finish(chunk)
         return chunk
 
@@ -136,7 +140,7 @@ class ChunkDecoder:
                 self._finish_seen = True
 
     def _decode(self, event: Event) -> list[Chunk]:
-        data = event.data.strip()
+        data = event.data.strip(JSON_BLANKS)
         if not data:
             return []
         if data == DONE_MARK:
@@ -147,10 +151,12 @@ class ChunkDecoder:
         except UNREADABLE as error:
             self._take_bad_json(event, str(error))
             return []
-        self._stop(find_error(event.event, body))
-        if self.error is not None and not (body.get("choices") or body.get("usage")):
-            return []
-        return [self._build(body)]
+        error = find_error(event.event, body)
+        has_chunk = error is None or body.get("choices") or body.get("usage")
+        chunks = [self._build(body)] if has_chunk else []
+        if error is not None:
+            self._stop(error)
+        return chunks
 
     def _take_bad_json(self, event: Event, reason: str) -> None:
         if event.event == "error":
@@ -176,7 +182,7 @@ class ChunkDecoder:
         self._kind = kind
         if kind is CompletionChunk:
             self._fast = msgspec.json.Decoder(CompletionChunk)
-            self._other_object = _CHAT
+            self._object = _LEGACY
             self._misses = 0
 
     def close(self) -> list[Chunk]:
@@ -195,10 +201,9 @@ class ChunkDecoder:
             self._end = self.end_now()
         return []
 
-    def _stop(self, error: SSEError | None) -> None:
-        if error is not None:
-            self.error = error
-            self._end = self.end_now()
+    def _stop(self, error: SSEError) -> None:
+        self.error = error
+        self._end = self.end_now()
 
     def end_now(self) -> End:
         """Say how the input would have ended, had it ended here."""

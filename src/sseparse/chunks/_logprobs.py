@@ -6,7 +6,14 @@ from ._model import Model
 
 
 class TopLogprob(Model, kw_only=True):
-    """Give one of the likeliest tokens at a position."""
+    """
+    Give one of the likeliest tokens at a position.
+
+    Attributes:
+        token: The token.
+        logprob: Its natural logarithmic probability.
+        bytes: Its UTF-8 bytes.
+    """
 
     token: str | None = None
     logprob: float | None = None
@@ -31,14 +38,28 @@ class TokenLogprob(Model, kw_only=True):
 
 
 class ChoiceLogprobs(Model, kw_only=True):
-    """Hold the log-probabilities of a choice's content and of its refusal."""
+    """
+    Hold the log-probabilities of a choice's tokens.
+
+    Attributes:
+        content: Those of its content.
+        refusal: Those of its refusal.
+    """
 
     content: list[TokenLogprob] | None = None
     refusal: list[TokenLogprob] | None = None
 
 
 class CompletionLogprobs(Model, kw_only=True):
-    """Hold the log-probabilities of a legacy completion: four lists of one length."""
+    """
+    Hold the log-probabilities of a legacy completion, in four lists of one length.
+
+    Attributes:
+        tokens: The tokens.
+        token_logprobs: The natural logarithmic probability of each.
+        top_logprobs: The likeliest tokens at the position of each, and their probabilities.
+        text_offset: Where each begins in the text.
+    """
 
     tokens: list[str] | None = None
     token_logprobs: list[float | None] | None = None

@@ -6,11 +6,28 @@ from collections.abc import Iterable
 from typing import Any
 
 from ._json import is_object
+from ._model import Model
 
 
 def keep_last(store: dict[str, Any], fields: dict[str, Any]) -> None:
     """Keep each field's last value that is not null."""
     store.update({name: value for name, value in fields.items() if value is not None})
+
+
+def unknown_fields(model: Model) -> dict[str, Any]:
+    """
+    Return what a model's `extra` holds that the schema does not name.
+
+    A known field of an unforeseen type is there too; it must not stand in for the values that
+    came in the type it should have.
+    """
+    if not model.extra:
+        return model.extra
+    return {
+        name: value
+        for name, value in model.extra.items()
+        if name not in model.__struct_fields__
+    }
 
 
 class ItemList:

@@ -6,13 +6,15 @@ from typing import Annotated, Any
 
 import msgspec
 
-from ._json import is_list, is_object
+from ._json import is_list
 
 # The two private fields have names and bounds that no JSON can meet, so that they never take
 # anything from the wire: a decoder that meets the name refuses the value.
 _NEVER = msgspec.Meta(min_length=1 << 48)
 _EXTRA = " extra"
 _ABSENT = " absent"
+_OWN = 2
+"""Where the fields of the wire begin, after the two."""
 
 
 class Model(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -40,19 +42,21 @@ class Model(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defau
         Unknown fields stand at their own level, as they did on the wire. Fields that are None
         are left out, but for those that the API always sends.
         """
-        fields: dict[str, Any] = _merged(msgspec.to_builtins(self))
-        return fields
+        fields = {name: _plain(getattr(self, name)) for name in self.__struct_fields__[_OWN:]}
+        defaults = self.__struct_defaults__[_OWN:]
+        said = {
+            name: value
+            for (name, value), default in zip(fields.items(), defaults, strict=True)
+            if (value is not None or default is msgspec.NODEFAULT)
+            and (value or name not in self.absent)
+        }
+        return {**said, **_plain(self.extra)}
 
 
-def _merged(value: Any) -> Any:
-    if is_list(value):
-        return [_merged(item) for item in value]
-    if not is_object(value):
-        return value
-    extra = value.pop(_EXTRA, {})
-    absent = value.pop(_ABSENT, ())
-    merged = {key: _merged(item) for key, item in value.items()}
-    for key in absent:
-        if not merged.get(key):
-            merged.pop(key, None)
-    return {**merged, **extra}
+def _plain(value: Any) -> Any:
+    if isinstance(value, Model):
+        return value.to_dict()
+    if is_list(value) and any(isinstance(item, Model) for item in value):
+        return [_plain(item) for item in value]
+    # A copy, so that changing the dictionary does not change the model.
+    return msgspec.to_builtins(value)

@@ -12,21 +12,41 @@ from ._usage import CompletionUsage
 
 
 class Function(Model, kw_only=True):
-    """Name the function to call, and give its arguments as JSON text."""
+    """
+    Name the function to call, and give its arguments.
+
+    Attributes:
+        name: The function's name.
+        arguments: The arguments, as the JSON text that came.
+    """
 
     name: str
     arguments: str
 
 
 class CustomTool(Model, kw_only=True):
-    """Name the custom tool to call, and give its input."""
+    """
+    Name the custom tool to call, and give its input.
+
+    Attributes:
+        name: The tool's name.
+        input: The input, free text.
+    """
 
     name: str
     input: str
 
 
 class ToolCall(Model, kw_only=True):
-    """Hold one tool call."""
+    """
+    Hold one tool call.
+
+    Attributes:
+        id: The call's id, or None where the server sent none.
+        type: "function" or "custom".
+        function: The function to call.
+        custom: The custom tool to call.
+    """
 
     id: str | None
     type: str
@@ -35,7 +55,15 @@ class ToolCall(Model, kw_only=True):
 
 
 class Audio(Model, kw_only=True):
-    """Hold the spoken answer: base64 data, transcript, and when it expires (seconds)."""
+    """
+    Hold the spoken answer.
+
+    Attributes:
+        id: The audio's id.
+        data: The sound, base64.
+        transcript: What is said.
+        expires_at: When the server forgets the audio, in seconds since 1970.
+    """
 
     id: str | None = None
     data: str | None = None
@@ -95,6 +123,17 @@ class ChatCompletion(Model, kw_only=True):
     """
     Hold a chat completion, whole or as far as it came.
 
+    Attributes:
+        id: The completion's id.
+        object: "chat.completion".
+        created: When the completion was created, in seconds since 1970.
+        model: The model that answered.
+        choices: The choices, by their index.
+        usage: Token counts, as the server sent them last.
+        system_fingerprint: The configuration that the server ran.
+        service_tier: The tier that served the request.
+        moderation: The verdict on the input and the output.
+
     Source: OpenAI API reference, "The chat completion object".
     """
 
@@ -108,10 +147,6 @@ class ChatCompletion(Model, kw_only=True):
     service_tier: str | None = None
     moderation: dict[str, Any] | None = None
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the completion as the non-streaming API would have sent it."""
-        return {"id": self.id, "object": self.object, **super().to_dict()}
-
     @property
     def text(self) -> str:
         """The text of choice 0, "" if there is none."""
@@ -122,7 +157,16 @@ class ChatCompletion(Model, kw_only=True):
 
 
 class CompletionChoice(Model, kw_only=True):
-    """Hold one choice of a legacy completion."""
+    """
+    Hold one choice of a legacy completion.
+
+    Attributes:
+        index: Its place among the choices.
+        text: Its text.
+        finish_reason: Why it ended: the first reason that came, or None where none did.
+        logprobs: Its tokens' log-probabilities.
+        finish_reasons_seen: All reasons that came, where they were not all the same.
+    """
 
     index: int
     text: str
@@ -135,6 +179,15 @@ class Completion(Model, kw_only=True):
     """
     Hold a legacy completion, whole or as far as it came.
 
+    Attributes:
+        id: The completion's id.
+        object: "text_completion".
+        created: When the completion was created, in seconds since 1970.
+        model: The model that answered.
+        choices: The choices, by their index.
+        usage: Token counts, as the server sent them last.
+        system_fingerprint: The configuration that the server ran.
+
     Source: OpenAI API reference, "The completion object".
     """
 
@@ -145,10 +198,6 @@ class Completion(Model, kw_only=True):
     choices: list[CompletionChoice]
     usage: CompletionUsage | None = None
     system_fingerprint: str | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the completion as the non-streaming API would have sent it."""
-        return {"id": self.id, "object": self.object, **super().to_dict()}
 
     @property
     def text(self) -> str:

@@ -24,14 +24,21 @@ class GrowingText:
         """The whole text so far; None where nothing ever came, not even an empty piece."""
         parts = self._parts
         if len(parts) > 1:
-            parts[:] = [_mended("".join(parts))]
+            text, new = parts[0], "".join(parts[1:])
+            if not new.isascii() and _has_halves(new):
+                text, new = text[:-1], _mended(text[-1:] + new)
+            parts[:] = [text + new]
         return parts[0] if parts else None
+
+
+def _has_halves(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def _mended(text: str) -> str:
     """Join the halves of surrogate pairs that came in different pieces."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
-    return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
-import msgspec
-
-from ._chat_chunk import FunctionDelta, ToolCallDelta
-from ._merge import keep_last
+from ._chat_chunk import CustomToolDelta, FunctionDelta, ToolCallDelta
+from ._merge import keep_last, unknown_fields
 from ._results import CustomTool, Function, ToolCall
 from ._text import GrowingText
 
@@ -20,19 +19,17 @@ class FunctionState:
         self._arguments = GrowingText()
         self._extra: dict[str, Any] = {}
 
-    def add(self, name: str | None, arguments: Any, extra: dict[str, Any]) -> None:
+    def add(self, delta: FunctionDelta | CustomToolDelta) -> None:
         """Add a piece; a name that only repeats what is there adds nothing."""
+        name = delta.name
+        arguments = delta.arguments if isinstance(delta, FunctionDelta) else delta.input
         if name and name != self._name.value:
             self._name.add(name)
         if isinstance(arguments, dict):
-            arguments = msgspec.json.encode(arguments).decode()
+            arguments = json.dumps(arguments, separators=(",", ":"))
         if arguments:
             self._arguments.add(arguments)
-        keep_last(self._extra, extra)
-
-    def add_function(self, delta: FunctionDelta) -> None:
-        """Add a piece of a function call."""
-        self.add(delta.name, delta.arguments, delta.extra)
+        keep_last(self._extra, unknown_fields(delta))
 
     def function(self) -> Function:
         """Return the function call so far."""
@@ -64,11 +61,11 @@ class ToolCallState:
         self.id = self.id or delta.id or None
         self._type = delta.type or self._type
         if delta.function is not None:
-            self._callee.add_function(delta.function)
+            self._callee.add(delta.function)
         if delta.custom is not None:
             self._custom = True
-            self._callee.add(delta.custom.name, delta.custom.input, delta.custom.extra)
-        keep_last(self._extra, delta.extra)
+            self._callee.add(delta.custom)
+        keep_last(self._extra, unknown_fields(delta))
 
     def result(self) -> ToolCall:
         """Return the call so far."""

@@ -19,6 +19,7 @@ from ._chat_chunk import (
     ToolCallDelta,
 )
 from ._completion_chunk import CompletionChunk, CompletionChunkChoice
+from ._json import is_list, is_object
 from ._logprobs import ChoiceLogprobs, CompletionLogprobs, TokenLogprob, TopLogprob
 from ._model import Model
 from ._usage import CompletionTokensDetails, CompletionUsage, PromptTokensDetails
@@ -42,8 +43,12 @@ def build(kind: type[ModelT], fields: dict[str, Any]) -> ModelT:
         elif value is not None:
             try:
                 known[name] = readers[name](value)
-            except msgspec.ValidationError:
+            except (msgspec.ValidationError, UnicodeEncodeError):
                 extra[name] = value
+            else:
+                # Of a list the objects are used, and the list is kept if there was more in it.
+                if is_list(value) and len(known[name]) != len(value):
+                    extra[name] = value
     empty = {name: make() for name, make in _EMPTY.get(kind, {}).items() if name not in known}
     return kind(**known, **empty, extra=extra, absent=tuple(empty))
 
@@ -54,7 +59,7 @@ def _object_reader(kind: type[Model]) -> Callable[[Any], Model]:
 
 def _list_reader(kind: type[Model]) -> Callable[[Any], list[Model]]:
     return lambda value: [
-        build(kind, item) for item in msgspec.convert(value, list[dict[str, Any]])
+        build(kind, item) for item in msgspec.convert(value, list[Any]) if is_object(item)
     ]
 
 
