@@ -24,16 +24,19 @@ class LineSplitter:
 
     Args:
         maximum: The longest line of a known field, in bytes without its end; None for no limit.
+        data_maximum: The same for a line of data, where that is less.
         comments: Whether comments are wanted, and so kept whole and limited.
     """
 
     __slots__ = (
         "_base",
         "_comments",
+        "_data_maximum",
         "_dropped",
         "_fed_at",
         "_glance",
         "_line_at",
+        "_lowest",
         "_maximum",
         "_skip_lf",
         "_swallowed",
@@ -43,9 +46,13 @@ class LineSplitter:
         "pending",
     )
 
-    def __init__(self, *, maximum: int | None, comments: bool) -> None:
+    def __init__(
+        self, *, maximum: int | None, data_maximum: int | None = None, comments: bool
+    ) -> None:
         self._maximum = _NO_LIMIT if maximum is None else maximum
-        self._glance = min(_GLANCE, self._maximum)
+        self._data_maximum = self._maximum if data_maximum is None else data_maximum
+        self._lowest = min(self._maximum, self._data_maximum)
+        self._glance = min(_GLANCE, self._lowest)
         self._comments = comments
         self.reset()
 
@@ -53,7 +60,8 @@ class LineSplitter:
         """Start on a new stream."""
         self.pending = bytearray()
         self.bound = self._glance
-        self.overflow: int | None = None
+        self.overflow: tuple[int, bool] | None = None
+        """Where the line that is too long begins, and whether it is one of data."""
         self.at_start = True
         self._base = 0
         self._dropped = 0
@@ -97,7 +105,7 @@ class LineSplitter:
         if self.pending:
             stop += len(self.pending)
             data = bytes(self.pending + data)
-        if not data.startswith(b"data: ") or len(data) > self._maximum or CR in data:
+        if not data.startswith(b"data: ") or len(data) > self._lowest or CR in data:
             return None
         body, rest = data[6:stop], data[stop + 2 :]
         if LF in rest:
@@ -118,8 +126,7 @@ class LineSplitter:
         """
         Take bytes that hold a line end; return the lines that they complete.
 
-        Where a line is too long, the lines before it are returned and `overflow` says where it
-        begins, in bytes from the start of the stream.
+        Where a line is too long, the lines before it are returned and `overflow` is set.
         """
         self._line_at = self._base
         self._fed_at = self.bytes_seen
@@ -132,7 +139,7 @@ class LineSplitter:
         self._dropped = 0
         self._base = self._fed_at + len(data) - len(self.pending)
         self.bound = self._glance
-        if len(joined) > self._maximum:
+        if len(joined) > self._lowest:
             self._find_overflow(lines, data)
         return lines
 
@@ -160,18 +167,28 @@ class LineSplitter:
             del self.pending[_HEAD:]
             self.bound = _HEAD
         elif known:
-            self.bound = self._maximum
-            if len(self.pending) > self._maximum:
-                self.overflow = self._base
-                self.pending.clear()
+            self.bound = self._maximum_of(self.pending)
+            if len(self.pending) > self.bound:
+                self._overflow(self._base, self.pending)
+
+    def drop_pending(self) -> None:
+        """Forget the pending line, though not how long it was."""
+        self._dropped += len(self.pending)
+        self.pending.clear()
 
     def _find_overflow(self, lines: list[bytes], data: bytes) -> None:
         for index, line in enumerate(lines):
-            if len(line) > self._maximum and self._known(line + b":"):
-                self.overflow = self.line_offset(index, data)
+            if len(line) > self._maximum_of(line) and self._known(line + b":"):
+                self._overflow(self.line_offset(index, data), line)
                 del lines[index:]
-                self.pending.clear()
                 return
+
+    def _overflow(self, offset: int, line: bytes | bytearray) -> None:
+        self.overflow = offset, line.startswith(b"data")
+        self.drop_pending()
+
+    def _maximum_of(self, line: bytes | bytearray) -> int:
+        return self._data_maximum if line.startswith(b"data") else self._maximum
 
     def _known(self, line: bytes | bytearray) -> bool | None:
         """Tell whether a line that begins so is wanted; None while its name is not complete."""

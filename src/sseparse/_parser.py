@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, Literal, Unpack, cast, overload
 
 from ._ends import End, EndCause
-from ._errors import EncodingError, LimitExceeded, SSEError
+from ._errors import LimitExceeded, SSEError
 from ._events import Comment, Event
 from ._lines import CR, LF, LineSplitter
 from ._options import EventOptions
+from ._utf8 import Utf8Check
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -92,45 +92,53 @@ class Parser(Generic[ItemT]):
         _check_choice("incomplete", incomplete, "discard", "dispatch")
         _check_limit("max_line_bytes", max_line_bytes)
         _check_limit("max_event_bytes", max_event_bytes)
-        self.last_event_id = last_event_id
-        """The last event ID: what a reconnection would send as `Last-Event-ID`."""
-        self.retry = retry
-        """The reconnection time in milliseconds, or None where the stream never set one."""
+        self._last_event_id = last_event_id
+        self._retry = retry
         self._comments = comments
         self._strict = errors == "strict"
         self._incomplete = incomplete
         self._max_line = max_line_bytes
         self._max_event = max_event_bytes
-        self._lines = LineSplitter(maximum=self._longest_line(), comments=comments)
+        self._lines = LineSplitter(
+            maximum=max_line_bytes, data_maximum=self._longest_data_line(), comments=comments
+        )
         self._start()
 
-    def _longest_line(self) -> int | None:
-        if self._max_event is None:
-            return self._max_line
+    def _longest_data_line(self) -> int | None:
         # No line with more behind its name than an event may hold is worth collecting.
-        longest = self._max_event + len(b"data: ")
-        return longest if self._max_line is None else min(longest, self._max_line)
+        lengths = [self._max_line, self._max_event and self._max_event + len(b"data: ")]
+        return min((length for length in lengths if length is not None), default=None)
 
     def _start(self) -> None:
         self.error: SSEError | None = None
         """The fault that stopped the parser, or None."""
         self._data = bytearray()
         self._type = b""
-        self._id = self.last_event_id
+        self._id = self._last_event_id
         self._block_retry: int | None = None
         self._in_block = False
         self._events_seen = 0
         self._comments_seen = 0
         self._end: End | None = None
-        self._validator = codecs.getincrementaldecoder("utf-8")() if self._strict else None
+        self._utf8 = Utf8Check() if self._strict else None
         # The common case of a feed skips all of: a fault, a closed parser, strict decoding, and
         # the stream's first bytes.
         self._careful = True
 
     @property
+    def last_event_id(self) -> str:
+        """The last event ID: what a reconnection would send as `Last-Event-ID`."""
+        return self._last_event_id
+
+    @property
+    def retry(self) -> int | None:
+        """The reconnection time in milliseconds, or None where the stream never set one."""
+        return self._retry
+
+    @property
     def bytes_seen(self) -> int:
         """How many bytes came."""
-        return self._lines.bytes_seen
+        return self._lines.bytes_seen + (len(self._utf8.held) if self._utf8 is not None else 0)
 
     @property
     def comments_seen(self) -> int:
@@ -177,7 +185,7 @@ class Parser(Generic[ItemT]):
         if LF not in data and CR not in data:
             lines.pending += data
         elif (values := self.plain_events(data)) is not None:
-            last_id = self.last_event_id
+            last_id = self._last_event_id
             for value in values:
                 # As a comprehension this would cost one event a feed a call more.
                 items.append(Event(value.decode("utf-8", "replace"), "message", last_id))  # noqa: PERF401
@@ -186,7 +194,7 @@ class Parser(Generic[ItemT]):
         if len(lines.pending) > lines.bound:
             lines.check_pending()
         if lines.overflow is not None and self.error is None:
-            self._stop(self._line_too_long(lines.overflow))
+            self._stop(self._line_too_long(*lines.overflow))
         return items
 
     def plain_events(self, data: bytes) -> list[bytes] | None:
@@ -199,13 +207,6 @@ class Parser(Generic[ItemT]):
         return values
 
     def _feed_with_care(self, data: bytes) -> list[ItemT]:
-        data, fault = self._take_care(data)
-        items = self._feed(data)
-        if self.error is None and fault is not None:
-            self._stop(fault)
-        return items
-
-    def _take_care(self, data: bytes) -> tuple[bytes, SSEError | None]:
         if self.error is not None:
             raise self.error.with_traceback(None)
         if self._end is not None:
@@ -213,24 +214,15 @@ class Parser(Generic[ItemT]):
                 "feed() after close(): the stream has ended; reset() starts on the next one"
             )
         fault = None
-        if self._validator is not None:
-            data, fault = self._validate(data, self._validator)
+        if self._utf8 is not None:
+            data, fault = self._utf8.take(data)
         if self._lines.at_start:
             data = self._lines.strip_mark(data)
         self._careful = self._lines.at_start or self._strict
-        return data, fault
-
-    def _validate(
-        self, data: bytes, validator: codecs.IncrementalDecoder, final: bool = False
-    ) -> tuple[bytes, SSEError | None]:
-        held = len(validator.getstate()[0])
-        try:
-            validator.decode(data, final)
-        except UnicodeDecodeError as error:
-            offset = self._lines.bytes_seen - held + error.start
-            fault = EncodingError(offset=offset, reason=error.reason)
-            return data[: max(0, error.start - held)], fault
-        return data, None
+        items = [] if self._lines.at_start else self._feed(data)
+        if self.error is None and fault is not None:
+            self._stop(fault)
+        return items
 
     def _interpret(self, lines: list[bytes], fed: bytes) -> list[Any]:
         items: list[Any] = []
@@ -247,7 +239,7 @@ class Parser(Generic[ItemT]):
                 data += b"\n"
                 if room is not None and len(data) > room + 1:
                     offset = self._lines.line_offset(index, fed)
-                    self._lines.pending.clear()
+                    self._lines.drop_pending()
                     data.clear()
                     self._stop(LimitExceeded(limit="event", maximum=room, offset=offset))
                     break
@@ -266,7 +258,7 @@ class Parser(Generic[ItemT]):
             self._data
             or self._type
             or self._block_retry is not None
-            or self._id != self.last_event_id
+            or self._id != self._last_event_id
         )
 
     def _take_field(self, line: bytes) -> None:
@@ -286,12 +278,12 @@ class Parser(Generic[ItemT]):
             # that nobody could wait for is left out, as int() would refuse to read it.
             digits = value.lstrip(b"0") or b"0"
             if len(digits) <= _MOST_DIGITS:
-                self.retry = self._block_retry = int(digits)
+                self._retry = self._block_retry = int(digits)
 
     def _dispatch(self, items: list[Any]) -> None:
         # "Set the last event ID string of the event source to the value of the last event ID
         # buffer", also where no data follows and so nothing is dispatched.
-        self.last_event_id = self._id
+        self._last_event_id = self._id
         if self._data:
             items.append(self._event())
             self._events_seen += 1
@@ -326,34 +318,38 @@ class Parser(Generic[ItemT]):
             SSEError: The parser met a fault in an earlier feed: that fault.
         """
         keep = self._incomplete == "dispatch"
-        return cast("list[ItemT]", self.close_if(lambda _event: keep))
+        return cast("list[ItemT]", self.close_if((lambda _event: True) if keep else None))
 
-    def close_if(self, keep: Callable[[Event], bool]) -> list[Event]:
+    def close_if(self, keep: Callable[[Event], bool] | None) -> list[Event]:
         """Take the end of the stream; return the incomplete last event if it is worth keeping."""
         if self.error is not None:
             raise self.error.with_traceback(None)
         if self._end is not None:
             return []
         self._careful = True
-        if self._validator is not None:
-            _, fault = self._validate(b"", self._validator, final=True)
+        if self._utf8 is not None:
+            _, fault = self._utf8.take(b"", final=True)
             if fault is not None:
                 self._stop(fault)
                 return []
         mid_event = self._mid_event
-        # The last line is read as if it had ended.
-        self._interpret(self._lines.finish(), b"")
+        event = self._incomplete_event() if keep is not None else None
         if self.error is not None:
             return []
-        event = self._event() if self._data else None
-        if event is not None and keep(event):
-            self.last_event_id = event.id
+        if event is not None and keep is not None and keep(event):
+            self._last_event_id = event.id
             self._events_seen += 1
         else:
             event = None
         self._clear_block()
         self._end = self._end_now(mid_event)
         return [] if event is None else [event]
+
+    def _incomplete_event(self) -> Event | None:
+        # Of data half a line is half of it; half an id or half a number would be another one.
+        lines = [line for line in self._lines.finish() if line.startswith(b"data")]
+        self._interpret(lines, b"")
+        return self._event() if self._data else None
 
     @property
     def _mid_event(self) -> bool:
@@ -369,10 +365,10 @@ class Parser(Generic[ItemT]):
             comments_seen=self._comments_seen,
         )
 
-    def _line_too_long(self, offset: int) -> LimitExceeded:
-        if self._max_line is not None and self._longest_line() == self._max_line:
-            return LimitExceeded(limit="line", maximum=self._max_line, offset=offset)
-        return LimitExceeded(limit="event", maximum=cast(int, self._max_event), offset=offset)
+    def _line_too_long(self, offset: int, is_data: bool) -> LimitExceeded:
+        if is_data and self._max_event is not None and self._longest_data_line() != self._max_line:
+            return LimitExceeded(limit="event", maximum=self._max_event, offset=offset)
+        return LimitExceeded(limit="line", maximum=cast(int, self._max_line), offset=offset)
 
     def _stop(self, error: SSEError) -> None:
         self.error = error

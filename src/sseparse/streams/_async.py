@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import suppress
 from types import TracebackType
 from typing import Literal, Self, TypeVar, Unpack, cast, overload
 
@@ -39,27 +40,34 @@ class AsyncDriver(Face[T]):
         state = self._state
         while (item := state.pop()) is None:
             if state.over:
-                await self.aclose()
+                # How the stream ended is what its reader asks; that its source did not close
+                # well after that is no news. An explicit aclose() tells it.
+                with suppress(Exception):
+                    await self._close_source()
                 state.raise_error()
                 raise StopAsyncIteration
             await self._read()
         return item
 
     async def _read(self) -> None:
-        if self._pieces is None:
-            self._pieces = aiter(self._source)
+        state = self._state
         try:
-            piece = await anext(self._pieces, None)
+            if self._pieces is None:
+                self._pieces = aiter(self._source)
+            piece = await anext(self._pieces)
+        except StopAsyncIteration:
+            state.take_end()
         except (RuntimeError, TypeError):
             # Misuse of the source, not a failure of the connection.
+            state.interrupt()
             raise
         except Exception as error:
-            self._state.take_failure(error)
-            return
-        if piece is None:
-            self._state.take_end()
+            state.take_failure(error)
+        except BaseException:
+            state.interrupt()
+            raise
         else:
-            self._state.take(piece)
+            state.take(piece)
 
     async def aclose(self) -> None:
         """
@@ -67,12 +75,14 @@ class AsyncDriver(Face[T]):
 
         What was read and not yet handed out is dropped, unless the stream had come to its end.
         """
-        if not self._state.over:
-            self._state.cancel()
-        for closable in (self._pieces, self._source):
-            aclose = getattr(closable, "aclose", None)
-            if aclose is not None:
-                await aclose()
+        self._state.cancel()
+        await self._close_source()
+
+    async def _close_source(self) -> None:
+        try:
+            await _close(self._pieces)
+        finally:
+            await _close(self._source)
 
     async def __aenter__(self) -> Self:
         return self
@@ -84,6 +94,12 @@ class AsyncDriver(Face[T]):
         traceback: TracebackType | None,
     ) -> None:
         await self.aclose()
+
+
+async def _close(source: object) -> None:
+    close = getattr(source, "aclose", None)
+    if close is not None:
+        await close()
 
 
 class AsyncEventStream(AsyncDriver[ItemT], EventFace[ItemT]):

@@ -42,11 +42,12 @@ class StreamState(Generic[T]):
         self._body_start = b""
         self._error: SSEError | None = None
         self._end: End | None = None
+        self._interrupted = False
 
     @property
     def end(self) -> End | None:
-        """How the stream ended, or None while it goes on."""
-        return self._end
+        """How the stream ended, or None while there is more to hand out."""
+        return None if self._ready else self._end
 
     @property
     def over(self) -> bool:
@@ -64,6 +65,10 @@ class StreamState(Generic[T]):
 
     def take(self, piece: bytes) -> None:
         """Take bytes from the source."""
+        if self.over:
+            # Closed while the source was waited for.
+            return
+        self._interrupted = False
         self._ready.extend(self._stage.feed(piece))
         if len(self._body_start) < BODY_START:
             self._body_start += bytes(piece[: BODY_START - len(self._body_start)])
@@ -72,18 +77,36 @@ class StreamState(Generic[T]):
 
     def take_end(self) -> None:
         """Take the end of the source."""
+        if self._interrupted:
+            # Many iterators are over once an exception has gone through them: not an end to trust.
+            self.cancel()
+        if self.over:
+            return
         self._ready.extend(self._stage.close())
         self._finish(self._stage.error or self._verdict(self._stage_end))
 
     def take_failure(self, cause: Exception) -> None:
         """Take an exception that the source raised."""
+        if self.over:
+            return
         self._ready.extend(self._stage.close())
-        self._finish(cause if isinstance(cause, SSEError) else self._transport_error(cause))
+        if isinstance(self._stage.error, ServerSentError):
+            # What the server said explains more than that it then hung up.
+            self._finish(self._stage.error)
+        else:
+            self._finish(cause if isinstance(cause, SSEError) else self._transport_error(cause))
+
+    def interrupt(self) -> None:
+        """Take an exception that went through the source without being its failure."""
+        self._interrupted = True
 
     def cancel(self) -> None:
-        """Take the reader's word that nothing more is wanted."""
+        """Take the reader's word that nothing more is wanted; after the last item it is none."""
+        if self.end is not None:
+            return
         self._ready.clear()
-        self._stage.close()
+        if not self.over:
+            self._stage.close()
         self._finish(None, EndCause.CANCELLED)
 
     def raise_error(self) -> None:
@@ -92,12 +115,15 @@ class StreamState(Generic[T]):
             self._error.partial = self.partial
             raise self._error.with_traceback(None)
         if self._end is not None and self._end.cause is EndCause.CANCELLED:
-            raise RuntimeError("the stream was closed before its end; open a new one to read on")
+            raise RuntimeError(
+                "the stream was closed before its end, or a read of it interrupted; "
+                "open a new one to read on"
+            )
 
     def _verdict(self, end: End) -> SSEError | None:
         """Judge an end that no fault brought about."""
         status: int | None = getattr(self._source, "status", None)
-        headers: Mapping[str, str] = getattr(self._source, "headers", {})
+        headers: Mapping[str, str] = getattr(self._source, "headers", None) or {}
         if end.events_seen or end.comments_seen:
             return None
         if looks_like_events(self._body_start) and status in (None, 200):
@@ -127,7 +153,7 @@ class StreamState(Generic[T]):
     def _finish(self, error: SSEError | None, cause: EndCause | None = None) -> None:
         end = self._stage_end
         self._error = error
-        self._end = evolve(end, cause=cause or _CAUSES.get(type(error), end.cause))
+        self._end = evolve(end, cause=cause or _cause_of(error) or end.cause)
 
 
 class ChunkState(StreamState[Chunk]):
@@ -181,9 +207,17 @@ class ChunkState(StreamState[Chunk]):
         return error
 
 
-_CAUSES: Final[Mapping[type[SSEError | None], EndCause]] = {
-    NotEventStream: EndCause.NOT_A_STREAM,
-    TransportError: EndCause.TRANSPORT,
-    StreamTimeout: EndCause.TIMEOUT,
-    ServerSentError: EndCause.SERVER_ERROR,
-}
+def _cause_of(error: SSEError | None) -> EndCause | None:
+    for kind, cause in _CAUSES:
+        if isinstance(error, kind):
+            return cause
+    return None
+
+
+_CAUSES: Final = (
+    (NotEventStream, EndCause.NOT_A_STREAM),
+    (StreamTimeout, EndCause.TIMEOUT),
+    (TransportError, EndCause.TRANSPORT),
+    (ServerSentError, EndCause.SERVER_ERROR),
+    (SSEError, EndCause.INCOMPLETE),
+)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from types import TracebackType
 from typing import Literal, Self, TypeVar, Unpack, cast, overload
 
@@ -39,27 +40,34 @@ class SyncDriver(Face[T]):
         state = self._state
         while (item := state.pop()) is None:
             if state.over:
-                self.close()
+                # How the stream ended is what its reader asks; that its source did not close
+                # well after that is no news. An explicit close() tells it.
+                with suppress(Exception):
+                    self._close_source()
                 state.raise_error()
                 raise StopIteration
             self._read()
         return item
 
     def _read(self) -> None:
-        if self._pieces is None:
-            self._pieces = iter(self._source)
+        state = self._state
         try:
-            piece = next(self._pieces, None)
+            if self._pieces is None:
+                self._pieces = iter(self._source)
+            piece = next(self._pieces)
+        except StopIteration:
+            state.take_end()
         except (RuntimeError, TypeError):
             # Misuse of the source, not a failure of the connection.
+            state.interrupt()
             raise
         except Exception as error:
-            self._state.take_failure(error)
-            return
-        if piece is None:
-            self._state.take_end()
+            state.take_failure(error)
+        except BaseException:
+            state.interrupt()
+            raise
         else:
-            self._state.take(piece)
+            state.take(piece)
 
     def close(self) -> None:
         """
@@ -67,12 +75,14 @@ class SyncDriver(Face[T]):
 
         What was read and not yet handed out is dropped, unless the stream had come to its end.
         """
-        if not self._state.over:
-            self._state.cancel()
-        for closable in (self._pieces, self._source):
-            close = getattr(closable, "close", None)
-            if close is not None:
-                close()
+        self._state.cancel()
+        self._close_source()
+
+    def _close_source(self) -> None:
+        try:
+            _close(self._pieces)
+        finally:
+            _close(self._source)
 
     def __enter__(self) -> Self:
         return self
@@ -84,6 +94,12 @@ class SyncDriver(Face[T]):
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _close(source: object) -> None:
+    close = getattr(source, "close", None)
+    if close is not None:
+        close()
 
 
 class EventStream(SyncDriver[ItemT], EventFace[ItemT]):
