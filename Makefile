@@ -28,7 +28,7 @@ types: $(VENV)/types ## check types with mypy and pyright
 	$(BIN)/pyright --verifytypes sseparse --ignoreexternal
 
 docs: $(VENV)/docs ## build the documentation into site/
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 bench: $(VENV)/bench ## measure beside other libraries
 	$(BIN)/python benchmarks/compare.py

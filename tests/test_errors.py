@@ -53,8 +53,8 @@ def test_errors_cross_process_borders(error: SSEError) -> None:
         (ERRORS[3], ["no JSON", "Expected `{`", 'on_bad_json="skip"']),
         (ERRORS[4], ["busy", "type overloaded", "code 529"]),
         (ServerSentError(message="", body={}), ["no message"]),
-        (ERRORS[5], ["inside an event", "7 bytes", ".partial"]),
-        (IncompleteStream(end=End(cause=EndCause.INCOMPLETE)), ["between events"]),
+        (ERRORS[5], ["ended inside an event after 0 events", ".partial"]),
+        (IncompleteStream(end=End(cause=EndCause.INCOMPLETE)), ["the body was empty"]),
     ],
 )
 def test_errors_say_what_to_do(error: SSEError, words: list[str]) -> None:

@@ -169,3 +169,23 @@ def test_the_default_limits_are_generous() -> None:
 
     assert run_stage(Parser(), [body]).error is None
     assert run_stage(Parser(), [body[:-2] * 2 + body]).error is not None
+
+
+def test_the_limit_of_an_event_is_for_its_data() -> None:
+    """An id, a type or a comment may be longer than an event's data may."""
+    long = b"12345678901234567890\n"
+    body = b"id: " + long + b"event: " + long + b": " + long + b"data: a\n\n"
+
+    outcome = check_parser(lambda: Parser(max_event_bytes=4, comments=True), body)
+
+    assert outcome.error is None
+    assert len(outcome.items) == 2
+
+
+def test_bytes_are_counted_beyond_a_limit() -> None:
+    """What was dropped with a line too long still came."""
+    parser = Parser(max_line_bytes=8)
+    parser.feed(b"data: a\n\ndata: 123456789")
+
+    assert parser.end is not None
+    assert parser.end.bytes_seen == 24

@@ -479,3 +479,23 @@ def test_every_error_is_in_one_tree() -> None:
         parser.feed(b"\n")
     with pytest.raises(SSEError):
         parser.close()
+
+
+@pytest.mark.parametrize("line", [b"retry: 5", b"id: 5", b"event: 5"])
+@pytest.mark.parametrize("incomplete", ["discard", "dispatch"])
+def test_half_a_line_sets_nothing(line: bytes, incomplete: Any) -> None:
+    """A line that no line end ended may be half of another one."""
+    parser = Parser(incomplete=incomplete)
+    parser.feed(b"data: a\n" + line)
+
+    assert parser.close() == ([Event("a")] if incomplete == "dispatch" else [])
+    assert state(parser) == ("", None)
+
+
+@given(WIRE, st.integers(1, 12))
+@example(b"id: 7\r\ndata:\xe2\x82\n\n", 5)
+@example(b"\xef\xbb\xbfretry:", 1)
+def test_two_faults_in_one_stream(body: bytes, maximum: int) -> None:
+    """Strict decoding and limits together: the same fault at every cut."""
+    check_parser(lambda: Parser(errors="strict", max_line_bytes=maximum), body, state=state)
+    check_parser(lambda: Parser(errors="strict", max_event_bytes=maximum), body, state=state)

@@ -23,14 +23,17 @@ from ._errors import (
 )
 from ._events import Comment, Event
 from ._parser import Parser
+from ._stage import Stage
 from .chunks import (
     Accumulator,
     ChatCompletion,
     ChatCompletionChunk,
+    Chunk,
     ChunkDecoder,
     ChunkParser,
     Completion,
     CompletionChunk,
+    Result,
 )
 from .streams import AsyncEventStream, AsyncStream, EventStream, Stream
 
@@ -42,6 +45,7 @@ __all__ = (
     "AsyncStream",
     "ChatCompletion",
     "ChatCompletionChunk",
+    "Chunk",
     "ChunkDecodeError",
     "ChunkDecoder",
     "ChunkParser",
@@ -57,8 +61,10 @@ __all__ = (
     "LimitExceeded",
     "NotEventStream",
     "Parser",
+    "Result",
     "SSEError",
     "ServerSentError",
+    "Stage",
     "Stream",
     "StreamTimeout",
     "TransportError",

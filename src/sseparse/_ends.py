@@ -14,7 +14,8 @@ class EndCause(Enum):
     """The [DONE] mark came."""
     FINISHED = "finished"
     """
-    Chunks: a finish reason came, and no [DONE]. Events: the input ended between two events.
+    Chunks: every choice has its finish reason, and no [DONE] came. Events: the input ended
+    between two events.
     """
     INCOMPLETE = "incomplete"
     """Chunks: neither came. Events: the input ended inside an event. Or a fault stopped it."""
@@ -38,7 +39,7 @@ class End:
     Attributes:
         cause: The verdict.
         done_seen: Whether the [DONE] mark came.
-        finish_seen: Whether a finish reason came.
+        finish_seen: Whether every choice that came has its finish reason.
         mid_event: Whether the input stopped inside an event.
         bytes_seen: How many bytes came.
         events_seen: How many events were dispatched.

@@ -173,11 +173,13 @@ class IncompleteStream(SSEError):
     """
 
     def __init__(self, *, end: End) -> None:
-        where = "inside an event" if end.mid_event else "between events"
+        place = " inside an event" if end.mid_event else ""
         super().__init__(
-            f"the stream ended {where}, after {end.events_seen} events and {end.bytes_seen} bytes, "
-            "with neither [DONE] nor a finish reason: the answer is cut; "
+            f"the stream ended{place} after {end.events_seen} event{'s' * (end.events_seen != 1)}, "
+            "with neither [DONE] nor a finish reason for each choice: the answer is cut; "
             ".partial holds what came"
+            if end.events_seen or end.bytes_seen
+            else "nothing came: the body was empty"
         )
         self.end = end
 

@@ -333,23 +333,21 @@ class Parser(Generic[ItemT]):
                 self._stop(fault)
                 return []
         mid_event = self._mid_event
-        event = self._incomplete_event() if keep is not None else None
-        if self.error is not None:
-            return []
-        if event is not None and keep is not None and keep(event):
+        events: list[Event] = []
+        if keep is not None and (event := self._incomplete_event()) is not None and keep(event):
             self._last_event_id = event.id
             self._events_seen += 1
-        else:
-            event = None
-        self._clear_block()
-        self._end = self._end_now(mid_event)
-        return [] if event is None else [event]
+            events = [event]
+        if self.error is None:
+            self._clear_block()
+            self._end = self._end_now(mid_event)
+        return events
 
     def _incomplete_event(self) -> Event | None:
         # Of data half a line is half of it; half an id or half a number would be another one.
         lines = [line for line in self._lines.finish() if line.startswith(b"data")]
         self._interpret(lines, b"")
-        return self._event() if self._data else None
+        return self._event() if self._data and self.error is None else None
 
     @property
     def _mid_event(self) -> bool:

@@ -411,3 +411,62 @@ def test_the_first_choices_decide_the_kind(first: dict[str, Any]) -> None:
     assert isinstance(accumulate(first, legacy("a")).snapshot(), Completion)
     kind = Completion if "object" in first else ChatCompletion
     assert type(accumulate(first).snapshot()) is kind
+
+
+class TestUnforeseenTypes:
+    """A value of a type that the schema does not foresee never replaces what came."""
+
+    @pytest.mark.parametrize(
+        "odd",
+        [
+            choice({"content": 42}),
+            choice({"role": 1, "tool_calls": {}, "audio": 3, "refusal": []}),
+            choice(finish_reason=3, logprobs=[]),
+            {"choices": "x"},
+            {"choices": [None]},
+            {"choices": [{"index": 0, "delta": "hello"}]},
+            {"choices": [], "usage": [], "id": 5, "object": 3, "created": "x", "model": {}},
+        ],
+        ids=str,
+    )
+    def test_in_mid_stream(self, odd: dict[str, Any]) -> None:
+        """The completion is as if that value had not come."""
+        before = {"id": "c", "usage": {"total_tokens": 1}} | choice({"content": "a"})
+        after = choice({"content": "b"}, finish_reason="stop")
+
+        assert accumulate(before, odd, after).snapshot() == accumulate(before, after).snapshot()
+        assert accumulate(before, odd, after).snapshot().to_dict()["choices"] == [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": "ab"},
+                "finish_reason": "stop",
+            }
+        ]
+
+    def test_beside_good_items(self) -> None:
+        """Of a list the objects are used, whatever else is in it."""
+        good = choice({"content": "a", "tool_calls": [{"index": 0, "id": "t"}, None]})
+
+        accumulator = accumulate({"choices": [*good["choices"], None, 3]})
+
+        assert accumulator.text == "a"
+        assert len(accumulator.snapshot().to_dict()["choices"][0]["message"]["tool_calls"]) == 1
+
+    def test_half_a_pair_in_an_object(self) -> None:
+        """Arguments that come as an object with half a character are encoded all the same."""
+        call = {"function": {"name": "f", "arguments": {"a": "\ud83d"}}}
+
+        tool_calls = message({"tool_calls": [call]})["tool_calls"]
+
+        assert tool_calls[0]["function"]["arguments"] == '{"a":"\\ud83d"}'
+
+
+def test_text_that_is_asked_for_at_every_chunk() -> None:
+    """Halves of a character find each other though the text was joined between them."""
+    accumulator = Accumulator()
+    seen = []
+    for piece in ("é", "\ud83d", "\ude00", "a", "\ud83d", "b"):
+        accumulator.add(accumulate_chunk({"content": piece}))
+        seen.append(accumulator.text)
+
+    assert seen == ["é", "é\ud83d", "é😀", "é😀a", "é😀a\ud83d", "é😀a\ud83db"]

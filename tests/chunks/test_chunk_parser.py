@@ -161,3 +161,25 @@ def test_end_counts() -> None:
     assert end is not None
     assert (end.cause, end.finish_seen, end.done_seen) == (EndCause.FINISHED, True, False)
     assert (end.bytes_seen, end.events_seen, end.comments_seen) == (len(body), 1, 1)
+
+
+def test_the_id_to_resume_from_after_a_fault() -> None:
+    """It is that of the event at fault, also when later events came with it."""
+    body = b"id: 1\n" + data(chunk()) + b"id: 2\n" + data(b"bad") + b"id: 3\n" + data(chunk())
+
+    for size in (len(body), 1):
+        parser = ChunkParser()
+        for at in range(0, len(body), size):
+            if parser.error is None:
+                parser.feed(body[at : at + size])
+        assert parser.last_event_id == "2"
+
+
+def test_a_fault_after_the_finish() -> None:
+    """A stream that a fault stopped is not complete."""
+    parser = ChunkParser(max_line_bytes=99)
+    parser.feed(data(chunk(choices=[{"index": 0, "delta": {}, "finish_reason": "stop"}])))
+    parser.feed(b"data: " + b"x" * 100)
+
+    assert parser.end is not None
+    assert (parser.end.finish_seen, parser.end.complete) == (True, False)

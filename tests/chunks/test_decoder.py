@@ -338,3 +338,113 @@ def test_a_field_that_was_absent_can_be_set() -> None:
     chunk.choices = full.choices
 
     assert chunk.to_dict() == CHUNK
+
+
+SURROGATES = [
+    '{"created":"\\ud83d","choices":[]}',
+    '{"choices":"\\ud83d"}',
+    '{"choices":[{"index":"\\ud83d","delta":"\\ud83d"}]}',
+    '{"choices":[],"usage":{"total_tokens":"\\ud83d"}}',
+]
+
+
+@pytest.mark.parametrize("data", SURROGATES)
+def test_half_a_pair_where_it_does_not_belong(data: str) -> None:
+    """It is one more unforeseen type, and kept."""
+    (chunk,), _ = decode(event(data))
+
+    assert chunk.to_dict() == json.loads(data)
+
+
+@pytest.mark.parametrize(
+    "free",
+    [
+        {" extra": 1},
+        {" absent": ["b"], "b": 0},
+        [{" extra": {"a": 1}, "b": 2}],
+        json.loads("[" * 900 + "]" * 900),
+    ],
+    ids=["extra", "absent", "list", "deep"],
+)
+def test_free_form_values_come_back_as_they_were(free: Any) -> None:
+    """Whatever stands in a field without a schema, its keys and its depth mean nothing to us."""
+    for body in (
+        {"choices": [], "moderation": {"x": free}},
+        {"choices": [{"index": 0, "delta": {"annotations": [{"x": free}], "y": free}}]},
+        {"choices": [{"index": 0, "delta": {"content": [free]}}]},
+    ):
+        (chunk,), _ = decode(event(body))
+        assert chunk.to_dict() == body
+
+
+def test_a_dictionary_is_a_copy() -> None:
+    """Changing what to_dict() gave does not change the chunk."""
+    (chunk,), _ = decode(event({"choices": [], "moderation": {"a": [1]}, "x": {"b": [1]}}))
+    fields = chunk.to_dict()
+    fields["moderation"]["a"].append(2)
+    fields["x"]["b"].append(2)
+
+    assert (chunk.moderation, chunk.extra) == ({"a": [1]}, {"x": {"b": [1]}})
+
+
+def test_a_number_out_of_range() -> None:
+    """JSON that no number can hold is an error, not infinity; other large numbers are read."""
+    _, decoder = decode(event('{"choices":[],"x":1e400}'))
+    assert isinstance(decoder.error, ChunkDecodeError)
+    assert "out of range" in decoder.error.reason
+
+    (chunk,), _ = decode(event('{"choices":[],"x":"\\ud83d","y":1.5e300}'))
+    assert chunk.extra["y"] == 1.5e300
+
+
+def test_the_path_taken_decides_nothing() -> None:
+    """A stream of schema fields and one with unknown keys settle on their kind alike."""
+    for extra in ({}, {"x": 1}):
+        chunks, decoder = decode(
+            event(CHUNK | extra),
+            event(LEGACY | extra),
+            event(CHUNK | extra),
+            event(CHUNK | extra),
+            event({"object": "error", "choices": []}),
+        )
+        assert [type(chunk) for chunk in chunks] == [ChatCompletionChunk] * 4
+        assert isinstance(decoder.error, ServerSentError)
+
+
+def test_finish_of_every_choice() -> None:
+    """The stream is finished when every choice is; an error beside the last finish counts too."""
+    finish = {"delta": {}, "finish_reason": "stop"}
+    two = {"choices": [{"index": 0, "delta": {}}, {"index": 1, **finish}]}
+    _, decoder = decode(event(two))
+    decoder.close()
+    assert decoder.end is not None
+    assert (decoder.end.finish_seen, decoder.end.cause) == (False, EndCause.INCOMPLETE)
+
+    _, decoder = decode(event(two), event({"choices": [{"index": 0, **finish}], "error": "m"}))
+    assert decoder.end is not None
+    assert (decoder.end.finish_seen, decoder.end.cause) == (True, EndCause.SERVER_ERROR)
+
+
+@pytest.mark.parametrize("blank", ["\u00a0", "\x1c", "\u2028"])
+def test_only_json_blanks_are_blank(blank: str) -> None:
+    """Other spaces around JSON or the mark make it something else."""
+    _, decoder = decode(event(f"{blank}[DONE]"))
+
+    assert isinstance(decoder.error, ChunkDecodeError)
+
+
+def test_text_of_a_choice_that_comes_twice() -> None:
+    """Two entries for choice 0 in one chunk are both its text."""
+    (chunk,), _ = decode(event({"choices": CHUNK["choices"] * 2}))  # type: ignore[operator]
+
+    assert chunk.text == "aa"
+
+
+def test_repr_is_short() -> None:
+    """Only what is there is shown."""
+    (chunk,), _ = decode(event(CHUNK))
+
+    assert repr(chunk) == (
+        "ChatCompletionChunk(id='c', choices=[ChunkChoice(index=0, "
+        "delta=ChoiceDelta(content='a'))])"
+    )

@@ -191,3 +191,54 @@ class TestBadSources:
                 face(5)
             with pytest.raises(TypeError, match=r"not bytes itself"):
                 face(b"")
+
+
+async def test_a_read_that_was_cancelled_is_no_end() -> None:
+    """A generator is over once cancelled; the stream does not take that for its end."""
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield chunk("a") + FINISH
+        await anyio.sleep_forever()
+
+    stream = AsyncStream(pieces())
+    await anext(stream), await anext(stream)
+    with anyio.move_on_after(0.001):
+        await anext(stream)
+
+    with pytest.raises(RuntimeError, match=r"a read of it interrupted"):
+        await anext(stream)
+    assert stream.end is not None
+    assert stream.end.cause is EndCause.CANCELLED
+
+
+@pytest.mark.parametrize("then", [None, OSError(), chunk("b")])
+async def test_closed_by_another_task(then: Any) -> None:
+    """What the source does after that changes nothing."""
+    asked, closed = anyio.Event(), anyio.Event()
+
+    class Pieces:
+        def __aiter__(self) -> Any:
+            return self
+
+        async def __anext__(self) -> bytes:
+            asked.set()
+            await closed.wait()
+            if then is None:
+                raise StopAsyncIteration
+            if isinstance(then, Exception):
+                raise then
+            return bytes(then)
+
+    stream = AsyncStream(Pieces())
+
+    async def read() -> None:
+        with pytest.raises(RuntimeError, match=r"closed before its end"):
+            await anext(stream)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(read)
+        await asked.wait()
+        await stream.aclose()
+        closed.set()
+    assert stream.end is not None
+    assert stream.end.cause is EndCause.CANCELLED

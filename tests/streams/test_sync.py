@@ -166,7 +166,7 @@ class TestEnds:
         stream = Stream(Source(chunk("a") + b"data: {", cause))
 
         with pytest.raises(
-            TransportError, match=r"after \d+ bytes and 1 events.*by peer"
+            TransportError, match=r"after \d+ bytes, 1 events seen.*by peer"
         ) as raised:
             stream.result()
 
@@ -370,3 +370,153 @@ class TestBadSources:
             Stream([], errors="x")  # type: ignore[arg-type]
         with pytest.raises(TypeError, match=r"'comments'"):
             Stream([], comments=True)  # type: ignore[call-arg]
+
+
+class TestInterruptions:
+    """What goes through the source without being its failure."""
+
+    @pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("x"), TypeError("x")])
+    def test_an_end_after_it_is_not_believed(self, error: BaseException) -> None:
+        """An iterator may be over once an exception has gone through it."""
+
+        def pieces() -> Any:
+            yield chunk("a") + FINISH
+            raise error
+
+        for face in (Stream, EventStream):
+            stream: Any = face(pieces())
+            next(stream), next(stream)
+            with pytest.raises(type(error)):
+                next(stream)
+            with pytest.raises(RuntimeError, match=r"a read of it interrupted"):
+                next(stream)
+            assert stream.end.cause is EndCause.CANCELLED
+
+    def test_a_source_that_goes_on_is_read_on(self) -> None:
+        """One that survives the exception gives the rest."""
+        stream = Stream(Source(chunk("a"), KeyboardInterrupt(), chunk("b"), FINISH))
+        next(stream)
+        with pytest.raises(KeyboardInterrupt):
+            next(stream)
+
+        assert stream.result().text == "ab"
+
+    @pytest.mark.parametrize("then", [None, OSError(), chunk("b")])
+    def test_closed_while_it_waits(self, then: Any) -> None:
+        """What the source does after that changes nothing."""
+
+        class Pieces:
+            def __iter__(self) -> Any:
+                return self
+
+            def __next__(self) -> bytes:
+                stream.close()
+                if then is None:
+                    raise StopIteration
+                if isinstance(then, Exception):
+                    raise then
+                return bytes(then)
+
+        stream = Stream(Pieces())
+        with pytest.raises(RuntimeError, match=r"closed before its end"):
+            next(stream)
+        assert stream.end is not None
+        assert stream.end.cause is EndCause.CANCELLED
+
+
+class TestSourcesThatCloseBadly:
+    """A failing close() hides nothing."""
+
+    class Pieces(Source):
+        """Fails to close."""
+
+        def close(self) -> None:
+            super().close()
+            raise OSError("close failed")
+
+    def test_at_the_end(self) -> None:
+        """How the stream ended is told; an explicit close() tells the failure."""
+        stream = Stream(self.Pieces(chunk("a"), FINISH, DONE))
+        assert stream.result().text == "a"
+        with pytest.raises(OSError, match="close failed"):
+            stream.close()
+
+        with pytest.raises(IncompleteStream):
+            Stream(self.Pieces(chunk("a"))).result()
+
+    def test_both_are_closed(self) -> None:
+        """A failing iterator does not keep its source from being closed."""
+        inner = self.Pieces(chunk("a"))
+        outer = Source()
+        outer.__class__ = type("Outer", (Source,), {"__iter__": lambda _self: inner})
+        stream = Stream(outer)
+        next(stream)
+        with pytest.raises(OSError, match="close failed"):
+            stream.close()
+
+        assert (inner.closed, outer.closed) == (1, 1)
+
+
+class TestOdds:
+    """Odd sources."""
+
+    def test_none_is_no_end(self) -> None:
+        """A piece that is None is misuse, not the end."""
+        with pytest.raises(TypeError, match=r"not NoneType"):
+            list(Stream([chunk("a"), None]))  # type: ignore[list-item]
+
+    def test_no_headers(self) -> None:
+        """A source may know nothing of its response."""
+        source = Response(500, "", b"oops")
+        source.headers = None  # type: ignore[assignment]
+
+        with pytest.raises(NotEventStream):
+            next(Stream(source))
+
+    def test_a_source_that_cannot_begin(self) -> None:
+        """A failure to begin is a failure of the connection too."""
+
+        class Pieces:
+            def __iter__(self) -> Any:
+                raise ConnectionRefusedError
+
+        with pytest.raises(TransportError):
+            next(Stream(Pieces()))
+
+    def test_a_servers_error_and_then_the_connection(self) -> None:
+        """What the server said counts, though it did not end its event."""
+        with pytest.raises(ServerSentError, match="boom"):
+            next(Stream(Source(b'data: {"error":"boom"}', OSError())))
+
+    def test_a_subclass_of_an_error(self) -> None:
+        """The cause is found by the kind of error, its own subclasses included."""
+
+        class Reset(TransportError):
+            pass
+
+        stream = EventStream(Source(b"data: a\n\n", Reset("x")))
+        next(stream)
+        with pytest.raises(Reset):
+            next(stream)
+        assert stream.end is not None
+        assert stream.end.cause is EndCause.TRANSPORT
+
+    def test_what_waits_is_dropped_by_close(self) -> None:
+        """However the bytes were cut, closing before the last item is closing early."""
+        with Stream([chunk("a") + chunk("b") + FINISH + DONE]) as stream:
+            next(stream)
+            assert stream.end is None
+
+        assert stream.end is not None
+        assert stream.end.cause is EndCause.CANCELLED
+        with pytest.raises(RuntimeError):
+            stream.result()
+
+    def test_what_the_parser_knows(self) -> None:
+        """Last event ID, reconnection time, and the number of events skipped."""
+        stream = Stream(
+            [b"id: 7\nretry: 5\n", data("no JSON"), DONE], on_bad_json="skip", last_event_id="1"
+        )
+        stream.result()
+
+        assert (stream.last_event_id, stream.retry, stream.skipped) == ("7", 5, 1)

@@ -151,4 +151,6 @@ class ChatCompletionChunk(Model, kw_only=True):
     @property
     def text(self) -> str:
         """The new text of choice 0, "" if there is none."""
-        return "".join([text_of(choice.delta.content) for choice in self.choices if choice.index == 0])
+        return "".join(
+            [text_of(choice.delta.content) for choice in self.choices if choice.index == 0]
+        )

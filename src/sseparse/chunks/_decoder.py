@@ -54,7 +54,8 @@ class ChunkDecoder:
         self.after_done = 0
         """How many events came after the [DONE] mark."""
         self._skip_bad_json = on_bad_json == "skip"
-        self._finish_seen = False
+        self._choices: set[int] = set()
+        self._finished: set[int] = set()
         self._events_seen = 0
         self._end: End | None = None
         self._fast: msgspec.json.Decoder[Any] | None = msgspec.json.Decoder(ChatCompletionChunk)
@@ -136,8 +137,9 @@ class ChunkDecoder:
 
     def _note_finish(self, chunk: Chunk) -> None:
         for choice in chunk.choices:
+            self._choices.add(choice.index)
             if choice.finish_reason:
-                self._finish_seen = True
+                self._finished.add(choice.index)
 
     def _decode(self, event: Event) -> list[Chunk]:
         data = event.data.strip(JSON_BLANKS)
@@ -148,8 +150,8 @@ class ChunkDecoder:
             return []
         try:
             body = load_object(data)
-        except UNREADABLE as error:
-            self._take_bad_json(event, str(error))
+        except UNREADABLE as failure:
+            self._take_bad_json(event, str(failure))
             return []
         error = find_error(event.event, body)
         has_chunk = error is None or body.get("choices") or body.get("usage")
@@ -222,6 +224,10 @@ class ChunkDecoder:
         if self.done:
             return EndCause.DONE
         return EndCause.FINISHED if self._finish_seen else EndCause.INCOMPLETE
+
+    @property
+    def _finish_seen(self) -> bool:
+        return bool(self._choices) and self._choices == self._finished
 
 
 def _kind_of(body: dict[str, Any]) -> type[Chunk]:

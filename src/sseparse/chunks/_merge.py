@@ -24,9 +24,7 @@ def unknown_fields(model: Model) -> dict[str, Any]:
     if not model.extra:
         return model.extra
     return {
-        name: value
-        for name, value in model.extra.items()
-        if name not in model.__struct_fields__
+        name: value for name, value in model.extra.items() if name not in model.__struct_fields__
     }
 
 

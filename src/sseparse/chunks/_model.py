@@ -17,7 +17,13 @@ _OWN = 2
 """Where the fields of the wire begin, after the two."""
 
 
-class Model(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+class Model(
+    msgspec.Struct,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    repr_omit_defaults=True,
+):
     """
     Hold one JSON object of the API.
 
@@ -33,7 +39,7 @@ class Model(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defau
         name=_EXTRA,
     )
     # Fields that always have a value for the reader's ease, but had none on the wire.
-    absent: Annotated[tuple[str, ...], _NEVER] = msgspec.field(default=(), name=_ABSENT)
+    _absent: Annotated[tuple[str, ...], _NEVER] = msgspec.field(default=(), name=_ABSENT)
 
     def to_dict(self) -> dict[str, Any]:
         """
@@ -48,7 +54,7 @@ class Model(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defau
             name: value
             for (name, value), default in zip(fields.items(), defaults, strict=True)
             if (value is not None or default is msgspec.NODEFAULT)
-            and (value or name not in self.absent)
+            and (value or name not in self._absent)
         }
         return {**said, **_plain(self.extra)}
 

@@ -50,7 +50,7 @@ def build(kind: type[ModelT], fields: dict[str, Any]) -> ModelT:
                 if is_list(value) and len(known[name]) != len(value):
                     extra[name] = value
     empty = {name: make() for name, make in _EMPTY.get(kind, {}).items() if name not in known}
-    return kind(**known, **empty, extra=extra, absent=tuple(empty))
+    return kind(**known, **empty, extra=extra, _absent=tuple(empty))
 
 
 def _object_reader(kind: type[Model]) -> Callable[[Any], Model]:

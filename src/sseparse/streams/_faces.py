@@ -47,6 +47,21 @@ class ChunkFace:
     _chunks: ChunkState
 
     @property
+    def last_event_id(self) -> str:
+        """The last event ID: what a reconnection would send as `Last-Event-ID`."""
+        return self._chunks.parser.last_event_id
+
+    @property
+    def retry(self) -> int | None:
+        """The reconnection time in milliseconds, or None where the stream never set one."""
+        return self._chunks.parser.retry
+
+    @property
+    def skipped(self) -> int:
+        """How many events were dropped because their data was not a JSON object."""
+        return self._chunks.parser.skipped
+
+    @property
     def accumulator(self) -> Accumulator:
         """What the chunks handed out amount to."""
         return self._chunks.accumulator

@@ -135,7 +135,7 @@ class StreamState(Generic[T]):
     def _transport_error(self, cause: Exception) -> TransportError:
         seen = self._stage_end
         message = (
-            f"the connection failed after {seen.bytes_seen} bytes and {seen.events_seen} events: "
+            f"the connection failed after {seen.bytes_seen} bytes, {seen.events_seen} events seen: "
             f"{type(cause).__name__}: {cause}"
         )
         error = (
@@ -173,7 +173,7 @@ class ChunkState(StreamState[Chunk]):
         if on_incomplete not in ("raise", "accept"):
             raise ValueError(f"on_incomplete is {on_incomplete!r}; give 'raise' or 'accept'")
         super().__init__(stage, source)
-        self._chunk_parser = stage
+        self.parser = stage
         self._accept_incomplete = on_incomplete == "accept"
         self.accumulator = Accumulator()
 
@@ -192,7 +192,7 @@ class ChunkState(StreamState[Chunk]):
     def take(self, piece: bytes) -> None:
         """Take bytes from the source; after the [DONE] mark there is no need for more."""
         super().take(piece)
-        if self._chunk_parser.done and not self.over:
+        if self.parser.done and not self.over:
             self.take_end()
 
     def result(self) -> Result:
