@@ -25,7 +25,6 @@ lint: $(VENV)/lint ## check style and layers
 types: $(VENV)/types ## check types with mypy and pyright
 	$(BIN)/mypy
 	$(BIN)/pyright
-	$(BIN)/pyright --verifytypes sseparse --ignoreexternal
 
 docs: $(VENV)/docs ## build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

@@ -193,7 +193,7 @@ class Parser(Generic[ItemT]):
             items = self._interpret(lines.feed(data), data)
         if len(lines.pending) > lines.bound:
             lines.check_pending()
-        if lines.overflow is not None and self.error is None:
+        if lines.overflow is not None:
             self._stop(self._line_too_long(*lines.overflow))
         return items
 
@@ -220,7 +220,7 @@ class Parser(Generic[ItemT]):
             data = self._lines.strip_mark(data)
         self._careful = self._lines.at_start or self._strict
         items = [] if self._lines.at_start else self._feed(data)
-        if self.error is None and fault is not None:
+        if fault is not None:
             self._stop(fault)
         return items
 
@@ -369,6 +369,9 @@ class Parser(Generic[ItemT]):
         return LimitExceeded(limit="line", maximum=cast(int, self._max_line), offset=offset)
 
     def _stop(self, error: SSEError) -> None:
+        # Of two faults in one feed the first counts.
+        if self.error is not None:
+            return
         self.error = error
         self._careful = True
         self._end = self._end_now(mid_event=True)
