@@ -1,10 +1,11 @@
 """Lines are bounded, and what nobody will ask for is not collected."""
 
 import tracemalloc
+from typing import Any
 
 import pytest
 
-from sseparse import Event, LimitExceeded, Parser
+from sseparse import ChunkParser, Event, LimitExceeded, Parser
 from sseparse.streams import EventOptions
 from sseparse.testing import check_parser, run_stage
 
@@ -48,6 +49,21 @@ def test_a_long_line_is_never_held_beyond_the_limit(limit: str) -> None:
 
     assert limit_error(parser).maximum == MEBIBYTE
     # A growing bytearray asks for an eighth more than it needs, and is copied as it grows.
+    assert peak < 2.5 * MEBIBYTE
+
+
+@pytest.mark.parametrize("make", [Parser, ChunkParser])
+def test_a_long_line_in_one_feed_is_not_copied(make: Any) -> None:
+    """64 MiB in one feed cost no more memory than the limit, plus a slice."""
+    parser = make(max_line_bytes=MEBIBYTE)
+    body = b"data: {}\n\ndata: " + b"x" * 64 * MEBIBYTE
+    tracemalloc.start()
+    items = parser.feed(body)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert len(items) == 1
+    assert isinstance(parser.error, LimitExceeded)
     assert peak < 2.5 * MEBIBYTE
 
 

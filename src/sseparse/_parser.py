@@ -10,6 +10,7 @@ from ._errors import LimitExceeded, SSEError
 from ._events import Comment, Event
 from ._lines import CR, LF, LineSplitter
 from ._options import EventOptions
+from ._pieces import SLICE, as_bytes, slices
 from ._utf8 import Utf8Check
 
 if TYPE_CHECKING:
@@ -175,9 +176,21 @@ class Parser(Generic[ItemT]):
             RuntimeError: The parser was closed.
             TypeError: The piece is not bytes.
         """
-        if self._careful or type(data) is not bytes:
-            return self._feed_with_care(as_bytes(data))
+        if type(data) is not bytes:
+            data = as_bytes(data)
+        if len(data) > SLICE:
+            return self._feed_slices(data)
+        if self._careful:
+            return self._feed_with_care(data)
         return self._feed(data)
+
+    def _feed_slices(self, data: bytes) -> list[ItemT]:
+        items: list[ItemT] = []
+        for piece in slices(data):
+            items += self.feed(piece)
+            if self.error is not None:
+                break
+        return items
 
     def _feed(self, data: bytes) -> list[ItemT]:
         lines = self._lines
@@ -375,16 +388,6 @@ class Parser(Generic[ItemT]):
         self.error = error
         self._careful = True
         self._end = self._end_now(mid_event=True)
-
-
-def as_bytes(data: object) -> bytes:
-    """Copy what holds bytes; refuse all else with a word on what to do."""
-    if not isinstance(data, bytes | bytearray | memoryview):
-        hint = "; encode it, or read the response's bytes" if isinstance(data, str) else ""
-        raise TypeError(
-            f"feed() takes bytes, bytearray or memoryview, not {type(data).__name__}{hint}"
-        )
-    return bytes(cast("bytes", data))
 
 
 def _check_choice(name: str, value: str, *known: str) -> None:
