@@ -37,6 +37,7 @@ clean: ## remove what the other targets made
 
 # Dependency groups need pip 25.1; a fresh environment brings an older one.
 $(VENV)/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one: make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) --upgrade 'pip>=25.1'
 	@touch $@

@@ -465,8 +465,8 @@ def test_text_that_is_asked_for_at_every_chunk() -> None:
     """Halves of a character find each other though the text was joined between them."""
     accumulator = Accumulator()
     seen = []
-    for piece in ("é", "\ud83d", "\ude00", "a", "\ud83d", "b"):
+    for piece in ("é", "\ud83d", "\ude00", "a", "ü", "\ud83d", "b"):
         accumulator.add(accumulate_chunk({"content": piece}))
         seen.append(accumulator.text)
 
-    assert seen == ["é", "é\ud83d", "é😀", "é😀a", "é😀a\ud83d", "é😀a\ud83db"]
+    assert seen == ["é", "é\ud83d", "é😀", "é😀a", "é😀aü", "é😀aü\ud83d", "é😀aü\ud83db"]

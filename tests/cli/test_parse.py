@@ -60,7 +60,10 @@ def test_events_are_the_default(run: Run) -> None:
         '{"data": "1\\n2", "event": "a", "id": "7", "retry": 5}',
         '{"data": "é", "event": "message", "id": "7", "retry": null}',
     ]
-    assert err == "sseparse: complete: the body ended between two events (2 events, 51 bytes)\n"
+    assert err == (
+        "sseparse: the body ended after a whole event; it held no chunks to judge by "
+        "(2 events, 51 bytes)\n"
+    )
 
 
 def test_chunks(run: Run) -> None:
@@ -114,8 +117,11 @@ def test_standard_input_is_read_as_a_file_is(run: Run, option: str) -> None:
         (chunk("a")[:-9], 1, "incomplete: neither [DONE] nor a finish reason; the body ended ins"),
         (chunk("a") + FAULT, 1, "the server sent an error: too busy [31m (code 529) (2 events, "),
         (b"data: {\n\n", 1, "event is no chunk: "),
-        (b"<html>\n", 2, "no event stream: the body begins b'<html>\\n' (0 events, 7 bytes)"),
-        (b'{"error": {}}', 2, "no event stream: the body begins b'{\"error\": {}}'"),
+        (b"<html>\n", 2, "no event stream: the body begins '<html>\\n' (0 events, 7 bytes)"),
+        (b"\x93\x00\xff", 2, "no event stream: the body is binary data (0 events, 3 bytes)"),
+        (b"", 1, "nothing came: the body was empty"),
+        (b'data: {"type": "ping"}\n\n', 1, "no chunks of a completion came (another API?); --ev"),
+        (b'{"error": {}}', 2, "no event stream: the body begins '{\"error\": {}}'"),
     ],
 )
 @pytest.mark.parametrize("option", ["--chunks", "--result", "--text"])
@@ -131,7 +137,7 @@ def test_how_chunks_end(run: Run, option: str, body: bytes, status: int, verdict
 @pytest.mark.parametrize(
     ("body", "status", "verdict"),
     [
-        (b"", 0, "complete: the body ended between two events (0 events, 0 bytes)"),
+        (b"", 1, "nothing came: the body was empty"),
         (b"data: 1\n", 1, "incomplete: the body ended inside an event (0 events, 8 bytes)"),
         (b"<html>", 2, "no event stream: "),
         (b"data: " + b"x" * (33 << 20), 1, "line larger than 33554432 bytes"),
@@ -139,9 +145,27 @@ def test_how_chunks_end(run: Run, option: str, body: bytes, status: int, verdict
     ids=["empty", "cut", "page", "endless"],
 )
 def test_how_events_end(run: Run, body: bytes, status: int, verdict: str) -> None:
-    """Events know nothing of finish reasons: an end between two of them is complete."""
+    """As its events say."""
     ended, out, err = run(body)
     assert (ended, out) == (status, "")
+    assert err.startswith(f"sseparse: {verdict}")
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "verdict"),
+    [
+        (WHOLE, 0, "complete: [DONE] came (5 events, "),
+        (chunk("a", "stop"), 0, "complete: a finish reason came, but no [DONE] (1 event, "),
+        (chunk("a"), 1, "incomplete: neither [DONE] nor a finish reason; the body ended between"),
+        (chunk("a") + FAULT + DONE, 1, "the server sent an error: too busy"),
+        (b"data: hi\n\n", 0, "the body ended after a whole event; it held no chunks to judge by"),
+        (b'data: {"choices": []}\n\n', 0, "the body ended after a whole event; it held no chunks"),
+    ],
+)
+def test_how_events_end_that_are_chunks(run: Run, body: bytes, status: int, verdict: str) -> None:
+    """Events that are chunks are judged as chunks; of others only the framing is."""
+    ended, _, err = run(body)
+    assert ended == status
     assert err.startswith(f"sseparse: {verdict}")
 
 
@@ -183,6 +207,28 @@ def test_bad_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> 
         main(arguments)
     assert caught.value.code == 2
     assert capsys.readouterr().err.startswith("usage: sseparse")
+
+
+def test_no_standard_input(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A shell may have closed it."""
+    monkeypatch.setattr(sys, "stdin", None)
+    assert main(["parse"]) == 2
+    assert capsys.readouterr().err == "sseparse: there is no standard input\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
+def test_output_that_cannot_be_written(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line and a status of its own: the answer is not at fault."""
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        assert run(WHOLE, "--text")[::2] == (
+            74,
+            "sseparse: cannot write: No space left on device\n",
+        )
 
 
 def test_ctrl_c_ends_quietly(

@@ -90,7 +90,7 @@ def test_waits() -> None:
         ({"pieces": [1, 1]}, "pieces add up to 2 bytes, but the body has 3"),
         ({"pieces": [0, 3]}, "pieces holds a size below 1"),
         ({"delays": -0.1}, "delays holds a time below 0"),
-        ({"delays": [0, 0]}, "there are 2 delays for 1 pieces"),
+        ({"delays": [0, 0]}, "number of delays: 2; number of pieces: 1"),
         ({"framing": "brotli"}, "framing is 'brotli'; give one of 'chunked'"),
         ({"status": 100}, "status is 100; give one from 200 to 599"),
         ({"headers": {"Content-Length": "3"}}, "Content-Length; framing= decides that"),

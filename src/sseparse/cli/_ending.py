@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+
 from .. import (
     ChunkDecodeError,
     End,
@@ -14,7 +16,9 @@ from .. import (
 
 def describe(end: End, fault: SSEError | None) -> str:
     """Say in one line how a stream ended."""
-    verdict = _without_fault(end) if fault is None else _fault(fault)
+    if not end.bytes_seen and not isinstance(fault, NotEventStream):
+        return "nothing came: the body was empty"
+    verdict = _without_fault(end) if fault is None else _fault(fault, end)
     return f"{verdict} ({_count(end.events_seen, 'event')}, {_count(end.bytes_seen, 'byte')})"
 
 
@@ -22,7 +26,7 @@ def exit_status(end: End, fault: SSEError | None) -> int:
     """Return 0 for a stream that is complete, 2 for what is no stream, 1 for any other."""
     if isinstance(fault, NotEventStream):
         return 2
-    return 0 if fault is None and end.complete else 1
+    return 0 if fault is None and end.complete and end.bytes_seen else 1
 
 
 def one_line(text: str) -> str:
@@ -37,14 +41,16 @@ def _without_fault(end: End) -> str:
         return "complete: a finish reason came, but no [DONE]"
     if end.mid_event:
         return "incomplete: the body ended inside an event"
-    return "complete: the body ended between two events"
+    return "the body ended after a whole event; it held no chunks to judge by"
 
 
-def _fault(fault: SSEError) -> str:
+def _fault(fault: SSEError, end: End) -> str:
     # Some of the errors' own words are for those who write Python.
     match fault:
         case NotEventStream():
-            return f"no event stream: the body begins {fault.body_start[:60]!r}"
+            return f"no event stream: the body {_begins(fault.body_start)}"
+        case IncompleteStream() if end.events_seen and _held_nothing(fault):
+            return "no chunks of a completion came (another API?); --events shows what did"
         case IncompleteStream():
             where = "inside an event" if fault.end.mid_event else "between two events"
             return f"incomplete: neither [DONE] nor a finish reason; the body ended {where}"
@@ -52,6 +58,19 @@ def _fault(fault: SSEError) -> str:
             return f"event is no chunk: {fault.reason}; its data begins {fault.event.data[:60]!r}"
         case _:
             return str(fault)
+
+
+def _held_nothing(fault: SSEError) -> bool:
+    return fault.partial is not None and not fault.partial.choices
+
+
+def _begins(body: bytes) -> str:
+    try:
+        # A character may be cut where the first bytes end.
+        text, _ = codecs.utf_8_decode(body[:200])
+    except UnicodeDecodeError:
+        return "is binary data"
+    return f"begins {text!r}"
 
 
 def _count(number: int, noun: str) -> str:

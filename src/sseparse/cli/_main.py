@@ -14,6 +14,8 @@ from ._parse import parse
 # What a shell reports of a program that a closed pipe, or Ctrl-C, ended.
 _CLOSED_PIPE = 141
 _INTERRUPTED = 130
+# What sysexits.h names EX_IOERR.
+_CANNOT_WRITE = 74
 
 _DEMO_NEEDS = ("rich", "httpx2", "h11")
 
@@ -41,6 +43,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _drop_output()
         return _CLOSED_PIPE
+    except OSError as error:
+        # Reading fails with errors of our own: it is the output that cannot be written.
+        _drop_output()
+        print(f"sseparse: cannot write: {error.strerror}", file=sys.stderr)
+        return _CANNOT_WRITE
     except KeyboardInterrupt:
         return _INTERRUPTED
 
@@ -72,7 +79,8 @@ def _make_argument_parser() -> argparse.ArgumentParser:
             help="print what a captured body holds",
             description="Print what the body of a streamed answer holds, as it comes.",
             epilog="Standard error says how the stream ended, and so does the exit status: "
-            "0 complete, 1 cut, faulty or ended by a server's error, 2 no stream at all.",
+            "0 complete, 1 cut, faulty or ended by a server's error, 2 no stream at all. "
+            "Events that are no chunks are complete when the last one is whole.",
         )
     )
     demo = commands.add_parser(
@@ -93,7 +101,7 @@ def _add_parse_options(parser: argparse.ArgumentParser) -> None:
         ("events", "the events, one JSON object a line (the default)"),
         ("chunks", "the chunks, one JSON object a line"),
         ("result", "the finished completion, as one line of JSON"),
-        ("text", "the text alone, each piece as it comes"),
+        ("text", "the text of the first choice alone, each piece as it comes"),
     ):
         output.add_argument(
             f"--{name}",

@@ -14,6 +14,7 @@ import attrs
 
 from .. import End, EventStream, SSEError, Stream
 from ._ending import describe, exit_status, one_line
+from ._judge import Judge
 
 _READ_SIZE = 65536
 
@@ -30,6 +31,8 @@ def parse(path: str, output: str) -> int:
         The exit status: 0 complete, 1 not complete, 2 no stream or no file.
     """
     with contextlib.ExitStack() as stack:
+        if path == "-" and sys.stdin is None:
+            return _say("there is no standard input", 2)
         try:
             file = _standard_input() if path == "-" else stack.enter_context(Path(path).open("rb"))
         except OSError as error:
@@ -50,9 +53,11 @@ def _read(file: io.BufferedReader) -> Iterator[bytes]:
 
 def _print_body(pieces: Iterator[bytes], output: str) -> tuple[End, SSEError | None]:
     if output == "events":
+        judge = Judge()
         with EventStream(pieces) as events:
-            fault = _write(_json_line(attrs.asdict(event)) for event in events)
-        return cast(End, events.end), fault
+            fault = _write(_events(events, judge))
+        end = cast(End, events.end)
+        return judge.verdict(end) if fault is None else (end, fault)
     with Stream(pieces) as chunks:
         fault = _write(_CHUNK_OUTPUTS[output](chunks))
     return cast(End, chunks.end), fault
@@ -73,6 +78,12 @@ def _write(texts: Iterator[str]) -> SSEError | None:
         sys.stdout.write("\n")
         sys.stdout.flush()
     return fault
+
+
+def _events(stream: EventStream, judge: Judge) -> Iterator[str]:
+    for event in stream:
+        judge.see(event)
+        yield _json_line(attrs.asdict(event))
 
 
 def _chunks(stream: Stream) -> Iterator[str]:

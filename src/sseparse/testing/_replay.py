@@ -100,7 +100,7 @@ class Replay:
         if any(wait < 0 for wait in waits):
             raise ValueError("delays holds a time below 0; give seconds, 0 or more")
         if len(waits) != len(self.cut()):
-            raise ValueError(f"there are {len(waits)} delays for {len(self.cut())} pieces")
+            raise ValueError(f"number of delays: {len(waits)}; number of pieces: {len(self.cut())}")
 
     def cut(self) -> list[bytes]:
         """Return the body's pieces, as they are sent one after the other."""
