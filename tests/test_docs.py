@@ -165,7 +165,7 @@ def test_python(page: Path, directory: Path) -> None:
             # The empty lines let tracebacks name the line of the page.
             code = compile("\n" * block.line + block.code, page, "exec", dont_inherit=True)
             with contextlib.redirect_stdout(io.StringIO()) as printed:
-                exec(code, namespace)  # noqa: S102
+                exec(code, namespace)  # noqa: S102 - our own pages
             check_printed(block, printed.getvalue())
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-_MARK = b"\xef\xbb\xbf"
+MARK = b"\xef\xbb\xbf"
 # As numbers: `10 in data` is one search for a byte, `b"\n" in data` six times as long a call.
 LF = 0x0A
 CR = 0x0D
-_FIELDS = (b"data", b"event", b"id", b"retry")
+FIELDS = (b"data", b"event", b"id", b"retry")
 # These first bytes of a line decide whether it is of a known field: "event" or "retry", a colon.
 _HEAD = 6
 # A pending line shorter than this is not worth a look: keeping it costs nothing.
@@ -46,9 +46,7 @@ class LineSplitter:
         "pending",
     )
 
-    def __init__(
-        self, *, maximum: int | None, data_maximum: int | None = None, comments: bool
-    ) -> None:
+    def __init__(self, *, maximum: int | None, data_maximum: int | None, comments: bool) -> None:
         self._maximum = _NO_LIMIT if maximum is None else maximum
         self._data_maximum = self._maximum if data_maximum is None else data_maximum
         self._lowest = min(self._maximum, self._data_maximum)
@@ -82,14 +80,14 @@ class LineSplitter:
             The bytes to go on with; none while more are needed to decide.
         """
         data = bytes(self.pending + data)
-        if len(data) < len(_MARK) and _MARK.startswith(data):
+        if len(data) < len(MARK) and MARK.startswith(data):
             self.pending[:] = data
             return b""
         self.pending.clear()
         self.at_start = False
-        if data.startswith(_MARK):
-            self._base = len(_MARK)
-            return data[len(_MARK) :]
+        if data.startswith(MARK):
+            self._base = len(MARK)
+            return data[len(MARK) :]
         return data
 
     def plain_events(self, data: bytes) -> list[bytes] | None:
@@ -194,7 +192,7 @@ class LineSplitter:
         """Tell whether a line that begins so is wanted; None while its name is not complete."""
         name, colon, _ = bytes(line[:_HEAD]).partition(b":")
         if colon:
-            return name in _FIELDS or (not name and self._comments)
-        if any(field.startswith(name) for field in _FIELDS):
+            return name in FIELDS or (not name and self._comments)
+        if any(field.startswith(name) for field in FIELDS):
             return None
         return False

@@ -5,6 +5,12 @@ from __future__ import annotations
 from typing import Literal, TypedDict
 
 
+def check_choice(name: str, value: str, *known: str) -> None:
+    """Refuse a value that an option does not have, and name those that it has."""
+    if value not in known:
+        raise ValueError(f"{name} is {value!r}; give one of {', '.join(map(repr, known))}")
+
+
 class ParserOptions(TypedDict, total=False):
     """Name the options of every parser; `Parser` says what they do."""
 

@@ -9,8 +9,8 @@ from ._ends import End, EndCause
 from ._errors import LimitExceeded, SSEError
 from ._events import Comment, Event
 from ._lines import CR, LF, LineSplitter
-from ._options import EventOptions
-from ._pieces import SLICE, as_bytes, slices
+from ._options import EventOptions, check_choice
+from ._pieces import SLICE, as_bytes, feed_slices
 from ._utf8 import Utf8Check
 
 if TYPE_CHECKING:
@@ -89,8 +89,8 @@ class Parser(Generic[ItemT]):
         max_line_bytes: int | None = DEFAULT_MAXIMUM,
         max_event_bytes: int | None = DEFAULT_MAXIMUM,
     ) -> None:
-        _check_choice("errors", errors, "replace", "strict")
-        _check_choice("incomplete", incomplete, "discard", "dispatch")
+        check_choice("errors", errors, "replace", "strict")
+        check_choice("incomplete", incomplete, "discard", "dispatch")
         _check_limit("max_line_bytes", max_line_bytes)
         _check_limit("max_event_bytes", max_event_bytes)
         self._last_event_id = last_event_id
@@ -179,18 +179,10 @@ class Parser(Generic[ItemT]):
         if type(data) is not bytes:
             data = as_bytes(data)
         if len(data) > SLICE:
-            return self._feed_slices(data)
+            return feed_slices(self, data)
         if self._careful:
             return self._feed_with_care(data)
         return self._feed(data)
-
-    def _feed_slices(self, data: bytes) -> list[ItemT]:
-        items: list[ItemT] = []
-        for piece in slices(data):
-            items += self.feed(piece)
-            if self.error is not None:
-                break
-        return items
 
     def _feed(self, data: bytes) -> list[ItemT]:
         lines = self._lines
@@ -200,8 +192,8 @@ class Parser(Generic[ItemT]):
         elif (values := self.plain_events(data)) is not None:
             last_id = self._last_event_id
             for value in values:
-                # As a comprehension this would cost one event a feed a call more.
-                items.append(Event(value.decode("utf-8", "replace"), "message", last_id))  # noqa: PERF401
+                event = Event(value.decode("utf-8", "replace"), "message", last_id)
+                items.append(event)
         else:
             items = self._interpret(lines.feed(data), data)
         if len(lines.pending) > lines.bound:
@@ -388,11 +380,6 @@ class Parser(Generic[ItemT]):
         self.error = error
         self._careful = True
         self._end = self._end_now(mid_event=True)
-
-
-def _check_choice(name: str, value: str, *known: str) -> None:
-    if value not in known:
-        raise ValueError(f"{name} is {value!r}; give one of {', '.join(map(repr, known))}")
 
 
 def _check_limit(name: str, value: int | None) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import cast
+from typing import TypeVar, cast
+
+from ._stage import Stage
+
+T = TypeVar("T")
 
 SLICE = 65536
 """
@@ -24,6 +27,11 @@ def as_bytes(data: object) -> bytes:
     return bytes(cast("bytes", data))
 
 
-def slices(data: bytes) -> Iterator[bytes]:
-    """Cut a large piece into those that are worked on at once."""
-    return (data[at : at + SLICE] for at in range(0, len(data), SLICE))
+def feed_slices(stage: Stage[bytes, T], data: bytes) -> list[T]:
+    """Feed a large piece to a stage, slice by slice, up to the one that holds a fault."""
+    items: list[T] = []
+    for at in range(0, len(data), SLICE):
+        items += stage.feed(data[at : at + SLICE])
+        if stage.error is not None:
+            break
+    return items

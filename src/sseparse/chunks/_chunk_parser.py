@@ -11,7 +11,7 @@ from .._errors import SSEError
 from .._events import Event
 from .._lines import LF
 from .._parser import DEFAULT_MAXIMUM, Parser
-from .._pieces import SLICE, as_bytes, slices
+from .._pieces import SLICE, as_bytes, feed_slices
 from ._decoder import DONE_MARK, Chunk, ChunkDecoder
 from ._json import JSON_BLANKS, UNREADABLE, load_object
 
@@ -121,16 +121,8 @@ class ChunkParser:
             raise self._decoder.error.with_traceback(None)
         if type(data) is not bytes:
             data = as_bytes(data)
-        if len(data) <= SLICE:
-            return self._feed(data)
-        chunks: list[Chunk] = []
-        for piece in slices(data):
-            chunks += self._feed(piece)
-            if self.error is not None:
-                break
-        return chunks
-
-    def _feed(self, data: bytes) -> list[Chunk]:
+        if len(data) > SLICE:
+            return feed_slices(self, data)
         if LF in data:
             values = self._parser.plain_events(data)
             if values is not None:

@@ -9,6 +9,7 @@ import msgspec
 from .._ends import End, EndCause
 from .._errors import ChunkDecodeError, ServerSentError, SSEError
 from .._events import Event
+from .._options import check_choice
 from ._chat_chunk import ChatCompletionChunk
 from ._completion_chunk import CompletionChunk
 from ._json import JSON_BLANKS, UNREADABLE, is_list, is_object, load_object
@@ -43,8 +44,7 @@ class ChunkDecoder:
     """
 
     def __init__(self, *, on_bad_json: Literal["raise", "skip"] = "raise") -> None:
-        if on_bad_json not in ("raise", "skip"):
-            raise ValueError(f"on_bad_json is {on_bad_json!r}; give 'raise' or 'skip'")
+        check_choice("on_bad_json", on_bad_json, "raise", "skip")
         self.done = False
         """Whether the [DONE] mark was seen."""
         self.error: SSEError | None = None
@@ -100,11 +100,12 @@ class ChunkDecoder:
         """Take the data of events of type "message", as bytes of UTF-8, in bulk."""
         chunks: list[Chunk] = []
         for value in values:
-            if self.done or self.error is not None:
-                self.after_done += self.done
-                self._events_seen += self.done
-                continue
+            if self.error is not None:
+                break
             self._events_seen += 1
+            if self.done:
+                self.after_done += 1
+                continue
             chunk = self._decode_fast(value)
             if chunk is not None:
                 chunks.append(chunk)
@@ -130,12 +131,12 @@ class ChunkDecoder:
         if chunk.object != self._object and chunk.object in _OBJECTS:
             return None
         self._misses = 0
-        if self._kind is None and chunk.choices:
-            self._settle(type(chunk))
-        self._note_finish(chunk)
+        self._note(chunk)
         return chunk
 
-    def _note_finish(self, chunk: Chunk) -> None:
+    def _note(self, chunk: Chunk) -> None:
+        if self._kind is None and chunk.choices:
+            self._settle(type(chunk))
         for choice in chunk.choices:
             self._choices.add(choice.index)
             if choice.finish_reason:
@@ -174,9 +175,7 @@ class ChunkDecoder:
         if self._misses == _MISSES:
             self._fast = None
         chunk: Chunk = build(kind, body)
-        if chunk.choices and self._kind is None:
-            self._settle(kind)
-        self._note_finish(chunk)
+        self._note(chunk)
         return chunk
 
     def _settle(self, kind: type[Chunk]) -> None:

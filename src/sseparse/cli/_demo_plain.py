@@ -20,11 +20,10 @@ def show_plain(title: str, ask: Ask, listen: Listen) -> None:
     _say(f"{title}: POST {ask.path}")
     _say(f"Asked: {ask.prompt}")
     record = listen(_say_arrival)
-    sooner = record.total - record.first_token
     _say(f"Whole text: {record.result.text}")
     _say(f"First token received {record.first_token:.3f} seconds after the request")
     _say(f"Whole answer received {record.total:.3f} seconds after the request")
-    _say(f"The first word came {sooner:.3f} seconds sooner than the whole")
+    _say(f"The first word came {record.sooner:.3f} seconds sooner than the whole")
     _say("result(), as the API answers without streaming:")
     _say(json.dumps(record.result.to_dict(), indent=2))
     _say("")

@@ -54,6 +54,11 @@ class Record:
         """When the last chunk came, in seconds after the request."""
         return self.arrivals[-1].seconds
 
+    @property
+    def sooner(self) -> float:
+        """How much sooner the first text came than the whole, in seconds."""
+        return self.total - self.first_token
+
 
 Listen = Callable[[Callable[[Arrival], None]], Record]
 """Sends a request; calls back with each chunk as it comes; returns all of them."""

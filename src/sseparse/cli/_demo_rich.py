@@ -129,9 +129,10 @@ def _times(console: Console, record: Record) -> RenderableType:
         length = max(1, round((console.width - _BESIDE_BAR) * seconds / record.total))
         bar = ProgressBar(total=1, completed=1, width=length, finished_style=style)
         rows.add_row(name, f"{seconds:.3f} s", bar)
-    sooner = record.total - record.first_token
     verdict = Text.assemble(
-        "The first word came ", (f"{sooner:.3f} s", f"bold {_ACCENT}"), " sooner than the whole."
+        "The first word came ",
+        (f"{record.sooner:.3f} s", f"bold {_ACCENT}"),
+        " sooner than the whole.",
     )
     return Padding(Group(rows, Text(), verdict), (1, 2))
 

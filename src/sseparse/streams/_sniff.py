@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import re
 
+from .._lines import FIELDS, MARK
+
 BODY_START = 512
 """How many bytes of a body are kept to tell what it was."""
 
-_FIELDS = (b"data", b"event", b"id", b"retry")
 _LINE_END = re.compile(rb"[\r\n]")
 
 
 def looks_like_events(start: bytes) -> bool:
     """Tell whether a body that begins so may be an event stream; nothing at all may be one."""
-    text = start.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")
+    text = start.removeprefix(MARK).lstrip(b"\r\n")
     line = _LINE_END.split(text, maxsplit=1)[0]
     name, colon, _ = line.partition(b":")
     if colon:
-        return not name or name in _FIELDS
-    return any(field.startswith(line) for field in _FIELDS)
+        return not name or name in FIELDS
+    return any(field.startswith(line) for field in FIELDS)

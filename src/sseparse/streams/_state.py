@@ -17,6 +17,7 @@ from .._errors import (
     StreamTimeout,
     TransportError,
 )
+from .._options import check_choice
 from .._stage import Stage
 from ..chunks import Accumulator, Chunk, ChunkParser, Result
 from ._sniff import BODY_START, looks_like_events
@@ -170,8 +171,7 @@ class ChunkState(StreamState[Chunk]):
     def __init__(
         self, stage: ChunkParser, source: object, on_incomplete: Literal["raise", "accept"]
     ) -> None:
-        if on_incomplete not in ("raise", "accept"):
-            raise ValueError(f"on_incomplete is {on_incomplete!r}; give 'raise' or 'accept'")
+        check_choice("on_incomplete", on_incomplete, "raise", "accept")
         super().__init__(stage, source)
         self.parser = stage
         self._accept_incomplete = on_incomplete == "accept"

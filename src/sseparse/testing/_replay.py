@@ -9,6 +9,8 @@ from typing import Literal, get_args
 
 from attrs import field, frozen
 
+from .._options import check_choice
+
 Framing = Literal["chunked", "one-chunk", "close", "content-length", "gzip", "gzip-unflushed"]
 """
 How HTTP says where the body ends.
@@ -76,7 +78,7 @@ class Replay:
     def __attrs_post_init__(self) -> None:
         self._check_pieces()
         self._check_delays()
-        _check_choice("framing", self.framing, get_args(Framing))
+        check_choice("framing", self.framing, *get_args(Framing))
         if not 200 <= self.status <= 599:
             raise ValueError(f"status is {self.status}; give one from 200 to 599")
         for name in self.headers:
@@ -86,7 +88,7 @@ class Replay:
 
     def _check_pieces(self) -> None:
         if isinstance(self.pieces, str):
-            _check_choice("pieces", self.pieces, get_args(Cutting))
+            check_choice("pieces", self.pieces, *get_args(Cutting))
             return
         if any(size < 1 for size in self.pieces):
             raise ValueError("pieces holds a size below 1; each piece has at least one byte")
@@ -99,8 +101,9 @@ class Replay:
         waits = self.waits()
         if any(wait < 0 for wait in waits):
             raise ValueError("delays holds a time below 0; give seconds, 0 or more")
-        if len(waits) != len(self.cut()):
-            raise ValueError(f"number of delays: {len(waits)}; number of pieces: {len(self.cut())}")
+        pieces = len(self.cut())
+        if len(waits) != pieces:
+            raise ValueError(f"number of delays: {len(waits)}; number of pieces: {pieces}")
 
     def cut(self) -> list[bytes]:
         """Return the body's pieces, as they are sent one after the other."""
@@ -134,9 +137,3 @@ def plain_text(status: int, text: str) -> Replay:
         status=status,
         content_type="text/plain; charset=utf-8",
     )
-
-
-def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        known = ", ".join(repr(choice) for choice in choices)
-        raise ValueError(f"{name} is {value!r}; give one of {known}")

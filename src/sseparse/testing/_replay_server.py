@@ -64,7 +64,7 @@ class ReplayServer:
             ModuleNotFoundError: h11 is not installed.
         """
         # h11 is an extra, which the rest of `sseparse.testing` does without.
-        from ._replay_connection import Connection  # noqa: PLC0415
+        from ._replay_connection import Connection  # noqa: PLC0415 - an extra
 
         if self._listener is not None:
             raise RuntimeError("the server listens already; make one for each block")
