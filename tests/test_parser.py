@@ -322,6 +322,16 @@ class TestStrict:
         assert outcome.error.offset == offset
         assert outcome.error.reason
 
+    def test_the_ill_formed_bytes_are_counted(self) -> None:
+        """They came too, be the character wrong or only cut."""
+        for body in (b"data: \xff", b"data: \xe2\x82"):
+            parser = Parser(errors="strict")
+            parser.feed(body)
+            if parser.error is None:
+                parser.close()
+            assert parser.end is not None
+            assert parser.end.bytes_seen == len(body)
+
     def test_well_formed_is_no_fault(self) -> None:
         """Text of every width passes."""
         body = "data: aé€😀\n\n".encode()

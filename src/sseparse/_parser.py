@@ -363,7 +363,7 @@ class Parser(Generic[ItemT]):
         return End(
             cause=EndCause.INCOMPLETE if mid_event or self.error else EndCause.FINISHED,
             mid_event=mid_event,
-            bytes_seen=self._lines.bytes_seen,
+            bytes_seen=self.bytes_seen,
             events_seen=self._events_seen,
             comments_seen=self._comments_seen,
         )
