@@ -34,6 +34,8 @@ from .chunks import (
     Completion,
     CompletionChunk,
     Result,
+    encode_chunk,
+    to_chunks,
 )
 from .streams import AsyncEventStream, AsyncStream, EventStream, Stream
 
@@ -70,4 +72,6 @@ __all__ = (
     "TransportError",
     "__version__",
     "encode",
+    "encode_chunk",
+    "to_chunks",
 )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
 
-from attrs import frozen
+from attrs import field, frozen
 
 
 class EndCause(Enum):
@@ -44,6 +45,7 @@ class End:
         bytes_seen: How many bytes came.
         events_seen: How many events were dispatched.
         comments_seen: How many comment lines came.
+        finish_reasons: Of each choice that came, by its index, the first finish reason, or None.
     """
 
     cause: EndCause
@@ -53,6 +55,7 @@ class End:
     bytes_seen: int = 0
     events_seen: int = 0
     comments_seen: int = 0
+    finish_reasons: Mapping[int, str | None] = field(factory=dict[int, str | None], hash=False)
 
     @property
     def complete(self) -> bool:

@@ -2,7 +2,7 @@
 The errors of a stream, under one root.
 
     SSEError
-    ├── LimitExceeded       a line or an event outgrew its limit
+    ├── LimitExceeded       a line, an event or a completion outgrew its limit
     ├── EncodingError       ill-formed UTF-8, with errors="strict"
     ├── NotEventStream      the body is something else: HTML, plain JSON, text
     ├── ChunkDecodeError    an event's data is no JSON object
@@ -17,6 +17,7 @@ Misuse is not a fault of the stream and stays outside the tree: it raises Python
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -28,6 +29,16 @@ def _rebuild(kind: type[SSEError], args: tuple[Any, ...], state: dict[str, Any])
     error = kind.__new__(kind, *args)
     error.__dict__.update(state)
     return error
+
+
+Limit = Literal["line", "event", "choices", "tool_calls", "accumulated"]
+_LIMITS: Mapping[Limit, tuple[str, str]] = {
+    "line": ("line larger than {} bytes", "max_line_bytes"),
+    "event": ("event larger than {} bytes", "max_event_bytes"),
+    "choices": ("more than {} choices in one completion", "max_choices"),
+    "tool_calls": ("more than {} tool calls in one completion", "max_tool_calls"),
+    "accumulated": ("completion larger than {} bytes", "max_accumulated_bytes"),
+}
 
 
 class SSEError(Exception):
@@ -48,20 +59,22 @@ class SSEError(Exception):
 
 class LimitExceeded(SSEError):
     """
-    Report a line or an event that is larger than its limit.
+    Report that a stream went beyond a limit.
 
     Attributes:
-        limit: Which limit: "line" or "event".
-        maximum: The limit, in bytes.
-        offset: Where in the stream the line that went too far begins, in bytes.
+        limit: Which limit: "line" or "event", of one line or of one event's data;
+            "choices" or "tool_calls", of their number in a completion; "accumulated", of all
+            that is kept of a completion.
+        maximum: The limit: a number of choices or tool calls, else of bytes.
+        offset: Where in the stream the line that went too far begins, in bytes, for "line" and
+            "event"; else None.
     """
 
-    def __init__(self, *, limit: Literal["line", "event"], maximum: int, offset: int) -> None:
-        super().__init__(
-            f"{limit} larger than {maximum} bytes, at the line that begins at byte {offset}; "
-            f"raise max_{limit}_bytes if the server is trusted"
-        )
-        self.limit = limit
+    def __init__(self, *, limit: Limit, maximum: int, offset: int | None = None) -> None:
+        said, option = _LIMITS[limit]
+        place = "" if offset is None else f", at the line that begins at byte {offset}"
+        super().__init__(f"{said.format(maximum)}{place}; raise {option} if the server is trusted")
+        self.limit: Limit = limit
         self.maximum = maximum
         self.offset = offset
 
@@ -104,8 +117,8 @@ class NotEventStream(SSEError):
         ]
         super().__init__(
             f"not an event stream ({', '.join(filter(None, facts))}); "
-            "expected lines such as 'data: {...}': check the URL, the status and that the "
-            "request asked for a stream"
+            "expected lines such as 'data: {...}', or one JSON object that is a completion: check "
+            "the URL, the status and that the request asked for a stream"
         )
         self.status = status
         self.content_type = content_type
@@ -139,8 +152,12 @@ class ServerSentError(SSEError):
         type: The server's class of error, or None.
         code: The server's code, a string or a number, or None.
         param: The request's parameter at fault, or None.
-        body: The event's data as it came: the JSON object, or the text where it was no JSON.
+        body: The event's data as it came, or the whole body where that was the error: the JSON
+            object, or the text where it was no JSON.
+        status: The HTTP status, where the source has one.
     """
+
+    status: int | None = None
 
     def __init__(
         self,

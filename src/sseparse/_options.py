@@ -31,3 +31,12 @@ class ChunkOptions(ParserOptions, total=False):
     """Name the options of a parser of chunks; `ChunkParser` says what they do."""
 
     on_bad_json: Literal["raise", "skip"]
+    max_choices: int | None
+
+
+class StreamOptions(ChunkOptions, total=False):
+    """Name the options of a stream of chunks; `Stream` says what they do."""
+
+    on_incomplete: Literal["raise", "accept"]
+    max_tool_calls: int | None
+    max_accumulated_bytes: int | None

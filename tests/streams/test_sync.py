@@ -119,7 +119,7 @@ class TestEnds:
             ([chunk(), data('{"error": "m"}')], EndCause.SERVER_ERROR, ServerSentError),
             ([chunk(), data("no JSON")], EndCause.INCOMPLETE, ChunkDecodeError),
             ([b"<html>"], EndCause.NOT_A_STREAM, NotEventStream),
-            ([b'{"error"', b': "m"}\n'], EndCause.NOT_A_STREAM, NotEventStream),
+            ([b'{"error"', b': "m"}\n'], EndCause.SERVER_ERROR, ServerSentError),
             ([b"datum: 5\n"], EndCause.NOT_A_STREAM, NotEventStream),
             ([chunk(), OSError("reset")], EndCause.TRANSPORT, TransportError),
             ([chunk(), TimeoutError("late")], EndCause.TIMEOUT, StreamTimeout),

@@ -7,13 +7,18 @@ from typing import Literal
 from attrs import evolve
 
 from .._ends import End, EndCause
-from .._errors import SSEError
+from .._errors import NotEventStream, SSEError
 from .._events import Event
 from .._lines import LF
 from .._parser import DEFAULT_MAXIMUM, Parser
 from .._pieces import SLICE, as_bytes, feed_slices
+from .._sniff import looks_like_events
+from ._budget import MAX_CHOICES
 from ._decoder import DONE_MARK, Chunk, ChunkDecoder
 from ._json import JSON_BLANKS, UNREADABLE, load_object
+from ._opening import Opening
+from ._server_error import find_error
+from ._whole_body import chunks_of
 
 
 class ChunkParser:
@@ -31,6 +36,12 @@ class ChunkParser:
         max_line_bytes: The longest line, in bytes without its end; None for no limit.
         max_event_bytes: The largest data of an event, in bytes; None for no limit.
         on_bad_json: What an event does whose data is not a JSON object: "raise" or "skip".
+        max_choices: How many choices there may be; None for no limit.
+
+    A body that is one JSON object instead of a stream is taken for what it is, at its end: a
+    whole completion gives the chunks that would have streamed it, an error is a `ServerSentError`.
+    Any other body without an event is a fault, `NotEventStream`; JSON lines as soon as the
+    second line begins.
 
     Raises:
         ValueError: An option has no such value.
@@ -45,6 +56,7 @@ class ChunkParser:
         max_line_bytes: int | None = DEFAULT_MAXIMUM,
         max_event_bytes: int | None = DEFAULT_MAXIMUM,
         on_bad_json: Literal["raise", "skip"] = "raise",
+        max_choices: int | None = MAX_CHOICES,
     ) -> None:
         self._parser = Parser(
             last_event_id=last_event_id,
@@ -53,7 +65,10 @@ class ChunkParser:
             max_line_bytes=max_line_bytes,
             max_event_bytes=max_event_bytes,
         )
-        self._decoder = ChunkDecoder(on_bad_json=on_bad_json)
+        self._decoder = ChunkDecoder(on_bad_json=on_bad_json, max_choices=max_choices)
+        self._opening = Opening(max_event_bytes)
+        self._opened = False
+        self._body_bytes = 0
         self._faulty_id: str | None = None
 
     @property
@@ -96,8 +111,8 @@ class ChunkParser:
         return evolve(
             end,
             cause=end.cause if self._parser.error is None else EndCause.INCOMPLETE,
-            mid_event=parsed is not None and parsed.mid_event,
-            bytes_seen=self._parser.bytes_seen,
+            mid_event=parsed is not None and parsed.mid_event and not self._body_bytes,
+            bytes_seen=self._parser.bytes_seen + self._body_bytes,
             comments_seen=self._parser.comments_seen,
         )
 
@@ -123,6 +138,20 @@ class ChunkParser:
             data = as_bytes(data)
         if len(data) > SLICE:
             return feed_slices(self, data)
+        if not self._opened:
+            data = self._open(data)
+        return self._feed(data)
+
+    def _open(self, data: bytes) -> bytes:
+        opening = self._opening
+        data = opening.feed(data)
+        self._opened = opening.over
+        if opening.error is not None:
+            self._body_bytes = len(opening.let_through())
+            self._decoder.stop(opening.error)
+        return data
+
+    def _feed(self, data: bytes) -> list[Chunk]:
         if LF in data:
             values = self._parser.plain_events(data)
             if values is not None:
@@ -150,12 +179,44 @@ class ChunkParser:
         Raises:
             SSEError: The parser met a fault in an earlier feed: that fault.
         """
-        if self._decoder.error is not None:
-            raise self._decoder.error.with_traceback(None)
-        chunks = self._decode(self._parser.close_if(_is_whole))
+        if self.error is not None:
+            raise self.error.with_traceback(None)
+        if self._decoder.end is not None:
+            return []
+        self._opened = True
+        chunks = self._close_body()
+        if self.error is None:
+            chunks += self._decode(self._parser.close_if(_is_whole))
+        if self.error is None:
+            self._judge()
         if self.error is None:
             self._decoder.close()
         return chunks
+
+    def _close_body(self) -> list[Chunk]:
+        """Take what is held back for the JSON object that it is, or else feed it."""
+        if not self._opening.size:
+            return []
+        body = self._opening.let_through()
+        try:
+            value = load_object(body.decode("utf-8", "replace"))
+        except UNREADABLE:
+            return self._feed(body)
+        self._body_bytes = len(body)
+        error: SSEError | None = find_error("", value)
+        chunks = chunks_of(value)
+        if error is None and chunks is None:
+            error = NotEventStream(body_start=self._opening.start)
+        taken = [chunk for chunk in chunks or () if self._decoder.note(chunk)]
+        if error is not None and self.error is None:
+            self._decoder.stop(error)
+        return taken
+
+    def _judge(self) -> None:
+        """Find fault with a body that held nothing of an event stream."""
+        came = self._body_bytes or self._decoder.end_now().events_seen or self._parser.comments_seen
+        if not came and not looks_like_events(self._opening.start):
+            self._decoder.stop(NotEventStream(body_start=self._opening.start))
 
 
 def _is_whole(event: Event) -> bool:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+from ._budget import Budget
 from ._completion_chunk import CompletionChunkChoice
 from ._finish import FinishReasons
 from ._logprobs import CompletionLogprobs
-from ._merge import keep_last, unknown_fields
+from ._merge import keep_last, unknown_fields, unread_fields
+from ._model import Model
+from ._notes import Note, NoteKind
 from ._results import CompletionChoice
 from ._text import GrowingText
 
@@ -15,24 +19,39 @@ _LISTS = ("tokens", "token_logprobs", "top_logprobs", "text_offset")
 
 
 class CompletionChoiceState:
-    """Collect one choice's texts."""
+    """
+    Collect one choice's texts.
 
-    def __init__(self, index: int) -> None:
+    Attributes:
+        index: The choice's index.
+        finish: Why it ended.
+        content: Its text.
+    """
+
+    def __init__(self, index: int, budget: Budget) -> None:
         self.index = index
-        self.finish = FinishReasons()
-        self.content = GrowingText()
+        self.finish = FinishReasons(budget)
+        self.content = GrowingText(budget)
+        self._budget = budget
         self._logprobs: dict[str, list[Any]] | None = None
         self._logprobs_extra: dict[str, Any] = {}
         self._extra: dict[str, Any] = {}
+        self._notes: dict[Note, None] = {}
 
     def add(self, choice: CompletionChunkChoice) -> None:
         """Add what a chunk brings for this choice."""
+        if self.finish.reasons and choice.text:
+            self._note(NoteKind.AFTER_FINISH)
         self.content.add(choice.text)
         if choice.finish_reason:
             self.finish.add(choice.finish_reason)
         if choice.logprobs is not None:
             self._add_logprobs(choice.logprobs)
-        keep_last(self._extra, unknown_fields(choice))
+        if choice.extra:
+            self._note_unread(choice)
+            keep_last(self._extra, unknown_fields(choice), self._budget)
+        if "index" in choice.absent:
+            self._note(NoteKind.INDEX_ASSUMED)
 
     def _add_logprobs(self, logprobs: CompletionLogprobs) -> None:
         if self._logprobs is None:
@@ -41,7 +60,17 @@ class CompletionChoiceState:
             values = getattr(logprobs, name)
             if values is not None:
                 self._logprobs.setdefault(name, []).extend(values)
-        keep_last(self._logprobs_extra, unknown_fields(logprobs))
+                self._budget.charge(values)
+        if logprobs.extra:
+            self._note_unread(logprobs)
+            keep_last(self._logprobs_extra, unknown_fields(logprobs), self._budget)
+
+    def _note_unread(self, model: Model) -> None:
+        for name in unread_fields(model):
+            self._note(NoteKind.VALUE_IGNORED, name)
+
+    def _note(self, kind: NoteKind, detail: str = "") -> None:
+        self._notes[Note(kind, self.index, detail=detail)] = None
 
     def result(self) -> CompletionChoice:
         """Return the choice so far."""
@@ -53,6 +82,12 @@ class CompletionChoiceState:
             finish_reasons_seen=self.finish.seen,
             extra={**self._extra},
         )
+
+    def notes(self) -> Iterator[Note]:
+        """Tell what had to be assumed so far."""
+        yield from self._notes
+        if self.finish.seen is not None:
+            yield Note(NoteKind.FINISHED_AGAIN, self.index)
 
     def _logprobs_result(self) -> CompletionLogprobs | None:
         if self._logprobs is None:

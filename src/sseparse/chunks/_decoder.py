@@ -7,9 +7,10 @@ from typing import Any, Literal
 import msgspec
 
 from .._ends import End, EndCause
-from .._errors import ChunkDecodeError, ServerSentError, SSEError
+from .._errors import ChunkDecodeError, LimitExceeded, NotEventStream, ServerSentError, SSEError
 from .._events import Event
 from .._options import check_choice
+from ._budget import MAX_CHOICES, check_choice_limit
 from ._chat_chunk import ChatCompletionChunk
 from ._completion_chunk import CompletionChunk
 from ._json import JSON_BLANKS, UNREADABLE, is_list, is_object, load_object
@@ -38,12 +39,19 @@ class ChunkDecoder:
     Args:
         on_bad_json: What an event does whose data is not a JSON object: "raise" stops with
             `ChunkDecodeError`; "skip" drops the event and counts it in `skipped`.
+        max_choices: How many choices there may be; an index beyond it is one too many, too.
+            None for no limit.
 
     Raises:
         ValueError: An option has no such value.
     """
 
-    def __init__(self, *, on_bad_json: Literal["raise", "skip"] = "raise") -> None:
+    def __init__(
+        self,
+        *,
+        on_bad_json: Literal["raise", "skip"] = "raise",
+        max_choices: int | None = MAX_CHOICES,
+    ) -> None:
         check_choice("on_bad_json", on_bad_json, "raise", "skip")
         self.done = False
         """Whether the [DONE] mark was seen."""
@@ -54,8 +62,8 @@ class ChunkDecoder:
         self.after_done = 0
         """How many events came after the [DONE] mark."""
         self._skip_bad_json = on_bad_json == "skip"
-        self._choices: set[int] = set()
-        self._finished: set[int] = set()
+        self._max_choices = max_choices
+        self._reasons: dict[int, str | None] = {}
         self._events_seen = 0
         self._end: End | None = None
         self._fast: msgspec.json.Decoder[Any] | None = msgspec.json.Decoder(ChatCompletionChunk)
@@ -93,7 +101,7 @@ class ChunkDecoder:
             return []
         chunk = self._decode_fast(event.data) if event.event != "error" else None
         if chunk is not None:
-            return [chunk]
+            return [chunk] if self.note(chunk) else []
         return self._decode(event)
 
     def feed_values(self, values: list[bytes], event_id: str) -> list[Chunk]:
@@ -108,7 +116,8 @@ class ChunkDecoder:
                 continue
             chunk = self._decode_fast(value)
             if chunk is not None:
-                chunks.append(chunk)
+                if self.note(chunk):
+                    chunks.append(chunk)
             else:
                 event = Event(value.decode("utf-8", "replace"), "message", event_id)
                 chunks += self._decode(event)
@@ -131,16 +140,25 @@ class ChunkDecoder:
         if chunk.object != self._object and chunk.object in _OBJECTS:
             return None
         self._misses = 0
-        self._note(chunk)
         return chunk
 
-    def _note(self, chunk: Chunk) -> None:
+    def note(self, chunk: Chunk) -> bool:
+        """Keep account of a chunk's choices; stop where they are too many."""
         if self._kind is None and chunk.choices:
             self._settle(type(chunk))
+        reasons = self._reasons
         for choice in chunk.choices:
-            self._choices.add(choice.index)
-            if choice.finish_reason:
-                self._finished.add(choice.index)
+            index = choice.index
+            if index not in reasons:
+                try:
+                    check_choice_limit(index, len(reasons), self._max_choices)
+                except LimitExceeded as error:
+                    self.stop(error)
+                    return False
+                reasons[index] = None
+            if choice.finish_reason and reasons[index] is None:
+                reasons[index] = choice.finish_reason
+        return True
 
     def _decode(self, event: Event) -> list[Chunk]:
         data = event.data.strip(JSON_BLANKS)
@@ -154,29 +172,31 @@ class ChunkDecoder:
         except UNREADABLE as failure:
             self._take_bad_json(event, str(failure))
             return []
-        error = find_error(event.event, body)
+        return self._take(event.event, body)
+
+    def _take(self, event_type: str, body: dict[str, Any]) -> list[Chunk]:
+        error = find_error(event_type, body)
         has_chunk = error is None or body.get("choices") or body.get("usage")
-        chunks = [self._build(body)] if has_chunk else []
-        if error is not None:
-            self._stop(error)
+        chunks = self._build(body) if has_chunk else []
+        if error is not None and self.error is None:
+            self.stop(error)
         return chunks
 
     def _take_bad_json(self, event: Event, reason: str) -> None:
         if event.event == "error":
-            self._stop(make_error(event.data, event.data))
+            self.stop(make_error(event.data, event.data))
         elif self._skip_bad_json:
             self.skipped += 1
         else:
-            self._stop(ChunkDecodeError(event=event, reason=reason))
+            self.stop(ChunkDecodeError(event=event, reason=reason))
 
-    def _build(self, body: dict[str, Any]) -> Chunk:
-        kind = self._kind or _kind_of(body)
+    def _build(self, body: dict[str, Any]) -> list[Chunk]:
+        kind = self._kind or kind_of(body)
         self._misses += 1
         if self._misses == _MISSES:
             self._fast = None
         chunk: Chunk = build(kind, body)
-        self._note(chunk)
-        return chunk
+        return [chunk] if self.note(chunk) else []
 
     def _settle(self, kind: type[Chunk]) -> None:
         """Keep to the kind of the first chunk with choices: a stream is of one kind."""
@@ -202,7 +222,8 @@ class ChunkDecoder:
             self._end = self.end_now()
         return []
 
-    def _stop(self, error: SSEError) -> None:
+    def stop(self, error: SSEError) -> None:
+        """Stop at a fault."""
         self.error = error
         self._end = self.end_now()
 
@@ -213,11 +234,14 @@ class ChunkDecoder:
             done_seen=self.done,
             finish_seen=self._finish_seen,
             events_seen=self._events_seen,
+            finish_reasons={**self._reasons},
         )
 
     def _cause(self) -> EndCause:
         if isinstance(self.error, ServerSentError):
             return EndCause.SERVER_ERROR
+        if isinstance(self.error, NotEventStream):
+            return EndCause.NOT_A_STREAM
         if self.error is not None:
             return EndCause.INCOMPLETE
         if self.done:
@@ -226,10 +250,11 @@ class ChunkDecoder:
 
     @property
     def _finish_seen(self) -> bool:
-        return bool(self._choices) and self._choices == self._finished
+        return bool(self._reasons) and None not in self._reasons.values()
 
 
-def _kind_of(body: dict[str, Any]) -> type[Chunk]:
+def kind_of(body: dict[str, Any]) -> type[Chunk]:
+    """Tell which kind of completion a chunk, or a whole one, belongs to."""
     if body.get("object") == _LEGACY:
         return CompletionChunk
     choices = body.get("choices")

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+from ._budget import Budget
+
 
 class FinishReasons:
     """
     Collect a choice's finish reasons.
 
     The first is the one that counts; some servers send it twice, or another one after it.
+
+    Attributes:
+        reasons: All of them, in order.
     """
 
-    def __init__(self) -> None:
-        self._all: list[str] = []
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self.reasons: list[str] = []
 
     def add(self, reason: str) -> None:
         """Add a reason."""
-        self._all.append(reason)
+        self.reasons.append(reason)
+        self._budget.charge(reason)
 
     @property
     def first(self) -> str | None:
         """The first reason, or None."""
-        return self._all[0] if self._all else None
+        return self.reasons[0] if self.reasons else None
 
     @property
     def seen(self) -> list[str] | None:
         """All reasons, where they were not all the same; else None."""
-        return [*self._all] if len(set(self._all)) > 1 else None
+        return [*self.reasons] if len(set(self.reasons)) > 1 else None

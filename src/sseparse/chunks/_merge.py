@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from ._budget import Budget, weigh
 from ._json import is_object
 from ._model import Model
 
 
-def keep_last(store: dict[str, Any], fields: dict[str, Any]) -> None:
+def keep_last(store: dict[str, Any], fields: dict[str, Any], budget: Budget) -> None:
     """Keep each field's last value that is not null."""
-    store.update({name: value for name, value in fields.items() if value is not None})
+    for name, value in fields.items():
+        if value is not None:
+            budget.left -= weigh(value) - (weigh(store[name]) if name in store else -len(name))
+            store[name] = value
 
 
 def unknown_fields(model: Model) -> dict[str, Any]:
@@ -23,26 +27,35 @@ def unknown_fields(model: Model) -> dict[str, Any]:
     """
     if not model.extra:
         return model.extra
-    return {
-        name: value for name, value in model.extra.items() if name not in model.__struct_fields__
-    }
+    known = model.wire_fields()
+    return {name: value for name, value in model.extra.items() if name not in known}
+
+
+def unread_fields(model: Model) -> list[str]:
+    """Return the names of the known fields whose values were of an unforeseen type."""
+    known = model.wire_fields()
+    return [name for name in model.extra if name in known]
 
 
 class ItemList:
     """Collect items; one that names the index of an earlier one updates that."""
 
-    def __init__(self) -> None:
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
         self._items: list[Any] = []
         self._by_index: dict[int, dict[str, Any]] = {}
 
     def add(self, items: Iterable[Any]) -> None:
         """Append items."""
         for item in items:
+            self._budget.charge(item)
             index = item.get("index") if is_object(item) else None
             if not isinstance(index, int):
                 self._items.append(item)
             elif index in self._by_index:
-                keep_last(self._by_index[index], item)
+                self._by_index[index].update(
+                    {name: value for name, value in item.items() if value is not None}
+                )
             else:
                 self._by_index[index] = dict(item)
                 self._items.append(self._by_index[index])

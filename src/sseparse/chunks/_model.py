@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 
 from ._json import is_list
 
-# The two private fields have names and bounds that no JSON can meet, so that they never take
+# The private fields have names and bounds that no JSON can meet, so that they never take
 # anything from the wire: a decoder that meets the name refuses the value.
-_NEVER = msgspec.Meta(min_length=1 << 48)
+NEVER = msgspec.Meta(min_length=1 << 48)
 _EXTRA = " extra"
 _ABSENT = " absent"
-_OWN = 2
-"""Where the fields of the wire begin, after the two."""
 
 
 class Model(
@@ -32,14 +30,23 @@ class Model(
     Attributes:
         extra: The fields that the API's schema does not name, and those whose value has a type
             that the schema does not foresee, as decoded JSON.
+        absent: The names of the fields that always have a value for the reader's ease, but had
+            none on the wire.
     """
 
-    extra: Annotated[dict[str, Any], _NEVER] = msgspec.field(  # pyright: ignore[reportUnknownVariableType]
+    _private: ClassVar[int] = 2
+    """How many fields stand before those of the wire."""
+
+    extra: Annotated[dict[str, Any], NEVER] = msgspec.field(  # pyright: ignore[reportUnknownVariableType]
         default_factory=dict,  # a bare `dict` is what msgspec makes without calling Python
         name=_EXTRA,
     )
-    # Fields that always have a value for the reader's ease, but had none on the wire.
-    _absent: Annotated[tuple[str, ...], _NEVER] = msgspec.field(default=(), name=_ABSENT)
+    absent: Annotated[tuple[str, ...], NEVER] = msgspec.field(default=(), name=_ABSENT)
+
+    @classmethod
+    def wire_fields(cls) -> tuple[str, ...]:
+        """Return the names of the fields that the API's schema names."""
+        return cls.__struct_fields__[cls._private :]
 
     def to_dict(self) -> dict[str, Any]:
         """
@@ -48,13 +55,13 @@ class Model(
         Unknown fields stand at their own level, as they did on the wire. Fields that are None
         are left out, but for those that the API always sends.
         """
-        fields = {name: _plain(getattr(self, name)) for name in self.__struct_fields__[_OWN:]}
-        defaults = self.__struct_defaults__[_OWN:]
+        fields = {name: _plain(getattr(self, name)) for name in self.wire_fields()}
+        defaults = self.__struct_defaults__[self._private :]
         said = {
             name: value
             for (name, value), default in zip(fields.items(), defaults, strict=True)
             if (value is not None or default is msgspec.NODEFAULT)
-            and (value or name not in self._absent)
+            and (value or name not in self.absent)
         }
         return {**said, **_plain(self.extra)}
 

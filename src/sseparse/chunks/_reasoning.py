@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from ._budget import Budget
+from ._merge import keep_last
 from ._text import GrowingText
 
 _TEXTS = ("text", "summary", "data")
+# What says to which entry a piece belongs; an entry's are those of its first piece.
+_KEY = ("type", "index")
 _ENCRYPTED = "reasoning.encrypted"
 
 
@@ -21,7 +25,8 @@ class ReasoningDetails:
     Source: OpenRouter documentation, "Reasoning tokens", and recordings.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
         self._entries: list[_Entry] = []
         self._by_key: dict[tuple[str, int], _Entry] = {}
 
@@ -30,10 +35,10 @@ class ReasoningDetails:
         kind, index = str(detail.get("type")), detail.get("index")
         entry = self._find(kind, index, detail)
         if entry is None:
-            entry = _Entry(kind)
+            entry = _Entry(kind, detail, self._budget)
             self._entries.append(entry)
-        if isinstance(index, int):
-            self._by_key[kind, index] = entry
+            if isinstance(index, int):
+                self._by_key[kind, index] = entry
         entry.add(detail)
 
     def _find(self, kind: str, index: Any, detail: dict[str, Any]) -> _Entry | None:
@@ -52,21 +57,24 @@ class ReasoningDetails:
 
 
 class _Entry:
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, first: dict[str, Any], budget: Budget) -> None:
         self.kind = kind
-        self._fields: dict[str, Any] = {}
+        self._budget = budget
+        self._fields: dict[str, Any] = {name: first[name] for name in _KEY if name in first}
+        budget.charge(self._fields)
 
     def add(self, detail: dict[str, Any]) -> None:
         fields = self._fields
         for name, value in detail.items():
             if name in _TEXTS and isinstance(value, str):
                 if not isinstance(fields.get(name), GrowingText):
-                    fields[name] = GrowingText()
+                    fields[name] = GrowingText(self._budget)
                 fields[name].add(value)
             elif name == "signature":
-                fields[name] = value or fields.get(name)
-            elif fields.get(name) is None:
+                keep_last(fields, {name: value or None}, self._budget)
+            elif name not in _KEY and fields.get(name) is None:
                 fields[name] = value
+                self._budget.charge(value)
 
     def result(self) -> dict[str, Any]:
         return {

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, ClassVar
+
+import msgspec
 
 from ._logprobs import ChoiceLogprobs, CompletionLogprobs
-from ._model import Model
+from ._model import NEVER, Model
+from ._notes import Note
 from ._usage import CompletionUsage
 
 # A field without a default is one that the API always sends: to_dict() keeps it when it is None.
@@ -119,7 +122,33 @@ class ChatChoice(Model, kw_only=True):
     finish_reasons_seen: list[str] | None = None
 
 
-class ChatCompletion(Model, kw_only=True):
+class Answer(Model, kw_only=True, eq=False):
+    """
+    Hold a completion, whole or as far as it came.
+
+    Two are equal when all but their notes is.
+
+    Attributes:
+        notes: What had to be assumed to make it of its chunks. Not part of `to_dict()`.
+    """
+
+    _private: ClassVar[int] = 3
+
+    notes: Annotated[tuple[Note, ...], NEVER] = msgspec.field(default=(), name=" notes")
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return NotImplemented
+        names = ("extra", *self.wire_fields())
+        return all(getattr(self, name) == getattr(other, name) for name in names)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = None  # type: ignore[assignment] # it can change
+
+
+class ChatCompletion(Answer, kw_only=True):
     """
     Hold a chat completion, whole or as far as it came.
 
@@ -175,7 +204,7 @@ class CompletionChoice(Model, kw_only=True):
     finish_reasons_seen: list[str] | None = None
 
 
-class Completion(Model, kw_only=True):
+class Completion(Answer, kw_only=True):
     """
     Hold a legacy completion, whole or as far as it came.
 

@@ -5,75 +5,108 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from ._budget import Budget
 from ._chat_chunk import CustomToolDelta, FunctionDelta, ToolCallDelta
 from ._merge import keep_last, unknown_fields
+from ._notes import NoteKind
 from ._results import CustomTool, Function, ToolCall
 from ._text import GrowingText
 
 
-class FunctionState:
-    """Collect a function's name and arguments."""
+def arguments_of(delta: FunctionDelta | CustomToolDelta) -> str:
+    """Return the text that a piece adds to the arguments, or to a custom tool's input."""
+    if isinstance(delta, CustomToolDelta):
+        return delta.input or ""
+    if isinstance(delta.arguments, dict):
+        return json.dumps(delta.arguments, separators=(",", ":"))
+    return delta.arguments or ""
 
-    def __init__(self) -> None:
-        self._name = GrowingText()
-        self._arguments = GrowingText()
+
+class FunctionState:
+    """
+    Collect a function's name and arguments.
+
+    Attributes:
+        arguments: The arguments, or a custom tool's input.
+        noted: What had to be assumed.
+    """
+
+    def __init__(self, budget: Budget) -> None:
+        self.noted: set[NoteKind] = set()
+        self._budget = budget
+        self._name = GrowingText(budget)
+        self.arguments = GrowingText(budget)
         self._extra: dict[str, Any] = {}
+
+    @property
+    def name(self) -> str:
+        """The name so far."""
+        return self._name.value or ""
 
     def add(self, delta: FunctionDelta | CustomToolDelta) -> None:
         """Add a piece; a name that only repeats what is there adds nothing."""
-        name = delta.name
-        arguments = delta.arguments if isinstance(delta, FunctionDelta) else delta.input
+        name, arguments = delta.name, arguments_of(delta)
         if name and name != self._name.value:
             self._name.add(name)
-        if isinstance(arguments, dict):
-            arguments = json.dumps(arguments, separators=(",", ":"))
         if arguments:
-            self._arguments.add(arguments)
-        keep_last(self._extra, unknown_fields(delta))
+            self.arguments.add(arguments)
+        if isinstance(delta, FunctionDelta) and isinstance(delta.arguments, dict):
+            self.noted.add(NoteKind.ARGUMENTS_OBJECT)
+        if delta.extra:
+            keep_last(self._extra, unknown_fields(delta), self._budget)
 
     def function(self) -> Function:
         """Return the function call so far."""
-        return Function(
-            name=self._name.value or "",
-            arguments=self._arguments.value or "",
-            extra={**self._extra},
-        )
+        return Function(name=self.name, arguments=self.arguments.value or "", extra={**self._extra})
 
     def custom(self) -> CustomTool:
         """Return the custom tool's call so far."""
-        return CustomTool(
-            name=self._name.value or "", input=self._arguments.value or "", extra={**self._extra}
-        )
+        return CustomTool(name=self.name, input=self.arguments.value or "", extra={**self._extra})
 
 
 class ToolCallState:
-    """Collect one tool call."""
+    """
+    Collect one tool call.
 
-    def __init__(self) -> None:
+    Attributes:
+        place: Where it stands among the tool calls.
+        id: Its id, or None as long as none came.
+        is_custom: Whether it calls a custom tool, whose input is free text.
+        callee: What is called, and with what.
+        noted: What had to be assumed.
+    """
+
+    def __init__(self, place: int, budget: Budget) -> None:
+        self.place = place
         self.id: str | None = None
+        self.is_custom = False
+        self.callee = FunctionState(budget)
+        self.noted = self.callee.noted
+        self._budget = budget
         self._type: str | None = None
-        self._custom = False
-        self._callee = FunctionState()
         self._extra: dict[str, Any] = {}
 
     def add(self, delta: ToolCallDelta) -> None:
         """Add a piece."""
-        self.id = self.id or delta.id or None
+        if delta.id and self.id is None:
+            self.id = delta.id
+            self._budget.charge(delta.id)
         self._type = delta.type or self._type
         if delta.function is not None:
-            self._callee.add(delta.function)
+            self.callee.add(delta.function)
         if delta.custom is not None:
-            self._custom = True
-            self._callee.add(delta.custom)
-        keep_last(self._extra, unknown_fields(delta))
+            self.is_custom = True
+            self.callee.add(delta.custom)
+        if delta.extra:
+            keep_last(self._extra, unknown_fields(delta), self._budget)
 
     def result(self) -> ToolCall:
         """Return the call so far."""
         return ToolCall(
             id=self.id,
-            type=self._type or ("custom" if self._custom else "function"),
-            function=None if self._custom else self._callee.function(),
-            custom=self._callee.custom() if self._custom else None,
+            type=self._type or ("custom" if self.is_custom else "function"),
+            function=None if self.is_custom else self.callee.function(),
+            custom=self.callee.custom() if self.is_custom else None,
             extra={**self._extra},
         )
 
@@ -84,25 +117,37 @@ class ToolCalls:
 
     Servers differ in how they say which call a piece belongs to: some send no index, some -1,
     some 0 for all calls. So the index alone decides nothing.
+
+    Attributes:
+        calls: The calls, in the order in which they began.
     """
 
-    def __init__(self) -> None:
-        self._calls: list[ToolCallState] = []
+    def __init__(self, budget: Budget) -> None:
+        self.calls: list[ToolCallState] = []
+        self._budget = budget
         self._by_index: dict[int, ToolCallState] = {}
         self._by_id: dict[tuple[int | None, str], ToolCallState] = {}
 
-    def add(self, delta: ToolCallDelta) -> None:
-        """Add a piece to the call that it belongs to, or begin a new call with it."""
+    def add(self, delta: ToolCallDelta) -> ToolCallState:
+        """
+        Add a piece to the call that it belongs to, or begin a new call with it.
+
+        Returns:
+            The call.
+
+        Raises:
+            LimitExceeded: There are too many tool calls.
+        """
         index = delta.index if delta.index is not None and delta.index >= 0 else None
-        call = self._find(index, delta)
-        if call is None:
-            call = ToolCallState()
-            self._calls.append(call)
+        call = self._find(index, delta) or self._begin(index, delta)
         call.add(delta)
-        if index is not None:
+        if index is None:
+            call.noted.add(NoteKind.CALL_WITHOUT_INDEX)
+        else:
             self._by_index[index] = call
         if call.id is not None:
             self._by_id[index, call.id] = call
+        return call
 
     def _find(self, index: int | None, delta: ToolCallDelta) -> ToolCallState | None:
         if index is not None:
@@ -113,10 +158,23 @@ class ToolCalls:
             return call
         if delta.id:
             return self._by_id.get((None, delta.id))
-        if delta.function is not None and delta.function.name:
-            return None
-        return self._calls[-1] if self._calls else None
+        return None if _names_a_tool(delta) or not self.calls else self.calls[-1]
+
+    def _begin(self, index: int | None, delta: ToolCallDelta) -> ToolCallState:
+        self._budget.charge_call()
+        call = ToolCallState(len(self.calls), self._budget)
+        self.calls.append(call)
+        if index is not None and index in self._by_index:
+            call.noted.add(NoteKind.CALL_INDEX_SHARED)
+        if index is None and not delta.id and not _names_a_tool(delta):
+            call.noted.add(NoteKind.CALL_UNNAMED)
+        return call
 
     def result(self) -> list[ToolCall] | None:
         """Return the calls so far, in the order in which they began; None for none."""
-        return [call.result() for call in self._calls] or None
+        return [call.result() for call in self.calls] or None
+
+
+def _names_a_tool(delta: ToolCallDelta) -> bool:
+    callee = delta.function or delta.custom
+    return callee is not None and bool(callee.name)

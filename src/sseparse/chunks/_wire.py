@@ -22,6 +22,17 @@ from ._completion_chunk import CompletionChunk, CompletionChunkChoice
 from ._json import is_list, is_object
 from ._logprobs import ChoiceLogprobs, CompletionLogprobs, TokenLogprob, TopLogprob
 from ._model import Model
+from ._results import (
+    Audio,
+    ChatChoice,
+    ChatCompletion,
+    ChatMessage,
+    Completion,
+    CompletionChoice,
+    CustomTool,
+    Function,
+    ToolCall,
+)
 from ._usage import CompletionTokensDetails, CompletionUsage, PromptTokensDetails
 
 ModelT = TypeVar("ModelT", bound=Model)
@@ -50,7 +61,7 @@ def build(kind: type[ModelT], fields: dict[str, Any]) -> ModelT:
                 if is_list(value) and len(known[name]) != len(value):
                     extra[name] = value
     empty = {name: make() for name, make in _EMPTY.get(kind, {}).items() if name not in known}
-    return kind(**known, **empty, extra=extra, _absent=tuple(empty))
+    return kind(**known, **empty, extra=extra, absent=tuple(empty))
 
 
 def _object_reader(kind: type[Model]) -> Callable[[Any], Model]:
@@ -86,34 +97,60 @@ def _is_model(kind: Any) -> bool:
 
 def _readers(kind: type[Model]) -> dict[str, Callable[[Any], Any]]:
     hints = typing.get_type_hints(kind)
-    names = (name for name in kind.__struct_fields__ if name not in Model.__struct_fields__)
-    return {name: _reader(hints[name]) for name in names}
+    return {name: _reader(hints[name]) for name in kind.wire_fields()}
 
 
 _MODELS = (
+    Audio,
     AudioDelta,
+    ChatChoice,
+    ChatCompletion,
     ChatCompletionChunk,
+    ChatMessage,
     ChoiceDelta,
     ChoiceLogprobs,
     ChunkChoice,
+    Completion,
+    CompletionChoice,
     CompletionChunk,
     CompletionChunkChoice,
     CompletionLogprobs,
     CompletionTokensDetails,
     CompletionUsage,
+    CustomTool,
     CustomToolDelta,
+    Function,
     FunctionDelta,
     PromptTokensDetails,
     TokenLogprob,
+    ToolCall,
     ToolCallDelta,
     TopLogprob,
 )
 _READERS: Final[Mapping[type[Model], dict[str, Callable[[Any], Any]]]] = {
     kind: _readers(kind) for kind in _MODELS
 }
+
+
+def _none() -> None:
+    return None
+
+
 _EMPTY: Final[Mapping[type[Model], dict[str, Callable[[], Any]]]] = {
+    ChatChoice: {
+        "index": int,
+        "message": lambda: ChatMessage(role="assistant", content=None),
+        "finish_reason": _none,
+    },
+    ChatCompletion: {"id": _none, "created": _none, "model": _none, "choices": list},
     ChatCompletionChunk: {"choices": list},
+    ChatMessage: {"role": lambda: "assistant", "content": _none},
+    Completion: {"id": _none, "created": _none, "model": _none, "choices": list},
+    CompletionChoice: {"index": int, "text": str, "finish_reason": _none, "logprobs": _none},
     CompletionChunk: {"choices": list},
     ChunkChoice: {"index": int, "delta": ChoiceDelta},
     CompletionChunkChoice: {"index": int, "text": str},
+    CustomTool: {"name": str, "input": str},
+    Function: {"name": str, "arguments": str},
+    ToolCall: {"id": _none, "type": lambda: "function"},
 }

@@ -1,6 +1,6 @@
 """Streams: iterate the events or the chunks of a response."""
 
-from .._options import ChunkOptions, EventOptions
+from .._options import ChunkOptions, EventOptions, StreamOptions
 from ._async import AsyncEventStream, AsyncStream
 from ._sources import AsyncSource, HTTPXResponse, SyncSource
 from ._sync import EventStream, Stream
@@ -14,5 +14,6 @@ __all__ = (
     "EventStream",
     "HTTPXResponse",
     "Stream",
+    "StreamOptions",
     "SyncSource",
 )

@@ -8,9 +8,9 @@ from types import TracebackType
 from typing import Literal, Self, TypeVar, Unpack, cast, overload
 
 from .._events import Comment, Event
-from .._options import ChunkOptions, EventOptions
+from .._options import EventOptions, StreamOptions
 from .._parser import ItemT, Parser
-from ..chunks import Chunk, ChunkParser, Result
+from ..chunks import Chunk, Result, Update
 from ._faces import ChunkFace, EventFace, Face
 from ._sources import HTTPXResponse, open_async
 from ._state import ChunkState, StreamState
@@ -162,7 +162,11 @@ class AsyncStream(AsyncDriver[Chunk], ChunkFace):
         source: An asynchronous iterable of bytes, or a streamed response of an asynchronous
             client of httpx or httpx2.
         on_incomplete: What an end does that neither [DONE] nor a finish reason announced:
-            "raise" raises `IncompleteStream` after the last chunk; "accept" ends quietly.
+            "raise", the default, raises `IncompleteStream` after the last chunk; "accept" ends
+            quietly.
+        max_tool_calls: How many tool calls there may be; None for no limit.
+        max_accumulated_bytes: How much may be kept of the completion, roughly in bytes of memory;
+            None for no limit.
         options: The options of `ChunkParser`.
 
     Raises:
@@ -173,17 +177,24 @@ class AsyncStream(AsyncDriver[Chunk], ChunkFace):
     def __init__(
         self,
         source: AsyncIterable[bytes] | HTTPXResponse,
-        *,
-        on_incomplete: Literal["raise", "accept"] = "raise",
-        **options: Unpack[ChunkOptions],
+        **options: Unpack[StreamOptions],
     ) -> None:
         opened = open_async(source, "AsyncStream")
-        self._chunks = ChunkState(ChunkParser(**options), opened, on_incomplete)
+        self._chunks = ChunkState(opened, **options)
         super().__init__(opened, self._chunks)
 
     def text_deltas(self) -> AsyncIterator[str]:
         """Iterate the new texts of choice 0, leaving out chunks that bring none."""
         return _AsyncTextDeltas(self)
+
+    def updates(self) -> AsyncIterator[Update]:
+        """
+        Iterate what the chunks change, as `Accumulator.updates()` tells it.
+
+        Where the stream ends well, what is done by that comes last. Errors are raised as in
+        iterating the chunks.
+        """
+        return _AsyncUpdates(self, self._chunks)
 
     async def result(self) -> Result:
         """
@@ -212,3 +223,28 @@ class _AsyncTextDeltas:
             if text := chunk.text:
                 return text
         raise StopAsyncIteration
+
+
+class _AsyncUpdates:
+    def __init__(self, stream: AsyncStream, state: ChunkState) -> None:
+        self._stream = stream
+        self._state = state
+        self._ended = False
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Update:
+        state = self._state
+        while not state.updates:
+            state.watched = True
+            try:
+                await anext(self._stream)
+            except StopAsyncIteration:
+                if self._ended:
+                    raise
+                self._ended = True
+                state.updates += state.accumulator.last_updates()
+            finally:
+                state.watched = False
+        return state.updates.popleft()

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from typing import Any, Final, Generic, Literal, TypeVar, cast
+from typing import Any, Final, Generic, Literal, TypeVar, Unpack, cast
 
 from attrs import evolve
 
 from .._ends import End, EndCause
 from .._errors import (
     IncompleteStream,
+    LimitExceeded,
     NotEventStream,
     ServerSentError,
     SSEError,
     StreamTimeout,
     TransportError,
 )
-from .._options import check_choice
+from .._options import ChunkOptions, check_choice
+from .._sniff import BODY_START, looks_like_events
 from .._stage import Stage
-from ..chunks import Accumulator, Chunk, ChunkParser, Result
-from ._sniff import BODY_START, looks_like_events
+from ..chunks import Accumulator, Chunk, ChunkParser, Result, Update
+from ..chunks._budget import MAX_ACCUMULATED, MAX_TOOL_CALLS
 
 T = TypeVar("T")
+
+_EVENT_STREAM = "text/event-stream"
 
 
 class StreamState(Generic[T]):
@@ -74,7 +78,7 @@ class StreamState(Generic[T]):
         if len(self._body_start) < BODY_START:
             self._body_start += bytes(piece[: BODY_START - len(self._body_start)])
         if self._stage.error is not None:
-            self._finish(self._stage.error)
+            self._finish(self._with_response(self._stage.error))
 
     def take_end(self) -> None:
         """Take the end of the source."""
@@ -84,7 +88,8 @@ class StreamState(Generic[T]):
         if self.over:
             return
         self._ready.extend(self._stage.close())
-        self._finish(self._stage.error or self._verdict(self._stage_end))
+        error = self._stage.error
+        self._finish(self._with_response(error) if error else self._verdict(self._stage_end))
 
     def take_failure(self, cause: Exception) -> None:
         """Take an exception that the source raised."""
@@ -93,7 +98,7 @@ class StreamState(Generic[T]):
         self._ready.extend(self._stage.close())
         if isinstance(self._stage.error, ServerSentError):
             # What the server said explains more than that it then hung up.
-            self._finish(self._stage.error)
+            self._finish(self._with_response(self._stage.error))
         else:
             self._finish(cause if isinstance(cause, SSEError) else self._transport_error(cause))
 
@@ -123,15 +128,42 @@ class StreamState(Generic[T]):
 
     def _verdict(self, end: End) -> SSEError | None:
         """Judge an end that no fault brought about."""
-        status: int | None = getattr(self._source, "status", None)
-        headers: Mapping[str, str] = getattr(self._source, "headers", None) or {}
         if end.events_seen or end.comments_seen:
             return None
-        if looks_like_events(self._body_start) and status in (None, 200):
-            return None
+        if not looks_like_events(self._body_start):
+            return self._not_a_stream(self._body_start)
+        return self._verdict_on_nothing()
+
+    def _verdict_on_nothing(self) -> SSEError | None:
+        """Judge a body of which nothing came: cut before that, or never to be a stream."""
+        content_type = (self._content_type or _EVENT_STREAM).lower()
+        was_empty = not self._body_start and not content_type.startswith(_EVENT_STREAM)
+        if was_empty or self._status not in (None, 200):
+            return self._not_a_stream(self._body_start)
+        return None
+
+    @property
+    def _status(self) -> int | None:
+        status: int | None = getattr(self._source, "status", None)
+        return status
+
+    @property
+    def _content_type(self) -> str | None:
+        headers: Mapping[str, str] = getattr(self._source, "headers", None) or {}
+        return headers.get("content-type")
+
+    def _not_a_stream(self, body_start: bytes) -> NotEventStream:
         return NotEventStream(
-            body_start=self._body_start, status=status, content_type=headers.get("content-type")
+            body_start=body_start, status=self._status, content_type=self._content_type
         )
+
+    def _with_response(self, error: SSEError) -> SSEError:
+        """Add to an error what the response says, of which its stage knows nothing."""
+        if isinstance(error, NotEventStream):
+            return self._not_a_stream(error.body_start)
+        if isinstance(error, ServerSentError):
+            error.status = self._status
+        return error
 
     def _transport_error(self, cause: Exception) -> TransportError:
         seen = self._stage_end
@@ -162,20 +194,40 @@ class ChunkState(StreamState[Chunk]):
     Keep what a stream of chunks has read, and the completion that they amount to.
 
     Args:
-        stage: The parser of chunks.
         source: Where the bytes come from.
         on_incomplete: What an end does that neither [DONE] nor a finish reason announced:
             "raise" or "accept".
+        max_tool_calls: How many tool calls there may be; None for no limit.
+        max_accumulated_bytes: How much may be kept of the completion; None for no limit.
+        options: The options of `ChunkParser`.
+
+    Attributes:
+        parser: What turns bytes into chunks.
+        accumulator: What the chunks handed out amount to.
+        watched: Whether updates are told of the chunks that are handed out.
+        updates: Those told and not yet handed out.
     """
 
     def __init__(
-        self, stage: ChunkParser, source: object, on_incomplete: Literal["raise", "accept"]
+        self,
+        source: object,
+        *,
+        on_incomplete: Literal["raise", "accept"] = "raise",
+        max_tool_calls: int | None = MAX_TOOL_CALLS,
+        max_accumulated_bytes: int | None = MAX_ACCUMULATED,
+        **options: Unpack[ChunkOptions],
     ) -> None:
         check_choice("on_incomplete", on_incomplete, "raise", "accept")
-        super().__init__(stage, source)
-        self.parser = stage
+        self.parser = ChunkParser(**options)
+        super().__init__(self.parser, source)
         self._accept_incomplete = on_incomplete == "accept"
-        self.accumulator = Accumulator()
+        self.accumulator = Accumulator(
+            max_choices=None,  # the parser counts them
+            max_tool_calls=max_tool_calls,
+            max_accumulated_bytes=max_accumulated_bytes,
+        )
+        self.updates: deque[Update] = deque()
+        self.watched = False
 
     @property
     def partial(self) -> Result:
@@ -186,8 +238,25 @@ class ChunkState(StreamState[Chunk]):
         """Take the next chunk that is ready, and accumulate it."""
         chunk = super().pop()
         if chunk is not None:
-            self.accumulator.add(chunk)
+            try:
+                self._add(chunk)
+            except LimitExceeded as error:
+                self._stop(error)
+                return None
         return chunk
+
+    def _add(self, chunk: Chunk) -> None:
+        if self.watched:
+            self.updates += self.accumulator.updates(chunk)
+        else:
+            self.accumulator.add(chunk)
+
+    def _stop(self, error: SSEError) -> None:
+        """Stop where a chunk could not be kept; those after it are dropped."""
+        self._ready.clear()
+        if not self.over:
+            self._stage.close()
+        self._finish(error)
 
     def take(self, piece: bytes) -> None:
         """Take bytes from the source; after the [DONE] mark there is no need for more."""
@@ -201,7 +270,9 @@ class ChunkState(StreamState[Chunk]):
         return self.accumulator.snapshot()
 
     def _verdict(self, end: End) -> SSEError | None:
-        error = super()._verdict(end)
+        # A body that was one JSON object had choices, and no events.
+        came = end.events_seen or end.comments_seen or end.finish_reasons
+        error = None if came else self._verdict_on_nothing()
         if error is None and not end.complete and not self._accept_incomplete:
             return IncompleteStream(end=end)
         return error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .._lines import FIELDS, MARK
+from ._lines import FIELDS, MARK
 
 BODY_START = 512
 """How many bytes of a body are kept to tell what it was."""

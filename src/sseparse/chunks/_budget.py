@@ -1,0 +1,95 @@
+"""How much one accumulator may hold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .._errors import LimitExceeded
+
+MAX_CHOICES = 4096
+MAX_TOOL_CALLS = 4096
+MAX_ACCUMULATED = 256 * 1024 * 1024
+
+# Roughly what an object takes beside its text.
+OVERHEAD = 64
+
+
+class Budget:
+    """
+    Count down what may still be kept, for all choices of a completion together.
+
+    Attributes:
+        left: How many bytes more may be kept; below 0 once they are too many.
+    """
+
+    __slots__ = ("_calls_left", "_max_bytes", "_max_calls", "left")
+
+    def __init__(self, max_bytes: int | None, max_calls: int | None) -> None:
+        self._max_bytes = max_bytes
+        self._max_calls = max_calls
+        self._calls_left = max_calls
+        self.left: float = float("inf") if max_bytes is None else max_bytes
+
+    def charge(self, value: Any) -> None:
+        """Count a JSON value that is kept."""
+        self.left -= weigh(value)
+
+    def charge_values(self, text: str) -> None:
+        """Count the values that a JSON text becomes: each stands after one of a few marks."""
+        self.left -= OVERHEAD * sum(map(text.count, "[{,:"))
+
+    def charge_call(self) -> None:
+        """
+        Count a tool call.
+
+        Raises:
+            LimitExceeded: It is one too many.
+        """
+        if self._calls_left is not None:
+            self._calls_left -= 1
+            if self._calls_left < 0:
+                raise LimitExceeded(limit="tool_calls", maximum=self._max_calls or 0)
+
+    def check(self) -> None:
+        """
+        Raise if too much has been kept.
+
+        Raises:
+            LimitExceeded: More bytes are kept than may be.
+        """
+        if self.left < 0:
+            raise LimitExceeded(limit="accumulated", maximum=self._max_bytes or 0)
+
+
+def weigh(value: Any) -> int:
+    """Return roughly how many bytes a JSON value takes in memory."""
+    weight = 0
+    values = [value]
+    while values:
+        value = values.pop()
+        weight += OVERHEAD
+        if isinstance(value, str):
+            weight += len(value)
+        elif isinstance(value, dict):
+            values += value.keys()
+            values += value.values()
+        elif isinstance(value, list):
+            values += value
+    return weight
+
+
+def check_choice_limit(index: int, known: int, maximum: int | None) -> None:
+    """
+    Refuse a new choice that is one too many.
+
+    Args:
+        index: Its index. Choices are numbered from 0, so one beyond the limit says that there
+            are more than it allows.
+        known: How many choices there are.
+        maximum: The limit; None for none.
+
+    Raises:
+        LimitExceeded: It is one too many.
+    """
+    if maximum is not None and (known >= maximum or index >= maximum):
+        raise LimitExceeded(limit="choices", maximum=maximum)

@@ -1,0 +1,113 @@
+"""How a body begins, and whether it may be one JSON object instead of a stream."""
+
+from __future__ import annotations
+
+import re
+
+from .._errors import NotEventStream
+from .._sniff import BODY_START
+from ._json import UNREADABLE, load_object
+
+# The bytes of a byte-order mark and blanks say nothing yet.
+_FIRST = re.compile(rb"[^ \t\r\n\xef\xbb\xbf]")
+_NOT_BLANK = re.compile(rb"[^ \t\r\n]")
+_LINE_END = re.compile(rb"[\r\n]")
+# No JSON has a line that begins so: a line end cannot stand inside a string (RFC 8259, 7).
+_FIELD_LINE = re.compile(rb"[\r\n](?:data|event|id|retry)?:")
+_FIELD_LENGTH = len("\nevent:")
+
+
+class Opening:
+    """
+    Hold a body back as long as it may be one JSON object.
+
+    By the standard such a body is a stream of unknown fields, of which nothing would ever come.
+    What begins otherwise is let through at once; what begins so is, too, when a line shows that
+    it has fields all the same.
+
+    Args:
+        maximum: How many bytes are held back at most, before all are let through; None for no
+            limit.
+
+    Attributes:
+        start: The first bytes of the body, at most 512.
+        error: The fault that several JSON objects came, a line each; or None.
+    """
+
+    def __init__(self, maximum: int | None) -> None:
+        self.start = b""
+        self.error: NotEventStream | None = None
+        self._maximum = maximum
+        self._settled = False
+        self._before = 0
+        self._held = bytearray()
+        self._first_line = -1
+        self._one_object = False
+
+    @property
+    def size(self) -> int:
+        """How many bytes are held back."""
+        return len(self._held)
+
+    @property
+    def over(self) -> bool:
+        """Whether there is no more to learn: all is let through, and the start is known."""
+        return self._settled and len(self.start) == BODY_START
+
+    def feed(self, data: bytes) -> bytes:
+        """Take bytes; return those that are let through."""
+        self.start += data[: BODY_START - len(self.start)]
+        if self._settled:
+            return data
+        if self._held:
+            return self._hold(data)
+        first = _FIRST.search(data)
+        if first is None:
+            self._before += len(data)
+            return data
+        at = first.start()
+        if not data.startswith(b"{", at):
+            self._settled = True
+            return data
+        self._before += at
+        return data[:at] + self._hold(data[at:])
+
+    def _hold(self, data: bytes) -> bytes:
+        old = len(self._held)
+        self._held += data
+        too_large = self._maximum is not None and len(self._held) > self._maximum
+        if too_large or _FIELD_LINE.search(self._held, max(0, old - _FIELD_LENGTH)):
+            return self.let_through()
+        if not self._one_object:
+            self._look_for_lines(old)
+        return b""
+
+    def _look_for_lines(self, old: int) -> None:
+        """Look at the beginning of the second line, once it is there."""
+        held = self._held
+        if self._first_line < 0:
+            end = _LINE_END.search(held, old)
+            if end is None:
+                return
+            self._first_line = end.start()
+        second = _NOT_BLANK.search(held, max(old, self._first_line))
+        if second is None:
+            return
+        self._one_object = True
+        at = second.start()
+        if held.startswith(b"{", at) and _is_object(held[: self._first_line]):
+            self.error = NotEventStream(body_start=self.start[: self._before + at + 1])
+
+    def let_through(self) -> bytes:
+        """Return what is held back, and hold nothing back from now on."""
+        held, self._held = bytes(self._held), bytearray()
+        self._settled = True
+        return held
+
+
+def _is_object(data: bytearray) -> bool:
+    try:
+        load_object(data.decode("utf-8", "replace"))
+    except UNREADABLE:
+        return False
+    return True

@@ -1,0 +1,220 @@
+"""What each chunk changes in a choice, for those who ask for updates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ._chat_chunk import ChoiceDelta, ChunkChoice, FunctionDelta
+from ._chat_state import ChatChoiceState
+from ._completion_chunk import CompletionChunkChoice
+from ._completion_state import CompletionChoiceState
+from ._json import is_list
+from ._logprobs import ChoiceLogprobs, CompletionLogprobs
+from ._parts import text_of, thinking_of
+from ._tool_calls import ToolCallState
+from ._updates import (
+    ChoiceFinished,
+    ContentDelta,
+    ContentDone,
+    LogprobsDelta,
+    ReasoningDelta,
+    ReasoningDone,
+    RefusalDelta,
+    RefusalDone,
+    TranscriptDelta,
+    TranscriptDone,
+    Update,
+    UsageReported,
+)
+from ._usage import CompletionUsage
+from ._watch_calls import CallWatch
+
+_NO_LOGPROBS = ChoiceLogprobs()
+_NO_LEGACY_LOGPROBS = CompletionLogprobs()
+
+
+class Watch:
+    """Tell what changes in a completion."""
+
+    def __init__(self) -> None:
+        self._chat: dict[int, ChatWatch] = {}
+        self._legacy: dict[int, CompletionWatch] = {}
+        self._usage: CompletionUsage | None = None
+        self._told: list[Update] = []
+
+    def see_chat(
+        self, state: ChatChoiceState, choice: ChunkChoice, calls: Sequence[ToolCallState]
+    ) -> None:
+        """Look at what a chunk brought for a choice, after it was added."""
+        watch = self._chat.get(state.index)
+        if watch is None:
+            watch = self._chat[state.index] = ChatWatch(state)
+        watch.see(choice, calls, self._told)
+
+    def see_legacy(self, state: CompletionChoiceState, choice: CompletionChunkChoice) -> None:
+        """Look at what a chunk brought for a choice, after it was added."""
+        watch = self._legacy.get(state.index)
+        if watch is None:
+            watch = self._legacy[state.index] = CompletionWatch(state)
+        watch.see(choice, self._told)
+
+    def see_usage(self, usage: CompletionUsage | None) -> None:
+        """Look at the token counts, after a chunk was added that has any."""
+        if usage is not None and usage != self._usage:
+            self._usage = usage
+            self._told.append(UsageReported(usage))
+
+    def see_end(self) -> None:
+        """Look at the end of the stream."""
+        for watches in (self._chat, self._legacy):
+            for watch in watches.values():
+                watch.end(self._told)
+
+    def take(self) -> list[Update]:
+        """Return what there is to tell since the last time."""
+        told, self._told = self._told, []
+        return told
+
+
+class CompletionWatch:
+    """
+    Tell what changes in one choice of a legacy completion.
+
+    Args:
+        state: The choice.
+    """
+
+    def __init__(self, state: CompletionChoiceState) -> None:
+        self._state = state
+        self._open = False
+        self._finished = False
+
+    def see(self, choice: CompletionChunkChoice, told: list[Update]) -> None:
+        """Look at what a chunk brought, after it was added; append what there is to tell."""
+        if choice.text:
+            self._open = True
+            told.append(ContentDelta(choice.index, choice.text))
+        if choice.logprobs is not None and choice.logprobs != _NO_LEGACY_LOGPROBS:
+            told.append(LogprobsDelta(choice.index, choice.logprobs))
+        if choice.finish_reason:
+            self.end(told)
+            if not self._finished:
+                self._finished = True
+                told.append(ChoiceFinished(choice.index, choice.finish_reason))
+
+    def end(self, told: list[Update]) -> None:
+        """Look at the end of the stream."""
+        if self._open:
+            self._open = False
+            told.append(ContentDone(self._state.index, self._state.content.value or ""))
+
+
+class ChatWatch:
+    """
+    Tell what changes in one choice of a chat completion.
+
+    Args:
+        state: The choice.
+    """
+
+    def __init__(self, state: ChatChoiceState) -> None:
+        self._state = state
+        self._open: dict[type[Update], None] = {}
+        self._calls: dict[int | None, CallWatch] = {}
+        self._open_calls: list[CallWatch] = []
+        self._reasoning_name: str | None = None
+        self._finished = False
+
+    def see(self, choice: ChunkChoice, calls: Sequence[ToolCallState], told: list[Update]) -> None:
+        """Look at what a chunk brought, after it was added; append what there is to tell."""
+        delta = choice.delta
+        self._see_texts(delta, told)
+        if calls:
+            self._see_calls(delta, calls, told)
+        if delta.function_call is not None:
+            self._see_function_call(delta.function_call, told)
+        if choice.logprobs is not None and choice.logprobs != _NO_LOGPROBS:
+            told.append(LogprobsDelta(choice.index, choice.logprobs))
+        if choice.finish_reason:
+            self._tell_texts_done(told)
+            self._tell_calls_done(told, finished=True)
+            if not self._finished:
+                self._finished = True
+                told.append(ChoiceFinished(choice.index, choice.finish_reason))
+
+    def end(self, told: list[Update]) -> None:
+        """Look at the end of the stream."""
+        self._tell_texts_done(told)
+        told += [call.done() for call in self._open_calls]
+        self._open_calls.clear()
+
+    def _see_texts(self, delta: ChoiceDelta, told: list[Update]) -> None:
+        old, index = len(told), self._state.index
+        if reasoning := self._reasoning_of(delta):
+            told.append(ReasoningDelta(index, reasoning))
+        if delta.content and (content := text_of(delta.content)):
+            told.append(ContentDelta(index, content))
+        if delta.refusal:
+            told.append(RefusalDelta(index, delta.refusal))
+        if delta.audio is not None and delta.audio.transcript:
+            told.append(TranscriptDelta(index, delta.audio.transcript))
+        for update in told[old:]:
+            self._open[type(update)] = None
+
+    def _reasoning_of(self, delta: ChoiceDelta) -> str:
+        """Read one of the two fields: some servers send the same text in both."""
+        thinking = thinking_of(delta.content) if is_list(delta.content) else ""
+        reasoning = thinking + (delta.reasoning or "")
+        if self._reasoning_name is None:
+            if delta.reasoning_content:
+                self._reasoning_name = "reasoning_content"
+            elif reasoning:
+                self._reasoning_name = "reasoning"
+        if self._reasoning_name == "reasoning_content":
+            return delta.reasoning_content or ""
+        return reasoning
+
+    def _see_calls(
+        self, delta: ChoiceDelta, calls: Sequence[ToolCallState], told: list[Update]
+    ) -> None:
+        for piece, call in zip(delta.tool_calls or (), calls, strict=True):
+            if call.place not in self._calls:
+                self._tell_calls_done(told, finished=False)
+                self._begin(CallWatch(self._state.index, call.callee, call), told)
+            for part in (piece.function, piece.custom):
+                if part is not None:
+                    self._calls[call.place].see(part, told)
+
+    def _see_function_call(self, piece: FunctionDelta, told: list[Update]) -> None:
+        callee = self._state.function_call
+        if None not in self._calls and callee is not None:
+            self._begin(CallWatch(self._state.index, callee), told)
+        self._calls[None].see(piece, told)
+
+    def _begin(self, call: CallWatch, told: list[Update]) -> None:
+        self._calls[call.place] = call
+        self._open_calls.append(call)
+        told.append(call.started())
+
+    def _tell_calls_done(self, told: list[Update], *, finished: bool) -> None:
+        still_open: list[CallWatch] = []
+        for call in self._open_calls:
+            if call.is_whole(finished=finished):
+                told.append(call.done())
+            else:
+                still_open.append(call)
+        self._open_calls = still_open
+
+    def _tell_texts_done(self, told: list[Update]) -> None:
+        state = self._state
+        index = state.index
+        for kind in self._open:
+            if kind is ContentDelta:
+                told.append(ContentDone(index, state.content.value or ""))
+            elif kind is RefusalDelta:
+                told.append(RefusalDone(index, state.refusal.value or ""))
+            elif kind is TranscriptDelta:
+                told.append(TranscriptDone(index, state.transcript))
+            else:
+                told.append(ReasoningDone(index, state.reasoning_of(self._reasoning_name)))
+        self._open.clear()

@@ -1,0 +1,89 @@
+"""What each chunk changes in a tool call, for those who ask for updates."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from ._chat_chunk import CustomToolDelta, FunctionDelta
+from ._partial_json import JSONFault
+from ._tool_calls import FunctionState, ToolCallState, arguments_of
+from ._updates import ArgumentsDelta, ToolCallDone, ToolCallStarted, Update
+
+_NOTHING_CAME: Final = JSONFault(offset=0, reason="no arguments came")
+
+
+class CallWatch:
+    """
+    Tell what changes in one tool call.
+
+    Args:
+        choice: The choice it belongs to, by its index.
+        callee: What is called, and with what.
+        call: The tool call; None for a function call of the form before tool calls.
+
+    Attributes:
+        place: Where the call stands among the tool calls, or None.
+    """
+
+    def __init__(
+        self, choice: int, callee: FunctionState, call: ToolCallState | None = None
+    ) -> None:
+        self.place = None if call is None else call.place
+        self._choice = choice
+        self._callee = callee
+        self._call = call
+
+    @property
+    def _id(self) -> str | None:
+        return None if self._call is None else self._call.id
+
+    @property
+    def _is_free_text(self) -> bool:
+        return self._call is not None and self._call.is_custom
+
+    def started(self) -> Update:
+        """Tell that it begins."""
+        return ToolCallStarted(self._choice, self.place, self._id, self._callee.name)
+
+    def see(self, piece: FunctionDelta | CustomToolDelta, told: list[Update]) -> None:
+        """Look at a piece, after it was added."""
+        text = arguments_of(piece)
+        if text:
+            value = None if self._is_free_text else self._callee.arguments.json.value
+            told.append(ArgumentsDelta(self._choice, self.place, text, value))
+
+    def is_whole(self, *, finished: bool) -> bool:
+        """
+        Tell whether nothing more can come.
+
+        Args:
+            finished: Whether the choice has its finish reason; if not, another call began.
+        """
+        if self._is_free_text or not self._callee.arguments.value:
+            # Neither shows its end.
+            return finished
+        json = self._callee.arguments.json
+        return json.complete or json.fault is not None
+
+    def done(self) -> Update:
+        """Tell that it is done."""
+        value, fault = self._decoded()
+        return ToolCallDone(
+            choice=self._choice,
+            call=self.place,
+            id=self._id,
+            name=self._callee.name,
+            arguments=self._callee.arguments.value or "",
+            value=value,
+            fault=fault,
+        )
+
+    def _decoded(self) -> tuple[Any, JSONFault | None]:
+        if self._is_free_text:
+            return None, None
+        if not self._callee.arguments.value:
+            return None, _NOTHING_CAME
+        json = self._callee.arguments.json
+        if not json.complete:
+            json.close()
+        return json.value, json.fault

@@ -1,0 +1,273 @@
+"""A hostile stream costs an error, not the memory."""
+
+import json
+import tracemalloc
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from sseparse import Accumulator, ChunkDecoder, ChunkParser, EndCause, Event, LimitExceeded, Stream
+from sseparse.chunks import ChatCompletionChunk, ChoiceDelta, ChunkChoice, ToolCallDelta
+
+
+def data(body: dict[str, Any]) -> bytes:
+    return f"data: {json.dumps(body)}\n\n".encode()
+
+
+def choice(index: Any, **delta: Any) -> dict[str, Any]:
+    return {"choices": [{"index": index, "delta": delta}]}
+
+
+def call(index: Any = 0, **fields: Any) -> dict[str, Any]:
+    return choice(0, tool_calls=[{"index": index, **fields}])
+
+
+def chunks_of(*bodies: dict[str, Any]) -> list[Any]:
+    decoder = ChunkDecoder(max_choices=None)
+    return [chunk for body in bodies for chunk in decoder.feed(Event(json.dumps(body)))]
+
+
+def add_all(accumulator: Accumulator, *bodies: dict[str, Any]) -> LimitExceeded:
+    """Add chunks up to the one that breaks a limit."""
+    with pytest.raises(LimitExceeded) as raised:
+        for chunk in chunks_of(*bodies):
+            accumulator.add(chunk)
+    return raised.value
+
+
+class TestChoices:
+    """As many as the limit allows, numbered from 0."""
+
+    @pytest.mark.parametrize("index", [2, 10**9, -1])
+    def test_accumulator(self, index: int) -> None:
+        """One too many, or an index beyond the limit; what came before is kept."""
+        accumulator = Accumulator(max_choices=2)
+        error = add_all(
+            accumulator, choice(0, content="a"), choice(1, content="b"), choice(index, content="c")
+        )
+
+        assert (error.limit, error.maximum, error.offset) == ("choices", 2, None)
+        assert "raise max_choices" in str(error)
+        assert [choice.message.content for choice in error.partial.choices] == ["a", "b"]
+        assert error.partial == accumulator.snapshot()
+
+    def test_an_index_beyond_the_limit(self) -> None:
+        """The first choice may have it: there would be more choices than are allowed."""
+        error = add_all(Accumulator(), choice(10**9, content="a"))
+        assert (error.limit, error.maximum) == ("choices", 4096)
+
+    def test_legacy(self) -> None:
+        """The same for legacy completions."""
+        texts = [
+            {"object": "text_completion", "choices": [{"index": index, "text": "a"}]}
+            for index in range(3)
+        ]
+        error = add_all(Accumulator(max_choices=2), *texts)
+        assert error.limit == "choices"
+        assert len(error.partial.choices) == 2
+
+    @pytest.mark.parametrize("extra", [{}, {"unknown": 1}])
+    def test_parser(self, extra: dict[str, Any]) -> None:
+        """The parser stops at the chunk; those before it are returned first."""
+        body = b"".join(data(choice(index, content="a") | extra) for index in range(4))
+        parser = ChunkParser(max_choices=2)
+        assert len(parser.feed(body)) == 2
+
+        assert isinstance(parser.error, LimitExceeded)
+        assert parser.end is not None
+        assert parser.end.cause is EndCause.INCOMPLETE
+        assert parser.end.finish_reasons == {0: None, 1: None}
+
+    def test_decoder(self) -> None:
+        """So does the decoder of events."""
+        decoder = ChunkDecoder(max_choices=1)
+        assert len(decoder.feed(Event(json.dumps(choice(0))))) == 1
+        assert decoder.feed(Event(json.dumps(choice(1)))) == []
+        assert isinstance(decoder.error, LimitExceeded)
+
+    def test_no_limit(self) -> None:
+        """None lifts it."""
+        accumulator = Accumulator(max_choices=None)
+        for chunk in chunks_of(choice(10**9, content="a")):
+            accumulator.add(chunk)
+        assert len(accumulator.snapshot().choices) == 1
+
+
+class TestToolCalls:
+    """As many as the limit allows, in all choices together."""
+
+    def test_one_too_many(self) -> None:
+        """Those before it are kept, in every choice."""
+        calls = [choice(at % 2, tool_calls=[{"index": at, "id": str(at)}]) for at in range(4)]
+        error = add_all(Accumulator(max_tool_calls=3), *calls)
+
+        assert (error.limit, error.maximum) == ("tool_calls", 3)
+        assert [len(choice.message.tool_calls) for choice in error.partial.choices] == [2, 1]
+
+    def test_no_limit(self) -> None:
+        """None lifts it."""
+        calls = [{"index": index} for index in range(5000)]
+        accumulator = Accumulator(max_tool_calls=None)
+        for chunk in chunks_of(choice(0, tool_calls=calls)):
+            accumulator.add(chunk)
+        assert len(accumulator.snapshot().to_dict()["choices"][0]["message"]["tool_calls"]) == 5000
+
+    def test_ten_million(self) -> None:
+        """They cost an error, and no more memory than the limit's number of calls."""
+        piece = ChunkChoice(
+            index=0, delta=ChoiceDelta(tool_calls=[ToolCallDelta(index=None, function=None)])
+        )
+        accumulator = Accumulator()
+        tracemalloc.start()
+        with pytest.raises(LimitExceeded):
+            for number in range(10_000_000):
+                assert piece.delta.tool_calls
+                piece.delta.tool_calls[0].id = str(number)
+                accumulator.add(ChatCompletionChunk(choices=[piece]))
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+
+        assert peak < 32 * 1024 * 1024
+
+
+ENDLESS: dict[str, Callable[[int], dict[str, Any]]] = {
+    "content": lambda at: choice(0, content="x" * 500),
+    "empty pieces": lambda at: choice(0, content=""),
+    "parts": lambda at: choice(0, content=[{"type": "image", "n": at}]),
+    "thinking": lambda at: choice(0, content=[{"type": "thinking", "thinking": "x" * 500}]),
+    "refusal": lambda at: choice(0, refusal="x" * 500),
+    "reasoning": lambda at: choice(0, reasoning="x" * 500),
+    "reasoning_content": lambda at: choice(0, reasoning_content="x" * 500),
+    "reasoning details": lambda at: choice(0, reasoning_details=[{"type": str(at)}]),
+    "a detail's text": lambda at: choice(0, reasoning_details=[{"type": "a", "text": "x" * 500}]),
+    "a detail's fields": lambda at: choice(0, reasoning_details=[{"type": "a", str(at): at}]),
+    "a signature": lambda at: choice(0, reasoning_details=[{"signature": "x" * 999 * at}]),
+    "arguments": lambda at: call(function={"arguments": "x" * 99}),
+    "names": lambda at: call(function={"name": f"x{at}"}),
+    "ids": lambda at: call(index=at % 4000, id="x" * 500),
+    "a call's fields": lambda at: call(**{str(at): 1}),
+    "a function's fields": lambda at: call(function={str(at): 1}),
+    "function_call": lambda at: choice(0, function_call={"arguments": "x" * 500}),
+    "audio": lambda at: choice(0, audio={"data": "x" * 500}),
+    "audio's fields": lambda at: choice(0, audio={str(at): "x"}),
+    "annotations": lambda at: choice(0, annotations=[{}]),
+    "images": lambda at: choice(0, images=[[]]),
+    "a delta's fields": lambda at: choice(0, **{str(at): [[], {}]}),
+    "a choice's fields": lambda at: {"choices": [{"index": 0, str(at): 1}]},
+    "a chunk's fields": lambda at: {"choices": [], str(at): 1},
+    "finish reasons": lambda at: {"choices": [{"index": 0, "finish_reason": f"x{at}"}]},
+    "logprobs": lambda at: {
+        "choices": [
+            {"index": 0, "logprobs": {"content": [{"token": "x", "top_logprobs": [{}]}]}}
+        ]
+    },
+    "refusal's logprobs": lambda at: {
+        "choices": [{"index": 0, "logprobs": {"refusal": [{"token": "x" * 500}]}}]
+    },
+    "other logprobs": lambda at: {"choices": [{"index": 0, "logprobs": {"other": [at]}}]},
+    "logprobs' fields": lambda at: {"choices": [{"index": 0, "logprobs": {str(at): at}}]},
+    "legacy text": lambda at: {
+        "object": "text_completion", "choices": [{"index": 0, "text": "x" * 500}]
+    },
+    "legacy logprobs": lambda at: {
+        "object": "text_completion",
+        "choices": [{"index": 0, "text": "", "logprobs": {"tokens": ["x"] * 50, str(at): 1}}],
+    },
+    "legacy fields": lambda at: {
+        "object": "text_completion", "choices": [{"index": 0, "text": "", str(at): at}]
+    },
+}  # fmt: skip
+
+
+class TestBytes:
+    """All that is kept counts, whatever it is; what is replaced counts once."""
+
+    @pytest.mark.parametrize("endless", ENDLESS)
+    def test_whatever_grows(self, endless: str) -> None:
+        """The limit is met before the memory is much more than it allows."""
+        maximum = 1 << 18
+        accumulator = Accumulator(max_accumulated_bytes=maximum)
+        tracemalloc.start()
+        with pytest.raises(LimitExceeded) as raised:
+            for at in range(1_000_000):
+                (chunk,) = chunks_of(ENDLESS[endless](at))
+                accumulator.add(chunk)
+        size, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+
+        assert (raised.value.limit, raised.value.maximum) == ("accumulated", maximum)
+        assert size < 16 * maximum
+        with pytest.raises(LimitExceeded):
+            accumulator.updates(chunk)
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            {"choices": [], "provider": {"name": "x" * 500}},
+            {"choices": [], "usage": {"total_tokens": 1, "cost": "x" * 500}},
+            {"choices": [{"index": 0, "delta": {}, "message": {"content": "x" * 500}}]},
+            {"choices": [{"index": 0, "delta": {"role": "assistant", "mood": ["x"] * 50}}]},
+        ],
+    )
+    def test_what_is_replaced(self, body: dict[str, Any]) -> None:
+        """Servers repeat the same fields on every chunk; that is no growth."""
+        accumulator = Accumulator(max_accumulated_bytes=1 << 14)
+        for _ in range(1000):
+            for chunk in chunks_of(body):
+                accumulator.add(chunk)
+
+    @pytest.mark.parametrize("piece", ["{},", "[[],[]],", '{"":0},', "0,", "1234567,", '"",'])
+    def test_values_of_json(self, piece: str) -> None:
+        """What the arguments become, where they are read as JSON, counts too."""
+        maximum = 1 << 18
+        accumulator = Accumulator(max_accumulated_bytes=maximum)
+        pieces = ["[", *[piece * 20] * 10_000]
+        tracemalloc.start()
+        with pytest.raises(LimitExceeded):
+            for arguments in pieces:
+                for chunk in chunks_of(call(function={"arguments": arguments})):
+                    accumulator.updates(chunk)
+        size, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+
+        assert size < 16 * maximum
+
+    def test_no_limit(self) -> None:
+        """None lifts it."""
+        accumulator = Accumulator(max_accumulated_bytes=None)
+        for chunk in chunks_of(choice(0, content="x" * 1000)):
+            accumulator.add(chunk)
+        assert len(accumulator.text) == 1000
+
+
+class TestStreams:
+    """A stream that meets a limit ends like one that meets any other fault."""
+
+    @pytest.mark.parametrize("limit", ["max_tool_calls", "max_accumulated_bytes"])
+    @pytest.mark.parametrize("pieces", [1, 4])
+    def test_a_limit(self, limit: Any, pieces: int) -> None:
+        """Chunks before it come first; the partial completion rides along; the end is told."""
+        body = b"".join(
+            data(choice(0, content="x" * 400, tool_calls=[{"index": at}])) for at in range(4)
+        )
+        size = len(body) // pieces
+        options: Any = {limit: 2 if limit == "max_tool_calls" else 1200}
+        stream = Stream([body[at : at + size] for at in range(0, len(body), size)], **options)
+        received: list[Any] = []
+        with pytest.raises(LimitExceeded) as raised:
+            received += stream
+
+        assert len(received) == 2
+        assert stream.end is not None
+        assert stream.end.cause is EndCause.INCOMPLETE
+        assert raised.value.partial.text.startswith("x" * 800)
+        with pytest.raises(LimitExceeded):
+            next(stream)
+
+    def test_the_number_of_choices(self) -> None:
+        """It is the parser's limit."""
+        body = b"".join(data(choice(index, content="a")) for index in range(4))
+        with pytest.raises(LimitExceeded, match="more than 2 choices") as raised:
+            Stream([body], max_choices=2).result()
+        assert len(raised.value.partial.choices) == 2

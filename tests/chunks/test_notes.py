@@ -1,0 +1,147 @@
+"""What had to be assumed is noted on the completion, beside it and not in it."""
+
+import json
+from typing import Any
+
+import pytest
+
+from sseparse import Accumulator, ChatCompletion, ChunkDecoder, Event
+from sseparse.chunks import Note, NoteKind
+
+
+def snapshot(*bodies: dict[str, Any]) -> Any:
+    decoder, accumulator = ChunkDecoder(), Accumulator()
+    for body in bodies:
+        for chunk in decoder.feed(Event(json.dumps(body))):
+            accumulator.add(chunk)
+    return accumulator.snapshot()
+
+
+def choice(finish: str | None = None, **delta: Any) -> dict[str, Any]:
+    return {"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
+
+
+def call(**fields: Any) -> dict[str, Any]:
+    return choice(role="assistant", tool_calls=[fields])
+
+
+ROLE = choice(role="assistant")
+LEGACY: dict[str, Any] = {"object": "text_completion"}
+
+
+@pytest.mark.parametrize(
+    ("bodies", "notes"),
+    [
+        ([ROLE, choice("stop", content="a")], []),
+        ([choice(content="a")], [Note(NoteKind.ROLE_ASSUMED, 0)]),
+        (
+            [{"model": "a", "choices": []}, {"model": "b", "choices": []}],
+            [Note(NoteKind.MODEL_CHANGED, detail="b")],
+        ),
+        ([{"model": "", "choices": []}, {"model": "b", "choices": []}], []),
+        ([{"model": "a", "choices": []}, {"model": "", "choices": []}], []),
+        ([{"choices": [], "x_groq": {"usage": {}}}], [Note(NoteKind.USAGE_ELSEWHERE)]),
+        ([{"choices": [], "usage": {}, "x_groq": {"usage": {}}}], []),
+        ([{"choices": [{"delta": {"role": "assistant"}}]}], [Note(NoteKind.INDEX_ASSUMED, 0)]),
+        (
+            [choice(role="assistant", content=[{"type": "text", "text": "a"}])],
+            [Note(NoteKind.CONTENT_PARTS, 0)],
+        ),
+        ([ROLE, choice("stop"), choice("stop")], []),
+        ([ROLE, choice("stop"), choice("length")], [Note(NoteKind.FINISHED_AGAIN, 0)]),
+        ([ROLE, choice("stop"), choice(role="assistant", content="")], []),
+        ([ROLE, choice("stop"), choice(content="a")], [Note(NoteKind.AFTER_FINISH, 0)]),
+        ([call(index=-1, id="a")], [Note(NoteKind.CALL_WITHOUT_INDEX, 0, 0)]),
+        ([call(id="a"), call(index=0)], [Note(NoteKind.CALL_WITHOUT_INDEX, 0, 0)]),
+        (
+            [call(index=0, id="a"), call(index=0, id="b")],
+            [Note(NoteKind.CALL_INDEX_SHARED, 0, 1)],
+        ),
+        (
+            [call(type="function")],
+            [Note(NoteKind.CALL_WITHOUT_INDEX, 0, 0), Note(NoteKind.CALL_UNNAMED, 0, 0)],
+        ),
+        ([call(custom={"name": "f"})], [Note(NoteKind.CALL_WITHOUT_INDEX, 0, 0)]),
+        ([call(index=0), choice("stop")], [Note(NoteKind.ARGUMENTS_MISSING, 0, 0)]),
+        ([call(index=0)], []),
+        (
+            [call(index=0, function={"arguments": {"a": 1}})],
+            [Note(NoteKind.ARGUMENTS_OBJECT, 0, 0)],
+        ),
+        (
+            [choice(role="assistant", function_call={"arguments": {"a": 1}})],
+            [Note(NoteKind.ARGUMENTS_OBJECT, 0)],
+        ),
+        ([choice(role="assistant", function_call={"arguments": "{}"})], []),
+        (
+            [{"choices": [], "service_tier": 5}],
+            [Note(NoteKind.VALUE_IGNORED, detail="service_tier")],
+        ),
+        (
+            [choice(role="assistant", content=5)],
+            [Note(NoteKind.VALUE_IGNORED, 0, detail="content")],
+        ),
+        (
+            [ROLE, {"choices": [{"index": 0, "delta": {}, "logprobs": 5}]}],
+            [Note(NoteKind.VALUE_IGNORED, 0, detail="logprobs")],
+        ),
+        (
+            [call(index=0, function={"arguments": 5}), call(index=0, function={"arguments": 6})],
+            [Note(NoteKind.VALUE_IGNORED, 0, 0, "arguments")],
+        ),
+        ([LEGACY | {"choices": [{"index": 0, "text": "a"}]}], []),
+        (
+            [
+                LEGACY | {"choices": [{"text": "a", "finish_reason": "stop"}]},
+                LEGACY | {"choices": [{"index": 0, "text": "", "finish_reason": "length"}]},
+                LEGACY | {"choices": [{"index": 0, "text": "b"}]},
+                LEGACY | {"choices": [{"index": 0, "text": 5, "logprobs": {"tokens": 5}}]},
+            ],
+            [
+                Note(NoteKind.INDEX_ASSUMED, 0),
+                Note(NoteKind.AFTER_FINISH, 0),
+                Note(NoteKind.VALUE_IGNORED, 0, detail="tokens"),
+                Note(NoteKind.VALUE_IGNORED, 0, detail="text"),
+                Note(NoteKind.FINISHED_AGAIN, 0),
+            ],
+        ),
+    ],
+)
+def test_what_is_noted(bodies: list[dict[str, Any]], notes: list[Note]) -> None:
+    """Each assumption once, with the choice, the tool call and the field that it is about."""
+    assert list(snapshot(*bodies).notes) == notes
+
+
+def test_notes_are_beside_the_completion() -> None:
+    """They are not part of its JSON, and do not count in comparing."""
+    noted = snapshot(choice(content="a"))
+    plain = snapshot(choice(role="assistant", content="a"))
+
+    assert noted.notes
+    assert noted == plain
+    assert noted.to_dict() == plain.to_dict()
+    assert noted != snapshot(choice(content="b"))
+    assert noted != snapshot(LEGACY | {"choices": []})
+    assert noted != "a"
+
+
+def test_a_field_of_that_name() -> None:
+    """What a server calls notes, extra or absent is an unknown field like any other."""
+    fields = {"notes": "n", "extra": {"e": 1}, "absent": [2]}
+    bodies = fields | {"choices": [{"index": 0, "delta": fields, **fields}]}
+    result = snapshot(bodies)
+
+    assert isinstance(result, ChatCompletion)
+    assert result.extra == result.choices[0].extra == result.choices[0].message.extra == fields
+    assert fields.items() <= result.to_dict().items()
+
+
+def test_to_read() -> None:
+    """A note reads as a sentence that says where."""
+    assert str(Note(NoteKind.ROLE_ASSUMED, 1)) == (
+        "choice 1: the server never sent a role; it is taken to be the assistant's"
+    )
+    assert str(Note(NoteKind.CALL_INDEX_SHARED, 0, 2)).startswith("choice 0, tool call 2: an ")
+    assert str(Note(NoteKind.MODEL_CHANGED, detail="b")) == (
+        "the server named another model later; the first is kept (b)"
+    )

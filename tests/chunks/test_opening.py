@@ -1,0 +1,107 @@
+"""How a body begins tells an event stream from JSON, JSON lines, pages and plain text."""
+
+import pytest
+
+from sseparse import ChunkParser, EndCause, NotEventStream
+from sseparse.testing import check_parser
+
+EVENT = b'data: {"choices": [{"index": 0, "delta": {"content": "a"}}]}\n\n'
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<!DOCTYPE html><html>",
+        b"<html>\n" + b"x" * 600,
+        b"Internal Server Error",
+        b"\xef\xbb\xbf\n\nnot a stream\n\n",
+        b"[1, 2]",
+        b'"text"',
+        b"{not: json}",
+        b'{"id": "cut off in the mid',
+        b"\x1f\x8b\x08\x00",
+        b"datum: 5\n",
+    ],
+)
+def test_what_is_no_stream(body: bytes) -> None:
+    """At its end a body without an event or a comment is judged by its first line."""
+    parser = ChunkParser()
+    assert parser.feed(body) == []
+    assert parser.error is None
+    assert parser.close() == []
+
+    assert isinstance(parser.error, NotEventStream)
+    assert parser.error.body_start == body[:512]
+    assert parser.end is not None
+    assert (parser.end.cause, parser.end.bytes_seen) == (EndCause.NOT_A_STREAM, len(body))
+    check_parser(ChunkParser, body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"\n\n",
+        b"data",
+        b"retry: 5\n\n",
+        b": ping\n\n",
+        b"event: ping\n\n",
+        b"x: y\n\n" + EVENT,
+    ],
+)
+def test_what_may_be_a_stream(body: bytes) -> None:
+    """Too little came to say that it was not one; or events came after an unknown field."""
+    parser = ChunkParser()
+    parser.feed(body)
+    parser.close()
+
+    assert parser.error is None
+    check_parser(ChunkParser, body)
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r", b"\r\n", b"\n\n", b"\r\n \t\r\n"])
+def test_json_lines(end: bytes) -> None:
+    """They are told as soon as the second line begins, by the same first bytes at every cut."""
+    first, second = b'\n{"text": "a"}', b'{"text": "b"}'
+    parser = ChunkParser()
+    assert parser.feed(first + end) == []
+    assert parser.error is None
+    assert parser.feed(second[:1]) == []
+
+    assert isinstance(parser.error, NotEventStream)
+    assert parser.error.body_start == first + end + b"{"
+    assert parser.end is not None
+    assert parser.end.bytes_seen == len(first + end) + 1
+    with pytest.raises(NotEventStream):
+        parser.feed(second[1:])
+    check_parser(ChunkParser, first + end + second + end)
+
+
+@pytest.mark.parametrize("first", [b"{", b'{"a": 1}', b'{"choices": []}', b"{]\n[}"])
+@pytest.mark.parametrize("line", [b"\n", b"\r", b"\r\n\r\n"])
+def test_events_after_a_line_like_json(first: bytes, line: bytes) -> None:
+    """By the standard the line is an unknown field; the chunk comes with its last byte."""
+    parser = ChunkParser()
+    assert parser.feed(first + line) == []
+    assert len(parser.feed(EVENT)) == 1
+    check_parser(ChunkParser, first + line + EVENT)
+
+
+def test_a_body_that_is_too_large_to_hold() -> None:
+    """It is let through, and so it is an unknown field, dropped as it streams by."""
+    body = b'{"choices": [' + b" " * 5000
+    parser = ChunkParser(max_event_bytes=1000)
+    for at in range(0, len(body), 100):
+        parser.feed(body[at : at + 100])
+    assert len(parser.feed(b"\n\n" + EVENT)) == 1
+    check_parser(lambda: ChunkParser(max_event_bytes=1000), body + b"\n\n" + EVENT)
+
+
+def test_after_the_end() -> None:
+    """However the body began, a closed parser takes nothing more."""
+    for body in (b"", b"\n", b'{"error": 1', EVENT):
+        parser = ChunkParser()
+        parser.feed(body)
+        parser.close()
+        with pytest.raises((RuntimeError, NotEventStream)):
+            parser.feed(b"{")

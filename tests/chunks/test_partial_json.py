@@ -1,0 +1,783 @@
+"""JSON that is still arriving: the value so far, the same at every cut."""
+
+import json
+import re
+import sys
+import tracemalloc
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from types import FrameType
+from typing import Any, NoReturn
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sseparse.chunks import JSONFault, PartialJSON
+
+HIGH, LOW = "\ud83d", "\ude00"
+"""The halves of U+1F600."""
+
+
+def parsed(*pieces: str, look: bool = True) -> PartialJSON:
+    """Feed pieces, and look at the value after each."""
+    parser = PartialJSON()
+    for piece in pieces:
+        parser.feed(piece)
+        if look:
+            _ = parser.value
+    return parser
+
+
+def closed(*pieces: str, look: bool = True) -> PartialJSON:
+    parser = parsed(*pieces, look=look)
+    parser.close()
+    return parser
+
+
+def joined(text: str) -> str:
+    """Join raw halves that stand side by side."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+
+
+def outcome(parser: PartialJSON) -> tuple[str, bool, JSONFault | None]:
+    """Tell all that can be seen; repr tells 1 from 1.0 and True, and one order from another."""
+    return repr(parser.value), parser.complete, parser.fault
+
+
+def load(text: str) -> Any:
+    """
+    Decode what RFC 8259 calls JSON.
+
+    Raises:
+        ValueError: It is not.
+    """
+
+    def refuse(name: str) -> NoReturn:
+        raise ValueError(name)
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def is_json(text: str) -> bool:
+    try:
+        load(text)
+    except ValueError:
+        return False
+    return True
+
+
+STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+NUMBER_AT_END = re.compile(r"(?:-|-?[0-9][-+.0-9eE]*)\Z")
+HALF = re.compile(r"[\ud800-\udfff]|\\u[dD][89a-fA-F]")
+"""A half of a surrogate pair, raw or escaped."""
+HALF_AT_END = re.compile(
+    r"(?<!\\)((?:\\\\)*)\\u[dD][89abAB][0-9a-fA-F]{2}(?:\\(?:u[0-9a-fA-F]{0,3})?)?\Z"
+)
+
+
+def open_parts(prefix: str) -> tuple[bool, str]:
+    """Tell whether a text ends in a string, and what closes the containers that are open."""
+    outside, quote, _ = STRING.sub("", prefix).partition('"')
+    closers = ""
+    for char in outside:
+        if char in "[{":
+            closers = {"[": "]", "{": "}"}[char] + closers
+        elif char in "]}":
+            closers = closers[1:]
+    return bool(quote), closers
+
+
+def value_so_far(prefix: str) -> Any:
+    """
+    Say what the value of a prefix of JSON is, slowly.
+
+    It is what json.loads gives for as much of the prefix as can be completed by closing what is
+    open, once that is taken off which may still change: a number, an escape, half a pair.
+    """
+    if "\ud800" <= prefix[-1:] <= "\udbff":
+        prefix = prefix[:-1]
+    if open_parts(prefix)[0]:
+        prefix = HALF_AT_END.sub(r"\1", prefix)
+    else:
+        prefix = NUMBER_AT_END.sub("", prefix)
+    for end in range(len(prefix), 0, -1):
+        in_string, closers = open_parts(prefix[:end])
+        whole = prefix[:end] + '"' * in_string + closers
+        if is_json(whole):
+            return load(whole)
+    return None
+
+
+def can_be_completed(prefix: str) -> bool:
+    """Tell whether some text makes JSON of a prefix."""
+    _, closers = open_parts(prefix)
+    words = [word[start:] for word in ("true", "false", "null") for start in range(5)]
+    texts = [f'{escape}"' for escape in ("", "n", "0", "00", "000", "0000")]
+    keys = [f"{text}:0" for text in (*texts, '""', "")]
+    return any(is_json(prefix + ending + closers) for ending in ("", "0", *words, *texts, *keys))
+
+
+JSON_TEXTS = [
+    "null",
+    " true ",
+    "\r\n\tfalse",
+    "0",
+    "-0",
+    "-0.0",
+    "12 ",
+    "-120e-2",
+    "1E+2",
+    "0.5e1",
+    "1e999",
+    "123456789012345678901234567890",
+    '""',
+    '"a"',
+    '"\x7f\u2028\ufeff"',
+    r'"\"\\\/\b\f\n\r\t"',
+    r'"\u00e9\u0000\uD83D\uDE00\ud83d\ude00"',
+    r'"\ud800\udc00\udbff\udfff\ue000\ud7ff"',
+    r'"\ud83d"',
+    r'"\ude00"',
+    r'"\ud800"',
+    r'"\udbff"',
+    r'"\ud83d\ud83d\ude00"',
+    r'"\ud83d\n\ud83dx\ud83d\u0041\ude00\ud83d"',
+    r'"\\ud83d\\"',
+    '"h\u00e9\u4f60\U0001f600"',
+    f'"{LOW}{HIGH}"',
+    rf'"\ud83d{LOW}{HIGH}\ude00"',
+    "[]",
+    "[ ]",
+    "{}",
+    "{ }",
+    '[1,2.0,-3,"a",null,true,false,[],{}]',
+    ' [ 1 , "a" , [ 2 ] , { } ] ',
+    '{"a":1,"b":{"c":[{"d":"e"}]},"":""}',
+    ' { "a" : 1 , "b" : { } , "c" : null } ',
+    '{"a":1,"b":2,"a":"x"}',
+    '{"a":[1,2],"a":{"b":"c"},"a":null}',
+    r'{"\ud83d\ude00\"":1,"\ud83d":2}',
+    '[[[["a"]]]]',
+]
+
+
+class TestValue:
+    """The value so far."""
+
+    @pytest.mark.parametrize(
+        ("pieces", "expected"),
+        [
+            pytest.param(["", " "], [None, None], id="None before anything"),
+            pytest.param(
+                ["[", '"', "a", "b", '"', "]"],
+                [[], [""], ["a"], ["ab"], ["ab"], ["ab"]],
+                id="a string from its opening quote on",
+            ),
+            pytest.param(
+                ['"', "a", '"', " "], ["", "a", "a", "a"], id="a string and nothing around it"
+            ),
+            pytest.param(
+                ["{", '"a', '"', ":", " ", '"'],
+                [{}, {}, {}, {}, {}, {"a": ""}],
+                id="a key with its value's first sign",
+            ),
+            pytest.param(
+                ['{"a":', "[", '],"b":', "{"],
+                [{}, {"a": []}, {"a": []}, {"a": [], "b": {}}],
+                id="a container with its opening bracket",
+            ),
+            pytest.param(
+                ["[", "1", "2", ",", "3", "]"],
+                [[], [], [], [12], [12], [12, 3]],
+                id="a number with the character after it",
+            ),
+            pytest.param(["1", "2", " "], [None, None, 12], id="a number with a blank after it"),
+            pytest.param(["[t", "ru", "e"], [[], [], [True]], id="a literal with its last letter"),
+            pytest.param(
+                ['"a', "\\", "n", "\\", "u00", "e", "9"],
+                ["a", "a", "a\n", "a\n", "a\n", "a\n", "a\n\u00e9"],
+                id="an escape with its last character",
+            ),
+            pytest.param(
+                [r'"\ud83d', "\\", "ude0", "0"],
+                ["", "", "", "\U0001f600"],
+                id="both halves of an escaped pair at once",
+            ),
+            pytest.param(
+                [r'"\ud83d', "x"], ["", HIGH + "x"], id="an escaped half with what follows it"
+            ),
+            pytest.param(
+                [r'"\ud83d', "\\", "n"],
+                ["", "", HIGH + "\n"],
+                id="an escaped half with the escape that follows it",
+            ),
+            pytest.param(
+                [r'"\ud83d', r"\ud83", "d", '"'],
+                ["", "", HIGH, HIGH + HIGH],
+                id="an escaped half with the half that follows it",
+            ),
+            pytest.param(
+                ['"a' + HIGH, LOW, HIGH, "b"],
+                ["a", "a\U0001f600", "a\U0001f600", f"a\U0001f600{HIGH}b"],
+                id="a raw half with what follows it",
+            ),
+            pytest.param(
+                ['{"a":1,"b":2', ',"a":', '"', "x"],
+                [{"a": 1}, {"a": 1, "b": 2}, {"a": "", "b": 2}, {"a": "x", "b": 2}],
+                id="a key that comes again: the last value in the first place",
+            ),
+        ],
+    )
+    def test_appears(self, pieces: list[str], expected: list[Any]) -> None:
+        """Nothing is shown that may still change, but for a string, which may grow."""
+        parser = PartialJSON()
+        assert parser.value is None
+        for piece, value in zip(pieces, expected, strict=True):
+            parser.feed(piece)
+            assert repr(parser.value) == repr(value)
+            assert parser.fault is None
+
+    @pytest.mark.parametrize("text", JSON_TEXTS)
+    def test_at_every_prefix(self, text: str) -> None:
+        """It is what json.loads gives for the prefix, completed."""
+        parser = PartialJSON()
+        for end, char in enumerate(text, 1):
+            parser.feed(char)
+            assert repr(parser.value) == repr(value_so_far(text[:end]))
+            assert parser.fault is None
+
+    @pytest.mark.parametrize("text", JSON_TEXTS)
+    def test_at_the_end(self, text: str) -> None:
+        """It is what json.loads gives: the same types, order, and lone surrogates."""
+        parser = closed(text)
+
+        assert outcome(parser) == (repr(load(text)), True, None)
+
+    def test_a_number_ends_with_the_text(self) -> None:
+        """close() settles it, also where the text should have gone on."""
+        assert outcome(parsed("12")) == ("None", False, None)
+        assert outcome(closed("12")) == ("12", True, None)
+        assert closed("[1").value == [1]
+        assert closed("[1.").value == []
+
+    def test_an_escape_that_never_settles(self) -> None:
+        """What the end leaves open of an escape is not shown; a raw half is."""
+        assert closed(r'"a\ud83d').value == "a"
+        assert closed(r'"a\u00e').value == "a"
+        assert closed('"a' + HIGH).value == "a" + HIGH
+
+    def test_is_complete(self) -> None:
+        """With its last character; a number at the top with the character after it."""
+        assert not parsed("").complete
+        assert not parsed("[1]"[:2]).complete
+        assert parsed("[1]").complete
+        assert parsed('"a"').complete
+        assert parsed("null").complete
+        assert not parsed("1").complete
+        assert parsed("1\n").complete
+        assert closed("1").complete
+
+    @pytest.mark.parametrize("text", ["[1] x", "{}}", '"a""', "null,", "1 2", "1x"])
+    def test_stays_complete(self, text: str) -> None:
+        """Data after the value is a fault that takes nothing from it."""
+        parser = closed(text)
+
+        assert parser.complete
+        assert parser.fault is not None
+        assert parser.fault.reason.startswith("expected the end, saw ")
+
+
+class TestLiveObject:
+    """The value is one object, which grows."""
+
+    def test_is_the_same(self) -> None:
+        """A look gives the object of the look before."""
+        parser = parsed('{"a": [1, "x')
+        value = parser.value
+        inner = value["a"]
+        parser.feed('y", {}], "b": "z')
+
+        assert parser.value is value
+        assert value == {"a": [1, "xy", {}], "b": "z"}
+        assert value["a"] is inner
+
+    def test_a_kept_string_stays(self) -> None:
+        """A string that the reader keeps is as it was."""
+        parser = parsed('["ab')
+        kept = parser.value[0]
+        parser.feed("cd")
+
+        assert parser.value == ["abcd"]
+        assert kept == "ab"
+
+    @pytest.mark.parametrize("rest", ['b", 2, {"k": "v"}]}', 'b"', "b", "\\n", '", "c'])
+    def test_a_reader_may_change_it(self, rest: str) -> None:
+        """Whatever comes then, nothing is raised."""
+        parser = parsed('{"a": ["x", "a')
+        parser.value["a"].clear()
+        parser.value.clear()
+        parser.feed(rest)
+
+        assert parser.value == {}
+        assert parser.fault is None
+
+    @pytest.mark.parametrize(
+        ("start", "expected"),
+        [('{"a": "x", "b": "a', {"b": "ab"}), ('["x", "a', ["ab"])],
+    )
+    def test_the_string_that_grows_is_put_back(self, start: str, expected: Any) -> None:
+        """Where the reader took it out, the next look shows it again."""
+        parser = parsed(start)
+        parser.value.clear()
+        parser.feed("b")
+
+        assert parser.value == expected
+
+
+FAULTS: list[tuple[str, int, str, Any]] = [
+    ("", 0, "nothing came", None),
+    (" \n", 2, "nothing came", None),
+    ("x", 0, "expected a value, saw 'x'", None),
+    ("\ufeff[]", 0, r"expected a value, saw '\ufeff'", None),
+    ("\xa0[]", 0, r"expected a value, saw '\xa0'", None),
+    ("\v", 0, r"expected a value, saw '\x0b'", None),
+    ("\U0001f600", 0, r"expected a value, saw '\U0001f600'", None),
+    (HIGH, 0, r"expected a value, saw '\ud83d'", None),
+    (f"[{LOW}", 1, r"expected a value, saw '\ude00'", []),
+    ("'a'", 0, 'expected a value, saw "\'"', None),
+    ("NaN", 0, "expected a value, saw 'N'", None),
+    ("[Infinity]", 1, "expected a value, saw 'I'", []),
+    ("-Infinity", 1, "expected a digit, saw 'I'", None),
+    ("nul", 3, "ends inside a literal", None),
+    ("nan", 1, "expected null, saw 'a'", None),
+    ("[tRue]", 2, "expected true, saw 'R'", []),
+    ("falsy", 4, "expected false, saw 'y'", None),
+    ("truex", 4, "expected the end, saw 'x'", True),
+    ("+1", 0, "expected a value, saw '+'", None),
+    (".5", 0, "expected a value, saw '.'", None),
+    ("-", 1, "ends inside a number", None),
+    ("[-]", 2, "expected a digit, saw ']'", []),
+    ("[1.]", 3, "expected a digit, saw ']'", []),
+    ("1e", 2, "ends inside a number", None),
+    ("[1e+,", 4, "expected a digit, saw ','", []),
+    ("1.5.5", 3, "expected the end, saw '.'", 1.5),
+    ("01", 1, "expected no digit after a leading zero, saw '1'", None),
+    ("[-00]", 3, "expected no digit after a leading zero, saw '0'", []),
+    ("1_0", 1, "expected the end, saw '_'", 1),
+    ("1\u0661", 1, r"expected the end, saw '\u0661'", 1),
+    ("0x1", 1, "expected the end, saw 'x'", 0),
+    ("[1", 2, "ends inside an array", [1]),
+    ("[", 1, "ends inside an array", []),
+    ("[1,", 3, "ends inside an array", [1]),
+    ("[1,]", 3, "expected a value, saw ']'", [1]),
+    ("[,", 1, "expected a value, saw ','", []),
+    ("[1 2]", 3, "expected ',' or ']', saw '2'", [1]),
+    ("[1}", 2, "expected ',' or ']', saw '}'", [1]),
+    ("[}", 1, "expected a value, saw '}'", []),
+    ("]", 0, "expected a value, saw ']'", None),
+    ("{", 1, "ends inside an object", {}),
+    ('{"a', 3, "ends inside a key", {}),
+    ('{"a"', 4, "ends inside an object", {}),
+    ('{"a":', 5, "ends inside an object", {}),
+    ('{"a":"b', 7, "ends inside a string", {"a": "b"}),
+    ('{"a":"b"', 8, "ends inside an object", {"a": "b"}),
+    ('{"a":1,}', 7, "expected a key, saw '}'", {"a": 1}),
+    ("{a:1}", 1, "expected a key, saw 'a'", {}),
+    ("{]", 1, "expected a key, saw ']'", {}),
+    ('{"a" 1}', 5, "expected ':', saw '1'", {}),
+    ('{"a":}', 5, "expected a value, saw '}'", {}),
+    ('{"a":1 "b"', 7, "expected ',' or '}', saw '\"'", {"a": 1}),
+    ('{"a":[1}', 7, "expected ',' or ']', saw '}'", {"a": [1]}),
+    ('{"a\n', 3, r"control character '\n' in a string", {}),
+    ('"ab\0"', 3, r"control character '\x00' in a string", "ab"),
+    ('"a\x1f', 2, r"control character '\x1f' in a string", "a"),
+    (r'"a\x', 3, "expected an escape, saw 'x'", "a"),
+    (r'"a\U0041', 3, "expected an escape, saw 'U'", "a"),
+    (r'"a\u00g0', 6, "expected a hex digit, saw 'g'", "a"),
+    (r'"a\u"', 4, "expected a hex digit, saw '\"'", "a"),
+    (r'"a\u+041', 4, "expected a hex digit, saw '+'", "a"),
+    ('"a\\u\u0661', 4, r"expected a hex digit, saw '\u0661'", "a"),
+    (r'"a\ud83d\x', 9, "expected an escape, saw 'x'", "a"),
+    ('"a\\', 3, "ends inside a string", "a"),
+    ('"a' + HIGH, 3, "ends inside a string", "a" + HIGH),
+    ("[] []", 3, "expected the end, saw '['", []),
+    (f'"{HIGH}{LOW}" x', 4, "expected the end, saw 'x'", "\U0001f600"),
+    (f"[] {HIGH}{LOW}", 3, r"expected the end, saw '\U0001f600'", []),
+    (f"[] {HIGH}", 3, r"expected the end, saw '\ud83d'", []),
+]
+
+
+class TestFault:
+    """Text that is not JSON."""
+
+    @pytest.mark.parametrize(("text", "offset", "reason", "value"), FAULTS)
+    def test_is_a_value(self, text: str, offset: int, reason: str, value: Any) -> None:
+        """It tells where and why; the value is what came before."""
+        parser = closed(text)
+
+        assert parser.fault == JSONFault(offset, reason)
+        assert repr(parser.value) == repr(value)
+
+    @pytest.mark.parametrize(
+        ("text", "offset"),
+        [fault[:2] for fault in FAULTS if not fault[2].startswith(("ends", "nothing"))],
+    )
+    def test_is_met_at_its_character(self, text: str, offset: int) -> None:
+        """What comes before that character can be completed, and is no fault."""
+        text = joined(text)
+
+        assert can_be_completed(text[:offset])
+        assert parsed(text[:offset]).fault is None
+        assert closed(text[: offset + 1]).fault == closed(text).fault
+
+    def test_stays(self) -> None:
+        """What is fed after it is ignored, and so is the end."""
+        parser = parsed("[1, x", "2]", HIGH, LOW)
+        parser.close()
+        parser.close()
+
+        assert outcome(parser) == ("[1]", False, JSONFault(4, "expected a value, saw 'x'"))
+
+    def test_integer_that_python_refuses(self) -> None:
+        """It has too many digits for int(), as for json.loads; the fault is where it begins."""
+        limit = sys.get_int_max_str_digits()
+        digits = "1" * (limit + 1)
+        reason = "an integer of more digits than Python converts"
+
+        assert closed(digits[1:]).value == int(digits[1:])
+        assert closed(digits).fault == JSONFault(0, reason)
+        for cut in (1, 100, len(digits)):
+            parser = parsed("[ 5, -" + digits[:cut], digits[cut:])
+            assert parser.fault is None
+            parser.feed(",")
+            assert outcome(parser) == ("[5]", False, JSONFault(5, reason))
+        assert closed(digits + ".5").value == float(digits)
+
+    def test_depth(self) -> None:
+        """Containers inside each other are limited, those side by side are not."""
+        assert closed("[" * 500 + "]" * 500).complete
+        fault = JSONFault(500, "nested deeper than 500")
+        assert parsed("[" * 100_000, look=False).fault == fault
+        assert parsed(*"[" * 1001, look=False).fault == fault
+
+        parser = PartialJSON(max_depth=2)
+        parser.feed('[[],{"a":1},[1],{"a":{')
+        assert parser.fault == JSONFault(21, "nested deeper than 2")
+        assert parser.value == [[], {"a": 1}, [1], {}]
+
+        parser = PartialJSON(max_depth=1)
+        parser.feed("[1]")
+        assert parser.complete
+
+
+class TestUse:
+    """How a parser is used."""
+
+    @pytest.mark.parametrize("max_depth", [0, -1])
+    def test_max_depth(self, max_depth: int) -> None:
+        """At least one container can be open."""
+        with pytest.raises(ValueError, match=f"max_depth is {max_depth}; give a number above 0"):
+            PartialJSON(max_depth=max_depth)
+
+    @pytest.mark.parametrize("piece", [b"[]", None, 1])
+    def test_only_text(self, piece: Any) -> None:
+        """All else is refused."""
+        with pytest.raises(TypeError, match=f"takes str, not {type(piece).__name__}"):
+            PartialJSON().feed(piece)
+
+    def test_close(self) -> None:
+        """It can be called again; after it nothing can be fed."""
+        parser = closed("12")
+        parser.close()
+
+        with pytest.raises(RuntimeError, match="use a new parser"):
+            parser.feed("")
+        assert outcome(parser) == ("12", True, None)
+
+
+BLANKS = st.text(" \t\r\n", max_size=2)
+NUMBERS = st.from_regex(
+    r"-?(0|[1-9][0-9]{0,25})(\.[0-9]{1,5})?([eE][+-]?[0-9]{1,3})?", fullmatch=True
+)
+# No halves: what every parser takes.
+CHARACTERS = st.one_of(
+    st.characters(exclude_characters='"\\', exclude_categories=["Cs"], min_codepoint=0x20),
+    st.sampled_from(["\x7f", "\u2028", "\U0001f600", *(f"\\{char}" for char in '"\\/bfnrt')]),
+    st.sampled_from([r"\u0000", r"\u00E9", r"\u4f60", r"\ud83d\ude00", r"\uD83D\uDe00"]),
+)
+HALVES = st.sampled_from([HIGH, LOW, r"\ud83d", r"\ude00", r"\uD83D", r"\uDE00"])
+
+
+def strings(characters: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    return st.lists(characters, max_size=5).map(lambda parts: f'"{"".join(parts)}"')
+
+
+def documents(characters: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    """Make JSON texts."""
+    # A few letters make keys come again.
+    keys = st.one_of(strings(st.sampled_from("ab")), strings(characters))
+    scalars = st.one_of(st.sampled_from(["null", "true", "false"]), NUMBERS, strings(characters))
+
+    def spaced(text: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+        return st.tuples(BLANKS, text, BLANKS).map("".join)
+
+    def containers(items: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+        members = st.tuples(spaced(keys), items).map(":".join)
+        return st.one_of(
+            st.one_of(st.lists(items, min_size=1, max_size=4).map(",".join), BLANKS).map(
+                "[{}]".format
+            ),
+            st.one_of(st.lists(members, min_size=1, max_size=4).map(",".join), BLANKS).map(
+                "{{{}}}".format
+            ),
+        )
+
+    return st.recursive(spaced(scalars), lambda items: spaced(containers(items)), max_leaves=12)
+
+
+DOCUMENTS = documents(CHARACTERS | HALVES)
+GARBAGE = st.one_of(
+    st.text(max_size=20),
+    st.lists(
+        st.sampled_from([*'[]{},:"\\-+.01eEtfn \n\0x', "true", "null", "NaN", '"a":', HIGH, LOW]),
+        max_size=12,
+    ).map("".join),
+)
+
+
+@st.composite
+def mutated(draw: st.DrawFn) -> str:
+    """Take some of a JSON text out, or put something in."""
+    text = draw(DOCUMENTS)
+    start = draw(st.integers(0, len(text)))
+    end = draw(st.integers(start, min(len(text), start + 3)))
+    return text[:start] + draw(st.just("") | GARBAGE) + text[end:]
+
+
+def cut(text: str, data: st.DataObject) -> list[str]:
+    places = data.draw(st.lists(st.integers(0, len(text)), max_size=6).map(sorted))
+    return [text[start:end] for start, end in pairwise([0, *places, len(text)])]
+
+
+def values(text: str) -> Iterator[str]:
+    """Say what the value is after each character."""
+    parser = PartialJSON()
+    for char in text:
+        parser.feed(char)
+        yield repr(parser.value)
+
+
+class TestAnyText:
+    """What holds for every text."""
+
+    @pytest.mark.parametrize("text", [*JSON_TEXTS, *(fault[0] for fault in FAULTS)])
+    def test_every_cut(self, text: str) -> None:
+        """However it is cut, also between the halves of a pair, the same value and fault."""
+        expected = outcome(closed(text))
+
+        assert outcome(closed(*text)) == expected
+        for at in range(len(text)):
+            assert outcome(closed(text[:at], text[at:])) == expected
+            assert outcome(closed(text[:at], "", text[at:], look=False)) == expected
+
+    @given(DOCUMENTS, st.data())
+    def test_json(self, text: str, data: st.DataObject) -> None:
+        """No prefix is a fault, and the end is what json.loads gives, at any cut."""
+        expected = (repr(load(joined(text))), True, None)
+
+        assert outcome(closed(text)) == expected
+        assert outcome(closed(*text)) == expected
+        assert outcome(closed(*cut(text, data))) == expected
+        assert outcome(closed(*cut(text, data), look=False)) == expected
+        parser = PartialJSON()
+        for char in text:
+            parser.feed(char)
+            assert parser.fault is None
+
+    @given(DOCUMENTS)
+    def test_prefixes_of_json(self, text: str) -> None:
+        """The value is what json.loads gives for the prefix, completed."""
+        text = joined(text)
+        for end, value in enumerate(values(text), 1):
+            assert value == repr(value_so_far(text[:end]))
+
+    @given(GARBAGE | mutated(), st.data())
+    def test_anything(self, text: str, data: st.DataObject) -> None:
+        """It is a fault where json.loads raises, and nowhere else; the same at any cut."""
+        parser = closed(text)
+        expected = outcome(parser)
+
+        assert (parser.fault is None) == is_json(joined(text))
+        assert outcome(closed(*text)) == expected
+        assert outcome(closed(*cut(text, data))) == expected
+        assert outcome(closed(*cut(text, data), look=False)) == expected
+
+    @given(GARBAGE | mutated(), st.data())
+    def test_prefixes_of_anything(self, text: str, data: st.DataObject) -> None:
+        """The value at a prefix is the same however the prefix is cut."""
+        pieces = cut(text, data)
+        parser = PartialJSON()
+        one_by_one = ["None", *values(text)]
+        fed = 0
+        for piece in pieces:
+            parser.feed(piece)
+            fed += len(piece)
+            assert repr(parser.value) == one_by_one[fed]
+            assert repr(parsed(text[:fed]).value) == one_by_one[fed]
+
+    @given(GARBAGE | mutated())
+    def test_earliest(self, text: str) -> None:
+        """A fault is at the first character that makes it impossible to complete the text."""
+        text = joined(text)
+        fault = closed(text).fault
+        if fault is not None:
+            assert can_be_completed(text[: fault.offset])
+            assert fault.offset == len(text) or not can_be_completed(text[: fault.offset + 1])
+
+
+def in_jiter(text: str) -> str:
+    """
+    Say what jiter's partial mode makes of a prefix, which it parses anew at each look.
+
+    Raises:
+        ValueError: It makes nothing of it.
+    """
+    jiter = pytest.importorskip("jiter", reason="jiter is not installed")
+    return repr(jiter.from_json(text.encode(), partial_mode="trailing-strings"))
+
+
+class TestJiter:
+    """Where ours and jiter differ, and that nothing else does."""
+
+    @given(documents(CHARACTERS))
+    def test_every_prefix_of_json(self, text: str) -> None:
+        """
+        Its value of a prefix is what ours is after close(), but where there is none yet.
+
+        There jiter raises, and ours is None. So, while more may come, only a number at the end
+        of the prefix differs: jiter shows 1, then 12, then 12.5; ours waits until it cannot
+        change any more.
+        """
+        for end in range(len(text) + 1):
+            prefix = text[:end]
+            parser = parsed(prefix)
+            before = repr(parser.value)
+            parser.close()
+            try:
+                theirs = in_jiter(prefix)
+            except ValueError:
+                assert outcome(parser)[:2] == ("None", False)
+            else:
+                assert theirs == repr(parser.value)
+            in_number = not open_parts(prefix)[0] and NUMBER_AT_END.search(prefix)
+            assert in_number or before == repr(parser.value)
+
+    @given((GARBAGE | mutated()).filter(lambda text: not HALF.search(text)))
+    def test_anything(self, text: str) -> None:
+        """
+        What it refuses is a fault; what it does not is the value before the fault, if any.
+
+        But NaN and the infinities are values to it.
+        """
+        parser = closed(text)
+        try:
+            theirs = in_jiter(text)
+        except ValueError:
+            assert parser.fault is not None
+        else:
+            assert theirs == repr(parser.value) or re.search("NaN|Infinity", text)
+
+    @pytest.mark.parametrize(
+        "text", ["[] x", "[1 2", '{"a":[1}', '"a\\u"', "NaN", "-Infinity", "[Infinity"]
+    )
+    def test_faults_it_does_not_tell(self, text: str) -> None:
+        """It stops without a word at what cannot follow a value, and at some broken escapes."""
+        assert in_jiter(text)
+        assert parsed(text).fault is not None
+
+    @pytest.mark.parametrize("text", [r'"\ud83d"', r'"\ude00"', r'["a\ud83d\n"]', r'{"\ud83d":1}'])
+    def test_lone_halves(self, text: str) -> None:
+        """It refuses an escaped half that stands alone, which json.loads takes."""
+        with pytest.raises(ValueError, match="line 1 column"):
+            in_jiter(text)
+        assert closed(text).value == load(text)
+
+    def test_depth(self) -> None:
+        """It opens 200 containers inside each other."""
+        with pytest.raises(ValueError, match="recursion limit"):
+            in_jiter("[" * 202)
+        assert parsed("[" * 202).fault is None
+
+
+LOADS: dict[str, Callable[[int], str]] = {
+    "one long string": lambda count: '{"a":"' + "x" * 16 * count + '"}',
+    "a long string of escapes": lambda count: '["' + r"\n\u00e9\ud83d\ude00" * count + '"]',
+    "one long number": lambda count: "0." + "1" * 16 * count,
+    "blanks": lambda count: "[" + " " * 16 * count + "]",
+    "many keys": lambda count: (
+        '{"a":{' + ",".join(f'"{n}":[{n},null]' for n in range(count)) + "}}"
+    ),
+    "a fault, and what comes after": lambda count: "x" * 16 * count,
+}
+
+
+def operations(text: str, size: int) -> int:
+    """Count the lines of Python that parsing takes, with a look after each piece."""
+    counted = 0
+
+    def trace(_frame: FrameType, event: str, _argument: Any) -> Any:
+        nonlocal counted
+        counted += event == "line"
+        return trace
+
+    parser = PartialJSON()
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        for at in range(0, len(text), size):
+            parser.feed(text[at : at + size])
+            _ = parser.value
+        parser.close()
+    finally:
+        sys.settrace(before)
+    return counted
+
+
+class TestGrowth:
+    """Work is linear in the text, in operations counted and not in seconds."""
+
+    @pytest.mark.parametrize("size", [1, 4, 1 << 30])
+    @pytest.mark.parametrize("load", LOADS)
+    def test_twice_the_text_takes_twice_the_work(self, load: str, size: int) -> None:
+        """However the text is shaped and cut, doubling it at most doubles the operations."""
+        once = operations(LOADS[load](128), size)
+        twice = operations(LOADS[load](256), size)
+
+        assert twice <= 2.2 * once
+
+    @pytest.mark.skipif(sys.implementation.name != "cpython", reason="CPython's way of appending")
+    @pytest.mark.parametrize("start", ['"', '["', '{"a":["b",{"c":"'])
+    @pytest.mark.parametrize("character", ["x", "\u00e9", "\u4f60", "\U0001f600"])
+    def test_a_look_copies_no_long_string(self, start: str, character: str) -> None:
+        """What is added to a long string takes memory for itself, and not for all again."""
+        parser = parsed(start + character * 100_000)
+        # A trace function has the interpreter append by copying.
+        before = sys.gettrace()
+        sys.settrace(None)
+        tracemalloc.start()
+        try:
+            for _ in range(100):
+                parser.feed(character)
+                assert parser.value
+            tracemalloc.reset_peak()
+            held, _ = tracemalloc.get_traced_memory()
+            for _ in range(100):
+                parser.feed(character)
+                assert parser.value
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+            sys.settrace(before)
+
+        assert peak - held < 50_000

@@ -1,0 +1,180 @@
+"""A body that is one JSON object is taken for what it is, whatever it was to be."""
+
+import json
+from typing import Any
+
+import pytest
+
+from sseparse import (
+    Accumulator,
+    ChatCompletion,
+    ChunkParser,
+    Completion,
+    End,
+    EndCause,
+    LimitExceeded,
+    NotEventStream,
+    ServerSentError,
+    Stream,
+)
+from sseparse.testing import check_parser, run_stage
+
+CHAT: dict[str, Any] = {
+    "id": "chatcmpl-1",
+    "object": "chat.completion",
+    "created": 5,
+    "model": "m",
+    "choices": [
+        {
+            "index": 0,
+            "message": {
+                "role": "assistant",
+                "content": "Hi",
+                "tool_calls": [
+                    {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}},
+                    {"id": "d", "type": "custom", "custom": {"name": "g", "input": "x"}},
+                ],
+                "audio": {"id": "a", "data": "AAAA", "transcript": "Hi", "expires_at": 7},
+                "annotations": [{"type": "url_citation"}],
+                "mood": "good",
+            },
+            "finish_reason": "tool_calls",
+            "logprobs": {"content": [{"token": "Hi", "logprob": -0.5, "top_logprobs": []}]},
+        }
+    ],
+    "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3},
+    "service_tier": "default",
+    "provider": "p",
+}
+LEGACY: dict[str, Any] = {
+    "id": "cmpl-1",
+    "object": "text_completion",
+    "created": 5,
+    "model": "m",
+    "choices": [
+        {"index": 1, "text": "Hi", "finish_reason": "stop", "logprobs": {"tokens": ["Hi"]}},
+    ],
+}
+
+
+def accumulated(body: bytes) -> tuple[Accumulator, ChunkParser]:
+    parser = ChunkParser()
+    accumulator = Accumulator()
+    for chunk in run_stage(parser, [body]).items:
+        accumulator.add(chunk)
+    return accumulator, parser
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize(("completion", "kind"), [(CHAT, ChatCompletion), (LEGACY, Completion)])
+def test_a_whole_completion_is_the_result(
+    completion: dict[str, Any], kind: type, indent: int | None
+) -> None:
+    """Nothing of it is lost; it ends as a stream does that has its finish reasons."""
+    body = b"\xef\xbb\xbf\r\n " + json.dumps(completion, indent=indent).encode() + b"\n"
+    accumulator, parser = accumulated(body)
+    result = accumulator.result()
+
+    assert isinstance(result, kind)
+    assert result.to_dict() == completion
+    reasons = {choice["index"]: choice["finish_reason"] for choice in completion["choices"]}
+    assert parser.end == End(
+        EndCause.FINISHED, finish_seen=True, bytes_seen=len(body), finish_reasons=reasons
+    )
+    check_parser(ChunkParser, body)
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({"choices": []}, {"object": "chat.completion", "choices": []}),
+        (
+            {"object": "chat.completion", "choices": [{}]},
+            {"choices": [{"index": 0, "message": {"role": "assistant", "content": None}}]},
+        ),
+        (
+            {"choices": [{"message": {"tool_calls": [{}, {"function": {}}, {"custom": {}}]}}]},
+            {"choices": [{"message": {"role": "assistant", "content": None}}]},
+        ),
+        ({"object": "text_completion", "choices": [{}]}, {"object": "text_completion"}),
+        ({"choices": [{"text": "a"}]}, {"object": "text_completion"}),
+        ({"choices": [{"delta": {"content": "a"}}]}, {"object": "chat.completion"}),
+    ],
+)
+def test_an_unusual_completion(body: dict[str, Any], expected: dict[str, Any]) -> None:
+    """What is missing gets its empty value, as in a chunk."""
+    accumulator, parser = accumulated(json.dumps(body).encode())
+    found = accumulator.snapshot().to_dict()
+
+    assert parser.error is None
+    assert found["object"] == expected.get("object", "chat.completion")
+    for ours, wanted in zip(found["choices"], expected.get("choices", []), strict=False):
+        assert wanted.items() <= {**ours, "message": wanted.get("message")}.items()
+        if "message" in wanted:
+            assert wanted["message"].items() <= ours["message"].items()
+
+
+@pytest.mark.parametrize(
+    ("body", "message", "code"),
+    [
+        ({"error": {"message": "m", "code": 401}}, "m", 401),
+        ({"error": "m"}, "m", None),
+        ({"object": "error", "message": "m"}, "m", None),
+        ({"type": "error", "message": "m"}, "m", None),
+    ],
+)
+def test_an_error_is_the_servers(body: dict[str, Any], message: str, code: int | None) -> None:
+    """In each of the forms that stand in a stream too; the status of the answer hides nothing."""
+    raw = json.dumps(body, indent=1).encode()
+    parser = ChunkParser()
+    assert parser.feed(raw) == []
+    assert parser.close() == []
+
+    assert isinstance(parser.error, ServerSentError)
+    assert (parser.error.message, parser.error.code, parser.error.body) == (message, code, body)
+    assert parser.end == End(EndCause.SERVER_ERROR, bytes_seen=len(raw))
+    with pytest.raises(ServerSentError):
+        parser.close()
+    check_parser(ChunkParser, raw)
+
+
+def test_an_error_beside_a_completion() -> None:
+    """The completion comes first, as in a stream."""
+    body = {**CHAT, "error": {"message": "late"}}
+    stream = Stream([json.dumps(body).encode()])
+    with pytest.raises(ServerSentError, match="late") as raised:
+        stream.result()
+
+    assert raised.value.partial.to_dict() == CHAT
+
+
+def test_limits_hold() -> None:
+    """A whole completion is held to the limits of a stream."""
+    body = {"choices": [{"index": 0, "message": {"content": "a"}}, {"index": 9}]}
+    stream = Stream([json.dumps(body).encode()], max_choices=2)
+    with pytest.raises(LimitExceeded, match="more than 2 choices") as raised:
+        stream.result()
+
+    assert raised.value.partial.text == "a"
+
+
+@pytest.mark.parametrize("body", [b'{"detail": "Not Found"}', b"{}", b'{"choices": null}'])
+def test_any_other_object_is_no_stream(body: bytes) -> None:
+    """The error says how the body begins."""
+    stream = Stream([body[:3], body[3:]])
+    with pytest.raises(NotEventStream) as raised:
+        stream.result()
+
+    assert raised.value.body_start == body
+    assert stream.end is not None
+    assert (stream.end.cause, stream.end.bytes_seen) == (EndCause.NOT_A_STREAM, len(body))
+
+
+def test_a_cut_completion() -> None:
+    """A choice without a finish reason makes the answer incomplete, streamed or not."""
+    body = {"choices": [{"index": 0, "message": {"content": "a"}, "finish_reason": None}]}
+    stream = Stream([json.dumps(body).encode()], on_incomplete="accept")
+
+    assert stream.result().text == "a"
+    assert stream.end is not None
+    assert stream.end.cause is EndCause.INCOMPLETE

@@ -1,0 +1,236 @@
+"""The ways in which a stream of chunks can be cut, and what is told of each."""
+
+import json
+from typing import Any
+
+import pytest
+from attrs import evolve
+
+from sseparse import (
+    Accumulator,
+    AsyncStream,
+    ChunkParser,
+    End,
+    EndCause,
+    IncompleteStream,
+    NotEventStream,
+    Stream,
+)
+from sseparse.chunks import ContentDelta, ContentDone, ToolCallDone, ToolCallStarted, Update
+from sseparse.testing import run_stage
+
+from .sources import DONE, FINISH, AsyncSource, Response, chunk, data
+
+CALL = data(
+    json.dumps(
+        {
+            "choices": [
+                {
+                    "index": 0,
+                    "delta": {
+                        "tool_calls": [
+                            {"index": 0, "id": "c", "function": {"name": "f", "arguments": '{"a'}}
+                        ]
+                    },
+                }
+            ]
+        }
+    )
+)
+HALF = b'data: {"choices": [{"ind'
+
+CUTS: dict[str, tuple[list[bytes], End, bool]] = {
+    "before the first byte": (
+        [],
+        End(EndCause.INCOMPLETE),
+        False,
+    ),
+    "inside an event": (
+        [chunk("Hel"), HALF],
+        End(EndCause.INCOMPLETE, mid_event=True, events_seen=1, finish_reasons={0: None}),
+        False,
+    ),
+    "inside a tool call": (
+        [CALL],
+        End(EndCause.INCOMPLETE, events_seen=1, finish_reasons={0: None}),
+        False,
+    ),
+    "after the finish, without [DONE]": (
+        [chunk("Hel"), FINISH],
+        End(EndCause.FINISHED, finish_seen=True, events_seen=2, finish_reasons={0: "stop"}),
+        True,
+    ),
+    "after [DONE], without a finish": (
+        [chunk("Hel"), DONE],
+        End(EndCause.DONE, done_seen=True, events_seen=2, finish_reasons={0: None}),
+        True,
+    ),
+    "inside an event, after the finish": (
+        [chunk("Hel"), FINISH, b"data: [DO"],
+        End(
+            EndCause.FINISHED,
+            finish_seen=True,
+            mid_event=True,
+            events_seen=2,
+            finish_reasons={0: "stop"},
+        ),
+        True,
+    ),
+    "when one of two choices has finished": (
+        [chunk("Hel"), data('{"choices": [{"index": 1, "delta": {}}]}'), FINISH],
+        End(EndCause.INCOMPLETE, events_seen=3, finish_reasons={0: "stop", 1: None}),
+        False,
+    ),
+}
+
+
+def with_bytes(end: End, pieces: list[bytes]) -> End:
+    return evolve(end, bytes_seen=len(b"".join(pieces)))
+
+
+@pytest.mark.parametrize("cut", CUTS)
+class TestCuts:
+    """Complete is what [DONE] or every choice's finish reason ended; all else is cut."""
+
+    def test_parser(self, cut: str) -> None:
+        """The parser tells the end, and raises nothing: it has no opinion on it."""
+        pieces, end, _ = CUTS[cut]
+        parser = ChunkParser()
+        run_stage(parser, pieces)
+
+        assert parser.error is None
+        assert parser.end == with_bytes(end, pieces)
+
+    def test_accumulator(self, cut: str) -> None:
+        """result() raises what is not complete, with what came; told the end, it knows [DONE]."""
+        pieces, _, complete = CUTS[cut]
+        parser, accumulator = ChunkParser(), Accumulator()
+        for item in run_stage(parser, pieces).items:
+            accumulator.add(item)
+
+        if complete:
+            assert accumulator.result(parser.end).text == "Hel"
+            return
+        with pytest.raises(IncompleteStream) as raised:
+            accumulator.result(parser.end)
+        assert raised.value.end == parser.end
+        assert raised.value.partial == accumulator.snapshot()
+
+    def test_stream(self, cut: str) -> None:
+        """So does a stream, after its last chunk."""
+        pieces, end, complete = CUTS[cut]
+        stream = Stream(pieces)
+        if complete:
+            assert stream.result().text == "Hel"
+        else:
+            with pytest.raises(IncompleteStream) as raised:
+                stream.result()
+            assert raised.value.end == stream.end
+            assert raised.value.partial == stream.snapshot()
+        assert stream.end == with_bytes(end, pieces)
+
+    def test_accepted(self, cut: str) -> None:
+        """on_incomplete="accept" raises nothing; the end says the same."""
+        pieces, end, _ = CUTS[cut]
+        stream = Stream(pieces, on_incomplete="accept")
+
+        assert stream.result() == stream.snapshot()
+        assert stream.end == with_bytes(end, pieces)
+
+
+def test_an_accumulator_alone() -> None:
+    """Without the end it goes by finish reasons, and its error tells those of every choice."""
+    accumulator = Accumulator()
+    for item in ChunkParser().feed(CUTS["after [DONE], without a finish"][0][0]):
+        accumulator.add(item)
+    with pytest.raises(IncompleteStream) as raised:
+        accumulator.result()
+
+    assert raised.value.end == End(EndCause.INCOMPLETE, events_seen=1, finish_reasons={0: None})
+
+
+@pytest.mark.parametrize(
+    ("content_type", "kind"),
+    [
+        ("text/event-stream; charset=utf-8", IncompleteStream),
+        ("Text/Event-Stream", IncompleteStream),
+        ("text/html", NotEventStream),
+        ("application/json", NotEventStream),
+    ],
+)
+def test_an_empty_body(content_type: str, kind: type[Exception]) -> None:
+    """It was cut before its first byte if it was to be a stream; else it was no stream."""
+    with pytest.raises(kind):
+        Stream(Response(200, content_type)).result()
+
+
+def test_an_error_with_its_status() -> None:
+    """A server's error that is the whole body tells the status of the answer."""
+    response = Response(429, "application/json", b'{"error": {"message": "slow down"}}')
+    with pytest.raises(Exception, match="slow down") as raised:
+        Stream(response).result()
+    assert getattr(raised.value, "status", None) == 429
+
+
+def told(pieces: list[bytes], **options: Any) -> list[Update]:
+    return list(Stream(pieces, **options).updates())
+
+
+class TestUpdates:
+    """A stream tells updates instead of chunks."""
+
+    def test_in_order(self) -> None:
+        """What is done by the end comes last; then there is no more."""
+        stream = Stream([chunk("Hel") + chunk("lo"), DONE])
+        updates = stream.updates()
+
+        assert next(updates) == ContentDelta(0, "Hel")
+        assert list(updates) == [ContentDelta(0, "lo"), ContentDone(0, "Hello")]
+        assert list(updates) == []
+        assert stream.result().text == "Hello"
+
+    def test_a_cut(self) -> None:
+        """What a cut left open is not done, unless the cut is accepted."""
+        updates = Stream([CALL]).updates()
+        assert next(updates) == ToolCallStarted(0, 0, "c", "f")
+        next(updates)
+        with pytest.raises(IncompleteStream):
+            next(updates)
+
+        (done,) = told([CALL], on_incomplete="accept")[2:]
+        assert isinstance(done, ToolCallDone)
+        assert done.fault is not None
+
+    def test_chunks_and_updates_can_take_turns(self) -> None:
+        """Either goes on where the other stopped."""
+        stream = Stream([chunk("a"), chunk("b"), chunk("c"), FINISH, DONE])
+        next(stream)
+        updates = stream.updates()
+        assert next(updates) == ContentDelta(0, "b")
+        assert next(stream).text == "c"
+        assert next(updates) == ContentDone(0, "abc")
+
+
+@pytest.mark.anyio
+class TestAsyncUpdates:
+    """An asynchronous stream tells the same."""
+
+    async def test_in_order(self) -> None:
+        """What is done by the end comes last; then there is no more."""
+        stream = AsyncStream(AsyncSource(chunk("Hel") + chunk("lo"), DONE))
+        updates = stream.updates()
+
+        assert await anext(updates) == ContentDelta(0, "Hel")
+        assert [update async for update in updates] == [
+            ContentDelta(0, "lo"),
+            ContentDone(0, "Hello"),
+        ]
+        assert [update async for update in updates] == []
+
+    async def test_a_cut(self) -> None:
+        """What a cut left open is not done."""
+        updates = AsyncStream(AsyncSource(CALL)).updates()
+        await anext(updates)
+        await anext(updates)
+        with pytest.raises(IncompleteStream):
+            await anext(updates)
