@@ -31,10 +31,11 @@ def _rebuild(kind: type[SSEError], args: tuple[Any, ...], state: dict[str, Any])
     return error
 
 
-Limit = Literal["line", "event", "choices", "tool_calls", "accumulated"]
+Limit = Literal["line", "event", "objects", "choices", "tool_calls", "accumulated"]
 _LIMITS: Mapping[Limit, tuple[str, str]] = {
     "line": ("line larger than {} bytes", "max_line_bytes"),
     "event": ("event larger than {} bytes", "max_event_bytes"),
+    "objects": ("event of more than {} JSON objects and arrays", "max_objects"),
     "choices": ("more than {} choices in one completion", "max_choices"),
     "tool_calls": ("more than {} tool calls in one completion", "max_tool_calls"),
     "accumulated": ("completion larger than {} bytes", "max_accumulated_bytes"),
@@ -62,10 +63,10 @@ class LimitExceeded(SSEError):
     Report that a stream went beyond a limit.
 
     Attributes:
-        limit: Which limit: "line" or "event", of one line or of one event's data;
-            "choices" or "tool_calls", of their number in a completion; "accumulated", of all
-            that is kept of a completion.
-        maximum: The limit: a number of choices or tool calls, else of bytes.
+        limit: Which limit: "line" or "event", of one line or of one event's data; "objects", of
+            the number of JSON objects and arrays in it; "choices" or "tool_calls", of their
+            number in a completion; "accumulated", of all that is kept of a completion.
+        maximum: The limit: of bytes for "line", "event" and "accumulated", else of things.
         offset: Where in the stream the line that went too far begins, in bytes, for "line" and
             "event"; else None.
     """

@@ -32,6 +32,7 @@ class ChunkOptions(ParserOptions, total=False):
 
     on_bad_json: Literal["raise", "skip"]
     max_choices: int | None
+    max_objects: int | None
 
 
 class StreamOptions(ChunkOptions, total=False):

@@ -238,7 +238,7 @@ class TestMessage:
         }
 
     def test_audio(self) -> None:
-        """Data and transcript are joined; id and expiry replace."""
+        """Data and transcript are joined, padded pieces as one; id and expiry replace."""
         assert message(
             {"audio": {"id": "a", "data": "AA==", "transcript": "Hi"}},
             {"audio": {"data": "BB==", "transcript": "!", "x": 1}},
@@ -246,7 +246,7 @@ class TestMessage:
             {"audio": {"expires_at": 6}},
         )["audio"] == {
             "id": "a",
-            "data": "AA==BB==",
+            "data": "AAQ=",
             "transcript": "Hi!",
             "expires_at": 6,
             "x": 1,

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from sseparse import Accumulator, ChunkDecoder, ChunkParser, EndCause, Event, LimitExceeded, Stream
+from sseparse.testing import run_stage
 from sseparse.chunks import ChatCompletionChunk, ChoiceDelta, ChunkChoice, ToolCallDelta
 
 
@@ -92,6 +93,55 @@ class TestChoices:
         for chunk in chunks_of(choice(10**9, content="a")):
             accumulator.add(chunk)
         assert len(accumulator.snapshot().choices) == 1
+
+
+class TestObjects:
+    """An event of very many small objects is refused before it is decoded."""
+
+    @pytest.mark.parametrize("kind", ["whole", "stream", "cut", "not of the schema", "an error"])
+    def test_one_too_many(self, kind: str) -> None:
+        """The chunks before it come first; what the limit allows is decoded."""
+        calls = ",".join(["{}"] * 96)
+        body = f'{{"choices": [{{"index": 0, "delta": {{"tool_calls": [{calls}]}}}}]}}'
+        event = {
+            "whole": body,
+            "stream": f"data: {body}\n\n",
+            "cut": f"data: {body}",
+            "not of the schema": f'data: {{"x": 1, {body[1:]}\n\n',
+            "an error": f"event: error\ndata: {body}\n\n",
+        }[kind].encode()
+        first = b"" if kind == "whole" else data(choice(0, content="a"))
+        before = len(run_stage(ChunkParser(), [first]).items)
+        assert len(run_stage(ChunkParser(max_objects=101), [first, event]).items) == before + 1
+
+        outcome = run_stage(ChunkParser(max_objects=100), [first, event])
+        assert len(outcome.items) == before
+        assert isinstance(outcome.error, LimitExceeded)
+        assert (outcome.error.limit, outcome.error.maximum) == ("objects", 100)
+        assert "raise max_objects" in str(outcome.error)
+
+    def test_ten_million_pieces_in_one_event(self) -> None:
+        """They cost an error, and no more memory than their text."""
+        body = b'data: {"choices": [{"delta": {"tool_calls": [' + b"{}," * 10_000_000
+        parser = ChunkParser()
+        tracemalloc.start()
+        parser.feed(body + b"{}]}}]}\n\n")
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+
+        assert isinstance(parser.error, LimitExceeded)
+        assert peak < 5 * len(body)
+
+    def test_ten_million_objects_in_a_line(self) -> None:
+        """Nor do they where a body begins with them."""
+        body = b'{"a": [' + b"{}," * 10_000_000 + b"{}]}\n{"
+        tracemalloc.start()
+        outcome = run_stage(ChunkParser(), [body])
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+
+        assert isinstance(outcome.error, LimitExceeded)
+        assert peak < 8 * len(body)
 
 
 class TestToolCalls:

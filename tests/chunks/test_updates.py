@@ -91,11 +91,13 @@ class TestTexts:
         ]
 
     def test_reasoning_under_two_names(self) -> None:
-        """The same text under both names is told once; and by the name that it began with."""
+        """The same text under both names is told once; what is under either is told."""
         both = delta(reasoning="a", reasoning_content="a")
-        assert updates(both, delta(reasoning="x"), end=True) == [
+        assert updates(both, delta(reasoning="x"), delta(reasoning_content="y"), end=True) == [
             ReasoningDelta(0, "a"),
-            ReasoningDone(0, "a"),
+            ReasoningDelta(0, "x"),
+            ReasoningDelta(0, "y"),
+            ReasoningDone(0, "axy"),
         ]
 
     def test_parts(self) -> None:

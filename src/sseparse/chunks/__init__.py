@@ -10,9 +10,10 @@ from ._chat_chunk import (
     FunctionDelta,
     ToolCallDelta,
 )
+from ._chunk import Chunk
 from ._chunk_parser import ChunkParser
 from ._completion_chunk import CompletionChunk, CompletionChunkChoice
-from ._decoder import Chunk, ChunkDecoder
+from ._decoder import ChunkDecoder
 from ._encode_chunk import encode_chunk
 from ._logprobs import ChoiceLogprobs, CompletionLogprobs, TokenLogprob, TopLogprob
 from ._notes import Note, NoteKind

@@ -16,9 +16,9 @@ from ._budget import (
 )
 from ._chat_chunk import ChatCompletionChunk
 from ._chat_state import ChatChoiceState
+from ._chunk import Chunk
 from ._completion_chunk import CompletionChunk
 from ._completion_state import CompletionChoiceState
-from ._decoder import Chunk
 from ._json import is_object
 from ._merge import keep_last, unknown_fields, unread_fields
 from ._notes import Note, NoteKind
@@ -31,6 +31,7 @@ from ._wire import build
 
 Result = ChatCompletion | Completion
 
+_NO_USAGE = CompletionUsage()
 # Not part of a completion: padding that hides its length, and errors, which are raised.
 _DROPPED = ("p", "obfuscation", "error")
 
@@ -74,7 +75,8 @@ class Accumulator:
         self._kind: type[Result] | None = None
         self._likely_kind: type[Result] = ChatCompletion
         self._chunks_seen = 0
-        self._last: Chunk | None = None
+        self._last_model: str | None = None
+        self._usage_elsewhere: CompletionUsage | None = None
         self._notes: dict[Note, None] = {}
         self._watch = Watch()
         self._watching = False
@@ -103,13 +105,14 @@ class Accumulator:
                     f"add() takes a ChatCompletionChunk or a CompletionChunk, "
                     f"not {type(chunk).__name__}; ChunkParser makes them from bytes"
                 )
-            self._last = chunk
             self._chunks_seen += 1
+            if chunk.model:
+                self._last_model = chunk.model
             if self._id is None or self._created is None or self._model is None:
                 self._id = self._id or chunk.id or None
                 self._created = self._created or chunk.created or None
                 self._model = self._model or chunk.model or None
-            if chunk.usage is not None:
+            if chunk.usage is not None and (self._usage is None or chunk.usage != _NO_USAGE):
                 self._usage = chunk.usage
             if chunk.system_fingerprint is not None:
                 self._system_fingerprint = chunk.system_fingerprint
@@ -144,8 +147,7 @@ class Accumulator:
             self.add(chunk)
         finally:
             self._watching = False
-        if chunk.usage is not None or "x_groq" in chunk.extra:
-            self._watch.see_usage(self.usage)
+        self._watch.see_usage(self.usage)
         return self._watch.take()
 
     def last_updates(self) -> list[Update]:
@@ -164,6 +166,12 @@ class Accumulator:
         for name in unread_fields(chunk):
             self._notes[Note(NoteKind.VALUE_IGNORED, detail=name)] = None
         keep_last(self._extra, unknown_fields(chunk), self._budget)
+        groq = chunk.extra.get("x_groq")
+        self._find_usage(groq.get("usage") if is_object(groq) else None)
+
+    def _find_usage(self, usage: Any) -> None:
+        if is_object(usage):
+            self._usage_elsewhere = build(CompletionUsage, usage)
 
     def _add_chat(self, chunk: ChatCompletionChunk) -> None:
         if self._kind is not ChatCompletion:
@@ -174,6 +182,8 @@ class Accumulator:
                 check_choice_limit(choice.index, len(self._chat), self._max_choices)
                 state = self._chat[choice.index] = ChatChoiceState(choice.index, self._budget)
             calls = state.add(choice)
+            if choice.extra:
+                self._find_usage(choice.extra.get("usage"))
             if self._watching:
                 self._watch.see_chat(state, choice, calls)
         if chunk.service_tier is not None:
@@ -224,12 +234,7 @@ class Accumulator:
     @property
     def usage(self) -> CompletionUsage | None:
         """The token counts that the server sent last, or None."""
-        if self._usage is None:
-            # Groq's older servers report usage here alone.
-            groq = self._extra.get("x_groq")
-            usage = groq.get("usage") if is_object(groq) else None
-            return build(CompletionUsage, usage) if is_object(usage) else None
-        return self._usage
+        return self._usage if self._usage is not None else self._usage_elsewhere
 
     def json_content(self, *, choice: int = 0) -> PartialJSON:
         """
@@ -299,9 +304,9 @@ class Accumulator:
 
     def _all_notes(self) -> Iterator[Note]:
         yield from self._notes
-        if self._last is not None and self._last.model and self._last.model != self._model:
-            yield Note(NoteKind.MODEL_CHANGED, detail=self._last.model)
-        if self._usage is None and self.usage is not None:
+        if self._last_model != self._model and self._last_model is not None:
+            yield Note(NoteKind.MODEL_CHANGED, detail=self._last_model)
+        if self._usage is None and self._usage_elsewhere is not None:
             yield Note(NoteKind.USAGE_ELSEWHERE)
         for index in sorted(self._choices):
             yield from self._choices[index].notes()

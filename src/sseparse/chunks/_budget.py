@@ -6,6 +6,7 @@ from typing import Any
 
 from .._errors import LimitExceeded
 
+MAX_OBJECTS = 1 << 20
 MAX_CHOICES = 4096
 MAX_TOOL_CALLS = 4096
 MAX_ACCUMULATED = 256 * 1024 * 1024
@@ -76,6 +77,18 @@ def weigh(value: Any) -> int:
         elif isinstance(value, list):
             values += value
     return weight
+
+
+def count_objects(data: str | bytes) -> int:
+    """
+    Return how many JSON objects and arrays a text holds at most, without decoding it.
+
+    Decoded, they take up to sixty times as much memory as their text; nothing else takes near as
+    much.
+    """
+    if isinstance(data, str):
+        return data.count("{") + data.count("[")
+    return data.count(b"{") + data.count(b"[")
 
 
 def check_choice_limit(index: int, known: int, maximum: int | None) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ._budget import OVERHEAD, Budget
 from ._chat_chunk import AudioDelta, ChoiceDelta, ChunkChoice, ToolCallDelta
+from ._choice_extra import ChoiceExtra
 from ._finish import FinishReasons
 from ._json import is_list
 from ._logprobs import ChoiceLogprobs, TokenLogprob
@@ -23,6 +27,7 @@ from ._tool_calls import FunctionState, ToolCalls, ToolCallState
 _LISTS = ("images", "executed_tools")
 # Roughly what a token's log-probability takes in memory, in bytes.
 _TOKEN = 5 * OVERHEAD
+_PADDED = re.compile("[^=]+=*")
 _SAYING = tuple(name for name in ChoiceDelta.__struct_fields__ if name not in ("role", "absent"))
 
 
@@ -52,12 +57,12 @@ class ChatChoiceState:
         self._reasoning_content = GrowingText(budget)
         self._reasoning = GrowingText(budget)
         self._details: ReasoningDetails | None = None
-        self._annotations = ItemList(budget)
+        self._annotations: ItemList | None = None
         self._parts: list[Any] = []
         self._lists: dict[str, ItemList] = {}
         self._logprobs: _LogprobsState | None = None
         self._message_extra: dict[str, Any] = {}
-        self._extra: dict[str, Any] = {}
+        self._extra: ChoiceExtra | None = None
         self._notes: dict[Note, None] = {}
 
     @property
@@ -65,10 +70,10 @@ class ChatChoiceState:
         """What is said in the spoken answer so far, "" if there is none."""
         return (self._audio.transcript.value or "") if self._audio else ""
 
-    def reasoning_of(self, name: str | None) -> str:
-        """Return the reasoning so far that came in the field of that name."""
-        text = self._reasoning_content if name == "reasoning_content" else self._reasoning
-        return text.value or ""
+    @property
+    def reasoning(self) -> str:
+        """The reasoning so far, of the field that has any."""
+        return self._reasoning_content.value or self._reasoning.value or ""
 
     def add(self, choice: ChunkChoice) -> Sequence[ToolCallState]:
         """
@@ -88,6 +93,7 @@ class ChatChoiceState:
         if choice.logprobs is not None:
             self._logprobs = self._logprobs or _LogprobsState(self._budget)
             self._logprobs.add(choice.logprobs)
+            self._note_unread(choice.logprobs)
         if choice.extra:
             self._add_choice_extra(choice)
         if choice.absent and "index" in choice.absent:
@@ -115,10 +121,13 @@ class ChatChoiceState:
         if delta.function_call is not None:
             self.function_call = self.function_call or FunctionState(self._budget)
             self.function_call.add(delta.function_call)
+            self._note_unread(delta.function_call)
         if delta.audio is not None:
             self._audio = self._audio or _AudioState(self._budget)
             self._audio.add(delta.audio)
-        if delta.annotations:
+            self._note_unread(delta.audio)
+        if delta.annotations is not None:
+            self._annotations = self._annotations or ItemList(self._budget)
             self._annotations.add(delta.annotations)
         if delta.extra:
             self._add_delta_extra(delta)
@@ -157,10 +166,8 @@ class ChatChoiceState:
 
     def _add_choice_extra(self, choice: ChunkChoice) -> None:
         self._note_unread(choice)
-        extra = {**unknown_fields(choice)}
-        # It repeats the whole answer so far; nothing in it is new.
-        extra.pop("message", None)
-        keep_last(self._extra, extra, self._budget)
+        self._extra = self._extra or ChoiceExtra(self._budget)
+        self._extra.add(unknown_fields(choice))
 
     def _note_unread(self, model: Model, call: int | None = None) -> None:
         for name in unread_fields(model):
@@ -177,7 +184,8 @@ class ChatChoiceState:
             finish_reason=self.finish.first,
             logprobs=self._logprobs.result() if self._logprobs else None,
             finish_reasons_seen=self.finish.seen,
-            extra={**self._extra},
+            content_filters=[*self._extra.filters] if self._extra else [],
+            extra=self._extra.result() if self._extra else {},
         )
 
     def notes(self) -> Iterator[Note]:
@@ -193,11 +201,14 @@ class ChatChoiceState:
                     yield Note(kind, self.index, call.place)
             if self.finish.reasons and not call.callee.arguments.value:
                 yield Note(NoteKind.ARGUMENTS_MISSING, self.index, call.place)
-        if self.function_call is not None and self.function_call.noted:
-            yield Note(NoteKind.ARGUMENTS_OBJECT, self.index)
+        if self.function_call is not None:
+            for kind in self.function_call.noted:
+                yield Note(kind, self.index)
+            if self.finish.reasons and not self.function_call.arguments.value:
+                yield Note(NoteKind.ARGUMENTS_MISSING, self.index)
 
     def _message(self) -> ChatMessage:
-        lists = {name: found for name, items in self._lists.items() if (found := items.result())}
+        lists = {name: items.result() for name, items in self._lists.items()}
         parts = {"content_parts": [*self._parts]} if self._parts else {}
         return ChatMessage(
             # The schema knows no other role for an answer, and some servers never send it.
@@ -207,7 +218,7 @@ class ChatChoiceState:
             tool_calls=self.tool_calls.result() if self.tool_calls else None,
             function_call=self.function_call.function() if self.function_call else None,
             audio=self._audio.result() if self._audio else None,
-            annotations=self._annotations.result(),
+            annotations=self._annotations.result() if self._annotations else None,
             reasoning_content=self._reasoning_content.value,
             reasoning=self._reasoning.value,
             reasoning_details=self._details.result() if self._details else None,
@@ -242,7 +253,7 @@ class _AudioState:
     def result(self) -> Audio:
         return Audio(
             id=self._id,
-            data=self._data.value,
+            data=_unpadded(self._data.value),
             transcript=self.transcript.value,
             expires_at=self._expires_at,
             extra={**self._extra},
@@ -285,3 +296,14 @@ class _LogprobsState:
             refusal=None if self._refusal is None else [*self._refusal],
             extra={**self._extra, **lists},
         )
+
+
+def _unpadded(data: str | None) -> str | None:
+    """Join base64 whose pieces were padded each on their own."""
+    if data is None or "=" not in data.rstrip("="):
+        return data
+    try:
+        pieces = [base64.b64decode(piece, validate=True) for piece in _PADDED.findall(data)]
+    except binascii.Error:
+        return data
+    return base64.b64encode(b"".join(pieces)).decode()

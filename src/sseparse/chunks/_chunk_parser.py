@@ -13,12 +13,11 @@ from .._lines import LF
 from .._parser import DEFAULT_MAXIMUM, Parser
 from .._pieces import SLICE, as_bytes, feed_slices
 from .._sniff import looks_like_events
-from ._budget import MAX_CHOICES
-from ._decoder import DONE_MARK, Chunk, ChunkDecoder
+from ._budget import MAX_CHOICES, MAX_OBJECTS
+from ._chunk import Chunk
+from ._decoder import DONE_MARK, ChunkDecoder
 from ._json import JSON_BLANKS, UNREADABLE, load_object
 from ._opening import Opening
-from ._server_error import find_error
-from ._whole_body import chunks_of
 
 
 class ChunkParser:
@@ -37,6 +36,7 @@ class ChunkParser:
         max_event_bytes: The largest data of an event, in bytes; None for no limit.
         on_bad_json: What an event does whose data is not a JSON object: "raise" or "skip".
         max_choices: How many choices there may be; None for no limit.
+        max_objects: How many JSON objects and arrays one event may hold; None for no limit.
 
     A body that is one JSON object instead of a stream is taken for what it is, at its end: a
     whole completion gives the chunks that would have streamed it, an error is a `ServerSentError`.
@@ -57,6 +57,7 @@ class ChunkParser:
         max_event_bytes: int | None = DEFAULT_MAXIMUM,
         on_bad_json: Literal["raise", "skip"] = "raise",
         max_choices: int | None = MAX_CHOICES,
+        max_objects: int | None = MAX_OBJECTS,
     ) -> None:
         self._parser = Parser(
             last_event_id=last_event_id,
@@ -65,8 +66,10 @@ class ChunkParser:
             max_line_bytes=max_line_bytes,
             max_event_bytes=max_event_bytes,
         )
-        self._decoder = ChunkDecoder(on_bad_json=on_bad_json, max_choices=max_choices)
-        self._opening = Opening(max_event_bytes)
+        self._decoder = ChunkDecoder(
+            on_bad_json=on_bad_json, max_choices=max_choices, max_objects=max_objects
+        )
+        self._opening = Opening(max_event_bytes, self._decoder.fits)
         self._opened = False
         self._body_bytes = 0
         self._faulty_id: str | None = None
@@ -147,8 +150,9 @@ class ChunkParser:
         data = opening.feed(data)
         self._opened = opening.over
         if opening.error is not None:
-            self._body_bytes = len(opening.let_through())
             self._decoder.stop(opening.error)
+        if self._decoder.error is not None:
+            self._body_bytes = len(opening.let_through())
         return data
 
     def _feed(self, data: bytes) -> list[Chunk]:
@@ -186,7 +190,7 @@ class ChunkParser:
         self._opened = True
         chunks = self._close_body()
         if self.error is None:
-            chunks += self._decode(self._parser.close_if(_is_whole))
+            chunks += self._decode(self._parser.close_if(self._is_whole))
         if self.error is None:
             self._judge()
         if self.error is None:
@@ -198,19 +202,18 @@ class ChunkParser:
         if not self._opening.size:
             return []
         body = self._opening.let_through()
+        self._body_bytes = len(body)
+        if not self._decoder.fits(body):
+            return []
         try:
             value = load_object(body.decode("utf-8", "replace"))
         except UNREADABLE:
+            self._body_bytes = 0
             return self._feed(body)
-        self._body_bytes = len(body)
-        error: SSEError | None = find_error("", value)
-        chunks = chunks_of(value)
-        if error is None and chunks is None:
-            error = NotEventStream(body_start=self._opening.start)
-        taken = [chunk for chunk in chunks or () if self._decoder.note(chunk)]
-        if error is not None and self.error is None:
-            self._decoder.stop(error)
-        return taken
+        chunks = self._decoder.take_body(value)
+        if chunks is None:
+            self._decoder.stop(NotEventStream(body_start=self._opening.start))
+        return chunks or []
 
     def _judge(self) -> None:
         """Find fault with a body that held nothing of an event stream."""
@@ -218,13 +221,14 @@ class ChunkParser:
         if not came and not looks_like_events(self._opening.start):
             self._decoder.stop(NotEventStream(body_start=self._opening.start))
 
-
-def _is_whole(event: Event) -> bool:
-    data = event.data.strip(JSON_BLANKS)
-    if data == DONE_MARK:
+    def _is_whole(self, event: Event) -> bool:
+        data = event.data.strip(JSON_BLANKS)
+        if data == DONE_MARK:
+            return True
+        if not self._decoder.fits(data):
+            return False
+        try:
+            load_object(data)
+        except UNREADABLE:
+            return False
         return True
-    try:
-        load_object(data)
-    except UNREADABLE:
-        return False
-    return True

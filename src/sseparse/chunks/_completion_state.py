@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ._budget import Budget
+from ._choice_extra import ChoiceExtra
 from ._completion_chunk import CompletionChunkChoice
 from ._finish import FinishReasons
 from ._logprobs import CompletionLogprobs
@@ -35,7 +36,7 @@ class CompletionChoiceState:
         self._budget = budget
         self._logprobs: dict[str, list[Any]] | None = None
         self._logprobs_extra: dict[str, Any] = {}
-        self._extra: dict[str, Any] = {}
+        self._extra: ChoiceExtra | None = None
         self._notes: dict[Note, None] = {}
 
     def add(self, choice: CompletionChunkChoice) -> None:
@@ -49,7 +50,8 @@ class CompletionChoiceState:
             self._add_logprobs(choice.logprobs)
         if choice.extra:
             self._note_unread(choice)
-            keep_last(self._extra, unknown_fields(choice), self._budget)
+            self._extra = self._extra or ChoiceExtra(self._budget)
+            self._extra.add(unknown_fields(choice))
         if "index" in choice.absent:
             self._note(NoteKind.INDEX_ASSUMED)
 
@@ -80,7 +82,7 @@ class CompletionChoiceState:
             finish_reason=self.finish.first,
             logprobs=self._logprobs_result(),
             finish_reasons_seen=self.finish.seen,
-            extra={**self._extra},
+            extra=self._extra.result() if self._extra else {},
         )
 
     def notes(self) -> Iterator[Note]:

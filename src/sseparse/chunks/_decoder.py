@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any, Literal
 
 import msgspec
@@ -10,20 +11,19 @@ from .._ends import End, EndCause
 from .._errors import ChunkDecodeError, LimitExceeded, NotEventStream, ServerSentError, SSEError
 from .._events import Event
 from .._options import check_choice
-from ._budget import MAX_CHOICES, check_choice_limit
+from ._budget import MAX_CHOICES, MAX_OBJECTS, check_choice_limit, count_objects
 from ._chat_chunk import ChatCompletionChunk
+from ._chunk import LEGACY, Chunk, kind_of
 from ._completion_chunk import CompletionChunk
-from ._json import JSON_BLANKS, UNREADABLE, is_list, is_object, load_object
+from ._json import JSON_BLANKS, UNREADABLE, is_list, load_object
 from ._server_error import find_error, make_error
+from ._whole import chunks_of, is_whole
 from ._wire import build
-
-Chunk = ChatCompletionChunk | CompletionChunk
 
 DONE_MARK = "[DONE]"
 _CHAT = "chat.completion.chunk"
-_LEGACY = "text_completion"
 # What says that an event is of a certain kind, for which the general path has eyes.
-_OBJECTS = (_CHAT, _LEGACY, "error")
+_OBJECTS = (_CHAT, LEGACY, "error")
 # So many chunks in a row that are not of the schema alone, and the stream's others will not be
 # either: trying costs more than it saves.
 _MISSES = 3
@@ -41,6 +41,7 @@ class ChunkDecoder:
             `ChunkDecodeError`; "skip" drops the event and counts it in `skipped`.
         max_choices: How many choices there may be; an index beyond it is one too many, too.
             None for no limit.
+        max_objects: How many JSON objects and arrays one event may hold; None for no limit.
 
     Raises:
         ValueError: An option has no such value.
@@ -51,6 +52,7 @@ class ChunkDecoder:
         *,
         on_bad_json: Literal["raise", "skip"] = "raise",
         max_choices: int | None = MAX_CHOICES,
+        max_objects: int | None = MAX_OBJECTS,
     ) -> None:
         check_choice("on_bad_json", on_bad_json, "raise", "skip")
         self.done = False
@@ -63,6 +65,7 @@ class ChunkDecoder:
         """How many events came after the [DONE] mark."""
         self._skip_bad_json = on_bad_json == "skip"
         self._max_choices = max_choices
+        self._max_objects = sys.maxsize if max_objects is None else max_objects
         self._reasons: dict[int, str | None] = {}
         self._events_seen = 0
         self._end: End | None = None
@@ -99,6 +102,8 @@ class ChunkDecoder:
         if self.done:
             self.after_done += 1
             return []
+        if len(event.data) > self._max_objects and not self.fits(event.data):
+            return []
         chunk = self._decode_fast(event.data) if event.event != "error" else None
         if chunk is not None:
             return [chunk] if self.note(chunk) else []
@@ -114,6 +119,8 @@ class ChunkDecoder:
             if self.done:
                 self.after_done += 1
                 continue
+            if len(value) > self._max_objects and not self.fits(value):
+                break
             chunk = self._decode_fast(value)
             if chunk is not None:
                 if self.note(chunk):
@@ -128,6 +135,13 @@ class ChunkDecoder:
             raise self.error.with_traceback(None)
         if self._end is not None:
             raise RuntimeError("feed() after close(): the stream has ended; use a new decoder")
+
+    def fits(self, data: str | bytes) -> bool:
+        """Tell whether JSON is small enough to be decoded; stop where it is not."""
+        if count_objects(data) <= self._max_objects:
+            return True
+        self.stop(LimitExceeded(limit="objects", maximum=self._max_objects))
+        return False
 
     def _decode_fast(self, data: str | bytes) -> Chunk | None:
         """Decode a chunk that holds nothing but fields of the schema; None for any other."""
@@ -174,6 +188,12 @@ class ChunkDecoder:
             return []
         return self._take(event.event, body)
 
+    def take_body(self, body: dict[str, Any]) -> list[Chunk] | None:
+        """Take a whole body that is a JSON object; None if it is no completion and no error."""
+        if not is_list(body.get("choices")) and find_error("", body) is None:
+            return None
+        return self._take("", body)
+
     def _take(self, event_type: str, body: dict[str, Any]) -> list[Chunk]:
         error = find_error(event_type, body)
         has_chunk = error is None or body.get("choices") or body.get("usage")
@@ -191,6 +211,9 @@ class ChunkDecoder:
             self.stop(ChunkDecodeError(event=event, reason=reason))
 
     def _build(self, body: dict[str, Any]) -> list[Chunk]:
+        if not self._reasons and is_whole(body):
+            # A server that does not stream, behind one that says it does.
+            return [chunk for chunk in chunks_of(body) if self.note(chunk)]
         kind = self._kind or kind_of(body)
         self._misses += 1
         if self._misses == _MISSES:
@@ -203,7 +226,7 @@ class ChunkDecoder:
         self._kind = kind
         if kind is CompletionChunk:
             self._fast = msgspec.json.Decoder(CompletionChunk)
-            self._object = _LEGACY
+            self._object = LEGACY
             self._misses = 0
 
     def close(self) -> list[Chunk]:
@@ -251,14 +274,3 @@ class ChunkDecoder:
     @property
     def _finish_seen(self) -> bool:
         return bool(self._reasons) and None not in self._reasons.values()
-
-
-def kind_of(body: dict[str, Any]) -> type[Chunk]:
-    """Tell which kind of completion a chunk, or a whole one, belongs to."""
-    if body.get("object") == _LEGACY:
-        return CompletionChunk
-    choices = body.get("choices")
-    first = choices[0] if is_list(choices) and choices else None
-    if is_object(first) and "text" in first and "delta" not in first:
-        return CompletionChunk
-    return ChatCompletionChunk

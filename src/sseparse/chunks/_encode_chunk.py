@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from ._chat_chunk import ChatCompletionChunk
-from ._decoder import Chunk
+from ._chunk import Chunk
 from ._model import Model
 
 _ENCODER = msgspec.json.Encoder()

@@ -9,13 +9,23 @@ from ._budget import Budget, weigh
 from ._json import is_object
 from ._model import Model
 
+# Has parts of several features, which come on different chunks and are sent back together.
+_MERGED = ("extra_content",)
+
 
 def keep_last(store: dict[str, Any], fields: dict[str, Any], budget: Budget) -> None:
     """Keep each field's last value that is not null."""
     for name, value in fields.items():
         if value is not None:
-            budget.left -= weigh(value) - (weigh(store[name]) if name in store else -len(name))
-            store[name] = value
+            old = store.get(name)
+            budget.left -= weigh(value) - (weigh(old) if name in store else -len(name))
+            store[name] = _merged(old, value) if name in _MERGED else value
+
+
+def _merged(old: Any, new: Any) -> Any:
+    if not is_object(old) or not is_object(new):
+        return new
+    return {**old, **{name: _merged(old.get(name), value) for name, value in new.items()}}
 
 
 def unknown_fields(model: Model) -> dict[str, Any]:
@@ -60,7 +70,6 @@ class ItemList:
                 self._by_index[index] = dict(item)
                 self._items.append(self._by_index[index])
 
-    def result(self) -> list[Any] | None:
-        """Return the items so far; None for none."""
-        copies = [{**item} if is_object(item) else item for item in self._items]
-        return copies or None
+    def result(self) -> list[Any]:
+        """Return the items so far."""
+        return [{**item} if is_object(item) else item for item in self._items]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from .._errors import NotEventStream
 from .._sniff import BODY_START
@@ -26,18 +27,20 @@ class Opening:
     it has fields all the same.
 
     Args:
-        maximum: How many bytes are held back at most, before all are let through; None for no
+        max_bytes: How many bytes are held back at most, before all are let through; None for no
             limit.
+        fits: Tells whether JSON is small enough to be decoded.
 
     Attributes:
         start: The first bytes of the body, at most 512.
         error: The fault that several JSON objects came, a line each; or None.
     """
 
-    def __init__(self, maximum: int | None) -> None:
+    def __init__(self, max_bytes: int | None, fits: Callable[[bytes], bool]) -> None:
         self.start = b""
         self.error: NotEventStream | None = None
-        self._maximum = maximum
+        self._max_bytes = max_bytes
+        self._fits = fits
         self._settled = False
         self._before = 0
         self._held = bytearray()
@@ -75,7 +78,7 @@ class Opening:
     def _hold(self, data: bytes) -> bytes:
         old = len(self._held)
         self._held += data
-        too_large = self._maximum is not None and len(self._held) > self._maximum
+        too_large = self._max_bytes is not None and len(self._held) > self._max_bytes
         if too_large or _FIELD_LINE.search(self._held, max(0, old - _FIELD_LENGTH)):
             return self.let_through()
         if not self._one_object:
@@ -95,7 +98,7 @@ class Opening:
             return
         self._one_object = True
         at = second.start()
-        if held.startswith(b"{", at) and _is_object(held[: self._first_line]):
+        if held.startswith(b"{", at) and self._is_object(bytes(held[: self._first_line])):
             self.error = NotEventStream(body_start=self.start[: self._before + at + 1])
 
     def let_through(self) -> bytes:
@@ -104,10 +107,11 @@ class Opening:
         self._settled = True
         return held
 
-
-def _is_object(data: bytearray) -> bool:
-    try:
-        load_object(data.decode("utf-8", "replace"))
-    except UNREADABLE:
-        return False
-    return True
+    def _is_object(self, data: bytes) -> bool:
+        if not self._fits(data):
+            return False
+        try:
+            load_object(data.decode("utf-8", "replace"))
+        except UNREADABLE:
+            return False
+        return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ._json import is_object
+from ._json import is_list, is_object
 
 
 def text_of(content: str | list[Any] | None) -> str:
@@ -22,12 +22,17 @@ def thinking_of(content: list[Any]) -> str:
 
 
 def other_parts(content: list[Any]) -> list[Any]:
-    """Return the parts that are neither text nor reasoning."""
-    return [
-        part
-        for part in content
-        if not _is(part, "text", str) and not _is(part, "thinking", (list, str))
-    ]
+    """Return the parts that are not, or not only, text or reasoning."""
+    return [part for part in content if not _is_only_text(part)]
+
+
+def _is_only_text(part: Any) -> bool:
+    if _is(part, "text", str):
+        return len(part) == 2
+    if not _is(part, "thinking", (list, str)):
+        return False
+    inner = part["thinking"] if is_list(part["thinking"]) else []
+    return part.keys() <= {"type", "thinking", "closed"} and all(map(_is_only_text, inner))
 
 
 def _texts(parts: list[Any], kind: str) -> list[str]:

@@ -43,12 +43,13 @@ class ReasoningDetails:
 
     def _find(self, kind: str, index: Any, detail: dict[str, Any]) -> _Entry | None:
         last = self._entries[-1] if self._entries else None
+        same = self._by_key.get((kind, index)) if isinstance(index, int) else None
         if detail.get("signature") and not any(detail.get(name) for name in _TEXTS):
-            return last
+            return same or last
         if kind == _ENCRYPTED:
             return None
         if isinstance(index, int):
-            return self._by_key.get((kind, index))
+            return same
         return last if last is not None and last.kind == kind else None
 
     def result(self) -> list[dict[str, Any]] | None:

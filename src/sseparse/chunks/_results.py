@@ -113,8 +113,17 @@ class ChatChoice(Model, kw_only=True):
         finish_reason: Why it ended: the first reason that came, or None where none did.
         logprobs: Its tokens' log-probabilities.
         finish_reasons_seen: All reasons that came, where they were not all the same.
+        content_filters: What a filter that works beside the answer said of stretches of it, one
+            after the other; the last also stands in `extra`. Not part of `to_dict()`.
+
+    Source: Azure OpenAI documentation, "Content streaming".
     """
 
+    _private: ClassVar[int] = 3
+
+    content_filters: Annotated[list[dict[str, Any]], NEVER] = msgspec.field(  # pyright: ignore[reportUnknownVariableType]
+        default_factory=list, name=" content_filters"
+    )
     index: int
     message: ChatMessage
     finish_reason: str | None

@@ -18,7 +18,7 @@ def find_error(event_type: str, body: dict[str, Any]) -> ServerSentError | None:
     Source: OpenAI's and OpenRouter's error references; recordings of Groq and vLLM.
     """
     inner = body.get("error")
-    if inner:
+    if inner or (inner is not None and "choices" not in body):
         return make_error(inner, body)
     flat = body.get("object") == "error" or (body.get("type") == "error" and "choices" not in body)
     if flat or event_type == "error":

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 from ._chat_chunk import ChatCompletionChunk, ChoiceDelta, ChunkChoice
+from ._choice_extra import FILTER_OFFSETS
 from ._cut import Cut, shares
 from ._logprobs import ChoiceLogprobs
 from ._results import ChatChoice, ChatCompletion
@@ -47,6 +48,9 @@ def _parts(choice: ChatChoice, cut: Cut) -> Iterator[ChunkChoice]:
     index, extra = choice.index, {**choice.extra}
     for delta, logprobs in _steps(choice, cut):
         yield ChunkChoice(index=index, delta=delta, logprobs=logprobs)
+    for said in choice.content_filters:
+        yield ChunkChoice(index=index, delta=ChoiceDelta(), extra={**said})
+        extra.pop(FILTER_OFFSETS, None)
     reasons: Sequence[str | None] = choice.finish_reasons_seen or [choice.finish_reason]
     for reason in reasons:
         if reason is not None or extra:

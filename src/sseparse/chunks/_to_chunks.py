@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from ._accumulator import Result
+from ._chunk import Chunk
 from ._cut import cutter
-from ._decoder import Chunk
 from ._results import ChatCompletion, Completion
 from ._to_chat_chunks import to_chat_chunks
 from ._to_completion_chunks import to_completion_chunks

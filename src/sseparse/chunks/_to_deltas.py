@@ -8,7 +8,7 @@ from typing import Any
 from ._chat_chunk import AudioDelta, ChoiceDelta, CustomToolDelta, FunctionDelta, ToolCallDelta
 from ._cut import Cut, in_groups
 from ._json import is_list
-from ._parts import other_parts
+from ._parts import other_parts, text_of, thinking_of
 from ._results import Audio, ChatMessage, CustomTool, Function, ToolCall
 
 _DETAIL_TEXTS = ("text", "summary", "data")
@@ -120,14 +120,18 @@ def _custom(custom: CustomTool, cut: Cut) -> Iterator[CustomToolDelta]:
         yield CustomToolDelta(input=piece)
 
 
+def _texts_of(parts: list[Any]) -> str:
+    return text_of(parts) + thinking_of(parts)
+
+
 def closing(message: ChatMessage) -> Iterator[ChoiceDelta]:
     """Yield what belongs to the message and has no pieces."""
     extra = {**message.extra}
     parts = extra.get("content_parts")
-    # Other parts than these come as a field of that name from the server alone.
-    if is_list(parts) and parts and other_parts(parts) == parts:
+    # Other parts than these would be more text, or came in a field of that name.
+    if is_list(parts) and parts and other_parts(parts) == parts and not _texts_of(parts):
         yield ChoiceDelta(content=extra.pop("content_parts"))
-    if message.annotations:
+    if message.annotations is not None:
         yield ChoiceDelta(annotations=[*message.annotations])
     if extra:
         yield ChoiceDelta(extra=extra)

@@ -100,6 +100,10 @@ class ToolCallState:
         if delta.extra:
             keep_last(self._extra, unknown_fields(delta), self._budget)
 
+    def is_another(self, name: str) -> bool:
+        """Tell whether a piece of that name begins another call."""
+        return bool(name) and name != self.callee.name and bool(self.callee.arguments.value)
+
     def result(self) -> ToolCall:
         """Return the call so far."""
         return ToolCall(
@@ -155,10 +159,13 @@ class ToolCalls:
             # Another id on a known index is another call: some servers number all calls 0.
             if call is not None and delta.id and call.id and delta.id != call.id:
                 return self._by_id.get((index, delta.id))
+            # So is another name, once arguments came: no name goes on after that.
+            if call is not None and not delta.id and call.is_another(_name_in(delta)):
+                return None
             return call
         if delta.id:
             return self._by_id.get((None, delta.id))
-        return None if _names_a_tool(delta) or not self.calls else self.calls[-1]
+        return None if _name_in(delta) or not self.calls else self.calls[-1]
 
     def _begin(self, index: int | None, delta: ToolCallDelta) -> ToolCallState:
         self._budget.charge_call()
@@ -166,7 +173,7 @@ class ToolCalls:
         self.calls.append(call)
         if index is not None and index in self._by_index:
             call.noted.add(NoteKind.CALL_INDEX_SHARED)
-        if index is None and not delta.id and not _names_a_tool(delta):
+        if index is None and not delta.id and not _name_in(delta):
             call.noted.add(NoteKind.CALL_UNNAMED)
         return call
 
@@ -175,6 +182,6 @@ class ToolCalls:
         return [call.result() for call in self.calls] or None
 
 
-def _names_a_tool(delta: ToolCallDelta) -> bool:
+def _name_in(delta: ToolCallDelta) -> str:
     callee = delta.function or delta.custom
-    return callee is not None and bool(callee.name)
+    return (callee.name or "") if callee is not None else ""

@@ -122,7 +122,7 @@ class ChatWatch:
         self._open: dict[type[Update], None] = {}
         self._calls: dict[int | None, CallWatch] = {}
         self._open_calls: list[CallWatch] = []
-        self._reasoning_name: str | None = None
+        self._reasoning: list[str] | None = None
         self._finished = False
 
     def see(self, choice: ChunkChoice, calls: Sequence[ToolCallState], told: list[Update]) -> None:
@@ -150,7 +150,8 @@ class ChatWatch:
 
     def _see_texts(self, delta: ChoiceDelta, told: list[Update]) -> None:
         old, index = len(told), self._state.index
-        if reasoning := self._reasoning_of(delta):
+        if reasoning := _reasoning_of(delta):
+            self._add_reasoning(reasoning)
             told.append(ReasoningDelta(index, reasoning))
         if delta.content and (content := text_of(delta.content)):
             told.append(ContentDelta(index, content))
@@ -161,18 +162,11 @@ class ChatWatch:
         for update in told[old:]:
             self._open[type(update)] = None
 
-    def _reasoning_of(self, delta: ChoiceDelta) -> str:
-        """Read one of the two fields: some servers send the same text in both."""
-        thinking = thinking_of(delta.content) if is_list(delta.content) else ""
-        reasoning = thinking + (delta.reasoning or "")
-        if self._reasoning_name is None:
-            if delta.reasoning_content:
-                self._reasoning_name = "reasoning_content"
-            elif reasoning:
-                self._reasoning_name = "reasoning"
-        if self._reasoning_name == "reasoning_content":
-            return delta.reasoning_content or ""
-        return reasoning
+    def _add_reasoning(self, text: str) -> None:
+        if self._reasoning is None:
+            # What came before updates were asked for.
+            self._reasoning = [self._state.reasoning.removesuffix(text)]
+        self._reasoning.append(text)
 
     def _see_calls(
         self, delta: ChoiceDelta, calls: Sequence[ToolCallState], told: list[Update]
@@ -216,5 +210,12 @@ class ChatWatch:
             elif kind is TranscriptDelta:
                 told.append(TranscriptDone(index, state.transcript))
             else:
-                told.append(ReasoningDone(index, state.reasoning_of(self._reasoning_name)))
+                told.append(ReasoningDone(index, "".join(self._reasoning or ())))
         self._open.clear()
+
+
+def _reasoning_of(delta: ChoiceDelta) -> str:
+    """Read both fields, and once what some servers send in both."""
+    thinking = thinking_of(delta.content) if is_list(delta.content) else ""
+    one, other = delta.reasoning_content or "", thinking + (delta.reasoning or "")
+    return one if one == other else one + other

@@ -27,8 +27,6 @@ from ._results import (
     ChatChoice,
     ChatCompletion,
     ChatMessage,
-    Completion,
-    CompletionChoice,
     CustomTool,
     Function,
     ToolCall,
@@ -57,11 +55,15 @@ def build(kind: type[ModelT], fields: dict[str, Any]) -> ModelT:
             except (msgspec.ValidationError, UnicodeEncodeError):
                 extra[name] = value
             else:
-                # Of a list the objects are used, and the list is kept if there was more in it.
-                if is_list(value) and len(known[name]) != len(value):
+                # Of a list the objects are used, and it is kept if it was more than they are.
+                if isinstance(known[name], list) and not _says_all(known[name], value):
                     extra[name] = value
     empty = {name: make() for name, make in _EMPTY.get(kind, {}).items() if name not in known}
     return kind(**known, **empty, extra=extra, absent=tuple(empty))
+
+
+def _says_all(items: list[Any], value: Any) -> bool:
+    return is_list(value) and len(items) == len(value)
 
 
 def _object_reader(kind: type[Model]) -> Callable[[Any], Model]:
@@ -69,9 +71,12 @@ def _object_reader(kind: type[Model]) -> Callable[[Any], Model]:
 
 
 def _list_reader(kind: type[Model]) -> Callable[[Any], list[Model]]:
-    return lambda value: [
-        build(kind, item) for item in msgspec.convert(value, list[Any]) if is_object(item)
-    ]
+    def read(value: Any) -> list[Model]:
+        # Some servers send an only item without its list.
+        items = [value] if value and is_object(value) else msgspec.convert(value, list[Any])
+        return [build(kind, item) for item in items if is_object(item)]
+
+    return read
 
 
 def _value_reader(kind: Any) -> Callable[[Any], Any]:
@@ -110,8 +115,6 @@ _MODELS = (
     ChoiceDelta,
     ChoiceLogprobs,
     ChunkChoice,
-    Completion,
-    CompletionChoice,
     CompletionChunk,
     CompletionChunkChoice,
     CompletionLogprobs,
@@ -145,8 +148,6 @@ _EMPTY: Final[Mapping[type[Model], dict[str, Callable[[], Any]]]] = {
     ChatCompletion: {"id": _none, "created": _none, "model": _none, "choices": list},
     ChatCompletionChunk: {"choices": list},
     ChatMessage: {"role": lambda: "assistant", "content": _none},
-    Completion: {"id": _none, "created": _none, "model": _none, "choices": list},
-    CompletionChoice: {"index": int, "text": str, "finish_reason": _none, "logprobs": _none},
     CompletionChunk: {"choices": list},
     ChunkChoice: {"index": int, "delta": ChoiceDelta},
     CompletionChunkChoice: {"index": int, "text": str},
