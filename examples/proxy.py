@@ -1,0 +1,199 @@
+"""
+A proxy for an OpenAI-compatible server, which changes no byte of an answer and reads along.
+
+Each piece is sent on before the next one is read. Then a parser takes the same bytes, to learn what
+they cost, what is to be called and how they end. Whatever it finds, the relaying goes on.
+"""
+
+import argparse
+import importlib
+import json
+import logging
+import sys
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from contextlib import suppress
+from typing import Any
+from urllib.parse import quote
+
+import anyio
+import httpx2
+from attrs import Factory, define, evolve, frozen
+
+import sseparse as sse
+from sseparse.chunks import ChoiceFinished, CompletionUsage, ToolCallDone, Update, UsageReported
+
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Headers = Iterable[tuple[bytes, bytes]]
+
+# What concerns one connection alone; so does what `Connection` names (RFC 9110, 7.6.1).
+HOP_BY_HOP = b"""connection keep-alive proxy-authenticate proxy-authorization proxy-connection te
+    trailer transfer-encoding upgrade""".split()
+REWRITTEN = (b"host", b"content-length", b"accept-encoding", b"expect")
+
+
+@define
+class Record:
+    """Read along in one answer, and keep what it told."""
+
+    status: int | None = None  # of the upstream; None where it did not answer
+    end: sse.End | None = None  # None while it goes on
+    completion: sse.Result | None = None  # what came, put together; None while it goes on
+    usage: CompletionUsage | None = None
+    tool_calls: list[ToolCallDone] = Factory(list)  # the whole ones; see the `fault` of each
+    finish_reasons: dict[int, str] = Factory(dict)
+    error: Exception | None = None  # the first fault in what came, or that of the connection
+    parser: sse.ChunkParser = Factory(sse.ChunkParser)
+    accumulator: sse.Accumulator = Factory(sse.Accumulator)
+
+    def feed(self, piece: bytes) -> None:
+        """Take a piece of the body."""
+        self._read(lambda: self.parser.feed(piece))
+
+    def close(self, cut: sse.EndCause | None = None, failure: Exception | None = None) -> None:
+        """Take the end or, of an answer that was cut, why. After [DONE] nothing can be cut."""
+        cut, fault = None if self.parser.done else cut, self.error
+        self._read(self.parser.close)
+        # Where the accumulator had enough, the parser was not asked for an end.
+        self.end = self.parser.end or sse.End(sse.EndCause.INCOMPLETE)
+        if cut is not None:
+            # What the parser thinks of the torn end is beside the point.
+            self.end, self.error = evolve(self.end, cause=cut), fault or failure
+        elif self.end.complete:
+            self._note(self.accumulator.last_updates())
+        self.completion = self.accumulator.snapshot()
+
+    def _read(self, chunks: Callable[[], list[sse.Chunk]]) -> None:
+        if self.error is None:
+            try:
+                for chunk in chunks():
+                    self._note(self.accumulator.updates(chunk))
+                self.error = self.parser.error
+            except Exception as error:
+                self.error = error
+
+    def _note(self, updates: list[Update]) -> None:
+        for update in updates:
+            match update:
+                case UsageReported():
+                    self.usage = update.usage
+                case ToolCallDone():
+                    self.tool_calls.append(update)
+                case ChoiceFinished():
+                    self.finish_reasons[update.choice] = update.reason
+
+
+def log_record(record: Record) -> None:
+    """Log one line."""
+    cause = record.end and record.end.cause.value
+    tokens = record.usage and record.usage.total_tokens
+    facts = (record.status, cause, tokens, [call.name for call in record.tool_calls], record.error)
+    logging.getLogger("proxy").info("status %s, %s, tokens: %s, calls: %s, error: %r", *facts)
+
+
+@frozen
+class Proxy:
+    """Relay requests, each read whole, and their answers, as they come: an ASGI application."""
+
+    upstream: httpx2.URL  # its path goes before the one that is asked for
+    client: httpx2.AsyncClient
+    on_record: Callable[[Record], None] = log_record
+
+    async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            raise ValueError(f"this proxy relays HTTP alone, not {scope['type']}")
+        body, more = bytearray(), True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+        request, record = self._request(scope, bytes(body)), Record()
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_cancel_when_gone, tasks.cancel_scope, receive)
+                with suppress(OSError):  # which send() may raise where the client is gone
+                    await self._relay(request, send, record)
+                tasks.cancel_scope.cancel()
+        finally:
+            if record.end is None:
+                record.close(sse.EndCause.CANCELLED)
+            self.on_record(record)
+
+    def _request(self, scope: Mapping[str, Any], body: bytes) -> httpx2.Request:
+        path = scope.get("raw_path") or quote(scope["path"]).encode()
+        query = b"?" + scope["query_string"] if scope["query_string"] else b""
+        target = self.upstream.raw_path.rstrip(b"/") + b"/" + path.lstrip(b"/") + query
+        headers = [*_relayed(scope["headers"], REWRITTEN), (b"accept-encoding", b"identity")]
+        # Not by the client's build_request(), which adds the cookies that others were given.
+        url = self.upstream.copy_with(raw_path=target)
+        return httpx2.Request(scope["method"], url, headers=headers, content=body)
+
+    async def _relay(self, request: httpx2.Request, send: Send, record: Record) -> None:
+        response, is_stream, last = None, False, b""
+        try:
+            response = await self.client.send(request, stream=True)
+            pieces = response.aiter_raw()
+            record.status, known = response.status_code, response.headers
+            kind = known.get("content-type", "").lower()
+            is_stream = kind.startswith("text/event-stream") and "content-encoding" not in known
+            # A stream that breaks off gets one event more, which its length does not foresee.
+            await send(_head(record.status, known.raw, [b"content-length"] if is_stream else []))
+            async for piece in pieces:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+                record.feed(piece)
+            record.close()
+        except httpx2.RequestError as failure:
+            late = isinstance(failure, httpx2.TimeoutException)
+            record.close(sse.EndCause.TIMEOUT if late else sse.EndCause.TRANSPORT, failure)
+            told = json.dumps({"error": {"message": repr(failure), "type": "upstream_error"}})
+            if response is None:
+                await send(_head(502, [(b"content-type", b"application/json")]))
+                last = told.encode()
+            elif not is_stream:
+                raise  # the one sign that is left: the server cuts the connection
+            elif not record.parser.done:
+                # The blank line ends the event that was cut.
+                last = b"\n\n" + sse.encode(sse.Event(told))
+        finally:
+            if response is not None:
+                with anyio.CancelScope(shield=True):
+                    await pieces.aclose()  # or it would be left half read to the collector
+                    await response.aclose()
+        await send({"type": "http.response.body", "body": last, "more_body": False})
+
+
+async def _cancel_when_gone(scope: anyio.CancelScope, receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    scope.cancel()
+
+
+def _head(status: int, headers: Headers, dropped: Collection[bytes] = ()) -> dict[str, Any]:
+    return {"type": "http.response.start", "status": status, "headers": _relayed(headers, dropped)}
+
+
+def _relayed(headers: Headers, dropped: Collection[bytes]) -> list[tuple[bytes, bytes]]:
+    lower = [(name.lower(), value) for name, value in headers]
+    named = b",".join(value.lower() for name, value in lower if name == b"connection").split(b",")
+    excluded = {*HOP_BY_HOP, *dropped, *(name.strip() for name in named)}
+    return [(name, value) for name, value in lower if name not in excluded]
+
+
+def main() -> None:
+    """Serve it with uvicorn."""
+    options = argparse.ArgumentParser(description=main.__doc__)
+    options.add_argument("--upstream", required=True, help="a URL such as https://api.openai.com")
+    upstream = httpx2.URL(options.parse_args().upstream)
+    try:
+        uvicorn = importlib.import_module("uvicorn")
+    except ModuleNotFoundError:
+        sys.exit("uvicorn is not installed: pip install uvicorn")
+    logging.basicConfig(level=logging.INFO)
+    client = httpx2.AsyncClient(timeout=httpx2.Timeout(600, connect=10), limits=httpx2.Limits())
+    uvicorn.run(Proxy(upstream, client), lifespan="off", server_header=False, date_header=False)
+
+
+if __name__ == "__main__":
+    main()
