@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 
-.PHONY: help demo test lint types docs bench clean
+.PHONY: help demo test lint types docs bench fuzz clean
 
 help: ## list these targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -31,6 +31,11 @@ docs: $(VENV)/docs ## build the documentation into site/
 
 bench: $(VENV)/bench ## measure beside other libraries
 	$(BIN)/python benchmarks/compare.py
+	$(BIN)/python benchmarks/partial_json.py
+
+FUZZ_SECONDS ?= 600
+fuzz: $(VENV)/fuzz ## feed it what no server would send, for FUZZ_SECONDS
+	$(BIN)/python fuzz/fuzz_chunks.py --seconds $(FUZZ_SECONDS)
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) .venv-* site .coverage* .pytest_cache .mypy_cache .ruff_cache
@@ -46,6 +51,6 @@ $(VENV)/demo: $(VENV)/pip pyproject.toml
 	$(PIP) --editable '.[cli]'
 	@touch $@
 
-$(VENV)/test $(VENV)/lint $(VENV)/types $(VENV)/docs $(VENV)/bench: $(VENV)/pip pyproject.toml
+$(VENV)/test $(VENV)/lint $(VENV)/types $(VENV)/docs $(VENV)/bench $(VENV)/fuzz: $(VENV)/pip pyproject.toml
 	$(PIP) --group $(notdir $@) --editable .
 	@touch $@

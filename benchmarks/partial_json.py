@@ -51,7 +51,8 @@ WORKLOADS: dict[str, Callable[[int], str]] = {
 def langchain_look() -> Look:
     from langchain_core.utils.json import parse_partial_json
 
-    return parse_partial_json
+    look: Look = parse_partial_json
+    return look
 
 
 def jiter_look() -> Look:

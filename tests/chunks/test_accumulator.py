@@ -14,8 +14,9 @@ from sseparse import (
     EndCause,
     Event,
     IncompleteStream,
+    to_chunks,
 )
-from sseparse.chunks import ChoiceDelta, ChunkChoice
+from sseparse.chunks import ChatChoice, ChoiceDelta, ChunkChoice
 
 
 def accumulate(*bodies: dict[str, Any]) -> Accumulator:
@@ -102,17 +103,59 @@ class TestUsage:
         assert accumulate({"x_groq": {"id": "x"}}).usage is None
         assert accumulate({"x_groq": "x"}).usage is None
 
+    def test_an_empty_one(self) -> None:
+        """It says nothing, and so takes nothing away."""
+        usage = accumulate({"usage": {"total_tokens": 4}}, {"usage": {}}).usage
+        assert usage is not None
+        assert usage.total_tokens == 4
+
+        assert accumulate({"usage": {}}).usage is not None
+
+    def test_where_it_stands_in_a_choice(self) -> None:
+        """It counts where there is no other, and stays in the choice."""
+        body = choice(usage={"total_tokens": 3})
+        snapshot = accumulate(body, choice(usage=None)).snapshot()
+
+        assert snapshot.usage is not None
+        assert snapshot.usage.total_tokens == 3
+        assert snapshot.choices[0].extra == {"usage": {"total_tokens": 3}}
+
     def test_where_groq_puts_it(self) -> None:
         """x_groq.usage counts where there is no other."""
         groq = {"x_groq": {"usage": {"total_tokens": 3}}}
 
-        snapshot = accumulate(groq).snapshot()
+        snapshot = accumulate(groq, {"x_groq": {"id": "later"}}).snapshot()
         assert snapshot.usage is not None
         assert snapshot.usage.total_tokens == 3
 
         usage = accumulate({"usage": {"total_tokens": 4}}, groq).usage
         assert usage is not None
         assert usage.total_tokens == 4
+
+
+class TestFilters:
+    """Azure's asynchronous filter judges one stretch of the text after the other."""
+
+    def test_every_stretch(self) -> None:
+        """All that it said is kept; the last stands in the completion's JSON."""
+        said: list[dict[str, Any]] = [
+            {"content_filter_offsets": {"end_offset": 5}, "content_filter_results": {"a": 1}},
+            {"content_filter_offsets": {"end_offset": 9}, "content_filter_raw": []},
+        ]
+        snapshot = accumulate(
+            choice({"content": "Hel"}, content_filter_results={}),
+            *(choice(**fields) for fields in said),
+        ).snapshot()
+        again = Accumulator()
+        for chunk in to_chunks(snapshot):
+            again.add(chunk)
+        (kept,) = snapshot.choices
+
+        assert again.snapshot() == snapshot
+        assert isinstance(kept, ChatChoice)
+        assert kept.content_filters == said
+        assert kept.extra == said[0] | said[1]
+        assert "content_filters" not in kept.to_dict()
 
 
 class TestChoices:
@@ -215,6 +258,12 @@ class TestMessage:
         """Refusal and both names of reasoning are joined, each by itself."""
         assert message({field: "a"}, {field: None}, {field: "b"})[field] == "ab"
 
+    def test_audio_that_is_no_base64(self) -> None:
+        """It is left as it came."""
+        assert message({"audio": {"data": "A=="}}, {"audio": {"data": "!"}})["audio"] == {
+            "data": "A==!"
+        }
+
     def test_annotations(self) -> None:
         """Appended; one with the index of an earlier one updates it."""
         one, two = {"type": "url_citation", "index": 0}, {"type": "file"}
@@ -222,6 +271,18 @@ class TestMessage:
         assert message(
             {"annotations": [one, two]}, {"annotations": [{"index": 0, "url": "u"}, two]}
         )["annotations"] == [{"type": "url_citation", "index": 0, "url": "u"}, two, two]
+
+    def test_parts_that_say_more(self) -> None:
+        """A part with more in it than its text is kept as it came, too."""
+        signed = {"type": "thinking", "thinking": [{"type": "text", "text": "a"}], "signature": "s"}
+        reference = {"type": "reference", "reference_ids": [1]}
+        mixed = {"type": "thinking", "thinking": [{"type": "text", "text": "b"}, reference]}
+        cited = {"type": "text", "text": "c", "citations": [1]}
+        plain = {"type": "thinking", "thinking": "d", "closed": True}
+        kept = message({"content": [signed, mixed, cited, plain]})
+
+        assert (kept["reasoning"], kept["content"]) == ("abd", "c")
+        assert kept["content_parts"] == [signed, mixed, cited]
 
     def test_unknown_lists(self) -> None:
         """Images and executed tools are appended; other unknown fields: the last value."""
@@ -470,3 +531,45 @@ def test_text_that_is_asked_for_at_every_chunk() -> None:
         seen.append(accumulator.text)
 
     assert seen == ["é", "é\ud83d", "é😀", "é😀a", "é😀aü", "é😀aü\ud83d", "é😀aü\ud83db"]
+
+
+class TestJSON:
+    """Content and arguments can be looked at as JSON, at any moment."""
+
+    def test_content(self) -> None:
+        """The object so far; the same one at every look."""
+        accumulator = accumulate(choice({"content": '{"a": "x'}))
+        seen = accumulator.json_content()
+        assert seen.value == {"a": "x"}
+
+        for chunk in ChunkDecoder().feed(Event(dumps(choice({"content": 'y", "b": 1}'})))):
+            accumulator.add(chunk)
+        assert accumulator.json_content() is seen
+        assert seen.value == {"a": "xy", "b": 1}
+        assert seen.complete
+
+    def test_legacy(self) -> None:
+        """The text of a legacy completion alike."""
+        assert accumulate(legacy("[1", 2)).json_content(choice=2).value == []
+
+    def test_arguments(self) -> None:
+        """Of the call and the choice that are named."""
+        calls = [
+            {"index": index, "function": {"arguments": text}}
+            for index, text in enumerate(("{}", '{"b": nul'))
+        ]
+        accumulator = accumulate(choice({"tool_calls": calls}, index=3))
+        assert accumulator.json_arguments(choice=3).complete
+        assert accumulator.json_arguments(1, choice=3).value == {}
+
+    def test_nothing_yet(self) -> None:
+        """What is not there yet has read nothing."""
+        accumulator = accumulate(choice({"content": None}))
+        for seen in (
+            accumulator.json_content(),
+            accumulator.json_content(choice=1),
+            accumulator.json_arguments(),
+            accumulator.json_arguments(-1),
+            accumulator.json_arguments(choice=1),
+        ):
+            assert (seen.value, seen.complete, seen.fault) == (None, False, None)

@@ -232,6 +232,7 @@ class TestServerErrors:
             (event({"error": {"message": "m", "code": 502}}), "m", None, 502),
             (event({"error": {"message": None, "code": [1]}}), "", None, None),
             (event({"error": "m"}), "m", None, None),
+            (event({"error": {}}), "", None, None),
             (event({"error": {"detail": "m"}}, "error"), "m", None, None),
             (event({"message": "m", "code": 1}, "error"), "m", None, 1),
             (event("overloaded", "error"), "overloaded", None, None),
@@ -269,7 +270,7 @@ class TestServerErrors:
 
     @pytest.mark.parametrize("nothing", [None, {}, "", False])
     def test_no_error(self, nothing: object) -> None:
-        """An empty error is none."""
+        """An empty error beside choices is none."""
         chunks, decoder = decode(event(CHUNK | {"error": nothing}))
 
         assert (len(chunks), decoder.error) == (1, None)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from sseparse import Accumulator, ChunkDecoder, ChunkParser, EndCause, Event, LimitExceeded, Stream
-from sseparse.testing import run_stage
 from sseparse.chunks import ChatCompletionChunk, ChoiceDelta, ChunkChoice, ToolCallDelta
+from sseparse.testing import run_stage
 
 
 def data(body: dict[str, Any]) -> bytes:
@@ -71,9 +71,10 @@ class TestChoices:
     @pytest.mark.parametrize("extra", [{}, {"unknown": 1}])
     def test_parser(self, extra: dict[str, Any]) -> None:
         """The parser stops at the chunk; those before it are returned first."""
-        body = b"".join(data(choice(index, content="a") | extra) for index in range(4))
+        chunks = [data(choice(index, content="a") | extra) for index in range(4)]
         parser = ChunkParser(max_choices=2)
-        assert len(parser.feed(body)) == 2
+        assert len(parser.feed(chunks[0])) == 1
+        assert len(parser.feed(b"".join(chunks[1:]))) == 1
 
         assert isinstance(parser.error, LimitExceeded)
         assert parser.end is not None

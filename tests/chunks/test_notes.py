@@ -72,7 +72,11 @@ LEGACY: dict[str, Any] = {"object": "text_completion"}
             [choice(role="assistant", function_call={"arguments": {"a": 1}})],
             [Note(NoteKind.ARGUMENTS_OBJECT, 0)],
         ),
-        ([choice(role="assistant", function_call={"arguments": "{}"})], []),
+        ([choice("stop", role="assistant", function_call={"arguments": "{}"})], []),
+        (
+            [choice("stop", role="assistant", function_call={"name": "f"})],
+            [Note(NoteKind.ARGUMENTS_MISSING, 0)],
+        ),
         (
             [{"choices": [], "service_tier": 5}],
             [Note(NoteKind.VALUE_IGNORED, detail="service_tier")],

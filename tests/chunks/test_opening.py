@@ -77,7 +77,7 @@ def test_json_lines(end: bytes) -> None:
     check_parser(ChunkParser, first + end + second + end)
 
 
-@pytest.mark.parametrize("first", [b"{", b'{"a": 1}', b'{"choices": []}', b"{]\n[}"])
+@pytest.mark.parametrize("first", [b"{", b'{"a": 1}', b'{"choices": []}', b"{]\n[}", b"{]\n{"])
 @pytest.mark.parametrize("line", [b"\n", b"\r", b"\r\n\r\n"])
 def test_events_after_a_line_like_json(first: bytes, line: bytes) -> None:
     """By the standard the line is an unknown field; the chunk comes with its last byte."""

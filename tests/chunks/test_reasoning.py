@@ -37,6 +37,20 @@ ENCRYPTED = {"type": "reasoning.encrypted", "index": 0}
             id="indexes are told apart",
         ),
         pytest.param(
+            [
+                TEXT | {"text": "a"},
+                ENCRYPTED | {"index": 1, "data": "x"},
+                TEXT | {"signature": "s"},
+                TEXT | {"index": 7, "signature": "t"},
+                TEXT | {"text": "b"},
+            ],
+            [
+                TEXT | {"text": "ab", "signature": "s"},
+                ENCRYPTED | {"index": 1, "data": "x", "signature": "t"},
+            ],
+            id="a signature joins the entry of its index, or else the latest",
+        ),
+        pytest.param(
             [TEXT | {"text": "a"}, SUMMARY | {"summary": "b"}],
             [TEXT | {"text": "a"}, SUMMARY | {"summary": "b"}],
             id="types are told apart",

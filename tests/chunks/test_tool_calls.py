@@ -49,6 +49,16 @@ def piece(
             id="several fragments in one chunk",
         ),
         pytest.param(
+            [piece(0, None, "f", "{}"), piece(0, None, "g", "{"), piece(0, None, None, "}")],
+            [(None, "f", "{}"), (None, "g", "{}")],
+            id="another name on one index, after arguments",
+        ),
+        pytest.param(
+            [piece(0, None, "f"), piece(0, None, "g", "{}"), piece(0, None, "fg", "")],
+            [(None, "fg", "{}")],
+            id="a name in pieces, and repeated",
+        ),
+        pytest.param(
             [
                 piece(0, "a", "f"),
                 piece(1, "b", "g"),
@@ -147,3 +157,31 @@ def test_unknown_fields() -> None:
 
     assert call["extra_content"] == {"google": {"thought_signature": "s"}}
     assert call["function"] == {"name": "f", "arguments": "", "strict": True}
+
+
+def test_a_call_without_its_list() -> None:
+    """A server that sends one call as an object means a list of one."""
+    decoder, accumulator = ChunkDecoder(), Accumulator()
+    delta = {"tool_calls": piece(0, "a", "f", "{}")}
+    body = {"choices": [{"index": 0, "delta": delta}]}
+    (chunk,) = decoder.feed(Event(json.dumps(body)))
+    accumulator.add(chunk)
+    message = accumulator.snapshot().to_dict()["choices"][0]["message"]
+
+    assert chunk.to_dict() == body
+    assert [call["id"] for call in message["tool_calls"]] == ["a"]
+
+
+def test_features_of_extra_content() -> None:
+    """Those of several pieces stand together, as they are to be sent back."""
+    signature = {"google": {"thought_signature": "s"}}
+    thought = {"google": {"thought": True}, "other": 1}
+    first, second = piece(0, "a", "f"), piece(0)
+    (call,) = calls(first | {"extra_content": signature}, second | {"extra_content": thought})
+    (last,) = calls(first | {"extra_content": "s"}, second | {"extra_content": thought})
+
+    assert call["extra_content"] == {
+        "google": {"thought_signature": "s", "thought": True},
+        "other": 1,
+    }
+    assert last["extra_content"] == thought

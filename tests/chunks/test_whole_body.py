@@ -148,6 +148,26 @@ def test_an_error_beside_a_completion() -> None:
     assert raised.value.partial.to_dict() == CHAT
 
 
+def test_in_an_event() -> None:
+    """A server in between may say that it streams, and send the whole in one event."""
+    body = b"data: " + json.dumps(CHAT).encode() + b"\n\ndata: [DONE]\n\n"
+    stream = Stream([body])
+
+    assert "".join(stream.text_deltas()) == "Hi"
+    assert stream.result().to_dict() == CHAT
+    assert stream.end is not None
+    assert (stream.end.cause, stream.end.events_seen) == (EndCause.DONE, 2)
+    check_parser(ChunkParser, body)
+
+
+def test_after_deltas() -> None:
+    """What repeats the whole after its deltas says nothing new."""
+    delta = {"choices": [{"index": 0, "delta": {"role": "assistant", "content": "Hi"}}]}
+    body = b"".join(b"data: " + json.dumps(chunk).encode() + b"\n\n" for chunk in (delta, CHAT))
+
+    assert Stream([body]).result().text == "Hi"
+
+
 def test_limits_hold() -> None:
     """A whole completion is held to the limits of a stream."""
     body = {"choices": [{"index": 0, "message": {"content": "a"}}, {"index": 9}]}

@@ -24,6 +24,7 @@ def chunk(text: str | None, finish_reason: str | None = None) -> bytes:
 
 
 DONE = encode(Event("[DONE]"))
+COMPLETION = b'{"choices": [{"message": {"content": "a"}, "finish_reason": "stop"}]}'
 FAULT = encode(Event(json.dumps({"error": {"message": "too\nbusy\x1b[31m", "code": 529}})))
 TEXTS = ["Hel", "lo", "\n"]
 CHUNKS = b"".join(map(chunk, TEXTS))
@@ -121,7 +122,9 @@ def test_standard_input_is_read_as_a_file_is(run: Run, option: str) -> None:
         (b"\x93\x00\xff", 2, "no event stream: the body is binary data (0 events, 3 bytes)"),
         (b"", 1, "nothing came: the body was empty"),
         (b'data: {"type": "ping"}\n\n', 1, "no chunks of a completion came (another API?); --ev"),
-        (b'{"error": {}}', 2, "no event stream: the body begins '{\"error\": {}}'"),
+        (b'{"error": "busy"}', 1, "the server sent an error: busy (0 events, 17 bytes)"),
+        (b'{"a": 1}', 2, "no event stream: the body begins '{\"a\": 1}'"),
+        (COMPLETION, 0, "complete: one JSON object, not a stream (0 events, "),
     ],
 )
 @pytest.mark.parametrize("option", ["--chunks", "--result", "--text"])

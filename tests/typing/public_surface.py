@@ -1,7 +1,7 @@
 """What type checkers see of the public names; checked by mypy and pyright, never run."""
 
 from collections.abc import AsyncIterator, Iterator
-from typing import Any, assert_type
+from typing import Any, assert_never, assert_type
 
 import httpx
 import httpx2
@@ -24,8 +24,33 @@ from sseparse import (
     SSEError,
     Stream,
     encode,
+    encode_chunk,
+    to_chunks,
 )
-from sseparse.chunks import ChunkChoice, CompletionUsage
+from sseparse.chunks import (
+    ArgumentsDelta,
+    ChoiceFinished,
+    ChoiceLogprobs,
+    ChunkChoice,
+    CompletionLogprobs,
+    CompletionUsage,
+    ContentDelta,
+    ContentDone,
+    JSONFault,
+    LogprobsDelta,
+    Note,
+    PartialJSON,
+    ReasoningDelta,
+    ReasoningDone,
+    RefusalDelta,
+    RefusalDone,
+    ToolCallDone,
+    ToolCallStarted,
+    TranscriptDelta,
+    TranscriptDone,
+    Update,
+    UsageReported,
+)
 
 Chunks = list[ChatCompletionChunk | CompletionChunk]
 
@@ -63,6 +88,39 @@ def results(accumulator: Accumulator) -> None:
     assert_type(accumulator.text, str)
     assert_type(accumulator.finished, bool)
     assert_type(accumulator.usage, CompletionUsage | None)
+    assert_type(accumulator.result(ChunkParser().end).notes, tuple[Note, ...])
+    assert_type(accumulator.last_updates(), list[Update])
+    assert_type(accumulator.json_content(choice=1), PartialJSON)
+    assert_type(accumulator.json_arguments(1, choice=1).fault, JSONFault | None)
+    for chunk in to_chunks(accumulator.snapshot(), pieces=str.split):
+        assert_type(encode_chunk(chunk), bytes)
+
+
+def updates(accumulator: Accumulator, chunk: ChatCompletionChunk | CompletionChunk) -> None:
+    for update in accumulator.updates(chunk):
+        match update:
+            case ContentDelta(choice, text) | ContentDone(choice, text):
+                assert_type(choice, int)
+                assert_type(text, str)
+            case ReasoningDelta(text=text) | RefusalDelta(text=text) | TranscriptDelta(text=text):
+                assert_type(text, str)
+            case ReasoningDone(text=text) | RefusalDone(text=text) | TranscriptDone(text=text):
+                assert_type(text, str)
+            case LogprobsDelta(logprobs=logprobs):
+                assert_type(logprobs, ChoiceLogprobs | CompletionLogprobs)
+            case ToolCallStarted(call=call, id=id_, name=name):
+                assert_type((call, id_, name), tuple[int | None, str | None, str])
+            case ArgumentsDelta(value=value):
+                assert_type(value, Any)
+            case ToolCallDone(arguments=arguments, fault=fault):
+                assert_type(arguments, str)
+                assert_type(fault, JSONFault | None)
+            case ChoiceFinished(reason=reason):
+                assert_type(reason, str)
+            case UsageReported(usage=usage):
+                assert_type(usage, CompletionUsage)
+            case _:
+                assert_never(update)
 
 
 def streams(one: httpx.Response, two: httpx2.Response, pieces: Iterator[bytes]) -> None:
@@ -77,6 +135,7 @@ def streams(one: httpx.Response, two: httpx2.Response, pieces: Iterator[bytes]) 
         assert_type(stream, Stream)
         assert_type(stream.result(), ChatCompletion | Completion)
         assert_type(stream.text_deltas(), Iterator[str])
+        assert_type(stream.updates(), Iterator[Update])
         assert_type(stream.end, End | None)
 
 
@@ -91,3 +150,4 @@ async def async_streams(
     async with AsyncStream(two) as stream:
         assert_type(await stream.result(), ChatCompletion | Completion)
         assert_type(stream.text_deltas(), AsyncIterator[str])
+        assert_type(stream.updates(), AsyncIterator[Update])

@@ -119,7 +119,7 @@ class Accumulator:
             if chunk.extra:
                 self._add_extra(chunk)
             if self._budget.left < 0:
-                self._budget.check()
+                raise self._budget.overrun()
         except LimitExceeded as error:
             self._error = error
             error.partial = self.snapshot()
@@ -266,7 +266,7 @@ class Accumulator:
         """
         state = self._chat.get(choice)
         calls = state.tool_calls.calls if state is not None and state.tool_calls else []
-        return calls[call].callee.arguments.json if call < len(calls) else PartialJSON()
+        return calls[call].callee.arguments.json if 0 <= call < len(calls) else PartialJSON()
 
     def snapshot(self) -> Result:
         """

@@ -51,15 +51,9 @@ class Budget:
             if self._calls_left < 0:
                 raise LimitExceeded(limit="tool_calls", maximum=self._max_calls or 0)
 
-    def check(self) -> None:
-        """
-        Raise if too much has been kept.
-
-        Raises:
-            LimitExceeded: More bytes are kept than may be.
-        """
-        if self.left < 0:
-            raise LimitExceeded(limit="accumulated", maximum=self._max_bytes or 0)
+    def overrun(self) -> LimitExceeded:
+        """Return the error that tells that nothing is left."""
+        return LimitExceeded(limit="accumulated", maximum=self._max_bytes or 0)
 
 
 def weigh(value: Any) -> int:

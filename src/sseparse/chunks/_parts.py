@@ -31,8 +31,10 @@ def _is_only_text(part: Any) -> bool:
         return len(part) == 2
     if not _is(part, "thinking", (list, str)):
         return False
-    inner = part["thinking"] if is_list(part["thinking"]) else []
-    return part.keys() <= {"type", "thinking", "closed"} and all(map(_is_only_text, inner))
+    inner: Any = part["thinking"]
+    if is_list(inner) and not all(map(_is_only_text, inner)):
+        return False
+    return set(part) <= {"type", "thinking", "closed"}
 
 
 def _texts(parts: list[Any], kind: str) -> list[str]:

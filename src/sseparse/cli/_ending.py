@@ -35,6 +35,8 @@ def one_line(text: str) -> str:
 
 
 def _without_fault(end: End) -> str:
+    if end.complete and not end.events_seen:
+        return "complete: one JSON object, not a stream"
     if end.cause is EndCause.DONE:
         return "complete: [DONE] came"
     if end.finish_seen:
