@@ -45,6 +45,7 @@ class End:
         bytes_seen: How many bytes came.
         events_seen: How many events were dispatched.
         comments_seen: How many comment lines came.
+        one_object: Whether the body was one JSON object, and no stream.
         finish_reasons: Of each choice that came, by its index, the first finish reason, or None.
     """
 
@@ -55,6 +56,7 @@ class End:
     bytes_seen: int = 0
     events_seen: int = 0
     comments_seen: int = 0
+    one_object: bool = False
     finish_reasons: Mapping[int, str | None] = field(factory=dict[int, str | None], hash=False)
 
     @property

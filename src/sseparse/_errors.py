@@ -36,7 +36,7 @@ _LIMITS: Mapping[Limit, tuple[str, str]] = {
     "line": ("line larger than {} bytes", "max_line_bytes"),
     "event": ("event larger than {} bytes", "max_event_bytes"),
     "objects": ("event of more than {} JSON objects and arrays", "max_objects"),
-    "choices": ("more than {} choices in one completion", "max_choices"),
+    "choices": ("more than {} choices in one completion, or an index as large", "max_choices"),
     "tool_calls": ("more than {} tool calls in one completion", "max_tool_calls"),
     "accumulated": ("completion larger than {} bytes", "max_accumulated_bytes"),
 }
@@ -116,14 +116,29 @@ class NotEventStream(SSEError):
             f"content type {content_type}" if content_type is not None else "",
             f"body begins {body_start[:80]!r}",
         ]
+        about = ", ".join(filter(None, facts))
         super().__init__(
-            f"not an event stream ({', '.join(filter(None, facts))}); "
+            f"not an event stream ({about}) but {_what_it_is(body_start)}; "
             "expected lines such as 'data: {...}', or one JSON object that is a completion: check "
             "the URL, the status and that the request asked for a stream"
         )
         self.status = status
         self.content_type = content_type
         self.body_start = body_start
+
+
+def _what_it_is(body_start: bytes) -> str:
+    text = body_start.strip()
+    if not text:
+        return "an empty body"
+    if text.startswith(b"\x1f\x8b"):
+        return "compressed bytes, which the transport should decompress"
+    if text.startswith(b"<"):
+        return "a page of HTML or XML"
+    if text.startswith(b"{"):
+        lines = b"\n{" in text or b"\r{" in text
+        return "JSON lines" if lines else "JSON that is neither a completion nor an error"
+    return "something else"
 
 
 class ChunkDecodeError(SSEError):
@@ -191,15 +206,26 @@ class IncompleteStream(SSEError):
     """
 
     def __init__(self, *, end: End) -> None:
-        place = " inside an event" if end.mid_event else ""
-        super().__init__(
-            f"the stream ended{place} after {end.events_seen} event{'s' * (end.events_seen != 1)}, "
-            "with neither [DONE] nor a finish reason for each choice: the answer is cut; "
-            ".partial holds what came"
-            if end.events_seen or end.bytes_seen
-            else "nothing came: the body was empty"
-        )
+        super().__init__(_what_is_missing(end))
         self.end = end
+
+
+def _what_is_missing(end: End) -> str:
+    if end.one_object:
+        return "the body is one JSON object, a completion without a finish reason for each choice"
+    if not end.events_seen and not end.bytes_seen:
+        return "nothing came: the body was empty"
+    place = " inside an event" if end.mid_event else ""
+    events = f"{end.events_seen} event{'s' * (end.events_seen != 1)}"
+    if end.events_seen and not end.finish_reasons:
+        return (
+            f"the stream ended{place} after {events}, none of which had choices: it was cut, or "
+            "is no stream of chat or legacy completions; EventStream reads events of any kind"
+        )
+    return (
+        f"the stream ended{place} after {events}, with neither [DONE] nor a finish reason for "
+        "each choice: the answer is cut; .partial holds what came"
+    )
 
 
 class TransportError(SSEError):

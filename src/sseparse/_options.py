@@ -11,6 +11,20 @@ def check_choice(name: str, value: str, *known: str) -> None:
         raise ValueError(f"{name} is {value!r}; give one of {', '.join(map(repr, known))}")
 
 
+def check_bytes(name: str, value: object) -> None:
+    """Refuse a limit of bytes that nothing could keep to."""
+    if value is not None and (not isinstance(value, int) or value < 1):
+        raise ValueError(
+            f"{name} is {value!r}; give a number of bytes above 0, or None for no limit"
+        )
+
+
+def check_number(name: str, value: object) -> None:
+    """Refuse a limit that is no number of things."""
+    if value is not None and (not isinstance(value, int) or value < 0):
+        raise ValueError(f"{name} is {value!r}; give a number, or None for no limit")
+
+
 class ParserOptions(TypedDict, total=False):
     """Name the options of every parser; `Parser` says what they do."""
 

@@ -9,7 +9,7 @@ from ._ends import End, EndCause
 from ._errors import LimitExceeded, SSEError
 from ._events import Comment, Event
 from ._lines import CR, LF, LineSplitter
-from ._options import EventOptions, check_choice
+from ._options import EventOptions, check_bytes, check_choice
 from ._pieces import SLICE, as_bytes, feed_slices
 from ._utf8 import Utf8Check
 
@@ -91,8 +91,8 @@ class Parser(Generic[ItemT]):
     ) -> None:
         check_choice("errors", errors, "replace", "strict")
         check_choice("incomplete", incomplete, "discard", "dispatch")
-        _check_limit("max_line_bytes", max_line_bytes)
-        _check_limit("max_event_bytes", max_event_bytes)
+        check_bytes("max_line_bytes", max_line_bytes)
+        check_bytes("max_event_bytes", max_event_bytes)
         self._last_event_id = last_event_id
         self._retry = retry
         self._comments = comments
@@ -380,8 +380,3 @@ class Parser(Generic[ItemT]):
         self.error = error
         self._careful = True
         self._end = self._end_now(mid_event=True)
-
-
-def _check_limit(name: str, value: int | None) -> None:
-    if value is not None and value < 1:
-        raise ValueError(f"{name} is {value}; give a number of bytes above 0, or None for no limit")

@@ -292,6 +292,24 @@ class TestBytes:
         assert len(accumulator.text) == 1000
 
 
+@pytest.mark.parametrize("limit", ["max_choices", "max_tool_calls", "max_accumulated_bytes"])
+@pytest.mark.parametrize("value", [-1, "3", 0.5])
+def test_what_is_no_limit(limit: Any, value: Any) -> None:
+    """It is refused when it is given, not when it is met."""
+    options: Any = {limit: value}
+    with pytest.raises(ValueError, match=rf"{limit} is {value!r}; give a number"):
+        Accumulator(**options)
+    with pytest.raises(ValueError, match=rf"{limit} is {value!r}; give a number"):
+        Stream([], **options)
+
+
+def test_none_at_all() -> None:
+    """A limit of nothing allows nothing."""
+    error = add_all(Accumulator(max_tool_calls=0), call(id="a"))
+    assert error.maximum == 0
+    assert len(ChunkDecoder(max_objects=0).feed(Event("{}"))) == 0
+
+
 class TestStreams:
     """A stream that meets a limit ends like one that meets any other fault."""
 

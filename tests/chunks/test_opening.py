@@ -2,7 +2,7 @@
 
 import pytest
 
-from sseparse import ChunkParser, EndCause, NotEventStream
+from sseparse import ChunkParser, EndCause, LimitExceeded, NotEventStream
 from sseparse.testing import check_parser
 
 EVENT = b'data: {"choices": [{"index": 0, "delta": {"content": "a"}}]}\n\n'
@@ -88,13 +88,19 @@ def test_events_after_a_line_like_json(first: bytes, line: bytes) -> None:
 
 
 def test_a_body_that_is_too_large_to_hold() -> None:
-    """It is let through, and so it is an unknown field, dropped as it streams by."""
-    body = b'{"choices": [' + b" " * 5000
-    parser = ChunkParser(max_event_bytes=1000)
-    for at in range(0, len(body), 100):
-        parser.feed(body[at : at + 100])
-    assert len(parser.feed(b"\n\n" + EVENT)) == 1
-    check_parser(lambda: ChunkParser(max_event_bytes=1000), body + b"\n\n" + EVENT)
+    """It may be as large as an event, and is refused as soon as it is larger."""
+    body = b'\n{"choices": [' + b" " * 985
+    parser = ChunkParser(max_event_bytes=999)
+    assert parser.feed(body + b"]") == []
+    assert parser.error is None
+    assert parser.feed(b"}") == []
+
+    assert isinstance(parser.error, LimitExceeded)
+    assert (parser.error.limit, parser.error.maximum, parser.error.offset) == ("event", 999, 1)
+    check_parser(lambda: ChunkParser(max_event_bytes=999), body + b"]}" + b" " * 10)
+    check_parser(lambda: ChunkParser(max_event_bytes=999), body + b"\n\n" + EVENT)
+    check_parser(lambda: ChunkParser(max_event_bytes=999), body[:500] + b"\n" + EVENT)
+    assert len(ChunkParser(max_event_bytes=None).feed(body + b"\n\n" + EVENT)) == 1
 
 
 def test_after_the_end() -> None:

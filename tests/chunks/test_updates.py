@@ -180,13 +180,13 @@ class TestToolCalls:
             (update.call, update.text) if isinstance(update, ArgumentsDelta) else update
             for update in told
         ] == [
-            ToolCallStarted(0, 0, "a", "f"),
+            ToolCallStarted(0, 0, "a", "f", "function"),
             (0, '{"x": [1'),
             (0, "]}"),
-            ToolCallDone(0, 0, "a", "f", '{"x": [1]}', {"x": [1]}, None),
-            ToolCallStarted(0, 1, "b", "g"),
+            ToolCallDone(0, 0, "a", "f", "function", '{"x": [1]}', {"x": [1]}, None),
+            ToolCallStarted(0, 1, "b", "g", "function"),
             (1, "{}"),
-            ToolCallDone(0, 1, "b", "g", "{}", {}, None),
+            ToolCallDone(0, 1, "b", "g", "function", "{}", {}, None),
             ChoiceFinished(0, "tool_calls"),
         ]
 
@@ -227,7 +227,14 @@ class TestToolCalls:
 
         assert not any(isinstance(update, ToolCallDone) for update in updates(*finished))
         assert updates(*finished, end=True)[-1] == ToolCallDone(
-            0, 0, None, "f", '{"x": "ab', {"x": "ab"}, JSONFault(9, "ends inside a string")
+            0,
+            0,
+            None,
+            "f",
+            "function",
+            '{"x": "ab',
+            {"x": "ab"},
+            JSONFault(9, "ends inside a string"),
         )
 
     def test_bad_json(self) -> None:
@@ -245,10 +252,10 @@ class TestToolCalls:
 
         fault = JSONFault(0, "no arguments came")
         assert told == [
-            ToolCallStarted(0, 0, None, "f"),
-            ToolCallStarted(0, 1, None, "g"),
-            ToolCallDone(0, 0, None, "f", "", None, fault),
-            ToolCallDone(0, 1, None, "g", "", None, fault),
+            ToolCallStarted(0, 0, None, "f", "function"),
+            ToolCallStarted(0, 1, None, "g", "function"),
+            ToolCallDone(0, 0, None, "f", "function", "", None, fault),
+            ToolCallDone(0, 1, None, "g", "function", "", None, fault),
             ChoiceFinished(0, "stop"),
         ]
 
@@ -258,14 +265,31 @@ class TestToolCalls:
         assert updates(
             delta(tool_calls=[piece]), call("{}", index=1, name="g"), delta(finish="tool_calls")
         ) == [
-            ToolCallStarted(0, 0, None, "f"),
+            ToolCallStarted(0, 0, None, "f", "custom"),
             ArgumentsDelta(0, 0, "{a", None),
-            ToolCallStarted(0, 1, None, "g"),
+            ToolCallStarted(0, 1, None, "g", "function"),
             ArgumentsDelta(0, 1, "{}", {}),
-            ToolCallDone(0, 0, None, "f", "{a", None, None),
-            ToolCallDone(0, 1, None, "g", "{}", {}, None),
+            ToolCallDone(0, 0, None, "f", "custom", "{a", None, None),
+            ToolCallDone(0, 1, None, "g", "function", "{}", {}, None),
             ChoiceFinished(0, "tool_calls"),
         ]
+
+    def test_a_custom_tool_that_was_cut(self) -> None:
+        """Free text does not show it; the finish reason does."""
+        piece = {"index": 0, "custom": {"name": "f", "input": "rm -r /tmp"}}
+        told = updates(delta(tool_calls=[piece]), delta(finish="length"))
+
+        fault = JSONFault(10, "the answer was cut: length")
+        assert told[-2] == ToolCallDone(0, 0, None, "f", "custom", "rm -r /tmp", None, fault)
+
+    def test_more_after_it_was_done(self) -> None:
+        """It is told as new text; what was told as done is not told again."""
+        told = updates(call("{", name="f"), delta(finish="stop"), call("}"), end=True)
+        later = updates(call("{]", name="f"), delta(finish="stop"), call("}"), end=True)
+
+        assert isinstance(told[-1], ToolCallDone)
+        assert told[-1].value == {}
+        assert isinstance(later[-1], ArgumentsDelta)
 
     def test_a_function_call(self) -> None:
         """The form before tool calls is told alike, without a place among them."""
@@ -274,17 +298,17 @@ class TestToolCalls:
             delta(function_call={"arguments": "}"}),
             delta(finish="function_call"),
         ) == [
-            ToolCallStarted(0, None, None, "f"),
+            ToolCallStarted(0, None, None, "f", "function"),
             ArgumentsDelta(0, None, "{", {}),
             ArgumentsDelta(0, None, "}", {}),
-            ToolCallDone(0, None, None, "f", "{}", {}, None),
+            ToolCallDone(0, None, None, "f", "function", "{}", {}, None),
             ChoiceFinished(0, "function_call"),
         ]
 
     def test_a_piece_without_a_callee(self) -> None:
         """A first piece may say no more than that there is a call."""
         assert updates(delta(tool_calls=[{"index": 0, "id": "a"}])) == [
-            ToolCallStarted(0, 0, "a", "")
+            ToolCallStarted(0, 0, "a", "", "function")
         ]
 
 
@@ -339,11 +363,11 @@ def test_add_and_updates_can_take_turns() -> None:
     assert [update for chunk in chunks[2:] for update in accumulator.updates(chunk)] == [
         ReasoningDelta(0, "y"),
         ContentDelta(0, "b"),
-        ToolCallStarted(0, 0, None, "f"),
+        ToolCallStarted(0, 0, None, "f", "function"),
         ArgumentsDelta(0, 0, ": 1}", {"a": 1}),
         ReasoningDone(0, "xy"),
         ContentDone(0, "ab"),
-        ToolCallDone(0, 0, None, "f", '{"a": 1}', {"a": 1}, None),
+        ToolCallDone(0, 0, None, "f", "function", '{"a": 1}', {"a": 1}, None),
         ChoiceFinished(0, "stop"),
     ]
     assert accumulator.last_updates() == []

@@ -7,6 +7,7 @@ from typing import Any
 
 from .._ends import End, EndCause
 from .._errors import IncompleteStream, LimitExceeded
+from .._options import check_bytes, check_number
 from ._budget import (
     MAX_ACCUMULATED,
     MAX_CHOICES,
@@ -50,6 +51,9 @@ class Accumulator:
         max_tool_calls: How many tool calls there may be, in all choices together; None for no
             limit.
         max_accumulated_bytes: How much may be kept, roughly in bytes of memory; None for no limit.
+
+    Raises:
+        ValueError: A limit is no number above 0.
     """
 
     def __init__(
@@ -59,6 +63,9 @@ class Accumulator:
         max_tool_calls: int | None = MAX_TOOL_CALLS,
         max_accumulated_bytes: int | None = MAX_ACCUMULATED,
     ) -> None:
+        check_number("max_choices", max_choices)
+        check_number("max_tool_calls", max_tool_calls)
+        check_bytes("max_accumulated_bytes", max_accumulated_bytes)
         self._max_choices = max_choices
         self._budget = Budget(max_accumulated_bytes, max_tool_calls)
         self._error: LimitExceeded | None = None

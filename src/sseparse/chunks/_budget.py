@@ -73,18 +73,6 @@ def weigh(value: Any) -> int:
     return weight
 
 
-def count_objects(data: str | bytes) -> int:
-    """
-    Return how many JSON objects and arrays a text holds at most, without decoding it.
-
-    Decoded, they take up to sixty times as much memory as their text; nothing else takes near as
-    much.
-    """
-    if isinstance(data, str):
-        return data.count("{") + data.count("[")
-    return data.count(b"{") + data.count(b"[")
-
-
 def check_choice_limit(index: int, known: int, maximum: int | None) -> None:
     """
     Refuse a new choice that is one too many.

@@ -72,6 +72,7 @@ class ChunkParser:
         self._opening = Opening(max_event_bytes, self._decoder.fits)
         self._opened = False
         self._body_bytes = 0
+        self._one_object = False
         self._faulty_id: str | None = None
 
     @property
@@ -107,14 +108,18 @@ class ChunkParser:
     @property
     def end(self) -> End | None:
         """How the input ended, or None while it goes on."""
-        decoded, parsed = self._decoder.end, self._parser.end
-        if decoded is None and self._parser.error is None:
+        parsed = self._parser.end
+        if self._decoder.end is None and self._parser.error is None:
             return None
         end = self._decoder.end_now()
+        if self._decoder.error is None and self._parser.error is not None:
+            end = evolve(end, cause=EndCause.INCOMPLETE)
+        # Of what came in one piece the decoder's fault is the earlier one.
+        inside = self._decoder.error is None and not self._body_bytes
         return evolve(
             end,
-            cause=end.cause if self._parser.error is None else EndCause.INCOMPLETE,
-            mid_event=parsed is not None and parsed.mid_event and not self._body_bytes,
+            mid_event=inside and parsed is not None and parsed.mid_event,
+            one_object=self._one_object,
             bytes_seen=self._parser.bytes_seen + self._body_bytes,
             comments_seen=self._parser.comments_seen,
         )
@@ -150,9 +155,8 @@ class ChunkParser:
         data = opening.feed(data)
         self._opened = opening.over
         if opening.error is not None:
-            self._decoder.stop(opening.error)
-        if self._decoder.error is not None:
             self._body_bytes = len(opening.let_through())
+            self._decoder.stop(opening.error)
         return data
 
     def _feed(self, data: bytes) -> list[Chunk]:
@@ -204,6 +208,7 @@ class ChunkParser:
         body = self._opening.let_through()
         self._body_bytes = len(body)
         if not self._decoder.fits(body):
+            self._decoder.stop_at_objects()
             return []
         try:
             value = load_object(body.decode("utf-8", "replace"))
@@ -211,6 +216,7 @@ class ChunkParser:
             self._body_bytes = 0
             return self._feed(body)
         chunks = self._decoder.take_body(value)
+        self._one_object = chunks is not None
         if chunks is None:
             self._decoder.stop(NotEventStream(body_start=self._opening.start))
         return chunks or []
@@ -226,7 +232,7 @@ class ChunkParser:
         if data == DONE_MARK:
             return True
         if not self._decoder.fits(data):
-            return False
+            return True  # enough of it for the decoder to refuse
         try:
             load_object(data)
         except UNREADABLE:

@@ -10,14 +10,14 @@ import msgspec
 from .._ends import End, EndCause
 from .._errors import ChunkDecodeError, LimitExceeded, NotEventStream, ServerSentError, SSEError
 from .._events import Event
-from .._options import check_choice
-from ._budget import MAX_CHOICES, MAX_OBJECTS, check_choice_limit, count_objects
+from .._options import check_choice, check_number
+from ._budget import MAX_CHOICES, MAX_OBJECTS, check_choice_limit
 from ._chat_chunk import ChatCompletionChunk
 from ._chunk import LEGACY, Chunk, kind_of
 from ._completion_chunk import CompletionChunk
-from ._json import JSON_BLANKS, UNREADABLE, is_list, load_object
+from ._json import JSON_BLANKS, MAX_DEPTH, UNREADABLE, count_objects, is_deep, is_list, load_object
 from ._server_error import find_error, make_error
-from ._whole import chunks_of, is_whole
+from ._whole import as_chunk, is_whole
 from ._wire import build
 
 DONE_MARK = "[DONE]"
@@ -55,6 +55,8 @@ class ChunkDecoder:
         max_objects: int | None = MAX_OBJECTS,
     ) -> None:
         check_choice("on_bad_json", on_bad_json, "raise", "skip")
+        check_number("max_choices", max_choices)
+        check_number("max_objects", max_objects)
         self.done = False
         """Whether the [DONE] mark was seen."""
         self.error: SSEError | None = None
@@ -66,6 +68,8 @@ class ChunkDecoder:
         self._skip_bad_json = on_bad_json == "skip"
         self._max_choices = max_choices
         self._max_objects = sys.maxsize if max_objects is None else max_objects
+        # What is not longer has neither too many objects nor is it too deep: each has two brackets.
+        self._small = min(self._max_objects, 2 * MAX_DEPTH)
         self._reasons: dict[int, str | None] = {}
         self._events_seen = 0
         self._end: End | None = None
@@ -102,7 +106,8 @@ class ChunkDecoder:
         if self.done:
             self.after_done += 1
             return []
-        if len(event.data) > self._max_objects and not self.fits(event.data):
+        if len(event.data) > self._small and not self.fits(event.data):
+            self.stop_at_objects()
             return []
         chunk = self._decode_fast(event.data) if event.event != "error" else None
         if chunk is not None:
@@ -119,7 +124,8 @@ class ChunkDecoder:
             if self.done:
                 self.after_done += 1
                 continue
-            if len(value) > self._max_objects and not self.fits(value):
+            if len(value) > self._small and not self.fits(value):
+                self.stop_at_objects()
                 break
             chunk = self._decode_fast(value)
             if chunk is not None:
@@ -137,15 +143,16 @@ class ChunkDecoder:
             raise RuntimeError("feed() after close(): the stream has ended; use a new decoder")
 
     def fits(self, data: str | bytes) -> bool:
-        """Tell whether JSON is small enough to be decoded; stop where it is not."""
-        if count_objects(data) <= self._max_objects:
-            return True
+        """Tell whether JSON is small enough to be decoded."""
+        return count_objects(data) <= self._max_objects
+
+    def stop_at_objects(self) -> None:
+        """Stop at JSON that is not small enough."""
         self.stop(LimitExceeded(limit="objects", maximum=self._max_objects))
-        return False
 
     def _decode_fast(self, data: str | bytes) -> Chunk | None:
         """Decode a chunk that holds nothing but fields of the schema; None for any other."""
-        if self._fast is None:
+        if self._fast is None or (len(data) > self._small and is_deep(data)):
             return None
         try:
             chunk: Chunk = self._fast.decode(data)
@@ -212,8 +219,8 @@ class ChunkDecoder:
 
     def _build(self, body: dict[str, Any]) -> list[Chunk]:
         if not self._reasons and is_whole(body):
-            # A server that does not stream, behind one that says it does.
-            return [chunk for chunk in chunks_of(body) if self.note(chunk)]
+            # From a server that does not stream, maybe behind one that says it does.
+            body = as_chunk(body)
         kind = self._kind or kind_of(body)
         self._misses += 1
         if self._misses == _MISSES:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 
-from .._errors import NotEventStream
+from .._errors import LimitExceeded, NotEventStream, SSEError
 from .._sniff import BODY_START
 from ._json import UNREADABLE, load_object
 
@@ -27,18 +28,18 @@ class Opening:
     it has fields all the same.
 
     Args:
-        max_bytes: How many bytes are held back at most, before all are let through; None for no
-            limit.
+        max_bytes: How many bytes are held back at most; None for no limit.
         fits: Tells whether JSON is small enough to be decoded.
 
     Attributes:
         start: The first bytes of the body, at most 512.
-        error: The fault that several JSON objects came, a line each; or None.
+        error: The fault that it is several JSON objects, a line each, or too large a one; or
+            None.
     """
 
     def __init__(self, max_bytes: int | None, fits: Callable[[bytes], bool]) -> None:
         self.start = b""
-        self.error: NotEventStream | None = None
+        self.error: SSEError | None = None
         self._max_bytes = max_bytes
         self._fits = fits
         self._settled = False
@@ -78,23 +79,28 @@ class Opening:
     def _hold(self, data: bytes) -> bytes:
         old = len(self._held)
         self._held += data
-        too_large = self._max_bytes is not None and len(self._held) > self._max_bytes
-        if too_large or _FIELD_LINE.search(self._held, max(0, old - _FIELD_LENGTH)):
-            return self.let_through()
+        # What is seen first decides, however the bytes are cut.
+        limit = math.inf if self._max_bytes is None else self._max_bytes
+        field = _FIELD_LINE.search(self._held, max(0, old - _FIELD_LENGTH))
+        end = math.inf if field is None else field.end()
         if not self._one_object:
-            self._look_for_lines(old)
+            self._look_for_lines(old, min(end, limit))
+        if self.error is None and min(end, len(self._held)) > limit:
+            self.error = LimitExceeded(limit="event", maximum=int(limit), offset=self._before)
+        if self.error is None and field is not None:
+            return self.let_through()
         return b""
 
-    def _look_for_lines(self, old: int) -> None:
-        """Look at the beginning of the second line, once it is there."""
+    def _look_for_lines(self, old: int, end: float) -> None:
+        """Look at the beginning of the second line, once it is there and before the end."""
         held = self._held
         if self._first_line < 0:
-            end = _LINE_END.search(held, old)
-            if end is None:
+            line_end = _LINE_END.search(held, old)
+            if line_end is None:
                 return
-            self._first_line = end.start()
+            self._first_line = line_end.start()
         second = _NOT_BLANK.search(held, max(old, self._first_line))
-        if second is None:
+        if second is None or second.end() > end:
             return
         self._one_object = True
         at = second.start()

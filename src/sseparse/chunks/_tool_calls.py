@@ -8,6 +8,7 @@ from typing import Any
 from ._budget import Budget
 from ._chat_chunk import CustomToolDelta, FunctionDelta, ToolCallDelta
 from ._merge import keep_last, unknown_fields
+from ._model import Model
 from ._notes import NoteKind
 from ._results import CustomTool, Function, ToolCall
 from ._text import GrowingText
@@ -57,11 +58,20 @@ class FunctionState:
 
     def function(self) -> Function:
         """Return the function call so far."""
-        return Function(name=self.name, arguments=self.arguments.value or "", extra={**self._extra})
+        return Function(
+            name=self.name, arguments=self.arguments.value or "", extra=self._extra_of(Function)
+        )
 
     def custom(self) -> CustomTool:
         """Return the custom tool's call so far."""
-        return CustomTool(name=self.name, input=self.arguments.value or "", extra={**self._extra})
+        return CustomTool(
+            name=self.name, input=self.arguments.value or "", extra=self._extra_of(CustomTool)
+        )
+
+    def _extra_of(self, kind: type[Model]) -> dict[str, Any]:
+        # A call that came as a function and as a custom tool may have fields of the other.
+        known = kind.wire_fields()
+        return {name: value for name, value in self._extra.items() if name not in known}
 
 
 class ToolCallState:
@@ -104,11 +114,16 @@ class ToolCallState:
         """Tell whether a piece of that name begins another call."""
         return bool(name) and name != self.callee.name and bool(self.callee.arguments.value)
 
+    @property
+    def type(self) -> str:
+        """What is called: "function" or "custom", or what the server says."""
+        return self._type or ("custom" if self.is_custom else "function")
+
     def result(self) -> ToolCall:
         """Return the call so far."""
         return ToolCall(
             id=self.id,
-            type=self._type or ("custom" if self.is_custom else "function"),
+            type=self.type,
             function=None if self.is_custom else self.callee.function(),
             custom=self.callee.custom() if self.is_custom else None,
             extra={**self._extra},

@@ -151,12 +151,14 @@ class ToolCallStarted:
             before tool calls.
         id: Its id, or None where its first piece has none.
         name: What is called, "" where its first piece does not say.
+        type: "function", or "custom" for a custom tool, whose input is free text.
     """
 
     choice: int
     call: int | None
     id: str | None
     name: str
+    type: str
 
 
 @define
@@ -183,25 +185,28 @@ class ToolCallDone:
     """
     Tell, once, that a tool call is whole.
 
-    It comes when the arguments are whole JSON and another call begins or the choice finishes,
-    and for all other calls at the end. Look at `fault` before you call anything: of an answer
-    cut by its length, the arguments are cut too.
+    It comes when the arguments can become nothing else and another call begins or the choice
+    finishes, and for all other calls at the end. Look at `fault` before you call anything: of an
+    answer cut by its length, the arguments are cut too. And call nothing before the stream ended
+    well, if you would ask again where it does not.
 
     Attributes:
         choice: The choice it belongs to, by its index.
         call: The call, as in its `ToolCallStarted`.
         id: Its id, or None where none came.
         name: What is called.
+        type: "function", or "custom" for a custom tool.
         arguments: The arguments' JSON text, or a custom tool's input.
         value: The arguments, decoded, as far as they could be. None for a custom tool.
-        fault: Where and why the arguments are no JSON; None where they are, and for a custom
-            tool. Arguments that never came are a fault too.
+        fault: Where and why the arguments are no JSON; None where they are. Arguments that never
+            came are a fault too, and a custom tool's input where the answer was cut.
     """
 
     choice: int
     call: int | None
     id: str | None
     name: str
+    type: str
     arguments: str
     value: Any
     fault: JSONFault | None
@@ -210,7 +215,7 @@ class ToolCallDone:
 @define
 class ChoiceFinished:
     """
-    Tell, once, that a choice has its finish reason; the `...Done` of its parts come before it.
+    Tell, once, that a choice has its finish reason; what is done by that comes before it.
 
     Attributes:
         choice: The choice, by its index.

@@ -145,7 +145,7 @@ class ChatWatch:
     def end(self, told: list[Update]) -> None:
         """Look at the end of the stream."""
         self._tell_texts_done(told)
-        told += [call.done() for call in self._open_calls]
+        told += [call.done(self._state.finish.first) for call in self._open_calls]
         self._open_calls.clear()
 
     def _see_texts(self, delta: ChoiceDelta, told: list[Update]) -> None:
@@ -194,7 +194,7 @@ class ChatWatch:
         still_open: list[CallWatch] = []
         for call in self._open_calls:
             if call.is_whole(finished=finished):
-                told.append(call.done())
+                told.append(call.done(self._state.finish.first))
             else:
                 still_open.append(call)
         self._open_calls = still_open

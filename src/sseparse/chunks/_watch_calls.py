@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any, Final
 
 from ._chat_chunk import CustomToolDelta, FunctionDelta
-from ._partial_json import JSONFault
+from ._partial_json import JSONFault, PartialJSON
 from ._tool_calls import FunctionState, ToolCallState, arguments_of
 from ._updates import ArgumentsDelta, ToolCallDone, ToolCallStarted, Update
 
+# The finish reasons of an answer that its model would have gone on with.
+_CUTTING: Final = ("length", "content_filter")
 _NOTHING_CAME: Final = JSONFault(offset=0, reason="no arguments came")
 
 
@@ -38,12 +40,16 @@ class CallWatch:
         return None if self._call is None else self._call.id
 
     @property
+    def _type(self) -> str:
+        return "function" if self._call is None else self._call.type
+
+    @property
     def _is_free_text(self) -> bool:
         return self._call is not None and self._call.is_custom
 
     def started(self) -> Update:
         """Tell that it begins."""
-        return ToolCallStarted(self._choice, self.place, self._id, self._callee.name)
+        return ToolCallStarted(self._choice, self.place, self._id, self._callee.name, self._type)
 
     def see(self, piece: FunctionDelta | CustomToolDelta, told: list[Update]) -> None:
         """Look at a piece, after it was added."""
@@ -65,25 +71,38 @@ class CallWatch:
         json = self._callee.arguments.json
         return json.complete or json.fault is not None
 
-    def done(self) -> Update:
-        """Tell that it is done."""
-        value, fault = self._decoded()
+    def done(self, reason: str | None) -> Update:
+        """
+        Tell that it is done.
+
+        Args:
+            reason: The choice's finish reason, or None where none came so far.
+        """
+        value, fault = self._free_text(reason) if self._is_free_text else self._decoded()
         return ToolCallDone(
             choice=self._choice,
             call=self.place,
             id=self._id,
             name=self._callee.name,
+            type=self._type,
             arguments=self._callee.arguments.value or "",
             value=value,
             fault=fault,
         )
 
-    def _decoded(self) -> tuple[Any, JSONFault | None]:
-        if self._is_free_text:
+    def _free_text(self, reason: str | None) -> tuple[None, JSONFault | None]:
+        if reason not in _CUTTING:
             return None, None
+        length = len(self._callee.arguments.value or "")
+        return None, JSONFault(offset=length, reason=f"the answer was cut: {reason}")
+
+    def _decoded(self) -> tuple[Any, JSONFault | None]:
         if not self._callee.arguments.value:
             return None, _NOTHING_CAME
         json = self._callee.arguments.json
-        if not json.complete:
+        if not json.complete and json.fault is None:
+            # Another one is closed: more may come all the same, and be read by this one.
+            json = PartialJSON()
+            json.feed(self._callee.arguments.value)
             json.close()
         return json.value, json.fault

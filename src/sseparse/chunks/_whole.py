@@ -8,11 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ._chunk import Chunk
 from ._json import is_list, is_object
-from ._results import ChatCompletion
-from ._to_chunks import to_chunks
-from ._wire import build
 
 
 def is_whole(body: dict[str, Any]) -> bool:
@@ -23,6 +19,21 @@ def is_whole(body: dict[str, Any]) -> bool:
     return "delta" not in choices[0] and is_object(choices[0].get("message"))
 
 
-def chunks_of(body: dict[str, Any]) -> list[Chunk]:
-    """Return the chunks that would have streamed a whole chat completion."""
-    return [*to_chunks(build(ChatCompletion, body))]
+def as_chunk(body: dict[str, Any]) -> dict[str, Any]:
+    """Return the one chunk that would have streamed a whole completion: its messages are deltas."""
+    return {**body, "choices": [_with_delta(choice) for choice in body["choices"]]}
+
+
+def _with_delta(choice: Any) -> Any:
+    if not is_object(choice) or not is_object(choice.get("message")):
+        return choice
+    rest = {name: value for name, value in choice.items() if name != "message"}
+    delta = {**choice["message"]}
+    calls = delta.get("tool_calls")
+    if is_list(calls):
+        # A message has them in order, and pieces of calls say their place.
+        delta["tool_calls"] = [
+            {"index": place, **call} if is_object(call) else call
+            for place, call in enumerate(calls)
+        ]
+    return {**rest, "delta": delta}

@@ -22,15 +22,6 @@ from ._completion_chunk import CompletionChunk, CompletionChunkChoice
 from ._json import is_list, is_object
 from ._logprobs import ChoiceLogprobs, CompletionLogprobs, TokenLogprob, TopLogprob
 from ._model import Model
-from ._results import (
-    Audio,
-    ChatChoice,
-    ChatCompletion,
-    ChatMessage,
-    CustomTool,
-    Function,
-    ToolCall,
-)
 from ._usage import CompletionTokensDetails, CompletionUsage, PromptTokensDetails
 
 ModelT = TypeVar("ModelT", bound=Model)
@@ -106,12 +97,8 @@ def _readers(kind: type[Model]) -> dict[str, Callable[[Any], Any]]:
 
 
 _MODELS = (
-    Audio,
     AudioDelta,
-    ChatChoice,
-    ChatCompletion,
     ChatCompletionChunk,
-    ChatMessage,
     ChoiceDelta,
     ChoiceLogprobs,
     ChunkChoice,
@@ -120,13 +107,10 @@ _MODELS = (
     CompletionLogprobs,
     CompletionTokensDetails,
     CompletionUsage,
-    CustomTool,
     CustomToolDelta,
-    Function,
     FunctionDelta,
     PromptTokensDetails,
     TokenLogprob,
-    ToolCall,
     ToolCallDelta,
     TopLogprob,
 )
@@ -135,23 +119,9 @@ _READERS: Final[Mapping[type[Model], dict[str, Callable[[Any], Any]]]] = {
 }
 
 
-def _none() -> None:
-    return None
-
-
 _EMPTY: Final[Mapping[type[Model], dict[str, Callable[[], Any]]]] = {
-    ChatChoice: {
-        "index": int,
-        "message": lambda: ChatMessage(role="assistant", content=None),
-        "finish_reason": _none,
-    },
-    ChatCompletion: {"id": _none, "created": _none, "model": _none, "choices": list},
     ChatCompletionChunk: {"choices": list},
-    ChatMessage: {"role": lambda: "assistant", "content": _none},
     CompletionChunk: {"choices": list},
     ChunkChoice: {"index": int, "delta": ChoiceDelta},
     CompletionChunkChoice: {"index": int, "text": str},
-    CustomTool: {"name": str, "input": str},
-    Function: {"name": str, "arguments": str},
-    ToolCall: {"id": _none, "type": lambda: "function"},
 }

@@ -35,7 +35,7 @@ def one_line(text: str) -> str:
 
 
 def _without_fault(end: End) -> str:
-    if end.complete and not end.events_seen:
+    if end.one_object and end.complete:
         return "complete: one JSON object, not a stream"
     if end.cause is EndCause.DONE:
         return "complete: [DONE] came"

@@ -244,7 +244,7 @@ class _AsyncUpdates:
                 if self._ended:
                     raise
                 self._ended = True
-                state.updates += state.accumulator.last_updates()
+                state.tell_end()
             finally:
                 state.watched = False
         return state.updates.popleft()

@@ -226,7 +226,7 @@ class _Updates:
                 if self._ended:
                     raise
                 self._ended = True
-                state.updates += state.accumulator.last_updates()
+                state.tell_end()
             finally:
                 state.watched = False
         return state.updates.popleft()
