@@ -432,7 +432,8 @@ def _check_result(accumulator: Accumulator, snapshot: Result, end: End) -> None:
         try:
             same("a result is the snapshot", accumulator.result(given), snapshot)
         except IncompleteStream as error:
-            hold("a whole completion is a result", not accumulator.finished, error)
+            whole = accumulator.finished if given is None else given.complete
+            hold("a whole completion is a result", not whole, error)
             same("what is incomplete has its partial", error.partial, snapshot)
             told(error)
 

@@ -181,6 +181,11 @@ def texts_of(choice: dict[str, Any]) -> dict[type[Text], str]:
     message = choice.get("message", {"content": choice.get("text")})
     # The same text under both names comes once.
     reasoning = dict.fromkeys(message.get(name, "") for name in ("reasoning_content", "reasoning"))
+    if not any(reasoning):
+        details = message.get("reasoning_details", [])
+        reasoning = {
+            "".join(item.get("text") or item.get("summary") or "" for item in details): None
+        }
     return {
         ContentDelta: message["content"] or "",
         ReasoningDelta: "".join(reasoning),

@@ -56,7 +56,7 @@ class TestChoices:
     def test_an_index_beyond_the_limit(self) -> None:
         """The first choice may have it: there would be more choices than are allowed."""
         error = add_all(Accumulator(), choice(10**9, content="a"))
-        assert (error.limit, error.maximum) == ("choices", 4096)
+        assert (error.limit, error.maximum) == ("choices", 16384)
 
     def test_legacy(self) -> None:
         """The same for legacy completions."""

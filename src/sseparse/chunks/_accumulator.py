@@ -136,7 +136,8 @@ class Accumulator:
         """
         Add a chunk; return what it changed.
 
-        What ends without the server saying so is told by `last_updates()`.
+        What ends without the server saying so is told by `last_updates()`. What `add()` took
+        is not told.
 
         Args:
             chunk: The next chunk, as for `add()`.
@@ -152,6 +153,10 @@ class Accumulator:
         self._watching = True
         try:
             self.add(chunk)
+        except BaseException:
+            # What the fault cut short is not told later.
+            self._watch.take()
+            raise
         finally:
             self._watching = False
         self._watch.see_usage(self.usage)
@@ -325,14 +330,14 @@ class Accumulator:
         Args:
             end: How the stream ended, as its parser's `end` tells. With it, the [DONE] mark makes
                 a completion whole too: some answers, spoken ones for example, have no finish
-                reason. Without it, only finish reasons count.
+                reason. And no fault does. Without it, only finish reasons count.
 
         Raises:
-            IncompleteStream: Neither came: a choice has no finish reason, or there is no choice,
-                and `end` knows of no [DONE]. `partial` holds what came. `snapshot()` returns
-                that without a question.
+            IncompleteStream: A choice has no finish reason, or there is no choice; or `end` is
+                not complete. `partial` holds what came. `snapshot()` returns that without a
+                question.
         """
-        if self.finished or (end is not None and end.done_seen):
+        if self.finished if end is None else end.complete:
             return self.snapshot()
         error = IncompleteStream(end=end or self._end())
         error.partial = self.snapshot()

@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from .._errors import LimitExceeded
+from ._model import Model
 
-MAX_OBJECTS = 1 << 20
-MAX_CHOICES = 4096
+MAX_OBJECTS = 1 << 19
+MAX_CHOICES = 16384
 MAX_TOOL_CALLS = 4096
-MAX_ACCUMULATED = 256 * 1024 * 1024
+MAX_ACCUMULATED = 512 * 1024 * 1024
 
 # Roughly what an object takes beside its text.
 OVERHEAD = 64
+_MODEL = 2 * OVERHEAD
 
 
 class Budget:
@@ -32,7 +34,7 @@ class Budget:
         self.left: float = float("inf") if max_bytes is None else max_bytes
 
     def charge(self, value: Any) -> None:
-        """Count a JSON value that is kept."""
+        """Count a JSON value, or a model, that is kept."""
         self.left -= weigh(value)
 
     def charge_values(self, text: str) -> None:
@@ -57,7 +59,7 @@ class Budget:
 
 
 def weigh(value: Any) -> int:
-    """Return roughly how many bytes a JSON value takes in memory."""
+    """Return roughly how many bytes a JSON value or a model takes in memory."""
     weight = 0
     values = [value]
     while values:
@@ -65,11 +67,17 @@ def weigh(value: Any) -> int:
         weight += OVERHEAD
         if isinstance(value, str):
             weight += len(value)
+        elif isinstance(value, list):
+            # The bytes of a token: small numbers, which take a place in the list and no more.
+            numbers = sum(type(item) is int for item in value)
+            weight += 8 * numbers
+            values += (item for item in value if type(item) is not int)
         elif isinstance(value, dict):
             values += value.keys()
             values += value.values()
-        elif isinstance(value, list):
-            values += value
+        elif isinstance(value, Model):
+            weight += _MODEL
+            values += (getattr(value, name) for name in ("extra", *value.wire_fields()))
     return weight
 
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ._budget import OVERHEAD, Budget
+from ._budget import Budget
 from ._chat_chunk import AudioDelta, ChoiceDelta, ChunkChoice, ToolCallDelta
 from ._choice_extra import ChoiceExtra
 from ._finish import FinishReasons
@@ -25,8 +25,6 @@ from ._tool_calls import FunctionState, ToolCalls, ToolCallState
 
 # Lists of things that belong to the message, in fields that the schema does not name.
 _LISTS = ("images", "executed_tools")
-# Roughly what a token's log-probability takes in memory, in bytes.
-_TOKEN = 5 * OVERHEAD
 _PADDED = re.compile("[^=]+=*")
 _SAYING = tuple(name for name in ChoiceDelta.__struct_fields__ if name not in ("role", "absent"))
 
@@ -272,22 +270,17 @@ class _LogprobsState:
         if logprobs.content is not None:
             self._content = self._content or []
             self._content += logprobs.content
-            self._charge(logprobs.content)
+            self._budget.charge(logprobs.content)
         if logprobs.refusal is not None:
             self._refusal = self._refusal or []
             self._refusal += logprobs.refusal
-            self._charge(logprobs.refusal)
+            self._budget.charge(logprobs.refusal)
         for name, value in unknown_fields(logprobs).items():
             if is_list(value):
                 self._lists.setdefault(name, []).extend(value)
                 self._budget.charge(value)
             else:
                 keep_last(self._extra, {name: value}, self._budget)
-
-    def _charge(self, tokens: list[TokenLogprob]) -> None:
-        for token in tokens:
-            number = 1 + len(token.top_logprobs or ())
-            self._budget.left -= number * _TOKEN + len(token.token or "")
 
     def result(self) -> ChoiceLogprobs:
         lists = {name: [*items] for name, items in self._lists.items()}

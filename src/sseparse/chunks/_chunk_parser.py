@@ -7,7 +7,7 @@ from typing import Literal
 from attrs import evolve
 
 from .._ends import End, EndCause
-from .._errors import NotEventStream, SSEError
+from .._errors import EncodingError, NotEventStream, SSEError
 from .._events import Event
 from .._lines import LF
 from .._parser import DEFAULT_MAXIMUM, Parser
@@ -71,6 +71,7 @@ class ChunkParser:
         )
         self._opening = Opening(max_event_bytes, self._decoder.fits)
         self._opened = False
+        self._errors = errors
         self._body_bytes = 0
         self._one_object = False
         self._faulty_id: str | None = None
@@ -146,18 +147,16 @@ class ChunkParser:
             data = as_bytes(data)
         if len(data) > SLICE:
             return feed_slices(self, data)
-        if not self._opened:
-            data = self._open(data)
-        return self._feed(data)
+        return self._feed(data) if self._opened else self._feed_opening(data)
 
-    def _open(self, data: bytes) -> bytes:
+    def _feed_opening(self, data: bytes) -> list[Chunk]:
         opening = self._opening
-        data = opening.feed(data)
+        chunks = self._feed(opening.feed(data))
         self._opened = opening.over
-        if opening.error is not None:
+        if opening.error is not None and self.error is None:
             self._body_bytes = len(opening.let_through())
             self._decoder.stop(opening.error)
-        return data
+        return chunks
 
     def _feed(self, data: bytes) -> list[Chunk]:
         if LF in data:
@@ -211,7 +210,16 @@ class ChunkParser:
             self._decoder.stop_at_objects()
             return []
         try:
-            value = load_object(body.decode("utf-8", "replace"))
+            text = body.decode("utf-8", self._errors).strip(JSON_BLANKS)
+        except UnicodeDecodeError as error:
+            offset = self._parser.bytes_seen + error.start
+            self._decoder.stop(EncodingError(offset=offset, reason=error.reason))
+            return []
+        if text.startswith("[") and text.endswith("]"):
+            # Gemini's errors are in a list of one.
+            text = text[1:-1]
+        try:
+            value = load_object(text)
         except UNREADABLE:
             self._body_bytes = 0
             return self._feed(body)

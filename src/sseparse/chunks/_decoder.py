@@ -27,6 +27,8 @@ _OBJECTS = (_CHAT, LEGACY, "error")
 # So many chunks in a row that are not of the schema alone, and the stream's others will not be
 # either: trying costs more than it saves.
 _MISSES = 3
+# In characters. No server has a longer one, and a hostile one shall not fill the memory with them.
+_LONGEST_REASON = 256
 
 
 class ChunkDecoder:
@@ -178,7 +180,7 @@ class ChunkDecoder:
                     return False
                 reasons[index] = None
             if choice.finish_reason and reasons[index] is None:
-                reasons[index] = choice.finish_reason
+                reasons[index] = choice.finish_reason[:_LONGEST_REASON]
         return True
 
     def _decode(self, event: Event) -> list[Chunk]:
@@ -218,7 +220,7 @@ class ChunkDecoder:
             self.stop(ChunkDecodeError(event=event, reason=reason))
 
     def _build(self, body: dict[str, Any]) -> list[Chunk]:
-        if not self._reasons and is_whole(body):
+        if is_whole(body, self._reasons):
             # From a server that does not stream, maybe behind one that says it does.
             body = as_chunk(body)
         kind = self._kind or kind_of(body)

@@ -11,6 +11,12 @@ from ._chat_chunk import ChatCompletionChunk
 from ._chunk import Chunk
 from ._model import Model
 
+# Not to the standard, but to some readers of lines, these end a line; in JSON they may be escaped.
+_LINE_ENDS = (
+    ("\u0085".encode(), b"\\u0085"),
+    ("\u2028".encode(), b"\\u2028"),
+    ("\u2029".encode(), b"\\u2029"),
+)
 _ENCODER = msgspec.json.Encoder()
 # What a model keeps for itself has names with a blank, which the encoder writes like any other.
 _EXTRA, _ABSENT = (f'"{name}"'.encode() for name in Model.__struct_encode_fields__)
@@ -52,15 +58,21 @@ def _json(chunk: Chunk) -> bytes:
     except UnicodeEncodeError:
         # Half of a surrogate pair, which has no UTF-8; escaped, it is JSON.
         data = json.dumps(_fields(chunk), separators=(",", ":"), allow_nan=False).encode()
+    for raw, escaped in _LINE_ENDS:
+        if raw in data:
+            data = data.replace(raw, escaped)
     return data
 
 
 def _fields(chunk: Chunk) -> dict[str, Any]:
-    """Return a chunk's fields, and a null where nothing else would tell its kind."""
+    """Return a chunk's fields, and a null where nothing else would tell what it is."""
     fields = chunk.to_dict()
-    if chunk.choices and "choices" not in chunk.extra:
-        first = fields["choices"][0]
-        is_chat = isinstance(chunk, ChatCompletionChunk)
-        if "delta" not in first and ("text" in first) == is_chat:
-            first["delta" if is_chat else "text"] = None
+    if not chunk.choices or "choices" in chunk.extra:
+        return fields
+    first = fields["choices"][0]
+    if isinstance(chunk, ChatCompletionChunk):
+        if "delta" not in first and ("text" in first or "message" in first):
+            first["delta"] = None
+    elif "text" not in first and "delta" not in first:
+        first["text"] = None
     return fields

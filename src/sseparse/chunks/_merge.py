@@ -11,6 +11,8 @@ from ._model import Model
 
 # Has parts of several features, which come on different chunks and are sent back together.
 _MERGED = ("extra_content",)
+# The name of a provider, and that of a feature; deeper down nothing is known to be merged.
+_MERGED_LEVELS = 3
 
 
 def keep_last(store: dict[str, Any], fields: dict[str, Any], budget: Budget) -> None:
@@ -18,14 +20,16 @@ def keep_last(store: dict[str, Any], fields: dict[str, Any], budget: Budget) -> 
     for name, value in fields.items():
         if value is not None:
             old = store.get(name)
-            budget.left -= weigh(value) - (weigh(old) if name in store else -len(name))
-            store[name] = _merged(old, value) if name in _MERGED else value
+            new = _merged(old, value, _MERGED_LEVELS) if name in _MERGED else value
+            budget.left -= weigh(new) - (weigh(old) if name in store else -len(name))
+            store[name] = new
 
 
-def _merged(old: Any, new: Any) -> Any:
-    if not is_object(old) or not is_object(new):
+def _merged(old: Any, new: Any, levels: int) -> Any:
+    if not levels or not is_object(old) or not is_object(new):
         return new
-    return {**old, **{name: _merged(old.get(name), value) for name, value in new.items()}}
+    later = {name: _merged(old.get(name), value, levels - 1) for name, value in new.items()}
+    return {**old, **later}
 
 
 def unknown_fields(model: Model) -> dict[str, Any]:
@@ -58,17 +62,15 @@ class ItemList:
     def add(self, items: Iterable[Any]) -> None:
         """Append items."""
         for item in items:
-            self._budget.charge(item)
             index = item.get("index") if is_object(item) else None
-            if not isinstance(index, int):
-                self._items.append(item)
-            elif index in self._by_index:
-                self._by_index[index].update(
-                    {name: value for name, value in item.items() if value is not None}
-                )
-            else:
-                self._by_index[index] = dict(item)
-                self._items.append(self._by_index[index])
+            if isinstance(index, int) and index in self._by_index:
+                keep_last(self._by_index[index], item, self._budget)
+                continue
+            self._budget.charge(item)
+            kept = dict(item) if isinstance(index, int) else item
+            if isinstance(index, int):
+                self._by_index[index] = kept
+            self._items.append(kept)
 
     def result(self) -> list[Any]:
         """Return the items so far."""

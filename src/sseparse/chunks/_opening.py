@@ -15,7 +15,7 @@ _FIRST = re.compile(rb"[^ \t\r\n\xef\xbb\xbf]")
 _NOT_BLANK = re.compile(rb"[^ \t\r\n]")
 _LINE_END = re.compile(rb"[\r\n]")
 # No JSON has a line that begins so: a line end cannot stand inside a string (RFC 8259, 7).
-_FIELD_LINE = re.compile(rb"[\r\n](?:data|event|id|retry)?:")
+_FIELD_LINE = re.compile(rb"[\r\n](?:data|event|id|retry):")
 _FIELD_LENGTH = len("\nevent:")
 
 
@@ -70,7 +70,7 @@ class Opening:
             self._before += len(data)
             return data
         at = first.start()
-        if not data.startswith(b"{", at):
+        if not data.startswith((b"{", b"["), at):
             self._settled = True
             return data
         self._before += at

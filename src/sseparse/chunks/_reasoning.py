@@ -75,7 +75,7 @@ class _Entry:
                 keep_last(fields, {name: value or None}, self._budget)
             elif name not in _KEY and fields.get(name) is None:
                 fields[name] = value
-                self._budget.charge(value)
+                self._budget.charge({name: value})
 
     def result(self) -> dict[str, Any]:
         return {

@@ -14,16 +14,17 @@ class GrowingText:
     The join is kept, so that asking often does not join the same pieces again.
     """
 
-    __slots__ = ("_budget", "_json", "_parts")
+    __slots__ = ("_budget", "_json", "_pieces", "_text")
 
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
-        self._parts: list[str] = []
+        self._text: str | None = None
+        self._pieces: list[str] = []
         self._json: PartialJSON | None = None
 
     def add(self, piece: str) -> None:
         """Append a piece."""
-        self._parts.append(piece)
+        self._pieces.append(piece)
         self._budget.left -= len(piece) + OVERHEAD
         if self._json is not None:
             self._read(self._json, piece)
@@ -35,13 +36,19 @@ class GrowingText:
     @property
     def value(self) -> str | None:
         """The whole text so far; None where nothing ever came, not even an empty piece."""
-        parts = self._parts
-        if len(parts) > 1:
-            text, new = parts[0], "".join(parts[1:])
-            if not new.isascii() and has_halves(new):
-                text, new = text[:-1], join_halves(text[-1:] + new)
-            parts[:] = [text + new]
-        return parts[0] if parts else None
+        if not self._pieces:
+            return self._text
+        new = "".join(self._pieces)
+        self._budget.left += OVERHEAD * len(self._pieces)
+        self._pieces.clear()
+        # CPython appends in place to a text that a local variable alone holds.
+        text = self._text or ""
+        self._text = None
+        if not new.isascii() and has_halves(new):
+            text, new = text[:-1], join_halves(text[-1:] + new)
+        text += new
+        self._text = text
+        return text
 
     @property
     def json(self) -> PartialJSON:

@@ -36,6 +36,7 @@ class FunctionState:
         self.noted: set[NoteKind] = set()
         self._budget = budget
         self._name = GrowingText(budget)
+        self._name_length = 0
         self.arguments = GrowingText(budget)
         self._extra: dict[str, Any] = {}
 
@@ -44,11 +45,17 @@ class FunctionState:
         """The name so far."""
         return self._name.value or ""
 
+    def is_named(self, name: str) -> bool:
+        """Tell whether it has that name so far."""
+        # A name may come in many pieces, which are not joined for a look at each.
+        return len(name) == self._name_length and name == self.name
+
     def add(self, delta: FunctionDelta | CustomToolDelta) -> None:
         """Add a piece; a name that only repeats what is there adds nothing."""
         name, arguments = delta.name, arguments_of(delta)
-        if name and name != self._name.value:
+        if name and not self.is_named(name):
             self._name.add(name)
+            self._name_length += len(name)
         if arguments:
             self.arguments.add(arguments)
         if isinstance(delta, FunctionDelta) and isinstance(delta.arguments, dict):
@@ -112,7 +119,7 @@ class ToolCallState:
 
     def is_another(self, name: str) -> bool:
         """Tell whether a piece of that name begins another call."""
-        return bool(name) and name != self.callee.name and bool(self.callee.arguments.value)
+        return bool(name and self.callee.arguments.value) and not self.callee.is_named(name)
 
     @property
     def type(self) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from ._chat_chunk import ChoiceDelta, ChunkChoice, FunctionDelta
+from ._chat_chunk import ChoiceDelta, ChunkChoice
 from ._chat_state import ChatChoiceState
 from ._completion_chunk import CompletionChunkChoice
 from ._completion_state import CompletionChoiceState
@@ -27,7 +28,7 @@ from ._updates import (
     UsageReported,
 )
 from ._usage import CompletionUsage
-from ._watch_calls import CallWatch
+from ._watch_calls import CallsWatch
 
 _NO_LOGPROBS = ChoiceLogprobs()
 _NO_LEGACY_LOGPROBS = CompletionLogprobs()
@@ -96,11 +97,10 @@ class CompletionWatch:
             told.append(ContentDelta(choice.index, choice.text))
         if choice.logprobs is not None and choice.logprobs != _NO_LEGACY_LOGPROBS:
             told.append(LogprobsDelta(choice.index, choice.logprobs))
-        if choice.finish_reason:
+        if choice.finish_reason and not self._finished:
+            self._finished = True
             self.end(told)
-            if not self._finished:
-                self._finished = True
-                told.append(ChoiceFinished(choice.index, choice.finish_reason))
+            told.append(ChoiceFinished(choice.index, choice.finish_reason))
 
     def end(self, told: list[Update]) -> None:
         """Look at the end of the stream."""
@@ -120,8 +120,7 @@ class ChatWatch:
     def __init__(self, state: ChatChoiceState) -> None:
         self._state = state
         self._open: dict[type[Update], None] = {}
-        self._calls: dict[int | None, CallWatch] = {}
-        self._open_calls: list[CallWatch] = []
+        self._calls = CallsWatch(state)
         self._reasoning: list[str] | None = None
         self._finished = False
 
@@ -130,14 +129,15 @@ class ChatWatch:
         delta = choice.delta
         self._see_texts(delta, told)
         if calls:
-            self._see_calls(delta, calls, told)
+            self._calls.see(delta, calls, told)
         if delta.function_call is not None:
-            self._see_function_call(delta.function_call, told)
+            self._calls.see_function_call(delta.function_call, told)
         if choice.logprobs is not None and choice.logprobs != _NO_LOGPROBS:
             told.append(LogprobsDelta(choice.index, choice.logprobs))
         if choice.finish_reason:
-            self._tell_texts_done(told)
-            self._tell_calls_done(told, finished=True)
+            if not self._finished:
+                self._tell_texts_done(told)
+            self._calls.see_finish(told, first=not self._finished)
             if not self._finished:
                 self._finished = True
                 told.append(ChoiceFinished(choice.index, choice.finish_reason))
@@ -145,8 +145,7 @@ class ChatWatch:
     def end(self, told: list[Update]) -> None:
         """Look at the end of the stream."""
         self._tell_texts_done(told)
-        told += [call.done(self._state.finish.first) for call in self._open_calls]
-        self._open_calls.clear()
+        self._calls.end(told)
 
     def _see_texts(self, delta: ChoiceDelta, told: list[Update]) -> None:
         old, index = len(told), self._state.index
@@ -168,37 +167,6 @@ class ChatWatch:
             self._reasoning = [self._state.reasoning.removesuffix(text)]
         self._reasoning.append(text)
 
-    def _see_calls(
-        self, delta: ChoiceDelta, calls: Sequence[ToolCallState], told: list[Update]
-    ) -> None:
-        for piece, call in zip(delta.tool_calls or (), calls, strict=True):
-            if call.place not in self._calls:
-                self._tell_calls_done(told, finished=False)
-                self._begin(CallWatch(self._state.index, call.callee, call), told)
-            for part in (piece.function, piece.custom):
-                if part is not None:
-                    self._calls[call.place].see(part, told)
-
-    def _see_function_call(self, piece: FunctionDelta, told: list[Update]) -> None:
-        callee = self._state.function_call
-        if None not in self._calls and callee is not None:
-            self._begin(CallWatch(self._state.index, callee), told)
-        self._calls[None].see(piece, told)
-
-    def _begin(self, call: CallWatch, told: list[Update]) -> None:
-        self._calls[call.place] = call
-        self._open_calls.append(call)
-        told.append(call.started())
-
-    def _tell_calls_done(self, told: list[Update], *, finished: bool) -> None:
-        still_open: list[CallWatch] = []
-        for call in self._open_calls:
-            if call.is_whole(finished=finished):
-                told.append(call.done(self._state.finish.first))
-            else:
-                still_open.append(call)
-        self._open_calls = still_open
-
     def _tell_texts_done(self, told: list[Update]) -> None:
         state = self._state
         index = state.index
@@ -215,7 +183,14 @@ class ChatWatch:
 
 
 def _reasoning_of(delta: ChoiceDelta) -> str:
-    """Read both fields, and once what some servers send in both."""
+    """Read both fields, and once what some servers send in both; or else the structured form."""
     thinking = thinking_of(delta.content) if is_list(delta.content) else ""
     one, other = delta.reasoning_content or "", thinking + (delta.reasoning or "")
+    if delta.reasoning_details and not one and not other:
+        return "".join(map(_text_in, delta.reasoning_details))
     return one if one == other else one + other
+
+
+def _text_in(detail: dict[str, Any]) -> str:
+    text = detail.get("text") or detail.get("summary")
+    return text if isinstance(text, str) else ""

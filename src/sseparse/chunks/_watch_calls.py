@@ -1,10 +1,12 @@
-"""What each chunk changes in a tool call, for those who ask for updates."""
+"""What each chunk changes in the tool calls of a choice, for those who ask for updates."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
-from ._chat_chunk import CustomToolDelta, FunctionDelta
+from ._chat_chunk import ChoiceDelta, CustomToolDelta, FunctionDelta
+from ._chat_state import ChatChoiceState
 from ._partial_json import JSONFault, PartialJSON
 from ._tool_calls import FunctionState, ToolCallState, arguments_of
 from ._updates import ArgumentsDelta, ToolCallDone, ToolCallStarted, Update
@@ -14,7 +16,92 @@ _CUTTING: Final = ("length", "content_filter")
 _NOTHING_CAME: Final = JSONFault(offset=0, reason="no arguments came")
 
 
-class CallWatch:
+class CallsWatch:
+    """
+    Tell what changes in the tool calls of one choice.
+
+    Args:
+        state: The choice.
+    """
+
+    def __init__(self, state: ChatChoiceState) -> None:
+        self._state = state
+        self._calls: dict[int | None, _CallWatch] = {}
+        # Those that were begun and not told done.
+        self._open: dict[int | None, _CallWatch] = {}
+        # Those of them that got something since they were last looked at.
+        self._touched: dict[int | None, _CallWatch] = {}
+
+    def see(self, delta: ChoiceDelta, calls: Sequence[ToolCallState], told: list[Update]) -> None:
+        """
+        Look at a chunk's pieces of tool calls, after they were added.
+
+        Args:
+            delta: What the chunk brought.
+            calls: For each piece the call that it belongs to.
+            told: Where to append what there is to tell.
+        """
+        last_piece: dict[int | None, int] = {call.place: at for at, call in enumerate(calls)}
+        begun = None
+        for at, (piece, call) in enumerate(zip(delta.tool_calls or (), calls, strict=True)):
+            if call.place not in self._calls:
+                going_on = {place for place in self._touched if last_piece.get(place, -1) >= at}
+                self._tell_done(told, going_on)
+                self._begin(_CallWatch(self._state.index, call.callee, call), told)
+                begun = call.place
+            for part in (piece.function, piece.custom):
+                if part is not None:
+                    self._see_piece(call.place, part, told)
+        if begun is not None:
+            self._tell_done(told, {begun})
+
+    def see_function_call(self, piece: FunctionDelta, told: list[Update]) -> None:
+        """Look at a piece of a function call, the form before tool calls, after it was added."""
+        callee = self._state.function_call
+        if None not in self._calls and callee is not None:
+            self._begin(_CallWatch(self._state.index, callee), told)
+        self._see_piece(None, piece, told)
+
+    def see_finish(self, told: list[Update], *, first: bool) -> None:
+        """Look at a finish reason; the first one ends what does not show its end."""
+        if first:
+            self._touched = {**self._open}
+        self._tell_done(told, (), finished=True)
+
+    def end(self, told: list[Update]) -> None:
+        """Look at the end of the stream."""
+        told += [call.done(self._state.finish.first) for call in self._open.values()]
+        self._open.clear()
+        self._touched.clear()
+
+    def _begin(self, call: _CallWatch, told: list[Update]) -> None:
+        self._calls[call.place] = self._open[call.place] = self._touched[call.place] = call
+        told.append(call.started())
+
+    def _see_piece(
+        self, place: int | None, piece: FunctionDelta | CustomToolDelta, told: list[Update]
+    ) -> None:
+        call = self._calls[place]
+        call.see(piece, told)
+        if place in self._open:
+            self._touched[place] = call
+
+    def _tell_done(
+        self, told: list[Update], going_on: Collection[int | None], *, finished: bool = False
+    ) -> None:
+        """Tell which calls are done: another one began, or the choice finished."""
+        kept: dict[int | None, _CallWatch] = {}
+        for place in sorted(self._touched, key=lambda place: place or 0):
+            call = self._touched[place]
+            if place in going_on:
+                kept[place] = call
+            elif call.is_whole(finished=finished):
+                del self._open[place]
+                told.append(call.done(self._state.finish.first))
+        self._touched = kept
+
+
+class _CallWatch:
     """
     Tell what changes in one tool call.
 
@@ -69,7 +156,7 @@ class CallWatch:
             # Neither shows its end.
             return finished
         json = self._callee.arguments.json
-        return json.complete or json.fault is not None
+        return json.complete if json.fault is None else finished
 
     def done(self, reason: str | None) -> Update:
         """
@@ -99,10 +186,8 @@ class CallWatch:
     def _decoded(self) -> tuple[Any, JSONFault | None]:
         if not self._callee.arguments.value:
             return None, _NOTHING_CAME
-        json = self._callee.arguments.json
-        if not json.complete and json.fault is None:
-            # Another one is closed: more may come all the same, and be read by this one.
-            json = PartialJSON()
-            json.feed(self._callee.arguments.value)
-            json.close()
+        # Read anew: of the other one the reader has the value, and more may come all the same.
+        json = PartialJSON()
+        json.feed(self._callee.arguments.value)
+        json.close()
         return json.value, json.fault

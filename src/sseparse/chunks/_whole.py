@@ -6,25 +6,36 @@ A whole legacy completion has the shape of its chunks.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any
 
 from ._json import is_list, is_object
 
 
-def is_whole(body: dict[str, Any]) -> bool:
-    """Tell whether a JSON object is a whole chat completion instead of a chunk of one."""
+def is_whole(body: dict[str, Any], seen: Container[int]) -> bool:
+    """
+    Tell whether a JSON object is a whole chat completion instead of a chunk of one.
+
+    Args:
+        body: The object.
+        seen: The choices that came before it, by their indexes: after their deltas a message
+            only repeats them.
+    """
     choices = body.get("choices")
-    if not is_list(choices) or not choices or not is_object(choices[0]):
+    first = choices[0] if is_list(choices) and choices else None
+    if not is_object(first) or "delta" in first or not is_object(first.get("message")):
         return False
-    return "delta" not in choices[0] and is_object(choices[0].get("message"))
+    index = first.get("index")
+    return (index if isinstance(index, int) else 0) not in seen
 
 
 def as_chunk(body: dict[str, Any]) -> dict[str, Any]:
     """Return the one chunk that would have streamed a whole completion: its messages are deltas."""
-    return {**body, "choices": [_with_delta(choice) for choice in body["choices"]]}
+    choices = [_with_delta(choice, place) for place, choice in enumerate(body["choices"])]
+    return {**body, "choices": choices}
 
 
-def _with_delta(choice: Any) -> Any:
+def _with_delta(choice: Any, place: int) -> Any:
     if not is_object(choice) or not is_object(choice.get("message")):
         return choice
     rest = {name: value for name, value in choice.items() if name != "message"}
@@ -36,4 +47,5 @@ def _with_delta(choice: Any) -> Any:
             {"index": place, **call} if is_object(call) else call
             for place, call in enumerate(calls)
         ]
-    return {**rest, "delta": delta}
+    # So are choices numbered by their order, where they have no numbers.
+    return {"index": place, **rest, "delta": delta}

@@ -234,6 +234,16 @@ class ChunkState(StreamState[Chunk]):
         """The completion so far."""
         return self.accumulator.snapshot()
 
+    @property
+    def end(self) -> End | None:
+        """How the stream ended, or None while there is more to hand out."""
+        return None if self.updates else super().end
+
+    def cancel(self) -> None:
+        """Take the reader's word that nothing more is wanted."""
+        self.updates.clear()
+        super().cancel()
+
     def pop(self) -> Chunk | None:
         """Take the next chunk that is ready, and accumulate it."""
         chunk = super().pop()
