@@ -12,6 +12,7 @@ from sseparse import (
     ChatCompletion,
     ChatCompletionChunk,
     Chunk,
+    ChunkDecoder,
     ChunkParser,
     CompletionChunk,
     Event,
@@ -248,3 +249,24 @@ def test_other_things_are_refused(other: Any) -> None:
     """With a word on what makes chunks."""
     with pytest.raises(TypeError, match=rf"not {type(other).__name__}; to_chunks\(\) makes"):
         encode_chunk(other)
+
+
+@pytest.mark.parametrize("line_end", ["\u0085", "\u2028", "\u2029"])
+def test_what_some_readers_take_for_line_ends(line_end: str) -> None:
+    """They are escaped: not every reader keeps to the standard's three."""
+    (chunk,) = ChunkDecoder().feed(
+        Event(json.dumps({"choices": [{"index": 0, "delta": {"content": f"a{line_end}b"}}]}))
+    )
+    encoded = encode_chunk(chunk)
+
+    assert len(encoded.decode().splitlines()) == 2
+    assert ChunkParser().feed(encoded) == [chunk]
+
+
+def test_a_message_in_mid_stream() -> None:
+    """A choice with a message and no delta reads back as what it was: a chunk's field."""
+    decoder = ChunkDecoder()
+    decoder.feed(Event('{"choices": [{"index": 0, "delta": {"content": "a"}}]}'))
+    (chunk,) = decoder.feed(Event('{"choices": [{"index": 0, "message": {"content": "a"}}]}'))
+
+    assert ChunkParser().feed(encode_chunk(chunk)) == [chunk]

@@ -8,7 +8,16 @@ from typing import Any
 import pytest
 
 from sseparse import Accumulator, ChunkDecoder, ChunkParser, EndCause, Event, LimitExceeded, Stream
-from sseparse.chunks import ChatCompletionChunk, ChoiceDelta, ChunkChoice, ToolCallDelta
+from sseparse.chunks import (
+    ChatCompletionChunk,
+    ChoiceDelta,
+    ChunkChoice,
+    ContentDelta,
+    ContentDone,
+    ReasoningDone,
+    ToolCallDelta,
+    Update,
+)
 from sseparse.testing import run_stage
 
 
@@ -208,6 +217,22 @@ ENDLESS: dict[str, Callable[[int], dict[str, Any]]] = {
     "a choice's fields": lambda at: {"choices": [{"index": 0, str(at): 1}]},
     "a chunk's fields": lambda at: {"choices": [], str(at): 1},
     "finish reasons": lambda at: {"choices": [{"index": 0, "finish_reason": f"x{at}"}]},
+    "a detail's names": lambda at: choice(
+        0, reasoning_details=[{"type": "a", f"{at}" + "x" * 500: 1}]
+    ),
+    "features of extra_content": lambda at: choice(0, extra_content={str(at): "x" * 500}),
+    "annotations of one index": lambda at: choice(0, annotations=[{"index": 0, str(at): at}]),
+    "top logprobs": lambda at: {
+        "choices": [
+            {"index": 0, "logprobs": {"content": [{"top_logprobs": [{"token": "x" * 500}]}]}}
+        ]
+    },
+    "bytes of tokens": lambda at: {
+        "choices": [{"index": 0, "logprobs": {"content": [{"bytes": [1] * 500}]}}]
+    },
+    "a token's fields": lambda at: {
+        "choices": [{"index": 0, "logprobs": {"content": [{"x": ["x" * 500]}]}}]
+    },
     "logprobs": lambda at: {
         "choices": [
             {"index": 0, "logprobs": {"content": [{"token": "x", "top_logprobs": [{}]}]}}
@@ -268,6 +293,23 @@ class TestBytes:
             for chunk in chunks_of(body):
                 accumulator.add(chunk)
 
+    def test_pieces_that_were_joined(self) -> None:
+        """They take no more than their text, once they have been looked at."""
+        accumulator = Accumulator(max_accumulated_bytes=4000)
+        for chunk in chunks_of(*[choice(0, content="x" * 20)] * 100):
+            accumulator.add(chunk)
+            assert accumulator.text
+
+    def test_finish_reasons(self) -> None:
+        """What the parser keeps of one is as long as any that is known."""
+        long = {"choices": [{"index": 0, "finish_reason": "x" * 100_000}]}
+        parser = ChunkParser()
+        parser.feed(data(long))
+        parser.close()
+
+        assert parser.end is not None
+        assert parser.end.finish_reasons == {0: "x" * 256}
+
     @pytest.mark.parametrize("piece", ["{},", "[[],[]],", '{"":0},', "0,", "1234567,", '"",'])
     def test_values_of_json(self, piece: str) -> None:
         """What the arguments become, where they are read as JSON, counts too."""
@@ -310,6 +352,33 @@ def test_none_at_all() -> None:
     assert len(ChunkDecoder(max_objects=0).feed(Event("{}"))) == 0
 
 
+class TestTime:
+    """Nothing that a server can send takes time out of proportion; counted, not timed."""
+
+    def test_a_name_in_many_pieces(self) -> None:
+        """Its pieces are not joined at each of them."""
+        pieces = [{"index": 0, "function": {"name": name}} for name in ["f", *["xy"] * 100_000]]
+        accumulator = Accumulator(max_accumulated_bytes=None)
+        for chunk in chunks_of(choice(0, tool_calls=pieces)):
+            accumulator.add(chunk)
+        (call,) = accumulator.snapshot().to_dict()["choices"][0]["message"]["tool_calls"]
+        assert len(call["function"]["name"]) == 200_001
+
+    def test_finish_reasons_again_and_again(self) -> None:
+        """Each text is told whole with the first, and at the end."""
+        accumulator = Accumulator()
+        told: list[Update] = []
+        for _ in range(100):
+            body = choice(0, content="x", reasoning="y")
+            body["choices"][0]["finish_reason"] = "stop"
+            for chunk in chunks_of(body):
+                told += accumulator.updates(chunk)
+        told += accumulator.last_updates()
+
+        assert sum(isinstance(update, ContentDone) for update in told) == 2
+        assert sum(isinstance(update, ReasoningDone) for update in told) == 2
+
+
 class TestStreams:
     """A stream that meets a limit ends like one that meets any other fault."""
 
@@ -333,6 +402,22 @@ class TestStreams:
         assert raised.value.partial.text.startswith("x" * 800)
         with pytest.raises(LimitExceeded):
             next(stream)
+
+    def test_updates_at_a_limit(self) -> None:
+        """What the chunk at fault changed is in the partial completion alone."""
+        stream = Stream(
+            [data(choice(0, content="a")), data(choice(0, content="x" * 500))],
+            max_accumulated_bytes=400,
+        )
+        updates = stream.updates()
+        next(updates)
+        with pytest.raises(LimitExceeded) as raised:
+            next(updates)
+
+        assert len(raised.value.partial.text) == 501
+        assert not any(
+            isinstance(update, ContentDelta) for update in stream.accumulator.last_updates()
+        )
 
     def test_the_number_of_choices(self) -> None:
         """It is the parser's limit."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sseparse import ChunkParser, EndCause, LimitExceeded, NotEventStream
+from sseparse import ChunkParser, EncodingError, EndCause, LimitExceeded, NotEventStream
 from sseparse.testing import check_parser
 
 EVENT = b'data: {"choices": [{"index": 0, "delta": {"content": "a"}}]}\n\n'
@@ -101,6 +101,20 @@ def test_a_body_that_is_too_large_to_hold() -> None:
     check_parser(lambda: ChunkParser(max_event_bytes=999), body + b"\n\n" + EVENT)
     check_parser(lambda: ChunkParser(max_event_bytes=999), body[:500] + b"\n" + EVENT)
     assert len(ChunkParser(max_event_bytes=None).feed(body + b"\n\n" + EVENT)) == 1
+
+
+def test_two_faults() -> None:
+    """The earlier one counts, at every cut."""
+    body = b'\xef\xef{"a":1}\n{"b":2}\n'
+    outcome = check_parser(lambda: ChunkParser(errors="strict"), body)
+    assert isinstance(outcome.error, EncodingError)
+
+
+def test_a_colon_on_a_line_of_its_own() -> None:
+    """Between a name and its value JSON may break the line; it is no comment."""
+    parser = ChunkParser()
+    parser.feed(b'{"choices"\n:[{"message": {"content": "a"}, "finish_reason": "stop"}]}')
+    assert len(parser.close()) == 1
 
 
 def test_after_the_end() -> None:

@@ -185,3 +185,16 @@ def test_features_of_extra_content() -> None:
         "other": 1,
     }
     assert last["extra_content"] == thought
+
+
+@pytest.mark.parametrize("depth", [4, 490])
+def test_extra_content_that_is_deep(depth: int) -> None:
+    """Deeper than a feature's name the later one replaces the earlier; nothing recurses."""
+    deep: Any = {}
+    for _ in range(depth):
+        deep = {"a": deep}
+    first = piece(0, "a", "f") | {"extra_content": {"a": {"a": {"b": {"c": 1}}}}}
+    (call,) = calls(first, piece(0) | {"extra_content": deep})
+
+    assert call["extra_content"]["a"]["a"]["b"] == {"c": 1}
+    assert "a" in call["extra_content"]["a"]["a"]

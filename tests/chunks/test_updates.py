@@ -100,6 +100,21 @@ class TestTexts:
             ReasoningDone(0, "axy"),
         ]
 
+    def test_structured_reasoning(self) -> None:
+        """Where it comes in no other form, its texts are told."""
+        details = [
+            {"type": "reasoning.summary", "summary": "a"},
+            {"type": "reasoning.text", "text": "b"},
+            {"type": "reasoning.encrypted", "data": "x"},
+            {"type": "reasoning.text", "text": 5},
+        ]
+        both = delta(reasoning="c", reasoning_details=details[1:2])
+        assert updates(delta(reasoning_details=details), both, end=True) == [
+            ReasoningDelta(0, "ab"),
+            ReasoningDelta(0, "c"),
+            ReasoningDone(0, "abc"),
+        ]
+
     def test_parts(self) -> None:
         """Of content in parts, thinking is reasoning and text is content."""
         thinking = {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}
@@ -220,6 +235,41 @@ class TestToolCalls:
         done = [update for update in told if isinstance(update, ToolCallDone)]
         assert [(update.call, update.value) for update in done] == [(0, {"x": 1}), (1, {})]
         assert isinstance(told[-1], ArgumentsDelta)
+
+    def test_pieces_of_several_calls_in_one_chunk(self) -> None:
+        """A call that goes on in the same chunk is not done when another begins in it."""
+        pieces = [(0, '{"a":'), (1, "{}"), (0, "1}"), (2, "[]")]
+        told = updates(
+            delta(tool_calls=[{"index": i, "function": {"arguments": a}} for i, a in pieces])
+        )
+
+        assert [type(update) for update in told if getattr(update, "call", None) == 0] == [
+            ToolCallStarted,
+            ArgumentsDelta,
+            ArgumentsDelta,
+            ToolCallDone,
+        ]
+        done = [update for update in told if isinstance(update, ToolCallDone)]
+        assert [(update.call, update.value) for update in done] == [(0, {"a": 1}), (1, {})]
+
+    def test_bad_json_that_goes_on(self) -> None:
+        """It is not done when another call begins: more may come of it."""
+        told = updates(call("{'a'", name="f"), call("{}", index=1, name="g"), call(": 1}"))
+
+        assert not any(isinstance(update, ToolCallDone) for update in told)
+
+    def test_the_value_of_a_call_that_is_done(self) -> None:
+        """It is the reader's own, whatever he did to the one that grew."""
+        accumulator, decoder = Accumulator(), ChunkDecoder()
+        told: list[Update] = []
+        for body in (call('{"a": 1}', name="f"), delta(finish="stop")):
+            for chunk in decoder.feed(Event(json.dumps(body))):
+                told += accumulator.updates(chunk)
+                if isinstance(told[-1], ArgumentsDelta):
+                    told[-1].value.clear()
+
+        assert isinstance(told[-2], ToolCallDone)
+        assert told[-2].value == {"a": 1}
 
     def test_cut_by_its_length(self) -> None:
         """Arguments that the finish cut are done at the end, and say that they are cut."""

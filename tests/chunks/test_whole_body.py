@@ -10,6 +10,7 @@ from sseparse import (
     ChatCompletion,
     ChunkParser,
     Completion,
+    EncodingError,
     End,
     EndCause,
     LimitExceeded,
@@ -162,6 +163,49 @@ def test_in_an_event() -> None:
     assert stream.end is not None
     assert (stream.end.cause, stream.end.events_seen) == (EndCause.DONE, 2)
     check_parser(ChunkParser, body)
+
+
+def test_choices_without_numbers() -> None:
+    """They are numbered by their order, as they stand in the answer."""
+    choices = [{"message": {"content": text}} for text in "ab"]
+    result, _ = accumulated(json.dumps({"choices": choices}).encode())
+
+    assert [choice["message"]["content"] for choice in result.snapshot().to_dict()["choices"]] == [
+        "a",
+        "b",
+    ]
+
+
+def test_a_choice_an_event() -> None:
+    """Each may come whole in an event of its own."""
+    choices = [{"index": index, "message": {"content": "ab"[index]}} for index in range(2)]
+    body = b"".join(b"data: " + json.dumps({"choices": [c]}).encode() + b"\n\n" for c in choices)
+    result = Stream([body], on_incomplete="accept").result()
+
+    assert [choice["message"]["content"] for choice in result.to_dict()["choices"]] == ["a", "b"]
+
+
+@pytest.mark.parametrize("index", [[], "0", None])
+def test_an_index_that_is_none(index: Any) -> None:
+    """What cannot be an index does no harm."""
+    body = json.dumps({"choices": [{"index": index, "message": {"content": "a"}}]}).encode()
+    assert accumulated(body)[0].text == "a"
+
+
+def test_an_error_in_a_list() -> None:
+    """Gemini's errors stand in a list of one."""
+    with pytest.raises(ServerSentError, match="quota"):
+        Stream([b'[{\n  "error": {"code": 429, "message": "quota"}\n}\n]\n']).result()
+
+
+def test_strict_decoding() -> None:
+    """Ill-formed UTF-8 is a fault in a JSON body as it is in a stream."""
+    body = b' {"choices": [{"message": {"content": "\xff"}, "finish_reason": "stop"}]}'
+    outcome = check_parser(lambda: ChunkParser(errors="strict"), body)
+
+    assert isinstance(outcome.error, EncodingError)
+    assert outcome.error.offset == body.index(b"\xff")
+    assert Stream([body]).result().text == "\ufffd"
 
 
 def test_after_deltas() -> None:

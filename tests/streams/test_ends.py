@@ -138,6 +138,17 @@ class TestCuts:
         assert stream.end == with_bytes(end, pieces)
 
 
+def test_a_finish_before_a_fault() -> None:
+    """Told the end, an accumulator judges as a stream does: a server's error is no good end."""
+    parser, accumulator = ChunkParser(), Accumulator()
+    for item in parser.feed(chunk("a") + FINISH + data('{"error": "m"}')):
+        accumulator.add(item)
+
+    assert accumulator.result().text == "a"
+    with pytest.raises(IncompleteStream):
+        accumulator.result(parser.end)
+
+
 def test_an_accumulator_alone() -> None:
     """Without the end it goes by finish reasons, and its error tells those of every choice."""
     accumulator = Accumulator()
@@ -198,6 +209,16 @@ class TestUpdates:
             next(updates)
 
         assert len(told([CALL], on_incomplete="accept")) == 2
+
+    def test_closed(self) -> None:
+        """What waits is dropped by close(), and until then the stream has no end."""
+        stream = Stream([chunk("a", finish_reason="stop"), DONE])
+        updates = stream.updates()
+        next(updates)
+        assert stream.end is None
+        stream.close()
+        with pytest.raises(RuntimeError, match="was closed"):
+            next(updates)
 
     def test_chunks_and_updates_can_take_turns(self) -> None:
         """Either goes on where the other stopped."""
