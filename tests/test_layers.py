@@ -65,6 +65,16 @@ def test_imports_point_one_way(path: Path) -> None:
         assert outside <= DEPENDENCIES | {"typing_extensions"}
 
 
+def test_rooms_of_chunks() -> None:
+    """Within chunks too: partial_json -> models -> encoding -> decoding -> accumulating."""
+    rooms = ["partial_json", "models", "encoding", "decoding", "accumulating"]
+    for path in (SRC / "chunks").glob("*/*.py"):
+        nodes = ast.walk(ast.parse(path.read_text()))
+        froms = [node for node in nodes if isinstance(node, ast.ImportFrom) and node.level == 2]
+        imported = {(node.module or "").split(".")[0] for node in froms} & set(rooms)
+        assert imported <= set(rooms[: rooms.index(path.parent.name)]), path
+
+
 @pytest.mark.parametrize("module", ["sseparse", "sseparse.chunks", "sseparse.streams"])
 def test_importing_loads_no_io(module: str) -> None:
     """`import sseparse` loads no socket, no event loop and no HTTP library."""

@@ -1,7 +1,11 @@
 """Chat and legacy completions: their chunks, decoding, and accumulating."""
 
-from ._accumulator import Accumulator, Result
-from ._chat_chunk import (
+from .accumulating._accumulator import Accumulator
+from .decoding._chunk_parser import ChunkParser
+from .decoding._decoder import ChunkDecoder
+from .encoding._encode_chunk import encode_chunk
+from .encoding._to_chunks import to_chunks
+from .models._chat_chunk import (
     AudioDelta,
     ChatCompletionChunk,
     ChoiceDelta,
@@ -10,15 +14,11 @@ from ._chat_chunk import (
     FunctionDelta,
     ToolCallDelta,
 )
-from ._chunk import Chunk
-from ._chunk_parser import ChunkParser
-from ._completion_chunk import CompletionChunk, CompletionChunkChoice
-from ._decoder import ChunkDecoder
-from ._encode_chunk import encode_chunk
-from ._logprobs import ChoiceLogprobs, CompletionLogprobs, TokenLogprob, TopLogprob
-from ._notes import Note, NoteKind
-from ._partial_json import JSONFault, PartialJSON
-from ._results import (
+from .models._chunk import Chunk
+from .models._completion_chunk import CompletionChunk, CompletionChunkChoice
+from .models._logprobs import ChoiceLogprobs, CompletionLogprobs, TokenLogprob, TopLogprob
+from .models._notes import Note, NoteKind
+from .models._results import (
     Audio,
     ChatChoice,
     ChatCompletion,
@@ -27,10 +27,10 @@ from ._results import (
     CompletionChoice,
     CustomTool,
     Function,
+    Result,
     ToolCall,
 )
-from ._to_chunks import to_chunks
-from ._updates import (
+from .models._updates import (
     ArgumentsDelta,
     ChoiceFinished,
     ContentDelta,
@@ -47,7 +47,8 @@ from ._updates import (
     Update,
     UsageReported,
 )
-from ._usage import CompletionTokensDetails, CompletionUsage, PromptTokensDetails
+from .models._usage import CompletionTokensDetails, CompletionUsage, PromptTokensDetails
+from .partial_json._parser import JSONFault, PartialJSON
 
 __all__ = (
     "Accumulator",

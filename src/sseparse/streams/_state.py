@@ -22,7 +22,7 @@ from .._options import ChunkOptions, check_choice
 from .._sniff import BODY_START, looks_like_events
 from .._stage import Stage
 from ..chunks import Accumulator, Chunk, ChunkParser, Result, Update
-from ..chunks._budget import MAX_ACCUMULATED, MAX_TOOL_CALLS
+from ..chunks._limits import MAX_ACCUMULATED, MAX_TOOL_CALLS
 
 T = TypeVar("T")
 

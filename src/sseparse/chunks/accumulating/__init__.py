@@ -1,0 +1,1 @@
+"""The completion out of its chunks, and what each chunk changed."""

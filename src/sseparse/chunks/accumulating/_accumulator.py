@@ -1,0 +1,341 @@
+"""The finished completion out of its chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ..._ends import End, EndCause
+from ..._errors import IncompleteStream, LimitExceeded
+from ..._options import check_bytes, check_number
+from .._json import is_object
+from .._limits import MAX_ACCUMULATED, MAX_CHOICES, MAX_TOOL_CALLS, check_choice_limit
+from ..decoding._wire import build
+from ..models._chat_chunk import ChatCompletionChunk
+from ..models._chunk import Chunk
+from ..models._completion_chunk import CompletionChunk
+from ..models._notes import Note, NoteKind
+from ..models._results import ChatCompletion, Completion, Result
+from ..models._updates import Update
+from ..models._usage import CompletionUsage
+from ..partial_json._parser import PartialJSON
+from ._budget import Budget
+from ._chat_state import ChatChoiceState
+from ._completion_state import CompletionChoiceState
+from ._merge import keep_last, unknown_fields, unread_fields
+from ._watch import Watch
+
+_NO_USAGE = CompletionUsage()
+# Not part of a completion: padding that hides its length, and errors, which are raised.
+_DROPPED = ("p", "obfuscation", "error")
+
+
+class Accumulator:
+    """
+    Put chunks together into the completion that the non-streaming API would have answered.
+
+    Whether it is a chat or a legacy completion, the chunks decide. Choices are kept apart by
+    their index, in whatever order they come. Usage is replaced, never added up, and a finish
+    reason is never invented. Work is linear in what is added.
+
+    Args:
+        max_choices: How many choices there may be; an index beyond it is one too many, too.
+            None for no limit.
+        max_tool_calls: How many tool calls there may be, in all choices together; None for no
+            limit.
+        max_accumulated_bytes: How much may be kept, roughly in bytes of memory; None for no limit.
+
+    Raises:
+        ValueError: A limit is no number above 0.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_choices: int | None = MAX_CHOICES,
+        max_tool_calls: int | None = MAX_TOOL_CALLS,
+        max_accumulated_bytes: int | None = MAX_ACCUMULATED,
+    ) -> None:
+        check_number("max_choices", max_choices)
+        check_number("max_tool_calls", max_tool_calls)
+        check_bytes("max_accumulated_bytes", max_accumulated_bytes)
+        self._max_choices = max_choices
+        self._budget = Budget(max_accumulated_bytes, max_tool_calls)
+        self._error: LimitExceeded | None = None
+        self._id: str | None = None
+        self._created: int | float | None = None
+        self._model: str | None = None
+        self._usage: CompletionUsage | None = None
+        self._system_fingerprint: str | None = None
+        self._service_tier: str | None = None
+        self._moderation: dict[str, Any] | None = None
+        self._extra: dict[str, Any] = {}
+        self._chat: dict[int, ChatChoiceState] = {}
+        self._legacy: dict[int, CompletionChoiceState] = {}
+        self._kind: type[Result] | None = None
+        self._likely_kind: type[Result] = ChatCompletion
+        self._chunks_seen = 0
+        self._last_model: str | None = None
+        self._usage_elsewhere: CompletionUsage | None = None
+        self._notes: dict[Note, None] = {}
+        self._watch = Watch()
+        self._watching = False
+
+    def add(self, chunk: Chunk) -> None:
+        """
+        Add a chunk.
+
+        Args:
+            chunk: The next chunk of the one stream that this accumulator serves.
+
+        Raises:
+            TypeError: It is no chunk, or of the other kind than the chunks before it.
+            LimitExceeded: It brings more than one of the limits allows; `partial` holds what
+                came. From then on every chunk raises it.
+        """
+        if self._error is not None:
+            raise self._error.with_traceback(None)
+        try:
+            if isinstance(chunk, ChatCompletionChunk):
+                self._add_chat(chunk)
+            elif isinstance(chunk, CompletionChunk):
+                self._add_legacy(chunk)
+            else:
+                raise TypeError(
+                    f"add() takes a ChatCompletionChunk or a CompletionChunk, "
+                    f"not {type(chunk).__name__}; ChunkParser makes them from bytes"
+                )
+            self._chunks_seen += 1
+            if chunk.model:
+                self._last_model = chunk.model
+            if self._id is None or self._created is None or self._model is None:
+                self._id = self._id or chunk.id or None
+                self._created = self._created or chunk.created or None
+                self._model = self._model or chunk.model or None
+            if chunk.usage is not None and (self._usage is None or chunk.usage != _NO_USAGE):
+                self._usage = chunk.usage
+            if chunk.system_fingerprint is not None:
+                self._system_fingerprint = chunk.system_fingerprint
+            if chunk.extra:
+                self._add_extra(chunk)
+            if self._budget.left < 0:
+                raise self._budget.overrun()
+        except LimitExceeded as error:
+            self._error = error
+            error.partial = self.snapshot()
+            raise
+
+    def updates(self, chunk: Chunk) -> list[Update]:
+        """
+        Add a chunk; return what it changed.
+
+        What ends without the server saying so is told by `last_updates()`. What `add()` took
+        is not told.
+
+        Args:
+            chunk: The next chunk, as for `add()`.
+
+        Returns:
+            The changes, in order: texts, tool calls, what is done, the finish reason, and token
+            counts; none where the chunk changed nothing that updates tell.
+
+        Raises:
+            TypeError: As `add()` does.
+            LimitExceeded: As `add()` does.
+        """
+        self._watching = True
+        try:
+            self.add(chunk)
+        except BaseException:
+            # What the fault cut short is not told later.
+            self._watch.take()
+            raise
+        finally:
+            self._watching = False
+        self._watch.see_usage(self.usage)
+        return self._watch.take()
+
+    def last_updates(self) -> list[Update]:
+        """
+        Take the end of the stream; return what is done by it.
+
+        Call it where the stream ended well. What a cut left open is not done.
+
+        Returns:
+            The `...Done` of the texts and tool calls that were still open.
+        """
+        self._watch.see_end()
+        return self._watch.take()
+
+    def _add_extra(self, chunk: Chunk) -> None:
+        for name in unread_fields(chunk):
+            self._notes[Note(NoteKind.VALUE_IGNORED, detail=name)] = None
+        keep_last(self._extra, unknown_fields(chunk), self._budget)
+        groq = chunk.extra.get("x_groq")
+        self._find_usage(groq.get("usage") if is_object(groq) else None)
+
+    def _find_usage(self, usage: Any) -> None:
+        if is_object(usage):
+            self._usage_elsewhere = build(CompletionUsage, usage)
+
+    def _add_chat(self, chunk: ChatCompletionChunk) -> None:
+        if self._kind is not ChatCompletion:
+            self._settle(ChatCompletion, chunk)
+        for choice in chunk.choices:
+            state = self._chat.get(choice.index)
+            if state is None:
+                check_choice_limit(choice.index, len(self._chat), self._max_choices)
+                state = self._chat[choice.index] = ChatChoiceState(choice.index, self._budget)
+            calls = state.add(choice)
+            if choice.extra:
+                self._find_usage(choice.extra.get("usage"))
+            if self._watching:
+                self._watch.see_chat(state, choice, calls)
+        if chunk.service_tier is not None:
+            self._service_tier = chunk.service_tier
+        if chunk.moderation is not None:
+            self._moderation = chunk.moderation
+
+    def _add_legacy(self, chunk: CompletionChunk) -> None:
+        if self._kind is not Completion:
+            self._settle(Completion, chunk)
+        for choice in chunk.choices:
+            state = self._legacy.get(choice.index)
+            if state is None:
+                check_choice_limit(choice.index, len(self._legacy), self._max_choices)
+                state = CompletionChoiceState(choice.index, self._budget)
+                self._legacy[choice.index] = state
+            state.add(choice)
+            if self._watching:
+                self._watch.see_legacy(state, choice)
+
+    def _settle(self, kind: type[Result], chunk: Chunk) -> None:
+        """Keep to the kind of the first chunk with choices; until then the latest is likely."""
+        if not chunk.choices:
+            self._likely_kind = self._kind or kind
+        elif self._kind is None:
+            self._kind = self._likely_kind = kind
+        else:
+            raise TypeError(
+                "chunks of chat and of legacy completions do not mix; use an accumulator a stream"
+            )
+
+    @property
+    def _choices(self) -> dict[int, ChatChoiceState] | dict[int, CompletionChoiceState]:
+        return self._legacy if self._kind is Completion else self._chat
+
+    @property
+    def text(self) -> str:
+        """The text of choice 0 so far, "" if there is none."""
+        state = self._choices.get(0)
+        return (state.content.value or "") if state is not None else ""
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is a choice, and every choice has its finish reason."""
+        states = self._choices.values()
+        return bool(states) and all(state.finish.first is not None for state in states)
+
+    @property
+    def usage(self) -> CompletionUsage | None:
+        """The token counts that the server sent last, or None."""
+        return self._usage if self._usage is not None else self._usage_elsewhere
+
+    def json_content(self, *, choice: int = 0) -> PartialJSON:
+        """
+        Return a choice's text so far, read as JSON: what `response_format` asks for.
+
+        The first call reads what has come; from then on the text is read as it comes, once.
+
+        Args:
+            choice: The choice, by its index.
+
+        Returns:
+            The text read so far; one that has read nothing, where there is no such choice yet.
+        """
+        state = self._choices.get(choice)
+        return PartialJSON() if state is None else state.content.json
+
+    def json_arguments(self, call: int = 0, *, choice: int = 0) -> PartialJSON:
+        """
+        Return a tool call's arguments so far, read as JSON.
+
+        The first call reads what has come; from then on they are read as they come, once.
+
+        Args:
+            call: The tool call, by its place in `message.tool_calls`.
+            choice: The choice, by its index.
+
+        Returns:
+            The arguments read so far; one that has read nothing, where there is no such call yet.
+        """
+        state = self._chat.get(choice)
+        calls = state.tool_calls.calls if state is not None and state.tool_calls else []
+        return calls[call].callee.arguments.json if 0 <= call < len(calls) else PartialJSON()
+
+    def snapshot(self) -> Result:
+        """
+        Return the completion as far as it has come.
+
+        The snapshot does not change when more chunks are added. Read it: what is innermost in it
+        (token counts, log-probabilities, unknown fields) may be the chunks' own.
+        """
+        # A chunk of the other kind, before the first choice, may have had one of these.
+        dropped = {*_DROPPED, *self._likely_kind.wire_fields()}
+        extra = {name: value for name, value in self._extra.items() if name not in dropped}
+        if self._likely_kind is Completion:
+            return Completion(
+                id=self._id,
+                created=self._created,
+                model=self._model,
+                choices=[self._legacy[index].result() for index in sorted(self._legacy)],
+                usage=self.usage,
+                system_fingerprint=self._system_fingerprint,
+                extra=extra,
+                notes=tuple(self._all_notes()),
+            )
+        return ChatCompletion(
+            id=self._id,
+            created=self._created,
+            model=self._model,
+            choices=[self._chat[index].result() for index in sorted(self._chat)],
+            usage=self.usage,
+            system_fingerprint=self._system_fingerprint,
+            service_tier=self._service_tier,
+            moderation=self._moderation,
+            extra=extra,
+            notes=tuple(self._all_notes()),
+        )
+
+    def _all_notes(self) -> Iterator[Note]:
+        yield from self._notes
+        if self._last_model != self._model and self._last_model is not None:
+            yield Note(NoteKind.MODEL_CHANGED, detail=self._last_model)
+        if self._usage is None and self._usage_elsewhere is not None:
+            yield Note(NoteKind.USAGE_ELSEWHERE)
+        for index in sorted(self._choices):
+            yield from self._choices[index].notes()
+
+    def result(self, end: End | None = None) -> Result:
+        """
+        Return the completion, if it is whole.
+
+        Args:
+            end: How the stream ended, as its parser's `end` tells. With it, the [DONE] mark makes
+                a completion whole too: some answers, spoken ones for example, have no finish
+                reason. And no fault does. Without it, only finish reasons count.
+
+        Raises:
+            IncompleteStream: A choice has no finish reason, or there is no choice; or `end` is
+                not complete. `partial` holds what came. `snapshot()` returns that without a
+                question.
+        """
+        if self.finished if end is None else end.complete:
+            return self.snapshot()
+        error = IncompleteStream(end=end or self._end())
+        error.partial = self.snapshot()
+        raise error
+
+    def _end(self) -> End:
+        reasons = {index: state.finish.first for index, state in self._choices.items()}
+        return End(cause=EndCause.INCOMPLETE, events_seen=self._chunks_seen, finish_reasons=reasons)

@@ -1,0 +1,302 @@
+"""One choice of a chat completion, as it grows."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from .._json import is_list
+from ..models._chat_chunk import AudioDelta, ChoiceDelta, ChunkChoice, ToolCallDelta
+from ..models._logprobs import ChoiceLogprobs, TokenLogprob
+from ..models._model import Model
+from ..models._notes import Note, NoteKind
+from ..models._parts import other_parts, text_of, thinking_of
+from ..models._results import Audio, ChatChoice, ChatMessage
+from ._budget import Budget
+from ._choice_extra import ChoiceExtra
+from ._finish import FinishReasons
+from ._merge import ItemList, keep_last, unknown_fields, unread_fields
+from ._reasoning import ReasoningDetails
+from ._text import GrowingText
+from ._tool_calls import FunctionState, ToolCalls, ToolCallState
+
+# Lists of things that belong to the message, in fields that the schema does not name.
+_LISTS = ("images", "executed_tools")
+_PADDED = re.compile("[^=]+=*")
+_SAYING = tuple(name for name in ChoiceDelta.__struct_fields__ if name not in ("role", "absent"))
+
+
+class ChatChoiceState:
+    """
+    Collect one choice's deltas.
+
+    Attributes:
+        index: The choice's index.
+        finish: Why it ended.
+        content: Its text.
+        refusal: Its refusal.
+        tool_calls: Its tool calls, or None for none.
+        function_call: Its function call, the form before tool calls, or None for none.
+    """
+
+    def __init__(self, index: int, budget: Budget) -> None:
+        self.index = index
+        self.finish = FinishReasons(budget)
+        self.content = GrowingText(budget)
+        self.refusal = GrowingText(budget)
+        self.tool_calls: ToolCalls | None = None
+        self.function_call: FunctionState | None = None
+        self._budget = budget
+        self._audio: _AudioState | None = None
+        self._role: str | None = None
+        self._reasoning_content = GrowingText(budget)
+        self._reasoning = GrowingText(budget)
+        self._details: ReasoningDetails | None = None
+        self._annotations: ItemList | None = None
+        self._parts: list[Any] = []
+        self._lists: dict[str, ItemList] = {}
+        self._logprobs: _LogprobsState | None = None
+        self._message_extra: dict[str, Any] = {}
+        self._extra: ChoiceExtra | None = None
+        self._notes: dict[Note, None] = {}
+
+    @property
+    def transcript(self) -> str:
+        """What is said in the spoken answer so far, "" if there is none."""
+        return (self._audio.transcript.value or "") if self._audio else ""
+
+    @property
+    def reasoning(self) -> str:
+        """The reasoning so far, of the field that has any."""
+        return self._reasoning_content.value or self._reasoning.value or ""
+
+    def add(self, choice: ChunkChoice) -> Sequence[ToolCallState]:
+        """
+        Add what a chunk brings for this choice.
+
+        Returns:
+            For each piece of a tool call in the chunk, the call that it belongs to.
+
+        Raises:
+            LimitExceeded: There are too many tool calls.
+        """
+        if self.finish.reasons and _says_something(choice.delta):
+            self._note(NoteKind.AFTER_FINISH)
+        calls = self._add_delta(choice.delta)
+        if choice.finish_reason:
+            self.finish.add(choice.finish_reason)
+        if choice.logprobs is not None:
+            self._logprobs = self._logprobs or _LogprobsState(self._budget)
+            self._logprobs.add(choice.logprobs)
+            self._note_unread(choice.logprobs)
+        if choice.extra:
+            self._add_choice_extra(choice)
+        if choice.absent and "index" in choice.absent:
+            self._note(NoteKind.INDEX_ASSUMED)
+        return calls
+
+    def _add_delta(self, delta: ChoiceDelta) -> Sequence[ToolCallState]:
+        content = delta.content
+        if isinstance(content, str):
+            self.content.add(content)
+        elif content is not None:
+            self._add_parts(content)
+        if delta.role and self._role is None:
+            self._role = delta.role
+        if delta.reasoning_content is not None:
+            self._reasoning_content.add(delta.reasoning_content)
+        if delta.reasoning is not None:
+            self._reasoning.add(delta.reasoning)
+        if delta.refusal is not None:
+            self.refusal.add(delta.refusal)
+        if delta.reasoning_details:
+            self._details = self._details or ReasoningDetails(self._budget)
+            for detail in delta.reasoning_details:
+                self._details.add(detail)
+        if delta.function_call is not None:
+            self.function_call = self.function_call or FunctionState(self._budget)
+            self.function_call.add(delta.function_call)
+            self._note_unread(delta.function_call)
+        if delta.audio is not None:
+            self._audio = self._audio or _AudioState(self._budget)
+            self._audio.add(delta.audio)
+            self._note_unread(delta.audio)
+        if delta.annotations is not None:
+            self._annotations = self._annotations or ItemList(self._budget)
+            self._annotations.add(delta.annotations)
+        if delta.extra:
+            self._add_delta_extra(delta)
+        return self._add_calls(delta.tool_calls) if delta.tool_calls else ()
+
+    def _add_calls(self, deltas: list[ToolCallDelta]) -> Sequence[ToolCallState]:
+        if self.tool_calls is None:
+            self.tool_calls = ToolCalls(self._budget)
+        calls = [self.tool_calls.add(delta) for delta in deltas]
+        for delta, call in zip(deltas, calls, strict=True):
+            for part in (delta, delta.function, delta.custom):
+                if part is not None and part.extra:
+                    self._note_unread(part, call.place)
+        return calls
+
+    def _add_parts(self, parts: list[Any]) -> None:
+        text, thinking = text_of(parts), thinking_of(parts)
+        self._note(NoteKind.CONTENT_PARTS)
+        if text:
+            self.content.add(text)
+        if thinking:
+            self._reasoning.add(thinking)
+        for part in other_parts(parts):
+            self._parts.append(part)
+            self._budget.charge(part)
+
+    def _add_delta_extra(self, delta: ChoiceDelta) -> None:
+        self._note_unread(delta)
+        extra = {**unknown_fields(delta)}
+        for name in _LISTS:
+            items = extra.get(name)
+            if is_list(items):
+                del extra[name]
+                self._lists.setdefault(name, ItemList(self._budget)).add(items)
+        keep_last(self._message_extra, extra, self._budget)
+
+    def _add_choice_extra(self, choice: ChunkChoice) -> None:
+        self._note_unread(choice)
+        self._extra = self._extra or ChoiceExtra(self._budget)
+        self._extra.add(unknown_fields(choice))
+
+    def _note_unread(self, model: Model, call: int | None = None) -> None:
+        for name in unread_fields(model):
+            self._note(NoteKind.VALUE_IGNORED, call, name)
+
+    def _note(self, kind: NoteKind, call: int | None = None, detail: str = "") -> None:
+        self._notes[Note(kind, self.index, call, detail)] = None
+
+    def result(self) -> ChatChoice:
+        """Return the choice so far."""
+        return ChatChoice(
+            index=self.index,
+            message=self._message(),
+            finish_reason=self.finish.first,
+            logprobs=self._logprobs.result() if self._logprobs else None,
+            finish_reasons_seen=self.finish.seen,
+            content_filters=[*self._extra.filters] if self._extra else [],
+            extra=self._extra.result() if self._extra else {},
+        )
+
+    def notes(self) -> Iterator[Note]:
+        """Tell what had to be assumed so far."""
+        if self._role is None:
+            yield Note(NoteKind.ROLE_ASSUMED, self.index)
+        yield from self._notes
+        if self.finish.seen is not None:
+            yield Note(NoteKind.FINISHED_AGAIN, self.index)
+        for call in self.tool_calls.calls if self.tool_calls else ():
+            for kind in NoteKind:
+                if kind in call.noted:
+                    yield Note(kind, self.index, call.place)
+            if self.finish.reasons and not call.callee.arguments.value:
+                yield Note(NoteKind.ARGUMENTS_MISSING, self.index, call.place)
+        if self.function_call is not None:
+            for kind in self.function_call.noted:
+                yield Note(kind, self.index)
+            if self.finish.reasons and not self.function_call.arguments.value:
+                yield Note(NoteKind.ARGUMENTS_MISSING, self.index)
+
+    def _message(self) -> ChatMessage:
+        lists = {name: items.result() for name, items in self._lists.items()}
+        parts = {"content_parts": [*self._parts]} if self._parts else {}
+        return ChatMessage(
+            # The schema knows no other role for an answer, and some servers never send it.
+            role=self._role or "assistant",
+            content=self.content.value,
+            refusal=self.refusal.value,
+            tool_calls=self.tool_calls.result() if self.tool_calls else None,
+            function_call=self.function_call.function() if self.function_call else None,
+            audio=self._audio.result() if self._audio else None,
+            annotations=self._annotations.result() if self._annotations else None,
+            reasoning_content=self._reasoning_content.value,
+            reasoning=self._reasoning.value,
+            reasoning_details=self._details.result() if self._details else None,
+            extra={**self._message_extra, **lists, **parts},
+        )
+
+
+def _says_something(delta: ChoiceDelta) -> bool:
+    return any(getattr(delta, name) for name in _SAYING)
+
+
+class _AudioState:
+    def __init__(self, budget: Budget) -> None:
+        self.transcript = GrowingText(budget)
+        self._budget = budget
+        self._id: str | None = None
+        self._data = GrowingText(budget)
+        self._expires_at: int | None = None
+        self._extra: dict[str, Any] = {}
+
+    def add(self, delta: AudioDelta) -> None:
+        self._id = delta.id or self._id
+        if delta.data is not None:
+            self._data.add(delta.data)
+        if delta.transcript is not None:
+            self.transcript.add(delta.transcript)
+        if delta.expires_at is not None:
+            self._expires_at = delta.expires_at
+        if delta.extra:
+            keep_last(self._extra, unknown_fields(delta), self._budget)
+
+    def result(self) -> Audio:
+        return Audio(
+            id=self._id,
+            data=_unpadded(self._data.value),
+            transcript=self.transcript.value,
+            expires_at=self._expires_at,
+            extra={**self._extra},
+        )
+
+
+class _LogprobsState:
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._content: list[TokenLogprob] | None = None
+        self._refusal: list[TokenLogprob] | None = None
+        self._lists: dict[str, list[Any]] = {}
+        self._extra: dict[str, Any] = {}
+
+    def add(self, logprobs: ChoiceLogprobs) -> None:
+        if logprobs.content is not None:
+            self._content = self._content or []
+            self._content += logprobs.content
+            self._budget.charge(logprobs.content)
+        if logprobs.refusal is not None:
+            self._refusal = self._refusal or []
+            self._refusal += logprobs.refusal
+            self._budget.charge(logprobs.refusal)
+        for name, value in unknown_fields(logprobs).items():
+            if is_list(value):
+                self._lists.setdefault(name, []).extend(value)
+                self._budget.charge(value)
+            else:
+                keep_last(self._extra, {name: value}, self._budget)
+
+    def result(self) -> ChoiceLogprobs:
+        lists = {name: [*items] for name, items in self._lists.items()}
+        return ChoiceLogprobs(
+            content=None if self._content is None else [*self._content],
+            refusal=None if self._refusal is None else [*self._refusal],
+            extra={**self._extra, **lists},
+        )
+
+
+def _unpadded(data: str | None) -> str | None:
+    """Join base64 whose pieces were padded each on their own."""
+    if data is None or "=" not in data.rstrip("="):
+        return data
+    try:
+        pieces = [base64.b64decode(piece, validate=True) for piece in _PADDED.findall(data)]
+    except binascii.Error:
+        return data
+    return base64.b64encode(b"".join(pieces)).decode()

@@ -1,0 +1,59 @@
+"""Text that grows."""
+
+from __future__ import annotations
+
+from ..partial_json._halves import has_halves, join_halves
+from ..partial_json._parser import PartialJSON
+from ._budget import OVERHEAD, Budget
+
+
+class GrowingText:
+    """
+    Collect pieces of text; join them when asked.
+
+    The join is kept, so that asking often does not join the same pieces again.
+    """
+
+    __slots__ = ("_budget", "_json", "_pieces", "_text")
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._text: str | None = None
+        self._pieces: list[str] = []
+        self._json: PartialJSON | None = None
+
+    def add(self, piece: str) -> None:
+        """Append a piece."""
+        self._pieces.append(piece)
+        self._budget.left -= len(piece) + OVERHEAD
+        if self._json is not None:
+            self._read(self._json, piece)
+
+    def _read(self, json: PartialJSON, text: str) -> None:
+        json.feed(text)
+        self._budget.charge_values(text)
+
+    @property
+    def value(self) -> str | None:
+        """The whole text so far; None where nothing ever came, not even an empty piece."""
+        if not self._pieces:
+            return self._text
+        new = "".join(self._pieces)
+        self._budget.left += OVERHEAD * len(self._pieces)
+        self._pieces.clear()
+        # CPython appends in place to a text that a local variable alone holds.
+        text = self._text or ""
+        self._text = None
+        if not new.isascii() and has_halves(new):
+            text, new = text[:-1], join_halves(text[-1:] + new)
+        text += new
+        self._text = text
+        return text
+
+    @property
+    def json(self) -> PartialJSON:
+        """The text so far, read as JSON: from now on as it comes."""
+        if self._json is None:
+            self._json = PartialJSON()
+            self._read(self._json, self.value or "")
+        return self._json

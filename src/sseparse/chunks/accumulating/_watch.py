@@ -1,0 +1,196 @@
+"""What each chunk changes in a choice, for those who ask for updates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .._json import is_list
+from ..models._chat_chunk import ChoiceDelta, ChunkChoice
+from ..models._completion_chunk import CompletionChunkChoice
+from ..models._logprobs import ChoiceLogprobs, CompletionLogprobs
+from ..models._parts import text_of, thinking_of
+from ..models._updates import (
+    ChoiceFinished,
+    ContentDelta,
+    ContentDone,
+    LogprobsDelta,
+    ReasoningDelta,
+    ReasoningDone,
+    RefusalDelta,
+    RefusalDone,
+    TranscriptDelta,
+    TranscriptDone,
+    Update,
+    UsageReported,
+)
+from ..models._usage import CompletionUsage
+from ._chat_state import ChatChoiceState
+from ._completion_state import CompletionChoiceState
+from ._tool_calls import ToolCallState
+from ._watch_calls import CallsWatch
+
+_NO_LOGPROBS = ChoiceLogprobs()
+_NO_LEGACY_LOGPROBS = CompletionLogprobs()
+
+
+class Watch:
+    """Tell what changes in a completion."""
+
+    def __init__(self) -> None:
+        self._chat: dict[int, ChatWatch] = {}
+        self._legacy: dict[int, CompletionWatch] = {}
+        self._usage: CompletionUsage | None = None
+        self._told: list[Update] = []
+
+    def see_chat(
+        self, state: ChatChoiceState, choice: ChunkChoice, calls: Sequence[ToolCallState]
+    ) -> None:
+        """Look at what a chunk brought for a choice, after it was added."""
+        watch = self._chat.get(state.index)
+        if watch is None:
+            watch = self._chat[state.index] = ChatWatch(state)
+        watch.see(choice, calls, self._told)
+
+    def see_legacy(self, state: CompletionChoiceState, choice: CompletionChunkChoice) -> None:
+        """Look at what a chunk brought for a choice, after it was added."""
+        watch = self._legacy.get(state.index)
+        if watch is None:
+            watch = self._legacy[state.index] = CompletionWatch(state)
+        watch.see(choice, self._told)
+
+    def see_usage(self, usage: CompletionUsage | None) -> None:
+        """Look at the token counts, after a chunk was added that has any."""
+        if usage is not None and usage != self._usage:
+            self._usage = usage
+            self._told.append(UsageReported(usage))
+
+    def see_end(self) -> None:
+        """Look at the end of the stream."""
+        for watches in (self._chat, self._legacy):
+            for watch in watches.values():
+                watch.end(self._told)
+
+    def take(self) -> list[Update]:
+        """Return what there is to tell since the last time."""
+        told, self._told = self._told, []
+        return told
+
+
+class CompletionWatch:
+    """
+    Tell what changes in one choice of a legacy completion.
+
+    Args:
+        state: The choice.
+    """
+
+    def __init__(self, state: CompletionChoiceState) -> None:
+        self._state = state
+        self._open = False
+        self._finished = False
+
+    def see(self, choice: CompletionChunkChoice, told: list[Update]) -> None:
+        """Look at what a chunk brought, after it was added; append what there is to tell."""
+        if choice.text:
+            self._open = True
+            told.append(ContentDelta(choice.index, choice.text))
+        if choice.logprobs is not None and choice.logprobs != _NO_LEGACY_LOGPROBS:
+            told.append(LogprobsDelta(choice.index, choice.logprobs))
+        if choice.finish_reason and not self._finished:
+            self._finished = True
+            self.end(told)
+            told.append(ChoiceFinished(choice.index, choice.finish_reason))
+
+    def end(self, told: list[Update]) -> None:
+        """Look at the end of the stream."""
+        if self._open:
+            self._open = False
+            told.append(ContentDone(self._state.index, self._state.content.value or ""))
+
+
+class ChatWatch:
+    """
+    Tell what changes in one choice of a chat completion.
+
+    Args:
+        state: The choice.
+    """
+
+    def __init__(self, state: ChatChoiceState) -> None:
+        self._state = state
+        self._open: dict[type[Update], None] = {}
+        self._calls = CallsWatch(state)
+        self._reasoning: list[str] | None = None
+        self._finished = False
+
+    def see(self, choice: ChunkChoice, calls: Sequence[ToolCallState], told: list[Update]) -> None:
+        """Look at what a chunk brought, after it was added; append what there is to tell."""
+        delta = choice.delta
+        self._see_texts(delta, told)
+        if calls:
+            self._calls.see(delta, calls, told)
+        if delta.function_call is not None:
+            self._calls.see_function_call(delta.function_call, told)
+        if choice.logprobs is not None and choice.logprobs != _NO_LOGPROBS:
+            told.append(LogprobsDelta(choice.index, choice.logprobs))
+        if choice.finish_reason:
+            if not self._finished:
+                self._tell_texts_done(told)
+            self._calls.see_finish(told, first=not self._finished)
+            if not self._finished:
+                self._finished = True
+                told.append(ChoiceFinished(choice.index, choice.finish_reason))
+
+    def end(self, told: list[Update]) -> None:
+        """Look at the end of the stream."""
+        self._tell_texts_done(told)
+        self._calls.end(told)
+
+    def _see_texts(self, delta: ChoiceDelta, told: list[Update]) -> None:
+        old, index = len(told), self._state.index
+        if reasoning := _reasoning_of(delta):
+            self._add_reasoning(reasoning)
+            told.append(ReasoningDelta(index, reasoning))
+        if delta.content and (content := text_of(delta.content)):
+            told.append(ContentDelta(index, content))
+        if delta.refusal:
+            told.append(RefusalDelta(index, delta.refusal))
+        if delta.audio is not None and delta.audio.transcript:
+            told.append(TranscriptDelta(index, delta.audio.transcript))
+        for update in told[old:]:
+            self._open[type(update)] = None
+
+    def _add_reasoning(self, text: str) -> None:
+        if self._reasoning is None:
+            # What came before updates were asked for.
+            self._reasoning = [self._state.reasoning.removesuffix(text)]
+        self._reasoning.append(text)
+
+    def _tell_texts_done(self, told: list[Update]) -> None:
+        state = self._state
+        index = state.index
+        for kind in self._open:
+            if kind is ContentDelta:
+                told.append(ContentDone(index, state.content.value or ""))
+            elif kind is RefusalDelta:
+                told.append(RefusalDone(index, state.refusal.value or ""))
+            elif kind is TranscriptDelta:
+                told.append(TranscriptDone(index, state.transcript))
+            else:
+                told.append(ReasoningDone(index, "".join(self._reasoning or ())))
+        self._open.clear()
+
+
+def _reasoning_of(delta: ChoiceDelta) -> str:
+    """Read both fields, and once what some servers send in both; or else the structured form."""
+    thinking = thinking_of(delta.content) if is_list(delta.content) else ""
+    one, other = delta.reasoning_content or "", thinking + (delta.reasoning or "")
+    if delta.reasoning_details and not one and not other:
+        return "".join(map(_text_in, delta.reasoning_details))
+    return one if one == other else one + other
+
+
+def _text_in(detail: dict[str, Any]) -> str:
+    text = detail.get("text") or detail.get("summary")
+    return text if isinstance(text, str) else ""

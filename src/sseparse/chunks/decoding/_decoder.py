@@ -1,0 +1,285 @@
+"""Chunks out of events."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Literal
+
+import msgspec
+
+from ..._ends import End, EndCause
+from ..._errors import ChunkDecodeError, LimitExceeded, NotEventStream, ServerSentError, SSEError
+from ..._events import Event
+from ..._options import check_choice, check_number
+from .._json import JSON_BLANKS, MAX_DEPTH, UNREADABLE, count_objects, is_deep, is_list, load_object
+from .._limits import MAX_CHOICES, MAX_OBJECTS, check_choice_limit
+from ..models._chat_chunk import ChatCompletionChunk
+from ..models._chunk import LEGACY, Chunk, kind_of
+from ..models._completion_chunk import CompletionChunk
+from ._server_error import find_error, make_error
+from ._whole import as_chunk, is_whole
+from ._wire import build
+
+DONE_MARK = "[DONE]"
+_CHAT = "chat.completion.chunk"
+# What says that an event is of a certain kind, for which the general path has eyes.
+_OBJECTS = (_CHAT, LEGACY, "error")
+# So many chunks in a row that are not of the schema alone, and the stream's others will not be
+# either: trying costs more than it saves.
+_MISSES = 3
+# In characters. No server has a longer one, and a hostile one shall not fill the memory with them.
+_LONGEST_REASON = 256
+
+
+class ChunkDecoder:
+    """
+    Decode events into chunks, without I/O.
+
+    Events without data are passed over, for servers send them to keep a connection alive. What
+    comes after the [DONE] mark is counted, not decoded.
+
+    Args:
+        on_bad_json: What an event does whose data is not a JSON object: "raise" stops with
+            `ChunkDecodeError`; "skip" drops the event and counts it in `skipped`.
+        max_choices: How many choices there may be; an index beyond it is one too many, too.
+            None for no limit.
+        max_objects: How many JSON objects and arrays one event may hold; None for no limit.
+
+    Raises:
+        ValueError: An option has no such value.
+    """
+
+    def __init__(
+        self,
+        *,
+        on_bad_json: Literal["raise", "skip"] = "raise",
+        max_choices: int | None = MAX_CHOICES,
+        max_objects: int | None = MAX_OBJECTS,
+    ) -> None:
+        check_choice("on_bad_json", on_bad_json, "raise", "skip")
+        check_number("max_choices", max_choices)
+        check_number("max_objects", max_objects)
+        self.done = False
+        """Whether the [DONE] mark was seen."""
+        self.error: SSEError | None = None
+        """The fault that stopped the decoder, or None."""
+        self.skipped = 0
+        """How many events were dropped because their data was not a JSON object."""
+        self.after_done = 0
+        """How many events came after the [DONE] mark."""
+        self._skip_bad_json = on_bad_json == "skip"
+        self._max_choices = max_choices
+        self._max_objects = sys.maxsize if max_objects is None else max_objects
+        # What is not longer has neither too many objects nor is it too deep: each has two brackets.
+        self._small = min(self._max_objects, 2 * MAX_DEPTH)
+        self._reasons: dict[int, str | None] = {}
+        self._events_seen = 0
+        self._end: End | None = None
+        self._fast: msgspec.json.Decoder[Any] | None = msgspec.json.Decoder(ChatCompletionChunk)
+        self._kind: type[Chunk] | None = None
+        self._object = _CHAT
+        self._misses = 0
+
+    @property
+    def end(self) -> End | None:
+        """How the input ended, or None while it goes on."""
+        return self._end
+
+    def feed(self, event: Event) -> list[Chunk]:
+        """
+        Take an event; return the chunk that its data holds, if any.
+
+        Args:
+            event: The event.
+
+        Returns:
+            One chunk or none. An error that the server sent beside choices or usage sets
+            `error`, and the chunk is returned; one that stands alone sets `error` only.
+
+        Raises:
+            SSEError: The decoder met a fault in an earlier feed: that fault.
+            RuntimeError: The decoder was closed.
+            TypeError: It is not an event.
+        """
+        if not isinstance(event, Event):
+            raise TypeError(f"feed() takes an Event, not {type(event).__name__}")
+        self._check_open()
+        self._events_seen += 1
+        if self.done:
+            self.after_done += 1
+            return []
+        if len(event.data) > self._small and not self.fits(event.data):
+            self.stop_at_objects()
+            return []
+        chunk = self._decode_fast(event.data) if event.event != "error" else None
+        if chunk is not None:
+            return [chunk] if self.note(chunk) else []
+        return self._decode(event)
+
+    def feed_values(self, values: list[bytes], event_id: str) -> list[Chunk]:
+        """Take the data of events of type "message", as bytes of UTF-8, in bulk."""
+        chunks: list[Chunk] = []
+        for value in values:
+            if self.error is not None:
+                break
+            self._events_seen += 1
+            if self.done:
+                self.after_done += 1
+                continue
+            if len(value) > self._small and not self.fits(value):
+                self.stop_at_objects()
+                break
+            chunk = self._decode_fast(value)
+            if chunk is not None:
+                if self.note(chunk):
+                    chunks.append(chunk)
+            else:
+                event = Event(value.decode("utf-8", "replace"), "message", event_id)
+                chunks += self._decode(event)
+        return chunks
+
+    def _check_open(self) -> None:
+        if self.error is not None:
+            raise self.error.with_traceback(None)
+        if self._end is not None:
+            raise RuntimeError("feed() after close(): the stream has ended; use a new decoder")
+
+    def fits(self, data: str | bytes) -> bool:
+        """Tell whether JSON is small enough to be decoded."""
+        return count_objects(data) <= self._max_objects
+
+    def stop_at_objects(self) -> None:
+        """Stop at JSON that is not small enough."""
+        self.stop(LimitExceeded(limit="objects", maximum=self._max_objects))
+
+    def _decode_fast(self, data: str | bytes) -> Chunk | None:
+        """Decode a chunk that holds nothing but fields of the schema; None for any other."""
+        if self._fast is None or (len(data) > self._small and is_deep(data)):
+            return None
+        try:
+            chunk: Chunk = self._fast.decode(data)
+        except UNREADABLE:
+            return None
+        if chunk.object != self._object and chunk.object in _OBJECTS:
+            return None
+        self._misses = 0
+        return chunk
+
+    def note(self, chunk: Chunk) -> bool:
+        """Keep account of a chunk's choices; stop where they are too many."""
+        if self._kind is None and chunk.choices:
+            self._settle(type(chunk))
+        reasons = self._reasons
+        for choice in chunk.choices:
+            index = choice.index
+            if index not in reasons:
+                try:
+                    check_choice_limit(index, len(reasons), self._max_choices)
+                except LimitExceeded as error:
+                    self.stop(error)
+                    return False
+                reasons[index] = None
+            if choice.finish_reason and reasons[index] is None:
+                reasons[index] = choice.finish_reason[:_LONGEST_REASON]
+        return True
+
+    def _decode(self, event: Event) -> list[Chunk]:
+        data = event.data.strip(JSON_BLANKS)
+        if not data:
+            return []
+        if data == DONE_MARK:
+            self.done = True
+            return []
+        try:
+            body = load_object(data)
+        except UNREADABLE as failure:
+            self._take_bad_json(event, str(failure))
+            return []
+        return self._take(event.event, body)
+
+    def take_body(self, body: dict[str, Any]) -> list[Chunk] | None:
+        """Take a whole body that is a JSON object; None if it is no completion and no error."""
+        if not is_list(body.get("choices")) and find_error("", body) is None:
+            return None
+        return self._take("", body)
+
+    def _take(self, event_type: str, body: dict[str, Any]) -> list[Chunk]:
+        error = find_error(event_type, body)
+        has_chunk = error is None or body.get("choices") or body.get("usage")
+        chunks = self._build(body) if has_chunk else []
+        if error is not None and self.error is None:
+            self.stop(error)
+        return chunks
+
+    def _take_bad_json(self, event: Event, reason: str) -> None:
+        if event.event == "error":
+            self.stop(make_error(event.data, event.data))
+        elif self._skip_bad_json:
+            self.skipped += 1
+        else:
+            self.stop(ChunkDecodeError(event=event, reason=reason))
+
+    def _build(self, body: dict[str, Any]) -> list[Chunk]:
+        if is_whole(body, self._reasons):
+            # From a server that does not stream, maybe behind one that says it does.
+            body = as_chunk(body)
+        kind = self._kind or kind_of(body)
+        self._misses += 1
+        if self._misses == _MISSES:
+            self._fast = None
+        chunk: Chunk = build(kind, body)
+        return [chunk] if self.note(chunk) else []
+
+    def _settle(self, kind: type[Chunk]) -> None:
+        """Keep to the kind of the first chunk with choices: a stream is of one kind."""
+        self._kind = kind
+        if kind is CompletionChunk:
+            self._fast = msgspec.json.Decoder(CompletionChunk)
+            self._object = LEGACY
+            self._misses = 0
+
+    def close(self) -> list[Chunk]:
+        """
+        Take the end of the stream. Closing again does nothing.
+
+        Returns:
+            Nothing: no chunk waits for a later event.
+
+        Raises:
+            SSEError: The decoder met a fault in an earlier feed: that fault.
+        """
+        if self.error is not None:
+            raise self.error.with_traceback(None)
+        if self._end is None:
+            self._end = self.end_now()
+        return []
+
+    def stop(self, error: SSEError) -> None:
+        """Stop at a fault."""
+        self.error = error
+        self._end = self.end_now()
+
+    def end_now(self) -> End:
+        """Say how the input would have ended, had it ended here."""
+        return End(
+            cause=self._cause(),
+            done_seen=self.done,
+            finish_seen=self._finish_seen,
+            events_seen=self._events_seen,
+            finish_reasons={**self._reasons},
+        )
+
+    def _cause(self) -> EndCause:
+        if isinstance(self.error, ServerSentError):
+            return EndCause.SERVER_ERROR
+        if isinstance(self.error, NotEventStream):
+            return EndCause.NOT_A_STREAM
+        if self.error is not None:
+            return EndCause.INCOMPLETE
+        if self.done:
+            return EndCause.DONE
+        return EndCause.FINISHED if self._finish_seen else EndCause.INCOMPLETE
+
+    @property
+    def _finish_seen(self) -> bool:
+        return bool(self._reasons) and None not in self._reasons.values()

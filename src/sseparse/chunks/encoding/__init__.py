@@ -1,0 +1,1 @@
+"""The way back: chunks out of completions, and bytes out of chunks."""

@@ -1,0 +1,1 @@
+"""The models: what chunks and completions are made of."""
