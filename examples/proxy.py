@@ -61,6 +61,8 @@ class Record:
             self.end, self.error = evolve(self.end, cause=cut), fault or failure
         elif self.end.complete:
             self._note(self.accumulator.last_updates())
+        elif self.error is None:
+            self.error = sse.IncompleteStream(end=self.end)
         self.completion = self.accumulator.snapshot()
 
     def _read(self, chunks: Callable[[], list[sse.Chunk]]) -> None:

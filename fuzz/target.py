@@ -55,7 +55,7 @@ HEAD = 2
 """How many bytes of an input are no body."""
 
 # What begins so may be one JSON object, and then it is not read as a stream.
-_MAYBE_OBJECT = re.compile(rb"[ \t\r\n\xef\xbb\xbf]*\{")
+_MAYBE_OBJECT = re.compile(rb"[ \t\r\n\xef\xbb\xbf]*[{\[]")
 # Of nesting the interpreter's stack sets the bound, which is no law of ours.
 _MAX_DEPTH = 100
 

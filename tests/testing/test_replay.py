@@ -394,7 +394,7 @@ def test_the_rest_of_the_module_needs_no_h11() -> None:
         "import sys; sys.modules['h11'] = None\n"
         "from sseparse.testing import ReplayServer, every_split\n"
         "try: ReplayServer(b'').__enter__()\n"
-        "except ModuleNotFoundError as error: print(error.name)\n"
+        "except ModuleNotFoundError as error: print(error.name, error)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "h11\n"
+    assert done.stdout == "h11 ReplayServer needs h11: pip install 'sseparse[h11]'\n"

@@ -64,7 +64,11 @@ class ReplayServer:
             ModuleNotFoundError: h11 is not installed.
         """
         # h11 is an extra, which the rest of `sseparse.testing` does without.
-        from ._replay_connection import Connection  # noqa: PLC0415 - an extra
+        try:
+            from ._replay_connection import Connection  # noqa: PLC0415 - an extra
+        except ModuleNotFoundError as error:
+            message = "ReplayServer needs h11: pip install 'sseparse[h11]'"
+            raise ModuleNotFoundError(message, name=error.name) from error
 
         if self._listener is not None:
             raise RuntimeError("the server listens already; make one for each block")
