@@ -394,7 +394,16 @@ def test_the_rest_of_the_module_needs_no_h11() -> None:
         "import sys; sys.modules['h11'] = None\n"
         "from sseparse.testing import ReplayServer, every_split\n"
         "try: ReplayServer(b'').__enter__()\n"
-        "except ModuleNotFoundError as error: print(error.name, error)\n"
+        "except ModuleNotFoundError as error: print(error.name)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "h11 ReplayServer needs h11: pip install 'sseparse[h11]'\n"
+    assert done.stdout == "h11\n"
+
+
+def test_without_h11(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error says what to install."""
+    monkeypatch.delitem(sys.modules, "sseparse.testing._replay_connection", raising=False)
+    monkeypatch.setitem(sys.modules, "h11", None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'sseparse\[h11\]'") as raised:
+        ReplayServer(b"").__enter__()
+    assert raised.value.name == "h11"
