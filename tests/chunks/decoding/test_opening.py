@@ -3,7 +3,7 @@
 import pytest
 
 from sseparse import ChunkParser, EncodingError, EndCause, LimitExceeded, NotEventStream
-from sseparse.testing import check_parser
+from sseparse.testing import check_parser, run_stage
 
 EVENT = b'data: {"choices": [{"index": 0, "delta": {"content": "a"}}]}\n\n'
 
@@ -115,6 +115,21 @@ def test_a_colon_on_a_line_of_its_own() -> None:
     parser = ChunkParser()
     parser.feed(b'{"choices"\n:[{"message": {"content": "a"}, "finish_reason": "stop"}]}')
     assert len(parser.close()) == 1
+
+
+@pytest.mark.parametrize("last", [EVENT, b"data: " + b"x" * 5000 + b"\n\n"])
+def test_much_that_was_held(last: bytes) -> None:
+    """What is let through late is parsed as it would have been at once, limits and all."""
+    body = b"{" + b" " * 200_000 + b"\ndata: \n\n" + EVENT * 2000 + last + EVENT
+    outcomes = []
+    for size in (len(body), 1000, 70_000):
+        pieces = [body[at : at + size] for at in range(0, len(body), size)]
+        parser = ChunkParser(max_event_bytes=1 << 20, max_line_bytes=4096)
+        outcomes.append(run_stage(parser, pieces))
+
+    assert len(outcomes[0].items) == (2002 if last == EVENT else 2000)
+    assert (outcomes[0].error is None) == (last == EVENT)
+    assert all(outcome.same_as(outcomes[0]) for outcome in outcomes)
 
 
 def test_after_the_end() -> None:

@@ -28,6 +28,11 @@ class ChunkParser:
     `end`, and for `incomplete`: an event at the very end of the stream that no blank line ended
     is used if its data is a whole JSON object or the [DONE] mark, never in part.
 
+    A body that is one JSON object instead of a stream is taken for what it is, at its end: a
+    whole completion gives the chunk that would have streamed it, an error is a `ServerSentError`.
+    Any other body without an event is a fault, `NotEventStream`; JSON lines as soon as the
+    second line begins.
+
     Args:
         last_event_id: The last event ID to begin with.
         retry: The reconnection time to begin with, in milliseconds, or None.
@@ -37,11 +42,6 @@ class ChunkParser:
         on_bad_json: What an event does whose data is not a JSON object: "raise" or "skip".
         max_choices: How many choices there may be; None for no limit.
         max_objects: How many JSON objects and arrays one event may hold; None for no limit.
-
-    A body that is one JSON object instead of a stream is taken for what it is, at its end: a
-    whole completion gives the chunks that would have streamed it, an error is a `ServerSentError`.
-    Any other body without an event is a fault, `NotEventStream`; JSON lines as soon as the
-    second line begins.
 
     Raises:
         ValueError: An option has no such value.
@@ -151,11 +151,20 @@ class ChunkParser:
 
     def _feed_opening(self, data: bytes) -> list[Chunk]:
         opening = self._opening
-        chunks = self._feed(opening.feed(data))
+        chunks = self._feed_held(opening.feed(data))
         self._opened = opening.over
         if opening.error is not None and self.error is None:
             self._body_bytes = len(opening.let_through())
             self._decoder.stop(opening.error)
+        return chunks
+
+    def _feed_held(self, data: bytes) -> list[Chunk]:
+        """Feed what may have been held back, and so be larger than a slice."""
+        chunks: list[Chunk] = []
+        for at in range(0, len(data), SLICE):
+            chunks += self._feed(data[at : at + SLICE])
+            if self.error is not None:
+                break
         return chunks
 
     def _feed(self, data: bytes) -> list[Chunk]:
@@ -222,7 +231,7 @@ class ChunkParser:
             value = load_object(text)
         except UNREADABLE:
             self._body_bytes = 0
-            return self._feed(body)
+            return self._feed_held(body)
         chunks = self._decoder.take_body(value)
         self._one_object = chunks is not None
         if chunks is None:
