@@ -217,6 +217,8 @@ def _what_is_missing(end: End) -> str:
         return "nothing came: the body was empty"
     place = " inside an event" if end.mid_event else ""
     events = f"{end.events_seen} event{'s' * (end.events_seen != 1)}"
+    if end.done_seen or end.finish_seen:
+        return f"the stream ended{place} after {events} by a fault: {end.cause.value}"
     if end.events_seen and not end.finish_reasons:
         return (
             f"the stream ended{place} after {events}, none of which had choices: it was cut, or "

@@ -145,7 +145,7 @@ def test_a_finish_before_a_fault() -> None:
         accumulator.add(item)
 
     assert accumulator.result().text == "a"
-    with pytest.raises(IncompleteStream):
+    with pytest.raises(IncompleteStream, match="after 3 events by a fault: server_error"):
         accumulator.result(parser.end)
 
 

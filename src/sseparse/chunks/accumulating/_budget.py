@@ -10,7 +10,7 @@ from ..models._model import Model
 
 # Roughly what an object takes beside its text.
 OVERHEAD = 64
-_MODEL = 2 * OVERHEAD
+_MODEL = OVERHEAD
 
 
 class Budget:
@@ -60,6 +60,8 @@ def weigh(value: Any) -> int:
     values: list[Any] = [value]
     while values:
         value = values.pop()
+        if value is None:
+            continue
         weight += OVERHEAD
         if isinstance(value, str):
             weight += len(value)
@@ -73,5 +75,7 @@ def weigh(value: Any) -> int:
             values += value.values()
         elif isinstance(value, Model):
             weight += _MODEL
-            values += (getattr(value, name) for name in ("extra", *value.wire_fields()))
+            values += (getattr(value, name) for name in value.wire_fields())
+            if value.extra:
+                values.append(value.extra)
     return weight
