@@ -46,7 +46,7 @@ class Opening:
         self._before = 0
         self._held = bytearray()
         self._first_line = -1
-        self._one_object = False
+        self._looked_at_lines = False
 
     @property
     def size(self) -> int:
@@ -83,7 +83,7 @@ class Opening:
         limit = math.inf if self._max_bytes is None else self._max_bytes
         field = _FIELD_LINE.search(self._held, max(0, old - _FIELD_LENGTH))
         end = math.inf if field is None else field.end()
-        if not self._one_object:
+        if not self._looked_at_lines:
             self._look_for_lines(old, min(end, limit))
         if self.error is None and min(end, len(self._held)) > limit:
             self.error = LimitExceeded(limit="event", maximum=int(limit), offset=self._before)
@@ -102,7 +102,7 @@ class Opening:
         second = _NOT_BLANK.search(held, max(old, self._first_line))
         if second is None or second.end() > end:
             return
-        self._one_object = True
+        self._looked_at_lines = True
         at = second.start()
         if held.startswith(b"{", at) and self._is_object(bytes(held[: self._first_line])):
             self.error = NotEventStream(body_start=self.start[: self._before + at + 1])

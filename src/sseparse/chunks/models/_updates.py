@@ -12,13 +12,13 @@ from ._usage import CompletionUsage
 
 
 @define
-class ContentDelta:
+class TextUpdate:
     """
-    Tell new text.
+    Tell text of a choice: the base of all updates that do.
 
     Attributes:
-        choice: The choice it belongs to, by its index.
-        text: The new text.
+        choice: The choice, by its index.
+        text: The new text of a `...Delta`, the whole text of a `...Done`.
     """
 
     choice: int
@@ -26,104 +26,62 @@ class ContentDelta:
 
 
 @define
-class ContentDone:
+class ContentDelta(TextUpdate):
+    """
+    Tell new text.
+    """
+
+
+@define
+class ContentDone(TextUpdate):
     """
     Tell that a choice's text is whole.
 
-    It comes with the choice's finish reason, and again at the end where a server went on after
-    that.
-
-    Attributes:
-        choice: The choice, by its index.
-        text: The whole text.
+    It comes with the choice's first finish reason, and again at the end where a server went on
+    after that.
     """
-
-    choice: int
-    text: str
 
 
 @define
-class ReasoningDelta:
+class ReasoningDelta(TextUpdate):
     """
     Tell new reasoning, whatever the server names it; what it sends under two names comes once.
-
-    Attributes:
-        choice: The choice it belongs to, by its index.
-        text: The new text.
     """
-
-    choice: int
-    text: str
 
 
 @define
-class ReasoningDone:
+class ReasoningDone(TextUpdate):
     """
     Tell that a choice's reasoning is whole; see `ContentDone` for when.
-
-    Attributes:
-        choice: The choice, by its index.
-        text: The whole text.
     """
-
-    choice: int
-    text: str
 
 
 @define
-class RefusalDelta:
+class RefusalDelta(TextUpdate):
     """
     Tell new text of a refusal.
-
-    Attributes:
-        choice: The choice it belongs to, by its index.
-        text: The new text.
     """
-
-    choice: int
-    text: str
 
 
 @define
-class RefusalDone:
+class RefusalDone(TextUpdate):
     """
     Tell that a choice's refusal is whole; see `ContentDone` for when.
-
-    Attributes:
-        choice: The choice, by its index.
-        text: The whole text.
     """
-
-    choice: int
-    text: str
 
 
 @define
-class TranscriptDelta:
+class TranscriptDelta(TextUpdate):
     """
     Tell new text of a spoken answer.
-
-    Attributes:
-        choice: The choice it belongs to, by its index.
-        text: The new text.
     """
-
-    choice: int
-    text: str
 
 
 @define
-class TranscriptDone:
+class TranscriptDone(TextUpdate):
     """
     Tell that the text of a choice's spoken answer is whole; see `ContentDone` for when.
-
-    Attributes:
-        choice: The choice, by its index.
-        text: The whole text.
     """
-
-    choice: int
-    text: str
 
 
 @define
