@@ -71,7 +71,7 @@ class Record:
                 for chunk in chunks():
                     self._note(self.accumulator.updates(chunk))
                 self.error = self.parser.error
-            except Exception as error:
+            except Exception as error:  # whatever reading along meets, the relaying goes on
                 self.error = error
 
     def _note(self, updates: list[Update]) -> None:

@@ -107,7 +107,7 @@ def failure_of(data: bytes) -> tuple[str, str] | None:
     except AssertionError as error:
         law = str(error).partition("\n")[0]
         return law.partition(": ")[0], str(error)
-    except Exception as error:
+    except Exception as error:  # whatever escapes is a finding
         where = traceback.extract_tb(error.__traceback__)[-1]
         return f"{type(error).__name__} in {where.name}", traceback.format_exc()
     return None

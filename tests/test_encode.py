@@ -28,7 +28,7 @@ def test_wire_form(item: Event | Comment, wire: bytes) -> None:
 def test_line_ends_are_refused(name: str, bad: str) -> None:
     """CR, LF and NUL in a type or an id would forge fields."""
     with pytest.raises(ValueError, match=rf"{name} .* would forge lines"):
-        encode(Event("a", **{name: f"x{bad}data: forged"}))  # type: ignore[arg-type]
+        encode(Event("a", **{name: f"x{bad}data: forged"}))  # type: ignore[arg-type] # misuse
 
 
 def test_a_type_that_cannot_be_said_is_refused() -> None:
@@ -52,7 +52,7 @@ def test_lone_surrogates_are_refused() -> None:
 def test_other_things_are_refused() -> None:
     """Only events and comments can be encoded."""
     with pytest.raises(TypeError, match=r"not str"):
-        encode("data: a")  # type: ignore[arg-type]
+        encode("data: a")  # type: ignore[arg-type] # misuse
 
 
 def test_ids_stick() -> None:

@@ -35,7 +35,7 @@ def test_a_line_too_long_is_a_fault_after_the_events_before_it() -> None:
 @pytest.mark.parametrize("limit", ["max_line_bytes", "max_event_bytes"])
 def test_a_long_line_is_never_held_beyond_the_limit(limit: str) -> None:
     """64 MiB in pieces cost no more memory than the limit, plus a piece."""
-    options: EventOptions = {limit: MEBIBYTE}  # type: ignore[misc]
+    options: EventOptions = {limit: MEBIBYTE}  # type: ignore[misc] # a name that is no literal
     parser = Parser(**options)
     piece = b"x" * 65536
     tracemalloc.start()

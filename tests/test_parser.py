@@ -175,9 +175,9 @@ def test_a_feed_that_is_not_bytes_says_what_to_do() -> None:
     parser = Parser()
 
     with pytest.raises(TypeError, match=r"not str; encode it"):
-        parser.feed("data: a\n\n")  # type: ignore[arg-type]
+        parser.feed("data: a\n\n")  # type: ignore[arg-type] # misuse
     with pytest.raises(TypeError, match=r"not list"):
-        parser.feed([100])  # type: ignore[arg-type]
+        parser.feed([100])  # type: ignore[arg-type] # misuse
 
     assert parser.feed(b"data: a\n\n") == [Event("a")]
 

@@ -48,7 +48,7 @@ class Broken:
     """A transport whose stream fails after its first piece."""
 
     def __init__(self, library: Any, error: Exception) -> None:
-        class Pieces(library.SyncByteStream, library.AsyncByteStream):  # type: ignore[misc]
+        class Pieces(library.SyncByteStream, library.AsyncByteStream):  # type: ignore[misc] # either library's
             def __iter__(self) -> Iterator[bytes]:
                 yield BODY[:80]
                 raise error
@@ -116,7 +116,7 @@ class TestSync:
     def test_an_asynchronous_response(self, library: Any) -> None:
         """A response of the other kind of client names the class that reads it."""
 
-        class Pieces(library.AsyncByteStream):  # type: ignore[misc]
+        class Pieces(library.AsyncByteStream):  # type: ignore[misc] # either library's
             async def __aiter__(self) -> AsyncIterator[bytes]:
                 yield b""
 
@@ -208,7 +208,7 @@ class TestAsync:
     async def test_a_synchronous_response(self, library: Any) -> None:
         """A response of the other kind of client names the class that reads it."""
 
-        class Pieces(library.SyncByteStream):  # type: ignore[misc]
+        class Pieces(library.SyncByteStream):  # type: ignore[misc] # either library's
             def __iter__(self) -> Iterator[bytes]:
                 yield b""
 

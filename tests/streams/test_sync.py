@@ -197,7 +197,7 @@ class TestEnds:
         with pytest.raises(RuntimeError, match=r"already read"):
             next(Stream(Source(RuntimeError("already read"))))
         with pytest.raises(TypeError, match=r"not str"):
-            next(Stream(["text"]))  # type: ignore[list-item]
+            next(Stream(["text"]))  # type: ignore[list-item] # misuse
 
     @pytest.mark.parametrize("status", [200, 502])
     def test_what_was_not_a_stream(self, status: int) -> None:
@@ -355,21 +355,21 @@ class TestBadSources:
 
         class Pieces:
             def __aiter__(self) -> Any:
-                raise NotImplementedError
+                return self
 
         with pytest.raises(TypeError, match=r"use AsyncStream"):
-            Stream(Pieces())  # type: ignore[arg-type]
+            Stream(Pieces())  # type: ignore[arg-type] # misuse
         with pytest.raises(TypeError, match=r"use AsyncEventStream"):
-            EventStream(Pieces())  # type: ignore[call-overload]
+            EventStream(Pieces())  # type: ignore[call-overload] # misuse
 
     def test_options(self) -> None:
         """Values that mean nothing, and options that do not exist."""
         with pytest.raises(ValueError, match=r"on_incomplete is 'ignore'"):
-            Stream([], on_incomplete="ignore")  # type: ignore[arg-type]
+            Stream([], on_incomplete="ignore")  # type: ignore[arg-type] # misuse
         with pytest.raises(ValueError, match=r"errors is 'x'"):
-            Stream([], errors="x")  # type: ignore[arg-type]
+            Stream([], errors="x")  # type: ignore[arg-type] # misuse
         with pytest.raises(TypeError, match=r"'comments'"):
-            Stream([], comments=True)  # type: ignore[call-arg]
+            Stream([], comments=True)  # type: ignore[call-arg] # misuse
 
 
 class TestInterruptions:
@@ -463,12 +463,12 @@ class TestOdds:
     def test_none_is_no_end(self) -> None:
         """A piece that is None is misuse, not the end."""
         with pytest.raises(TypeError, match=r"not NoneType"):
-            list(Stream([chunk("a"), None]))  # type: ignore[list-item]
+            list(Stream([chunk("a"), None]))  # type: ignore[list-item] # misuse
 
     def test_no_headers(self) -> None:
         """A source may know nothing of its response."""
         source = Response(500, "", b"oops")
-        source.headers = None  # type: ignore[assignment]
+        source.headers = None  # type: ignore[assignment] # a source that has none
 
         with pytest.raises(NotEventStream):
             next(Stream(source))

@@ -229,7 +229,6 @@ class _AsyncUpdates:
     def __init__(self, stream: AsyncStream, state: ChunkState) -> None:
         self._stream = stream
         self._state = state
-        self._ended = False
 
     def __aiter__(self) -> Self:
         return self
@@ -241,10 +240,8 @@ class _AsyncUpdates:
             try:
                 await anext(self._stream)
             except StopAsyncIteration:
-                if self._ended:
+                if not state.tell_end():
                     raise
-                self._ended = True
-                state.tell_end()
             finally:
                 state.watched = False
         return state.updates.popleft()

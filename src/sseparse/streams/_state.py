@@ -261,10 +261,11 @@ class ChunkState(StreamState[Chunk]):
         else:
             self.accumulator.add(chunk)
 
-    def tell_end(self) -> None:
-        """Tell what is done by the end, if that was a good one."""
+    def tell_end(self) -> bool:
+        """Tell what is done by the end, if that was a good one and nothing told it before."""
         if self.end is not None and self.end.complete:
             self.updates += self.accumulator.last_updates()
+        return bool(self.updates)
 
     def _stop(self, error: SSEError) -> None:
         """Stop where a chunk could not be kept; those after it are dropped."""

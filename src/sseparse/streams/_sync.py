@@ -211,7 +211,6 @@ class _Updates:
     def __init__(self, stream: Stream, state: ChunkState) -> None:
         self._stream = stream
         self._state = state
-        self._ended = False
 
     def __iter__(self) -> Self:
         return self
@@ -223,10 +222,8 @@ class _Updates:
             try:
                 next(self._stream)
             except StopIteration:
-                if self._ended:
+                if not state.tell_end():
                     raise
-                self._ended = True
-                state.tell_end()
             finally:
                 state.watched = False
         return state.updates.popleft()

@@ -34,7 +34,8 @@ def choice(delta: dict[str, Any] | None = None, index: int = 0, **fields: Any) -
 
 def message(*deltas: dict[str, Any]) -> dict[str, Any]:
     snapshot = accumulate(*(choice(delta) for delta in deltas)).snapshot().to_dict()
-    return snapshot["choices"][0]["message"]  # type: ignore[no-any-return]
+    only: dict[str, Any] = snapshot["choices"][0]["message"]
+    return only
 
 
 def legacy(text: str, index: int = 0, **fields: Any) -> dict[str, Any]:
@@ -459,7 +460,7 @@ def test_an_empty_accumulator() -> None:
 def test_misuse() -> None:
     """Something else than a chunk, or chunks of two kinds."""
     with pytest.raises(TypeError, match=r"not dict; ChunkParser"):
-        Accumulator().add({})  # type: ignore[arg-type]
+        Accumulator().add({})  # type: ignore[arg-type] # misuse
     accumulator = accumulate(legacy("a"))
     with pytest.raises(TypeError, match=r"do not mix"):
         accumulator.add(accumulate_chunk({"content": "a"}))

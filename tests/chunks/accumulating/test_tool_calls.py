@@ -19,7 +19,8 @@ def calls(*deltas: dict[str, Any] | list[dict[str, Any]]) -> list[dict[str, Any]
         for chunk in decoder.feed(Event(json.dumps(body))):
             accumulator.add(chunk)
     message = accumulator.snapshot().to_dict()["choices"][0]["message"]
-    return message.get("tool_calls", [])  # type: ignore[no-any-return]
+    found: list[dict[str, Any]] = message.get("tool_calls", [])
+    return found
 
 
 def brief(*deltas: dict[str, Any] | list[dict[str, Any]]) -> list[Call]:

@@ -427,7 +427,7 @@ def test_misuse() -> None:
     """What add() refuses, updates() refuses."""
     accumulator = Accumulator()
     with pytest.raises(TypeError, match="takes a ChatCompletionChunk"):
-        accumulator.updates("x")  # type: ignore[arg-type]
+        accumulator.updates("x")  # type: ignore[arg-type] # misuse
     assert accumulator.last_updates() == []
 
 

@@ -15,7 +15,7 @@ from sseparse import (
     ServerSentError,
 )
 
-CHUNK = {"id": "c", "choices": [{"index": 0, "delta": {"content": "a"}}]}
+CHUNK: dict[str, Any] = {"id": "c", "choices": [{"index": 0, "delta": {"content": "a"}}]}
 LEGACY = {"object": "text_completion", "choices": [{"index": 0, "text": "a"}]}
 
 
@@ -323,12 +323,12 @@ def test_misuse() -> None:
     """Feeding after close(), something else than an event, an option that means nothing."""
     decoder = ChunkDecoder()
     with pytest.raises(TypeError, match=r"takes an Event, not bytes"):
-        decoder.feed(b"data: a\n\n")  # type: ignore[arg-type]
+        decoder.feed(b"data: a\n\n")  # type: ignore[arg-type] # misuse
     decoder.close()
     with pytest.raises(RuntimeError, match=r"after close"):
         decoder.feed(event(CHUNK))
     with pytest.raises(ValueError, match=r"on_bad_json is 'ignore'"):
-        ChunkDecoder(on_bad_json="ignore")  # type: ignore[arg-type]
+        ChunkDecoder(on_bad_json="ignore")  # type: ignore[arg-type] # misuse
 
 
 def test_a_field_that_was_absent_can_be_set() -> None:
@@ -436,7 +436,7 @@ def test_only_json_blanks_are_blank(blank: str) -> None:
 
 def test_text_of_a_choice_that_comes_twice() -> None:
     """Two entries for choice 0 in one chunk are both its text."""
-    (chunk,), _ = decode(event({"choices": CHUNK["choices"] * 2}))  # type: ignore[operator]
+    (chunk,), _ = decode(event({"choices": CHUNK["choices"] * 2}))
 
     assert chunk.text == "aa"
 

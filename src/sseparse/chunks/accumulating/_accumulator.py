@@ -22,7 +22,8 @@ from ..partial_json._parser import PartialJSON
 from ._budget import Budget
 from ._chat_state import ChatChoiceState
 from ._completion_state import CompletionChoiceState
-from ._merge import keep_last, unknown_fields, unread_fields
+from ._merge import keep_last, unknown_fields
+from ._notes import Notes
 from ._watch import Watch
 
 _NO_USAGE = CompletionUsage()
@@ -77,7 +78,7 @@ class Accumulator:
         self._chunks_seen = 0
         self._last_model: str | None = None
         self._usage_elsewhere: CompletionUsage | None = None
-        self._notes: dict[Note, None] = {}
+        self._notes = Notes()
         self._watch = Watch()
         self._watching = False
 
@@ -168,8 +169,7 @@ class Accumulator:
         return self._watch.take()
 
     def _add_extra(self, chunk: Chunk) -> None:
-        for name in unread_fields(chunk):
-            self._notes[Note(NoteKind.VALUE_IGNORED, detail=name)] = None
+        self._notes.add_unread(chunk)
         keep_last(self._extra, unknown_fields(chunk), self._budget)
         groq = chunk.extra.get("x_groq")
         self._find_usage(groq.get("usage") if is_object(groq) else None)

@@ -10,7 +10,6 @@ from ..models._model import Model
 
 # Roughly what an object takes beside its text.
 OVERHEAD = 64
-_MODEL = OVERHEAD
 
 
 class Budget:
@@ -74,7 +73,7 @@ def weigh(value: Any) -> int:
             values += value.keys()
             values += value.values()
         elif isinstance(value, Model):
-            weight += _MODEL
+            weight += OVERHEAD  # for its own dictionary of unknown fields, be it empty
             values += (getattr(value, name) for name in value.wire_fields())
             if value.extra:
                 values.append(value.extra)

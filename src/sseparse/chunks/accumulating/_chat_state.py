@@ -11,14 +11,14 @@ from typing import Any
 from .._json import is_list
 from ..models._chat_chunk import AudioDelta, ChoiceDelta, ChunkChoice, ToolCallDelta
 from ..models._logprobs import ChoiceLogprobs, TokenLogprob
-from ..models._model import Model
 from ..models._notes import Note, NoteKind
 from ..models._parts import other_parts, text_of, thinking_of
 from ..models._results import Audio, ChatChoice, ChatMessage
 from ._budget import Budget
 from ._choice_extra import ChoiceExtra
 from ._finish import FinishReasons
-from ._merge import ItemList, keep_last, unknown_fields, unread_fields
+from ._merge import ItemList, keep_last, unknown_fields
+from ._notes import Notes
 from ._reasoning import ReasoningDetails
 from ._text import GrowingText
 from ._tool_calls import FunctionState, ToolCalls, ToolCallState
@@ -61,7 +61,7 @@ class ChatChoiceState:
         self._logprobs: _LogprobsState | None = None
         self._message_extra: dict[str, Any] = {}
         self._extra: ChoiceExtra | None = None
-        self._notes: dict[Note, None] = {}
+        self._notes = Notes(index)
 
     @property
     def transcript(self) -> str:
@@ -84,18 +84,18 @@ class ChatChoiceState:
             LimitExceeded: There are too many tool calls.
         """
         if self.finish.reasons and _says_something(choice.delta):
-            self._note(NoteKind.AFTER_FINISH)
+            self._notes.add(NoteKind.AFTER_FINISH)
         calls = self._add_delta(choice.delta)
         if choice.finish_reason:
             self.finish.add(choice.finish_reason)
         if choice.logprobs is not None:
             self._logprobs = self._logprobs or _LogprobsState(self._budget)
             self._logprobs.add(choice.logprobs)
-            self._note_unread(choice.logprobs)
+            self._notes.add_unread(choice.logprobs)
         if choice.extra:
             self._add_choice_extra(choice)
         if choice.absent and "index" in choice.absent:
-            self._note(NoteKind.INDEX_ASSUMED)
+            self._notes.add(NoteKind.INDEX_ASSUMED)
         return calls
 
     def _add_delta(self, delta: ChoiceDelta) -> Sequence[ToolCallState]:
@@ -119,11 +119,11 @@ class ChatChoiceState:
         if delta.function_call is not None:
             self.function_call = self.function_call or FunctionState(self._budget)
             self.function_call.add(delta.function_call)
-            self._note_unread(delta.function_call)
+            self._notes.add_unread(delta.function_call)
         if delta.audio is not None:
             self._audio = self._audio or _AudioState(self._budget)
             self._audio.add(delta.audio)
-            self._note_unread(delta.audio)
+            self._notes.add_unread(delta.audio)
         if delta.annotations is not None:
             self._annotations = self._annotations or ItemList(self._budget)
             self._annotations.add(delta.annotations)
@@ -138,12 +138,12 @@ class ChatChoiceState:
         for delta, call in zip(deltas, calls, strict=True):
             for part in (delta, delta.function, delta.custom):
                 if part is not None and part.extra:
-                    self._note_unread(part, call.place)
+                    self._notes.add_unread(part, call.place)
         return calls
 
     def _add_parts(self, parts: list[Any]) -> None:
         text, thinking = text_of(parts), thinking_of(parts)
-        self._note(NoteKind.CONTENT_PARTS)
+        self._notes.add(NoteKind.CONTENT_PARTS)
         if text:
             self.content.add(text)
         if thinking:
@@ -153,7 +153,7 @@ class ChatChoiceState:
             self._budget.charge(part)
 
     def _add_delta_extra(self, delta: ChoiceDelta) -> None:
-        self._note_unread(delta)
+        self._notes.add_unread(delta)
         extra = {**unknown_fields(delta)}
         for name in _LISTS:
             items = extra.get(name)
@@ -163,16 +163,9 @@ class ChatChoiceState:
         keep_last(self._message_extra, extra, self._budget)
 
     def _add_choice_extra(self, choice: ChunkChoice) -> None:
-        self._note_unread(choice)
+        self._notes.add_unread(choice)
         self._extra = self._extra or ChoiceExtra(self._budget)
         self._extra.add(unknown_fields(choice))
-
-    def _note_unread(self, model: Model, call: int | None = None) -> None:
-        for name in unread_fields(model):
-            self._note(NoteKind.VALUE_IGNORED, call, name)
-
-    def _note(self, kind: NoteKind, call: int | None = None, detail: str = "") -> None:
-        self._notes[Note(kind, self.index, call, detail)] = None
 
     def result(self) -> ChatChoice:
         """Return the choice so far."""

@@ -7,16 +7,14 @@ from typing import Any
 
 from ..models._completion_chunk import CompletionChunkChoice
 from ..models._logprobs import CompletionLogprobs
-from ..models._model import Model
 from ..models._notes import Note, NoteKind
 from ..models._results import CompletionChoice
 from ._budget import Budget
 from ._choice_extra import ChoiceExtra
 from ._finish import FinishReasons
-from ._merge import keep_last, unknown_fields, unread_fields
+from ._merge import keep_last, unknown_fields
+from ._notes import Notes
 from ._text import GrowingText
-
-_LISTS = ("tokens", "token_logprobs", "top_logprobs", "text_offset")
 
 
 class CompletionChoiceState:
@@ -37,42 +35,35 @@ class CompletionChoiceState:
         self._logprobs: dict[str, list[Any]] | None = None
         self._logprobs_extra: dict[str, Any] = {}
         self._extra: ChoiceExtra | None = None
-        self._notes: dict[Note, None] = {}
+        self._notes = Notes(index)
 
     def add(self, choice: CompletionChunkChoice) -> None:
         """Add what a chunk brings for this choice."""
         if self.finish.reasons and choice.text:
-            self._note(NoteKind.AFTER_FINISH)
+            self._notes.add(NoteKind.AFTER_FINISH)
         self.content.add(choice.text)
         if choice.finish_reason:
             self.finish.add(choice.finish_reason)
         if choice.logprobs is not None:
             self._add_logprobs(choice.logprobs)
         if choice.extra:
-            self._note_unread(choice)
+            self._notes.add_unread(choice)
             self._extra = self._extra or ChoiceExtra(self._budget)
             self._extra.add(unknown_fields(choice))
         if "index" in choice.absent:
-            self._note(NoteKind.INDEX_ASSUMED)
+            self._notes.add(NoteKind.INDEX_ASSUMED)
 
     def _add_logprobs(self, logprobs: CompletionLogprobs) -> None:
         if self._logprobs is None:
             self._logprobs = {}
-        for name in _LISTS:
+        for name in logprobs.wire_fields():
             values = getattr(logprobs, name)
             if values is not None:
                 self._logprobs.setdefault(name, []).extend(values)
                 self._budget.charge(values)
         if logprobs.extra:
-            self._note_unread(logprobs)
+            self._notes.add_unread(logprobs)
             keep_last(self._logprobs_extra, unknown_fields(logprobs), self._budget)
-
-    def _note_unread(self, model: Model) -> None:
-        for name in unread_fields(model):
-            self._note(NoteKind.VALUE_IGNORED, name)
-
-    def _note(self, kind: NoteKind, detail: str = "") -> None:
-        self._notes[Note(kind, self.index, detail=detail)] = None
 
     def result(self) -> CompletionChoice:
         """Return the choice so far."""

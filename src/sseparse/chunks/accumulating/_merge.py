@@ -45,12 +45,6 @@ def unknown_fields(model: Model) -> dict[str, Any]:
     return {name: value for name, value in model.extra.items() if name not in known}
 
 
-def unread_fields(model: Model) -> list[str]:
-    """Return the names of the known fields whose values were of an unforeseen type."""
-    known = model.wire_fields()
-    return [name for name in model.extra if name in known]
-
-
 class ItemList:
     """Collect items; one that names the index of an earlier one updates that."""
 

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..models._details import ENCRYPTED, KEY, TEXTS
 from ._budget import Budget
 from ._merge import keep_last
 from ._text import GrowingText
-
-_TEXTS = ("text", "summary", "data")
-# What says to which entry a piece belongs; an entry's are those of its first piece.
-_KEY = ("type", "index")
-_ENCRYPTED = "reasoning.encrypted"
 
 
 class ReasoningDetails:
@@ -44,9 +40,9 @@ class ReasoningDetails:
     def _find(self, kind: str, index: Any, detail: dict[str, Any]) -> _Entry | None:
         last = self._entries[-1] if self._entries else None
         same = self._by_key.get((kind, index)) if isinstance(index, int) else None
-        if detail.get("signature") and not any(detail.get(name) for name in _TEXTS):
+        if detail.get("signature") and not any(detail.get(name) for name in TEXTS):
             return same or last
-        if kind == _ENCRYPTED:
+        if kind == ENCRYPTED:
             return None
         if isinstance(index, int):
             return same
@@ -61,19 +57,20 @@ class _Entry:
     def __init__(self, kind: str, first: dict[str, Any], budget: Budget) -> None:
         self.kind = kind
         self._budget = budget
-        self._fields: dict[str, Any] = {name: first[name] for name in _KEY if name in first}
+        # Those of its first piece; a signature may come with others.
+        self._fields: dict[str, Any] = {name: first[name] for name in KEY if name in first}
         budget.charge(self._fields)
 
     def add(self, detail: dict[str, Any]) -> None:
         fields = self._fields
         for name, value in detail.items():
-            if name in _TEXTS and isinstance(value, str):
+            if name in TEXTS and isinstance(value, str):
                 if not isinstance(fields.get(name), GrowingText):
                     fields[name] = GrowingText(self._budget)
                 fields[name].add(value)
             elif name == "signature":
                 keep_last(fields, {name: value or None}, self._budget)
-            elif name not in _KEY and fields.get(name) is None:
+            elif name not in KEY and fields.get(name) is None:
                 fields[name] = value
                 self._budget.charge({name: value})
 

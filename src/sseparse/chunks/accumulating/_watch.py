@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from .._json import is_list
 from ..models._chat_chunk import ChoiceDelta, ChunkChoice
 from ..models._completion_chunk import CompletionChunkChoice
+from ..models._details import text_in
 from ..models._logprobs import ChoiceLogprobs, CompletionLogprobs
 from ..models._parts import text_of, thinking_of
 from ..models._updates import (
@@ -135,11 +135,11 @@ class ChatWatch:
         if choice.logprobs is not None and choice.logprobs != _NO_LOGPROBS:
             told.append(LogprobsDelta(choice.index, choice.logprobs))
         if choice.finish_reason:
-            if not self._finished:
+            first, self._finished = not self._finished, True
+            if first:
                 self._tell_texts_done(told)
-            self._calls.see_finish(told, first=not self._finished)
-            if not self._finished:
-                self._finished = True
+            self._calls.see_finish(told, first=first)
+            if first:
                 told.append(ChoiceFinished(choice.index, choice.finish_reason))
 
     def end(self, told: list[Update]) -> None:
@@ -187,10 +187,5 @@ def _reasoning_of(delta: ChoiceDelta) -> str:
     thinking = thinking_of(delta.content) if is_list(delta.content) else ""
     one, other = delta.reasoning_content or "", thinking + (delta.reasoning or "")
     if delta.reasoning_details and not one and not other:
-        return "".join(map(_text_in, delta.reasoning_details))
+        return "".join(map(text_in, delta.reasoning_details))
     return one if one == other else one + other
-
-
-def _text_in(detail: dict[str, Any]) -> str:
-    text = detail.get("text") or detail.get("summary")
-    return text if isinstance(text, str) else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, Literal
 
 from ..models._chat_chunk import ChatCompletionChunk, ChoiceDelta, ChunkChoice
@@ -10,6 +10,7 @@ from ..models._logprobs import ChoiceLogprobs
 from ..models._results import FILTER_OFFSETS, ChatChoice, ChatCompletion
 from ._cut import Cut, shares
 from ._deltas import closing, opening, reasoning, tools
+from ._endings import endings
 
 _Step = tuple[ChoiceDelta, ChoiceLogprobs | None]
 
@@ -50,11 +51,8 @@ def _parts(choice: ChatChoice, cut: Cut) -> Iterator[ChunkChoice]:
     for said in choice.content_filters:
         yield ChunkChoice(index=index, delta=ChoiceDelta(), extra={**said})
         extra.pop(FILTER_OFFSETS, None)
-    reasons: Sequence[str | None] = choice.finish_reasons_seen or [choice.finish_reason]
-    for reason in reasons:
-        if reason is not None or extra:
-            yield ChunkChoice(index=index, delta=ChoiceDelta(), finish_reason=reason, extra=extra)
-            extra = {}
+    for reason, fields in endings(choice, extra):
+        yield ChunkChoice(index=index, delta=ChoiceDelta(), finish_reason=reason, extra=fields)
 
 
 def _steps(choice: ChatChoice, cut: Cut) -> Iterator[_Step]:

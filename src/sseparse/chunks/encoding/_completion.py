@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from ..models._completion_chunk import CompletionChunk, CompletionChunkChoice
 from ..models._logprobs import CompletionLogprobs
 from ..models._results import Completion, CompletionChoice
 from ._cut import Cut, shares
-
-_LISTS = ("tokens", "token_logprobs", "top_logprobs", "text_offset")
+from ._endings import endings
 
 
 def to_completion_chunks(completion: Completion, cut: Cut) -> Iterator[CompletionChunk]:
@@ -45,11 +44,8 @@ def _parts(choice: CompletionChoice, cut: Cut) -> Iterator[CompletionChunkChoice
     pieces = cut(choice.text) or [""]
     for piece, logprobs in zip(pieces, _logprobs(choice.logprobs, pieces), strict=True):
         yield CompletionChunkChoice(index=index, text=piece, logprobs=logprobs)
-    reasons: Sequence[str | None] = choice.finish_reasons_seen or [choice.finish_reason]
-    for reason in reasons:
-        if reason is not None or extra:
-            yield CompletionChunkChoice(index=index, text="", finish_reason=reason, extra=extra)
-            extra = {}
+    for reason, fields in endings(choice, extra):
+        yield CompletionChunkChoice(index=index, text="", finish_reason=reason, extra=fields)
 
 
 def _logprobs(
@@ -59,7 +55,8 @@ def _logprobs(
     if logprobs is None:
         yield from [None] * len(pieces)
         return
-    lists: dict[str, list[Any] | None] = {name: getattr(logprobs, name) for name in _LISTS}
+    names = logprobs.wire_fields()
+    lists: dict[str, list[Any] | None] = {name: getattr(logprobs, name) for name in names}
     extra = {**logprobs.extra}
     for share in shares(pieces, map(len, logprobs.tokens or [])):
         parts: dict[str, Any] = {

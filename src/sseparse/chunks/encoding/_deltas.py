@@ -13,12 +13,10 @@ from ..models._chat_chunk import (
     FunctionDelta,
     ToolCallDelta,
 )
+from ..models._details import ENCRYPTED, KEY, TEXTS
 from ..models._parts import other_parts, text_of, thinking_of
 from ..models._results import Audio, ChatMessage, CustomTool, Function, ToolCall
 from ._cut import Cut, in_groups
-
-_DETAIL_TEXTS = ("text", "summary", "data")
-_ENCRYPTED = "reasoning.encrypted"
 
 
 def opening(message: ChatMessage) -> ChoiceDelta:
@@ -55,11 +53,11 @@ def _details(entry: dict[str, Any], cut: Cut) -> Iterator[dict[str, Any]]:
     The signature comes alone, after the entry that it belongs to: with an entry that has no text
     it would be taken for that of the entry before. What is encrypted comes whole.
     """
-    key: dict[str, Any] = {name: entry[name] for name in ("type", "index") if name in entry}
+    key: dict[str, Any] = {name: entry[name] for name in KEY if name in entry}
     signature = entry.get("signature")
     first = {name: value for name, value in entry.items() if name != "signature" or not value}
     later: list[dict[str, Any]] = []
-    for name in _DETAIL_TEXTS if entry.get("type") != _ENCRYPTED else ():
+    for name in TEXTS if entry.get("type") != ENCRYPTED else ():
         if isinstance(entry.get(name), str):
             first[name], *others = cut(entry[name]) or [""]
             later += [{**key, name: piece} for piece in others]

@@ -126,7 +126,8 @@ class ChatChoice(Model, kw_only=True):
     _private: ClassVar[int] = 3
 
     content_filters: Annotated[list[dict[str, Any]], NEVER] = msgspec.field(  # pyright: ignore[reportUnknownVariableType]
-        default_factory=list, name=" content_filters"
+        default_factory=list,  # a bare `list`, as in the base, is one that is left out when empty
+        name=" content_filters",
     )
     index: int
     message: ChatMessage
