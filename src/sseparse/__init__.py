@@ -8,6 +8,7 @@ Every step is a stage: `feed()` returns what a piece of input completes, `close(
 nothing of their own.
 """
 
+from ._deadlines import Deadlines
 from ._encode import encode
 from ._ends import End, EndCause
 from ._errors import (
@@ -54,6 +55,7 @@ __all__ = (
     "Comment",
     "Completion",
     "CompletionChunk",
+    "Deadlines",
     "EncodingError",
     "End",
     "EndCause",

@@ -17,7 +17,9 @@ Misuse is not a fault of the stream and stays outside the tree: it raises Python
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -106,33 +108,70 @@ class NotEventStream(SSEError):
         status: The HTTP status, where the source has one.
         content_type: The Content-Type header, where the source has one.
         body_start: The first bytes of the body, at most 512.
+        headers: The response's headers, by lower-case name; empty where the source has none.
     """
 
     def __init__(
-        self, *, body_start: bytes, status: int | None = None, content_type: str | None = None
+        self,
+        *,
+        body_start: bytes,
+        status: int | None = None,
+        content_type: str | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
+        known = dict(headers or {})
         facts = [
             f"status {status}" if status is not None else "",
             f"content type {content_type}" if content_type is not None else "",
             f"body begins {body_start[:80]!r}",
         ]
         about = ", ".join(filter(None, facts))
-        super().__init__(
-            f"not an event stream ({about}) but {_what_it_is(body_start)}; "
-            "expected lines such as 'data: {...}', or one JSON object that is a completion: check "
-            "the URL, the status and that the request asked for a stream"
-        )
+        what, advice = _redirect(status, known) or _encoded(body_start, known) or _body(body_start)
+        super().__init__(f"not an event stream ({about}) but {what}; {advice}")
         self.status = status
         self.content_type = content_type
         self.body_start = body_start
+        self.headers = known
+
+
+def _redirect(status: int | None, headers: Mapping[str, str]) -> tuple[str, str] | None:
+    if status not in (301, 302, 303, 307, 308) or "location" not in headers:
+        return None
+    return f"a redirect to {headers['location']}", (
+        "a client that follows it could turn a POST into a GET, or take the key to another host: "
+        "ask that URL itself if it is to be trusted"
+    )
+
+
+def _encoded(body_start: bytes, headers: Mapping[str, str]) -> tuple[str, str] | None:
+    encoding = headers.get("content-encoding", "identity").strip().lower()
+    if not body_start.startswith(b"\x1f\x8b") and (encoding == "identity" or _is_text(body_start)):
+        return None
+    name = "" if encoding == "identity" else f" with {encoding}"
+    return f"bytes compressed{name}, which nothing decompressed", (
+        "send 'Accept-Encoding: identity', or let the HTTP library decompress what it reads"
+    )
+
+
+def _is_text(body_start: bytes) -> bool:
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        return bool(decoder.decode(body_start))
+    except UnicodeDecodeError:
+        return False
+
+
+def _body(body_start: bytes) -> tuple[str, str]:
+    return _what_it_is(body_start), (
+        "expected lines such as 'data: {...}', or one JSON object that is a completion: check "
+        "the URL, the status and that the request asked for a stream"
+    )
 
 
 def _what_it_is(body_start: bytes) -> str:
     text = body_start.strip()
     if not text:
         return "an empty body"
-    if text.startswith(b"\x1f\x8b"):
-        return "compressed bytes, which the transport should decompress"
     if text.startswith(b"<"):
         return "a page of HTML or XML"
     if text.startswith(b"{"):
@@ -171,9 +210,11 @@ class ServerSentError(SSEError):
         body: The event's data as it came, or the whole body where that was the error: the JSON
             object, or the text where it was no JSON.
         status: The HTTP status, where the source has one.
+        headers: The response's headers, by lower-case name; empty where the source has none.
     """
 
     status: int | None = None
+    headers: Mapping[str, str] = MappingProxyType({})
 
     def __init__(
         self,
@@ -243,7 +284,8 @@ class StreamTimeout(TransportError):
     Report that nothing came in time.
 
     Attributes:
-        clock: Which deadline passed: "transport" for the HTTP library's own read timeout.
+        clock: Which deadline passed: "first_event", "between_bytes", "between_events" or "total";
+            or "transport" for the HTTP library's own read timeout.
     """
 
     def __init__(self, message: str, *, clock: str) -> None:

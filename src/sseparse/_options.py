@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal, TypedDict
+
+from ._deadlines import Deadlines
 
 
 def check_choice(name: str, value: str, *known: str) -> None:
@@ -23,6 +26,12 @@ def check_number(name: str, value: object) -> None:
     """Refuse a limit that is no number of things."""
     if value is not None and (not isinstance(value, int) or value < 0):
         raise ValueError(f"{name} is {value!r}; give a number, or None for no limit")
+
+
+def check_seconds(name: str, value: object) -> None:
+    """Refuse a time that nothing could take."""
+    if not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise ValueError(f"{name} is {value!r}; give seconds, 0 or more")
 
 
 class ParserOptions(TypedDict, total=False):
@@ -53,5 +62,7 @@ class StreamOptions(ChunkOptions, total=False):
     """Name the options of a stream of chunks; `Stream` says what they do."""
 
     on_incomplete: Literal["raise", "accept"]
+    deadlines: Deadlines | None
+    drain: float
     max_tool_calls: int | None
     max_accumulated_bytes: int | None

@@ -142,6 +142,11 @@ class Parser(Generic[ItemT]):
         return self._lines.bytes_seen + (len(self._utf8.held) if self._utf8 is not None else 0)
 
     @property
+    def events_seen(self) -> int:
+        """How many events were dispatched."""
+        return self._events_seen
+
+    @property
     def comments_seen(self) -> int:
         """How many comment lines came."""
         return self._comments_seen

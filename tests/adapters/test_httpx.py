@@ -147,19 +147,9 @@ async def responding(library: Any, url: str) -> AsyncIterator[Any]:
         yield response
 
 
-# A response that is closed before its last byte leaves the generators inside httpx and httpx2 to
-# the collector, about which trio warns; the adapter closes the one it holds.
-left_to_the_collector = [
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-    pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning"),
-]
-
-
 @pytest.mark.anyio
 class TestAsync:
     """Asynchronous clients, on asyncio and on trio."""
-
-    pytestmark = left_to_the_collector
 
     async def test_chunks(self, library: Any, server: ReplayServer) -> None:
         """A streamed response is iterated, and closed when the block is left."""

@@ -218,6 +218,15 @@ def test_status_and_headers(client: httpx2.Client) -> None:
     assert response.headers["content-type"] == "a/b"
 
 
+def test_a_header_may_come_twice() -> None:
+    """Given as pairs, they are sent as they are."""
+    with ReplayServer(Replay(b"abc", headers=[("X-A", "1"), ("X-A", "2")])) as server:
+        head, _ = get_raw(server)
+    assert head.count(b"\r\nX-A: ") == 2
+    with pytest.raises(ValueError, match="framing= decides that"):
+        Replay(b"abc", headers=[("X-A", "1"), ("Content-Length", "2")])
+
+
 def test_a_replay_may_have_no_content_type_and_no_reason(client: httpx2.Client) -> None:
     """As on servers that send neither."""
     with ReplayServer(Replay(b"abc", status=599, content_type=None)) as server:
@@ -375,15 +384,17 @@ def test_the_end_of_the_block_leaves_nothing_behind(client: httpx2.Client) -> No
         client.get(url)
 
 
-def test_the_address_is_known_within_the_block_alone() -> None:
-    """And a server serves one block at a time."""
+def test_the_address_is_known_from_the_block_on() -> None:
+    """Also after it; and a server serves one block at a time."""
     server = ReplayServer(b"")
     with pytest.raises(RuntimeError, match="use it as a context manager"):
         _ = server.url
     with server:
-        assert server.url.startswith("http://127.0.0.1:")
+        url = server.url
+        assert url.startswith("http://127.0.0.1:")
         with pytest.raises(RuntimeError, match="listens already"):
             server.__enter__()
+    assert server.url == url
     with server:
         assert server.url.startswith("http://127.0.0.1:")
 

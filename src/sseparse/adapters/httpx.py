@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
-from typing import Self
+from contextlib import nullcontext, suppress
+from typing import Any, Self
 
 from .._errors import StreamTimeout, TransportError
 from ..streams import HTTPXResponse
+from ._bounded_reads import BoundedReads, wake
 
 _LIBRARIES = ("httpx", "httpx2")
 
@@ -23,6 +25,8 @@ class ResponseSource:
     Attributes:
         status: The HTTP status.
         headers: The response's headers; names are found in any case.
+        pooled: Whether its connection goes back to the client's pool at the end of the body. That
+            of HTTP/2 stays there meanwhile.
     """
 
     def __init__(self, response: HTTPXResponse) -> None:
@@ -31,6 +35,9 @@ class ResponseSource:
         self._response = response
         self._sync_pieces: Iterator[bytes] | None = None
         self._async_pieces: AsyncIterator[bytes] | None = None
+        self._network = _network(response)
+        self._bounded: BoundedReads | None = None
+        self.pooled = self._network is not None
 
     def __iter__(self) -> Self:
         self._require("__iter__", "asynchronous; read it with AsyncStream or AsyncEventStream")
@@ -41,12 +48,31 @@ class ResponseSource:
             # Without a size: with one the library waits until so many bytes have come.
             self._sync_pieces = self._response.iter_bytes()
         try:
-            return next(self._sync_pieces)
+            with nullcontext() if self._bounded is None else self._bounded.reading():
+                return next(self._sync_pieces)
         except _failures() as error:
             raise _translated(error) from error
 
+    def wait_at_most(self, seconds: float | None) -> None:
+        """
+        Bound each further wait for bytes, in seconds, besides the client's read timeout.
+
+        Responses over HTTP/2 share their connection, and keep to the client's timeout alone.
+        """
+        if self._bounded is None and self._network is not None:
+            self._bounded = BoundedReads(self._network)
+        if self._bounded is not None:
+            self._bounded.seconds = seconds
+
+    def wake(self) -> None:
+        """End a read that waits in another thread, where the connection is not shared."""
+        if self._network is not None:
+            wake(self._network)
+
     def close(self) -> None:
         """Close the response, and with it the connection, unless it can be used again."""
+        if self._bounded is not None:
+            self._bounded.undo()
         self._response.close()
 
     def __aiter__(self) -> Self:
@@ -63,11 +89,19 @@ class ResponseSource:
 
     async def aclose(self) -> None:
         """Close the response, and with it the connection, unless it can be used again."""
-        # An asynchronous generator that is left half read must be closed in the task that read it.
-        aclose = getattr(self._async_pieces, "aclose", None)
-        if aclose is not None:
-            await aclose()
+        pieces = self._async_pieces
+        if self._network is None:
+            # A generator that is left half read must be closed in the task that read it.
+            aclose = getattr(pieces, "aclose", None)
+            if aclose is not None:
+                await aclose()
         await self._response.aclose()
+        if self._network is not None and pieces is not None:
+            # Generators lie inside each other there. Closing the outermost leaves the others to
+            # the collector, about which trio warns; a read of what is closed now ends them all.
+            with suppress(Exception):
+                while True:
+                    await anext(pieces)
 
     def _require(self, name: str, otherwise: str) -> None:
         if not hasattr(self._response.stream, name):
@@ -88,6 +122,13 @@ def source(response: HTTPXResponse) -> ResponseSource:
         where the library's read timeout passed, with the library's exception as its cause.
     """
     return ResponseSource(response)
+
+
+def _network(response: HTTPXResponse) -> Any:
+    """Find what the bytes of a response come from, where they are all that does."""
+    extensions = response.extensions
+    shared = extensions.get("http_version") not in (b"HTTP/1.0", b"HTTP/1.1")
+    return None if shared else extensions.get("network_stream")
 
 
 def _failures() -> tuple[type[Exception], ...]:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import suppress
 from types import TracebackType
 from typing import Literal, Self, TypeVar, Unpack, cast, overload
 
+from .._deadlines import Deadlines
 from .._events import Comment, Event
 from .._options import EventOptions, StreamOptions
 from .._parser import ItemT, Parser
 from ..chunks import Chunk, Result, Update
 from ._faces import ChunkFace, EventFace, Face
-from ._sources import HTTPXResponse, open_async
+from ._sources import AsyncReadable, is_pooled, open_async
 from ._state import ChunkState, StreamState
+from ._timers import Timers, TimeUp, running_timers
 
 T = TypeVar("T")
 
@@ -51,12 +53,20 @@ class AsyncDriver(Face[T]):
 
     async def _read(self) -> None:
         state = self._state
+        timers = _timers() if state.timed else None
+        seconds = None
+        if timers is not None:
+            seconds = state.wait(timers.now())
+            if state.over:
+                return
         try:
             if self._pieces is None:
                 self._pieces = aiter(self._source)
-            piece = await anext(self._pieces)
+            piece = await _within(timers, seconds, anext(self._pieces))
         except StopAsyncIteration:
             state.take_end()
+        except TimeUp:
+            state.take_time_up()
         except (RuntimeError, TypeError):
             # Misuse of the source, not a failure of the connection.
             state.interrupt()
@@ -67,7 +77,10 @@ class AsyncDriver(Face[T]):
             state.interrupt()
             raise
         else:
-            state.take(piece)
+            if timers is None:
+                state.take(piece)
+            else:
+                state.take_at(piece, timers.now())
 
     async def aclose(self) -> None:
         """
@@ -80,9 +93,25 @@ class AsyncDriver(Face[T]):
 
     async def _close_source(self) -> None:
         try:
-            await _close(self._pieces)
+            await self._drain()
         finally:
-            await _close(self._source)
+            try:
+                if self._pieces is not self._source:
+                    await _close(self._pieces)
+            finally:
+                await _close(self._source)
+
+    async def _drain(self) -> None:
+        """Read on for a while: at the end of its body a connection goes back to its pool."""
+        seconds = self._state.drain_seconds()
+        pieces, timers = self._pieces, running_timers()
+        if not seconds or pieces is None or timers is None or not is_pooled(self._source):
+            return
+        until = timers.now() + seconds
+        # Nothing that happens now changes how the stream ended.
+        with suppress(Exception):
+            while (left := until - timers.now()) > 0:
+                await timers.within(left, anext(pieces))
 
     async def __aenter__(self) -> Self:
         return self
@@ -94,6 +123,19 @@ class AsyncDriver(Face[T]):
         traceback: TracebackType | None,
     ) -> None:
         await self.aclose()
+
+
+def _timers() -> Timers:
+    timers = running_timers()
+    if timers is None:
+        raise RuntimeError("deadlines need the event loop of asyncio or trio, and neither runs")
+    return timers
+
+
+async def _within(timers: Timers | None, seconds: float | None, piece: Awaitable[T]) -> T:
+    if timers is None or seconds is None:
+        return await piece
+    return await timers.within(seconds, piece)
 
 
 async def _close(source: object) -> None:
@@ -113,6 +155,7 @@ class AsyncEventStream(AsyncDriver[ItemT], EventFace[ItemT]):
         source: An asynchronous iterable of bytes, or a streamed response of an asynchronous
             client of httpx or httpx2.
         comments: Whether to iterate comments too.
+        deadlines: For how long the source may be waited for, as in `AsyncStream`.
         options: The options of `Parser`.
 
     Raises:
@@ -123,31 +166,34 @@ class AsyncEventStream(AsyncDriver[ItemT], EventFace[ItemT]):
     @overload
     def __init__(
         self: AsyncEventStream[Event],
-        source: AsyncIterable[bytes] | HTTPXResponse,
+        source: AsyncReadable,
         *,
         comments: Literal[False] = ...,
+        deadlines: Deadlines | None = ...,
         **options: Unpack[EventOptions],
     ) -> None: ...
 
     @overload
     def __init__(
         self: AsyncEventStream[Event | Comment],
-        source: AsyncIterable[bytes] | HTTPXResponse,
+        source: AsyncReadable,
         *,
         comments: bool,
+        deadlines: Deadlines | None = ...,
         **options: Unpack[EventOptions],
     ) -> None: ...
 
     def __init__(
         self,
-        source: AsyncIterable[bytes] | HTTPXResponse,
+        source: AsyncReadable,
         *,
         comments: bool = False,
+        deadlines: Deadlines | None = None,
         **options: Unpack[EventOptions],
     ) -> None:
         parser = cast("Parser[ItemT]", Parser(comments=comments, **options))
         opened = open_async(source, "AsyncEventStream")
-        super().__init__(opened, StreamState(parser, opened))
+        super().__init__(opened, StreamState(parser, opened, deadlines))
         self._parser = parser
 
 
@@ -164,6 +210,10 @@ class AsyncStream(AsyncDriver[Chunk], ChunkFace):
         on_incomplete: What an end does that neither [DONE] nor a finish reason announced:
             "raise", the default, raises `IncompleteStream` after the last chunk; "accept" ends
             quietly.
+        deadlines: For how long the source may be waited for, by the clock of the event loop:
+            asyncio's or trio's.
+        drain: For how long to read on after [DONE], in seconds, so that the connection can go
+            back to its pool; 0 closes it at once.
         max_tool_calls: How many tool calls there may be; None for no limit.
         max_accumulated_bytes: How much may be kept of the completion, roughly in bytes of memory;
             None for no limit.
@@ -176,7 +226,7 @@ class AsyncStream(AsyncDriver[Chunk], ChunkFace):
 
     def __init__(
         self,
-        source: AsyncIterable[bytes] | HTTPXResponse,
+        source: AsyncReadable,
         **options: Unpack[StreamOptions],
     ) -> None:
         opened = open_async(source, "AsyncStream")

@@ -4,16 +4,35 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
-from typing import Any, Final, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
 
-_ADAPTERS: Final[Mapping[str, tuple[str, ...]]] = {
-    "httpx": ("iter_bytes", "aiter_bytes", "status_code"),
+if TYPE_CHECKING:
+    from socket import socket  # noqa: TID251 - for its type alone
+
+_ADAPTERS: Final[Mapping[tuple[str, str], str]] = {
+    ("httpx", "Response"): "httpx",
+    ("httpx2", "Response"): "httpx",
+    ("requests", "Response"): "requests",
+    ("urllib3", "BaseHTTPResponse"): "urllib3",
+    ("http", "HTTPResponse"): "http_client",
+    ("urllib", "HTTPError"): "http_client",
+    ("aiohttp", "ClientResponse"): "aiohttp",
+    ("socket", "socket"): "sockets",
+    ("trio", "ReceiveStream"): "trio",
+    ("anyio", "ByteReceiveStream"): "anyio",
 }
-"""The adapters by name, and what the responses of their libraries have."""
+"""The adapters, by the package and the name of the class that they are for."""
 
 
 class SyncSource(Protocol):
-    """Describe what a synchronous adapter makes of a response."""
+    """
+    Describe what a synchronous adapter makes of a response.
+
+    An adapter may have three things more. `wait_at_most(seconds)` bounds each wait for bytes from
+    then on, None lifting that: with it streams keep to their deadlines. `wake()` ends a read that
+    waits in another thread. `pooled`, a bool, says that the connection goes back to a pool once
+    its body was read to the end, and that a wait for that can be bounded.
+    """
 
     status: int | None
     headers: Mapping[str, str]
@@ -25,7 +44,11 @@ class SyncSource(Protocol):
 
 
 class AsyncSource(Protocol):
-    """Describe what an asynchronous adapter makes of a response."""
+    """
+    Describe what an asynchronous adapter makes of a response.
+
+    An adapter may have `pooled` too, as a synchronous one has.
+    """
 
     status: int | None
     headers: Mapping[str, str]
@@ -53,6 +76,11 @@ class HTTPXResponse(Protocol):
     def stream(self) -> Any:
         """What the bytes are read from."""
 
+    @property
+    def extensions(self) -> Mapping[str, Any]:
+        """What is told of the connection."""
+        ...
+
     def iter_bytes(self) -> Iterator[bytes]:
         """Iterate the decompressed body."""
         ...
@@ -68,7 +96,29 @@ class HTTPXResponse(Protocol):
         """Close the response of an asynchronous client."""
 
 
-def open_sync(source: Iterable[bytes] | HTTPXResponse, face: str) -> Iterable[bytes] | SyncSource:
+class AiohttpResponse(Protocol):
+    """Describe a response of aiohttp, by the parts that tell it from others."""
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        ...
+
+    @property
+    def content(self) -> Any:
+        """What the bytes are read from."""
+
+    def release(self) -> Any:
+        """Give the connection back."""
+
+
+SyncReadable: TypeAlias = "Iterable[bytes] | HTTPXResponse | socket"
+AsyncReadable: TypeAlias = (
+    "AsyncIterable[bytes] | AsyncIterable[bytes | bytearray] | HTTPXResponse | AiohttpResponse"
+)
+
+
+def open_sync(source: SyncReadable, face: str) -> Iterable[bytes] | SyncSource:
     """
     Find the bytes of a source.
 
@@ -76,19 +126,17 @@ def open_sync(source: Iterable[bytes] | HTTPXResponse, face: str) -> Iterable[by
         TypeError: It is no iterable of bytes, and no response of a known library.
     """
     _refuse_bytes(source, face)
-    adapted = _adapt(source)
-    if adapted is not None:
-        return cast(SyncSource, adapted)
-    if isinstance(source, Iterable):
-        return source
-    if isinstance(source, AsyncIterable):
-        raise TypeError(f"{face} cannot read an asynchronous source; use Async{face}")
+    opened = _adapt(source)
+    if isinstance(opened, Iterable):
+        return opened
+    if isinstance(opened, AsyncIterable):
+        raise TypeError(
+            f"{face} cannot read {_named(source)}, which is asynchronous; use Async{face}"
+        )
     raise TypeError(_cannot_read(source, face, "an iterable of bytes"))
 
 
-def open_async(
-    source: AsyncIterable[bytes] | HTTPXResponse, face: str
-) -> AsyncIterable[bytes] | AsyncSource:
+def open_async(source: AsyncReadable, face: str) -> AsyncIterable[bytes] | AsyncSource:
     """
     Find the bytes of an asynchronous source.
 
@@ -96,16 +144,33 @@ def open_async(
         TypeError: It is no asynchronous iterable of bytes, and no response of a known library.
     """
     _refuse_bytes(source, face)
-    adapted = _adapt(source)
-    if adapted is not None:
-        return cast(AsyncSource, adapted)
-    if isinstance(source, AsyncIterable):
-        return source
-    if isinstance(source, Iterable):
-        raise TypeError(
-            f"{face} cannot read a synchronous source; use {face.removeprefix('Async')}"
-        )
+    opened = _adapt(source)
+    if isinstance(opened, AsyncIterable):
+        return opened
+    if isinstance(opened, Iterable):
+        other = face.removeprefix("Async")
+        raise TypeError(f"{face} cannot read {_named(source)}, which is synchronous; use {other}")
     raise TypeError(_cannot_read(source, face, "an asynchronous iterable of bytes"))
+
+
+def wait_at_most(source: object, seconds: float | None) -> None:
+    """Bound each wait of a source for bytes, where it lets that be done."""
+    bound = getattr(source, "wait_at_most", None)
+    if bound is not None:
+        bound(seconds)
+
+
+def wake(source: object) -> None:
+    """End a read that waits in another thread, where the source lets that be done."""
+    end = getattr(source, "wake", None)
+    if end is not None:
+        end()
+
+
+def is_pooled(source: object) -> bool:
+    """Tell whether the connection of a source goes back to a pool at the end of its body."""
+    pooled: bool = getattr(source, "pooled", False)
+    return pooled
 
 
 def _refuse_bytes(source: object, face: str) -> None:
@@ -117,23 +182,31 @@ def _refuse_bytes(source: object, face: str) -> None:
         )
 
 
-def _adapt(source: object) -> object | None:
+def _adapt(source: object) -> object:
     """
     Hand a response of a library we know to the adapter of that library.
 
     The adapters stand above the streams and import them; so one is looked up by its name, when a
     response of its library is at hand.
     """
-    for name, shape in _ADAPTERS.items():
-        if all(hasattr(source, attribute) for attribute in shape):
+    for kind in type(source).__mro__:
+        name = _ADAPTERS.get((kind.__module__.partition(".")[0], kind.__name__))
+        if name is not None:
             adapter = importlib.import_module(f"..adapters.{name}", __package__)
             adapted: object = adapter.source(source)
             return adapted
-    return None
+    return source
+
+
+def _named(source: object) -> str:
+    kind = type(source)
+    package = kind.__module__.partition(".")[0]
+    return kind.__name__ if package == "builtins" else f"{kind.__name__} of {package}"
 
 
 def _cannot_read(source: object, face: str, wanted: str) -> str:
     return (
-        f"{face} cannot read {type(source).__name__}; pass {wanted}, "
-        "or a streamed response of httpx or httpx2"
+        f"{face} cannot read {_named(source)}; pass {wanted}, a streamed response of httpx, "
+        "httpx2, requests, urllib3, aiohttp or http.client, or a socket or stream of sockets, "
+        "trio or anyio"
     )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
-from collections.abc import Mapping
-from typing import Any, Final, Generic, Literal, TypeVar, Unpack, cast
+from typing import Any, Final, Generic, Literal, Protocol, TypeVar, Unpack, cast
 
 from attrs import evolve
 
+from .._deadlines import Clock, Deadlines
 from .._ends import End, EndCause
 from .._errors import (
     IncompleteStream,
@@ -18,15 +19,34 @@ from .._errors import (
     StreamTimeout,
     TransportError,
 )
-from .._options import ChunkOptions, check_choice
+from .._options import ChunkOptions, check_choice, check_seconds
 from .._sniff import BODY_START, looks_like_events
 from .._stage import Stage
 from ..chunks import Accumulator, Chunk, ChunkParser, Result, Update
 from ..chunks._limits import MAX_ACCUMULATED, MAX_TOOL_CALLS
+from ._faults import (
+    headers_of,
+    not_a_stream,
+    status_of,
+    timeout,
+    transport_error,
+    with_response,
+)
 
 T = TypeVar("T")
 
 _EVENT_STREAM = "text/event-stream"
+# By so many seconds the clock of a transport may be early.
+_EARLY = 0.001
+
+
+class CountingStage(Stage[bytes, T], Protocol):
+    """Describe a stage that says how many events it has seen."""
+
+    @property
+    def events_seen(self) -> int:
+        """How many events were dispatched."""
+        ...
 
 
 class StreamState(Generic[T]):
@@ -38,10 +58,19 @@ class StreamState(Generic[T]):
     Args:
         stage: What turns bytes into items.
         source: Where the bytes come from; its `status` and `headers` are told in errors.
+        deadlines: For how long it may be waited for.
+
+    Attributes:
+        timed: Whether there are deadlines: then waits are to be told, and when pieces come.
     """
 
-    def __init__(self, stage: Stage[bytes, T], source: object) -> None:
+    def __init__(
+        self, stage: CountingStage[T], source: object, deadlines: Deadlines | None = None
+    ) -> None:
         self._stage = stage
+        self._deadlines = _own(deadlines)
+        self._until = math.inf
+        self.timed = deadlines is not None
         self._source = source
         self._ready: deque[T] = deque()
         self._body_start = b""
@@ -78,7 +107,33 @@ class StreamState(Generic[T]):
         if len(self._body_start) < BODY_START:
             self._body_start += bytes(piece[: BODY_START - len(self._body_start)])
         if self._stage.error is not None:
-            self._finish(self._with_response(self._stage.error))
+            self._finish(with_response(self._stage.error, self._source))
+
+    def wait(self, now: float) -> float | None:
+        """Begin to wait; return for how many seconds at most. Too late for that, it is over."""
+        until = self._deadlines.next_deadline(now)
+        clock = self._deadlines.passed(now)
+        if clock is not None:
+            self._time_out(clock)
+        self._until = math.inf if until is None else until
+        return None if until is None else until - now
+
+    def take_at(self, piece: bytes, now: float) -> None:
+        """Take bytes from the source, and when they came."""
+        late = self._deadlines.passed(now)
+        if piece:
+            self._deadlines.on_bytes(now)
+        before = self._stage.events_seen
+        self.take(piece)
+        if self._stage.events_seen > before:
+            self._deadlines.on_event(now)
+        if late is not None and not self.over:
+            self._time_out(late)
+
+    def take_time_up(self) -> None:
+        """Take that the wait lasted for as long as it might."""
+        clock = self._deadlines.passed(self._until)
+        self._time_out(cast(Clock, clock))
 
     def take_end(self) -> None:
         """Take the end of the source."""
@@ -89,18 +144,32 @@ class StreamState(Generic[T]):
             return
         self._ready.extend(self._stage.close())
         error = self._stage.error
-        self._finish(self._with_response(error) if error else self._verdict(self._stage_end))
+        self._finish(with_response(error, self._source) if error else self._verdict(self._seen))
 
-    def take_failure(self, cause: Exception) -> None:
-        """Take an exception that the source raised."""
-        if self.over:
-            return
-        self._ready.extend(self._stage.close())
+    def take_failure(self, cause: Exception, now: float = -math.inf) -> None:
+        """Take an exception that the source raised, and when, where there are deadlines."""
+        if isinstance(cause, StreamTimeout | TimeoutError) and now >= self._until - _EARLY:
+            clock = cast(Clock, self._deadlines.passed(self._until))
+            self._time_out(clock, cause.__cause__ or cause)
+        elif not self.over:
+            self._ready.extend(self._stage.close())
+            ours = cause if isinstance(cause, SSEError) else transport_error(cause, self._seen)
+            self._fail(ours)
+
+    def _time_out(self, clock: Clock, cause: BaseException | None = None) -> None:
+        if not self.over:
+            self._ready.extend(self._stage.close())
+            self._fail(timeout(clock, getattr(self._deadlines, clock), self._seen, cause))
+
+    def _fail(self, error: SSEError) -> None:
+        # What the server said explains more than that it then hung up.
         if isinstance(self._stage.error, ServerSentError):
-            # What the server said explains more than that it then hung up.
-            self._finish(self._with_response(self._stage.error))
-        else:
-            self._finish(cause if isinstance(cause, SSEError) else self._transport_error(cause))
+            error = with_response(self._stage.error, self._source)
+        self._finish(error)
+
+    def drain_seconds(self) -> float:
+        """Return for how long to read on: a stream of events is over at its end alone."""
+        return 0.0
 
     def interrupt(self) -> None:
         """Take an exception that went through the source without being its failure."""
@@ -131,60 +200,23 @@ class StreamState(Generic[T]):
         if end.events_seen or end.comments_seen:
             return None
         if not looks_like_events(self._body_start):
-            return self._not_a_stream(self._body_start)
+            return not_a_stream(self._body_start, self._source)
         return self._verdict_on_nothing()
 
     def _verdict_on_nothing(self) -> SSEError | None:
         """Judge a body of which nothing came: cut before that, or never to be a stream."""
-        content_type = (self._content_type or _EVENT_STREAM).lower()
+        content_type = headers_of(self._source).get("content-type", _EVENT_STREAM).lower()
         was_empty = not self._body_start and not content_type.startswith(_EVENT_STREAM)
-        if was_empty or self._status not in (None, 200):
-            return self._not_a_stream(self._body_start)
+        if was_empty or status_of(self._source) not in (None, 200):
+            return not_a_stream(self._body_start, self._source)
         return None
 
     @property
-    def _status(self) -> int | None:
-        status: int | None = getattr(self._source, "status", None)
-        return status
-
-    @property
-    def _content_type(self) -> str | None:
-        headers: Mapping[str, str] = getattr(self._source, "headers", None) or {}
-        return headers.get("content-type")
-
-    def _not_a_stream(self, body_start: bytes) -> NotEventStream:
-        return NotEventStream(
-            body_start=body_start, status=self._status, content_type=self._content_type
-        )
-
-    def _with_response(self, error: SSEError) -> SSEError:
-        """Add to an error what the response says, of which its stage knows nothing."""
-        if isinstance(error, NotEventStream):
-            return self._not_a_stream(error.body_start)
-        if isinstance(error, ServerSentError):
-            error.status = self._status
-        return error
-
-    def _transport_error(self, cause: Exception) -> TransportError:
-        seen = self._stage_end
-        message = (
-            f"the connection failed after {seen.bytes_seen} bytes, {seen.events_seen} events seen: "
-            f"{type(cause).__name__}: {cause}"
-        )
-        error = (
-            StreamTimeout(message, clock="transport")
-            if isinstance(cause, TimeoutError)
-            else TransportError(message)
-        )
-        error.__cause__ = cause
-        return error
-
-    @property
-    def _stage_end(self) -> End:
+    def _seen(self) -> End:
         return cast(End, self._stage.end)
 
     def _finish(self, error: SSEError | None, cause: EndCause | None = None) -> None:
-        end = self._stage_end
+        end = self._seen
         self._error = error
         self._end = evolve(end, cause=cause or _cause_of(error) or end.cause)
 
@@ -197,6 +229,8 @@ class ChunkState(StreamState[Chunk]):
         source: Where the bytes come from.
         on_incomplete: What an end does that neither [DONE] nor a finish reason announced:
             "raise" or "accept".
+        deadlines: For how long the source may be waited for.
+        drain: For how long to read on after [DONE], in seconds.
         max_tool_calls: How many tool calls there may be; None for no limit.
         max_accumulated_bytes: How much may be kept of the completion; None for no limit.
         options: The options of `ChunkParser`.
@@ -213,13 +247,18 @@ class ChunkState(StreamState[Chunk]):
         source: object,
         *,
         on_incomplete: Literal["raise", "accept"] = "raise",
+        deadlines: Deadlines | None = None,
+        drain: float = 0.1,
         max_tool_calls: int | None = MAX_TOOL_CALLS,
         max_accumulated_bytes: int | None = MAX_ACCUMULATED,
         **options: Unpack[ChunkOptions],
     ) -> None:
         check_choice("on_incomplete", on_incomplete, "raise", "accept")
+        check_seconds("drain", drain)
         self.parser = ChunkParser(**options)
-        super().__init__(self.parser, source)
+        super().__init__(self.parser, source, deadlines)
+        self._drain = drain
+        self._left_open = False
         self._accept_incomplete = on_incomplete == "accept"
         self.accumulator = Accumulator(
             max_choices=None,  # the parser counts them
@@ -279,6 +318,13 @@ class ChunkState(StreamState[Chunk]):
         super().take(piece)
         if self.parser.done and not self.over:
             self.take_end()
+            self._left_open = True
+
+    def drain_seconds(self) -> float:
+        """Return for how long to read on, once, for the end of the body that [DONE] announced."""
+        seconds = self._drain if self._left_open else 0.0
+        self._left_open = False
+        return seconds
 
     def result(self) -> Result:
         """Return the completion of a stream that was read to its end."""
@@ -292,6 +338,13 @@ class ChunkState(StreamState[Chunk]):
         if error is None and not end.complete and not self._accept_incomplete:
             return IncompleteStream(end=end)
         return error
+
+
+def _own(deadlines: Deadlines | None) -> Deadlines:
+    if deadlines is not None and not isinstance(deadlines, Deadlines):
+        name = type(deadlines).__name__
+        raise TypeError(f"deadlines is a {name}; give Deadlines(total=60), or None")
+    return Deadlines() if deadlines is None else evolve(deadlines)
 
 
 def _cause_of(error: SSEError | None) -> EndCause | None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
+from time import monotonic
 from types import TracebackType
 from typing import Literal, Self, TypeVar, Unpack, cast, overload
 
+from .._deadlines import Deadlines
 from .._events import Comment, Event
 from .._options import EventOptions, StreamOptions
 from .._parser import ItemT, Parser
 from ..chunks import Chunk, Result, Update
 from ._faces import ChunkFace, EventFace, Face
-from ._sources import HTTPXResponse, open_sync
+from ._sources import SyncReadable, is_pooled, open_sync, wait_at_most, wake
 from ._state import ChunkState, StreamState
 
 T = TypeVar("T")
@@ -24,6 +26,8 @@ class SyncDriver(Face[T]):
     def __init__(self, source: object, state: StreamState[T]) -> None:
         super().__init__(source, state)
         self._pieces: Iterator[bytes] | None = None
+        self._reading = False
+        self._to_close = False
 
     def __iter__(self) -> Self:
         return self
@@ -50,39 +54,87 @@ class SyncDriver(Face[T]):
         return item
 
     def _read(self) -> None:
+        # What another thread wants closed is closed in this one, when its read has come back.
+        self._reading = True
+        try:
+            if not self._to_close:
+                self._read_piece()
+        finally:
+            self._reading = False
+            if self._to_close:
+                self._state.cancel()
+
+    def _read_piece(self) -> None:
         state = self._state
+        if state.timed:
+            wait_at_most(self._source, state.wait(monotonic()))
+            if state.over:
+                return
         try:
             if self._pieces is None:
                 self._pieces = iter(self._source)
             piece = next(self._pieces)
-        except StopIteration:
-            state.take_end()
-        except (RuntimeError, TypeError):
-            # Misuse of the source, not a failure of the connection.
-            state.interrupt()
-            raise
         except Exception as error:
-            state.take_failure(error)
+            # What is raised by a read that was woken to be closed says no more than that.
+            if not self._to_close:
+                self._take_exception(error)
         except BaseException:
             state.interrupt()
             raise
         else:
-            state.take(piece)
+            if state.timed:
+                state.take_at(piece, monotonic())
+            else:
+                state.take(piece)
+
+    def _take_exception(self, error: Exception) -> None:
+        match error:
+            case StopIteration():
+                self._state.take_end()
+            case RuntimeError() | TypeError():
+                # Misuse of the source, not a failure of the connection.
+                self._state.interrupt()
+                raise error
+            case _:
+                self._state.take_failure(error, monotonic())
 
     def close(self) -> None:
         """
         Close the source. Closing again does nothing.
 
         What was read and not yet handed out is dropped, unless the stream had come to its end.
+        Another thread may call it: a read that waits is woken where the source has `wake()`, and
+        ends with a RuntimeError.
         """
-        self._state.cancel()
-        self._close_source()
+        self._to_close = True
+        if self._reading:
+            wake(self._source)
+        else:
+            self._state.cancel()
+            self._close_source()
 
     def _close_source(self) -> None:
         try:
-            _close(self._pieces)
+            self._drain()
         finally:
-            _close(self._source)
+            try:
+                if self._pieces is not self._source:
+                    _close(self._pieces)
+            finally:
+                _close(self._source)
+
+    def _drain(self) -> None:
+        """Read on for a while: at the end of its body a connection goes back to its pool."""
+        seconds = self._state.drain_seconds()
+        pieces = self._pieces
+        if not seconds or pieces is None or not is_pooled(self._source):
+            return
+        until = monotonic() + seconds
+        # Nothing that happens now changes how the stream ended.
+        with suppress(Exception):
+            while (left := until - monotonic()) > 0:
+                wait_at_most(self._source, left)
+                next(pieces)
 
     def __enter__(self) -> Self:
         return self
@@ -112,6 +164,7 @@ class EventStream(SyncDriver[ItemT], EventFace[ItemT]):
     Args:
         source: An iterable of bytes, or a streamed response of httpx or httpx2.
         comments: Whether to iterate comments too.
+        deadlines: For how long the source may be waited for, as in `Stream`.
         options: The options of `Parser`.
 
     Raises:
@@ -122,31 +175,34 @@ class EventStream(SyncDriver[ItemT], EventFace[ItemT]):
     @overload
     def __init__(
         self: EventStream[Event],
-        source: Iterable[bytes] | HTTPXResponse,
+        source: SyncReadable,
         *,
         comments: Literal[False] = ...,
+        deadlines: Deadlines | None = ...,
         **options: Unpack[EventOptions],
     ) -> None: ...
 
     @overload
     def __init__(
         self: EventStream[Event | Comment],
-        source: Iterable[bytes] | HTTPXResponse,
+        source: SyncReadable,
         *,
         comments: bool,
+        deadlines: Deadlines | None = ...,
         **options: Unpack[EventOptions],
     ) -> None: ...
 
     def __init__(
         self,
-        source: Iterable[bytes] | HTTPXResponse,
+        source: SyncReadable,
         *,
         comments: bool = False,
+        deadlines: Deadlines | None = None,
         **options: Unpack[EventOptions],
     ) -> None:
         parser = cast("Parser[ItemT]", Parser(comments=comments, **options))
         opened = open_sync(source, "EventStream")
-        super().__init__(opened, StreamState(parser, opened))
+        super().__init__(opened, StreamState(parser, opened, deadlines))
         self._parser = parser
 
 
@@ -162,6 +218,11 @@ class Stream(SyncDriver[Chunk], ChunkFace):
         on_incomplete: What an end does that neither [DONE] nor a finish reason announced:
             "raise", the default, raises `IncompleteStream` after the last chunk; "accept" ends
             quietly.
+        deadlines: For how long the source may be waited for. Kept to the second where the source
+            lets its reads be bounded, as sockets and the adapters do; a plain iterable is asked
+            at each piece that it gives.
+        drain: For how long to read on after [DONE], in seconds, so that the connection can go
+            back to its pool; 0 closes it at once.
         max_tool_calls: How many tool calls there may be; None for no limit.
         max_accumulated_bytes: How much may be kept of the completion, roughly in bytes of memory;
             None for no limit.
@@ -174,7 +235,7 @@ class Stream(SyncDriver[Chunk], ChunkFace):
 
     def __init__(
         self,
-        source: Iterable[bytes] | HTTPXResponse,
+        source: SyncReadable,
         **options: Unpack[StreamOptions],
     ) -> None:
         opened = open_sync(source, "Stream")

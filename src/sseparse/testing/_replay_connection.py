@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import socket
-import threading
+import ssl
 import time
 from collections.abc import Callable, Iterable
 
 import h11
 
 from ._replay import Replay, plain_text
-from ._replay_request import ReceivedRequest
-from ._replay_wire import frame
-
-_READ_SIZE = 65536
+from ._replay_framing import frame
+from ._replay_link import Link, Stopped
+from ._replay_received import ReceivedRequest
+from ._replay_wire import Ending
 
 
 class Connection:
@@ -21,39 +20,52 @@ class Connection:
     Read requests and answer each, until one side has had enough.
 
     Args:
-        sock: The connection, which the caller closes.
+        link: The connection, which is closed at its end.
         answer: Finds the answer to a request.
-        stopping: Set when the server stops, which cuts waits short.
+        context: What to speak TLS with; None for no TLS.
     """
 
     def __init__(
         self,
-        sock: socket.socket,
+        link: Link,
         answer: Callable[[ReceivedRequest], Replay],
-        stopping: threading.Event,
+        context: ssl.SSLContext | None,
     ) -> None:
-        self._sock = sock
+        self._link = link
         self._answer = answer
-        self._stopping = stopping
+        self._context = context
         self._http = h11.Connection(h11.SERVER)
 
-    def serve(self) -> None:
-        """
-        Serve the connection to its end.
+    def serve(self) -> bool:
+        """Serve the connection to its end; tell whether the client has closed its side."""
+        try:
+            ending = self._converse()
+            self._link.end(ending)
+            return ending != "reset" and self._link.outlast()
+        except OSError:
+            # However it failed, it failed because the client is there no more.
+            return True
+        finally:
+            self._link.close()
 
-        Raises:
-            OSError: The connection failed, as it does when the client goes away.
-        """
+    def _converse(self) -> Ending:
+        try:
+            if self._context is not None:
+                self._link.encrypt(self._context)
+            return self._answer_all()
+        except (Stopped, ssl.SSLError):
+            return "close"
+
+    def _answer_all(self) -> Ending:
         try:
             while (request := self._read_request()) is not None:
-                self._send(self._answer(request), to_head=request.method == "HEAD")
-                if set(self._http.states.values()) != {h11.DONE}:
-                    break
+                ending = self._send(self._answer(request), to_head=request.method == "HEAD")
+                if ending != "http" or set(self._http.states.values()) != {h11.DONE}:
+                    return ending
                 self._http.start_next_cycle()
         except h11.RemoteProtocolError as error:
             self._refuse(error)
-        # Ends a body that has no length at once, whatever the client still sends.
-        self._sock.shutdown(socket.SHUT_WR)
+        return "http"
 
     def _read_request(self) -> ReceivedRequest | None:
         head = self._next_event()
@@ -70,28 +82,30 @@ class Connection:
         while (event := self._http.next_event()) is h11.NEED_DATA:
             if self._http.they_are_waiting_for_100_continue:
                 go_on = h11.InformationalResponse(status_code=100, headers=[])
-                self._sock.sendall(self._http.send(go_on) or b"")
-            self._http.receive_data(self._sock.recv(_READ_SIZE))
+                self._link.send(self._http.send(go_on) or b"")
+            self._http.receive_data(self._link.receive())
         return event
 
     def _refuse(self, error: h11.RemoteProtocolError) -> None:
         self._send(plain_text(error.error_status_hint, f"bad request: {error}"))
 
-    def _send(self, replay: Replay, *, to_head: bool = False) -> None:
+    def _send(self, replay: Replay, *, to_head: bool = False) -> Ending:
         wire = frame(self._http, replay, to_head=to_head)
-        self._sock.sendall(wire.head)
+        self._link.send(wire.head)
         due = time.monotonic()
         for delay, data in wire.frames:
+            if replay.gated:
+                self._link.wait_for_permit()
+                due = time.monotonic()
             # Counted from the first on, so that wake-ups that come late do not add up.
             due += delay
-            self._wait_until(due)
-            self._sock.sendall(data)
-        self._sock.sendall(wire.tail)
-
-    def _wait_until(self, due: float) -> None:
-        pause = due - time.monotonic()
-        if pause > 0 and self._stopping.wait(pause):
-            raise ConnectionAbortedError("the server stops")
+            self._link.wait_until(due)
+            self._link.send(data)
+        self._link.send(wire.tail)
+        for delay, data in wire.refrain:
+            self._link.wait_until(time.monotonic() + delay)
+            self._link.send(data)
+        return wire.ending
 
 
 def _joined(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import selectors
 import socket
 import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from types import TracebackType
-from typing import Self, cast
+from typing import TYPE_CHECKING, Self
 
 from ._replay import Replay, plain_text
-from ._replay_request import ReceivedRequest
+from ._replay_received import ReceivedConnection, ReceivedRequest
+from ._replay_signals import Gate, Signal
 
-_Serve = Callable[[socket.socket], None]
+if TYPE_CHECKING:
+    import ssl
+
+_Answer = Callable[[ReceivedRequest], Replay]
 
 
 class ReplayServer:
@@ -28,32 +34,65 @@ class ReplayServer:
             with httpx2.stream("POST", server.url, json={"stream": True}) as response:
                 ...
         assert server.requests[0].json() == {"stream": True}
+        assert server.connections[0].wait_closed()
 
     Args:
         replay: What to answer: one body or `Replay`, to every request; or several, by the path
             that is asked for. Other paths are answered with 404.
+        ssl_context: The server's side of TLS, with its certificate, which makes it https; None
+            for http. A client that does not agree to it ends its own connection alone.
 
     Attributes:
         requests: The requests that came, oldest first. One is here before its answer begins.
+        connections: The connections that came, oldest first.
     """
 
-    def __init__(self, replay: bytes | Replay | Mapping[str, bytes | Replay]) -> None:
+    def __init__(
+        self,
+        replay: bytes | Replay | Mapping[str, bytes | Replay],
+        *,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> None:
         self._replays = replay
+        self._context = ssl_context
         self.requests: list[ReceivedRequest] = []
+        self.connections: list[ReceivedConnection] = []
         self._listener: socket.socket | None = None
+        self._url = ""
 
     @property
     def url(self) -> str:
         """
         Where the server listens: "http://127.0.0.1:" and the port, without a path.
 
+        After the block, where it has listened.
+
         Raises:
             RuntimeError: The block was not entered.
         """
-        if self._listener is None:
+        if not self._url:
             raise RuntimeError("the server does not listen yet; use it as a context manager")
-        host, port = self._listener.getsockname()
-        return f"http://{host}:{port}"
+        return self._url
+
+    def release(self, pieces: int = 1) -> None:
+        """
+        Let the server send pieces of a `Replay` that is gated.
+
+        A client that has read so many pieces proves that it did not need the next one for it.
+        Permits that no connection waits for yet are kept, until the end of the block.
+
+        Args:
+            pieces: How many pieces, on whichever connection waits for them.
+
+        Raises:
+            ValueError: The number is below 0.
+            RuntimeError: The server does not listen.
+        """
+        if pieces < 0:
+            raise ValueError(f"pieces is {pieces}; give a number, 0 or more")
+        if self._listener is None:
+            raise RuntimeError("the server does not listen; release pieces within its block")
+        self._gate.release(pieces)
 
     def __enter__(self) -> Self:
         """
@@ -69,18 +108,20 @@ class ReplayServer:
         except ModuleNotFoundError as error:
             message = "ReplayServer needs h11: pip install 'sseparse[h11]'"
             raise ModuleNotFoundError(message, name=error.name) from error
+        from ._replay_link import Link  # noqa: PLC0415 - loads ssl
 
         if self._listener is not None:
             raise RuntimeError("the server listens already; make one for each block")
-        self._serve: _Serve = lambda sock: Connection(sock, self._answer, self._stopping).serve()
-        self._stopping = threading.Event()
-        self._lock = threading.Lock()
-        self._live: dict[threading.Thread, socket.socket] = {}
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._acceptor = threading.Thread(
-            target=self._accept, args=(self._listener,), name="sseparse-replay", daemon=True
-        )
-        self._acceptor.start()
+
+        def serve(sock: socket.socket, answer: _Answer) -> bool:
+            link = Link(sock, self._stop, self._gate)
+            return Connection(link, answer, self._context).serve()
+
+        self._serve = serve
+        self._stop = Signal()
+        self._gate = Gate()
+        self._threads: list[threading.Thread] = []
+        self._listen()
         return self
 
     def __exit__(
@@ -89,43 +130,52 @@ class ReplayServer:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        listener = cast("socket.socket", self._listener)
-        self._stopping.set()
-        # Closing a socket does not wake the thread that accepts on it; a connection does.
-        socket.create_connection(listener.getsockname()).close()
+        self._stop.set()
         self._acceptor.join()
-        listener.close()
-        self._listener = None
-        with self._lock:
-            for sock in self._live.values():
-                _shut_down(sock)
-        for thread in self._live:
+        for thread in self._threads:
             thread.join()
+        self._listener = None
+        self._gate.close()
+        self._stop.close()
+
+    def _listen(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener.setblocking(False)
+        scheme = "http" if self._context is None else "https"
+        host, port = self._listener.getsockname()
+        self._url = f"{scheme}://{host}:{port}"
+        self._acceptor = _start(self._accept, self._listener)
 
     def _accept(self, listener: socket.socket) -> None:
-        while True:
-            sock, _ = listener.accept()
-            if self._stopping.is_set():
-                sock.close()
-                return
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            thread = threading.Thread(
-                target=self._run, args=(sock,), name="sseparse-replay", daemon=True
-            )
-            thread.start()
-            self._live = {old: kept for old, kept in self._live.items() if old.is_alive()}
-            self._live[thread] = sock
+        with listener, selectors.DefaultSelector() as selector:
+            selector.register(listener, selectors.EVENT_READ)
+            selector.register(self._stop, selectors.EVENT_READ)
+            while not self._stop.is_set:
+                # A client may go away again before it is let in.
+                with contextlib.suppress(BlockingIOError, ConnectionAbortedError):
+                    self._begin(listener.accept()[0])
+                selector.select()
 
-    def _run(self, sock: socket.socket) -> None:
+    def _begin(self, sock: socket.socket) -> None:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        closed: Future[bool] = Future()
+        connection = ReceivedConnection(closed)
+        self.connections.append(connection)
+        self._threads = [thread for thread in self._threads if thread.is_alive()]
+        self._threads.append(_start(self._run, sock, connection, closed))
+
+    def _run(
+        self, sock: socket.socket, connection: ReceivedConnection, closed: Future[bool]
+    ) -> None:
+        def answer(request: ReceivedRequest) -> Replay:
+            connection.requests += 1
+            return self._answer(request)
+
+        client_closed = False
         try:
-            self._serve(sock)
-        except OSError:
-            # The client went away, or the server stops: both are how a connection may end.
-            pass
+            client_closed = self._serve(sock, answer)
         finally:
-            # Not while it is being shut down: the number of its file may be another's by then.
-            with self._lock:
-                sock.close()
+            closed.set_result(client_closed)
 
     def _answer(self, request: ReceivedRequest) -> Replay:
         self.requests.append(request)
@@ -138,7 +188,7 @@ class ReplayServer:
         return replays if isinstance(replays, Replay) else Replay(replays)
 
 
-def _shut_down(sock: socket.socket) -> None:
-    # The other side may have closed it already.
-    with contextlib.suppress(OSError):
-        sock.shutdown(socket.SHUT_RDWR)
+def _start(target: Callable[..., None], *args: object) -> threading.Thread:
+    thread = threading.Thread(target=target, args=args, name="sseparse-replay", daemon=True)
+    thread.start()
+    return thread

@@ -102,6 +102,11 @@ class ChunkParser:
         return self._decoder.skipped
 
     @property
+    def events_seen(self) -> int:
+        """How many events were dispatched."""
+        return self._decoder.events_seen
+
+    @property
     def after_done(self) -> int:
         """How many events came after the [DONE] mark."""
         return self._decoder.after_done

@@ -73,7 +73,8 @@ class ChunkDecoder:
         # What is not longer has neither too many objects nor is it too deep: each has two brackets.
         self._small = min(self._max_objects, 2 * MAX_DEPTH)
         self._reasons: dict[int, str | None] = {}
-        self._events_seen = 0
+        self.events_seen = 0
+        """How many events came."""
         self._end: End | None = None
         self._fast: msgspec.json.Decoder[Any] | None = msgspec.json.Decoder(ChatCompletionChunk)
         self._kind: type[Chunk] | None = None
@@ -104,7 +105,7 @@ class ChunkDecoder:
         if not isinstance(event, Event):
             raise TypeError(f"feed() takes an Event, not {type(event).__name__}")
         self._check_open()
-        self._events_seen += 1
+        self.events_seen += 1
         if self.done:
             self.after_done += 1
             return []
@@ -122,7 +123,7 @@ class ChunkDecoder:
         for value in values:
             if self.error is not None:
                 break
-            self._events_seen += 1
+            self.events_seen += 1
             if self.done:
                 self.after_done += 1
                 continue
@@ -265,7 +266,7 @@ class ChunkDecoder:
             cause=self._cause(),
             done_seen=self.done,
             finish_seen=self._finish_seen,
-            events_seen=self._events_seen,
+            events_seen=self.events_seen,
             finish_reasons={**self._reasons},
         )
 

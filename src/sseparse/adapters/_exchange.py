@@ -1,0 +1,217 @@
+"""The client's half of an HTTP/1.1 exchange: requests, and where redirects lead. No I/O."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import re
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import urljoin, urlsplit
+
+from attrs import evolve, field, frozen
+
+from .. import __version__
+from ._http1 import h11
+
+
+class _NotGiven:
+    def __repr__(self) -> str:
+        return "<not given>"
+
+
+NOT_GIVEN: Final = _NotGiven()
+"""Stands for JSON that was not given; None would be null."""
+
+_MOST_REDIRECTS = 5
+_PORTS: Final[Mapping[str, int]] = {"http": 80, "https": 443}
+_DEFAULTS: Final[Mapping[str, str]] = {
+    "Accept": "text/event-stream",
+    # Nothing here decompresses.
+    "Accept-Encoding": "identity",
+    "User-Agent": f"sseparse/{__version__}",
+    "Connection": "close",
+}
+# The length is known; one that the caller counted could only be wrong.
+_DECIDED_HERE = ("content-length", "transfer-encoding")
+_SECRET = re.compile("auth|cookie|key|token|secret", re.IGNORECASE)
+_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+# RFC 9110, 5.5: visible characters, with blanks between them.
+_VALUE = re.compile(r"(?:[!-~](?:[ \t!-~]*[!-~])?)?")
+_URL = re.compile(r"[!-~]+")
+
+
+@frozen
+class Request:
+    """
+    Hold a request.
+
+    Attributes:
+        method: The method, in capitals.
+        url: The URL as it was given.
+        scheme: "http" or "https".
+        host: The host, in lower case, an IPv6 address without its brackets.
+        port: The port.
+        headers: The caller's headers, and the Content-Type that goes with JSON.
+        body: The body; None for none.
+        redirects_left: How many redirects may still be followed.
+    """
+
+    method: str
+    url: str
+    scheme: str
+    host: str
+    port: int
+    headers: tuple[tuple[str, str], ...] = field(repr=False)
+    body: bytes | None = field(repr=False)
+    redirects_left: int = _MOST_REDIRECTS
+
+    def to_bytes(self) -> bytes:
+        """
+        Return the request as it goes onto the wire.
+
+        Raises:
+            ValueError: The headers contradict each other.
+        """
+        http = h11.Connection(h11.CLIENT)
+        body = self.body or b""
+        try:
+            head = h11.Request(
+                method=self.method, target=self._target(), headers=self._all_headers()
+            )
+        except h11.LocalProtocolError as error:
+            raise ValueError(f"the headers make no request: {error}") from error
+        sent = [http.send(head), http.send(h11.Data(data=body)), http.send(h11.EndOfMessage())]
+        return b"".join(part for part in sent if part)
+
+    def _target(self) -> str:
+        parts = urlsplit(self.url)
+        return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+
+    def _all_headers(self) -> list[tuple[str, str]]:
+        named = {name.lower() for name, _ in self.headers}
+        headers = [("Host", self._host_and_port()), *_DEFAULTS.items()]
+        if self.body is not None or self.method in ("POST", "PUT", "PATCH"):
+            headers.append(("Content-Length", str(len(self.body or b""))))
+        return [
+            *(header for header in headers if header[0].lower() not in named),
+            *self.headers,
+        ]
+
+    def _host_and_port(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
+
+    def redirected(self, status: int | None, headers: Mapping[str, str]) -> Request | None:
+        """
+        Follow a redirect.
+
+        Args:
+            status: The response's status.
+            headers: Its headers, by lower-case name.
+
+        Returns:
+            The request to make next; or None if the response is none that should be followed:
+            one that would make another method of the request's, leads from https to http or to
+            no HTTP at all, takes credentials to another origin, or is the sixth.
+        """
+        if not self._may_follow(status) or "location" not in headers:
+            return None
+        try:
+            url = urljoin(self.url, headers["location"])
+            scheme, host, port = _origin(url)
+        except ValueError:
+            return None  # leads nowhere
+        left = self.redirects_left - 1
+        if (scheme, host, port) == (self.scheme, self.host, self.port):
+            return evolve(self, url=url, redirects_left=left)
+        if self._has_credentials() or (self.scheme, scheme) == ("https", "http"):
+            return None
+        kept = tuple(header for header in self.headers if header[0].lower() != "host")
+        return Request(self.method, url, scheme, host, port, kept, self.body, left)
+
+    def _may_follow(self, status: int | None) -> bool:
+        if not self.redirects_left:
+            return False
+        return status in (307, 308) or (
+            status in (301, 302, 303) and self.method in ("GET", "HEAD")
+        )
+
+    def _has_credentials(self) -> bool:
+        return any(_SECRET.search(name) for name, _ in self.headers)
+
+
+def prepare(
+    method: str,
+    url: str,
+    *,
+    headers: Mapping[str, str] | None,
+    json: object,
+    content: bytes | None,
+) -> Request:
+    """
+    Make a request of what a caller gave.
+
+    Args:
+        method: The method, in any case.
+        url: An absolute URL of http or https.
+        headers: Headers, which go before those that are sent anyway.
+        json: What to send as JSON, or `NOT_GIVEN`.
+        content: What to send as it is.
+
+    Raises:
+        ValueError: The method, the URL or a header is none that can be sent; or JSON and content
+            are both given.
+        TypeError: The content is not bytes, or JSON has no such type.
+    """
+    if not _NAME.fullmatch(method) or method.upper() == "CONNECT":
+        raise ValueError(f"method is {method!r}; give one of HTTP's, such as POST")
+    given = tuple((headers or {}).items())
+    for name, value in given:
+        _check_header(name, value)
+    scheme, host, port = _origin(url)
+    body = _body(json, content)
+    if json is not NOT_GIVEN and not any(name.lower() == "content-type" for name, _ in given):
+        given = (("Content-Type", "application/json"), *given)
+    return Request(method.upper(), url, scheme, host, port, given, body)
+
+
+def check_timeout(timeout: float | None) -> None:
+    """Refuse a timeout in which nothing could come."""
+    if timeout is not None and not timeout > 0:
+        raise ValueError(f"timeout is {timeout!r}; give seconds above 0, or None for no limit")
+
+
+def _check_header(name: str, value: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"headers holds {name!r}, which is no name of a header")
+    if name.lower() in _DECIDED_HERE:
+        raise ValueError(f"headers holds {name}; json= or content= decides that")
+    if not _VALUE.fullmatch(value):
+        # Not shown: a key with a line break behind it is how this happens.
+        raise ValueError(
+            f"header {name} has a value with a line break, another control character, a blank "
+            "at an end, or one outside ASCII"
+        )
+
+
+def _origin(url: str) -> tuple[str, str, int]:
+    if not _URL.fullmatch(url):
+        raise ValueError("url holds a blank, a control character or one outside ASCII; quote it")
+    parts = urlsplit(url)
+    if parts.scheme not in _PORTS or not parts.hostname:
+        raise ValueError("url does not begin with http:// or https:// and a host")
+    if "@" in parts.netloc:
+        raise ValueError("url holds a user name or password; send them in a header")
+    port = _PORTS[parts.scheme] if parts.port is None else parts.port
+    return parts.scheme, parts.hostname, port
+
+
+def _body(json: object, content: bytes | None) -> bytes | None:
+    if json is NOT_GIVEN:
+        if content is not None and not isinstance(content, bytes | bytearray | memoryview):
+            raise TypeError(f"content is {type(content).__name__}; give bytes")
+        return None if content is None else bytes(content)
+    if content is not None:
+        raise ValueError("json and content are both given; give one of them")
+    text = jsonlib.dumps(json, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.encode()

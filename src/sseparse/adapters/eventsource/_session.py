@@ -1,0 +1,224 @@
+"""What an EventSource knows and decides, apart from how it waits."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Final, Literal, Unpack, cast
+
+import httpx2
+
+from ..._ends import End, EndCause
+from ..._errors import NotEventStream, SSEError, StreamTimeout, TransportError
+from ..._events import Event
+from ..._options import ParserOptions
+from ..._parser import Parser
+from ..._sniff import BODY_START
+from ...reconnect import Decision, Fail, Read, ReconnectPolicy, Retry, Stop
+
+_HEADERS: Final = {
+    "Accept": "text/event-stream",
+    # What nobody flushes, compression holds back.
+    "Accept-Encoding": "identity",
+    "Cache-Control": "no-store",
+}
+STANDARD: Final = ReconnectPolicy()
+# What sending a request can fail of; errors of TLS have been seen to come as they are.
+CONNECTION_FAILURES: Final = (httpx2.RequestError, OSError)
+# No connection that is made again would fare better.
+_FOR_GOOD: Final = (
+    httpx2.UnsupportedProtocol,
+    httpx2.LocalProtocolError,
+    httpx2.TooManyRedirects,
+)
+
+
+class Session:
+    """Follow a stream over its connections: requests, answers, bytes and ends, without I/O."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None,
+        method: str,
+        content: bytes | None,
+        policy: ReconnectPolicy,
+        read_timeout: float | None,
+        clock: Callable[[], float],
+        rnd: Callable[[], float],
+        **options: Unpack[ParserOptions],
+    ) -> None:
+        self._url = httpx2.URL(url)
+        self._headers = httpx2.Headers(_HEADERS)
+        self._headers.update(headers)
+        if "last-event-id" in self._headers:
+            raise ValueError("headers holds Last-Event-ID; last_event_id= decides that")
+        self._method = method
+        self._content = content
+        self._read_timeout = read_timeout
+        self._clock = clock
+        self._rnd = rnd
+        self.parser = Parser(**options)
+        self._state = policy.start(options.get("last_event_id", ""))
+        self._ready: deque[Event] = deque()
+        self._connected = False
+        self.delay: float | None = None
+        self.over = False
+        self.error: SSEError | None = None
+        self.last_error: SSEError | None = None
+
+    @property
+    def last_event_id(self) -> str:
+        """The last event ID, as of the last event handed out."""
+        return (self._state if self._ready else self.parser).last_event_id
+
+    @property
+    def ready_state(self) -> Literal["connecting", "open", "closed"]:
+        """Whether there is a connection."""
+        if self.over:
+            return "closed"
+        return "open" if self._connected else "connecting"
+
+    @property
+    def follow_redirects(self) -> bool:
+        """Whether the next request may be redirected: a POST could become a GET."""
+        return self._method == "GET"
+
+    def request(self, client: httpx2.Client | httpx2.AsyncClient) -> httpx2.Request:
+        """Make the request for the next connection."""
+        headers = self._headers.copy()
+        headers.update(dict(self._state.headers))
+        url = self._url
+        if self._state.params:
+            url = url.copy_merge_params(self._state.params)
+        return client.build_request(self._method, url, headers=headers, content=self._content)
+
+    def take_response(self, response: httpx2.Response) -> bool:
+        """Take the head of an answer; tell whether its body is to be read."""
+        status, headers = response.status_code, response.headers
+        self._state, verdict = self._state.on_response(status, headers, self._clock(), self._rnd())
+        if isinstance(verdict, Read):
+            self._connected = True
+            # The client's own time was for the head; httpx2 looks again before the body.
+            response.request.extensions["timeout"]["read"] = self._read_timeout
+            return True
+        if not isinstance(verdict, Stop):
+            self.last_error = NotEventStream(
+                body_start=b"",
+                status=status,
+                content_type=headers.get("content-type"),
+                headers=headers,
+            )
+        self._follow(verdict)
+        return False
+
+    def take_body_start(self, body_start: bytes) -> None:
+        """Take what the body of a refused answer begins with, for the error to show."""
+        refused = self.error
+        if isinstance(refused, NotEventStream):
+            self.error = self.last_error = NotEventStream(
+                body_start=body_start[:BODY_START],
+                status=refused.status,
+                content_type=refused.content_type,
+                headers=refused.headers,
+            )
+
+    def take(self, piece: bytes) -> None:
+        """Take bytes of the body."""
+        self._ready.extend(self.parser.feed(piece))
+
+    def take_end(self) -> None:
+        """Take the end of the body; the event that it cut off is dropped."""
+        self.last_error = None
+        self.parser.close()
+        self._take_end(cast("End", self.parser.end).cause)
+
+    def take_failure(self, failure: Exception) -> None:
+        """Take what a connection failed of."""
+        error = failure if isinstance(failure, SSEError) else _translated(failure)
+        self.last_error = error
+        if isinstance(error.__cause__, _FOR_GOOD) or not isinstance(error, TransportError):
+            self._finish(error)
+            return
+        timed_out = isinstance(error, StreamTimeout)
+        self._take_end(EndCause.TIMEOUT if timed_out else EndCause.TRANSPORT)
+
+    def _take_end(self, cause: EndCause) -> None:
+        self._state, decision = self._state.on_end(cause, self._rnd(), parser=self.parser)
+        self._follow(decision)
+
+    def _follow(self, decision: Decision) -> None:
+        self._connected = False
+        if isinstance(decision, Retry):
+            self.delay = decision.delay
+            self.parser.reset()
+            if decision.method is not None:
+                self._method, self._content = decision.method, None
+        elif isinstance(decision, Fail):
+            why = f"the stream ended and is not asked for again: {decision.reason}"
+            self._finish(self.last_error or TransportError(why))
+        else:
+            self._finish(None)
+
+    def _finish(self, error: SSEError | None) -> None:
+        self.over = True
+        self.error = error
+
+    def take_delay(self) -> float:
+        """Return the seconds to wait now; then a connection is due."""
+        delay, self.delay = self.delay, None
+        return delay or 0.0
+
+    def pop(self) -> Event | None:
+        """Take the next event that is ready, or None."""
+        while self._ready and not self.over:
+            event = self._ready.popleft()
+            self._state, replayed = self._state.on_event(event)
+            if self._state.outcome is not None:
+                self._finish(None)
+            if not replayed:
+                return event
+        if self.parser.error is not None and not self.over:
+            self._finish(self.parser.error)
+        return None
+
+    def raise_error(self) -> None:
+        """Raise what the stream failed of, if it did."""
+        if self.error is not None:
+            raise self.error.with_traceback(None)
+
+
+def _translated(error: Exception) -> TransportError:
+    library = type(error).__module__.partition(".")[0]
+    message = f"{library} failed: {type(error).__name__}: {error}"
+    timed_out = isinstance(error, httpx2.TimeoutException)
+    wrapped = StreamTimeout(message, clock="transport") if timed_out else TransportError(message)
+    wrapped.__cause__ = error
+    return wrapped
+
+
+class Face:
+    """Show what a stream knows of itself: nothing here waits."""
+
+    _session: Session
+
+    @property
+    def last_event_id(self) -> str:
+        """The last event ID, as of the last event handed out: what resumes the stream after it."""
+        return self._session.last_event_id
+
+    @property
+    def retry(self) -> int | None:
+        """The reconnection time in milliseconds, or None where the server never set one."""
+        return self._session.parser.retry
+
+    @property
+    def ready_state(self) -> Literal["connecting", "open", "closed"]:
+        """Whether the stream waits for a connection, has one, or is over."""
+        return self._session.ready_state
+
+    @property
+    def last_error(self) -> Exception | None:
+        """What the last connection that failed failed of; None where each came to its end."""
+        return self._session.last_error

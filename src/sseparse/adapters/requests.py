@@ -1,0 +1,95 @@
+"""
+The bytes of a streamed response of requests.
+
+The library is not imported.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from . import urllib3
+from ._blocking import BlockingSource
+
+if TYPE_CHECKING:
+    from requests import Response
+
+
+class ResponseSource(urllib3.ResponseSource):
+    """
+    Iterate the bytes of a response that is yet unread, decompressed, as they come.
+
+    Attributes:
+        status: The HTTP status.
+        headers: The response's headers; names are found in any case.
+        pooled: Whether the connection goes back to its pool once the body was read to its end.
+    """
+
+    # `iter_content()` and `iter_lines()` hold bytes back wherever a server does not send each
+    # event as one chunk; only urllib3's response underneath does not.
+
+    def __init__(self, response: Response) -> None:
+        if not hasattr(response.raw, "CONTENT_DECODERS"):
+            raise TypeError(
+                f"this response is read from {type(response.raw).__name__}, and not by urllib3; "
+                "pass response.iter_content(None) instead"
+            )
+        super().__init__(response.raw, "requests")
+        self._outer = response
+
+    def _close(self) -> None:
+        self._outer.close()
+
+
+class ContentSource(BlockingSource):
+    """
+    Iterate the bytes of a response that was read already: its content, in one piece.
+
+    Attributes:
+        status: The HTTP status.
+        headers: The response's headers; names are found in any case.
+        pooled: Whether the connection goes back to its pool once the body was read to its end.
+    """
+
+    def __init__(self, response: Response) -> None:
+        super().__init__(
+            "requests",
+            status=response.status_code,
+            headers=response.headers,
+            http_response=None,
+            decoded=getattr(response.raw, "CONTENT_DECODERS", None),
+        )
+        self._left = response.content
+        self._response = response
+
+    def _read(self) -> bytes:
+        piece, self._left = self._left, b""
+        return piece
+
+    def _is_over(self) -> bool:
+        return True
+
+    def _close(self) -> None:
+        self._response.close()
+
+
+def source(response: Response) -> BlockingSource:
+    """
+    Find the bytes of a response.
+
+    Args:
+        response: A response of requests, requested with `stream=True`; or one without, which was
+            read before it was returned.
+
+    Returns:
+        An iterable of bytes, decompressed, with `close()`, `status` and `headers`. Reading raises
+        `TransportError`, or `StreamTimeout` where the library's read timeout passed, with the
+        library's exception (one of urllib3) as its cause; and `NotEventStream` where the body is
+        compressed in a way that the library does not know.
+
+    Raises:
+        TypeError: It is not read by urllib3.
+        RuntimeError: It was read already, and its content was not kept, or it was closed.
+    """
+    held: object = getattr(response, "_content", False)
+    return ContentSource(response) if isinstance(held, bytes) else ResponseSource(response)

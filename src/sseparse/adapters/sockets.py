@@ -1,0 +1,217 @@
+"""Responses read from sockets, plain or TLS, over h11: for those with no HTTP client."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Self
+
+from .._errors import TransportError
+from ._exchange import NOT_GIVEN, Request, check_timeout, prepare
+from ._received import READ_SIZE, Received, failure, timed_out
+
+# A timeout of 0 would make the socket one that never waits, and fails where others wait.
+_LEAST_WAIT = 0.001
+
+
+class SocketSource(Received):
+    """
+    Iterate the bytes of a response's body, as they come over a socket.
+
+    Attributes:
+        status: The HTTP status, or None until the head of the response has come.
+        headers: The response's headers by lower-case name; empty until its head has come.
+        pooled: Whether the connection serves another request after this one: never.
+    """
+
+    def __init__(self, sock: socket.socket, method: str = "POST") -> None:
+        super().__init__(method)
+        self._sock = sock
+        self._own_timeout = self._timeout = sock.gettimeout()
+        self._woken = False
+        # The number of a closed socket may be another's by the time that it is shut down.
+        self._lock = threading.RLock()
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> bytes:
+        while not (piece := self._pop()):
+            if piece is None:
+                raise StopIteration
+            self._take(self._read())
+        return piece
+
+    def read_head(self) -> None:
+        """Read until the head of the response has come."""
+        while self.status is None:
+            self._take(self._read())
+
+    def _read(self) -> bytes:
+        try:
+            data = self._sock.recv(READ_SIZE)
+        except OSError as error:
+            raise _translated(error) from error
+        if self._woken:
+            # The end of input that a reader sees is then ours, and not the server's.
+            raise TransportError("the socket was shut down by wake()")
+        return data
+
+    def wait_at_most(self, seconds: float | None) -> None:
+        """
+        Bound the reads to come.
+
+        Args:
+            seconds: How long each waits at most, if the socket's own timeout is not shorter;
+                None for that alone.
+        """
+        own = self._own_timeout
+        if seconds is None:
+            timeout = own
+        else:
+            seconds = max(seconds, _LEAST_WAIT)
+            timeout = seconds if own is None else min(seconds, own)
+        if timeout != self._timeout:
+            self._sock.settimeout(timeout)
+            self._timeout = timeout
+
+    def wake(self) -> None:
+        """Make a read that waits in another thread fail at once, and all later ones."""
+        self._woken = True
+        # The other side may have closed it already. A TLS socket's own shutdown would take away
+        # the state that the other thread is reading with.
+        with self._lock, suppress(OSError):
+            socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._closed = True
+        with self._lock:
+            self._sock.close()
+
+
+def source(sock: socket.socket) -> SocketSource:
+    """
+    Read the response to a request that was sent over a socket.
+
+    Args:
+        sock: A connected socket, plain or TLS, that waits when it reads. It is the source's from
+            now on, and closed with it.
+
+    Returns:
+        An iterable of bytes: the body of an HTTP/1.1 response, whose head is read first. Reading
+        raises `TransportError`, or `StreamTimeout` where the socket's timeout passed, with the
+        exception of the socket or of h11 as its cause; and `NotEventStream` for a body that is
+        compressed.
+
+    Raises:
+        TypeError: This is no socket.
+        ValueError: The socket does not wait.
+    """
+    if not isinstance(sock, socket.socket):
+        raise TypeError(f"source() takes a socket, not {type(sock).__name__}")
+    if sock.gettimeout() == 0:
+        raise ValueError("the socket does not wait; call its setblocking(True), or use trio, anyio")
+    return SocketSource(sock)
+
+
+def request(
+    method: str,
+    url: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    json: object = NOT_GIVEN,
+    content: bytes | None = None,
+    ssl_context: ssl.SSLContext | None = None,
+    timeout: float | None = None,
+) -> SocketSource:
+    """
+    Send a request; return its response once the head of that has come.
+
+    One connection for each request, and no proxy. Redirects are followed, at most five, if they
+    keep the method and take no credentials to another origin; a response that was not followed
+    is returned as it is.
+
+    Args:
+        method: The method: "POST".
+        url: An absolute URL of http or https, without a user name.
+        headers: Headers to send, besides or instead of `Accept: text/event-stream`,
+            `Accept-Encoding: identity` and `User-Agent`.
+        json: What to send as JSON.
+        content: What to send as it is, instead.
+        ssl_context: How to speak TLS; `ssl.create_default_context()` if None is given.
+        timeout: How long each step may take - to connect, to send, to read some bytes - in
+            seconds; None for no limit. How long a look-up of the host takes is up to the system.
+
+    Returns:
+        An iterable of bytes, with `status`, `headers` and `close()`.
+
+    Raises:
+        TransportError: No response came.
+        StreamTimeout: A step took too long.
+        ValueError: An argument has no such value.
+        TypeError: The content is not bytes, or JSON has no such type.
+    """
+    check_timeout(timeout)
+    asked = prepare(method, url, headers=headers, json=json, content=content)
+    while True:
+        response = _ask(asked, ssl_context, timeout)
+        following = asked.redirected(response.status, response.headers)
+        if following is None:
+            return response
+        response.close()
+        asked = following
+
+
+def _ask(asked: Request, ssl_context: ssl.SSLContext | None, timeout: float | None) -> SocketSource:
+    sent = asked.to_bytes()
+    sock: socket.socket | None = None
+    try:
+        sock = _connect(asked.host, asked.port, timeout)
+        if asked.scheme == "https":
+            context = ssl_context or ssl.create_default_context()
+            # Not while it is wrapped: an interrupt would leave it open.
+            sock = context.wrap_socket(
+                sock, server_hostname=asked.host, do_handshake_on_connect=False
+            )
+            sock.do_handshake()
+        # A server may answer, and hang up, before it has read all: reading tells.
+        with suppress(BrokenPipeError, ConnectionResetError):
+            sock.sendall(sent)
+        response = SocketSource(sock, asked.method)
+        response.read_head()
+    except BaseException as error:  # an interrupt, too, leaves no socket open
+        if sock is not None:
+            sock.close()
+        if isinstance(error, OSError):
+            raise _translated(error) from error
+        raise
+    return response
+
+
+def _connect(host: str, port: int, timeout: float | None) -> socket.socket:
+    """Connect to the first address that answers; `socket` leaks one when interrupted."""
+    failures: list[OSError] = []
+    for family, kind, protocol, _, address in socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM
+    ):
+        sock = socket.socket(family, kind, protocol)
+        try:
+            sock.settimeout(timeout)
+            sock.connect(address)
+        except BaseException as error:  # an interrupt, too, leaves no socket open
+            sock.close()
+            if not isinstance(error, OSError):
+                raise
+            failures.append(error)
+        else:
+            return sock
+    raise failures[0]
+
+
+def _translated(error: OSError) -> TransportError:
+    tell = timed_out if isinstance(error, TimeoutError) else failure
+    return tell("socket", error)

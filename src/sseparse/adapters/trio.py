@@ -1,0 +1,156 @@
+"""Responses read from trio's streams, over h11: for those with no HTTP client."""
+
+from __future__ import annotations
+
+import math
+import ssl
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, suppress
+
+from ._exchange import NOT_GIVEN, Request, check_timeout, prepare
+from ._received import READ_SIZE, AsyncReceived, failure, timed_out
+
+try:
+    import trio
+except ModuleNotFoundError as error:
+    message = "this adapter needs trio: pip install 'sseparse[trio]'"
+    raise ModuleNotFoundError(message, name=error.name) from error
+
+
+class StreamSource(AsyncReceived):
+    """
+    Iterate the bytes of a response's body, as they come over a stream of trio.
+
+    Attributes:
+        status: The HTTP status, or None until the head of the response has come.
+        headers: The response's headers by lower-case name; empty until its head has come.
+        pooled: Whether the connection serves another request after this one: never.
+    """
+
+    def __init__(
+        self, stream: trio.abc.ReceiveStream, method: str = "POST", timeout: float = math.inf
+    ) -> None:
+        super().__init__(method)
+        self._stream = stream
+        self._timeout = timeout
+
+    async def _read(self) -> bytes:
+        with _translated(), trio.fail_after(self._timeout):
+            return bytes(await self._stream.receive_some(READ_SIZE))
+
+    async def aclose(self) -> None:
+        """Close the stream, without waiting for the other side."""
+        self._closed = True
+        await trio.aclose_forcefully(self._stream)
+
+
+def source(stream: trio.abc.ReceiveStream) -> StreamSource:
+    """
+    Read the response to a request that was sent over a stream.
+
+    Args:
+        stream: A stream of trio, plain or TLS. It is the source's from now on, and closed with
+            it.
+
+    Returns:
+        An asynchronous iterable of bytes: the body of an HTTP/1.1 response, whose head is read
+        first. Reading raises `TransportError` with the exception of trio or of h11 as its cause,
+        and `NotEventStream` for a body that is compressed.
+
+    Raises:
+        TypeError: This is no stream of trio.
+    """
+    if not isinstance(stream, trio.abc.ReceiveStream):
+        raise TypeError(f"source() takes a stream of trio, not {type(stream).__name__}")
+    return StreamSource(stream)
+
+
+async def request(
+    method: str,
+    url: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    json: object = NOT_GIVEN,
+    content: bytes | None = None,
+    ssl_context: ssl.SSLContext | None = None,
+    timeout: float | None = None,  # noqa: ASYNC109 - it bounds each step, not the whole
+) -> StreamSource:
+    """
+    Send a request; return its response once the head of that has come.
+
+    One connection for each request, and no proxy. Redirects are followed, at most five, if they
+    keep the method and take no credentials to another origin; a response that was not followed
+    is returned as it is.
+
+    Args:
+        method: The method: "POST".
+        url: An absolute URL of http or https, without a user name.
+        headers: Headers to send, besides or instead of `Accept: text/event-stream`,
+            `Accept-Encoding: identity` and `User-Agent`.
+        json: What to send as JSON.
+        content: What to send as it is, instead.
+        ssl_context: How to speak TLS; `ssl.create_default_context()` if None is given.
+        timeout: How long each step may take - to connect, to send, to read some bytes - in
+            seconds; None for no limit.
+
+    Returns:
+        An asynchronous iterable of bytes, with `status`, `headers` and `aclose()`.
+
+    Raises:
+        TransportError: No response came.
+        StreamTimeout: A step took too long.
+        ValueError: An argument has no such value.
+        TypeError: The content is not bytes, or JSON has no such type.
+    """
+    check_timeout(timeout)
+    asked = prepare(method, url, headers=headers, json=json, content=content)
+    limit = math.inf if timeout is None else timeout
+    while True:
+        response = await _ask(asked, ssl_context, limit)
+        following = asked.redirected(response.status, response.headers)
+        if following is None:
+            return response
+        await response.aclose()
+        asked = following
+
+
+async def _ask(asked: Request, ssl_context: ssl.SSLContext | None, limit: float) -> StreamSource:
+    sent = asked.to_bytes()
+    with _translated(), trio.fail_after(limit):
+        stream = await _connect(asked, ssl_context)
+    response = StreamSource(stream, asked.method, limit)
+    try:
+        # A server may answer, and hang up, before it has read all: reading tells.
+        with _translated(), trio.fail_after(limit), suppress(trio.BrokenResourceError):
+            await stream.send_all(sent)
+        await response.read_head()
+    except BaseException:  # a cancellation, too, leaves no stream open
+        await response.aclose()
+        raise
+    return response
+
+
+async def _connect(asked: Request, ssl_context: ssl.SSLContext | None) -> trio.abc.Stream:
+    plain = await trio.open_tcp_stream(asked.host, asked.port)
+    if asked.scheme == "http":
+        return plain
+    try:
+        context = ssl_context or ssl.create_default_context()
+        stream = trio.SSLStream(plain, context, server_hostname=asked.host, https_compatible=True)
+        await stream.do_handshake()
+    except BaseException:  # a cancellation, too, leaves no stream open
+        await trio.aclose_forcefully(plain)
+        raise
+    return stream
+
+
+@contextmanager
+def _translated() -> Generator[None, None, None]:
+    try:
+        yield
+    except trio.TooSlowError as error:
+        raise timed_out("trio", error) from error
+    except trio.BusyResourceError as error:
+        raise RuntimeError("another task reads from this source") from error
+    except (OSError, trio.BrokenResourceError, trio.ClosedResourceError) as error:
+        raise failure("trio", error) from error

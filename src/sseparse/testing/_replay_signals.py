@@ -1,0 +1,67 @@
+"""What a thread of the server can wait for beside a socket."""
+
+from __future__ import annotations
+
+import socket
+import threading
+
+
+class Signal:
+    """Raise a flag that a selector sees: its file can be read while the flag is up."""
+
+    def __init__(self) -> None:
+        self._seen, self._raised = socket.socketpair()
+        self.is_set = False
+
+    def fileno(self) -> int:
+        """Return what a selector waits on."""
+        return self._seen.fileno()
+
+    def set(self) -> None:
+        """Raise the flag, which is down."""
+        self.is_set = True
+        self._raised.send(b"\0")
+
+    def clear(self) -> None:
+        """Take down the flag, which is up."""
+        self.is_set = False
+        self._seen.recv(1)
+
+    def close(self) -> None:
+        """Close its files."""
+        self._seen.close()
+        self._raised.close()
+
+
+class Gate:
+    """Count permits; a selector sees whether there are any."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._permits = 0
+        self._open = Signal()
+
+    def fileno(self) -> int:
+        """Return what a selector waits on."""
+        return self._open.fileno()
+
+    def release(self, permits: int) -> None:
+        """Give permits."""
+        with self._lock:
+            self._permits += permits
+            if self._permits and not self._open.is_set:
+                self._open.set()
+
+    def take(self) -> bool:
+        """Take a permit; tell whether there was one."""
+        with self._lock:
+            if not self._permits:
+                return False
+            self._permits -= 1
+            if not self._permits:
+                self._open.clear()
+            return True
+
+    def close(self) -> None:
+        """Close its files."""
+        self._open.close()

@@ -1,0 +1,670 @@
+"""EventSource over httpx2: what the standard, web-platform-tests and LaunchDarkly's ask."""
+
+import importlib
+import socket
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import httpx2
+import pytest
+
+from sseparse import (
+    EncodingError,
+    Event,
+    LimitExceeded,
+    NotEventStream,
+    SSEError,
+    StreamTimeout,
+    TransportError,
+)
+from sseparse.adapters.eventsource import AsyncEventSource, EventSource
+from sseparse.adapters.eventsource import _sync as sync_module
+from sseparse.reconnect import Kind, ReconnectPolicy
+from sseparse.testing import Replay, ReplayServer
+
+URL = "http://events.test/"
+STANDARD = ReconnectPolicy(jitter=0)
+
+
+class Body(httpx2.SyncByteStream, httpx2.AsyncByteStream):
+    """Pieces of a body; an exception among them is raised."""
+
+    def __init__(self, *pieces: bytes | Exception) -> None:
+        self._pieces = pieces
+        self.closed = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self._pieces:
+            if isinstance(piece, Exception):
+                raise piece
+            yield piece
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self:
+            yield piece
+
+    def close(self) -> None:
+        self.closed = True
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+def answer(*pieces: bytes | Exception, status: int = 200, **headers: str) -> httpx2.Response:
+    named = {"content-type": "text/event-stream"}
+    named |= {name.replace("_", "-"): value for name, value in headers.items()}
+    return httpx2.Response(status, headers=named, stream=Body(*pieces))
+
+
+def no_content() -> httpx2.Response:
+    return httpx2.Response(204, stream=Body())
+
+
+class Server:
+    """Answers given in order; after the last one 204, for good."""
+
+    def __init__(self, *answers: httpx2.Response | Exception) -> None:
+        self._answers = list(answers)
+        self.responses: list[httpx2.Response] = []
+        self.requests: list[httpx2.Request] = []
+        self.transport = httpx2.MockTransport(self._handle)
+
+    def _handle(self, request: httpx2.Request) -> httpx2.Response:
+        request.read()
+        self.requests.append(request)
+        answer = self._answers.pop(0) if self._answers else no_content()
+        if isinstance(answer, Exception):
+            raise answer
+        self.responses.append(answer)
+        return answer
+
+    @property
+    def ids(self) -> list[bytes | None]:
+        """The Last-Event-ID of each request."""
+        return [
+            dict(request.headers.raw).get(b"Last-Event-ID")
+            or dict(request.headers.raw).get(b"last-event-id")
+            for request in self.requests
+        ]
+
+
+class Outcome:
+    """What a whole iteration brought."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.sleeps: list[float] = []
+        self.last_event_id = ""
+        self.retry: int | None = None
+        self.last_error: Exception | None = None
+        self.raised: Exception | None = None
+
+    @property
+    def data(self) -> list[str]:
+        return [event.data for event in self.events]
+
+    def finish(self, source: EventSource | AsyncEventSource) -> None:
+        self.last_event_id = source.last_event_id
+        self.retry = source.retry
+        self.last_error = source.last_error
+        assert source.ready_state == "closed"
+
+
+Run = Callable[..., Outcome]
+
+
+def run_sync(server: Server, url: str = URL, **options: Any) -> Outcome:
+    outcome = Outcome()
+    options = {"policy": STANDARD, "sleep": outcome.sleeps.append, **options}
+    with httpx2.Client(transport=server.transport) as client:
+        with EventSource(url, client=client, **options) as source:
+            try:
+                for event in source:
+                    outcome.events.append(event)
+            except SSEError as error:
+                outcome.raised = error
+        assert not client.is_closed
+    outcome.finish(source)
+    return outcome
+
+
+def run_async(backend: str, server: Server, url: str = URL, **options: Any) -> Outcome:
+    outcome = Outcome()
+
+    async def sleep(seconds: float) -> None:
+        outcome.sleeps.append(seconds)
+
+    async def main() -> None:
+        with_sleep = {"policy": STANDARD, "sleep": sleep, **options}
+        async with httpx2.AsyncClient(transport=server.transport) as client:
+            async with AsyncEventSource(url, client=client, **with_sleep) as source:
+                try:
+                    async for event in source:
+                        outcome.events.append(event)
+                except SSEError as error:
+                    outcome.raised = error
+            assert not client.is_closed
+        outcome.finish(source)
+
+    anyio.run(main, backend=backend)
+    return outcome
+
+
+@pytest.fixture(params=["sync", "asyncio", "trio"])
+def run(request: pytest.FixtureRequest) -> Run:
+    """Run a whole iteration, on each face."""
+    if request.param == "sync":
+        return run_sync
+    return lambda *args, **options: run_async(request.param, *args, **options)
+
+
+class TestRequests:
+    """What is sent."""
+
+    def test_headers(self, run: Run) -> None:
+        """The first request asks for an event stream, not stored, and sends no Last-Event-ID."""
+        server = Server()
+        run(server, headers={"X-Own": "1", "accept": "text/event-stream, */*"})
+        (request,) = server.requests
+        assert (request.method, request.headers["cache-control"]) == ("GET", "no-store")
+        assert request.headers["accept"] == "text/event-stream, */*"
+        assert request.headers["accept-encoding"] == "identity"
+        assert request.headers["x-own"] == "1"
+        assert server.ids == [None]
+
+    def test_accept(self, run: Run) -> None:
+        """Accept is text/event-stream alone."""
+        server = Server()
+        run(server)
+        assert server.requests[0].headers.get_list("accept") == ["text/event-stream"]
+
+    def test_first_id(self, run: Run) -> None:
+        """An ID to begin with is sent, and again until another one comes."""
+        server = Server(answer(), httpx2.ConnectError("refused"), answer(b"id: 2\n\n"))
+        outcome = run(server, last_event_id="1")
+        assert server.ids == [b"1", b"1", b"1", b"2"]
+        assert outcome.last_event_id == "2"
+
+    def test_id_in_headers(self) -> None:
+        """The header has one place where it is given."""
+        with pytest.raises(ValueError, match="last_event_id="):
+            EventSource(URL, headers={"Last-Event-Id": "1"})
+
+    def test_method_and_body(self, run: Run) -> None:
+        """Another method and a body are sent, again at each connection."""
+        server = Server(answer(b"id: 1\n\n"))
+        run(server, method="POST", content=b"{}")
+        assert [(request.method, request.content) for request in server.requests] == [
+            ("POST", b"{}")
+        ] * 2
+
+    @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+    def test_redirects(self, run: Run, status: int) -> None:
+        """Redirects are followed, each time anew from the URL that was given."""
+        moved = httpx2.Response(status, headers={"location": "/moved"})
+        again = httpx2.Response(status, headers={"location": "/moved"})
+        server = Server(moved, answer(b"data: x\n\n"), again)
+        assert run(server).data == ["x"]
+        assert [request.url.path for request in server.requests] == ["/", "/moved"] * 2
+
+    def test_redirect_of_a_post(self, run: Run) -> None:
+        """A POST is not redirected, as it could become a GET."""
+        server = Server(httpx2.Response(302, headers={"location": "/moved"}))
+        outcome = run(server, method="POST")
+        assert isinstance(outcome.raised, NotEventStream)
+        assert (outcome.raised.status, len(server.requests)) == (302, 1)
+
+    @pytest.mark.parametrize("headers", [{}, {"location": ""}])
+    def test_redirects_to_nowhere(self, run: Run, headers: dict[str, str]) -> None:
+        """A redirect without a place to go to is an error, not a loop."""
+        outcome = run(Server(*(httpx2.Response(301, headers=headers) for _ in range(50))))
+        assert isinstance(outcome.raised, SSEError)
+        assert outcome.sleeps == []
+
+    def test_mcp(self, run: Run) -> None:
+        """MCP resumes by GET, without the body."""
+        server = Server(answer(b"id: 1\nretry: 5\n\n"))
+        policy = ReconnectPolicy(Kind.MCP_2025_11)
+        outcome = run(server, method="POST", content=b"{}", policy=policy)
+        sent = [(request.method, request.content) for request in server.requests]
+        assert sent == [("POST", b"{}"), ("GET", b"")]
+        assert (server.ids, outcome.sleeps) == ([None, b"1"], [0.005])
+
+    def test_responses(self, run: Run) -> None:
+        """The Responses API resumes after a number; replayed events are dropped."""
+        first = b'data: {"sequence_number": 1}\n\n'
+        second = b'data: {"sequence_number": 2, "type": "response.completed"}\n\n'
+        server = Server(answer(first), answer(first, second, b"data: late\n\n"))
+        policy = ReconnectPolicy(Kind.RESPONSES)
+        outcome = run(server, f"{URL}responses/r?stream=true", policy=policy)
+        assert [event.json()["sequence_number"] for event in outcome.events] == [1, 2]
+        assert dict(server.requests[1].url.params) == {"stream": "true", "starting_after": "1"}
+        assert len(server.requests) == 2
+
+
+class TestAnswers:
+    """What comes back."""
+
+    @pytest.mark.parametrize("status", [205, 210, 299, 404, 410, 503])
+    def test_statuses(self, run: Run, status: int) -> None:
+        """Any status but 200 and 204 raises, and is not asked again."""
+        server = Server(answer(b"<h1>", b"rest", status=status, content_type="text/html"))
+        outcome = run(server)
+        assert isinstance(outcome.raised, NotEventStream)
+        assert (outcome.raised.status, outcome.raised.content_type) == (status, "text/html")
+        assert outcome.raised.body_start == b"<h1>"
+        assert (len(server.requests), outcome.sleeps) == (1, [])
+        assert all(response.is_closed for response in server.responses)
+
+    def test_body_of_a_refusal_fails(self, run: Run) -> None:
+        """A refused answer whose body cannot be read is told without it."""
+        outcome = run(Server(answer(httpx2.ReadError("cut"), status=500)))
+        assert isinstance(outcome.raised, NotEventStream)
+        assert outcome.raised.body_start == b""
+
+    def test_no_content(self, run: Run) -> None:
+        """204 ends the iteration."""
+        server = Server()
+        outcome = run(server)
+        assert (outcome.events, outcome.raised, len(server.requests)) == ([], None, 1)
+
+    @pytest.mark.parametrize(
+        "content_type",
+        ["text/event-stream;charset=windows-1251", "text/event-stream;", "TEXT/EVENT-STREAM"],
+    )
+    def test_content_types(self, run: Run, content_type: str) -> None:
+        """Parameters change nothing: the text is UTF-8."""
+        server = Server(answer("data: ok…\n\n".encode(), content_type=content_type))
+        assert run(server).data == ["ok…"]
+
+    @pytest.mark.parametrize("content_type", ["text/event-streamx", "x bogus", "text/html", ""])
+    def test_other_content_types(self, run: Run, content_type: str) -> None:
+        """Another type raises."""
+        outcome = run(Server(answer(b"data: x\n\n", content_type=content_type)))
+        assert isinstance(outcome.raised, NotEventStream)
+        assert (outcome.raised.status, outcome.events) == (200, [])
+
+    def test_passing_statuses(self, run: Run) -> None:
+        """A policy may have passing statuses retried, as Retry-After says."""
+        policy = ReconnectPolicy(jitter=0, max_attempts=1, retry_statuses=frozenset({503}))
+        date = "Thu, 01 Jan 1970 00:00:09 GMT"
+        server = Server(
+            answer(status=503, retry_after=date),
+            answer(b"data: x\n\n"),
+            answer(status=503, retry_after="2"),
+            answer(b"<h1>", status=503),
+        )
+        outcome = run(server, policy=policy, clock=lambda: 5.0)
+        assert (outcome.data, outcome.sleeps) == (["x"], [4.0, 1.0])
+        assert isinstance(outcome.raised, NotEventStream)
+
+
+class TestReconnecting:
+    """What happens when a connection ends."""
+
+    def test_sends_the_last_id(self, run: Run) -> None:
+        """The last ID is sent as UTF-8, also where later events have none."""
+        server = Server(answer("id: …é\ndata: a\n\ndata: b\n\n".encode()))
+        outcome = run(server)
+        assert [(event.data, event.id) for event in outcome.events] == [("a", "…é"), ("b", "…é")]
+        assert server.ids == [None, "…é".encode()]
+
+    def test_id_without_data(self, run: Run) -> None:
+        """A block that holds an id alone is no event, and its id counts."""
+        server = Server(answer(b"id: 1\n\n"), answer(b"data: x\n\n"))
+        outcome = run(server)
+        assert outcome.events == [Event("x", id="1")]
+        assert server.ids == [None, b"1", b"1"]
+
+    def test_empty_id(self, run: Run) -> None:
+        """An empty id takes the ID back: no header is sent."""
+        server = Server(answer(b"id: 1\ndata: a\n\n"), answer(b"id:\ndata: b\n\n"))
+        outcome = run(server)
+        assert server.ids == [None, b"1", None]
+        assert outcome.last_event_id == ""
+
+    def test_ids_that_are_no_header(self, run: Run) -> None:
+        """An ID with NUL is ignored by the parser; other control characters are not sent."""
+        server = Server(answer(b"id: 1\n\nid: 2\0\n\n"), answer(b"id: 3\x0b\n\n"))
+        run(server)
+        assert server.ids == [None, b"1", None]
+
+    @pytest.mark.parametrize("cut", [httpx2.ReadError("reset"), httpx2.ReadTimeout("late"), None])
+    def test_incomplete_event(self, run: Run, cut: Exception | None) -> None:
+        """An event that was cut is dropped, with its id; its connection is made again."""
+        pieces: list[bytes | Exception] = [
+            b"id: 1\ndata: a\n\nid: 2\ndata: b\n",
+            *([] if cut is None else [cut]),
+        ]
+        server = Server(answer(*pieces), answer(b"data: c\n\n"))
+        outcome = run(server)
+        assert outcome.events == [Event("a", id="1"), Event("c", id="1")]
+        assert server.ids == [None, b"1", b"1"]
+        assert all(response.is_closed for response in server.responses)
+
+    def test_first_delay(self, run: Run) -> None:
+        """Without a word from the server the base is waited."""
+        assert run(Server(answer()), policy=ReconnectPolicy(base=0.5, jitter=0)).sleeps == [0.5]
+
+    def test_retry(self, run: Run) -> None:
+        """`retry` is waited, also from a block without data, and over connections."""
+        server = Server(answer(b"retry: 250\n\n"), answer(b"data: x\n\n"), answer(b"retry: x\n\n"))
+        outcome = run(server, policy=ReconnectPolicy(base=0.1, jitter=0))
+        assert outcome.sleeps == [0.25, 0.25, 0.5]
+        assert outcome.retry == 250
+
+    def test_retry_to_begin_with(self, run: Run) -> None:
+        """A time known from an earlier run counts."""
+        assert run(Server(answer()), retry=70).sleeps == [0.07]
+
+    def test_max_delay_and_jitter(self, run: Run) -> None:
+        """Waits grow to a maximum, and chance takes off a part."""
+        refused = [httpx2.ConnectError("refused") for _ in range(4)]
+        policy = ReconnectPolicy(base=1, factor=2, cap=3, jitter=0.5)
+        outcome = run(Server(*refused), policy=policy, rnd=lambda: 0.5)
+        assert outcome.sleeps == [0.75, 1.5, 2.25, 2.25]
+
+    def test_refused_then_success(self, run: Run) -> None:
+        """A connection that cannot be made is tried again; events start the waits anew."""
+        server = Server(
+            httpx2.ConnectError("refused"),
+            httpx2.ConnectTimeout("late"),
+            OSError("as TLS has leaked"),
+            answer(b"data: x\n\n", ConnectionResetError("leaked too")),
+        )
+        outcome = run(server)
+        assert (outcome.data, outcome.sleeps) == (["x"], [1, 2, 4, 1])
+        assert isinstance(outcome.last_error, TransportError)
+        assert isinstance(outcome.last_error.__cause__, ConnectionResetError)
+
+    def test_last_error(self, run: Run) -> None:
+        """A timeout is told as one; an end without a fault leaves no error."""
+        assert run(Server(httpx2.ConnectTimeout("late"), answer())).last_error is None
+        outcome = run(Server(httpx2.ConnectTimeout("late")), policy=ReconnectPolicy(max_attempts=0))
+        assert isinstance(outcome.raised, StreamTimeout)
+        assert outcome.raised is outcome.last_error
+        assert isinstance(outcome.raised.__cause__, httpx2.ConnectTimeout)
+
+    def test_gives_up(self, run: Run) -> None:
+        """A policy that gives up raises what the last connection failed of, or says so."""
+        policy = ReconnectPolicy(max_attempts=1)
+        outcome = run(Server(answer(), answer(), answer()), policy=policy)
+        assert isinstance(outcome.raised, TransportError)
+        assert "attempts" in str(outcome.raised)
+        assert len(outcome.sleeps) == 1
+
+    @pytest.mark.parametrize("fault", [httpx2.UnsupportedProtocol, httpx2.LocalProtocolError])
+    def test_never_possible(self, run: Run, fault: type[Exception]) -> None:
+        """A request that can never be sent is not tried again."""
+        outcome = run(Server(fault("no")))
+        assert isinstance(outcome.raised, TransportError)
+        assert (type(outcome.raised.__cause__), outcome.sleeps) == (fault, [])
+
+    def test_terminator(self, run: Run) -> None:
+        """After the terminal event nothing is read, whatever came with it."""
+        server = Server(answer(b"data: x\n\ndata: [DONE]\n\ndata: y\n\n", RuntimeError()))
+        outcome = run(server, policy=ReconnectPolicy(terminator="[DONE]"))
+        assert (outcome.data, len(server.requests)) == (["x", "[DONE]"], 1)
+        assert server.responses[0].is_closed
+
+    def test_faults_of_the_text(self, run: Run) -> None:
+        """What the parser refuses is raised after the events before it, and not asked again."""
+        server = Server(answer(b"data: x\n\ndata: " + b"y" * 50))
+        outcome = run(server, max_line_bytes=20)
+        assert (outcome.data, outcome.sleeps) == (["x"], [])
+        assert isinstance(outcome.raised, LimitExceeded)
+        outcome = run(Server(answer(b"data: \xff\n\n")), errors="strict")
+        assert isinstance(outcome.raised, EncodingError)
+
+
+class TestFaults:
+    """What is no failure of a connection."""
+
+    def test_misuse(self) -> None:
+        """Errors of the program go through, and the next call makes a new connection."""
+        server = Server(answer(b"data: x\n\n", TypeError("mine")), answer(b"data: y\n\n"))
+        client = httpx2.Client(transport=server.transport)
+        with EventSource(URL, client=client, sleep=lambda _: None) as source:
+            assert next(source).data == "x"
+            with pytest.raises(TypeError, match="mine"):
+                next(source)
+            assert next(source).data == "y"
+
+    @pytest.mark.anyio
+    async def test_misuse_async(self) -> None:
+        """Of the asynchronous one too."""
+        server = Server(answer(b"data: x\n\n", TypeError("mine")))
+        async with httpx2.AsyncClient(transport=server.transport) as client:
+            async with AsyncEventSource(URL, client=client) as source:
+                assert (await anext(source)).data == "x"
+                with pytest.raises(TypeError, match="mine"):
+                    await anext(source)
+
+    def test_refusals_of_the_source(self, run: Run) -> None:
+        """A body that its source refuses to read is raised, and not asked again."""
+        refusal = NotEventStream(body_start=b"\x1f\x8b", status=200)
+        outcome = run(Server(answer(refusal)))
+        assert (outcome.raised, outcome.sleeps) == (refusal, [])
+
+    def test_errors_stay(self) -> None:
+        """Asking again after an error raises it again."""
+        client = httpx2.Client(transport=Server(answer(status=500)).transport)
+        source = EventSource(URL, client=client)
+        for _ in range(2):
+            with pytest.raises(NotEventStream):
+                next(source)
+
+    def test_without_httpx2(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where httpx2 is missing, the error names the extra."""
+        for name in list(sys.modules):
+            if name.startswith("sseparse.adapters.eventsource"):
+                monkeypatch.delitem(sys.modules, name)
+        monkeypatch.setitem(sys.modules, "httpx2", None)
+        with pytest.raises(ModuleNotFoundError, match=r"sseparse\[httpx2\]"):
+            importlib.import_module("sseparse.adapters.eventsource")
+
+
+class TestClosing:
+    """How the reader ends it."""
+
+    def test_states(self) -> None:
+        """Connecting, open, closed; the ID is that of the last event handed out."""
+        server = Server(answer(b"id: 1\ndata: a\n\nid: 2\ndata: b\n\n"))
+        client = httpx2.Client(transport=server.transport)
+        source = EventSource(URL, client=client)
+        assert source.ready_state == "connecting"
+        assert next(source).data == "a"
+        assert (source.ready_state, source.last_event_id) == ("open", "1")
+        source.close()
+        source.close()
+        assert list(source) == []
+        assert (source.ready_state, source.last_event_id) == ("closed", "1")
+        assert server.responses[0].is_closed
+
+    def test_sleep_is_ended(self) -> None:
+        """A wait, however long, ends when another thread closes."""
+        server = Server(answer(b"retry: 3000000\n\n"))
+        client = httpx2.Client(transport=server.transport)
+        waiting = threading.Event()
+
+        def rnd() -> float:
+            waiting.set()  # asked for just before the wait
+            return 0.0
+
+        source = EventSource(URL, client=client, rnd=rnd)
+        thread = threading.Thread(target=lambda: list(source))
+        thread.start()
+        assert waiting.wait(30)
+        source.close()
+        thread.join(30)
+        assert not thread.is_alive()
+        assert source.ready_state == "closed"
+
+    def test_closing_while_it_reads(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A read that another thread's close() finds under way is woken, where it can be."""
+        woken = threading.Event()
+        reading = threading.Event()
+        closed = []
+
+        class Source:
+            def __next__(self) -> bytes:
+                reading.set()
+                assert woken.wait(30)
+                raise TransportError("woken")
+
+            def wake(self) -> None:
+                woken.set()
+
+            def close(self) -> None:
+                closed.append(threading.current_thread())
+
+        monkeypatch.setattr(sync_module, "source_of", lambda _response: Source())
+        client = httpx2.Client(transport=Server(answer()).transport)
+        source = EventSource(URL, client=client)
+        thread = threading.Thread(target=lambda: list(source))
+        thread.start()
+        assert reading.wait(30)
+        source.close()
+        thread.join(30)
+        assert closed == [thread]
+
+    def test_closing_while_it_connects(self) -> None:
+        """A connection that is being made is given up once it is made."""
+        body = Body(b"data: x\n\n")
+
+        def handle(_request: httpx2.Request) -> httpx2.Response:
+            source.close()
+            return httpx2.Response(200, headers={"content-type": "text/event-stream"}, stream=body)
+
+        client = httpx2.Client(transport=httpx2.MockTransport(handle))
+        source = EventSource(URL, client=client)
+        assert list(source) == []
+        assert body.closed
+
+    @pytest.mark.anyio
+    async def test_sleep_is_ended_async(self) -> None:
+        """Another task ends a wait; a second reader is refused meanwhile."""
+        server = Server(answer(b"retry: 3000000\n\n"))
+        async with httpx2.AsyncClient(transport=server.transport) as client:
+            source = AsyncEventSource(URL, client=client)
+
+            async def read() -> None:
+                assert [event async for event in source] == []
+
+            with anyio.fail_after(30):
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(read)
+                    while not server.responses or not server.responses[0].is_closed:
+                        await anyio.lowlevel.checkpoint()
+                    await anyio.wait_all_tasks_blocked()
+                    with pytest.raises(RuntimeError, match="another task"):
+                        await anext(source)
+                    await source.aclose()
+            await source.aclose()
+        assert source.ready_state == "closed"
+
+    @pytest.mark.anyio
+    async def test_default_sleep_async(self) -> None:
+        """The default wait, on the loop that runs, comes to its end."""
+        server = Server(answer(b"retry: 1\ndata: x\n\n"))
+        async with httpx2.AsyncClient(transport=server.transport) as client:
+            async with AsyncEventSource(URL, client=client) as source:
+                assert [event.data async for event in source] == ["x"]
+        assert len(server.requests) == 2
+
+    @pytest.mark.anyio
+    async def test_cancelling(self) -> None:
+        """A cancelled read ends; closing then closes the response."""
+        reading = anyio.Event()
+
+        class Silent(Body):
+            async def __aiter__(self) -> AsyncIterator[bytes]:
+                reading.set()
+                await anyio.sleep_forever()
+                yield b""
+
+        body = Silent()
+        headers = {"content-type": "text/event-stream"}
+        server = Server(httpx2.Response(200, headers=headers, stream=body))
+        async with httpx2.AsyncClient(transport=server.transport) as client:
+            async with AsyncEventSource(URL, client=client) as source:
+                async with anyio.create_task_group() as tasks:
+
+                    async def stop() -> None:
+                        await reading.wait()
+                        tasks.cancel_scope.cancel()
+
+                    tasks.start_soon(stop)
+                    await anext(source)
+            assert body.closed
+
+
+class TestConnections:
+    """Over real connections."""
+
+    def test_own_client(self) -> None:
+        """A client of its own reconnects, with the ID, and is closed at the end."""
+        with ReplayServer(Replay(b"id: 1\ndata: x\n\n")) as server:
+            with EventSource(server.url, sleep=lambda _: None) as source:
+                assert [next(source).data for _ in range(3)] == ["x"] * 3
+        seen = [dict(request.headers).get("last-event-id") for request in server.requests]
+        assert seen == [None, "1", "1"]
+
+    @pytest.mark.anyio
+    async def test_own_client_async(self) -> None:
+        """So does an asynchronous one."""
+        with ReplayServer(Replay(b"retry: 0\nid: 1\ndata: x\n\n", framing="close")) as server:
+            async with AsyncEventSource(server.url) as source:
+                assert [(await anext(source)).data for _ in range(3)] == ["x"] * 3
+            assert len(server.requests) == 3
+
+    def test_closing_from_another_thread(self) -> None:
+        """A read that waits on a silent connection ends when another thread closes."""
+        silent = Replay(b"data: a\n\ndata: b\n\n", delays=[0.0, 120.0])
+        got = threading.Event()
+        data = []
+        with ReplayServer(silent) as server, EventSource(server.url) as source:
+
+            def read() -> None:
+                for event in source:
+                    data.append(event.data)
+                    got.set()
+
+            thread = threading.Thread(target=read)
+            thread.start()
+            assert got.wait(30)
+            source.close()
+            thread.join(60)
+            assert not thread.is_alive()
+        assert data == ["a"]
+
+    def test_nobody_there(self) -> None:
+        """A refused connection is tried again, as often as the policy says."""
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+        sleeps: list[float] = []
+        policy = ReconnectPolicy(max_attempts=2, jitter=0)
+        source = EventSource(f"http://127.0.0.1:{port}", policy=policy, sleep=sleeps.append)
+        with source, pytest.raises(TransportError) as raised:
+            next(source)
+        assert isinstance(raised.value.__cause__, httpx2.ConnectError)
+        assert sleeps == [1, 2]
+
+    def test_read_timeout_of_the_client(self) -> None:
+        """The client's read timeout does not end a silent stream."""
+        replay = Replay(b"data: a\n\ndata: b\n\n", delays=[0.0, 0.6])
+        with ReplayServer(replay) as server, httpx2.Client(timeout=0.3) as client:
+            with EventSource(server.url, client=client, sleep=lambda _: None) as source:
+                assert [next(source).data for _ in range(2)] == ["a", "b"]
+
+    def test_read_timeout(self) -> None:
+        """`read_timeout` does, and the connection is made again."""
+        replay = Replay(b"data: a\n\ndata: b\n\n", delays=[0.0, 120.0])
+        with ReplayServer(replay) as server:
+            with EventSource(server.url, read_timeout=0.2, sleep=lambda _: None) as source:
+                assert [next(source).data for _ in range(2)] == ["a", "a"]
+                assert isinstance(source.last_error, StreamTimeout)

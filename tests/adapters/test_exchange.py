@@ -1,0 +1,262 @@
+"""Requests as bytes, and where redirects lead."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from sseparse import __version__
+from sseparse.adapters._exchange import NOT_GIVEN, Request, check_timeout, prepare
+
+URL = "https://api.example:8443/v1/chat?a=1#part"
+
+
+def make(
+    method: str = "POST",
+    url: str = URL,
+    *,
+    headers: Mapping[str, str] | None = None,
+    json: object = NOT_GIVEN,
+    content: Any = None,
+) -> Request:
+    return prepare(method, url, headers=headers, json=json, content=content)
+
+
+def wire(request: Request) -> tuple[str, list[str], bytes]:
+    """Return the request line, the headers and the body of what is sent."""
+    head, _, body = request.to_bytes().partition(b"\r\n\r\n")
+    line, *headers = head.decode().split("\r\n")
+    return line, headers, body
+
+
+def test_what_is_sent() -> None:
+    """A POST of JSON, with the headers that ask for an event stream that is not compressed."""
+    line, headers, body = wire(make(json={"text": "é", "stream": True}))
+
+    assert line == "POST /v1/chat?a=1 HTTP/1.1"
+    assert headers == [
+        "Host: api.example:8443",
+        "Accept: text/event-stream",
+        "Accept-Encoding: identity",
+        f"User-Agent: sseparse/{__version__}",
+        "Connection: close",
+        "Content-Length: 27",
+        "Content-Type: application/json",
+    ]
+    assert body == '{"text":"é","stream":true}'.encode()
+
+
+def test_the_callers_headers_go_first() -> None:
+    """In any case of letters; those that are sent anyway step back."""
+    given = {
+        "accept": "application/json",
+        "ACCEPT-ENCODING": "gzip",
+        "user-agent": "me",
+        "connection": "keep-alive",
+        "content-type": "application/x",
+        "host": "other",
+        "X-A": "",
+    }
+    _, headers, _ = wire(make(headers=given, json=None))
+
+    expected = ["Content-Length: 4", *(f"{name}: {value}" for name, value in given.items())]
+    assert sorted(headers) == sorted(expected)
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "length", "body"),
+    [
+        ("GET", {}, None, b""),
+        ("POST", {}, "0", b""),
+        ("POST", {"json": None}, "4", b"null"),
+        ("PUT", {"content": b"raw"}, "3", b"raw"),
+        ("DELETE", {"content": bytearray(b"raw")}, "3", b"raw"),
+        ("GET", {"content": b""}, "0", b""),
+    ],
+)
+def test_bodies(method: str, options: dict[str, Any], length: str | None, body: bytes) -> None:
+    """JSON, bytes or nothing; null is JSON too. Methods with a body tell that there is none."""
+    _, headers, sent = wire(make(method, **options))
+
+    told = [header for header in headers if header.startswith("Content-Length")]
+    assert told == ([] if length is None else [f"Content-Length: {length}"])
+    assert sent == body
+
+
+@pytest.mark.parametrize(
+    ("url", "place", "host", "target"),
+    [
+        ("http://a", ("http", "a", 80), "a", "/"),
+        ("HTTPS://A.b/x", ("https", "a.b", 443), "a.b", "/x"),
+        ("http://a:80?q", ("http", "a", 80), "a", "/?q"),
+        ("http://a:443/", ("http", "a", 443), "a:443", "/"),
+        ("http://[::1]/", ("http", "::1", 80), "[::1]", "/"),
+        ("https://[::1]:8000/", ("https", "::1", 8000), "[::1]:8000", "/"),
+        ("http://127.0.0.1:0/%C3%A9?a=b%20c#d", ("http", "127.0.0.1", 0), None, None),
+    ],
+)
+def test_urls(url: str, place: tuple[str, str, int], host: str | None, target: str | None) -> None:
+    """Where to connect, what to ask for, and the Host, without a port that goes without saying."""
+    request = make("get", url)
+    line, headers, _ = wire(request)
+
+    assert (request.scheme, request.host, request.port) == place
+    assert line == f"GET {target or '/%C3%A9?a=b%20c'} HTTP/1.1"
+    assert headers[0] == f"Host: {host or '127.0.0.1:0'}"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"url": "ftp://a/"}, "http:// or https://"),
+        ({"url": "/path"}, "http:// or https://"),
+        ({"url": "http:///path"}, "http:// or https://"),
+        ({"url": "http://user:password@a/"}, "user name"),
+        ({"url": "http://a/\r\nX: y"}, "control character"),
+        ({"url": "http://a/b c"}, "blank"),
+        ({"url": "http://a/é"}, "ASCII"),
+        ({"url": ""}, "blank"),
+        ({"url": "http://a:99999/"}, "[Pp]ort"),
+        ({"method": "GET /x HTTP/1.1\r\n"}, "method"),
+        ({"method": ""}, "method"),
+        ({"method": "connect"}, "method"),
+        ({"headers": {"X-A\r\nX-B": "1"}}, "no name"),
+        ({"headers": {"": "1"}}, "no name"),
+        ({"headers": {"X-A": "1\r\nX-B: 2"}}, "X-A has a value"),
+        ({"headers": {"X-A": "1\x00"}}, "X-A has a value"),
+        ({"headers": {"X-A": " 1"}}, "X-A has a value"),
+        ({"headers": {"X-A": "é"}}, "X-A has a value"),
+        ({"headers": {"Content-Length": "1"}}, "json= or content="),
+        ({"headers": {"transfer-encoding": "chunked"}}, "json= or content="),
+        ({"json": {}, "content": b""}, "both given"),
+        ({"json": float("nan")}, "JSON compliant"),
+    ],
+)
+def test_what_cannot_be_sent(options: dict[str, Any], message: str) -> None:
+    """It is refused before anything is connected to; no header or line is smuggled in."""
+    with pytest.raises(ValueError, match=message):
+        make(**options)
+
+
+def test_headers_that_contradict() -> None:
+    """What only the whole request shows to be wrong."""
+    with pytest.raises(ValueError, match="make no request"):
+        make(headers={"Host": "a", "host": "b"}).to_bytes()
+
+
+def test_wrong_types() -> None:
+    """Text is no bytes, and a set no JSON."""
+    with pytest.raises(TypeError, match="content is str; give bytes"):
+        make(content="text")
+    with pytest.raises(TypeError, match="JSON"):
+        make(json={1})
+
+
+def test_secrets_are_not_shown() -> None:
+    """Neither by an error about them, nor by what is printed of a request."""
+    with pytest.raises(ValueError) as raised:
+        make(headers={"Authorization": "Bearer sk-secret\n"})
+    assert "sk-secret" not in str(raised.value)
+    request = make(headers={"Authorization": "Bearer sk-secret"}, json="sk-secret")
+    assert "sk-secret" not in repr(request)
+    assert repr(NOT_GIVEN) == "<not given>"
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("nan")])
+def test_timeouts(timeout: float) -> None:
+    """A timeout is above 0, or None."""
+    check_timeout(None)
+    check_timeout(0.1)
+    with pytest.raises(ValueError, match="give seconds above 0"):
+        check_timeout(timeout)
+
+
+# Redirects.
+
+KEY = {"Authorization": "Bearer k"}
+HERE = "https://api.example/v1/a"
+
+
+@pytest.mark.parametrize(
+    ("method", "status", "start", "headers", "location", "leads_to"),
+    [
+        # Which statuses, for which methods.
+        *[("GET", status, HERE, {}, "b", "/v1/b") for status in (301, 302, 303, 307, 308)],
+        *[("HEAD", status, HERE, {}, "b", "/v1/b") for status in (301, 302, 303, 307, 308)],
+        *[("POST", status, HERE, {}, "b", "/v1/b") for status in (307, 308)],
+        *[("POST", status, HERE, {}, "b", None) for status in (301, 302, 303)],
+        *[("GET", status, HERE, {}, "b", None) for status in (200, 300, 304, 305, 404, None)],
+        # What locations there are.
+        ("GET", 302, HERE, {}, None, None),
+        ("POST", 307, HERE, KEY, "/b?c=d", "/b?c=d"),
+        ("POST", 307, HERE, KEY, "https://API.example:443/b#c", "/b"),
+        ("POST", 307, HERE, KEY, "//api.example/b", "/b"),
+        ("GET", 302, HERE, {}, "ftp://api.example/", None),
+        ("GET", 302, HERE, {}, "javascript:1", None),
+        ("GET", 302, HERE, {}, "https://user@api.example/", None),
+        ("GET", 302, HERE, {}, "https://api.example:x/", None),
+        ("GET", 302, HERE, {}, "https://[/", None),
+        ("GET", 302, HERE, {}, "/b\xe9", None),
+        # To other origins.
+        ("POST", 308, HERE, {}, "https://other.example/b", "/b"),
+        ("POST", 308, HERE, {}, "https://api.example:444/b", "/b"),
+        ("GET", 302, "http://api.example/", {}, "https://api.example/b", "/b"),
+        ("GET", 302, HERE, {}, "http://api.example/b", None),
+        ("GET", 302, HERE, {}, "http://other.example:443/b", None),
+        *[
+            ("POST", 307, HERE, {name: "k"}, "https://other.example/", None)
+            for name in (
+                *("Authorization", "cookie", "Proxy-Authorization", "api-key", "X-API-Key"),
+                *("x-goog-api-key", "X-Auth-Token"),
+            )
+        ],
+        ("POST", 307, HERE, KEY, "https://api.example:444/", None),
+        ("POST", 307, "http://api.example/", KEY, "https://api.example/", None),
+        ("POST", 307, HERE, {"Accept": "*/*"}, "https://other.example/", "/"),
+    ],
+)
+def test_redirects(  # noqa: PLR0917 - the columns of the table
+    method: str,
+    status: int | None,
+    start: str,
+    headers: dict[str, str],
+    location: str | None,
+    leads_to: str | None,
+) -> None:
+    """The method stays, credentials stay at their origin, and https is not given up."""
+    request = make(method, start, headers=headers, content=b"body")
+    told = {} if location is None else {"location": location}
+
+    following = request.redirected(status, told)
+
+    if leads_to is None:
+        assert following is None
+    else:
+        assert following is not None
+        line, _, body = wire(following)
+        assert (line, body) == (f"{method} {leads_to} HTTP/1.1", b"body")
+
+
+def test_at_most_five_redirects() -> None:
+    """The sixth is not followed."""
+    request: Request | None = make("GET", HERE)
+    for _ in range(5):
+        assert request is not None
+        request = request.redirected(302, {"location": "/again"})
+    assert request is not None
+    assert request.redirected(302, {"location": "/again"}) is None
+
+
+def test_the_host_of_a_redirect() -> None:
+    """A Host of the caller's own stays at its origin; five are counted across origins too."""
+    request = make("GET", HERE, headers={"Host": "front", "X-A": "1"})
+
+    same = request.redirected(302, {"location": "/b"})
+    other = request.redirected(302, {"location": "https://other.example/b"})
+
+    assert same is not None
+    assert other is not None
+    assert "Host: front" in wire(same)[1]
+    assert wire(other)[1][0] == "Host: other.example"
+    assert "X-A: 1" in wire(other)[1]
+    assert other.redirects_left == same.redirects_left == 4

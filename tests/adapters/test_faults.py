@@ -1,0 +1,187 @@
+"""Every fault over every transport: a typed error, all that came before it, and no open end."""
+
+from typing import Any
+
+import attrs
+import pytest
+
+from sseparse import (
+    Deadlines,
+    EndCause,
+    IncompleteStream,
+    NotEventStream,
+    ServerSentError,
+    SSEError,
+    StreamTimeout,
+    TransportError,
+)
+from sseparse.testing import FAULTS, Replay, ReplayServer, faulty
+
+from .transports import LIMIT, TRANSPORTS, Outcome, Transport, read
+
+BODY = (
+    b'data: {"choices":[{"index":0,"delta":{"content":"Hel"}}]}\n\n'
+    b'data: {"choices":[{"index":0,"delta":{"content":"lo"}}]}\n\n'
+    b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
+    b"data: [DONE]\n\n"
+)
+SOON = 0.05
+
+
+@attrs.frozen
+class Expected:
+    """
+    What a reader is told.
+
+    Attributes:
+        cause: The end.
+        error: The class of the error, or None where the stream ended well.
+        text: What the partial result holds.
+        about: Attributes of the error.
+        deadlines: What the stream is given.
+    """
+
+    cause: EndCause
+    error: type[SSEError] | None = None
+    text: str = ""
+    about: dict[str, Any] = attrs.Factory(dict)
+    deadlines: Deadlines = attrs.Factory(lambda: Deadlines(between_bytes=LIMIT))
+
+
+def timeout(clock: str) -> Expected:
+    bounds = Deadlines(**{clock: SOON})
+    return Expected(EndCause.TIMEOUT, StreamTimeout, "Hel", {"clock": clock}, bounds)
+
+
+def no_stream(status: int) -> Expected:
+    return Expected(EndCause.NOT_A_STREAM, NotEventStream, about={"status": status})
+
+
+def told(status: int, code: str | None) -> Expected:
+    about = {"status": status, "code": code}
+    return Expected(EndCause.SERVER_ERROR, ServerSentError, about=about)
+
+
+CUT = Expected(EndCause.TRANSPORT, TransportError, "Hel")
+WELL = Expected(EndCause.DONE, text="Hello")
+EXPECTED = {
+    "close": CUT,
+    "close-inside": CUT,
+    "close-before-body": attrs.evolve(CUT, text=""),
+    "no-answer": attrs.evolve(CUT, text=""),
+    "reset": CUT,
+    "stall": timeout("between_bytes"),
+    "comments": timeout("between_events"),
+    "left-open": WELL,
+    "drip": WELL,
+    "bad-chunk": CUT,
+    "short-length": CUT,
+    "truncated-gzip": Expected(EndCause.INCOMPLETE, IncompleteStream, "Hel"),
+    "corrupt-gzip": CUT,
+    "bomb": WELL,
+    "wrong-content-type": WELL,
+    "html": no_stream(200),
+    "json-error": told(200, "overloaded"),
+    "no-content": no_stream(204),
+    "moved": no_stream(301),
+    "redirect": no_stream(307),
+    "unauthorized": told(401, "invalid_api_key"),
+    "rate-limited": told(429, "rate_limit_exceeded"),
+    "server-error": told(500, None),
+}
+PACKED = ("truncated-gzip", "corrupt-gzip", "bomb")
+
+
+def expected_of(fault: str, transport: Transport) -> Expected:
+    if fault in PACKED and not transport.decodes:
+        return no_stream(200)  # they ask for no compression, and read none
+    if fault == "redirect" and transport.ours:
+        return no_stream(404)  # followed, to where nothing is
+    return EXPECTED[fault]
+
+
+def check(outcome: Outcome, expected: Expected) -> None:
+    assert outcome.end is not None
+    assert type(outcome.error) is (expected.error or type(None)), outcome.error
+    assert outcome.end.cause is expected.cause
+    assert outcome.text == expected.text
+    if outcome.error is not None:
+        assert outcome.error.partial.text == expected.text
+        told = {name: getattr(outcome.error, name) for name in expected.about}
+        assert told == expected.about
+        assert len(str(outcome.error)) > 20
+
+
+def test_all_faults() -> None:
+    """The matrix has a row for each fault that the server knows."""
+    assert set(EXPECTED) == set(FAULTS)
+
+
+def cell(transport: Transport, fault: str) -> Any:
+    marks = []
+    if "httpx" in transport.name and transport.backend == "trio" and fault == "corrupt-gzip":
+        # The library's decoder raises in the outermost of its generators, which leaves the inner
+        # ones to the collector before anyone can close them; trio warns of that.
+        marks = [
+            pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+            pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning"),
+        ]
+    return pytest.param(transport, fault, id=f"{transport}-{fault}", marks=marks)
+
+
+@pytest.mark.parametrize(
+    ("transport", "fault"),
+    [cell(each, fault) for each in TRANSPORTS for fault in FAULTS if fault != "no-answer"],
+)
+def test_fault(transport: Transport, fault: str) -> None:
+    """The error and the end that the fault deserves; what came first; the connection closed."""
+    expected = expected_of(fault, transport)
+    with ReplayServer({"/": faulty(fault, BODY)}) as server:
+        outcome = read(transport, f"{server.url}/", deadlines=expected.deadlines)
+        check(outcome, expected)
+        # After a reset there is nothing left for a client to close.
+        seen = [fault == "reset" or each.wait_closed(LIMIT) for each in server.connections]
+        assert seen
+        assert all(seen)
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS, ids=str)
+def test_no_answer(transport: Transport) -> None:
+    """Where no response came, the library says so when asked for one; our own does as well."""
+    with ReplayServer(faulty("no-answer", BODY)) as server:
+        if transport.name in ("socket", "trio-stream"):
+            check(read(transport, server.url), EXPECTED["no-answer"])
+        else:
+            with pytest.raises(Exception, match=r".") as raised:
+                read(transport, server.url)
+            assert isinstance(raised.value, TransportError) == transport.ours
+        assert all(connection.wait_closed(LIMIT) for connection in server.connections)
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS, ids=str)
+def test_cut_where_http_cannot_tell(transport: Transport) -> None:
+    """A body without a length that is cut is no good end either."""
+    replay = Replay(BODY, framing="close", fault="close", fault_after=1)
+    with ReplayServer(replay) as server:
+        check(read(transport, server.url), Expected(EndCause.INCOMPLETE, IncompleteStream, "Hel"))
+
+
+@pytest.mark.parametrize("clock", ["first_event", "total"])
+@pytest.mark.parametrize("transport", TRANSPORTS, ids=str)
+def test_drip_in_time(transport: Transport, clock: str) -> None:
+    """Time passes under a drip of single bytes, too."""
+    drip = Replay(BODY, pieces="bytes", delays=SOON)
+    with ReplayServer(drip) as server:
+        outcome = read(transport, server.url, deadlines=Deadlines(**{clock: 3 * SOON}))
+        check(outcome, attrs.evolve(timeout(clock), text=""))
+        assert server.connections[0].wait_closed(LIMIT)
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS, ids=str)
+def test_retry_after(transport: Transport) -> None:
+    """What the server says of trying again is at hand."""
+    with ReplayServer(faulty("rate-limited", BODY)) as server:
+        error = read(transport, server.url).error
+
+    assert isinstance(error, ServerSentError)
+    assert error.headers["retry-after"] == "7"

@@ -1,0 +1,155 @@
+"""Responses of http.client and urllib.request, over real connections."""
+
+import http.client
+import io
+import ssl
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from email.message import Message
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+import pytest
+import trustme
+
+from sseparse import NotEventStream, ServerSentError, Stream
+from sseparse.adapters import http_client
+from sseparse.testing import Replay, ReplayServer
+
+from .blocking import BODY, ONE, BlockingAdapter, authority, pytest_framings
+from .scripted_server import CHUNKED, SAFETY, sending, serving
+
+__all__ = ["authority"]
+pytest_generate_tests = pytest_framings
+
+
+def trusting(authority: trustme.CA | None) -> ssl.SSLContext | None:
+    if authority is None:
+        return None
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    return context
+
+
+class TestHTTPClient(BlockingAdapter):
+    """Responses of a connection of http.client."""
+
+    adapter: ClassVar[Any] = http_client
+
+    @contextmanager
+    def opened(
+        self, url: str, *, timeout: float | None = SAFETY, authority: trustme.CA | None = None
+    ) -> Iterator[http.client.HTTPResponse]:
+        with self.client(url, timeout=timeout, authority=authority) as request:
+            with closing(request()) as response:
+                yield response
+
+    @contextmanager
+    def client(
+        self, url: str, *, timeout: float | None = SAFETY, authority: trustme.CA | None = None
+    ) -> Iterator[Callable[[], http.client.HTTPResponse]]:
+        parts = urlsplit(url)
+        context = trusting(authority)
+        connection = (
+            http.client.HTTPConnection(parts.netloc, timeout=timeout)
+            if context is None
+            else http.client.HTTPSConnection(parts.netloc, timeout=timeout, context=context)
+        )
+
+        def request() -> http.client.HTTPResponse:
+            connection.request("GET", "/")
+            return connection.getresponse()
+
+        with closing(connection):
+            yield request
+
+    def test_an_encoded_body(self) -> None:
+        """Nothing decompresses it here, so it is refused, with what the response says of it."""
+        with ReplayServer(Replay(BODY, framing="gzip")) as server:
+            with self.opened(server.url) as response:
+                stream = Stream(http_client.source(response))
+                with pytest.raises(NotEventStream, match="compressed with gzip") as raised:
+                    stream.result()
+        error = raised.value
+        assert (error.status, error.body_start) == (200, b"")
+        assert error.content_type == "text/event-stream; charset=utf-8"
+        assert error.headers["content-encoding"] == "gzip"
+
+    def test_a_connection_that_ends(self) -> None:
+        """A connection that the server will close is not one to save by reading on."""
+        with ReplayServer(Replay(BODY, framing="close")) as server:
+            with self.opened(server.url) as response:
+                assert not http_client.source(response).pooled
+
+
+class TestUrlopen(BlockingAdapter):
+    """Responses of urllib.request, which never uses a connection twice."""
+
+    adapter: ClassVar[Any] = http_client
+    test_reuse = None  # type: ignore[assignment] # there is none
+
+    @contextmanager
+    def opened(
+        self, url: str, *, timeout: float | None = SAFETY, authority: trustme.CA | None = None
+    ) -> Iterator[http.client.HTTPResponse]:
+        with urllib.request.urlopen(  # noqa: S310 - our own server
+            url, timeout=timeout, context=trusting(authority)
+        ) as response:
+            yield response
+
+    @contextmanager
+    def client(self, url: str) -> Iterator[Callable[[], http.client.HTTPResponse]]:
+        yield lambda: urllib.request.urlopen(url, timeout=SAFETY)  # noqa: S310 - our own server
+
+
+class TestErrors:
+    """What urlopen() raises holds a response, too."""
+
+    def test_an_error_with_a_body(self) -> None:
+        """The body of an HTTPError is read as any other."""
+        body = b'{"error": {"message": "no such model"}}'
+        replay = Replay(body, status=404, content_type="application/json")
+        with ReplayServer(replay) as server:
+            with pytest.raises(urllib.error.HTTPError) as raised:
+                urllib.request.urlopen(server.url, timeout=SAFETY)  # noqa: S310 - our own server
+            with closing(raised.value), Stream(http_client.source(raised.value)) as stream:
+                with pytest.raises(ServerSentError, match="no such model") as told:
+                    stream.result()
+        assert told.value.status == 404
+
+    def test_closing(self) -> None:
+        """Closing the source closes the error and its response."""
+        with serving(sending(CHUNKED.replace(b"200", b"500") + ONE, then="hold")) as server:
+            with pytest.raises(urllib.error.HTTPError) as raised:
+                urllib.request.urlopen(server.url, timeout=SAFETY)  # noqa: S310 - our own server
+            source = http_client.source(raised.value)
+            assert next(source) == b"abc"
+            source.close()
+            assert raised.value.closed
+
+    def test_an_error_without_a_response(self) -> None:
+        """There is nothing to read in it."""
+        error = urllib.error.HTTPError("http://test", 500, "no", Message(), io.BytesIO())
+        with closing(error), pytest.raises(TypeError, match="HTTPError is no response"):
+            http_client.source(error)
+
+    def test_another_scheme(self) -> None:
+        """What urlopen() returns for other schemes is of another class."""
+        with urllib.request.urlopen("data:,abc") as response:  # noqa: S310 - no network at all
+            with pytest.raises(TypeError, match="http or https"):
+                http_client.source(response)
+
+
+def test_the_adapter_loads_no_library() -> None:
+    """Importing it imports none of those whose adapters share its code."""
+    code = (
+        "import sys, sseparse.adapters.http_client;"
+        "print({'urllib3', 'requests'} & set(sys.modules))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert out.stdout.strip() == "set()"

@@ -1,0 +1,406 @@
+"""Whole exchanges, the same over sockets, trio and anyio."""
+
+import socket
+import ssl
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import anyio
+import pytest
+import trio
+import trustme
+from attrs import frozen
+
+from sseparse import (
+    AsyncStream,
+    EndCause,
+    NotEventStream,
+    Stream,
+    StreamTimeout,
+    TransportError,
+)
+from sseparse.adapters import anyio as anyio_adapter
+from sseparse.adapters import sockets
+from sseparse.adapters import trio as trio_adapter
+from sseparse.testing import Framing, Replay, ReplayServer
+
+from .raw_server import RawServer
+
+BODY = (
+    b'data: {"choices":[{"index":0,"delta":{"content":"Hel"}}]}\n\n'
+    b'data: {"choices":[{"index":0,"delta":{"content":"lo"},"finish_reason":"stop"}]}\n\n'
+    b"data: [DONE]\n\n"
+)
+OK = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 5\r\n\r\n: hi\n"
+
+
+@frozen
+class Answer:
+    """What came of a request."""
+
+    status: int | None
+    headers: dict[str, str]
+    body: bytes
+
+
+def run_trio(work: Callable[[Any], Awaitable[Any]]) -> Any:
+    return trio.run(work, trio_adapter)
+
+
+def run_anyio_on_asyncio(work: Callable[[Any], Awaitable[Any]]) -> Any:
+    return anyio.run(work, anyio_adapter, backend="asyncio")
+
+
+def run_anyio_on_trio(work: Callable[[Any], Awaitable[Any]]) -> Any:
+    return anyio.run(work, anyio_adapter, backend="trio")
+
+
+class Client:
+    """One of the three ways to ask; the asynchronous ones are run to their end."""
+
+    def __init__(self, run: Callable[[Callable[[Any], Awaitable[Any]]], Any] | None) -> None:
+        self.run = run
+
+    def fetch(self, *args: Any, **options: Any) -> Answer:
+        """Ask, and read the whole answer."""
+        if self.run is None:
+            response = sockets.request(*args, **options)
+            try:
+                body = b"".join(response)
+            finally:
+                response.close()
+            return Answer(response.status, dict(response.headers), body)
+
+        async def work(adapter: Any) -> Answer:
+            response = await adapter.request(*args, **options)
+            try:
+                body = b"".join([piece async for piece in response])
+            finally:
+                await response.aclose()
+            return Answer(response.status, dict(response.headers), body)
+
+        answer: Answer = self.run(work)
+        return answer
+
+    def stream(self, url: str, stop_after: int | None = None) -> Any:
+        """Read a stream of chunks, to its end or up to a chunk; return the stream."""
+        if self.run is None:
+            with Stream(sockets.request("POST", url, json={})) as stream:
+                for number, _ in enumerate(stream, start=1):
+                    if number == stop_after:
+                        break
+            return stream
+
+        async def work(adapter: Any) -> AsyncStream:
+            async with AsyncStream(await adapter.request("POST", url, json={})) as stream:
+                number = 0
+                async for _ in stream:
+                    number += 1
+                    if number == stop_after:
+                        break
+            return stream
+
+        return self.run(work)
+
+
+@pytest.fixture(params=["sockets", "trio", "anyio on asyncio", "anyio on trio"])
+def client(request: pytest.FixtureRequest) -> Client:
+    runs = {
+        "sockets": None,
+        "trio": run_trio,
+        "anyio on asyncio": run_anyio_on_asyncio,
+        "anyio on trio": run_anyio_on_trio,
+    }
+    return Client(runs[request.param])
+
+
+@pytest.fixture(scope="module")
+def ca() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def tls(ca: trustme.CA) -> Iterator[RawServer]:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    ca.issue_cert("127.0.0.1", "localhost").configure_cert(context)
+    with RawServer(OK, ssl_context=context) as server:
+        yield server
+
+
+@pytest.mark.parametrize("framing", ["chunked", "one-chunk", "close", "content-length"])
+@pytest.mark.parametrize("pieces", ["events", "bytes", "whole"])
+def test_framings(client: Client, framing: Framing, pieces: Any) -> None:
+    """The body comes whole in every framing, and the request as it was meant."""
+    with ReplayServer(Replay(BODY, framing=framing, pieces=pieces)) as server:
+        answer = client.fetch("POST", f"{server.url}/v1?a=1", json={"stream": True})
+
+    assert (answer.status, answer.body) == (200, BODY)
+    assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
+    (request,) = server.requests
+    assert (request.method, request.target) == ("POST", "/v1?a=1")
+    assert request.json() == {"stream": True}
+    assert request.headers["content-type"] == "application/json"
+    assert request.headers["accept"] == "text/event-stream"
+    assert request.headers["accept-encoding"] == "identity"
+
+
+def test_streams(client: Client) -> None:
+    """A source is what the streams read; they close it."""
+    with ReplayServer(BODY) as server:
+        stream = client.stream(server.url)
+    assert stream.snapshot().choices[0].message.content == "Hello"
+    assert stream.end.cause is EndCause.DONE
+
+
+def test_break_closes(client: Client) -> None:
+    """Leaving the block early closes the connection."""
+    head = OK.partition(b"\r\nContent-Length")[0] + b"\r\n\r\n"
+    with RawServer(head + BODY[:60], hold=True) as server:
+        stream = client.stream(server.url, stop_after=1)
+        assert server.gone.wait(30)
+    assert stream.end.cause is EndCause.CANCELLED
+
+
+def test_large_requests(client: Client) -> None:
+    """A request larger than all buffers arrives whole."""
+    content = bytes(range(256)) * 40_000
+    with RawServer(OK) as server:
+        assert client.fetch("PUT", server.url, content=content).body == b": hi\n"
+    assert server.requests[0].endswith(content)
+
+
+def test_hosts_by_name(client: Client) -> None:
+    """A name is looked up, and sent as the Host."""
+    with RawServer(OK) as server:
+        assert client.fetch("GET", f"http://localhost:{server.port}/").status == 200
+        assert f"Host: localhost:{server.port}\r\n".encode() in server.requests[0]
+
+
+def test_head(client: Client) -> None:
+    """The answer to a HEAD has no body, whatever length it tells."""
+    with ReplayServer(Replay(BODY, framing="content-length")) as server:
+        answer = client.fetch("head", server.url)
+    assert (answer.status, answer.body) == (200, b"")
+
+
+def test_statuses_are_no_errors(client: Client) -> None:
+    """The response is returned, whatever its status; a stream over it judges."""
+    page = Replay(b"<html>", status=502, content_type="text/html")
+    with ReplayServer(page) as server:
+        assert client.fetch("POST", server.url).status == 502
+        with pytest.raises(NotEventStream) as raised:
+            client.stream(server.url)
+    assert (raised.value.status, raised.value.content_type) == (502, "text/html")
+
+
+def test_encoded_bodies(client: Client) -> None:
+    """Nothing here decompresses: the first read refuses."""
+    with ReplayServer(Replay(BODY, framing="gzip")) as server:
+        with pytest.raises(NotEventStream) as raised:
+            client.stream(server.url)
+    assert raised.value.headers["content-encoding"] == "gzip"
+
+
+# Redirects.
+
+
+def test_redirects_are_followed(client: Client) -> None:
+    """With method, body and credentials, at the same origin."""
+    moved = Replay(b"gone", status=307, headers={"Location": "/b?c=1"}, framing="content-length")
+    with ReplayServer({"/a": moved, "/b": BODY}) as server:
+        answer = client.fetch(
+            "POST", f"{server.url}/a", json=[1], headers={"Authorization": "Bearer k"}
+        )
+    assert (answer.status, answer.body) == (200, BODY)
+    assert [request.target for request in server.requests] == ["/a", "/b?c=1"]
+    assert server.requests[1].json() == [1]
+    assert server.requests[1].headers["authorization"] == "Bearer k"
+
+
+def test_redirects_are_not_followed_for_ever(client: Client) -> None:
+    """The sixth is returned as it is."""
+    moved = Replay(b"", status=302, headers={"Location": "/"})
+    with ReplayServer(moved) as server:
+        answer = client.fetch("GET", server.url)
+    assert (answer.status, answer.headers["location"]) == (302, "/")
+    assert len(server.requests) == 6
+
+
+def test_credentials_stay_at_their_origin(client: Client) -> None:
+    """A redirect to another origin is returned as it is; the stream over it says what it was."""
+    with ReplayServer(BODY) as other:
+        where = other.url
+        moved = Replay(b"", status=307, headers={"Location": where}, content_type=None)
+        with ReplayServer(moved) as server:
+            kept = client.fetch("POST", server.url, headers={"X-Api-Key": "k"})
+            followed = client.fetch("POST", server.url)
+    assert kept.status == 307
+    assert followed.body == BODY
+    assert len(other.requests) == 1
+    assert other.requests[0].headers["host"] == where.removeprefix("http://")
+
+
+def test_a_post_is_made_no_get(client: Client) -> None:
+    """What would make another method of the request's is returned as it is."""
+    moved = Replay(b"", status=303, headers={"Location": "/b"}, content_type=None)
+    with ReplayServer({"/": moved, "/b": BODY}) as server:
+        with pytest.raises(NotEventStream) as raised:
+            client.stream(f"{server.url}/")
+    assert raised.value.status == 303
+    assert len(server.requests) == 1
+
+
+# TLS.
+
+
+def test_tls(client: Client, tls: RawServer, ca: trustme.CA) -> None:
+    """The caller's context decides whom to trust; addresses and names are both checked."""
+    context = ssl.create_default_context()
+    ca.configure_trust(context)
+    assert client.fetch("POST", tls.url, ssl_context=context).body == b": hi\n"
+    named = tls.url.replace("127.0.0.1", "localhost")
+    assert client.fetch("POST", named, ssl_context=context).body == b": hi\n"
+
+
+def test_tls_trusts_nobody_by_chance(client: Client, tls: RawServer) -> None:
+    """Without a context, the certificate is checked against what the machine trusts."""
+    with pytest.raises(TransportError, match=r"CERTIFICATE_VERIFY_FAILED|certificate verify"):
+        client.fetch("POST", tls.url)
+
+
+def test_tls_without_farewell(client: Client, ca: trustme.CA) -> None:
+    """Servers that hang up without TLS's own goodbye end the body, as they do in HTTP."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    ca.issue_cert("127.0.0.1").configure_cert(context)
+    trusting = ssl.create_default_context()
+    ca.configure_trust(trusting)
+    with RawServer(b"HTTP/1.1 200 OK\r\n\r\n: hi\n", ssl_context=context) as server:
+        assert client.fetch("GET", server.url, ssl_context=trusting).body == b": hi\n"
+
+
+def test_tls_to_a_plain_server(client: Client) -> None:
+    """A handshake that fails is a failure of the transport."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+
+        with pytest.raises(TransportError):
+            _while_hanging_up(client, listener, f"https://127.0.0.1:{port}/")
+
+
+def _while_hanging_up(client: Client, listener: socket.socket, url: str) -> None:
+    def hang_up() -> None:
+        sock, _ = listener.accept()
+        sock.recv(1)
+        sock.close()
+
+    thread = threading.Thread(target=hang_up)
+    thread.start()
+    try:
+        client.fetch("GET", url)
+    finally:
+        thread.join()
+
+
+# Failures.
+
+
+def test_answers_that_do_not_wait_for_the_request(client: Client) -> None:
+    """A server that refuses a large request at once, and hangs up, is heard."""
+    refusal = b"HTTP/1.1 413 Too Large\r\nContent-Length: 4\r\n\r\nmuch"
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def refuse() -> None:
+            sock, _ = listener.accept()
+            with sock:
+                sock.recv(1)
+                sock.sendall(refusal)
+
+        thread = threading.Thread(target=refuse)
+        thread.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        try:
+            if client.run is run_anyio_on_asyncio:
+                # asyncio drops what came where it cannot send.
+                with pytest.raises(TransportError, match="BrokenResourceError"):
+                    client.fetch("POST", url, content=bytes(20_000_000))
+            else:
+                answer = client.fetch("POST", url, content=bytes(20_000_000))
+                assert (answer.status, answer.body) == (413, b"much")
+        finally:
+            thread.join()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def test_refused_connections(client: Client) -> None:
+    """Nobody listens: the library's exception is the cause."""
+    with pytest.raises(TransportError, match="failed: ") as raised:
+        client.fetch("POST", f"http://127.0.0.1:{free_port()}/")
+    assert isinstance(raised.value.__cause__, OSError)
+
+
+@pytest.mark.parametrize(
+    ("wire", "message"),
+    [
+        (b"", "before the head"),
+        (b"HTTP/1.1 200 OK\r\n", "before the head"),
+        (b"data: 1\n\n", "no HTTP/1.1 response"),
+        (OK.replace(b" 5", b" 6"), "received 5 bytes, expected 6"),
+        (
+            OK.partition(b"\r\nContent-L")[0] + b"\r\nTransfer-Encoding: chunked\r\n\r\nZ\r\n",
+            "Z|header",
+        ),
+    ],
+)
+def test_bad_answers(client: Client, wire: bytes, message: str) -> None:
+    """What is cut or no HTTP fails, and leaves nothing open."""
+    with RawServer(wire) as server, pytest.raises(TransportError, match=message):
+        client.fetch("POST", server.url)
+
+
+def test_bytes_before_a_fault_are_handed_out(client: Client) -> None:
+    """They came with the head or the fault itself; the chunks in them are not lost."""
+    wire = OK.replace(b" 5", b" 999").removesuffix(b": hi\n") + BODY[:60]
+    with RawServer(wire) as server, pytest.raises(TransportError) as raised:
+        client.stream(server.url)
+    assert raised.value.partial.choices[0].message.content == "Hel"
+
+
+@pytest.mark.parametrize(
+    "wire", [b"", OK.replace(b" 5", b" 9"), b"HTTP/1.1 103 x\r\n\r\n"], ids=["none", "cut", "103"]
+)
+def test_timeouts(client: Client, wire: bytes) -> None:
+    """A server that falls silent is not waited for longer than the timeout."""
+    with RawServer(wire, hold=True) as server:
+        with pytest.raises(StreamTimeout, match="failed: T") as raised:
+            client.fetch("POST", server.url, timeout=0.1)
+        assert raised.value.clock == "transport"
+        assert server.gone.wait(30)
+
+
+def test_timeouts_of_tls(client: Client) -> None:
+    """A handshake nobody answers is bounded too."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        with pytest.raises(StreamTimeout):
+            client.fetch("POST", f"https://127.0.0.1:{port}/", timeout=0.1)
+
+
+def test_a_timeout_that_does_not_pass(client: Client) -> None:
+    """Each step has the time anew."""
+    with ReplayServer(BODY) as server:
+        assert client.fetch("POST", server.url, timeout=60).body == BODY
+
+
+def test_misuse_is_told_before_anything_is_sent(client: Client) -> None:
+    """Arguments are checked before the connection is made."""
+    with pytest.raises(ValueError, match="give seconds above 0"):
+        client.fetch("POST", "http://127.0.0.1:1/", timeout=0)
+    with pytest.raises(ValueError, match="http:// or https://"):
+        client.fetch("POST", "localhost:1/")
+    with pytest.raises(ValueError, match="make no request"):
+        client.fetch("POST", "http://127.0.0.1:1/", headers={"Host": "a", "host": "b"})

@@ -1,0 +1,107 @@
+"""Responses of requests, over real connections."""
+
+import io
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import requests
+import trustme
+
+from sseparse import NotEventStream, Stream
+from sseparse.adapters import requests as adapter
+from sseparse.testing import Replay, ReplayServer
+
+from .blocking import BODY, Decoding, authority, pytest_framings
+from .scripted_server import SAFETY
+
+__all__ = ["authority"]
+pytest_generate_tests = pytest_framings
+
+
+class TestRequests(Decoding):
+    """Responses of a session."""
+
+    adapter: ClassVar[Any] = adapter
+
+    @pytest.fixture(autouse=True)
+    def _folder(self, tmp_path: Path) -> None:
+        self.folder = tmp_path
+
+    @contextmanager
+    def opened(
+        self, url: str, *, timeout: float | None = SAFETY, authority: trustme.CA | None = None
+    ) -> Iterator[requests.Response]:
+        with self.client(url, timeout=timeout, authority=authority) as request:
+            with request() as response:
+                yield response
+
+    @contextmanager
+    def client(
+        self, url: str, *, timeout: float | None = SAFETY, authority: trustme.CA | None = None
+    ) -> Iterator[Callable[[], requests.Response]]:
+        with plain_session() as session:
+            if authority is not None:
+                trusted = self.folder / "authority.pem"
+                authority.cert_pem.write_to_path(trusted)
+                session.verify = str(trusted)
+            yield lambda: session.get(url, stream=True, timeout=timeout)
+
+    def test_the_outer_response(self) -> None:
+        """Closing closes the response of requests, and gives back what it holds."""
+        replay = Replay(BODY, delays=[0, 600, 0])
+        with ReplayServer(replay) as server, self.opened(server.url) as response:
+            with Stream(adapter.source(response)) as stream:
+                assert next(stream).text == "Hel"
+            assert response.raw.closed
+
+    def test_a_response_already_read(self) -> None:
+        """Its content was kept, and is parsed; with it come status and headers."""
+        with ReplayServer(Replay(BODY, status=203)) as server, plain_session() as session:
+            read = session.get(server.url)
+            for response in (read, pickle.loads(pickle.dumps(read))):
+                source = adapter.source(response)
+                assert source.status == 203
+                assert source.headers["CONTENT-type"][:17] == "text/event-stream"
+                with Stream(source) as stream:
+                    assert stream.result().text == "Hello"
+                assert list(source) == []
+
+    def test_content_that_nobody_decoded(self) -> None:
+        """It is refused as a streamed body is."""
+        coded = Replay(BODY, headers={"Content-Encoding": "compress"})
+        with ReplayServer(coded) as server, plain_session() as session:
+            response = session.get(server.url)
+        with pytest.raises(NotEventStream, match="compressed with compress"):
+            Stream(adapter.source(response)).result()
+
+    def test_a_body_of_another_kind(self) -> None:
+        """A response that is not read by urllib3 is refused, with what to pass instead."""
+        response = requests.Response()
+        response.status_code = 200
+        response.raw = io.BytesIO(BODY)
+        with pytest.raises(TypeError, match=r"BytesIO.*pass response.iter_content\(None\)"):
+            adapter.source(response)
+        assert Stream(response.iter_content(None)).result().text == "Hello"
+
+
+def plain_session() -> requests.Session:
+    """Return a session that heeds no proxies or authorities of this machine."""
+    session = requests.Session()
+    session.trust_env = False
+    return session
+
+
+def test_the_adapter_loads_no_library() -> None:
+    """Importing it imports neither requests nor urllib3."""
+    code = (
+        "import sys, sseparse.adapters.requests; print({'requests', 'urllib3'} & set(sys.modules))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert out.stdout.strip() == "set()"
