@@ -68,3 +68,39 @@ def test_one_root() -> None:
     assert isinstance(ERRORS[-1], TransportError)
     assert all(isinstance(error, SSEError) for error in ERRORS)
     assert SSEError("x").partial is None
+
+
+class TestNotEventStream:
+    """What the message makes of a body that is none."""
+
+    @pytest.mark.parametrize(
+        ("body", "encoding", "said"),
+        [
+            (b"\x1f\x8b\x08", None, "bytes compressed, which nothing decompressed"),
+            (b"\x1f\x8b\x08", "gzip", "bytes compressed with gzip, which"),
+            (b"\x8b\x02\x80", "br", "bytes compressed with br, which"),
+            (b"", "br", "bytes compressed with br, which"),
+            (b"\x8b\x02\x80", None, "something else"),
+            (b"\x8b\x02\x80", "identity", "something else"),
+            (b"<html>", "gzip", "a page of HTML or XML"),
+            ("Käse".encode()[:2], "gzip", "something else"),
+        ],
+    )
+    def test_compressed(self, body: bytes, encoding: str | None, said: str) -> None:
+        """Bytes that are no text, under a header that says why; text was decompressed."""
+        headers = {} if encoding is None else {"content-encoding": encoding}
+        assert said in str(NotEventStream(body_start=body, headers=headers))
+
+    @pytest.mark.parametrize(
+        ("status", "headers", "said"),
+        [
+            (301, {"location": "/new"}, True),
+            (308, {"location": "/new"}, True),
+            (301, {}, False),
+            (200, {"location": "/new"}, False),
+        ],
+    )
+    def test_redirects(self, status: int, headers: dict[str, str], said: bool) -> None:
+        """A redirect says where to."""
+        error = NotEventStream(body_start=b"", status=status, headers=headers)
+        assert ("a redirect to /new" in str(error)) == said

@@ -2,13 +2,21 @@
 
 import importlib
 import inspect
+import pkgutil
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 import sseparse
+from sseparse import adapters
 
-MODULES = ["sseparse", "sseparse.chunks", "sseparse.streams", "sseparse.testing"]
+ADAPTERS = ("aiohttp", "anyio", "http_client", "httpx", "requests", "sockets", "trio", "urllib3")
+MODULES = [
+    *("sseparse", "sseparse.chunks", "sseparse.streams", "sseparse.reconnect", "sseparse.testing"),
+    *(f"sseparse.adapters.{name}" for name in ADAPTERS),
+    "sseparse.adapters.eventsource",
+]
 
 
 def public(module_name: str) -> list[tuple[str, Any]]:
@@ -16,19 +24,31 @@ def public(module_name: str) -> list[tuple[str, Any]]:
     return [(name, getattr(module, name)) for name in module.__all__]
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_all_is_exact(module: str) -> None:
-    """`__all__` is sorted, without doubles, and holds every public name of the module."""
-    loaded = importlib.import_module(module)
-    names = list(loaded.__all__)
-    there = {
+def public_names(module: ModuleType) -> set[str]:
+    """Find what a package shows; of a module what it defines, for its imports are its own."""
+    return {
         name
-        for name, value in vars(loaded).items()
-        if not name.startswith("_") and not inspect.ismodule(value)
+        for name, value in vars(module).items()
+        if not name.startswith("_")
+        and not inspect.ismodule(value)
+        and (hasattr(module, "__path__") or getattr(value, "__module__", "") == module.__name__)
     }
 
+
+@pytest.mark.parametrize("module", MODULES)
+def test_all_is_exact(module: str) -> None:
+    """`__all__` is without doubles, and holds every public name of the module."""
+    loaded = importlib.import_module(module)
+    names = list(loaded.__all__)
+
     assert len(names) == len(set(names))
-    assert there == {name for name in names if not name.startswith("_")}
+    assert public_names(loaded) == {name for name in names if not name.startswith("_")}
+
+
+def test_every_adapter_is_looked_at() -> None:
+    """No public module of the adapters is left out here."""
+    found = {name for _, name, _ in pkgutil.iter_modules(adapters.__path__) if name[0] != "_"}
+    assert found == {*ADAPTERS, "eventsource"}
 
 
 @pytest.mark.parametrize(
@@ -58,7 +78,7 @@ def test_names_of_the_contract() -> None:
         *("Accumulator", "ChatCompletion", "Completion"),
         *("EventStream", "AsyncEventStream", "Stream", "AsyncStream", "End", "EndCause"),
         *("SSEError", "LimitExceeded", "NotEventStream", "ChunkDecodeError", "ServerSentError"),
-        *("IncompleteStream", "TransportError", "StreamTimeout"),
+        *("IncompleteStream", "TransportError", "StreamTimeout", "Deadlines"),
     }
 
 

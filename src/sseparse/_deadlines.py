@@ -90,11 +90,10 @@ class Deadlines:
     def _deadlines(self) -> list[tuple[float, Clock]]:
         if self._began is None:
             return []
-        event: tuple[float | None, Clock] = (self.first_event, "first_event")
-        if self._events_came:
-            event = (self.between_events, "between_events")
         counts: list[tuple[float, float | None, Clock]] = [
-            (self._event_at, *event),
+            (self._event_at, self.between_events, "between_events")
+            if self._events_came
+            else (self._event_at, self.first_event, "first_event"),
             (self._bytes_at, self.between_bytes, "between_bytes"),
             (self._began, self.total, "total"),
         ]

@@ -368,6 +368,8 @@ class Fake:
     """A response that no library made, of a body without a connection."""
 
     status = 200
+    method = "POST"
+    history = ()
     headers: ClassVar[dict[str, str]] = {}
 
     def __init__(self, *pieces: bytes | Exception) -> None:

@@ -70,7 +70,7 @@ EXPECTED = {
     "close-before-body": attrs.evolve(CUT, text=""),
     "no-answer": attrs.evolve(CUT, text=""),
     "reset": CUT,
-    "stall": timeout("between_bytes"),
+    "stall": timeout("between_events"),
     "comments": timeout("between_events"),
     "left-open": WELL,
     "drip": WELL,
@@ -136,8 +136,19 @@ def cell(transport: Transport, fault: str) -> Any:
 def test_fault(transport: Transport, fault: str) -> None:
     """The error and the end that the fault deserves; what came first; the connection closed."""
     expected = expected_of(fault, transport)
-    with ReplayServer({"/": faulty(fault, BODY)}) as server:
-        outcome = read(transport, f"{server.url}/", deadlines=expected.deadlines)
+    replay = faulty(fault, BODY)
+    if fault == "bad-chunk":
+        # Where it comes at once with the head, aiohttp gives no response: so it waits a little.
+        replay = attrs.evolve(faulty(fault, BODY, after=2), gated=True)
+        expected = attrs.evolve(expected, text="Hello")
+    with ReplayServer({"/": replay}) as server:
+        server.release()
+        outcome = read(
+            transport,
+            f"{server.url}/",
+            on_chunk=lambda _: server.release(),
+            deadlines=expected.deadlines,
+        )
         check(outcome, expected)
         # After a reset there is nothing left for a client to close.
         seen = [fault == "reset" or each.wait_closed(LIMIT) for each in server.connections]

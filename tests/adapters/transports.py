@@ -8,7 +8,9 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
+    aclosing,
     asynccontextmanager,
+    closing,
     contextmanager,
 )
 from typing import Any
@@ -129,7 +131,10 @@ async def _read_async(
 
 @contextmanager
 def open_sockets(url: str, context: Context) -> Iterator[Any]:
-    yield sockets.request("POST", url, json=QUESTION, ssl_context=context, timeout=LIMIT)
+    with closing(
+        sockets.request("POST", url, json=QUESTION, ssl_context=context, timeout=LIMIT)
+    ) as source:
+        yield source
 
 
 @contextmanager
@@ -251,7 +256,11 @@ async def open_aiohttp(url: str, context: Context) -> AsyncIterator[Any]:
 
 @asynccontextmanager
 async def open_trio(url: str, context: Context) -> AsyncIterator[Any]:
-    yield await trio_adapter.request("POST", url, json=QUESTION, ssl_context=context, timeout=LIMIT)
+    source = await trio_adapter.request(
+        "POST", url, json=QUESTION, ssl_context=context, timeout=LIMIT
+    )
+    async with aclosing(source):
+        yield source
 
 
 @asynccontextmanager
@@ -270,9 +279,11 @@ async def open_trio_stream(url: str, context: Context) -> AsyncIterator[Any]:
 
 @asynccontextmanager
 async def open_anyio(url: str, context: Context) -> AsyncIterator[Any]:
-    yield await anyio_adapter.request(
+    source = await anyio_adapter.request(
         "POST", url, json=QUESTION, ssl_context=context, timeout=LIMIT
     )
+    async with aclosing(source):
+        yield source
 
 
 TRANSPORTS = [

@@ -1,5 +1,6 @@
 """Streams that wait for too long."""
 
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, Self
@@ -57,16 +58,21 @@ class TestBounded:
 
     @pytest.mark.parametrize("clock", CLOCKS)
     def test_silence(self, clock: str) -> None:
-        """The deadline that passes first is told, with all that came and the transport's word."""
+        """The deadline that passes first is told, with all that came."""
         pieces = [] if clock == "first_event" else [chunk("a")]
         stream = Stream(Bounded(*pieces), deadlines=deadlines(clock))
 
         with pytest.raises(StreamTimeout, match=r"0\.02 s") as raised:
             stream.result()
         assert (raised.value.clock, raised.value.partial.text) == (clock, "a" * len(pieces))
-        assert isinstance(raised.value.__cause__, TimeoutError)
         assert stream.end is not None
         assert (stream.end.cause, stream.end.events_seen) == (EndCause.TIMEOUT, len(pieces))
+
+    def test_the_transports_word(self) -> None:
+        """What the transport raised when the time was up is the cause."""
+        with pytest.raises(StreamTimeout) as raised:
+            Stream(Bounded(), deadlines=deadlines("first_event")).result()
+        assert isinstance(raised.value.__cause__, TimeoutError)
 
     def test_the_transports_own_timeout(self) -> None:
         """What is shorter than every deadline is the transport's."""
@@ -152,6 +158,17 @@ class TestPlain:
         assert raised.value.clock == "total"
         assert next(drip, None) is not None
 
+    def test_total_passed_between_reads(self) -> None:
+        """Where the time is up before a wait, there is none."""
+        source = Source(chunk("a"), chunk("b"))
+        stream = Stream(source, deadlines=deadlines("total"))
+        next(stream)
+        time.sleep(2 * SOON)
+
+        with pytest.raises(StreamTimeout):
+            next(stream)
+        assert source.left == 1
+
     def test_late_but_over(self) -> None:
         """A stream whose [DONE] came has ended well, however late."""
         stream = Stream(self.slow(chunk("a") + FINISH + DONE), deadlines=deadlines("total"))
@@ -172,11 +189,12 @@ class TestPlain:
 
     def test_the_reader_may_take_its_time(self) -> None:
         """What it does between two items does not count."""
-        stream = Stream([chunk("a"), chunk("b"), FINISH], deadlines=deadlines("between_bytes"))
-        for _ in stream:
-            time.sleep(2 * SOON)
+        bounds = Deadlines(between_bytes=0.5, between_events=0.5)
+        stream = Stream([chunk("a"), FINISH], deadlines=bounds)
+        next(stream)
+        time.sleep(0.6)
 
-        assert stream.result().text == "ab"
+        assert stream.result().text == "a"
 
     def test_a_failure_is_no_timeout(self) -> None:
         """A connection that breaks after the deadline broke all the same."""
@@ -265,6 +283,19 @@ class TestAsync:
         )
         assert (await stream.result()).text == "a"
 
+    async def test_closed_meanwhile(self) -> None:
+        """Of a stream that another task closed no deadline passes any more."""
+
+        class Closing(AsyncSource):
+            async def __anext__(self) -> bytes:
+                await stream.aclose()
+                await anyio.sleep_forever()
+                raise AssertionError
+
+        stream = AsyncStream(Closing(), deadlines=deadlines("total"))
+        with pytest.raises(RuntimeError, match=r"closed before its end"):
+            await anext(stream)
+
     async def test_a_timeout_of_the_source(self) -> None:
         """A TimeoutError that the source raised is the transport's."""
         source = AsyncSource(TimeoutError("late"))
@@ -292,6 +323,12 @@ class TestNoLoop:
 
     def test_without_deadlines(self) -> None:
         """Without them any loop will do, even none."""
+        assert self.run(AsyncStream(self.Ready())).text == ""
+
+    def test_no_loop_ever(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where no event loop was ever imported there is none either."""
+        for name in ("asyncio", "trio"):
+            monkeypatch.delitem(sys.modules, name)
         assert self.run(AsyncStream(self.Ready())).text == ""
 
     def test_with_deadlines(self) -> None:

@@ -11,6 +11,7 @@ from http.client import HTTPException
 from typing import Final, Self
 
 from .._errors import NotEventStream, StreamTimeout, TransportError
+from ._encodings import undecoded
 
 READ_SIZE: Final = 65536
 """How many bytes a read asks for; it returns those that are there."""
@@ -30,6 +31,7 @@ class BlockingSource(ABC):
         http_response: The response of `http.client` at the bottom, whose socket is read.
         decoded: The values of Content-Encoding that the library decodes; None where it is
             not known, and then all of them.
+        refused: Why it is no stream, where the client already showed that.
 
     Attributes:
         status: The HTTP status.
@@ -47,12 +49,15 @@ class BlockingSource(ABC):
         headers: Mapping[str, str],
         http_response: object,
         decoded: Container[str] | None,
+        refused: NotEventStream | None = None,
     ) -> None:
         self.status: int | None = status
         self.headers = headers
         self._library = library
         self._socket = _Socket(http_response)
-        self._unreadable = decoded is not None and _is_encoded(headers, decoded)
+        if refused is None and decoded is not None:
+            refused = undecoded(status, headers, decoded)
+        self._refused = refused
         self._failure: TransportError | None = None
         self._woken = False
 
@@ -60,8 +65,8 @@ class BlockingSource(ABC):
         return self
 
     def __next__(self) -> bytes:
-        if self._unreadable:
-            raise self._not_event_stream()
+        if self._refused is not None:
+            raise self._refused
         if self._failure is not None:
             # The libraries close a response that failed, and then it looks as if it was over.
             raise self._failure
@@ -112,15 +117,6 @@ class BlockingSource(ABC):
     def _close(self) -> None:
         """Close the response."""
 
-    def _not_event_stream(self) -> NotEventStream:
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        return NotEventStream(
-            body_start=b"",
-            status=self.status,
-            content_type=headers.get("content-type"),
-            headers=headers,
-        )
-
     def _translated(self, error: Exception) -> TransportError:
         message = f"{self._library} failed: {type(error).__name__}: {error}"
         # Python's own, or urllib3's, which has the same name and another root.
@@ -170,12 +166,6 @@ class _Socket:
     def let_go(self) -> None:
         self.wait_at_most(None)
         self._socket = None
-
-
-def _is_encoded(headers: Mapping[str, str], decoded: Container[str]) -> bool:
-    encodings = headers.get("content-encoding") or ""
-    names = (name.strip().lower() for name in encodings.split(","))
-    return any(name not in decoded for name in names if name not in ("", "identity"))
 
 
 def _failures() -> tuple[type[Exception], ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -37,7 +37,7 @@ class BoundedReads:
         return self._read(max_bytes, timeout=timeout)
 
     @contextmanager
-    def reading(self) -> Iterator[None]:
+    def reading(self) -> Generator[None]:
         """Bound the reads of this thread until the block is left."""
         self._reader = threading.get_ident()
         try:
@@ -47,7 +47,7 @@ class BoundedReads:
 
     def undo(self) -> None:
         """Give the stream its own `read()` back. Again, it does nothing."""
-        if vars(self._stream).get("read") is self._instead:
+        if self._stream.read is self._instead:
             del self._stream.read
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from .._ends import End, EndCause
 from .._errors import NotEventStream, SSEError, TransportError
 from .._pieces import SLICE, as_bytes
+from ._encodings import undecoded
 
 try:
     import h11
@@ -167,7 +168,7 @@ class HTTPBody:
         elif isinstance(event, h11.Response):
             self.status = event.status_code
             self.headers = joined(event.headers)
-            self._check_encoding()
+            self.error = undecoded(self.status, self.headers, ())
         else:
             self.whole = True
 
@@ -176,17 +177,6 @@ class HTTPBody:
             self.error = TransportError(
                 "what came is no HTTP/1.1 response; a raw socket or stream is read as one, head "
                 "and all: pass the bytes of a body as an iterable instead"
-            )
-
-    def _check_encoding(self) -> None:
-        encoding = self.headers.get("content-encoding", "")
-        codings = {coding.strip().lower() for coding in encoding.split(",")}
-        if codings - {"", "identity"}:
-            self.error = NotEventStream(
-                body_start=b"",
-                status=self.status,
-                content_type=self.headers.get("content-type"),
-                headers=self.headers,
             )
 
     def _check_size(self) -> None:

@@ -61,6 +61,12 @@ class Received:
 class AsyncReceived(Received, ABC):
     """Iterate the body of a response; those who inherit read and close."""
 
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
     def __aiter__(self) -> Self:
         return self
 
@@ -75,6 +81,10 @@ class AsyncReceived(Received, ABC):
         """Read until the head of the response has come."""
         while self.status is None:
             self._take(await self._read())
+
+    @abstractmethod
+    async def aclose(self) -> None:
+        """Close the stream, without waiting for the other side."""
 
     @abstractmethod
     async def _read(self) -> bytes:

@@ -13,10 +13,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Self
 
 from .._errors import StreamTimeout, TransportError
+from ._encodings import USUAL, undecoded
+from ._redirects import turned_into_get
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse
     from aiohttp.client_proto import ResponseHandler
+
+__all__ = ("ResponseSource", "source")
 
 _LOOK_EVERY: Final = 1.0
 """In seconds: how often it is looked whether the bytes waited for can come at all."""
@@ -42,6 +46,10 @@ class ResponseSource:
         # The response itself lets go of its connection once the body is there.
         self._protocol: ResponseHandler | None = getattr(response.content, "_protocol", None)
         self._failure: Exception | None = None
+        hops = [(each.method, each.status, each.headers) for each in response.history]
+        self._refused = turned_into_get(hops, response.method) or undecoded(
+            response.status, response.headers, USUAL
+        )
         body: object = getattr(response, "_body", None)
         self._held = body if isinstance(body, bytes) else None
         if self._held is None and self._content.at_eof() and self._content.total_bytes:
@@ -53,6 +61,8 @@ class ResponseSource:
         return self
 
     async def __anext__(self) -> bytes:
+        if self._refused is not None:
+            raise self._refused
         if self._failure is not None:
             raise _translated(self._failure) from self._failure
         try:

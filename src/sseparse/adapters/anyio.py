@@ -17,6 +17,8 @@ except ModuleNotFoundError as error:
     message = "this adapter needs anyio: pip install 'sseparse[anyio]'"
     raise ModuleNotFoundError(message, name=error.name) from error
 
+__all__ = ("StreamSource", "request", "source")
+
 # A handshake that the other side breaks off is the end of its stream.
 _FAILURES = (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream)
 

@@ -11,6 +11,8 @@ from ._blocking import READ_SIZE, BlockingSource
 if TYPE_CHECKING:
     from urllib.error import HTTPError
 
+__all__ = ("ResponseSource", "source")
+
 
 class ResponseSource(BlockingSource):
     """

@@ -1,19 +1,24 @@
 """
 The bytes of a streamed response of httpx or httpx2.
 
-Both libraries are known by the shape of their responses; neither is imported.
+Neither library is imported.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Container, Iterator, Mapping
 from contextlib import nullcontext, suppress
 from typing import Any, Self
 
 from .._errors import StreamTimeout, TransportError
 from ..streams import HTTPXResponse
+from ..streams._timers import running_timers
 from ._bounded_reads import BoundedReads, wake
+from ._encodings import USUAL, undecoded
+from ._redirects import Hop, turned_into_get
+
+__all__ = ("ResponseSource", "source")
 
 _LIBRARIES = ("httpx", "httpx2")
 
@@ -25,8 +30,8 @@ class ResponseSource:
     Attributes:
         status: The HTTP status.
         headers: The response's headers; names are found in any case.
-        pooled: Whether its connection goes back to the client's pool at the end of the body. That
-            of HTTP/2 stays there meanwhile.
+        pooled: Whether its connection goes back to the client's pool at the end of the body, and
+            a wait for that can be bounded.
     """
 
     def __init__(self, response: HTTPXResponse) -> None:
@@ -37,13 +42,19 @@ class ResponseSource:
         self._async_pieces: AsyncIterator[bytes] | None = None
         self._network = _network(response)
         self._bounded: BoundedReads | None = None
-        self.pooled = self._network is not None
+        self._connected = "network_stream" in response.extensions
+        is_async = hasattr(response.stream, "__aiter__")
+        self.pooled = self._connected if is_async else self._network is not None
+        self._refused = turned_into_get(*_asked(response)) or undecoded(
+            self.status, self.headers, _decoded(response)
+        )
 
     def __iter__(self) -> Self:
         self._require("__iter__", "asynchronous; read it with AsyncStream or AsyncEventStream")
         return self
 
     def __next__(self) -> bytes:
+        self._refuse()
         if self._sync_pieces is None:
             # Without a size: with one the library waits until so many bytes have come.
             self._sync_pieces = self._response.iter_bytes()
@@ -66,7 +77,8 @@ class ResponseSource:
 
     def wake(self) -> None:
         """End a read that waits in another thread, where the connection is not shared."""
-        if self._network is not None:
+        # Of a closed response the connection may serve another already.
+        if self._network is not None and not self._response.is_closed:
             wake(self._network)
 
     def close(self) -> None:
@@ -80,6 +92,7 @@ class ResponseSource:
         return self
 
     async def __anext__(self) -> bytes:
+        self._refuse()
         if self._async_pieces is None:
             self._async_pieces = self._response.aiter_bytes()
         try:
@@ -90,18 +103,24 @@ class ResponseSource:
     async def aclose(self) -> None:
         """Close the response, and with it the connection, unless it can be used again."""
         pieces = self._async_pieces
-        if self._network is None:
+        timers = running_timers()
+        if not self._connected or timers is None:
             # A generator that is left half read must be closed in the task that read it.
             aclose = getattr(pieces, "aclose", None)
             if aclose is not None:
                 await aclose()
+            pieces = None
         await self._response.aclose()
-        if self._network is not None and pieces is not None:
-            # Generators lie inside each other there. Closing the outermost leaves the others to
-            # the collector, about which trio warns; a read of what is closed now ends them all.
+        if pieces is not None and timers is not None:
+            # The generators of a client lie inside each other. Closing the outermost leaves the
+            # others to the collector, about which trio warns; a read that has no time ends all.
             with suppress(Exception):
                 while True:
-                    await anext(pieces)
+                    await timers.within(0, anext(pieces))
+
+    def _refuse(self) -> None:
+        if self._refused is not None:
+            raise self._refused
 
     def _require(self, name: str, otherwise: str) -> None:
         if not hasattr(self._response.stream, name):
@@ -129,6 +148,21 @@ def _network(response: HTTPXResponse) -> Any:
     extensions = response.extensions
     shared = extensions.get("http_version") not in (b"HTTP/1.0", b"HTTP/1.1")
     return None if shared else extensions.get("network_stream")
+
+
+def _asked(response: HTTPXResponse) -> tuple[list[Hop], str]:
+    """Tell what was asked for on the way to a response, and for the response itself."""
+    history: list[Any] = response.history
+    hops = [(each.request.method, each.status_code, each.headers) for each in history]
+    return hops, response.request.method if history else ""
+
+
+def _decoded(response: HTTPXResponse) -> Container[str]:
+    """Find the codings that the library decodes: it passes all others over, and says nothing."""
+    library = type(response).__module__.partition(".")[0]
+    decoders = sys.modules.get(f"{library}._decoders")
+    known: Container[str] = getattr(decoders, "SUPPORTED_DECODERS", USUAL)
+    return known
 
 
 def _failures() -> tuple[type[Exception], ...]:

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .._errors import NotEventStream
 from . import urllib3
 from ._blocking import BlockingSource
+from ._redirects import turned_into_get
 
 if TYPE_CHECKING:
     from requests import Response
+
+__all__ = ("ContentSource", "ResponseSource", "source")
 
 
 class ResponseSource(urllib3.ResponseSource):
@@ -34,7 +38,7 @@ class ResponseSource(urllib3.ResponseSource):
                 f"this response is read from {type(response.raw).__name__}, and not by urllib3; "
                 "pass response.iter_content(None) instead"
             )
-        super().__init__(response.raw, "requests")
+        super().__init__(response.raw, "requests", _refused(response))
         self._outer = response
 
     def _close(self) -> None:
@@ -58,6 +62,7 @@ class ContentSource(BlockingSource):
             headers=response.headers,
             http_response=None,
             decoded=getattr(response.raw, "CONTENT_DECODERS", None),
+            refused=_refused(response),
         )
         self._left = response.content
         self._response = response
@@ -73,7 +78,14 @@ class ContentSource(BlockingSource):
         self._response.close()
 
 
-def source(response: Response) -> BlockingSource:
+def _refused(response: Response) -> NotEventStream | None:
+    hops = [
+        (each.request.method or "", each.status_code, each.headers) for each in response.history
+    ]
+    return turned_into_get(hops, response.request.method or "") if hops else None
+
+
+def source(response: Response) -> ResponseSource | ContentSource:
     """
     Find the bytes of a response.
 

@@ -13,6 +13,8 @@ from .._errors import TransportError
 from ._exchange import NOT_GIVEN, Request, check_timeout, prepare
 from ._received import READ_SIZE, Received, failure, timed_out
 
+__all__ = ("SocketSource", "request", "source")
+
 # A timeout of 0 would make the socket one that never waits, and fails where others wait.
 _LEAST_WAIT = 0.001
 
@@ -34,6 +36,12 @@ class SocketSource(Received):
         self._woken = False
         # The number of a closed socket may be another's by the time that it is shut down.
         self._lock = threading.RLock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def __iter__(self) -> Self:
         return self

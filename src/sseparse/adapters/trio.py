@@ -16,6 +16,8 @@ except ModuleNotFoundError as error:
     message = "this adapter needs trio: pip install 'sseparse[trio]'"
     raise ModuleNotFoundError(message, name=error.name) from error
 
+__all__ = ("StreamSource", "request", "source")
+
 
 class StreamSource(AsyncReceived):
     """

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .._errors import NotEventStream
 from ._blocking import READ_SIZE, BlockingSource
 
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse
+
+__all__ = ("ResponseSource", "source")
 
 
 class ResponseSource(BlockingSource):
@@ -24,7 +27,12 @@ class ResponseSource(BlockingSource):
         pooled: Whether the connection goes back to its pool once the body was read to its end.
     """
 
-    def __init__(self, response: BaseHTTPResponse, library: str = "urllib3") -> None:
+    def __init__(
+        self,
+        response: BaseHTTPResponse,
+        library: str = "urllib3",
+        refused: NotEventStream | None = None,
+    ) -> None:
         # Asking for `data` would read a body that was not read yet.
         body: object = getattr(response, "_body", None)
         self._held = body if isinstance(body, bytes) else None
@@ -36,6 +44,7 @@ class ResponseSource(BlockingSource):
             headers=response.headers,
             http_response=getattr(response, "_fp", None),
             decoded=response.CONTENT_DECODERS,
+            refused=refused,
         )
         self._response = response
 

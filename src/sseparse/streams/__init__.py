@@ -2,11 +2,20 @@
 
 from .._options import ChunkOptions, EventOptions, StreamOptions
 from ._async import AsyncEventStream, AsyncStream
-from ._sources import AsyncSource, HTTPXResponse, SyncSource
+from ._sources import (
+    AiohttpResponse,
+    AsyncReadable,
+    AsyncSource,
+    HTTPXResponse,
+    SyncReadable,
+    SyncSource,
+)
 from ._sync import EventStream, Stream
 
 __all__ = (
+    "AiohttpResponse",
     "AsyncEventStream",
+    "AsyncReadable",
     "AsyncSource",
     "AsyncStream",
     "ChunkOptions",
@@ -15,5 +24,6 @@ __all__ = (
     "HTTPXResponse",
     "Stream",
     "StreamOptions",
+    "SyncReadable",
     "SyncSource",
 )

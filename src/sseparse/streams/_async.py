@@ -152,8 +152,9 @@ class AsyncEventStream(AsyncDriver[ItemT], EventFace[ItemT]):
     source when the block is left.
 
     Args:
-        source: An asynchronous iterable of bytes, or a streamed response of an asynchronous
-            client of httpx or httpx2.
+        source: An asynchronous iterable of bytes, a streamed response of aiohttp or of an
+            asynchronous client of httpx or httpx2, or a stream of trio or anyio on which a request
+            was sent.
         comments: Whether to iterate comments too.
         deadlines: For how long the source may be waited for, as in `AsyncStream`.
         options: The options of `Parser`.
@@ -205,15 +206,18 @@ class AsyncStream(AsyncDriver[Chunk], ChunkFace):
     source when the block is left. Every error carries the completion so far as `partial`.
 
     Args:
-        source: An asynchronous iterable of bytes, or a streamed response of an asynchronous
-            client of httpx or httpx2.
+        source: An asynchronous iterable of bytes, a streamed response of aiohttp or of an
+            asynchronous client of httpx or httpx2, or a stream of trio or anyio on which a request
+            was sent.
         on_incomplete: What an end does that neither [DONE] nor a finish reason announced:
             "raise", the default, raises `IncompleteStream` after the last chunk; "accept" ends
             quietly.
-        deadlines: For how long the source may be waited for, by the clock of the event loop:
-            asyncio's or trio's.
+        deadlines: For how long the source may be waited for, once it is there: the wait for the
+            head of a response is its client's. By the clock of the event loop, asyncio's or
+            trio's.
         drain: For how long to read on after [DONE], in seconds, so that the connection can go
-            back to its pool; 0 closes it at once.
+            back to its pool; 0 closes it at once. A server that never ends the body costs that
+            long, after the last item.
         max_tool_calls: How many tool calls there may be; None for no limit.
         max_accumulated_bytes: How much may be kept of the completion, roughly in bytes of memory;
             None for no limit.

@@ -28,9 +28,13 @@ class SyncSource(Protocol):
     """
     Describe what a synchronous adapter makes of a response.
 
+    Reading raises `TransportError` from what the library raised. A stream wraps all else that it
+    raises, but for `RuntimeError` and `TypeError`: those are misuse, and pass as they are.
+
     An adapter may have three things more. `wait_at_most(seconds)` bounds each wait for bytes from
-    then on, None lifting that: with it streams keep to their deadlines. `wake()` ends a read that
-    waits in another thread. `pooled`, a bool, says that the connection goes back to a pool once
+    then on, None lifting that; a read that takes longer raises `StreamTimeout`, of the clock
+    "transport". With it streams keep to their deadlines. `wake()` ends a read that waits in
+    another thread. `pooled`, a bool, says that the connection goes back to a pool once
     its body was read to the end, and that a wait for that can be bounded.
     """
 
@@ -47,7 +51,7 @@ class AsyncSource(Protocol):
     """
     Describe what an asynchronous adapter makes of a response.
 
-    An adapter may have `pooled` too, as a synchronous one has.
+    Reading raises what reading a synchronous one does. An adapter may have `pooled` too.
     """
 
     status: int | None
@@ -75,6 +79,19 @@ class HTTPXResponse(Protocol):
     @property
     def stream(self) -> Any:
         """What the bytes are read from."""
+
+    @property
+    def request(self) -> Any:
+        """The request that it answers."""
+
+    @property
+    def history(self) -> Any:
+        """The redirects that were followed."""
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was closed."""
+        ...
 
     @property
     def extensions(self) -> Mapping[str, Any]:
@@ -126,9 +143,9 @@ def open_sync(source: SyncReadable, face: str) -> Iterable[bytes] | SyncSource:
         TypeError: It is no iterable of bytes, and no response of a known library.
     """
     _refuse_bytes(source, face)
-    opened = _adapt(source)
+    opened: Any = _adapt(source)
     if isinstance(opened, Iterable):
-        return opened
+        return cast("Iterable[bytes]", opened)
     if isinstance(opened, AsyncIterable):
         raise TypeError(
             f"{face} cannot read {_named(source)}, which is asynchronous; use Async{face}"
@@ -144,9 +161,9 @@ def open_async(source: AsyncReadable, face: str) -> AsyncIterable[bytes] | Async
         TypeError: It is no asynchronous iterable of bytes, and no response of a known library.
     """
     _refuse_bytes(source, face)
-    opened = _adapt(source)
+    opened: Any = _adapt(source)
     if isinstance(opened, AsyncIterable):
-        return opened
+        return cast("AsyncIterable[bytes]", opened)
     if isinstance(opened, Iterable):
         other = face.removeprefix("Async")
         raise TypeError(f"{face} cannot read {_named(source)}, which is synchronous; use {other}")

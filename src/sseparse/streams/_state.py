@@ -127,7 +127,7 @@ class StreamState(Generic[T]):
         self.take(piece)
         if self._stage.events_seen > before:
             self._deadlines.on_event(now)
-        if late is not None and not self.over:
+        if late is not None:
             self._time_out(late)
 
     def take_time_up(self) -> None:

@@ -57,8 +57,7 @@ class SyncDriver(Face[T]):
         # What another thread wants closed is closed in this one, when its read has come back.
         self._reading = True
         try:
-            if not self._to_close:
-                self._read_piece()
+            self._read_piece()
         finally:
             self._reading = False
             if self._to_close:
@@ -162,7 +161,8 @@ class EventStream(SyncDriver[ItemT], EventFace[ItemT]):
     source when the block is left.
 
     Args:
-        source: An iterable of bytes, or a streamed response of httpx or httpx2.
+        source: An iterable of bytes, a streamed response of requests, urllib3, httpx, httpx2 or
+            http.client, or a socket on which a request was sent.
         comments: Whether to iterate comments too.
         deadlines: For how long the source may be waited for, as in `Stream`.
         options: The options of `Parser`.
@@ -214,15 +214,18 @@ class Stream(SyncDriver[Chunk], ChunkFace):
     source when the block is left. Every error carries the completion so far as `partial`.
 
     Args:
-        source: An iterable of bytes, or a streamed response of httpx or httpx2.
+        source: An iterable of bytes, a streamed response of requests, urllib3, httpx, httpx2 or
+            http.client, or a socket on which a request was sent.
         on_incomplete: What an end does that neither [DONE] nor a finish reason announced:
             "raise", the default, raises `IncompleteStream` after the last chunk; "accept" ends
             quietly.
-        deadlines: For how long the source may be waited for. Kept to the second where the source
-            lets its reads be bounded, as sockets and the adapters do; a plain iterable is asked
-            at each piece that it gives.
+        deadlines: For how long the source may be waited for, once it is there: the wait for the
+            head of a response is its client's. Kept to the moment where reads can be bounded, as
+            sockets and the adapters let them be; of a plain iterable, and over HTTP/2, at each
+            piece.
         drain: For how long to read on after [DONE], in seconds, so that the connection can go
-            back to its pool; 0 closes it at once.
+            back to its pool; 0 closes it at once. A server that never ends the body costs that
+            long, after the last item.
         max_tool_calls: How many tool calls there may be; None for no limit.
         max_accumulated_bytes: How much may be kept of the completion, roughly in bytes of memory;
             None for no limit.

@@ -72,8 +72,9 @@ class _AsyncioTimers:
         return now
 
     async def within(self, seconds: float, wait: Awaitable[T]) -> T:
+        scope = self._asyncio.timeout(seconds)
         try:
-            async with self._asyncio.timeout(seconds) as scope:
+            async with scope:
                 return await wait
         except TimeoutError:
             if scope.expired():

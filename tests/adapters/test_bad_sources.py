@@ -1,0 +1,125 @@
+"""What cannot be read is refused, with what to pass instead."""
+
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import aiohttp
+import anyio
+import httpx
+import httpx2
+import pytest
+import requests
+
+from sseparse import AsyncEventStream, AsyncStream, EventStream, NotEventStream, Stream
+from sseparse.testing import Replay, ReplayServer
+
+from .transports import LIMIT, TRANSPORTS, Transport, read
+
+BODY = (
+    b'data: {"choices":[{"index":0,"delta":{"content":"hi"},"finish_reason":"stop"}]}\n\n'
+    b"data: [DONE]\n\n"
+)
+SYNC = [each for each in TRANSPORTS if each.backend is None and "httpx" not in each.name]
+ASYNC = [each for each in TRANSPORTS if each.backend is not None and "httpx" not in each.name]
+
+
+@pytest.fixture
+def server() -> Iterator[ReplayServer]:
+    with ReplayServer(BODY) as server:
+        yield server
+
+
+@pytest.mark.parametrize("transport", SYNC, ids=str)
+def test_a_synchronous_one(transport: Transport, server: ReplayServer) -> None:
+    """An asynchronous stream names the class that reads it, at once."""
+    with transport.open(server.url, None) as source:
+        with pytest.raises(TypeError, match=r"which is synchronous; use Stream$"):
+            AsyncStream(source)
+        with pytest.raises(TypeError, match=r"which is synchronous; use EventStream$"):
+            AsyncEventStream(source)
+
+
+@pytest.mark.parametrize("transport", ASYNC, ids=str)
+def test_an_asynchronous_one(transport: Transport, server: ReplayServer) -> None:
+    """So does a synchronous one."""
+
+    async def main() -> None:
+        async with transport.open(server.url, None) as source:
+            with pytest.raises(TypeError, match=r"which is asynchronous; use AsyncStream$"):
+                Stream(source)
+            with pytest.raises(TypeError, match=r"which is asynchronous; use AsyncEventStream$"):
+                EventStream(source)
+            await AsyncStream(source).aclose()
+
+    anyio.run(main, backend=transport.backend or "")
+
+
+@pytest.mark.parametrize("value", [None, 5, object(), {1: 2}.keys, Exception("no")])
+def test_nothing_to_read(value: Any) -> None:
+    """What is no source at all is told what would be one."""
+    for face in (Stream, EventStream, AsyncStream, AsyncEventStream):
+        with pytest.raises(TypeError, match=r"cannot read .*; pass an .*iterable of bytes, a"):
+            face(value)
+
+
+class TestReadAlready:
+    """A response that someone has read: its content where that was kept, else an error."""
+
+    def test_content_that_was_kept(self, server: ReplayServer) -> None:
+        """It is parsed like any other."""
+        responses: list[Any] = [requests.post(server.url, timeout=LIMIT), httpx.post(server.url)]
+        responses.append(httpx2.post(server.url))
+        for response in responses:
+            assert response.content == BODY
+            assert Stream(response).result().text == "hi"
+
+    def test_content_that_was_kept_by_aiohttp(self, server: ReplayServer) -> None:
+        """Asynchronously, too."""
+
+        async def main() -> None:
+            async with aiohttp.ClientSession() as client, client.post(server.url) as response:
+                assert await response.read() == BODY
+                assert (await AsyncStream(response).result()).text == "hi"
+
+        anyio.run(main)
+
+    def test_content_that_is_gone(self, server: ReplayServer) -> None:
+        """What was streamed to someone else is not there any more: a RuntimeError says so."""
+        with requests.post(server.url, stream=True, timeout=LIMIT) as response:
+            assert b"".join(response.iter_content(100)) == BODY
+            with pytest.raises(RuntimeError, match=r"read or closed already"):
+                Stream(response).result()
+        with urllib.request.urlopen(server.url, b"{}") as opened:  # noqa: S310 - of this machine
+            assert opened.read() == BODY
+            with pytest.raises(RuntimeError, match=r"read or closed already"):
+                Stream(opened).result()
+        for library in (httpx, httpx2):
+            with library.stream("POST", server.url) as streamed:
+                assert b"".join(streamed.iter_bytes()) == BODY
+                with pytest.raises(RuntimeError, match=r"read|stream"):
+                    Stream(streamed).result()
+
+    def test_content_that_is_gone_from_aiohttp(self, server: ReplayServer) -> None:
+        """The same."""
+
+        async def main() -> None:
+            async with aiohttp.ClientSession() as client, client.post(server.url) as response:
+                assert b"".join([piece async for piece in response.content]) == BODY
+                with pytest.raises(RuntimeError, match=r"read|closed"):
+                    await AsyncStream(response).result()
+
+        anyio.run(main)
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS, ids=str)
+def test_an_encoding_that_nobody_knows(transport: Transport) -> None:
+    """Bytes that nobody decoded are no stream, whatever they look like."""
+    packed = bytes(range(128, 256)) + b"\ndata: 5\n\n"
+    replay = Replay(packed, pieces="whole", headers={"Content-Encoding": "lzma"})
+    with ReplayServer(replay) as server:
+        outcome = read(transport, server.url)
+
+    assert isinstance(outcome.error, NotEventStream)
+    assert "compressed with lzma, which nothing decompressed" in str(outcome.error)
+    assert outcome.error.headers["content-encoding"] == "lzma"

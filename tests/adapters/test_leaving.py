@@ -1,0 +1,175 @@
+"""Readers that leave: by a break, by a cancellation, by being closed from another thread."""
+
+import asyncio
+import gc
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import anyio
+import pytest
+import trio
+
+from sseparse import AsyncStream, EndCause, Stream
+from sseparse.testing import Replay, ReplayServer
+
+from .transports import LIMIT, TRANSPORTS, Transport
+
+BODY = (
+    b'data: {"choices":[{"index":0,"delta":{"content":"Hel"}}]}\n\n'
+    b'data: {"choices":[{"index":0,"delta":{"content":"lo"},"finish_reason":"stop"}]}\n\n'
+)
+SYNC = [each for each in TRANSPORTS if each.backend is None]
+ASYNC = [each for each in TRANSPORTS if each.backend is not None]
+
+
+@pytest.fixture
+def server() -> Iterator[ReplayServer]:
+    """A server that is silent after the first event."""
+    with ReplayServer(Replay(BODY, fault="stall", fault_after=1)) as server:
+        yield server
+
+
+def saw_close(server: ReplayServer) -> bool:
+    return all(each.wait_closed(LIMIT) for each in server.connections)
+
+
+class TestBreak:
+    """`break` in a block closes before the block is left."""
+
+    @pytest.mark.parametrize("transport", SYNC, ids=str)
+    def test_sync(self, transport: Transport, server: ReplayServer) -> None:
+        """The server has seen it when the next line of the reader runs, or soon after."""
+        with transport.open(server.url, None) as source:
+            with Stream(source) as stream:
+                for chunk in stream:
+                    assert chunk.text == "Hel"
+                    break
+            assert saw_close(server)
+        assert stream.end is not None
+        assert stream.end.cause is EndCause.CANCELLED
+
+    @pytest.mark.parametrize("transport", ASYNC, ids=str)
+    def test_async(self, transport: Transport, server: ReplayServer) -> None:
+        """The same."""
+
+        async def read() -> None:
+            async with transport.open(server.url, None) as source:
+                async with AsyncStream(source) as stream:
+                    async for chunk in stream:
+                        assert chunk.text == "Hel"
+                        break
+                assert await anyio.to_thread.run_sync(saw_close, server)
+
+        anyio.run(read, backend=transport.backend or "")
+
+    @pytest.mark.parametrize("transport", SYNC, ids=str)
+    def test_an_exception(self, transport: Transport, server: ReplayServer) -> None:
+        """An exception of the reader's own does as a break does, and passes as it is."""
+        with pytest.raises(KeyError), transport.open(server.url, None) as source:
+            with Stream(source) as stream:
+                next(stream)
+                raise KeyError
+        assert saw_close(server)
+
+
+async def by_anyio(read: Callable[[], Any], waits: anyio.Event) -> None:
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(read)
+        await waits.wait()
+        await anyio.sleep(0.01)  # into the read, most likely; anywhere else is as good
+        tasks.cancel_scope.cancel()
+
+
+async def by_task(read: Callable[[], Any], waits: anyio.Event) -> None:
+    task = asyncio.create_task(read())
+    await waits.wait()
+    await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def by_timeout(read: Callable[[], Awaitable[None]], _: anyio.Event) -> None:
+    with trio.move_on_after(0.2):
+        await read()
+
+
+def cancellations() -> Iterator[Any]:
+    for transport in ASYNC:
+        own = by_task if transport.backend == "asyncio" else by_timeout
+        for cancel in (by_anyio, own):
+            yield pytest.param(transport, cancel, id=f"{transport}-{cancel.__name__}")
+
+
+@pytest.mark.parametrize(("transport", "cancel"), [*cancellations()])
+def test_cancellation(transport: Transport, cancel: Any, server: ReplayServer) -> None:
+    """A reader that is cancelled leaves no task, no socket and no warning behind."""
+
+    async def main() -> None:
+        waits = anyio.Event()
+
+        async def read() -> None:
+            async with transport.open(server.url, None) as source:
+                async with AsyncStream(source) as stream:
+                    assert (await anext(stream)).text == "Hel"
+                    waits.set()
+                    await anext(stream)
+
+        await cancel(read, waits)
+        if transport.backend == "asyncio":
+            # What a library does once its session is closed ends by itself.
+            await anyio.sleep(0.01)
+            assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    anyio.run(main, backend=transport.backend or "")
+    gc.collect()
+    assert saw_close(server)
+
+
+@contextmanager
+def reading(stream: Stream) -> Iterator[list[BaseException]]:
+    """Read in another thread, which is over when the block is left."""
+    raised: list[BaseException] = []
+
+    def read() -> None:
+        try:
+            stream.result()
+        except Exception as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    yield raised
+    thread.join(LIMIT)
+    assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("transport", SYNC, ids=str)
+def test_closed_from_another_thread(transport: Transport, server: ReplayServer) -> None:
+    """A read that waits is woken, and told that the stream was closed."""
+    with transport.open(server.url, None) as source:
+        stream = Stream(source)
+        assert next(stream).text == "Hel"
+        with reading(stream) as raised:
+            # Nothing tells that the other thread waits in its read; most often it does by then.
+            threading.Event().wait(0.02)
+            stream.close()
+        assert [type(error) for error in raised] == [RuntimeError]
+        assert saw_close(server)
+    assert stream.end is not None
+    assert stream.end.cause is EndCause.CANCELLED
+
+
+def test_iterators_hold_no_event_loop() -> None:
+    """A stream that was never read and never closed leaves nothing to warn of."""
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield BODY
+
+    async def main() -> None:
+        AsyncStream(pieces())
+
+    anyio.run(main)
+    gc.collect()
