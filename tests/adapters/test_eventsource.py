@@ -388,6 +388,7 @@ class TestReconnecting:
         assert isinstance(outcome.raised, StreamTimeout)
         assert outcome.raised is outcome.last_error
         assert isinstance(outcome.raised.__cause__, httpx2.ConnectTimeout)
+        assert outcome.raised.__notes__ == ["not asked for again: attempts"]
 
     def test_gives_up(self, run: Run) -> None:
         """A policy that gives up raises what the last connection failed of, or says so."""

@@ -8,9 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
-    aclosing,
     asynccontextmanager,
-    closing,
     contextmanager,
 )
 from typing import Any
@@ -131,9 +129,7 @@ async def _read_async(
 
 @contextmanager
 def open_sockets(url: str, context: Context) -> Iterator[Any]:
-    with closing(
-        sockets.request("POST", url, json=QUESTION, ssl_context=context, timeout=LIMIT)
-    ) as source:
+    with sockets.request("POST", url, json=QUESTION, ssl_context=context, timeout=LIMIT) as source:
         yield source
 
 
@@ -259,7 +255,7 @@ async def open_trio(url: str, context: Context) -> AsyncIterator[Any]:
     source = await trio_adapter.request(
         "POST", url, json=QUESTION, ssl_context=context, timeout=LIMIT
     )
-    async with aclosing(source):
+    async with source:
         yield source
 
 
@@ -282,7 +278,7 @@ async def open_anyio(url: str, context: Context) -> AsyncIterator[Any]:
     source = await anyio_adapter.request(
         "POST", url, json=QUESTION, ssl_context=context, timeout=LIMIT
     )
-    async with aclosing(source):
+    async with source:
         yield source
 
 

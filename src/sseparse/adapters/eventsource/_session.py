@@ -156,8 +156,10 @@ class Session:
             if decision.method is not None:
                 self._method, self._content = decision.method, None
         elif isinstance(decision, Fail):
-            why = f"the stream ended and is not asked for again: {decision.reason}"
-            self._finish(self.last_error or TransportError(why))
+            why = f"not asked for again: {decision.reason}"
+            error = self.last_error or TransportError(f"the stream ended and is {why}")
+            error.add_note(why)
+            self._finish(error)
         else:
             self._finish(None)
 
