@@ -15,7 +15,7 @@ demo: $(VENV)/demo ## stream the notebooks' two completions from a server on thi
 
 test: $(VENV)/test ## run the tests, and hold the coverage of src to 100 %
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest $(TESTS)
+	$(BIN)/coverage run -m pytest -n auto $(TESTS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
