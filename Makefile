@@ -33,6 +33,8 @@ docs: $(VENV)/docs ## build the documentation into site/
 bench: $(VENV)/bench ## measure beside other libraries
 	$(BIN)/python benchmarks/compare.py
 	$(BIN)/python benchmarks/partial_json.py
+	$(BIN)/python benchmarks/latency.py
+	$(BIN)/python benchmarks/load.py
 
 fuzz: $(VENV)/fuzz ## look for inputs that break a law, for FUZZ_SECONDS
 	$(BIN)/python fuzz/fuzz_chunks.py --seconds $(FUZZ_SECONDS)

@@ -19,8 +19,14 @@ except ModuleNotFoundError as error:
 
 __all__ = ("StreamSource", "request", "source")
 
-# A handshake that the other side breaks off is the end of its stream.
-_FAILURES = (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream)
+_FAILURES = (
+    OSError,
+    anyio.BrokenResourceError,
+    anyio.BusyResourceError,
+    anyio.ClosedResourceError,
+    # What a handshake meets that the other side breaks off.
+    anyio.EndOfStream,
+)
 
 
 class StreamSource(AsyncReceived):
@@ -41,11 +47,16 @@ class StreamSource(AsyncReceived):
         self._timeout = timeout
 
     async def _read(self) -> bytes:
-        with _translated(), anyio.fail_after(self._timeout):
-            try:
+        try:
+            if self._timeout is None:
+                # A scope that never cancels would cost as much as one that may.
                 return await self._stream.receive(READ_SIZE)
-            except anyio.EndOfStream:
-                return b""
+            with anyio.fail_after(self._timeout):
+                return await self._stream.receive(READ_SIZE)
+        except anyio.EndOfStream:
+            return b""
+        except _FAILURES as error:
+            raise _translate(error) from error
 
     async def aclose(self) -> None:
         """Close the stream, without waiting for the other side."""
@@ -161,9 +172,12 @@ async def _connect(asked: Request, ssl_context: ssl.SSLContext | None) -> ByteSt
 def _translated() -> Generator[None, None, None]:
     try:
         yield
-    except TimeoutError as error:
-        raise timed_out("anyio", error) from error
-    except anyio.BusyResourceError as error:
-        raise RuntimeError("another task reads from this source") from error
     except _FAILURES as error:
-        raise failure("anyio", error) from error
+        raise _translate(error) from error
+
+
+def _translate(error: Exception) -> Exception:
+    if isinstance(error, anyio.BusyResourceError):
+        return RuntimeError("another task reads from this source")
+    tell = timed_out if isinstance(error, TimeoutError) else failure
+    return tell("anyio", error)

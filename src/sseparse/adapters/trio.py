@@ -18,6 +18,14 @@ except ModuleNotFoundError as error:
 
 __all__ = ("StreamSource", "request", "source")
 
+_FAILURES = (
+    OSError,
+    trio.BrokenResourceError,
+    trio.BusyResourceError,
+    trio.ClosedResourceError,
+    trio.TooSlowError,
+)
+
 
 class StreamSource(AsyncReceived):
     """
@@ -37,8 +45,14 @@ class StreamSource(AsyncReceived):
         self._timeout = timeout
 
     async def _read(self) -> bytes:
-        with _translated(), trio.fail_after(self._timeout):
-            return bytes(await self._stream.receive_some(READ_SIZE))
+        try:
+            if self._timeout == math.inf:
+                # A scope that never cancels would cost as much as one that may.
+                return bytes(await self._stream.receive_some(READ_SIZE))
+            with trio.fail_after(self._timeout):
+                return bytes(await self._stream.receive_some(READ_SIZE))
+        except _FAILURES as error:
+            raise _translate(error) from error
 
     async def aclose(self) -> None:
         """Close the stream, without waiting for the other side."""
@@ -150,9 +164,12 @@ async def _connect(asked: Request, ssl_context: ssl.SSLContext | None) -> trio.a
 def _translated() -> Generator[None, None, None]:
     try:
         yield
-    except trio.TooSlowError as error:
-        raise timed_out("trio", error) from error
-    except trio.BusyResourceError as error:
-        raise RuntimeError("another task reads from this source") from error
-    except (OSError, trio.BrokenResourceError, trio.ClosedResourceError) as error:
-        raise failure("trio", error) from error
+    except _FAILURES as error:
+        raise _translate(error) from error
+
+
+def _translate(error: Exception) -> Exception:
+    if isinstance(error, trio.BusyResourceError):
+        return RuntimeError("another task reads from this source")
+    tell = timed_out if isinstance(error, trio.TooSlowError) else failure
+    return tell("trio", error)

@@ -1,0 +1,305 @@
+"""
+Measure how long an event takes from the server's send to the reader's hand, in milliseconds.
+
+The server, a process of its own, writes the time into each event just before it sends it. For each
+transport and framing, the library's bare idiom and sseparse take turns, a stream each; the first
+stream of each is not counted. Beside them stand idioms that hold bytes back, and other clients.
+A cell that misses a goal is measured again, twice at most, since other work on the machine makes
+events late: its medians are then of all its events, its longest time that of the calmest run. What
+is not installed is said and left out.
+"""
+
+import argparse
+import gc
+import importlib
+import platform
+import re
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import aclosing, closing
+from importlib import metadata
+from statistics import median
+from typing import Any
+
+import anyio
+from attrs import frozen
+from stamping import Servers, running
+from ways import FRAMINGS, OTHERS, TRANSPORTS, Target, Way
+
+import sseparse
+from sseparse import AsyncEventStream, EventStream
+from sseparse.testing._replay_codings import make_coding
+
+DIFFERENCE = 0.1
+"""Goal: the milliseconds that sseparse may add to the bare idiom, in the median."""
+HELD = 5.0
+"""Goal: the milliseconds that an event may take at most."""
+TIMES = 3
+"""How often a cell is measured at most, for its goals."""
+PACKAGES = (
+    "urllib3",
+    "requests",
+    "httpx",
+    "httpx2",
+    "aiohttp",
+    "trio",
+    "anyio",
+    "h11",
+    "hypercorn",
+    "sseclient-py",
+    "launchdarkly-eventsource",
+)
+_STAMP = re.compile(r'"sent":"(\d{20})"')
+Read = Callable[[Any], Any]
+
+
+@frozen
+class Plan:
+    """
+    Say how much is measured.
+
+    Attributes:
+        rounds: How many streams of each contender are counted.
+        events: How many events a stream of them has.
+        interval: Seconds from one event to the next.
+        held_events: How many events the one stream has that an idiom which holds back gets.
+        held_interval: Seconds from one of these to the next.
+    """
+
+    rounds: int = 8
+    events: int = 6
+    interval: float = 0.012
+    held_events: int = 30
+    held_interval: float = 0.02
+
+
+QUICK = Plan(rounds=2, events=5, held_events=15)
+QUICK_FRAMINGS = ("chunked", "close", "gzip", "tls")
+QUICK_TRANSPORTS = ("sockets", "requests", "httpx2", "httpx2, asyncio", "aiohttp", "trio")
+
+
+@frozen
+class Run:
+    """Hold the milliseconds that the events of a cell took, in one measurement."""
+
+    bare: list[float]
+    ours: list[float]
+
+
+@frozen
+class Cell:
+    """Hold all measurements of a cell."""
+
+    runs: list[Run]
+
+    @property
+    def bare(self) -> tuple[float, float]:
+        """The median of all events, and the longest of the calmest run."""
+        return _figures([run.bare for run in self.runs])
+
+    @property
+    def ours(self) -> tuple[float, float]:
+        """The same of those that sseparse read."""
+        return _figures([run.ours for run in self.runs])
+
+    @property
+    def added(self) -> float:
+        return self.ours[0] - self.bare[0]
+
+    @property
+    def misses(self) -> bool:
+        return self.added > DIFFERENCE or self.ours[1] > HELD
+
+
+def _figures(runs: list[list[float]]) -> tuple[float, float]:
+    return median(age for run in runs for age in run), min(max(run) for run in runs)
+
+
+class Clock:
+    """Tell how old the events are that a reader hands over."""
+
+    def __init__(self) -> None:
+        self.ages: list[float] = []
+
+    def see(self, item: Any) -> None:
+        now = time.monotonic_ns()
+        text = item.decode() if isinstance(item, bytes) else item
+        self.ages += [(now - int(stamp)) / 1e6 for stamp in _STAMP.findall(text)]
+
+
+def our_events(source: Any) -> Iterator[str]:
+    with EventStream(source) as stream:
+        for event in stream:
+            yield event.data
+
+
+async def our_async_events(source: Any) -> AsyncIterator[str]:
+    async with AsyncEventStream(source) as stream:
+        async for event in stream:
+            yield event.data
+
+
+def ages(way: Way, read: Read, target: Target, events: int) -> list[float]:
+    """Read one stream; return how many milliseconds each event took."""
+    clock = Clock()
+    gc.collect()
+    if way.backend is None:
+        with way.open(target) as opened, closing(read(opened)) as items:
+            for item in items:
+                clock.see(item)
+    else:
+        anyio.run(_read_async, way.open(target), read, clock, backend=way.backend)
+    if len(clock.ages) != events:
+        raise ValueError(f"{len(clock.ages)} events came, not {events}")
+    return clock.ages
+
+
+async def _read_async(opening: Any, read: Read, clock: Clock) -> None:
+    async with opening as opened, aclosing(read(opened)) as items:
+        async for item in items:
+            clock.see(item)
+
+
+def target_of(servers: Servers, framing: str, events: int, interval: float) -> Target | None:
+    spoken = framing if framing in ("tls", "http2") else "plain"
+    if spoken not in servers.origins:
+        return None
+    url = f"{servers.origins[spoken]}/{framing}/{events}/{interval}"
+    return Target(url, servers.context, spoken == "http2")
+
+
+def measure(way: Way, target: Target, plan: Plan) -> Run:
+    """Let the bare idiom and sseparse take turns."""
+    ours = our_events if way.backend is None else our_async_events
+    run = Run([], [])
+    for number in range(plan.rounds + 1):
+        contenders = [(way.read, run.bare), (ours, run.ours)]
+        for read, kept in contenders if number % 2 else contenders[::-1]:
+            found = ages(way, read, target, plan.events)
+            if number:  # the first ones load modules and fill caches
+                kept.extend(found)
+    return run
+
+
+def show_cell(way: Way, target: Target, plan: Plan) -> list[Cell]:
+    """Measure a cell and print its row; return it, if it could be measured."""
+    cell = Cell([])
+    try:
+        while not cell.runs or (cell.misses and len(cell.runs) < TIMES):
+            cell.runs.append(measure(way, target, plan))
+    except Exception as error:  # a library may lack what it needs for this framing
+        print(f"  {way.name:<28}  {_told(error)}", flush=True)
+        return []
+    notes = [f"measured {len(cell.runs)} times"] if len(cell.runs) > 1 else []
+    if cell.misses:
+        notes.append("misses a goal")
+    figures = "".join(f"{figure:>9.3f}" for figure in (*cell.bare, *cell.ours))
+    line = f"  {way.name:<28}{figures}{cell.added:>+13.3f}  {', '.join(notes)}"
+    print(line.rstrip(), flush=True)
+    return [cell]
+
+
+def show_other(way: Way, target: Target, events: int) -> None:
+    try:
+        held = ages(way, way.read, target, events)
+    except Exception as error:  # whatever a client does with a framing is the finding
+        told = f"  {_told(error)}"
+    else:
+        told = "".join(f"{figure:>9.3f}" for figure in _figures([held]))
+    print(f"  {way.name:<28}{told}", flush=True)
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0][:80]
+
+
+def installed(ways: list[Way]) -> list[Way]:
+    found = []
+    for way in ways:
+        try:
+            importlib.import_module(way.library)
+        except ModuleNotFoundError as error:
+            print(f"{way.name}: {error.name} is not installed, left out")
+        else:
+            found.append(way)
+    return found
+
+
+def table(servers: Servers, framings: list[str], names: list[str], plan: Plan) -> list[Cell]:
+    transports = [way for way in installed(TRANSPORTS) if way.name in names]
+    others = [way for way in installed(OTHERS) if way.name in names]
+    cells = []
+    for framing in framings:
+        target = target_of(servers, framing, plan.events, plan.interval)
+        held_target = target_of(servers, framing, plan.held_events, plan.held_interval)
+        if target is None or held_target is None:
+            continue
+        try:
+            make_coding(framing)
+        except ModuleNotFoundError as error:
+            print(f"\n{framing}: {error.name} is not installed, left out")
+            continue
+        print(f"\n{framing:<30}{'bare p50':>9}{'max':>9}{'sseparse':>9}{'max':>9}{'p50 added':>13}")
+        for way in transports:
+            if framing in way.framings:
+                cells += show_cell(way, target, plan)
+        for way in others:
+            if framing in way.framings:
+                show_other(way, held_target, plan.held_events)
+    return cells
+
+
+def summary(cells: list[Cell]) -> None:
+    if not cells:
+        return
+    added = [cell.added for cell in cells]
+    longest = max(cell.ours[1] for cell in cells)
+    missed = sum(cell.misses for cell in cells)
+    print(
+        f"\n{len(cells)} cells: sseparse adds {median(added):+.3f} ms in the median cell and "
+        f"{max(added):+.3f} ms in the worst; no event took more than {longest:.2f} ms. "
+        f"Goals, {DIFFERENCE} ms added and {HELD:.0f} ms at most: {missed} cells miss one."
+    )
+
+
+def versions() -> str:
+    told = [f"CPython {platform.python_version()}", f"sseparse {sseparse.__version__}"]
+    for package in PACKAGES:
+        try:
+            told.append(f"{package} {metadata.version(package)}")
+        except metadata.PackageNotFoundError:
+            told.append(f"{package} absent")
+    return ", ".join(told)
+
+
+def arguments() -> argparse.Namespace:
+    known = [way.name for way in (*TRANSPORTS, *OTHERS)]
+    parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="few events, few cells")
+    parser.add_argument("--framing", action="append", choices=FRAMINGS, help="only this one")
+    parser.add_argument("--transport", action="append", choices=known, help="only this one")
+    return parser.parse_args()
+
+
+def main() -> None:
+    asked = arguments()
+    plan = QUICK if asked.quick else Plan()
+    quick_names = (*QUICK_TRANSPORTS, *(way.name for way in OTHERS))
+    every_name = [way.name for way in (*TRANSPORTS, *OTHERS)]
+    framings = asked.framing or list(QUICK_FRAMINGS if asked.quick else FRAMINGS)
+    names = asked.transport or list(quick_names if asked.quick else every_name)
+    print(versions())
+    print(
+        "milliseconds from the server's send to the reader's hand; "
+        f"{plan.rounds} x {plan.events} events a cell, one every {plan.interval * 1000:.0f} ms; "
+        f"others: {plan.held_events}, one every {plan.held_interval * 1000:.0f} ms"
+    )
+    with running() as servers:
+        for absent in servers.absent:
+            print(absent)
+        cells = table(servers, framings, names, plan)
+    summary(cells)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,235 @@
+"""
+Serve events that say when they were sent, from processes of their own.
+
+A path such as /gzip/30/0.01 asks for thirty events, one every 10 ms, in the framing "gzip". The
+framings are those of `sseparse.testing`; its server would send bodies that are made beforehand.
+"""
+
+import asyncio
+import contextlib
+import multiprocessing
+import socket
+import ssl
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, cast, get_args
+
+import h11
+from attrs import define, frozen
+
+from sseparse.testing import Framing, Replay
+from sseparse.testing._replay_codings import CONTENT_ENCODINGS, Coding, make_coding
+from sseparse.testing._replay_framing import frame
+
+HOST = "127.0.0.1"
+STAMP = b"0" * 20
+"""Where the time goes: nanoseconds of the monotonic clock, which all processes share."""
+EVENT = b'data: {"id":"chatcmpl-8Xq2kLmN0","sent":"' + STAMP + b'","content":" forty-two"}\n\n'
+LEAD = 0.03
+"""Seconds between the head and the first event: the client is to be ready for it."""
+
+
+def stamped(data: bytes) -> bytes:
+    return data.replace(STAMP, b"%020d" % time.monotonic_ns())
+
+
+@frozen
+class Asked:
+    """
+    Say what a path asks for.
+
+    Attributes:
+        framing: How the events go onto the wire.
+        count: How many there are.
+        interval: Seconds from one to the next.
+    """
+
+    framing: Framing
+    count: int
+    interval: float
+
+    @classmethod
+    def of(cls, path: str) -> "Asked":
+        framing, count, interval = path.strip("/").split("/")
+        known = framing if framing in get_args(Framing) else "chunked"
+        return cls(cast("Framing", known), int(count), float(interval))
+
+    def due(self) -> Iterator[float]:
+        """Iterate the times at which the events are due, counted from the first one."""
+        start = time.monotonic() + LEAD
+        return (start + number * self.interval for number in range(self.count))
+
+
+def answer(sock: socket.socket, context: ssl.SSLContext | None) -> None:
+    """Answer one request on a connection, and close it."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    # A client that has what it came for goes away.
+    with contextlib.suppress(OSError), sock:
+        if context is not None:
+            sock = context.wrap_socket(sock, server_side=True)
+        with sock:
+            http = h11.Connection(h11.SERVER)
+            send_events(sock, http, Asked.of(read_path(sock, http)))
+            sock.shutdown(socket.SHUT_WR)
+            sock.recv(65536)
+
+
+def read_path(sock: socket.socket, http: h11.Connection) -> str:
+    path = ""
+    while not isinstance(event := http.next_event(), h11.EndOfMessage):
+        if event is h11.NEED_DATA:
+            http.receive_data(sock.recv(65536))
+        elif isinstance(event, h11.Request):
+            path = event.target.decode()
+        elif isinstance(event, h11.ConnectionClosed):
+            raise ConnectionAbortedError("no request came")
+    return path
+
+
+def send_events(sock: socket.socket, http: h11.Connection, asked: Asked) -> None:
+    wire = frame(http, Replay(EVENT * asked.count, framing=asked.framing))
+    coding = make_coding(asked.framing) if asked.framing in CONTENT_ENCODINGS else None
+    sock.sendall(wire.head)
+    for due, (_, data) in zip(asked.due(), wire.frames, strict=True):
+        time.sleep(max(0.0, due - time.monotonic()))
+        sock.sendall(stamped(data) if coding is None else packed(coding))
+    sock.sendall(wire.tail if coding is None else chunk(coding.finish()) + chunk(b""))
+
+
+def packed(coding: Coding) -> bytes:
+    return chunk(coding.compress(stamped(EVENT)) + coding.flush())
+
+
+def chunk(data: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+def serve_http1(pipe: Connection, certificate: str | None) -> None:
+    """Serve HTTP/1.1, and over TLS too where there is a certificate: a process's whole work."""
+    contexts: list[ssl.SSLContext | None] = [None]
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        contexts.append(context)
+    listeners = [socket.create_server((HOST, 0)) for _ in contexts]
+    for listener, context_or_none in zip(listeners, contexts, strict=True):
+        start(accept, listener, context_or_none)
+    pipe.send([listener.getsockname()[1] for listener in listeners])
+    with contextlib.suppress(EOFError):
+        pipe.recv()
+
+
+def accept(listener: socket.socket, context: ssl.SSLContext | None) -> None:
+    while True:
+        start(answer, listener.accept()[0], context)
+
+
+def start(target: Callable[..., None], *args: Any) -> None:
+    threading.Thread(target=target, args=args, daemon=True).start()
+
+
+def serve_http2(pipe: Connection, certificate: str) -> None:
+    """Serve HTTP/2 over TLS, by hypercorn: a process's whole work."""
+    from hypercorn.asyncio import serve
+    from hypercorn.config import Config
+
+    listener = socket.create_server((HOST, 0))
+    port = listener.getsockname()[1]
+    config = Config()
+    config.bind = [f"fd://{listener.detach()}"]
+    config.certfile = config.keyfile = certificate
+    config.errorlog = None
+    pipe.send([port])
+
+    async def stopped() -> None:
+        with contextlib.suppress(EOFError):
+            await asyncio.to_thread(pipe.recv)
+
+    app: Any = app_of_events
+    asyncio.run(serve(app, config, shutdown_trigger=stopped))
+
+
+async def app_of_events(scope: dict[str, Any], _receive: Any, send: Any) -> None:
+    """Answer as an ASGI application; the framing is that of HTTP/2."""
+    if scope["type"] != "http":
+        return
+    asked = Asked.of(scope["path"])
+    head = [(b"content-type", b"text/event-stream")]
+    await send({"type": "http.response.start", "status": 200, "headers": head})
+    for due in asked.due():
+        await asyncio.sleep(max(0.0, due - time.monotonic()))
+        await send({"type": "http.response.body", "body": stamped(EVENT), "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+@define
+class Servers:
+    """
+    Hold where the servers listen.
+
+    Attributes:
+        origins: The origins by what they speak: "plain", "tls", "http2".
+        context: What a client trusts.
+        absent: What could not be served, and why.
+    """
+
+    origins: dict[str, str]
+    context: ssl.SSLContext
+    absent: list[str]
+
+
+@contextmanager
+def running() -> Iterator[Servers]:
+    """Run the servers for the length of a block."""
+    servers = Servers({}, ssl.create_default_context(), [])
+    with TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        certificate = _certificate(servers, Path(folder) / "server.pem")
+        ports = stack.enter_context(process(serve_http1, certificate))
+        servers.origins["plain"] = f"http://{HOST}:{ports[0]}"
+        if certificate is not None:
+            servers.origins["tls"] = f"https://{HOST}:{ports[1]}"
+            try:
+                import hypercorn
+            except ModuleNotFoundError as error:
+                servers.absent.append(f"HTTP/2: {error.name} is not installed")
+            else:
+                assert hypercorn.__name__
+                (port,) = stack.enter_context(process(serve_http2, certificate))
+                servers.origins["http2"] = f"https://{HOST}:{port}"
+        yield servers
+
+
+def _certificate(servers: Servers, path: Path) -> str | None:
+    try:
+        import trustme
+    except ModuleNotFoundError as error:
+        servers.absent.append(f"TLS and HTTP/2: {error.name} is not installed")
+        return None
+    authority = trustme.CA()
+    authority.configure_trust(servers.context)
+    authority.issue_cert(HOST).private_key_and_cert_chain_pem.write_to_path(str(path))
+    return str(path)
+
+
+@contextmanager
+def process(serve: Callable[..., None], *args: Any) -> Iterator[list[int]]:
+    """Run a server in a process of its own, whose lock on the interpreter is not ours."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    child = context.Process(target=serve, args=(theirs, *args), daemon=True)
+    child.start()
+    theirs.close()
+    try:
+        yield ours.recv()
+    except EOFError:
+        sys.exit("a server of the benchmark did not start")
+    finally:
+        ours.close()
+        child.join(5)
+        child.terminate()
