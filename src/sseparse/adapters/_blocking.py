@@ -75,6 +75,8 @@ class BlockingSource(ABC):
             if not piece and self._woken:
                 raise ConnectionAbortedError("the connection was shut down under a read")
         except _failures() as error:
+            # An owner of the connection would take the rest of this body for its next response.
+            self._socket.shut_down()
             self._socket.let_go()
             self._failure = self._translated(error)
             raise self._failure from error
