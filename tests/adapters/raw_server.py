@@ -7,6 +7,7 @@ import re
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
@@ -22,6 +23,7 @@ class RawServer:
     Args:
         answer: The bytes, or what makes them of a request.
         hold: Whether to keep connections open until their clients go away.
+        drip: What to send again and again after the answer, until the client goes away.
         ssl_context: How to speak TLS, if it is to be spoken.
 
     Attributes:
@@ -34,10 +36,12 @@ class RawServer:
         answer: bytes | Callable[[bytes], bytes],
         *,
         hold: bool = False,
+        drip: bytes = b"",
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         self._answer = answer
         self._hold = hold
+        self._drip = drip
         self._ssl_context = ssl_context
         self.requests: list[bytes] = []
         self.gone = threading.Event()
@@ -88,6 +92,9 @@ class RawServer:
             self.requests.append(request)
             answer = self._answer
             sock.sendall(answer if isinstance(answer, bytes) else answer(request))
+            while self._drip:
+                time.sleep(0.005)
+                sock.sendall(self._drip)
             if self._hold:
                 sock.recv(1)
         finally:

@@ -17,6 +17,7 @@ from sseparse import (
 )
 from sseparse.testing import FAULTS, Replay, ReplayServer, faulty
 
+from .raw_server import RawServer
 from .transports import LIMIT, TRANSPORTS, Outcome, Transport, read
 
 BODY = (
@@ -186,6 +187,25 @@ def test_drip_in_time(transport: Transport, clock: str) -> None:
         outcome = read(transport, server.url, deadlines=Deadlines(**{clock: 3 * SOON}))
         check(outcome, attrs.evolve(timeout(clock), text=""))
         assert server.connections[0].wait_closed(LIMIT)
+
+
+# http.client reads a chunk's header to its end, byte after byte, and no one can break in.
+IN_TIME = [
+    each for each in TRANSPORTS if each.backend or "httpx" in each.name or "sock" in each.name
+]
+
+
+@pytest.mark.parametrize("transport", IN_TIME, ids=str)
+def test_drip_of_framing(transport: Transport) -> None:
+    """Also where all that comes is HTTP's own, and no byte of the body."""
+    head = (
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    chunk = BODY.partition(b"\n\n")[0] + b"\n\n"
+    with RawServer(head + b"%x\r\n%b\r\n1;" % (len(chunk), chunk), drip=b"a") as server:
+        outcome = read(transport, server.url, deadlines=Deadlines(between_events=4 * SOON))
+        check(outcome, timeout("between_events"))
+        assert server.gone.wait(LIMIT)
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS, ids=str)

@@ -6,7 +6,11 @@ import socket
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
+from time import monotonic
 from typing import Any
+
+# A timeout of 0 would make the socket one that never waits, and fails where others wait.
+_LEAST_WAIT = 0.001
 
 
 class BoundedReads:
@@ -27,18 +31,21 @@ class BoundedReads:
         self._instead: Callable[..., bytes] = self._bounded
         self._reader: int | None = None
         self.seconds: float | None = None
-        """The bound: seconds for each read, or None."""
+        """The bound: seconds for all the reads of a piece, or None."""
+        self._until: float | None = None
         stream.read = self._instead
 
     def _bounded(self, max_bytes: int, timeout: float | None = None) -> bytes:
         # At the end of the body, before its reader knows, the connection may be another's.
-        if self._reader == threading.get_ident() and self.seconds is not None:
-            timeout = self.seconds if timeout is None else min(timeout, self.seconds)
+        if self._reader == threading.get_ident() and self._until is not None:
+            left = max(self._until - monotonic(), _LEAST_WAIT)
+            timeout = left if timeout is None else min(timeout, left)
         return self._read(max_bytes, timeout=timeout)
 
     @contextmanager
     def reading(self) -> Generator[None]:
-        """Bound the reads of this thread until the block is left."""
+        """Bound the reads of this thread, all together, until the block is left."""
+        self._until = None if self.seconds is None else monotonic() + self.seconds
         self._reader = threading.get_ident()
         try:
             yield

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import socket
 import ssl
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
+from time import monotonic
 from typing import Self
 
 from .._errors import TransportError
@@ -33,6 +35,7 @@ class SocketSource(Received):
         super().__init__(method)
         self._sock = sock
         self._own_timeout = self._timeout = sock.gettimeout()
+        self._bound: float | None = None
         self._woken = False
         # The number of a closed socket may be another's by the time that it is shut down.
         self._lock = threading.RLock()
@@ -47,11 +50,23 @@ class SocketSource(Received):
         return self
 
     def __next__(self) -> bytes:
+        until = math.inf if self._bound is None else monotonic() + self._bound
         while not (piece := self._pop()):
             if piece is None:
                 raise StopIteration
+            self._arm(until)
             self._take(self._read())
         return piece
+
+    def _arm(self, until: float) -> None:
+        # One piece may take many reads, if what comes is but framing.
+        bounds = [self._own_timeout]
+        if until != math.inf:
+            bounds.append(max(until - monotonic(), _LEAST_WAIT))
+        timeout = min((bound for bound in bounds if bound is not None), default=None)
+        if timeout != self._timeout:
+            self._sock.settimeout(timeout)
+            self._timeout = timeout
 
     def read_head(self) -> None:
         """Read until the head of the response has come."""
@@ -76,15 +91,7 @@ class SocketSource(Received):
             seconds: How long each waits at most, if the socket's own timeout is not shorter;
                 None for that alone.
         """
-        own = self._own_timeout
-        if seconds is None:
-            timeout = own
-        else:
-            seconds = max(seconds, _LEAST_WAIT)
-            timeout = seconds if own is None else min(seconds, own)
-        if timeout != self._timeout:
-            self._sock.settimeout(timeout)
-            self._timeout = timeout
+        self._bound = seconds
 
     def wake(self) -> None:
         """Make a read that waits in another thread fail at once, and all later ones."""
