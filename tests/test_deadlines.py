@@ -137,7 +137,7 @@ class TestOptions:
     """What can be given."""
 
     @pytest.mark.parametrize("name", CLOCKS)
-    @pytest.mark.parametrize("value", [0, -1, float("inf"), float("nan"), "5", True - 1])
+    @pytest.mark.parametrize("value", [0, -1, float("inf"), float("nan"), "5", 10**400, 2e9])
     def test_no_time(self, name: str, value: Any) -> None:
         """A time that nothing could keep to is refused, by the name of the option."""
         with pytest.raises(ValueError, match=rf"{name} is .*; give seconds above 0, or None"):

@@ -126,7 +126,7 @@ class TestDelay:
         policy = ReconnectPolicy(base=1, factor=3, cap=10, jitter=0)
         assert [policy.delay(n, 0.9, retry=None) for n in range(5)] == [1, 3, 9, 10, 10]
         assert policy.delay(10**6, 0.9, retry=None) == 10
-        assert ReconnectPolicy(base=0, cap=0).delay(10**6, 0.9, retry=None) == 0
+        assert ReconnectPolicy(base=0, cap=0, least=0).delay(10**6, 0.9, retry=None) == 0
 
     def test_jitter(self) -> None:
         """Chance takes away up to `jitter` of a wait, and never of what the server asked for."""
@@ -145,9 +145,10 @@ class TestDelay:
         assert policy.delay(0, 0, retry=10**600) == 100
 
     def test_no_hot_loop(self) -> None:
-        """`retry: 0` is obeyed once; without progress the base counts again."""
+        """`retry: 0` makes the shortest wait, once; without progress the base counts again."""
         policy = ReconnectPolicy(base=1, factor=2, jitter=0)
-        assert [policy.delay(n, 0, retry=0) for n in range(3)] == [0, 2, 4]
+        assert [policy.delay(n, 0, retry=0) for n in range(3)] == [0.05, 2, 4]
+        assert ReconnectPolicy(least=0).delay(0, 0, retry=0) == 0
 
     @given(
         st.integers(0, 10**9),

@@ -11,8 +11,12 @@ Clock = Literal["first_event", "between_bytes", "between_events", "total"]
 """Which deadline of a stream."""
 
 
+_MOST = 1e9
+"""In seconds: as good as for ever, and a number that any clock can be added to."""
+
+
 def _check(_: object, attribute: Attribute[float | None], seconds: object) -> None:
-    if seconds is not None and not (isinstance(seconds, int | float) and 0 < seconds < math.inf):
+    if seconds is not None and not (isinstance(seconds, int | float) and 0 < seconds <= _MOST):
         raise ValueError(
             f"{attribute.name} is {seconds!r}; give seconds above 0, or None for no deadline"
         )
@@ -44,7 +48,7 @@ class Deadlines:
             other three count only the time in which the stream is waited for.
 
     Raises:
-        ValueError: A time is not above 0, or not finite.
+        ValueError: A time is not above 0, or beyond all use: above 1,000,000,000.
     """
 
     first_event: float | None = _seconds()

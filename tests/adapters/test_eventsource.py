@@ -232,7 +232,7 @@ class TestRequests:
         outcome = run(server, method="POST", content=b"{}", policy=policy)
         sent = [(request.method, request.content) for request in server.requests]
         assert sent == [("POST", b"{}"), ("GET", b"")]
-        assert (server.ids, outcome.sleeps) == ([None, b"1"], [0.005])
+        assert (server.ids, outcome.sleeps) == ([None, b"1"], [0.05])
 
     def test_responses(self, run: Run) -> None:
         """The Responses API resumes after a number; replayed events are dropped."""
@@ -398,7 +398,9 @@ class TestReconnecting:
         assert "attempts" in str(outcome.raised)
         assert len(outcome.sleeps) == 1
 
-    @pytest.mark.parametrize("fault", [httpx2.UnsupportedProtocol, httpx2.LocalProtocolError])
+    @pytest.mark.parametrize(
+        "fault", [httpx2.UnsupportedProtocol, httpx2.LocalProtocolError, UnicodeError]
+    )
     def test_never_possible(self, run: Run, fault: type[Exception]) -> None:
         """A request that can never be sent is not tried again."""
         outcome = run(Server(fault("no")))

@@ -112,6 +112,8 @@ def test_urls(url: str, place: tuple[str, str, int], host: str | None, target: s
         ({"url": "/path"}, "http:// or https://"),
         ({"url": "http:///path"}, "http:// or https://"),
         ({"url": "http://user:password@a/"}, "user name"),
+        ({"url": "http://a..b/"}, "part is empty or too long"),
+        ({"url": f"http://{'a' * 64}.b/"}, "part is empty or too long"),
         ({"url": "http://a/\r\nX: y"}, "control character"),
         ({"url": "http://a/b c"}, "blank"),
         ({"url": "http://a/é"}, "ASCII"),
@@ -162,7 +164,7 @@ def test_secrets_are_not_shown() -> None:
     assert repr(NOT_GIVEN) == "<not given>"
 
 
-@pytest.mark.parametrize("timeout", [0, -1, float("nan")])
+@pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf"), 1e300])
 def test_timeouts(timeout: float) -> None:
     """A timeout is above 0, or None."""
     check_timeout(None)

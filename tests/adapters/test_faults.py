@@ -189,12 +189,7 @@ def test_drip_in_time(transport: Transport, clock: str) -> None:
         assert server.connections[0].wait_closed(LIMIT)
 
 
-# http.client reads a chunk's header to its end, byte after byte, and no one can break in.
-STANDARD = ("http.client", "urllib.request", "urllib3", "requests")
-IN_TIME = [each for each in TRANSPORTS if each.name not in STANDARD]
-
-
-@pytest.mark.parametrize("transport", IN_TIME, ids=str)
+@pytest.mark.parametrize("transport", TRANSPORTS, ids=str)
 def test_drip_of_framing(transport: Transport) -> None:
     """Also where all that comes is HTTP's own, and no byte of the body."""
     head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -202,6 +197,15 @@ def test_drip_of_framing(transport: Transport) -> None:
     with RawServer(head + b"%x\r\n%b\r\n1;" % (len(chunk), chunk), drip=b"a") as server:
         outcome = read(transport, server.url, deadlines=Deadlines(between_events=4 * SOON))
         check(outcome, timeout("between_events"))
+        assert server.gone.wait(LIMIT)
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS, ids=str)
+def test_drip_of_framing_after_done(transport: Transport) -> None:
+    """The drain ends in time, too: a whole answer does not wait for what says nothing."""
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with RawServer(head + b"%x\r\n%b\r\n1;" % (len(BODY), BODY), drip=b"a") as server:
+        check(read(transport, server.url, drain=SOON), EXPECTED["left-open"])
         assert server.gone.wait(LIMIT)
 
 

@@ -1,5 +1,6 @@
 """Responses of httpx and httpx2, over real connections."""
 
+import gzip
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -123,6 +124,15 @@ class TestSync:
         with pytest.raises(TypeError, match=r"asynchronous; read it with AsyncStream"):
             next(Stream(library.Response(200, stream=Pieces())))
 
+    def test_compressed_in_parts(self, library: Any) -> None:
+        """Of a body in several parts the libraries drop all but the first: no good end."""
+        parts = [gzip.compress(event + b"\n\n") for event in BODY.split(b"\n\n")[:-1]]
+        replay = Replay(b"".join(parts), pieces="whole", headers={"Content-Encoding": "gzip"})
+        with ReplayServer(replay) as server, library.Client() as client:
+            with client.stream("GET", server.url) as response:
+                with pytest.raises(TransportError, match=r"dropped the others"):
+                    list(EventStream(response))
+
     def test_a_response_already_read(self, library: Any, server: ReplayServer) -> None:
         """Its content is still there, and is parsed."""
         response = library.get(server.url)
@@ -170,6 +180,16 @@ class TestAsync:
         async with responding(library, server.url) as response:
             await AsyncStream(response).aclose()
             assert response.is_closed
+
+    async def test_compressed_in_parts(self, library: Any) -> None:
+        """As with synchronous clients."""
+        packed = gzip.compress(b"data: a\n\n") + gzip.compress(b"data: b\n\n")
+        replay = Replay(packed, pieces="whole", headers={"Content-Encoding": "gzip"})
+        with ReplayServer(replay) as server:
+            async with responding(library, server.url) as response:
+                with pytest.raises(TransportError, match=r"dropped the others"):
+                    async for _ in AsyncEventStream(response):
+                        pass
 
     async def test_cancellation(self, library: Any) -> None:
         """A reader cancelled while it waits closes the response."""

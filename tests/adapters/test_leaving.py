@@ -11,7 +11,7 @@ import anyio
 import pytest
 import trio
 
-from sseparse import AsyncStream, EndCause, Stream
+from sseparse import AsyncStream, Deadlines, EndCause, Stream
 from sseparse.testing import Replay, ReplayServer
 
 from .transports import LIMIT, TRANSPORTS, Transport
@@ -126,6 +126,36 @@ def test_cancellation(transport: Transport, cancel: Any, server: ReplayServer) -
     anyio.run(main, backend=transport.backend or "")
     gc.collect()
     assert saw_close(server)
+
+
+@pytest.mark.parametrize(
+    "transport", [each for each in ASYNC if each.backend == "asyncio"], ids=str
+)
+def test_cancellation_while_closing(transport: Transport, server: ReplayServer) -> None:
+    """A scope that is cancelled while a stream closes, at any turn, takes it as its own."""
+
+    async def read(turns: int) -> None:
+        loop = asyncio.get_running_loop()
+        async with transport.open(server.url, None) as source:
+            stream = AsyncStream(source, deadlines=Deadlines(total=LIMIT))
+            await anext(stream)
+            with anyio.CancelScope() as scope:
+                after(loop, turns, scope.cancel)
+                await stream.aclose()
+            await stream.aclose()
+
+    async def main() -> None:
+        for turns in range(12):
+            await read(turns)
+
+    asyncio.run(main())
+
+
+def after(loop: asyncio.AbstractEventLoop, turns: int, call: Callable[[], object]) -> None:
+    if turns:
+        loop.call_soon(after, loop, turns - 1, call)
+    else:
+        loop.call_soon(call)
 
 
 @contextmanager

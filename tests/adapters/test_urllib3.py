@@ -101,9 +101,13 @@ class TestURLLib3(Decoding):
         """Where TLS is spoken by no SSLSocket, the plain socket inside it is used."""
         ours, theirs = socket.socketpair()
         with ours, theirs:
-            source = adapter.source(response_over(Wrapped(ours)))
-            source.wait_at_most(2)
-            assert ours.gettimeout() == 2
+            theirs.sendall(b"a")
+            wrapped = Wrapped(ours)
+            source = adapter.source(response_over(wrapped))
+            source.wait_at_most(2000)
+            next(source)
+            assert wrapped.timeout is not None
+            assert 1000 < wrapped.timeout <= 2000
             source.wake()
             assert theirs.recv(1) == b""
             source.close()
@@ -125,6 +129,14 @@ class Wrapped:
 
     def __init__(self, sock: socket.socket) -> None:
         self.socket = sock
+        self.timeout: float | None = None
+
+    def recv_into(self, buffer: bytearray) -> int:
+        self.timeout = self.socket.gettimeout()
+        return self.socket.recv_into(buffer)
+
+    def fileno(self) -> int:
+        return self.socket.fileno()
 
 
 class Body(io.BytesIO):
@@ -134,7 +146,14 @@ class Body(io.BytesIO):
         super().__init__(BODY)
         self.fp = self
         self.raw = self
-        self._sock = sock
+        self._sock: Any = sock
+
+    def read1(self, size: int | None = -1) -> bytes:
+        if isinstance(self._sock, socket.socket | Wrapped) or self.tell():
+            return super().read1(size)
+        assert self._sock.fileno() > 0
+        self._sock.recv_into(bytearray(1))
+        return super().read1(10)
 
 
 def response_over(sock: object) -> urllib3.BaseHTTPResponse:

@@ -1,5 +1,6 @@
 """Streams that wait for too long."""
 
+import asyncio
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -302,6 +303,30 @@ class TestAsync:
         with pytest.raises(StreamTimeout) as raised:
             await AsyncStream(source, deadlines=deadlines("total")).result()
         assert raised.value.clock == "transport"
+
+
+def test_a_reader_that_is_cancelled_already() -> None:
+    """A deadline that passes while a cancelled read cleans up does not break into that."""
+    cleaned = []
+
+    class Slow(AsyncSource):
+        async def __anext__(self) -> bytes:
+            try:
+                await asyncio.sleep(FOREVER)
+            finally:
+                await asyncio.sleep(3 * SOON)
+                cleaned.append(True)
+            raise AssertionError
+
+    async def main() -> None:
+        task = asyncio.create_task(AsyncStream(Slow(), deadlines=deadlines("total")).result())
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+    assert cleaned == [True]
 
 
 class TestNoLoop:

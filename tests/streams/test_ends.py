@@ -253,3 +253,23 @@ class TestAsyncUpdates:
         await anext(updates)
         with pytest.raises(IncompleteStream):
             await anext(updates)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        None,
+        {1: 2},
+        {b"content-type": b"text/html"},
+        {"content-type": None},
+        {"content-type": ["text/html"]},
+    ],
+)
+def test_odd_headers(headers: Any) -> None:
+    """What is no name or no value does not hide what the body was."""
+    response = Response(200, "", b"<html>")
+    response.headers = headers
+    with pytest.raises(NotEventStream) as raised:
+        Stream(response).result()
+    assert raised.value.headers == {}

@@ -8,16 +8,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Container, Mapping
 from contextlib import suppress
 from http.client import HTTPException
-from typing import Final, Self
+from time import monotonic
+from typing import Any, Final, Self, cast
 
 from .._errors import NotEventStream, StreamTimeout, TransportError
 from ._encodings import undecoded
+from ._waits import shorter
 
 READ_SIZE: Final = 65536
 """How many bytes a read asks for; it returns those that are there."""
-
-_SHORTEST_WAIT: Final = 0.001
-"""In seconds. A timeout of 0 would make the socket non-blocking."""
 
 
 class BlockingSource(ABC):
@@ -70,6 +69,7 @@ class BlockingSource(ABC):
         if self._failure is not None:
             # The libraries close a response that failed, and then it looks as if it was over.
             raise self._failure
+        self._socket.begin()
         try:
             piece = self._read()
             if not piece and self._woken:
@@ -135,28 +135,45 @@ class _Socket:
     that keeps it elsewhere.
     """
 
+    # The libraries take a line of framing byte by byte, and a body piece by piece until some of
+    # it is decompressed: a timeout of the socket would start anew at each. So this stands in for
+    # the socket in its file while reads are bounded, and gives each what is left.
+
     def __init__(self, http_response: object) -> None:
         # No public way leads there: the connection has let go of the socket of its last response.
-        raw = getattr(getattr(http_response, "fp", None), "raw", None)
-        found = getattr(raw, "_sock", None)
+        self._file: Any = getattr(getattr(http_response, "fp", None), "raw", None)
+        self._read_from: Any = getattr(self._file, "_sock", None)
+        found = self._read_from
         if not isinstance(found, socket.socket):
             # TLS inside TLS, or TLS by pyOpenSSL: the plain socket is inside.
             found = getattr(found, "socket", None)
         self._socket = found if isinstance(found, socket.socket) else None
         self._own = None if self._socket is None else self._socket.gettimeout()
-        self._now = self._own
+        self._bound: float | None = None
+        self._until: float | None = None
 
     def wait_at_most(self, seconds: float | None) -> None:
-        limit = self._own
-        if seconds is not None:
-            seconds = max(seconds, _SHORTEST_WAIT)
-            limit = seconds if limit is None else min(limit, seconds)
-        sock = self._socket
-        if sock is not None and limit != self._now:
-            self._now = limit
-            # A socket closed meanwhile is for the next read to report.
-            with suppress(OSError):
-                sock.settimeout(limit)
+        self._bound = seconds
+        if self._socket is not None:
+            self._swap(self._read_from, self)
+
+    def begin(self) -> None:
+        """Begin to wait for a piece, which may take many reads."""
+        self._until = None if self._bound is None else monotonic() + self._bound
+
+    def _swap(self, there: object, other: object) -> None:
+        if self._file._sock is there:  # noqa: SLF001 - no public way leads there
+            self._file._sock = other  # noqa: SLF001 - nor there
+
+    def recv_into(self, buffer: Any) -> int:
+        sock = cast("socket.socket", self._socket)
+        left = None if self._until is None else self._until - monotonic()
+        sock.settimeout(shorter(self._own, left))
+        count: int = self._read_from.recv_into(buffer)
+        return count
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._read_from, name)
 
     def shut_down(self) -> None:
         sock = self._socket
@@ -166,8 +183,12 @@ class _Socket:
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
     def let_go(self) -> None:
-        self.wait_at_most(None)
-        self._socket = None
+        if self._socket is not None:
+            self._swap(self, self._read_from)
+            # A socket closed meanwhile needs none.
+            with suppress(OSError):
+                self._socket.settimeout(self._own)
+            self._socket = None
 
 
 def _failures() -> tuple[type[Exception], ...]:

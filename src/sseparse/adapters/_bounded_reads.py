@@ -9,8 +9,7 @@ from contextlib import contextmanager, suppress
 from time import monotonic
 from typing import Any
 
-# A timeout of 0 would make the socket one that never waits, and fails where others wait.
-_LEAST_WAIT = 0.001
+from ._waits import shorter
 
 
 class BoundedReads:
@@ -38,8 +37,7 @@ class BoundedReads:
     def _bounded(self, max_bytes: int, timeout: float | None = None) -> bytes:
         # At the end of the body, before its reader knows, the connection may be another's.
         if self._reader == threading.get_ident() and self._until is not None:
-            left = max(self._until - monotonic(), _LEAST_WAIT)
-            timeout = left if timeout is None else min(timeout, left)
+            timeout = shorter(timeout, self._until - monotonic())
         return self._read(max_bytes, timeout=timeout)
 
     @contextmanager

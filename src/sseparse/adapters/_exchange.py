@@ -12,6 +12,7 @@ from attrs import evolve, field, frozen
 
 from .. import __version__
 from ._http1 import h11
+from ._waits import LONGEST_WAIT
 
 
 class _NotGiven:
@@ -177,8 +178,11 @@ def prepare(
 
 def check_timeout(timeout: float | None) -> None:
     """Refuse a timeout in which nothing could come."""
-    if timeout is not None and not timeout > 0:
-        raise ValueError(f"timeout is {timeout!r}; give seconds above 0, or None for no limit")
+    if timeout is not None and not 0 < timeout <= LONGEST_WAIT:
+        raise ValueError(
+            f"timeout is {timeout!r}; give seconds above 0, at most {LONGEST_WAIT:.0f}, or None "
+            "for no limit"
+        )
 
 
 def _check_header(name: str, value: str) -> None:
@@ -202,6 +206,10 @@ def _origin(url: str) -> tuple[str, str, int]:
         raise ValueError("url does not begin with http:// or https:// and a host")
     if "@" in parts.netloc:
         raise ValueError("url holds a user name or password; send them in a header")
+    try:
+        parts.hostname.encode("idna")
+    except UnicodeError as error:
+        raise ValueError("url has a host of which a part is empty or too long") from error
     port = _PORTS[parts.scheme] if parts.port is None else parts.port
     return parts.scheme, parts.hostname, port
 

@@ -61,6 +61,9 @@ class ResponseSource:
         try:
             with nullcontext() if self._bounded is None else self._bounded.reading():
                 return next(self._sync_pieces)
+        except StopIteration:
+            _require_all_decoded(self._response)
+            raise
         except _failures() as error:
             raise _translated(error) from error
 
@@ -97,6 +100,9 @@ class ResponseSource:
             self._async_pieces = self._response.aiter_bytes()
         try:
             return await anext(self._async_pieces)
+        except StopAsyncIteration:
+            _require_all_decoded(self._response)
+            raise
         except _failures() as error:
             raise _translated(error) from error
 
@@ -163,6 +169,18 @@ def _decoded(response: HTTPXResponse) -> Container[str]:
     decoders = sys.modules.get(f"{library}._decoders")
     known: Container[str] = getattr(decoders, "SUPPORTED_DECODERS", USUAL)
     return known
+
+
+def _require_all_decoded(response: HTTPXResponse) -> None:
+    """Refuse a body in several parts, each compressed by itself: all but the first are dropped."""
+    inner: Any = getattr(response, "_decoder", None)
+    while hasattr(inner, "decompressor"):
+        inner = inner.decompressor
+    if getattr(inner, "unused_data", b"").strip(b"\0"):
+        raise TransportError(
+            "httpx decompressed the first part of the body and dropped the others; send "
+            "'Accept-Encoding: identity'"
+        )
 
 
 def _failures() -> tuple[type[Exception], ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import socket
 import ssl
 import threading
@@ -14,11 +13,9 @@ from typing import Self
 from .._errors import TransportError
 from ._exchange import NOT_GIVEN, Request, check_timeout, prepare
 from ._received import READ_SIZE, Received, failure, timed_out
+from ._waits import shorter
 
 __all__ = ("SocketSource", "request", "source")
-
-# A timeout of 0 would make the socket one that never waits, and fails where others wait.
-_LEAST_WAIT = 0.001
 
 
 class SocketSource(Received):
@@ -50,7 +47,7 @@ class SocketSource(Received):
         return self
 
     def __next__(self) -> bytes:
-        until = math.inf if self._bound is None else monotonic() + self._bound
+        until = None if self._bound is None else monotonic() + self._bound
         while not (piece := self._pop()):
             if piece is None:
                 raise StopIteration
@@ -58,12 +55,10 @@ class SocketSource(Received):
             self._take(self._read())
         return piece
 
-    def _arm(self, until: float) -> None:
+    def _arm(self, until: float | None) -> None:
         # One piece may take many reads, if what comes is but framing.
-        bounds = [self._own_timeout]
-        if until != math.inf:
-            bounds.append(max(until - monotonic(), _LEAST_WAIT))
-        timeout = min((bound for bound in bounds if bound is not None), default=None)
+        left = None if until is None else until - monotonic()
+        timeout = shorter(self._own_timeout, left)
         if timeout != self._timeout:
             self._sock.settimeout(timeout)
             self._timeout = timeout

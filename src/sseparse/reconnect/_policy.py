@@ -77,6 +77,7 @@ class ReconnectPolicy:
         base: The first wait, in seconds, where the server named none.
         factor: By how much each further wait grows; 1 or more.
         cap: The longest wait of the policy's own, in seconds.
+        least: The shortest wait, in seconds, also where the server asks for none.
         jitter: The part of a wait, from 0 to 1, that chance may take away.
         max_attempts: How many reconnections in a row may bring nothing; None for any number,
             which is the default for EVENTSOURCE; else 5.
@@ -102,6 +103,7 @@ class ReconnectPolicy:
     base: float = field(default=1.0, kw_only=True, validator=_check_seconds)
     factor: float = field(default=2.0, kw_only=True)
     cap: float = field(default=30.0, kw_only=True, validator=_check_seconds)
+    least: float = field(default=0.05, kw_only=True, validator=_check_seconds)
     jitter: float = field(default=0.25, kw_only=True)
     max_attempts: int | None = field(default=Factory(_max_attempts, takes_self=True), kw_only=True)
     reset_on: ResetOn = field(default=Factory(_reset_on, takes_self=True), kw_only=True)
@@ -167,7 +169,8 @@ class ReconnectPolicy:
         if attempts:
             # Nobody is helped by a server that says `retry: 0` and then is down.
             first = max(first, self.base)
-        return max(asked, at_least, self._grown(first, attempts) * (1 - self.jitter * rnd))
+        grown = self._grown(first, attempts) * (1 - self.jitter * rnd)
+        return max(self.least, asked, at_least, grown)
 
     def _grown(self, first: float, steps: int) -> float:
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from .._deadlines import Clock
 from .._ends import End
@@ -25,8 +25,12 @@ def status_of(source: object) -> int | None:
 
 def headers_of(source: object) -> dict[str, str]:
     """Return the headers of a source by lower-case name; none where it has none."""
-    headers: Mapping[str, str] = getattr(source, "headers", None) or {}
-    return {name.lower(): value for name, value in headers.items()}
+    headers: Any = getattr(source, "headers", None) or {}
+    return {
+        name.lower(): value
+        for name, value in headers.items()
+        if isinstance(name, str) and isinstance(value, str)
+    }
 
 
 def not_a_stream(body_start: bytes, source: object) -> NotEventStream:

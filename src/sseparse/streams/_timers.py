@@ -72,11 +72,25 @@ class _AsyncioTimers:
         return now
 
     async def within(self, seconds: float, wait: Awaitable[T]) -> T:
-        scope = self._asyncio.timeout(seconds)
+        # Not asyncio.timeout(): where another cancellation is under way, of a scope of anyio's,
+        # its own would go before that, and the scope not know it for its own any more.
+        task = self._asyncio.current_task()
+        before = task.cancelling()
+        fired = False
+
+        def fire() -> None:
+            nonlocal fired
+            if task.cancelling() == before:
+                fired = task.cancel()
+
+        handle = self._loop.call_later(seconds, fire)
         try:
-            async with scope:
-                return await wait
-        except TimeoutError:
-            if scope.expired():
+            return await wait
+        except self._asyncio.CancelledError:
+            if fired and task.cancelling() - 1 <= before:
                 raise TimeUp from None
             raise
+        finally:
+            handle.cancel()
+            if fired:
+                task.uncancel()

@@ -24,12 +24,13 @@ _HEADERS: Final = {
 }
 STANDARD: Final = ReconnectPolicy()
 # What sending a request can fail of; errors of TLS have been seen to come as they are.
-CONNECTION_FAILURES: Final = (httpx2.RequestError, OSError)
+CONNECTION_FAILURES: Final = (httpx2.RequestError, OSError, UnicodeError)
 # No connection that is made again would fare better.
 _FOR_GOOD: Final = (
     httpx2.UnsupportedProtocol,
     httpx2.LocalProtocolError,
     httpx2.TooManyRedirects,
+    UnicodeError,  # the name of the host
 )
 
 
