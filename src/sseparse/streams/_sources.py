@@ -31,11 +31,12 @@ class SyncSource(Protocol):
     Reading raises `TransportError` from what the library raised. A stream wraps all else that it
     raises, but for `RuntimeError` and `TypeError`: those are misuse, and pass as they are.
 
-    An adapter may have three things more. `wait_at_most(seconds)` bounds each wait for bytes from
-    then on, None lifting that; a read that takes longer raises `StreamTimeout`, of the clock
-    "transport". With it streams keep to their deadlines. `wake()` ends a read that waits in
-    another thread. `pooled`, a bool, says that the connection goes back to a pool once
-    its body was read to the end, and that a wait for that can be bounded.
+    An adapter may have three things more. `wait_at_most(seconds)` bounds from then on how long a
+    piece may be waited for, however many reads of the connection that takes, None lifting it;
+    after that `StreamTimeout` is raised, of the clock "transport". With it streams keep to their
+    deadlines. `wake()` ends a read that waits in another thread. `pooled`, a bool, says that the
+    connection goes back to a pool once its body was read to the end, and that a wait for that can
+    be bounded.
     """
 
     status: int | None
