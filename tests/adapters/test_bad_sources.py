@@ -12,6 +12,7 @@ import pytest
 import requests
 
 from sseparse import AsyncEventStream, AsyncStream, EventStream, NotEventStream, Stream
+from sseparse.adapters import trio as trio_adapter
 from sseparse.testing import Replay, ReplayServer
 
 from .transports import LIMIT, TRANSPORTS, Transport, read
@@ -63,6 +64,33 @@ def test_nothing_to_read(value: Any) -> None:
             face(value)
 
 
+class TestUnopened:
+    """What gives a response is none yet: the error says how to open it."""
+
+    @pytest.mark.parametrize("face", [Stream, AsyncStream])
+    def test_managers(self, face: Any) -> None:
+        """Context managers are to be entered."""
+        with pytest.raises(TypeError, match=r"gives a response: enter it, with"):
+            face(httpx2.stream("GET", "http://127.0.0.1"))
+
+        async def main() -> None:
+            async with aiohttp.ClientSession() as client:
+                asking = client.post("http://127.0.0.1")
+                with pytest.raises(TypeError, match=r"gives a response: enter it, async with"):
+                    face(asking)
+                asking.close()
+
+        anyio.run(main)
+
+    @pytest.mark.parametrize("face", [Stream, AsyncStream])
+    def test_coroutines(self, face: Any) -> None:
+        """Coroutines are to be awaited."""
+        asking = trio_adapter.request("GET", "http://127.0.0.1")
+        with pytest.raises(TypeError, match=r"gives a response: await it$"):
+            face(asking)
+        asking.close()
+
+
 class TestReadAlready:
     """A response that someone has read: its content where that was kept, else an error."""
 
@@ -88,7 +116,7 @@ class TestReadAlready:
         """What was streamed to someone else is not there any more: a RuntimeError says so."""
         with requests.post(server.url, stream=True, timeout=LIMIT) as response:
             assert b"".join(response.iter_content(100)) == BODY
-            with pytest.raises(RuntimeError, match=r"read or closed already"):
+            with pytest.raises(RuntimeError, match=r"read or closed already.*stream=True"):
                 Stream(response).result()
         with urllib.request.urlopen(server.url, b"{}") as opened:  # noqa: S310 - of this machine
             assert opened.read() == BODY

@@ -671,3 +671,13 @@ class TestConnections:
             with EventSource(server.url, read_timeout=0.2, sleep=lambda _: None) as source:
                 assert [next(source).data for _ in range(2)] == ["a", "a"]
                 assert isinstance(source.last_error, StreamTimeout)
+
+
+def test_another_client() -> None:
+    """A client of the other kind, or of another library, is refused at once."""
+    other: Any = httpx2.AsyncClient()
+    with pytest.raises(TypeError, match=r"client is httpx2.AsyncClient; EventSource takes"):
+        EventSource(URL, client=other)
+    another: Any = object()
+    with pytest.raises(TypeError, match=r"client is builtins.object; .*AsyncEventSource an httpx2"):
+        AsyncEventSource(URL, client=another)

@@ -156,7 +156,7 @@ class TestDrain:
         assert stream.result().text == "a"
         assert (source.left, source.closed) == (0, 1)
         assert len(source.bounds) == 3
-        assert 60 >= source.bounds[0] >= source.bounds[1] >= source.bounds[2] > 0
+        assert 61 >= source.bounds[0] >= source.bounds[1] >= source.bounds[2] > 0
         assert stream.end is not None
         assert stream.end.cause is EndCause.DONE
 

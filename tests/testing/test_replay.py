@@ -418,3 +418,14 @@ def test_without_h11(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'sseparse\[h11\]'") as raised:
         ReplayServer(b"").__enter__()
     assert raised.value.name == "h11"
+
+
+@pytest.mark.parametrize("body", ["data: a", 5, None])
+def test_no_bytes(body: Any) -> None:
+    """A body that is no bytes is refused, by the replay and by the server."""
+    with pytest.raises(TypeError, match=r"body is .*; give bytes"):
+        Replay(body)
+    with pytest.raises(TypeError, match=r"replay is .*; give bytes or a Replay"):
+        ReplayServer(body)
+    with pytest.raises(TypeError, match=r"replay is .*; give bytes or a Replay"):
+        ReplayServer({"/": b"", "/other": body})

@@ -37,7 +37,7 @@ class ResponseSource(BlockingSource):
         body: object = getattr(response, "_body", None)
         self._held = body if isinstance(body, bytes) else None
         if self._held is None:
-            _require_unread(response)
+            _require_unread(response, library)
         super().__init__(
             library,
             status=response.status,
@@ -64,16 +64,17 @@ class ResponseSource(BlockingSource):
         self._response.release_conn()
 
 
-def _require_unread(response: BaseHTTPResponse) -> None:
+def _require_unread(response: BaseHTTPResponse, library: str) -> None:
     if not hasattr(response, "_fp") or not hasattr(response, "read1"):
         raise TypeError(
             f"{type(response).__name__} cannot be read piece by piece: it is of HTTP/2, or of "
             "urllib3 before 2.7; pass [response.data] if all of it at once will do"
         )
     if response.closed:
+        option = "stream=True" if library == "requests" else "preload_content=False"
         raise RuntimeError(
             "this response was read or closed already, and its body was not kept; pass one yet "
-            "unread, requested with preload_content=False"
+            f"unread, requested with {option}"
         )
 
 

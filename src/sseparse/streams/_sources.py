@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Iterable,
+    Iterator,
+    Mapping,
+)
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
 
 if TYPE_CHECKING:
@@ -22,6 +30,14 @@ _ADAPTERS: Final[Mapping[tuple[str, str], str]] = {
     ("anyio", "ByteReceiveStream"): "anyio",
 }
 """The adapters, by the package and the name of the class that they are for."""
+
+
+_OPENED: Final = (
+    (AbstractAsyncContextManager, "enter it, async with ... as response"),
+    (AbstractContextManager, "enter it, with ... as response"),
+    (Awaitable, "await it"),
+)
+"""What gives a response only when it is opened, and how it is."""
 
 
 class SyncSource(Protocol):
@@ -144,6 +160,7 @@ def open_sync(source: SyncReadable, face: str) -> Iterable[bytes] | SyncSource:
         TypeError: It is no iterable of bytes, and no response of a known library.
     """
     _refuse_bytes(source, face)
+    _refuse_unopened(source, face)
     opened: Any = _adapt(source)
     if isinstance(opened, Iterable):
         return cast("Iterable[bytes]", opened)
@@ -162,6 +179,7 @@ def open_async(source: AsyncReadable, face: str) -> AsyncIterable[bytes] | Async
         TypeError: It is no asynchronous iterable of bytes, and no response of a known library.
     """
     _refuse_bytes(source, face)
+    _refuse_unopened(source, face)
     opened: Any = _adapt(source)
     if isinstance(opened, AsyncIterable):
         return cast("AsyncIterable[bytes]", opened)
@@ -200,6 +218,19 @@ def _refuse_bytes(source: object, face: str) -> None:
         )
 
 
+def _refuse_unopened(source: object, face: str) -> None:
+    """Refuse what gives a response once it is entered or awaited, and is none."""
+    if isinstance(source, AsyncIterable) or _adapter_of(source) is not None:
+        return
+    # What is awaited may be iterable, as coroutines once were.
+    if isinstance(source, Iterable) and not isinstance(source, Awaitable):
+        return
+    named = _named(source)
+    for kind, how in _OPENED:
+        if isinstance(source, kind):
+            raise TypeError(f"{face} cannot read {named}, which gives a response: {how}")
+
+
 def _adapt(source: object) -> object:
     """
     Hand a response of a library we know to the adapter of that library.
@@ -207,13 +238,17 @@ def _adapt(source: object) -> object:
     The adapters stand above the streams and import them; so one is looked up by its name, when a
     response of its library is at hand.
     """
-    for kind in type(source).__mro__:
-        name = _ADAPTERS.get((kind.__module__.partition(".")[0], kind.__name__))
-        if name is not None:
-            adapter = importlib.import_module(f"..adapters.{name}", __package__)
-            adapted: object = adapter.source(source)
-            return adapted
-    return source
+    name = _adapter_of(source)
+    if name is None:
+        return source
+    adapter = importlib.import_module(f"..adapters.{name}", __package__)
+    adapted: object = adapter.source(source)
+    return adapted
+
+
+def _adapter_of(source: object) -> str | None:
+    kinds = ((kind.__module__.partition(".")[0], kind.__name__) for kind in type(source).__mro__)
+    return next((_ADAPTERS[kind] for kind in kinds if kind in _ADAPTERS), None)
 
 
 def _named(source: object) -> str:

@@ -144,6 +144,8 @@ class Replay:
     keep_alive: float = field(default=0.05, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
+        if not isinstance(self.body, bytes):
+            raise TypeError(f"body is {type(self.body).__name__}; give bytes")
         self._check_pieces()
         self._check_delays()
         check_choice("framing", self.framing, *get_args(Framing))

@@ -53,6 +53,9 @@ class ReplayServer:
         *,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
+        for each in replay.values() if isinstance(replay, Mapping) else [replay]:
+            if not isinstance(each, bytes | Replay):
+                raise TypeError(f"replay is {type(each).__name__}; give bytes or a Replay")
         self._replays = replay
         self._context = ssl_context
         self.requests: list[ReceivedRequest] = []

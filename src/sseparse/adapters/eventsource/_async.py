@@ -16,7 +16,7 @@ from ..._events import Event
 from ..._options import ParserOptions
 from ...reconnect import ReconnectPolicy
 from ..httpx import source as source_of
-from ._session import CONNECTION_FAILURES, STANDARD, Face, Session
+from ._session import CONNECTION_FAILURES, STANDARD, Face, Session, require_client
 
 
 class _AsyncSource(Protocol):
@@ -57,6 +57,8 @@ class AsyncEventSource(Face):
             rnd=rnd,
             **options,
         )
+        if client is not None:
+            require_client(client, httpx2.AsyncClient)
         self._client = httpx2.AsyncClient() if client is None else client
         self._owns_client = client is None
         self._closed = False

@@ -192,6 +192,16 @@ class Session:
             raise self.error.with_traceback(None)
 
 
+def require_client(client: object, kind: type[httpx2.Client | httpx2.AsyncClient]) -> None:
+    """Refuse a client of the other kind, or of another library."""
+    if not isinstance(client, kind):
+        name = f"{type(client).__module__.partition('.')[0]}.{type(client).__name__}"
+        raise TypeError(
+            f"client is {name}; EventSource takes an httpx2.Client, AsyncEventSource an "
+            "httpx2.AsyncClient"
+        )
+
+
 def _translated(error: Exception) -> TransportError:
     library = type(error).__module__.partition(".")[0]
     message = f"{library} failed: {type(error).__name__}: {error}"

@@ -16,7 +16,7 @@ from ..._events import Event
 from ..._options import ParserOptions
 from ...reconnect import ReconnectPolicy
 from ..httpx import source as source_of
-from ._session import CONNECTION_FAILURES, STANDARD, Face, Session
+from ._session import CONNECTION_FAILURES, STANDARD, Face, Session, require_client
 
 
 class _Source(Protocol):
@@ -82,6 +82,8 @@ class EventSource(Face):
             rnd=rnd,
             **options,
         )
+        if client is not None:
+            require_client(client, httpx2.Client)
         self._client = httpx2.Client() if client is None else client
         self._owns_client = client is None
         self._closed = threading.Event()
