@@ -9,8 +9,8 @@ import ssl
 import struct
 import sys
 import time
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from typing import Final, TypeVar
 
 from ._replay_signals import Gate, Signal
 from ._replay_wire import Ending
@@ -23,6 +23,10 @@ _READ_SIZE = 65536
 _LAST_READS = 64
 # Not to linger: what closes the socket is an RST.
 _RESET = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
+_TLS_WANTS: Final[Mapping[type[Exception], int]] = {
+    ssl.SSLWantReadError: selectors.EVENT_READ,
+    ssl.SSLWantWriteError: selectors.EVENT_WRITE,
+}
 
 
 class Stopped(Exception):
@@ -160,12 +164,9 @@ class Link:
         while not self._stop.is_set:
             try:
                 return call(argument)
-            except BlockingIOError:
-                self._select(events)
-            except ssl.SSLWantReadError:
-                self._select(selectors.EVENT_READ)
-            except ssl.SSLWantWriteError:
-                self._select(selectors.EVENT_WRITE)
+            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError) as wants:
+                # TLS may have to read before it can write, and the other way round.
+                self._select(_TLS_WANTS.get(type(wants), events))
         raise Stopped
 
     def _select(self, events: int, *others: Gate, timeout: float | None = None) -> None:
