@@ -71,7 +71,7 @@ class AsyncDriver(Face[T]):
             # Misuse of the source, not a failure of the connection.
             state.interrupt()
             raise
-        except Exception as error:
+        except Exception as error:  # a source may raise anything
             state.take_failure(error)
         except BaseException:
             state.interrupt()

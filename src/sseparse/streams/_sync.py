@@ -73,7 +73,7 @@ class SyncDriver(Face[T]):
             if self._pieces is None:
                 self._pieces = iter(self._source)
             piece = next(self._pieces)
-        except Exception as error:
+        except Exception as error:  # a source may raise anything
             # What is raised by a read that was woken to be closed says no more than that.
             if not self._to_close:
                 self._take_exception(error)

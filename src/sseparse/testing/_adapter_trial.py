@@ -246,7 +246,7 @@ class Trial:
                     _library("asyncio").run(main())
                 case _:
                     _library("trio").run(main)
-        except Exception as error:
+        except Exception as error:  # an adapter may raise anything
             # A task group in the opener would have wrapped what was said in fail().
             if self._failure is None:
                 doing, advice = self._step

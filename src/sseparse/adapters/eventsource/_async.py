@@ -136,7 +136,7 @@ class AsyncEventSource(Face):
         except (RuntimeError, TypeError):
             # Misuse, not a failure of the connection.
             raise
-        except Exception as error:
+        except Exception as error:  # whatever it fails of, it is told
             session.take_failure(error)
             await self._disconnect()
         else:

@@ -158,7 +158,7 @@ class EventSource(Face):
         except (RuntimeError, TypeError):
             # Misuse, not a failure of the connection.
             raise
-        except Exception as error:
+        except Exception as error:  # whatever it fails of, it is told
             session.take_failure(error)
             self._disconnect()
         else:
