@@ -267,7 +267,7 @@ def next_or_error(source: Iterator[bytes]) -> object:
 
 def under(source: Any) -> socket.socket:
     """Return the socket that a source reads; there is no public way."""
-    sock = source._socket._socket  # noqa: SLF001
+    sock = source._socket._socket  # noqa: SLF001 - there is no public way
     assert isinstance(sock, socket.socket)
     return sock
 

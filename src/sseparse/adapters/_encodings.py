@@ -6,6 +6,7 @@ from collections.abc import Container, Mapping
 from typing import Final
 
 from .._errors import NotEventStream
+from ..streams._faults import refused
 
 USUAL: Final = frozenset({"gzip", "deflate", "br", "zstd"})
 """The codings that clients decode, or refuse by themselves."""
@@ -26,9 +27,4 @@ def undecoded(
     names = [coding.strip() for coding in codings]
     if all(name in ("", "identity") or name in decoded for name in names):
         return None
-    return NotEventStream(
-        body_start=b"",
-        status=status,
-        content_type=headers.get("content-type"),
-        headers={name.lower(): value for name, value in headers.items()},
-    )
+    return refused(status, headers)

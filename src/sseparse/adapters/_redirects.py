@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from .._errors import NotEventStream
+from ..streams._faults import refused
 
 Hop = tuple[str, int, Mapping[str, str]]
 """The method of a request, and the status and the headers of its answer."""
@@ -20,11 +21,5 @@ def turned_into_get(hops: Iterable[Hop], method: str) -> NotEventStream | None:
     """
     for asked, status, headers in hops:
         if asked != method:
-            known = {name.lower(): value for name, value in headers.items()}
-            return NotEventStream(
-                body_start=b"",
-                status=status,
-                content_type=known.get("content-type"),
-                headers=known,
-            )
+            return refused(status, headers)
     return None

@@ -11,16 +11,15 @@ from collections.abc import AsyncIterator, Container, Iterator, Mapping
 from contextlib import nullcontext, suppress
 from typing import Any, Self
 
-from .._errors import StreamTimeout, TransportError
+from .._errors import TransportError
 from ..streams import HTTPXResponse
 from ..streams._timers import running_timers
 from ._bounded_reads import BoundedReads, wake
 from ._encodings import USUAL, undecoded
+from ._httpx_failures import failures, translated
 from ._redirects import Hop, turned_into_get
 
 __all__ = ("ResponseSource", "source")
-
-_LIBRARIES = ("httpx", "httpx2")
 
 
 class ResponseSource:
@@ -64,8 +63,8 @@ class ResponseSource:
         except StopIteration:
             _require_all_decoded(self._response)
             raise
-        except _failures() as error:
-            raise _translated(error) from error
+        except failures() as error:
+            raise translated(error) from error
 
     def wait_at_most(self, seconds: float | None) -> None:
         """
@@ -103,8 +102,8 @@ class ResponseSource:
         except StopAsyncIteration:
             _require_all_decoded(self._response)
             raise
-        except _failures() as error:
-            raise _translated(error) from error
+        except failures() as error:
+            raise translated(error) from error
 
     async def aclose(self) -> None:
         """Close the response, and with it the connection, unless it can be used again."""
@@ -181,16 +180,3 @@ def _require_all_decoded(response: HTTPXResponse) -> None:
             "httpx decompressed the first part of the body and dropped the others; send "
             "'Accept-Encoding: identity'"
         )
-
-
-def _failures() -> tuple[type[Exception], ...]:
-    """Find the root of the exceptions of each of the libraries that is loaded."""
-    modules = (sys.modules.get(name) for name in _LIBRARIES)
-    return tuple(module.RequestError for module in modules if module is not None)
-
-
-def _translated(error: Exception) -> TransportError:
-    message = f"{type(error).__module__.partition('.')[0]} failed: {type(error).__name__}: {error}"
-    if any(kind.__name__ == "TimeoutException" for kind in type(error).__mro__):
-        return StreamTimeout(message, clock="transport")
-    return TransportError(message)

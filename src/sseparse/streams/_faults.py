@@ -25,7 +25,10 @@ def status_of(source: object) -> int | None:
 
 def headers_of(source: object) -> dict[str, str]:
     """Return the headers of a source by lower-case name; none where it has none."""
-    headers: Any = getattr(source, "headers", None) or {}
+    return _known(getattr(source, "headers", None) or {})
+
+
+def _known(headers: Any) -> dict[str, str]:
     return {
         name.lower(): value
         for name, value in headers.items()
@@ -34,13 +37,18 @@ def headers_of(source: object) -> dict[str, str]:
 
 
 def not_a_stream(body_start: bytes, source: object) -> NotEventStream:
-    """Say that a body is something else."""
-    headers = headers_of(source)
+    """Say that the body of a source is something else."""
+    return refused(status_of(source), getattr(source, "headers", None) or {}, body_start)
+
+
+def refused(status: int | None, headers: object, body_start: bytes = b"") -> NotEventStream:
+    """Say that a response is something else, by its status, its headers and what its body shows."""
+    known = _known(headers)
     return NotEventStream(
         body_start=body_start,
-        status=status_of(source),
-        content_type=headers.get("content-type"),
-        headers=headers,
+        status=status,
+        content_type=known.get("content-type"),
+        headers=known,
     )
 
 

@@ -15,6 +15,8 @@ from ..._options import ParserOptions
 from ..._parser import Parser
 from ..._sniff import BODY_START
 from ...reconnect import Decision, Fail, Read, ReconnectPolicy, Retry, Stop
+from ...streams._faults import refused
+from .._httpx_failures import translated
 
 _HEADERS: Final = {
     "Accept": "text/event-stream",
@@ -105,25 +107,16 @@ class Session:
             response.request.extensions["timeout"]["read"] = self._read_timeout
             return True
         if not isinstance(verdict, Stop):
-            self.last_error = NotEventStream(
-                body_start=b"",
-                status=status,
-                content_type=headers.get("content-type"),
-                headers=headers,
-            )
+            self.last_error = refused(status, headers)
         self._follow(verdict)
         return False
 
     def take_body_start(self, body_start: bytes) -> None:
         """Take what the body of a refused answer begins with, for the error to show."""
-        refused = self.error
-        if isinstance(refused, NotEventStream):
-            self.error = self.last_error = NotEventStream(
-                body_start=body_start[:BODY_START],
-                status=refused.status,
-                content_type=refused.content_type,
-                headers=refused.headers,
-            )
+        error = self.error
+        if isinstance(error, NotEventStream):
+            start = body_start[:BODY_START]
+            self.error = self.last_error = refused(error.status, error.headers, start)
 
     def take(self, piece: bytes) -> None:
         """Take bytes of the body."""
@@ -137,7 +130,9 @@ class Session:
 
     def take_failure(self, failure: Exception) -> None:
         """Take what a connection failed of."""
-        error = failure if isinstance(failure, SSEError) else _translated(failure)
+        error = failure if isinstance(failure, SSEError) else translated(failure)
+        if error is not failure:
+            error.__cause__ = failure
         self.last_error = error
         if isinstance(error.__cause__, _FOR_GOOD) or not isinstance(error, TransportError):
             self._finish(error)
@@ -200,15 +195,6 @@ def require_client(client: object, kind: type[httpx2.Client | httpx2.AsyncClient
             f"client is {name}; EventSource takes an httpx2.Client, AsyncEventSource an "
             "httpx2.AsyncClient"
         )
-
-
-def _translated(error: Exception) -> TransportError:
-    library = type(error).__module__.partition(".")[0]
-    message = f"{library} failed: {type(error).__name__}: {error}"
-    timed_out = isinstance(error, httpx2.TimeoutException)
-    wrapped = StreamTimeout(message, clock="transport") if timed_out else TransportError(message)
-    wrapped.__cause__ = error
-    return wrapped
 
 
 class Face:
