@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, get_args
 
 import httpx2
@@ -429,3 +429,38 @@ def test_no_bytes(body: Any) -> None:
         ReplayServer(body)
     with pytest.raises(TypeError, match=r"replay is .*; give bytes or a Replay"):
         ReplayServer({"/": b"", "/other": body})
+
+
+def test_an_answer_made_for_each_request() -> None:
+    """A function is given the request, and says what to answer."""
+
+    def answer(request: ReceivedRequest) -> bytes | Replay:
+        if request.path == "/gone":
+            return Replay(b"gone", status=410)
+        return b"data: " + request.body + b"\n\n"
+
+    with ReplayServer(answer) as server:
+        echoed = httpx2.post(server.url, content=b"hi", trust_env=False)
+        gone = httpx2.get(f"{server.url}/gone", trust_env=False)
+
+    assert (echoed.status_code, echoed.content) == (200, b"data: hi\n\n")
+    assert (gone.status_code, gone.content) == (410, b"gone")
+    assert [request.method for request in server.requests] == ["POST", "GET"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (lambda request: request.json(), "no answer was made: JSONDecodeError: "),
+        (lambda request: "text", "no answer was made: TypeError: replay is str; give bytes or"),
+    ],
+)
+def test_an_answer_that_cannot_be_made(
+    answer: Callable[[ReceivedRequest], bytes | Replay], told: str
+) -> None:
+    """A client is told of it, rather than left waiting."""
+    with ReplayServer(answer) as server:
+        response = httpx2.post(server.url, content=b"{", trust_env=False)
+
+    assert response.status_code == 500
+    assert response.text.startswith(told)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import ssl
 
 _Answer = Callable[[ReceivedRequest], Replay]
+_Answering = Callable[[ReceivedRequest], bytes | Replay]
 
 
 class ReplayServer:
@@ -38,7 +39,9 @@ class ReplayServer:
 
     Args:
         replay: What to answer: one body or `Replay`, to every request; or several, by the path
-            that is asked for. Other paths are answered with 404.
+            that is asked for. Other paths are answered with 404. Or a function that is given the
+            `ReceivedRequest`, in the connection's own thread, and returns the one or the other;
+            what it raises is answered with 500.
         ssl_context: The server's side of TLS, with its certificate, which makes it https; None
             for http. A client that does not agree to it ends its own connection alone.
 
@@ -49,13 +52,13 @@ class ReplayServer:
 
     def __init__(
         self,
-        replay: bytes | Replay | Mapping[str, bytes | Replay],
+        replay: bytes | Replay | Mapping[str, bytes | Replay] | _Answering,
         *,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
-        for each in replay.values() if isinstance(replay, Mapping) else [replay]:
-            if not isinstance(each, bytes | Replay):
-                raise TypeError(f"replay is {type(each).__name__}; give bytes or a Replay")
+        if not callable(replay):
+            for each in replay.values() if isinstance(replay, Mapping) else [replay]:
+                _as_replay(each)
         self._replays = replay
         self._context = ssl_context
         self.requests: list[ReceivedRequest] = []
@@ -183,12 +186,25 @@ class ReplayServer:
     def _answer(self, request: ReceivedRequest) -> Replay:
         self.requests.append(request)
         replays = self._replays
+        if callable(replays):
+            try:
+                return _as_replay(replays(request))
+            except Exception as error:  # the function may raise anything, and its client waits
+                return plain_text(500, f"no answer was made: {type(error).__name__}: {error}")
         if isinstance(replays, Mapping):
             if request.path not in replays:
                 known = ", ".join(sorted(replays))
                 return plain_text(404, f"no replay at {request.path}; there is {known}")
             replays = replays[request.path]
-        return replays if isinstance(replays, Replay) else Replay(replays)
+        return _as_replay(replays)
+
+
+def _as_replay(answer: object) -> Replay:
+    if isinstance(answer, bytes):
+        return Replay(answer)
+    if isinstance(answer, Replay):
+        return answer
+    raise TypeError(f"replay is {type(answer).__name__}; give bytes or a Replay")
 
 
 def _start(target: Callable[..., None], *args: object) -> threading.Thread:
