@@ -6,6 +6,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from vocabularies import vocabularies
+
+__all__ = ("vocabularies",)
+
 # Machines differ in speed; no test may depend on it.
 settings.register_profile("any-machine", deadline=None, derandomize=True)
 settings.load_profile("any-machine")

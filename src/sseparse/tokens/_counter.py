@@ -1,0 +1,107 @@
+"""The count of tokens of a text that is still arriving."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from ._cuts import final_length
+from ._vocabularies import find_encoding
+
+if TYPE_CHECKING:
+    from tiktoken import Encoding
+
+_AT_ONCE: Final = 4096
+"""Characters that are kept at most before what is final among them is encoded."""
+
+
+class TokenCounter:
+    """
+    Count the tokens of a text that arrives piece by piece, exactly, at every moment.
+
+    Tokens do not end where pieces do, so the pieces' own counts do not add up. Text whose tokens
+    can no longer change is encoded once and dropped. The rest, mostly the last word, is kept, and
+    encoded when the count is asked for.
+
+    So the work is linear in the text however it is cut, and so is memory bounded, at some 4,096
+    characters and the last unbroken run, where the encoding is one of OpenAI's and runs are. Not
+    bounded is a run that is one match of the encoding's pattern, as ten thousand letters, spaces,
+    newlines or dashes are, or a script without spaces and punctuation: it is kept whole and, if
+    the count is asked for while it lasts, encoded anew each time. Without asking, even that is
+    linear. An encoding with a pattern of its own is exact too, but there all text is such a run.
+
+    A counter is for one thread at a time.
+
+    Args:
+        model_or_encoding: A model ("gpt-4o"), an encoding ("o200k_base") or a tiktoken.Encoding.
+            Models are those that tiktoken knows; a provider's prefix ("openai/gpt-4o") is not
+            taken off.
+        download: Whether tiktoken may fetch a vocabulary that its cache does not have. An
+            encoding of another tiktoken plugin is loaded as the plugin does it, either way.
+
+    Raises:
+        ImportError: tiktoken is not installed.
+        UnknownEncoding: tiktoken knows neither an encoding nor a model of that name.
+        VocabularyMissing: The vocabulary is not in tiktoken's cache.
+        TypeError: It is neither a name nor an encoding.
+    """
+
+    __slots__ = (
+        "_at_most",
+        "_encoding",
+        "_final",
+        "_fresh",
+        "_fresh_length",
+        "_pattern",
+        "_tail",
+        "_tail_count",
+    )
+
+    def __init__(self, model_or_encoding: str | Encoding, *, download: bool = False) -> None:
+        self._encoding = find_encoding(model_or_encoding, download=download)
+        self._pattern = str(getattr(self._encoding, "_pat_str", ""))
+        self._final = 0
+        self._tail = ""
+        self._tail_count: int | None = 0
+        self._fresh: list[str] = []
+        self._fresh_length = 0
+        self._at_most = _AT_ONCE
+
+    @property
+    def encoding(self) -> str:
+        """The encoding's name."""
+        return self._encoding.name
+
+    @property
+    def count(self) -> int:
+        """How many tokens the text so far has, encoded as ordinary text."""
+        if self._fresh:
+            self._settle()
+        if self._tail_count is None:
+            self._tail_count = len(self._encoding.encode_ordinary(self._tail))
+        return self._final + self._tail_count
+
+    def add(self, text: str) -> None:
+        """
+        Add the next piece of the text.
+
+        Args:
+            text: The piece, of any length. Half of a surrogate pair joins its other half, if
+                that comes next; else it counts as U+FFFD, as it does for tiktoken.
+        """
+        self._fresh.append(text)
+        self._fresh_length += len(text)
+        if self._fresh_length >= self._at_most:
+            self._settle()
+
+    def _settle(self) -> None:
+        searched = len(self._tail)
+        self._tail = text = "".join((self._tail, *self._fresh))
+        self._tail_count = None
+        self._fresh.clear()
+        self._fresh_length = 0
+        end = final_length(text, self._pattern, searched)
+        if end:
+            self._final += len(self._encoding.encode_ordinary(text[:end]))
+            self._tail = text[end:]
+        # Joined again only when it has doubled, an unbroken run takes linear work.
+        self._at_most = max(_AT_ONCE, len(self._tail))

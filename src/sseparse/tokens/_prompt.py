@@ -1,0 +1,117 @@
+"""
+The tokens of a prompt, with the overheads that OpenAI published.
+
+Source: OpenAI Cookbook, "How to count tokens with tiktoken", sections 6 and 7.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from attrs import Factory, define
+
+from ..chunks._json import is_list, is_object
+
+Count = Callable[[str], int]
+Prompt = Sequence[Mapping[str, Any] | str] | str
+
+_MESSAGE: Final = 3
+_NAME: Final = 1
+_REPLY: Final = 3
+
+
+@define
+class PromptTokens:
+    """
+    Add up the tokens of a prompt.
+
+    Attributes:
+        count: What counts the tokens of a text.
+        tokens: Those so far.
+        overheads: Whether published overheads are among them.
+        uncounted: What has tokens that cannot be counted, by name.
+        beyond: What is counted, but of which the published rule does not speak, by name.
+    """
+
+    count: Count
+    tokens: int = 0
+    overheads: bool = False
+    uncounted: list[str] = Factory(list[str])
+    beyond: list[str] = Factory(list[str])
+
+    def add_text(self, *texts: str) -> None:
+        """Add texts, each encoded by itself."""
+        self.tokens += sum(map(self.count, texts))
+
+    def add_overhead(self, tokens: int) -> None:
+        """Add tokens that the server puts around what it is sent."""
+        self.tokens += tokens
+        self.overheads = True
+
+
+def add_prompt(total: PromptTokens, prompt: Prompt) -> None:
+    """
+    Add a chat's messages, or the texts that a legacy completion continues.
+
+    Raises:
+        TypeError: It is neither.
+    """
+    # One mapping is one message by mistake: listed, it would be the names of its fields.
+    one = isinstance(prompt, str | Mapping)
+    parts: list[Any] = [prompt] if one else list(prompt)
+    if parts and all(isinstance(part, str) for part in parts):
+        total.add_text(*parts)
+    elif not isinstance(prompt, Mapping) and all(isinstance(part, Mapping) for part in parts):
+        _add_messages(total, parts)
+    else:
+        kinds = ", ".join(sorted({type(part).__name__ for part in parts}))
+        raise TypeError(
+            "expected a list of messages, each a mapping, or a text or texts, "
+            f"not {'one' if one else 'a list of'} {kinds}"
+        )
+
+
+def _add_messages(total: PromptTokens, messages: Iterable[Mapping[str, Any]]) -> None:
+    for message in messages:
+        total.add_overhead(_MESSAGE)
+        for name, value in message.items():
+            if name == "name":
+                total.add_overhead(_NAME)
+            _add_field(total, name, value)
+    total.add_overhead(_REPLY)
+
+
+def _add_field(total: PromptTokens, name: str, value: Any) -> None:
+    if isinstance(value, str):
+        total.add_text(value)
+    elif name == "content" and is_list(value):
+        for part in value:
+            _add_part(total, part)
+    elif name == "tool_calls" and is_list(value):
+        for call in value:
+            _add_call(total, name, call)
+    elif name == "function_call":
+        _add_call(total, name, {"function": value})
+    elif value is not None:
+        total.uncounted.append(name)
+
+
+def _add_part(total: PromptTokens, part: Any) -> None:
+    kind = str(part.get("type")) if is_object(part) else "content"
+    text = part.get(kind) if is_object(part) else part
+    if isinstance(text, str):
+        total.add_text(text)
+    else:
+        total.uncounted.append(kind)
+
+
+def _add_call(total: PromptTokens, name: str, call: Any) -> None:
+    called = (call.get("function") or call.get("custom")) if is_object(call) else None
+    if not is_object(called):
+        if call != {"function": None}:
+            total.uncounted.append(name)
+        return
+    texts = (called.get("name"), called.get("arguments"), called.get("input"))
+    total.add_text(*(text for text in texts if isinstance(text, str)))
+    total.beyond.append(name)

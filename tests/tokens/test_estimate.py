@@ -1,0 +1,283 @@
+"""Usage that the server did not send is counted, told apart, and marked."""
+
+import copy
+from typing import Any
+
+import msgspec
+import pytest
+import tiktoken
+
+from sseparse.chunks import (
+    Audio,
+    ChatChoice,
+    ChatCompletion,
+    ChatMessage,
+    Completion,
+    CompletionChoice,
+    CompletionUsage,
+    CustomTool,
+    Function,
+    ToolCall,
+)
+from sseparse.tokens import ChoiceTokens, EstimatedUsage, UnknownEncoding, estimate_usage
+
+# The examples of the cookbook, with the counts that OpenAI's API gave.
+SYSTEM = (
+    "You are a helpful, pattern-following assistant that translates corporate jargon into "
+    "plain English."
+)
+MESSAGES = [
+    {"role": "system", "content": SYSTEM},
+    *(
+        {"role": "system", "name": name, "content": content}
+        for name, content in [
+            ("example_user", "New synergies will help drive top-line growth."),
+            ("example_assistant", "Things working well together will increase revenue."),
+            (
+                "example_user",
+                (
+                    "Let's circle back when we have more bandwidth to touch base on opportunities "
+                    "for increased leverage."
+                ),
+            ),
+            (
+                "example_assistant",
+                "Let's talk later when we're less busy about how to do better.",
+            ),
+        ]
+    ),
+    {
+        "role": "user",
+        "content": (
+            "This late pivot means we don't have time to boil the ocean for the client deliverable."
+        ),
+    },
+]
+WEATHER = [
+    {
+        "role": "system",
+        "content": "You are a helpful assistant that can answer to questions about the weather.",
+    },
+    {"role": "user", "content": "What's the weather like in San Francisco?"},
+]
+UNITS = {
+    "type": "string",
+    "description": "The unit of temperature to return",
+    "enum": ["celsius", "fahrenheit"],
+}
+PLACE = {"type": "string", "description": "The city and state, e.g. San Francisco, CA"}
+TOOL: dict[str, Any] = {
+    "type": "function",
+    "function": {
+        "name": "get_current_weather",
+        "description": "Get the current weather in a given location",
+        "parameters": {
+            "type": "object",
+            "properties": {"location": PLACE, "unit": UNITS},
+            "required": ["location"],
+        },
+    },
+}
+
+
+def chat(model: str | None, *messages: ChatMessage) -> ChatCompletion:
+    choices = [
+        ChatChoice(index=index, message=message, finish_reason="stop")
+        for index, message in enumerate(messages)
+    ]
+    return ChatCompletion(id="1", created=1, model=model, choices=choices)
+
+
+def says(content: str | None, **fields: Any) -> ChatMessage:
+    return ChatMessage(role="assistant", content=content, **fields)
+
+
+def tokens(text: str, encoding: str = "o200k_base") -> int:
+    return len(tiktoken.get_encoding(encoding).encode_ordinary(text))
+
+
+@pytest.mark.parametrize(
+    ("model", "count", "listed"),
+    [
+        *(("gpt-3.5-turbo-0125", 129, True), ("gpt-4-0613", 129, True), ("gpt-4", 129, False)),
+        *(("gpt-4o-2024-08-06", 124, True), ("gpt-4o-mini", 124, False), ("gpt-5", 124, False)),
+    ],
+)
+def test_cookbook_messages(model: str, count: int, listed: bool) -> None:
+    """The cookbook's messages have the count that it says; models it does not list say so."""
+    usage = estimate_usage(chat(model, says("Hello")), messages=MESSAGES)
+
+    assert (usage.prompt_tokens, usage.completion_tokens) == (count, 1)
+    assert usage.total_tokens == count + 1
+    assert usage.prompt_listed is listed
+    assert usage.prompt_partial is False
+    (note,) = usage.notes
+    assert model in note
+    assert note.startswith("the prompt's overheads" if listed else "OpenAI published no overheads")
+
+
+@pytest.mark.parametrize(
+    ("model", "count"),
+    [("gpt-3.5-turbo", 105), ("gpt-4-0613", 105), ("gpt-4o-2024-08-06", 101), ("gpt-4o-mini", 101)],
+)
+def test_cookbook_tools(model: str, count: int) -> None:
+    """The cookbook's tool has the count that it says."""
+    usage = estimate_usage(chat(model, says("")), messages=WEATHER, tools=[TOOL])
+    assert usage.prompt_tokens == count
+    assert usage.prompt_partial is False
+
+
+def test_choices_are_told_apart() -> None:
+    """All that came in every choice is counted, by what it is."""
+    calls = [
+        ToolCall(id="a", type="function", function=Function(name="get_time", arguments='{"a":1}')),
+        ToolCall(id="b", type="custom", custom=CustomTool(name="run", input="print(1)")),
+        ToolCall(id="c", type="function"),
+    ]
+    result = chat(
+        "gpt-4o",
+        says("Hello world", reasoning_content="Let me think", reasoning="Let me think"),
+        says(None, tool_calls=calls, function_call=Function(name="old", arguments="{}")),
+        says(None, refusal="I cannot", audio=Audio(data="AAAA", transcript="Good day")),
+        says("x", reasoning_details=[{"text": "one two"}, {"summary": "three"}, {"data": "zz"}]),
+        says("y", audio=Audio(id="a")),
+    )
+    before = copy.deepcopy(result)
+    usage = estimate_usage(result)
+
+    assert usage.choices == [
+        ChoiceTokens(index=0, content=2, reasoning=3),
+        ChoiceTokens(
+            index=1,
+            tool_names=tokens("get_time") + tokens("run") + tokens("old"),
+            tool_arguments=tokens('{"a":1}') + tokens("print(1)") + tokens("{}"),
+        ),
+        ChoiceTokens(index=2, refusal=2, transcript=2),
+        ChoiceTokens(index=3, content=1, reasoning=3),
+        ChoiceTokens(index=4, content=1),
+    ]
+    assert usage.completion_tokens == sum(choice.total for choice in usage.choices)
+    assert usage.completion_tokens_details is not None
+    assert usage.completion_tokens_details.reasoning_tokens == 6
+    assert (usage.prompt_tokens, usage.total_tokens, usage.prompt_listed) == (None, None, None)
+    assert [note.split()[0] for note in usage.notes] == ["calls", "the"]
+    assert result == before
+
+
+def test_mark() -> None:
+    """What is saved of it has the API's names, and cannot pass for the server's."""
+    usage = estimate_usage(chat("gpt-4o", says("Hello")), messages=MESSAGES)
+    saved = usage.to_dict()
+
+    assert isinstance(usage, CompletionUsage)
+    assert usage.estimated is True
+    assert saved["estimated"] is True
+    assert msgspec.json.decode(msgspec.json.encode(usage))["estimated"] is True
+    assert (saved["prompt_tokens"], saved["completion_tokens"], saved["total_tokens"]) == (
+        124,
+        1,
+        125,
+    )
+    assert saved["choices"][0]["content"] == 1
+    assert "estimated=True" in repr(usage)
+    assert usage == estimate_usage(chat("gpt-4o", says("Hello")), messages=MESSAGES)
+    assert usage != CompletionUsage(prompt_tokens=124, completion_tokens=1, total_tokens=125)
+    assert isinstance(usage, EstimatedUsage)
+
+
+def test_legacy() -> None:
+    """A legacy completion's prompt is a text or several, without overheads."""
+    choice = CompletionChoice(index=0, text="Hello world", finish_reason="stop", logprobs=None)
+    result = Completion(id="1", created=1, model="davinci-002", choices=[choice])
+    one = estimate_usage(result, messages="Say hello")
+    two = estimate_usage(result, messages=["Say hello", "Say"])
+
+    assert (one.prompt_tokens, one.completion_tokens, one.total_tokens) == (2, 2, 4)
+    assert two.prompt_tokens == 3
+    assert (one.encoding, one.prompt_listed, one.notes) == ("cl100k_base", None, [])
+
+
+def test_encoding_by_hand() -> None:
+    """A model that tiktoken does not know needs an encoding, and none is guessed."""
+    result = chat("llama-3", says("Hello"))
+    with pytest.raises(UnknownEncoding, match="'llama-3'"):
+        estimate_usage(result)
+    with pytest.raises(UnknownEncoding, match="no model is named"):
+        estimate_usage(chat(None, says("Hello")), messages=WEATHER)
+
+    assert estimate_usage(result, encoding="cl100k_base").encoding == "cl100k_base"
+    assert (
+        estimate_usage(result, encoding=tiktoken.get_encoding("o200k_base")).completion_tokens == 1
+    )
+    nameless = estimate_usage(chat(None, says("Hi")), messages=WEATHER, encoding="gpt-4o")
+    assert "a model without a name" in nameless.notes[0]
+
+
+def test_parts_of_messages() -> None:
+    """Text parts and calls are counted; what cannot be is named, and makes it a lower bound."""
+    call = {"id": "a", "type": "function", "function": {"name": "get", "arguments": "{}"}}
+    messages: list[dict[str, Any]] = [
+        {
+            "role": "user",
+            "content": [
+                {"type": "text", "text": "Look"},
+                {"type": "refusal", "refusal": "No"},
+                {"type": "image_url", "image_url": {"url": "data:,"}},
+                "Go",
+                7,
+            ],
+        },
+        {"role": "assistant", "content": None, "tool_calls": [call, {"id": "b"}, 3]},
+        {"role": "assistant", "function_call": {"name": "get", "arguments": "{}"}},
+        {"role": "assistant", "function_call": None, "audio": {"id": "x"}},
+    ]
+    usage = estimate_usage(chat("gpt-4o-2024-08-06", says("")), messages=messages)
+
+    words = ("user", "Look", "No", "Go", *("assistant",) * 3, "get", "{}", "get", "{}")
+    assert usage.prompt_tokens == 4 * 3 + 3 + sum(map(tokens, words))
+    assert usage.prompt_partial is True
+    assert "(image_url, content, tool_calls, audio): its tokens are a lower bound" in usage.notes[0]
+    assert "(tool_calls, function_call): its texts are counted" in usage.notes[1]
+
+
+def test_tools_beyond_the_rule() -> None:
+    """Schemas that the rule does not speak of are named; the rest is counted by it."""
+    nested = {"type": "array", "items": {"type": "string"}}
+    tools: list[dict[str, Any]] = [
+        {"type": "custom", "custom": {"name": "run"}},
+        {"type": "function", "function": {"name": "now"}},
+        {
+            "type": "function",
+            "function": {
+                "name": "find",
+                "description": "Find it.",
+                "parameters": {"$defs": {}, "properties": {"tags": nested, "any": True}},
+            },
+        },
+    ]
+    usage = estimate_usage(chat("gpt-4o-2024-08-06", says("")), messages=WEATHER, tools=tools)
+    bare = estimate_usage(chat("gpt-4o-2024-08-06", says("")), messages=WEATHER)
+
+    assert usage.prompt_tokens is not None
+    assert bare.prompt_tokens is not None
+    lines = ("now:", "find:Find it", "tags:array:", "any::")
+    expected = 2 * (7 + 12) + 3 + 2 * 3 + sum(map(tokens, lines))
+    assert usage.prompt_tokens - bare.prompt_tokens == expected
+    assert "(custom tool, $defs of a tool, items of a tool)" in usage.notes[0]
+
+
+def test_tools_alone() -> None:
+    """Tools without messages are not counted, and that is said."""
+    usage = estimate_usage(chat("gpt-4o", says("Hi")), tools=[TOOL])
+    assert usage.prompt_tokens is None
+    assert usage.notes == ["the tools are not counted without the messages"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [([1, 2], "a list of int"), ({"role": "user"}, "one dict"), (["a", {}], "a list of dict, str")],
+)
+def test_wrong_messages(wrong: Any, said: str) -> None:
+    """Messages of another form are the caller's mistake."""
+    with pytest.raises(TypeError, match=f"not {said}"):
+        estimate_usage(chat("gpt-4o", says("Hi")), messages=wrong)

@@ -1,0 +1,190 @@
+"""Names are never guessed at, and vocabularies never fetched by surprise."""
+
+import hashlib
+import pickle
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiktoken
+from tiktoken import registry
+from tiktoken_ext import openai_public  # type: ignore[import-untyped] # it has no types
+
+from sseparse import SSEError
+from sseparse.tokens import TokenCounter, UnknownEncoding, VocabularyMissing
+from sseparse.tokens._vocabularies import FILES
+
+
+@pytest.fixture
+def nothing_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "ENCODINGS", {})
+
+
+@pytest.mark.parametrize(
+    ("name", "encoding"),
+    [
+        *(("gpt-4o", "o200k_base"), ("gpt-5.1", "o200k_base"), ("gpt-4-0613", "cl100k_base")),
+        *(("o200k_base", "o200k_base"), ("gpt-oss-20b", "o200k_harmony")),
+    ],
+)
+def test_names(name: str, encoding: str) -> None:
+    """A model's name gives tiktoken's encoding for it; an encoding's gives itself."""
+    assert TokenCounter(name).encoding == encoding
+
+
+@pytest.mark.parametrize("name", ["openai/gpt-4o", "azure/gpt-4o", "llama-3-70b", "GPT-4o", ""])
+def test_unknown_names(name: str) -> None:
+    """What tiktoken does not know is an error that says so, and what to do."""
+    with pytest.raises(UnknownEncoding, match="name the encoding") as caught:
+        TokenCounter(name)
+
+    assert caught.value.name == name
+    assert "o200k_base" in caught.value.known
+    assert isinstance(caught.value, SSEError)
+    assert isinstance(caught.value, ValueError)
+    assert pickle.loads(pickle.dumps(caught.value)).name == name
+
+
+def test_no_name_at_all() -> None:
+    """Neither a name nor an encoding is a mistake of the caller's."""
+    wrong: Any = 4
+    with pytest.raises(TypeError, match="not int"):
+        TokenCounter(wrong)
+
+
+@pytest.mark.usefixtures("nothing_loaded")
+@pytest.mark.parametrize("download", [False, True])
+def test_cached(vocabularies: Path, download: bool) -> None:
+    """A vocabulary in the cache is read from there, whether it might be fetched or not."""
+    counter = TokenCounter("gpt-4", download=download)
+    counter.add("hello world")
+    assert counter.count == 2
+
+
+@pytest.mark.usefixtures("nothing_loaded")
+@pytest.mark.parametrize("variable", ["TIKTOKEN_CACHE_DIR", "DATA_GYM_CACHE_DIR", None])
+@pytest.mark.parametrize("name", [*FILES])
+def test_missing(
+    name: str, variable: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A vocabulary that is not where tiktoken looks is not fetched; the error names the file."""
+    monkeypatch.delenv("TIKTOKEN_CACHE_DIR")
+    monkeypatch.delenv("DATA_GYM_CACHE_DIR", raising=False)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    folder = tmp_path / "data-gym-cache"
+    if variable:
+        folder = tmp_path / "mine"
+        monkeypatch.setenv(variable, str(folder))
+    with pytest.raises(VocabularyMissing, match="download=True") as caught:
+        TokenCounter(name)
+
+    url = FILES[name][0][0]
+    assert caught.value.encoding == name
+    assert (
+        caught.value.path == folder / hashlib.sha1(url.encode(), usedforsecurity=False).hexdigest()
+    )
+    assert str(caught.value.path) in str(caught.value)
+    assert isinstance(caught.value, SSEError)
+    assert pickle.loads(pickle.dumps(caught.value)).path == caught.value.path
+
+
+@pytest.mark.usefixtures("nothing_loaded")
+def test_wrong_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file with another hash is left where it is; tiktoken would delete it, and fetch."""
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
+    path = tmp_path / "9b5ad71b2ce5302211f9c61530b329a4922fc6a4"
+    path.write_bytes(b"YQ== 0\n")
+    with pytest.raises(VocabularyMissing, match="its hash differs"):
+        TokenCounter("cl100k_base")
+
+    assert path.read_bytes() == b"YQ== 0\n"
+
+
+@pytest.mark.usefixtures("nothing_loaded")
+def test_cache_turned_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With an empty cache folder tiktoken fetches every time: not unasked."""
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", "")
+    with pytest.raises(VocabularyMissing, match="turned off") as caught:
+        TokenCounter("cl100k_base")
+
+    assert caught.value.path is None
+
+
+@pytest.mark.usefixtures("nothing_loaded")
+def test_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked to, tiktoken is let to fetch what is missing."""
+    asked: list[str] = []
+
+    def fetch(url: str, **_: object) -> dict[bytes, int]:
+        asked.append(url)
+        return {bytes([byte]): byte for byte in range(256)}
+
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(openai_public, "load_tiktoken_bpe", fetch)
+
+    assert TokenCounter("cl100k_base", download=True).encoding == "cl100k_base"
+    assert asked == [FILES["cl100k_base"][0][0]]
+    assert TokenCounter("cl100k_base").encoding == "cl100k_base"  # it is in memory now
+
+
+@pytest.mark.usefixtures("nothing_loaded")
+def test_encoding_newer_than_this(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an encoding that a newer tiktoken brings, the files are not known: not unasked either."""
+
+    def newer() -> dict[str, Any]:
+        raise AssertionError("it would fetch")
+
+    newer.__module__ = openai_public.__name__
+    tiktoken.list_encoding_names()
+    constructors = {**(registry.ENCODING_CONSTRUCTORS or {}), "o300k_base": newer}
+    monkeypatch.setattr(registry, "ENCODING_CONSTRUCTORS", constructors)
+    with pytest.raises(VocabularyMissing, match="tiktoken is newer"):
+        TokenCounter("o300k_base")
+
+
+@pytest.mark.usefixtures("nothing_loaded")
+def test_other_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another plugin's encoding is loaded as the plugin does it."""
+
+    def bytewise() -> dict[str, Any]:
+        ranks = {bytes([byte]): byte for byte in range(256)}
+        return {"name": "bytes", "pat_str": ".", "mergeable_ranks": ranks, "special_tokens": {}}
+
+    tiktoken.list_encoding_names()
+    constructors = {**(registry.ENCODING_CONSTRUCTORS or {}), "bytes": bytewise}
+    monkeypatch.setattr(registry, "ENCODING_CONSTRUCTORS", constructors)
+    counter = TokenCounter("bytes")
+    counter.add("abc")
+    assert counter.count == 3
+
+
+def test_files_are_tiktokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """URLs and hashes are those that tiktoken itself reads, of all its encodings."""
+    asked: list[tuple[str, str]] = []
+
+    def load(url: str, expected_hash: str) -> dict[bytes, int]:
+        asked.append((url, expected_hash))
+        return {}
+
+    def load_two(
+        vocab_bpe_file: str, encoder_json_file: str, vocab_bpe_hash: str, encoder_json_hash: str
+    ) -> dict[bytes, int]:
+        asked.extend([(vocab_bpe_file, vocab_bpe_hash), (encoder_json_file, encoder_json_hash)])
+        return {}
+
+    monkeypatch.setattr(openai_public, "load_tiktoken_bpe", load)
+    monkeypatch.setattr(openai_public, "data_gym_to_mergeable_bpe_ranks", load_two)
+    assert FILES.keys() == openai_public.ENCODING_CONSTRUCTORS.keys()
+    for name, make in openai_public.ENCODING_CONSTRUCTORS.items():
+        asked.clear()
+        make()
+        assert tuple(asked) == FILES[name]
+
+
+def test_without_tiktoken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without tiktoken, the error names the extra."""
+    monkeypatch.setitem(sys.modules, "tiktoken", None)
+    with pytest.raises(ImportError, match=r"pip install 'sseparse\[tiktoken\]'"):
+        TokenCounter("gpt-4o")
