@@ -1,0 +1,24 @@
+"""
+Time a stream: what came when, how fast, and where it stood still.
+
+    timeline = Timeline()  # the moment the request is sent
+    # For each piece of the body:
+    events = parser.feed(piece)
+    timeline.on_bytes(len(piece), events=len(events))
+    # For each chunk in it:
+    timeline.on_chunk(chunk)
+    # At the end:
+    timeline.on_end()
+    print(timeline.summary())
+    timeline.plot("answer.svg")
+
+The streams call the hooks themselves: `Stream(response, timeline=timeline)`.
+"""
+
+from ._otel import Metric
+from ._plot import plot
+from ._record import Record
+from ._summary import Spread, Stall, Summary
+from ._timeline import Timeline
+
+__all__ = ("Metric", "Record", "Spread", "Stall", "Summary", "Timeline", "plot")

@@ -1,0 +1,298 @@
+"""Note what comes when; ride along any stream."""
+
+from __future__ import annotations
+
+import time
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from os import PathLike
+from typing import Any
+
+from .._ends import End
+from ..chunks import ChatCompletionChunk, Chunk, CompletionUsage
+from ._generated import generated
+from ._otel import Metric, attributes_of, metrics_of
+from ._plot import plot
+from ._record import Record
+from ._summary import Summary, summarize, to_dict
+
+
+class Timeline:
+    """
+    Note when each part of one stream came.
+
+    Making it is the moment the request is sent. Each hook reads the clock once. A chunk costs 40
+    bytes of memory, a piece that brings events or comments up to 24.
+
+    Args:
+        clock: What returns the time, in seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        # Lists take a number faster than arrays do.
+        self._times: list[float] = []
+        self._sizes: list[int] = []
+        self._not_content: dict[int, int] = {}
+        self._pieces = array("d")
+        self._piece_events = array("q")
+        self._comments = array("d")
+        self._released: list[tuple[float, int]] = []
+        self._note_time = self._times.append
+        self._note_size = self._sizes.append
+        self._token_seen = False
+        self._reasoned = False
+        self._first_byte: float | None = None
+        self._last_byte: float | None = None
+        self._silence: float | None = None
+        self._bytes = self._comment_count = 0
+        self._ended: float | None = None
+        self._end: End | None = None
+        self._usage: CompletionUsage | None = None
+        self._response_id: str | None = None
+        self._model: str | None = None
+        self._finish_reasons: dict[int, str] = {}
+        self._sent = clock()
+
+    def on_request(self) -> None:
+        """
+        Say that the request is sent only now.
+
+        Raises:
+            RuntimeError: Something of the stream was noted already: each stream needs a timeline
+                of its own.
+        """
+        if self._first_byte is not None or self._times or self._ended is not None:
+            raise RuntimeError(
+                "this Timeline has noted a stream already; make another for the next request"
+            )
+        self._sent = self._clock()
+
+    def on_bytes(self, size: int, *, events: int = 0, comments: int = 0) -> None:
+        """
+        Note that a piece of the body came.
+
+        Args:
+            size: How many bytes it had.
+            events: How many events it completed.
+            comments: How many comments it completed.
+        """
+        now = self._clock()
+        last = self._last_byte
+        if last is None:
+            self._first_byte = now
+        elif self._silence is None or now - last > self._silence:
+            self._silence = now - last
+        self._last_byte = now
+        self._bytes += size
+        if events:
+            self._pieces.append(now)
+            self._piece_events.append(events)
+        if comments:
+            self._comments.append(now)
+            self._comment_count += comments
+
+    def on_chunk(self, chunk: Chunk) -> None:
+        """Note that a chunk came."""
+        self._note_time(self._clock())
+        # What nearly all chunks are: the next words of one choice, and nothing else. That words
+        # and reasoning come in one chunk is so rare that looking for it costs more than it tells.
+        if self._token_seen and type(chunk) is ChatCompletionChunk and chunk.usage is None:
+            try:
+                [choice] = chunk.choices
+            except ValueError:
+                return self._note_all(chunk)
+            content = choice.delta.content
+            if content and type(content) is str and choice.finish_reason is None:
+                return self._note_size(len(content))
+        return self._note_all(chunk)
+
+    def _note_all(self, chunk: Chunk) -> None:
+        came = generated(chunk)
+        if came.reasoning or came.other:
+            self._not_content[len(self._sizes)] = came.reasoning + came.other
+        self._note_size(sum(came))
+        self._token_seen = self._token_seen or any(came)
+        self._reasoned = self._reasoned or came.reasoning > 0
+        self._response_id = self._response_id or chunk.id
+        self._model = self._model or chunk.model
+        self._usage = chunk.usage or self._usage
+        for choice in chunk.choices:
+            if choice.finish_reason is not None:
+                self._finish_reasons.setdefault(choice.index, choice.finish_reason)
+
+    def on_release(self, text: str) -> None:
+        """Note that a gate let text through to the reader."""
+        self._released.append((self._clock(), len(text)))
+
+    def on_end(self, end: End | None = None) -> None:
+        """
+        Note that the stream ended; only the first end counts.
+
+        Args:
+            end: How it ended, where that is known.
+        """
+        now = self._clock()
+        if self._ended is None:
+            self._ended, self._end = now, end
+
+    def record(self) -> Record:
+        """Return what was noted so far, in seconds since the request was sent."""
+        chunks = self._since(self._times)
+        pieces = self._since(self._pieces)
+        first_event = min(chunks[:1] + pieces[:1], default=None)
+        return Record(
+            first_byte=self._after(self._first_byte),
+            first_event=first_event,
+            chunks=chunks,
+            sizes=tuple(self._sizes),
+            texts=tuple(self._contents()),
+            pieces=pieces,
+            piece_events=tuple(self._piece_events),
+            comments=self._since(self._comments),
+            comment_count=self._comment_count,
+            bytes=self._bytes,
+            last_byte=self._after(self._last_byte),
+            silence=self._silence,
+            releases=tuple((at - self._sent, size) for at, size in self._released),
+            ended=self._after(self._ended),
+            end=self._end,
+            reasoned=self._reasoned,
+            usage=self._usage,
+            response_id=self._response_id,
+            model=self._model,
+            finish_reasons=dict(self._finish_reasons),
+        )
+
+    def _contents(self) -> Iterator[int]:
+        others = self._not_content
+        return (size - others.get(place, 0) for place, size in enumerate(self._sizes))
+
+    def _since(self, times: Iterable[float]) -> tuple[float, ...]:
+        sent = self._sent
+        return tuple(at - sent for at in times)
+
+    def _after(self, at: float | None) -> float | None:
+        return None if at is None else at - self._sent
+
+    def summary(
+        self, usage: CompletionUsage | int | None = None, *, stall: float | None = None
+    ) -> Summary:
+        """
+        Sum up what was noted, at the end or in the middle.
+
+        Args:
+            usage: The token counts, such as `result().usage`, or how many tokens the answer has.
+                By default those that a chunk reported.
+            stall: From which gap on the stream stood still, in seconds; by default the greater
+                of 1 second and ten times the median gap.
+
+        Raises:
+            ValueError: `stall` is no time.
+        """
+        return summarize(self.record(), usage, stall=stall)
+
+    def to_dict(self, usage: CompletionUsage | int | None = None) -> dict[str, Any]:
+        """
+        Return the summary and the arrivals, ready for JSON.
+
+        Beside the fields of `Summary` it has `arrivals`, a list of [seconds, characters] (events
+        in place of characters, where no chunk came); `comment_times`; and `releases`, as
+        `arrivals`, of what a gate let through.
+
+        Args:
+            usage: As for `summary()`.
+        """
+        return to_dict(self.record(), usage)
+
+    def otel_metrics(
+        self,
+        *,
+        usage: CompletionUsage | None = None,
+        model: str | None = None,
+        provider: str = "openai",
+        operation: str = "chat",
+        estimated: bool = False,
+    ) -> list[Metric]:
+        """
+        Return the metrics that OpenTelemetry's conventions name, as plain data.
+
+        To record them, with `opentelemetry-api`:
+
+            meter = metrics.get_meter("my-app")
+            for metric in timeline.otel_metrics(model="gpt-4o", provider="openai"):
+                histogram = meter.create_histogram(
+                    metric.name,
+                    unit=metric.unit,
+                    description=metric.description,
+                    explicit_bucket_boundaries_advisory=metric.buckets,
+                )
+                for value in metric.values:
+                    histogram.record(value, metric.attributes)
+
+        A meter gives the same instrument for the same name; keep them by name if yours warns.
+
+        Args:
+            usage: The token counts; by default those that a chunk reported.
+            model: The model that was asked for.
+            provider: Who serves it, such as "openai", "azure.ai.openai" or "deepseek".
+            operation: "chat", or "text_completion" for legacy completions.
+            estimated: Report counts that the server did not report, too: without the user's
+                consent the conventions forbid it.
+
+        Source: OpenTelemetry semantic conventions for generative AI, "Generative AI client
+            metrics" (status: development).
+        """
+        return metrics_of(
+            self.record(),
+            usage,
+            model=model,
+            provider=provider,
+            operation=operation,
+            estimated=estimated,
+        )
+
+    def otel_attributes(
+        self,
+        *,
+        usage: CompletionUsage | None = None,
+        model: str | None = None,
+        provider: str = "openai",
+        operation: str = "chat",
+        estimated: bool = False,
+    ) -> Mapping[str, str | int | float | bool | list[str]]:
+        """
+        Return the attributes of the request's span, for `span.set_attributes()`.
+
+        Args:
+            usage: As for `otel_metrics()`.
+            model: As for `otel_metrics()`.
+            provider: As for `otel_metrics()`.
+            operation: As for `otel_metrics()`.
+            estimated: As for `otel_metrics()`.
+
+        Source: OpenTelemetry semantic conventions for generative AI, "Inference" spans (status:
+            development).
+        """
+        return attributes_of(
+            self.record(),
+            usage,
+            model=model,
+            provider=provider,
+            operation=operation,
+            estimated=estimated,
+        )
+
+    def plot(self, path: str | PathLike[str]) -> None:
+        """
+        Draw the arrival of the text over time, with its gaps and stalls.
+
+        Args:
+            path: Where to write it; ".png" or ".svg".
+
+        Raises:
+            ImportError: matplotlib is missing: `pip install 'sseparse[plot]'`.
+            OSError: The file cannot be written.
+            ValueError: The path has another suffix.
+        """
+        plot(path, {"": self})

@@ -1,0 +1,242 @@
+"""Pictures of timelines."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from sseparse import End, EndCause
+from sseparse.chunks import ChatCompletionChunk, ChoiceDelta, ChunkChoice, CompletionUsage
+from sseparse.timing import Timeline, plot
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+class Clock:
+    """A clock that moves when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def chunk(text: str) -> ChatCompletionChunk:
+    return ChatCompletionChunk(
+        choices=[ChunkChoice(index=0, delta=ChoiceDelta(content=text))],
+        usage=CompletionUsage(completion_tokens=6),
+    )
+
+
+def stream(
+    *waits: float, end: EndCause | None = EndCause.DONE, comments: int = 0, gate: bool = False
+) -> Timeline:
+    clock = Clock()
+    timeline = Timeline(clock)
+    for wait in waits:
+        clock.now += wait
+        timeline.on_bytes(100, events=1, comments=comments)
+        timeline.on_chunk(chunk("word"))
+        if gate:
+            clock.now += 0.01
+            timeline.on_release("word")
+    if end is not None:
+        timeline.on_end(End(end))
+    return timeline
+
+
+def texts(path: Path) -> str:
+    """Return all that stands written in an SVG, a line each."""
+    return "\n".join(
+        "".join(element.itertext())
+        for element in ET.parse(path).iter("{http://www.w3.org/2000/svg}text")  # noqa: S314 - ours
+    )
+
+
+def drawn(folder: Path, timeline: Timeline) -> str:
+    timeline.plot(folder / "one.svg")
+    return texts(folder / "one.svg")
+
+
+def test_png(tmp_path: Path) -> None:
+    """The suffix asks for PNG, in any case; a path may be a str."""
+    stream(0.1, 0.2).plot(str(tmp_path / "a.PNG"))
+    assert (tmp_path / "a.PNG").read_bytes().startswith(PNG)
+
+
+def test_svg_says_it(tmp_path: Path) -> None:
+    """First token, end, stall and comments stand in the picture, as text."""
+    said = drawn(tmp_path, stream(0.5, 0.1, 3.0, 0.1, comments=1))
+
+    for words in ("first token 500 ms", "end 3.70 s", "stall", "3.00 s", "comment", "characters"):
+        assert words in said
+    assert "6 tokens" in said
+    assert "Arrival of the text" in said
+
+
+def test_svg_is_the_same_each_time(tmp_path: Path) -> None:
+    """The same stream is the same file: no date, no chance."""
+    for name in ("a.svg", "b.svg"):
+        stream(0.5, 0.1, gate=True).plot(tmp_path / name)
+    one, two = ((tmp_path / name).read_bytes() for name in ("a.svg", "b.svg"))
+
+    assert one == two
+    assert b"<dc:date>" not in one
+
+
+def test_bad_end(tmp_path: Path) -> None:
+    """A stream that broke off says how."""
+    said = drawn(tmp_path, stream(0.5, 0.1, end=EndCause.SERVER_ERROR))
+    assert "server error 600 ms" in said
+
+
+def test_late_first_token_and_high_stall(tmp_path: Path) -> None:
+    """Labels find a place at the right and at the top, too."""
+    said = drawn(tmp_path, stream(9.0, 0.1, 2.0))
+    assert "first token 9.00 s" in said
+    assert "2.00 s" in drawn(tmp_path, stream(0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 2.0))
+
+
+def test_gate(tmp_path: Path) -> None:
+    """What a gate let through is a curve of its own."""
+    said = drawn(tmp_path, stream(0.1, 0.2, gate=True))
+    assert "released by the gate" in said
+    assert "released by the gate" not in drawn(tmp_path, stream(0.1, 0.2))
+
+
+def test_in_the_middle(tmp_path: Path) -> None:
+    """A stream that goes on has no end in its picture."""
+    said = drawn(tmp_path, stream(0.1, 0.2, end=None))
+    assert "end " not in said
+    assert "first token 100 ms" in said
+
+
+@pytest.mark.parametrize("end", [EndCause.TIMEOUT, None])
+def test_nothing_came(tmp_path: Path, end: EndCause | None) -> None:
+    """A stream of nothing is a picture that says so; so is no stream at all."""
+    assert "nothing came" in drawn(tmp_path, stream(end=end))
+    plot(tmp_path / "none.svg", {})
+    assert "nothing came" in texts(tmp_path / "none.svg")
+
+
+def test_one_chunk(tmp_path: Path) -> None:
+    """One chunk is enough for a picture."""
+    assert "first token 500 ms" in drawn(tmp_path, stream(0.5))
+
+
+def test_events_alone(tmp_path: Path) -> None:
+    """Where no chunk came, events are counted; a gate's text has no place there."""
+    clock = Clock()
+    timeline = Timeline(clock)
+    for _ in range(3):
+        clock.now += 0.1
+        timeline.on_bytes(10, events=2)
+    timeline.on_release("x")
+    timeline.on_end()
+    said = drawn(tmp_path, timeline)
+
+    for words in ("first event 100 ms", "6 events", "gap before each event", "Arrival of the ev"):
+        assert words in said
+
+
+def test_several(tmp_path: Path) -> None:
+    """Each stream has its label, its colour and its gaps; one may have brought nothing."""
+    streams = {
+        "quick": stream(0.1, 0.1),
+        "stalled": stream(0.1, 0.1, 0.1, 2.75, comments=1),
+        "gated": stream(0.1, 0.1, gate=True),
+        "silent": stream(end=None),
+    }
+    plot(tmp_path / "a.svg", streams)
+    said = texts(tmp_path / "a.svg")
+
+    for label in streams:
+        assert f"{label}:  " in said
+    assert "silent:  nothing came" in said
+    assert re.search(r"^2\.75 s$", said, re.MULTILINE)
+    svg = (tmp_path / "a.svg").read_text().lower()
+    assert all(colour in svg for colour in ("#0072b2", "#d55e00", "#009e73"))
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        "$x^{$",
+        "_private",
+        r"\frac{",
+        "\u4f60\u597d",
+        "\u0645\u0631\u062d\u0628\u0627",
+        "a & <b>",
+        "%",
+    ],
+)
+@pytest.mark.parametrize("alone", [True, False])
+def test_odd_labels(tmp_path: Path, label: str, alone: bool) -> None:
+    """A label is shown as it is, whatever it holds, and no warning comes of it."""
+    streams = {label: stream(0.1, 0.2)} if alone else {label: stream(0.1), "": stream(0.2)}
+    for name in ("a.svg", "a.png"):
+        plot(tmp_path / name, streams)
+    assert label in texts(tmp_path / "a.svg")
+
+
+def test_labels_are_one_short_line(tmp_path: Path) -> None:
+    """Line ends and what XML cannot hold become spaces; a long label is cut."""
+    plot(tmp_path / "a.svg", {"a\nb\x00c\ud800" + "d" * 99: stream(0.1)})
+    assert re.search(r"^a b c d{41}\u2026$", texts(tmp_path / "a.svg"), re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", ["a.pdf", "a", "png", "a.svg.gz"])
+def test_other_suffix(tmp_path: Path, name: str) -> None:
+    """Another suffix is refused, with the two that are known."""
+    with pytest.raises(ValueError, match=r"end it in \.png or \.svg"):
+        plot(tmp_path / name, {})
+
+
+def test_no_folder(tmp_path: Path) -> None:
+    """A file that cannot be written is the system's own error."""
+    with pytest.raises(FileNotFoundError):
+        stream(0.1).plot(tmp_path / "none" / "a.svg")
+
+
+def test_matplotlib_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without matplotlib the error says what to install."""
+    monkeypatch.delitem(sys.modules, "sseparse.timing._figure", raising=False)
+    monkeypatch.delattr("sseparse.timing._figure", raising=False)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ImportError, match=r"pip install 'sseparse\[plot\]'"):
+        stream(0.1).plot(tmp_path / "a.svg")
+
+
+def python(code: str, *arguments: str) -> list[str]:
+    # What measures the coverage of a process loads modules of its own.
+    env = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code, *arguments],
+        capture_output=True, text=True, check=True, env=env,
+    )  # fmt: skip
+    return done.stdout.split()
+
+
+def test_importing_is_light() -> None:
+    """Importing the package loads neither matplotlib nor anything that does I/O."""
+    watched = ["matplotlib", "numpy", "socket", "asyncio", "ssl", "tiktoken", "threading"]
+    code = f"import sseparse.timing, sys; print(*set({watched!r}) & set(sys.modules))"
+    plain = f"import sseparse.chunks, sys; print(*set({watched!r}) & set(sys.modules))"
+    assert set(python(code)) <= set(python(plain))
+
+
+def test_no_pyplot_no_settings(tmp_path: Path) -> None:
+    """Drawing loads no pyplot, and leaves matplotlib's settings as they were."""
+    code = (
+        "import matplotlib, sys; from sseparse.timing import Timeline\n"
+        "before = matplotlib.rcParams.copy()\n"
+        "Timeline().plot(sys.argv[1]); Timeline().plot(sys.argv[2])\n"
+        "print('matplotlib.pyplot' in sys.modules, matplotlib.rcParams.copy() == before)"
+    )
+    said = python(code, str(tmp_path / "a.svg"), str(tmp_path / "a.png"))
+    assert said == ["False", "True"]
