@@ -1,0 +1,131 @@
+"""
+Measure what a Gate adds: how long a character waits, and the Gate's own time.
+
+The first is counted by a clock of its own, so it is the same on every machine: a token each 20 ms,
+and a check that takes so long. A character waits from the arrival of its token to its release.
+While a check is under way, the faces of a gate do not read on. The second is the least of several
+rounds over chunks as a server sends them, with a check that passes at once, less the empty loop.
+"""
+
+import gc
+import platform
+import re
+import time
+from collections.abc import Callable, Iterator
+
+import sseparse
+from sseparse import ChatCompletionChunk
+from sseparse.chunks import ChoiceDelta, ChunkChoice
+from sseparse.moderation import Gate
+
+ROUNDS = 7
+PACE = 20
+"""Milliseconds between tokens."""
+WINDOWS: tuple[int | str, ...] = ("sentence", 8, 16, 32)
+PROSE = (
+    "Rivers carry more than water. On its way from the mountains to the sea a river picks up sand, "
+    "gravel and clay, and lays them down again wherever it slows. That is why the land beside it "
+    "is flat, and why farmers have settled there for as long as there have been farmers. Floods "
+    "were feared, but they were also counted on: each spring they left a layer of fresh soil, rich "
+    "in what plants need. Is that still so? Not everywhere. Dams hold back the sand together with "
+    "the water, so the fields below them get neither. Since the middle of the last century about "
+    "half of the great rivers have been dammed, some of them many times, and deltas from the Nile "
+    "to the Mekong have begun to shrink, because what the waves take away is no longer replaced. "
+    "Some engineers now open the gates on purpose! A short, strong flood can move as much sand as "
+    "a whole year of gentle flow.\n\n"
+)
+CHINESE = "\u6cb3\u6d41\u643a\u5e26\u7684\u4e0d\u4ec5\u4ec5\u662f\u6c34\u3002" * 90
+
+
+def tokens_of(text: str) -> list[str]:
+    """Cut a text into about what a tokenizer would."""
+    return re.findall(r" ?[A-Za-z]{1,9}|\s+|.", text, re.DOTALL)
+
+
+class Simulation:
+    """Let tokens arrive and windows be checked by a clock that is moved; note who waited."""
+
+    def __init__(self, tokens: list[str], check_takes: float) -> None:
+        self._tokens = tokens
+        self._check_takes = check_takes
+        self._now = 0.0
+        self._arrived = [
+            PACE * number for number, token in enumerate(tokens, 1) for _ in range(len(token))
+        ]
+        self.waits: list[float] = []
+
+    def chunks(self) -> Iterator[ChatCompletionChunk]:
+        for number, token in enumerate(self._tokens, 1):
+            self._now = max(self._now, PACE * number)
+            yield chunk(token)
+
+    def check(self, text: str) -> bool:
+        assert text
+        self._now += self._check_takes
+        return True
+
+    def on_release(self, text: str) -> None:
+        begun = len(self.waits)
+        arrived = self._arrived[begun : begun + len(text)]
+        self.waits += [self._now - each for each in arrived]
+
+
+def chunk(text: str) -> ChatCompletionChunk:
+    return ChatCompletionChunk(choices=[ChunkChoice(index=0, delta=ChoiceDelta(content=text))])
+
+
+def waits(window: int | str, check_takes: float) -> list[float]:
+    """Return how long each character waited, in milliseconds, the shortest first."""
+    tokens = tokens_of(PROSE * 5)
+    simulation = Simulation(tokens, check_takes)
+    gate = Gate(simulation.check, window=window, timeline=simulation)  # type: ignore[arg-type]
+    assert "".join(gate.text_deltas(simulation.chunks())) == "".join(tokens)
+    return sorted(simulation.waits)
+
+
+def least(run: Callable[[], object], chunks: int) -> float:
+    """Return the least time of several rounds, in microseconds a chunk."""
+    times: list[int] = []
+    gc.collect()
+    gc.disable()
+    for _ in range(ROUNDS):
+        start = time.perf_counter_ns()
+        run()
+        times.append(time.perf_counter_ns() - start)
+    gc.enable()
+    return min(times) / chunks / 1000
+
+
+def cost(window: int | str, text: str) -> float:
+    """Return the Gate's own time for a chunk, in microseconds."""
+    chunks = [chunk(token) for token in tokens_of(text)]
+
+    def gated() -> None:
+        for _ in Gate(lambda _: True, window=window).releases(chunks):  # type: ignore[arg-type]
+            pass
+
+    def empty() -> None:
+        for _ in chunks:
+            pass
+
+    return least(gated, len(chunks)) - least(empty, len(chunks))
+
+
+def main() -> None:
+    print(f"CPython {platform.python_version()}, sseparse {sseparse.__version__}")
+    print(f"\nHow long a character waits, in ms (a token each {PACE} ms):\n")
+    print(f"{'window':>10}  {'check takes':>11}  {'p50':>6}  {'p95':>6}  {'max':>6}")
+    for check_takes in (0, 100):
+        for window in WINDOWS:
+            found = waits(window, check_takes)
+            p50, p95 = (found[int(share * (len(found) - 1))] for share in (0.5, 0.95))
+            print(f"{window:>10}  {check_takes:>11}  {p50:>6.0f}  {p95:>6.0f}  {found[-1]:>6.0f}")
+    print("\nThe Gate's own time, in \u00b5s a chunk:\n")
+    print(f"{'window':>10}  {'English':>8}  {'Chinese':>8}")
+    for window in WINDOWS:
+        figures = [cost(window, text) for text in (PROSE * 5, CHINESE)]
+        print(f"{window:>10}  " + "  ".join(f"{figure:>8.2f}" for figure in figures))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,241 @@
+"""The gate without anyone to ask: which windows want a verdict, and what a verdict lets out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal, Protocol
+
+from .._options import check_choice
+from ..chunks import ChatCompletionChunk, Chunk, CompletionChunk
+from ..chunks.models._parts import text_of
+from ._cutter import Cutter
+from ._flagged import Flagged
+from ._lane import Lane
+from ._rules import Rule, Sentences, Tokens
+from ._verdicts import Verdict, is_flagged
+from ._windows import Release, Window
+
+
+class HasOnRelease(Protocol):
+    """Describe who is told of releases: `sseparse.timing.Timeline` does."""
+
+    def on_release(self, text: str) -> object:
+        """Take text that was let out."""
+        ...
+
+
+class GateCore:
+    """
+    Keep text until it has passed: no I/O, no waiting, no clock.
+
+    Args:
+        window: As in `Gate`.
+        lookback: As in `Gate`.
+        longest: As in `Gate`.
+        on_failure: As in `Gate`.
+        timeline: As in `Gate`.
+    """
+
+    def __init__(
+        self,
+        *,
+        window: Literal["sentence"] | int,
+        lookback: int,
+        longest: int,
+        on_failure: Literal["block", "release"],
+        timeline: HasOnRelease | None,
+    ) -> None:
+        _check_window(window)
+        _check_characters("lookback", lookback, 0)
+        _check_characters("longest", longest, 1)
+        check_choice("on_failure", on_failure, "block", "release")
+        self._kind = window
+        self._lookback = lookback
+        self._longest = longest
+        self._blocks = on_failure == "block"
+        self._timeline = timeline
+        self._lanes: dict[int, Lane] = {}
+        self._closed = False
+        self._flagged: Flagged | None = None
+        self._failures: list[Exception] = []
+
+    @property
+    def flagged(self) -> Flagged | None:
+        """The error that stopped the gate, or None."""
+        return self._flagged
+
+    @property
+    def failures(self) -> tuple[Exception, ...]:
+        """What failing checks raised, without tracebacks, where on_failure="release" let it be."""
+        return tuple(self._failures)
+
+    def released(self, choice: int = 0) -> str:
+        """Return the text of a choice that was let out."""
+        lane = self._lanes.get(choice)
+        return "" if lane is None else lane.released
+
+    def held(self, choice: int = 0) -> str:
+        """Return the text of a choice that came and was not let out."""
+        lane = self._lanes.get(choice)
+        return "" if lane is None else lane.held
+
+    def feed(self, chunk: Chunk) -> list[Window]:
+        """
+        Take a chunk; return the windows that it completes.
+
+        A choice's finish reason completes the window that is open.
+
+        Raises:
+            Flagged: A window did not pass, earlier.
+            RuntimeError: The gate was closed.
+            TypeError: It is no chunk.
+        """
+        self._check_open()
+        windows: list[Window] = []
+        for choice, text, finished in _texts(chunk):
+            if text:
+                windows += self._lane(choice).feed(text)
+            if finished and choice in self._lanes:
+                windows += self._lanes[choice].flush()
+        return windows
+
+    def feed_text(self, text: str, choice: int = 0) -> list[Window]:
+        """
+        Take the next text of a choice; return the windows that it completes.
+
+        Raises:
+            Flagged: A window did not pass, earlier.
+            RuntimeError: The gate was closed.
+        """
+        self._check_open()
+        return self._lane(choice).feed(text)
+
+    def close(self) -> list[Window]:
+        """
+        Take the end of the answer; return what is left, as the last window of each choice.
+
+        Verdicts may come after that. Closing again returns nothing.
+
+        Raises:
+            Flagged: A window did not pass, earlier.
+        """
+        self._check_flag()
+        self._closed = True
+        return [window for lane in self._lanes.values() for window in lane.flush()]
+
+    def decide(self, window: Window, verdict: Verdict) -> list[Release]:
+        """
+        Take the verdict on a window; return the text that can go out now.
+
+        Verdicts may come in any order. Text goes out in the order in which it came: what passed
+        waits until all before it, of the same choice, has passed too.
+
+        Args:
+            window: One that `feed()` or `close()` returned.
+            verdict: What the check returned.
+
+        Raises:
+            Flagged: The window did not pass, or another one earlier. What is no verdict blocks
+                too, whatever `on_failure` says.
+            RuntimeError: The window is not one of this gate, or was decided before.
+        """
+        lane = self._lane_of(window)
+        try:
+            flagged = is_flagged(verdict)
+        except Exception as error:  # a verdict's own truth may raise anything
+            raise self._flag(window, failure=error) from error
+        if flagged:
+            raise self._flag(window, verdict=verdict)
+        return self._let(lane, window)
+
+    def fail(self, window: Window, error: Exception) -> list[Release]:
+        """
+        Take that the check of a window failed; return the text that can go out now.
+
+        Args:
+            window: One that `feed()` or `close()` returned.
+            error: Why there is no verdict.
+
+        Raises:
+            Flagged: The failure blocks, as it does with on_failure="block"; or a window did not
+                pass, earlier.
+            RuntimeError: The window is not one of this gate, or was decided before.
+        """
+        lane = self._lane_of(window)
+        if self._blocks:
+            raise self._flag(window, failure=error) from error
+        self._failures.append(error.with_traceback(None))
+        return self._let(lane, window)
+
+    def _let(self, lane: Lane, window: Window) -> list[Release]:
+        releases = lane.let(window)
+        if self._timeline is not None and window.choice == 0:
+            for release in releases:
+                self._timeline.on_release(release.text)
+        return releases
+
+    def _flag(
+        self, window: Window, *, verdict: object = None, failure: Exception | None = None
+    ) -> Flagged:
+        self._flagged = Flagged(
+            window=window,
+            released=self.released(window.choice),
+            held=self.held(window.choice),
+            verdict=verdict,
+            failure=failure,
+        )
+        return self._flagged
+
+    def _lane(self, choice: int) -> Lane:
+        lane = self._lanes.get(choice)
+        if lane is None:
+            cutter = Cutter(self._rule(), self._longest)
+            lane = self._lanes[choice] = Lane(choice, cutter, self._lookback)
+        return lane
+
+    def _rule(self) -> Rule:
+        return Tokens(self._kind) if isinstance(self._kind, int) else Sentences()
+
+    def _lane_of(self, window: Window) -> Lane:
+        self._check_flag()
+        lane = self._lanes.get(window.choice)
+        if lane is None or not lane.waits_for(window):
+            raise RuntimeError(
+                f"window {window.number} of choice {window.choice} waits for no verdict here: it "
+                "was decided before, or another gate made it"
+            )
+        return lane
+
+    def _check_open(self) -> None:
+        self._check_flag()
+        if self._closed:
+            raise RuntimeError("the gate was closed; make one for each answer")
+
+    def _check_flag(self) -> None:
+        if self._flagged is not None:
+            raise self._flagged.with_traceback(None)
+
+
+def _texts(chunk: Chunk) -> Iterator[tuple[int, str, bool]]:
+    if isinstance(chunk, ChatCompletionChunk):
+        for choice in chunk.choices:
+            yield choice.index, text_of(choice.delta.content), bool(choice.finish_reason)
+    elif isinstance(chunk, CompletionChunk):
+        for each in chunk.choices:
+            yield each.index, each.text, bool(each.finish_reason)
+    else:
+        raise TypeError(
+            f"a gate takes chunks, not {type(chunk).__name__}: those of a Stream, of a "
+            "ChunkDecoder or of to_chunks(); feed_text() takes text"
+        )
+
+
+def _check_window(window: object) -> None:
+    tokens = isinstance(window, int) and not isinstance(window, bool) and window > 0
+    if not tokens and window != "sentence":
+        raise ValueError(f'window is {window!r}; give "sentence", or a number of tokens above 0')
+
+
+def _check_characters(name: str, value: object, least: int) -> None:
+    if not isinstance(value, int) or value < least:
+        raise ValueError(f"{name} is {value!r}; give a number of characters, {least} or more")

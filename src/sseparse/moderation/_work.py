@@ -1,0 +1,69 @@
+"""What the faces of a gate share: nothing here waits."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from ..chunks import Chunk
+from ._core import GateCore
+from ._flagged import Flagged
+from ._windows import Release, Window
+
+
+class Work:
+    """
+    Keep what of one stream was read and not yet judged or handed out.
+
+    Args:
+        gate: Where the text waits.
+        stream: Where the chunks come from.
+
+    Attributes:
+        stream: The same.
+        chunks: Its iterator, once there is one.
+        windows: Those that want a verdict. One that is being judged stays until that is done, so
+            that an interrupt in the middle loses nothing.
+        ready: What passed.
+        over: Whether the stream came to its end.
+    """
+
+    def __init__(self, gate: GateCore, stream: object) -> None:
+        self.gate = gate
+        self.stream: Any = stream
+        self.chunks: Any = None
+        self.windows: deque[Window] = deque()
+        self.ready: deque[Release] = deque()
+        self.over = False
+        self._fault: Exception | None = None
+
+    def take_chunk(self, chunk: Chunk) -> None:
+        """Take a chunk of the stream."""
+        self.windows += self.gate.feed(chunk)
+
+    def take_end(self, fault: Exception | None = None) -> None:
+        """Take the end of the stream, and the fault that ended it: what came before is judged."""
+        self.windows += self.gate.close()
+        self._fault = fault
+        self.over = True
+
+    def take_verdict(self, verdict: Any) -> None:
+        """Take the verdict on the first window."""
+        self.ready += self.gate.decide(self.windows[0], verdict)
+        self.windows.popleft()
+
+    def take_failure(self, error: Exception) -> None:
+        """Take that the first window's check failed."""
+        self.ready += self.gate.fail(self.windows[0], error)
+        self.windows.popleft()
+
+    def raise_fault(self) -> None:
+        """Raise the fault that ended the stream, if one did."""
+        if self._fault is not None:
+            raise self._fault
+
+    def add_partial(self, flagged: Flagged) -> None:
+        """Add to an error what the stream's chunks amount to, where the stream knows that."""
+        snapshot = getattr(self.stream, "snapshot", None)
+        if snapshot is not None:
+            flagged.partial = snapshot()
