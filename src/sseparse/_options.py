@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import Literal, TypedDict
 
-from ._deadlines import Deadlines
-
 
 def check_choice(name: str, value: str, *known: str) -> None:
     """Refuse a value that an option does not have, and name those that it has."""
@@ -56,13 +54,3 @@ class ChunkOptions(ParserOptions, total=False):
     on_bad_json: Literal["raise", "skip"]
     max_choices: int | None
     max_objects: int | None
-
-
-class StreamOptions(ChunkOptions, total=False):
-    """Name the options of a stream of chunks; `Stream` says what they do."""
-
-    on_incomplete: Literal["raise", "accept"]
-    deadlines: Deadlines | None
-    drain: float
-    max_tool_calls: int | None
-    max_accumulated_bytes: int | None

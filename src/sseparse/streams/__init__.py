@@ -1,7 +1,8 @@
 """Streams: iterate the events or the chunks of a response."""
 
-from .._options import ChunkOptions, EventOptions, StreamOptions
+from .._options import ChunkOptions, EventOptions
 from ._async import AsyncEventStream, AsyncStream
+from ._options import Recorder, StreamOptions
 from ._sources import (
     AiohttpResponse,
     AsyncReadable,
@@ -22,6 +23,7 @@ __all__ = (
     "EventOptions",
     "EventStream",
     "HTTPXResponse",
+    "Recorder",
     "Stream",
     "StreamOptions",
     "SyncReadable",

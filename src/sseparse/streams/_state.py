@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from typing import Any, Final, Generic, Literal, Protocol, TypeVar, Unpack, cast
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Generic, Literal, TypeVar, Unpack, cast
 
 from attrs import evolve
 
@@ -21,7 +22,6 @@ from .._errors import (
 )
 from .._options import ChunkOptions, check_choice, check_seconds
 from .._sniff import BODY_START, looks_like_events
-from .._stage import Stage
 from ..chunks import Accumulator, Chunk, ChunkParser, Result, Update
 from ..chunks._limits import MAX_ACCUMULATED, MAX_TOOL_CALLS
 from ._faults import (
@@ -32,21 +32,15 @@ from ._faults import (
     transport_error,
     with_response,
 )
+from ._options import Recorder
+from ._timed import CountingStage, TimedStage
+from ._usage import estimate
 
 T = TypeVar("T")
 
 _EVENT_STREAM = "text/event-stream"
 # By so many seconds the clock of a transport may be early.
 _EARLY = 0.001
-
-
-class CountingStage(Stage[bytes, T], Protocol):
-    """Describe a stage that says how many events it has seen."""
-
-    @property
-    def events_seen(self) -> int:
-        """How many events were dispatched."""
-        ...
 
 
 class StreamState(Generic[T]):
@@ -59,15 +53,21 @@ class StreamState(Generic[T]):
         stage: What turns bytes into items.
         source: Where the bytes come from; its `status` and `headers` are told in errors.
         deadlines: For how long it may be waited for.
+        timeline: What is told of all that comes, when it comes, and of the end.
 
     Attributes:
         timed: Whether there are deadlines: then waits are to be told, and when pieces come.
     """
 
     def __init__(
-        self, stage: CountingStage[T], source: object, deadlines: Deadlines | None = None
+        self,
+        stage: CountingStage[T],
+        source: object,
+        deadlines: Deadlines | None = None,
+        timeline: Recorder | None = None,
     ) -> None:
-        self._stage = stage
+        self._stage = stage if timeline is None else TimedStage(stage, timeline)
+        self._timeline = timeline
         self._deadlines = _own(deadlines)
         self._until = math.inf
         self.timed = deadlines is not None
@@ -219,6 +219,8 @@ class StreamState(Generic[T]):
         end = self._seen
         self._error = error
         self._end = evolve(end, cause=cause or _cause_of(error) or end.cause)
+        if self._timeline is not None:
+            self._timeline.on_end(self._end)
 
 
 class ChunkState(StreamState[Chunk]):
@@ -233,6 +235,11 @@ class ChunkState(StreamState[Chunk]):
         drain: For how long to read on after [DONE], in seconds.
         max_tool_calls: How many tool calls there may be; None for no limit.
         max_accumulated_bytes: How much may be kept of the completion; None for no limit.
+        timeline: What is told of all that comes, when it comes, and of the end.
+        usage: What a completion without token counts gets: "server", none, or "estimate".
+        messages: What of the request is counted; None for none.
+        tools: The tools of the request; None for none.
+        encoding: How to count; None for the encoding of the completion's model.
         options: The options of `ChunkParser`.
 
     Attributes:
@@ -251,12 +258,18 @@ class ChunkState(StreamState[Chunk]):
         drain: float = 0.1,
         max_tool_calls: int | None = MAX_TOOL_CALLS,
         max_accumulated_bytes: int | None = MAX_ACCUMULATED,
+        timeline: Recorder | None = None,
+        usage: Literal["server", "estimate"] = "server",
+        messages: Sequence[Mapping[str, Any] | str] | None = None,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        encoding: str | None = None,
         **options: Unpack[ChunkOptions],
     ) -> None:
         check_choice("on_incomplete", on_incomplete, "raise", "accept")
         check_seconds("drain", drain)
+        self._estimate = estimate(usage, messages, tools, encoding)
         self.parser = ChunkParser(**options)
-        super().__init__(self.parser, source, deadlines)
+        super().__init__(self.parser, source, deadlines, timeline)
         self._drain = drain
         self._left_open = False
         self._accept_incomplete = on_incomplete == "accept"
@@ -329,7 +342,8 @@ class ChunkState(StreamState[Chunk]):
     def result(self) -> Result:
         """Return the completion of a stream that was read to its end."""
         self.raise_error()
-        return self.accumulator.snapshot()
+        result = self.accumulator.snapshot()
+        return result if self._estimate is None else self._estimate.complete(result)
 
     def _verdict(self, end: End) -> SSEError | None:
         # A body that was one JSON object had choices, and no events.

@@ -10,10 +10,11 @@ from typing import Literal, Self, TypeVar, Unpack, cast, overload
 
 from .._deadlines import Deadlines
 from .._events import Comment, Event
-from .._options import EventOptions, StreamOptions
+from .._options import EventOptions
 from .._parser import ItemT, Parser
 from ..chunks import Chunk, Result, Update
 from ._faces import ChunkFace, EventFace, Face
+from ._options import Recorder, StreamOptions
 from ._sources import SyncReadable, is_pooled, open_sync, wait_at_most, wake
 from ._state import ChunkState, StreamState
 
@@ -165,6 +166,7 @@ class EventStream(SyncDriver[ItemT], EventFace[ItemT]):
             http.client, or a socket on which a request was sent.
         comments: Whether to iterate comments too.
         deadlines: For how long the source may be waited for, as in `Stream`.
+        timeline: What notes when all that came did: a `sseparse.timing.Timeline`.
         options: The options of `Parser`.
 
     Raises:
@@ -179,6 +181,7 @@ class EventStream(SyncDriver[ItemT], EventFace[ItemT]):
         *,
         comments: Literal[False] = ...,
         deadlines: Deadlines | None = ...,
+        timeline: Recorder | None = ...,
         **options: Unpack[EventOptions],
     ) -> None: ...
 
@@ -189,6 +192,7 @@ class EventStream(SyncDriver[ItemT], EventFace[ItemT]):
         *,
         comments: bool,
         deadlines: Deadlines | None = ...,
+        timeline: Recorder | None = ...,
         **options: Unpack[EventOptions],
     ) -> None: ...
 
@@ -198,11 +202,12 @@ class EventStream(SyncDriver[ItemT], EventFace[ItemT]):
         *,
         comments: bool = False,
         deadlines: Deadlines | None = None,
+        timeline: Recorder | None = None,
         **options: Unpack[EventOptions],
     ) -> None:
         parser = cast("Parser[ItemT]", Parser(comments=comments, **options))
         opened = open_sync(source, "EventStream")
-        super().__init__(opened, StreamState(parser, opened, deadlines))
+        super().__init__(opened, StreamState(parser, opened, deadlines, timeline))
         self._parser = parser
 
 
@@ -229,11 +234,23 @@ class Stream(SyncDriver[Chunk], ChunkFace):
         max_tool_calls: How many tool calls there may be; None for no limit.
         max_accumulated_bytes: How much may be kept of the completion, roughly in bytes of memory;
             None for no limit.
+        timeline: What notes when all that came did: a `sseparse.timing.Timeline`. Give each
+            stream its own.
+        usage: What a completion gets whose server sent no token counts: "server", the default,
+            none; "estimate" has `result()` count them, as `sseparse.tokens.estimate_usage()`
+            does, which needs tiktoken and never goes to the network.
+        messages: For an estimate: the request's messages, or a legacy request's prompt; without
+            them only the answer is counted.
+        tools: For an estimate: the request's tools.
+        encoding: For an estimate: the encoding, or a model that has it; None for that of the
+            completion's model.
         options: The options of `ChunkParser`.
 
     Raises:
         TypeError: The source is nothing that can be read.
         ValueError: An option has no such value.
+        ImportError: An estimate is asked for, and tiktoken is not installed.
+        SSEError: An estimate is asked for, and its encoding not known, or not on this machine.
     """
 
     def __init__(
@@ -263,7 +280,8 @@ class Stream(SyncDriver[Chunk], ChunkFace):
         Read the rest of the stream; return the finished completion.
 
         Raises:
-            SSEError: The stream did not end well; `partial` holds what came.
+            SSEError: The stream did not end well, or its tokens cannot be counted as asked;
+                `partial` holds what came.
             RuntimeError: The stream was closed before its end.
         """
         for _ in self:

@@ -107,6 +107,11 @@ class ChunkParser:
         return self._decoder.events_seen
 
     @property
+    def comments_seen(self) -> int:
+        """How many comment lines came."""
+        return self._parser.comments_seen
+
+    @property
     def after_done(self) -> int:
         """How many events came after the [DONE] mark."""
         return self._decoder.after_done
