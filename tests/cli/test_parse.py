@@ -338,9 +338,78 @@ def test_parsing_needs_the_core_alone() -> None:
         "import sys\n"
         "from sseparse.cli import main\n"
         "main(['parse', '--text'])\n"
-        "print(sorted({'rich', 'h11', 'httpx', 'httpx2', 'ssl', 'asyncio'} & {*sys.modules}))\n"
+        "names = 'rich h11 httpx httpx2 ssl asyncio tiktoken matplotlib sseparse.testing '\n"
+        "names += 'sseparse.timing sseparse.tokens sseparse.cli._chat sseparse.cli._serve'\n"
+        "print(sorted({*names.split()} & {*sys.modules}))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], input=WHOLE, capture_output=True, check=True
     )
     assert done.stdout == b"Hello\n[]\n"
+
+
+# In a terminal.
+
+InTerminal = Callable[..., tuple[int, str]]
+
+
+@pytest.mark.parametrize(
+    ("option", "shown"),
+    [
+        ("--text", "a\u241b[31mb\n"),
+        ("--result", '"a\\u001b[31mb\\u009b"'),
+        ("--events", "u001b[31mb"),
+    ],
+)
+def test_a_terminal_gets_no_control_characters(
+    in_terminal: InTerminal, tmp_path: Path, option: str, shown: str
+) -> None:
+    """Of what a body holds; a pipe gets it all."""
+    (tmp_path / "body").write_bytes(chunk("a\x1b[31mb\x9b", "stop"))
+    status, text = in_terminal("parse", option, str(tmp_path / "body"))
+    assert status == 0
+    assert shown.rstrip("\n") in text
+    assert not {"\x1b", "\x9b"} & {*text}
+
+
+LONG = b": %b\n\n" % (b"x" * 2**20) * 10 + WHOLE
+
+
+@pytest.mark.parametrize(("option", "streams"), [("--result", 2), ("--text", 1)])
+def test_progress(in_terminal: InTerminal, tmp_path: Path, option: str, streams: int) -> None:
+    """Of a long file, on a line that is gone before anything else is said."""
+    (tmp_path / "body").write_bytes(LONG)
+    used = ("stdout", "stderr") if streams == 2 else ("stderr",)
+    status, text = in_terminal("parse", option, str(tmp_path / "body"), streams=used)
+    assert status == 0
+    first, second, erased, rest = text.split("\r")[1:]
+    assert first.startswith("4.0 of 10.0 MiB, ")
+    assert second.startswith("8.0 of 10.0 MiB, ")
+    assert not erased.strip()
+    assert len(erased) >= len(second.rstrip())
+    assert rest.endswith(f"sseparse: complete: [DONE] came (5 events, {len(LONG):,} bytes)\n")
+
+
+def test_progress_of_a_pipe(in_terminal: InTerminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How much there will be is not known."""
+    with subprocess.Popen(
+        [sys.executable, "-c", "import sys; sys.stdout.buffer.write(b':' + bytes(5 << 20))"],
+        stdout=subprocess.PIPE,
+    ) as writer:
+        assert writer.stdout is not None
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(writer.stdout))
+        _, text = in_terminal("parse", "--result")
+    assert text.startswith("\r4.0 MiB")
+
+
+@pytest.mark.parametrize(
+    ("option", "streams"),
+    [("--text", ("stdout", "stderr")), ("--result", ("stdout",))],
+)
+def test_where_progress_would_be_in_the_way(
+    in_terminal: InTerminal, tmp_path: Path, option: str, streams: tuple[str, ...]
+) -> None:
+    """Between the lines of the output, or in a file, there is none."""
+    (tmp_path / "body").write_bytes(LONG)
+    _, text = in_terminal("parse", option, str(tmp_path / "body"), streams=streams)
+    assert "MiB" not in text

@@ -7,13 +7,14 @@ import sys
 import threading
 import zlib
 from collections.abc import Callable, Iterator
+from queue import Queue
 from typing import Any, get_args
 
 import httpx2
 import pytest
 
 from sseparse import Stream
-from sseparse.testing import Cutting, Framing, ReceivedRequest, Replay, ReplayServer
+from sseparse.testing import Answered, Cutting, Framing, ReceivedRequest, Replay, ReplayServer
 
 BODY = (
     b'data: {"choices": []}\n\nevent: a\r\ndata: \xc3\xa9\r\n\r\n: ping\r\r'
@@ -464,3 +465,48 @@ def test_an_answer_that_cannot_be_made(
 
     assert response.status_code == 500
     assert response.text.startswith(told)
+
+
+def test_it_tells_of_each_answer_when_it_is_over() -> None:
+    """With the request, the bytes that went out, and how it ended."""
+    told: Queue[Answered] = Queue()
+    body = b"data: 1\n\n"
+
+    with ReplayServer({"/": body, "/cut": Replay(body, fault="close")}, tell=told.put) as server:
+        httpx2.post(server.url, trust_env=False)
+        whole = told.get(timeout=30)
+        with pytest.raises(httpx2.RemoteProtocolError):
+            httpx2.post(f"{server.url}/cut", trust_env=False)
+        cut = told.get(timeout=30)
+
+    assert whole.request is not None
+    assert (whole.request.method, whole.request.path, whole.how) == ("POST", "/", "to its end")
+    assert whole.bytes_sent > len(body)
+    assert cut.how == "closed before its end"
+
+
+def test_it_tells_of_what_was_no_request() -> None:
+    told: Queue[Answered] = Queue()
+
+    with ReplayServer(b"", tell=told.put) as server:
+        host, _, port = server.url.removeprefix("http://").partition(":")
+        with socket.create_connection((host, int(port))) as sock:
+            sock.sendall(b"hello\r\n\r\n")
+            assert told.get(timeout=30).request is None
+
+
+def test_it_listens_where_it_is_told_to() -> None:
+    """At another address, and at a port that is somebody's choice."""
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    with ReplayServer(b"1", host="::1") as server:
+        assert server.url.startswith("http://[::1]:")
+        assert httpx2.get(server.url, trust_env=False).content == b"1"
+        port = int(server.url.rpartition(":")[2])
+    with ReplayServer(b"2", host="::1", port=port) as server:
+        assert server.url == f"http://[::1]:{port}"
+        busy = ReplayServer(b"3", host="::1", port=port)
+        with pytest.raises(OSError, match="in use"):
+            busy.__enter__()

@@ -13,13 +13,16 @@ from .. import (
     SSEError,
 )
 
+NO_STREAM = "no event stream: "
+"""What `describe` begins with where a body is something else."""
+
 
 def describe(end: End, fault: SSEError | None) -> str:
     """Say in one line how a stream ended."""
     if not end.bytes_seen and not isinstance(fault, NotEventStream):
         return "nothing came: the body was empty"
     verdict = _without_fault(end) if fault is None else _fault(fault, end)
-    return f"{verdict} ({_count(end.events_seen, 'event')}, {_count(end.bytes_seen, 'byte')})"
+    return f"{verdict} ({count(end.events_seen, 'event')}, {count(end.bytes_seen, 'byte')})"
 
 
 def exit_status(end: End, fault: SSEError | None) -> int:
@@ -50,7 +53,7 @@ def _fault(fault: SSEError, end: End) -> str:
     # Some of the errors' own words are for those who write Python.
     match fault:
         case NotEventStream():
-            return f"no event stream: the body {_begins(fault.body_start)}"
+            return f"{NO_STREAM}the body {_begins(fault.body_start)}"
         case IncompleteStream() if end.events_seen and _held_nothing(fault):
             return "no chunks of a completion came (another API?); --events shows what did"
         case IncompleteStream():
@@ -75,5 +78,6 @@ def _begins(body: bytes) -> str:
     return f"begins {text!r}"
 
 
-def _count(number: int, noun: str) -> str:
+def count(number: int, noun: str) -> str:
+    """Say how many there are of something."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import attrs
 
 from .. import End, EventStream, SSEError, Stream
-from ._ending import describe, exit_status, one_line
+from ._ending import describe, exit_status
+from ._json_lines import json_line
 from ._judge import Judge
+from ._progress import shows_progress, with_progress
+from ._say import say
+from ._terminal import is_terminal, visible, visible_json
 
 _READ_SIZE = 65536
 
@@ -32,13 +35,16 @@ def parse(path: str, output: str) -> int:
     """
     with contextlib.ExitStack() as stack:
         if path == "-" and sys.stdin is None:
-            return _say("there is no standard input", 2)
+            return say("there is no standard input", 2)
         try:
             file = _standard_input() if path == "-" else stack.enter_context(Path(path).open("rb"))
         except OSError as error:
-            return _say(f"cannot read {path}: {error.strerror}", 2)
-        end, fault = _print_body(_read(file), output)
-    return _say(describe(end, fault), exit_status(end, fault))
+            return say(f"cannot read {path}: {error.strerror}", 2)
+        pieces = _read(file)
+        if shows_progress(output):
+            pieces = with_progress(pieces, file.fileno())
+        end, fault = _print_body(pieces, output)
+    return say(describe(end, fault), exit_status(end, fault))
 
 
 def _standard_input() -> io.BufferedReader:
@@ -55,21 +61,23 @@ def _print_body(pieces: Iterator[bytes], output: str) -> tuple[End, SSEError | N
     if output == "events":
         judge = Judge()
         with EventStream(pieces) as events:
-            fault = _write(_events(events, judge))
+            fault = _write(_events(events, judge), visible_json)
         end = cast(End, events.end)
         return judge.verdict(end) if fault is None else (end, fault)
     with Stream(pieces) as chunks:
-        fault = _write(_CHUNK_OUTPUTS[output](chunks))
+        shown = visible if output == "text" else visible_json
+        fault = _write(_CHUNK_OUTPUTS[output](chunks), shown)
     return cast(End, chunks.end), fault
 
 
-def _write(texts: Iterator[str]) -> SSEError | None:
+def _write(texts: Iterator[str], shown: Callable[[str], str]) -> SSEError | None:
     """Write each text as soon as it is there; return the fault that ended them, if one did."""
+    to_terminal = is_terminal(sys.stdout)
     fault = None
     last = "\n"
     try:
         for text in texts:
-            sys.stdout.write(text)
+            sys.stdout.write(shown(text) if to_terminal else text)
             sys.stdout.flush()
             last = text
     except SSEError as error:
@@ -83,11 +91,11 @@ def _write(texts: Iterator[str]) -> SSEError | None:
 def _events(stream: EventStream, judge: Judge) -> Iterator[str]:
     for event in stream:
         judge.see(event)
-        yield _json_line(attrs.asdict(event))
+        yield json_line(attrs.asdict(event))
 
 
 def _chunks(stream: Stream) -> Iterator[str]:
-    return (_json_line(chunk.to_dict()) for chunk in stream)
+    return (json_line(chunk.to_dict()) for chunk in stream)
 
 
 def _result(stream: Stream) -> Iterator[str]:
@@ -95,9 +103,9 @@ def _result(stream: Stream) -> Iterator[str]:
         completion = stream.result()
     except SSEError as error:
         if error.partial.choices:
-            yield _json_line(error.partial.to_dict())
+            yield json_line(error.partial.to_dict())
         raise
-    yield _json_line(completion.to_dict())
+    yield json_line(completion.to_dict())
 
 
 _CHUNK_OUTPUTS: Mapping[str, Callable[[Stream], Iterator[str]]] = {
@@ -105,18 +113,3 @@ _CHUNK_OUTPUTS: Mapping[str, Callable[[Stream], Iterator[str]]] = {
     "result": _result,
     "text": Stream.text_deltas,
 }
-
-
-def _json_line(value: Any) -> str:
-    line = json.dumps(value, ensure_ascii=False)
-    try:
-        line.encode(sys.stdout.encoding or "utf-8")
-    except UnicodeEncodeError:
-        # Escaped, it says the same to every reader of JSON.
-        line = json.dumps(value)
-    return f"{line}\n"
-
-
-def _say(text: str, status: int) -> int:
-    print(f"sseparse: {one_line(text)}", file=sys.stderr)
-    return status

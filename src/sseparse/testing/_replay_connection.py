@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
 
 import h11
 
 from ._replay import Replay, plain_text
 from ._replay_framing import frame
 from ._replay_link import Link, Stopped
-from ._replay_received import ReceivedRequest
+from ._replay_received import Answered, ReceivedRequest
 from ._replay_wire import Ending
+
+_HOW: Final[Mapping[Ending, str]] = {
+    "http": "to its end",
+    "close": "closed before its end",
+    "reset": "reset",
+    "open": "left open",
+}
 
 
 class Connection:
@@ -23,6 +31,7 @@ class Connection:
         link: The connection, which is closed at its end.
         answer: Finds the answer to a request.
         context: What to speak TLS with; None for no TLS.
+        tell: Is told of each answer when it is over.
     """
 
     def __init__(
@@ -30,8 +39,10 @@ class Connection:
         link: Link,
         answer: Callable[[ReceivedRequest], Replay],
         context: ssl.SSLContext | None,
+        tell: Callable[[Answered], None],
     ) -> None:
         self._link = link
+        self._tell = tell
         self._answer = answer
         self._context = context
         self._http = h11.Connection(h11.SERVER)
@@ -59,7 +70,7 @@ class Connection:
     def _answer_all(self) -> Ending:
         try:
             while (request := self._read_request()) is not None:
-                ending = self._send(self._answer(request), to_head=request.method == "HEAD")
+                ending = self._respond(request, self._answer(request))
                 if ending != "http" or set(self._http.states.values()) != {h11.DONE}:
                     return ending
                 self._http.start_next_cycle()
@@ -87,9 +98,22 @@ class Connection:
         return event
 
     def _refuse(self, error: h11.RemoteProtocolError) -> None:
-        self._send(plain_text(error.error_status_hint, f"bad request: {error}"))
+        self._respond(None, plain_text(error.error_status_hint, f"bad request: {error}"))
 
-    def _send(self, replay: Replay, *, to_head: bool = False) -> Ending:
+    def _respond(self, request: ReceivedRequest | None, replay: Replay) -> Ending:
+        before = self._link.sent
+        how = "the client went away"
+        try:
+            ending = self._send(replay, to_head=request is not None and request.method == "HEAD")
+            how = _HOW[ending]
+        except Stopped:
+            how = "the server stopped"
+            raise
+        finally:
+            self._tell(Answered(request, self._link.sent - before, how))
+        return ending
+
+    def _send(self, replay: Replay, *, to_head: bool) -> Ending:
         wire = frame(self._http, replay, to_head=to_head)
         self._link.send(wire.head)
         due = time.monotonic()

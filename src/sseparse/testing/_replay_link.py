@@ -41,6 +41,9 @@ class Link:
         sock: The connection, which is closed with the link.
         stop: Set when the server stops, which ends every wait.
         gate: Holds the permits of the server.
+
+    Attributes:
+        sent: How many bytes were sent; without what TLS makes of them.
     """
 
     def __init__(self, sock: socket.socket, stop: Signal, gate: Gate) -> None:
@@ -49,6 +52,7 @@ class Link:
         self._stop = stop
         self._gate = gate
         self._ahead: list[bytes] = []
+        self.sent = 0
 
     def encrypt(self, context: ssl.SSLContext) -> None:
         """
@@ -83,7 +87,9 @@ class Link:
         """
         view = memoryview(data)
         while view:
-            view = view[self._when_ready(self._sock.send, view, selectors.EVENT_WRITE) :]
+            taken = self._when_ready(self._sock.send, view, selectors.EVENT_WRITE)
+            self.sent += taken
+            view = view[taken:]
 
     def wait_until(self, due: float) -> None:
         """

@@ -41,6 +41,22 @@ class ReceivedRequest:
         return json.loads(self.body)
 
 
+@frozen
+class Answered:
+    """
+    Tell what became of a request.
+
+    Attributes:
+        request: The request; None where what came was none.
+        bytes_sent: How many bytes the client was sent for it, those of HTTP included.
+        how: How that ended, in words: "to its end", for one.
+    """
+
+    request: ReceivedRequest | None
+    bytes_sent: int
+    how: str
+
+
 @define(eq=False)
 class ReceivedConnection:
     """

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from ._replay import Replay, plain_text
-from ._replay_received import ReceivedConnection, ReceivedRequest
+from ._replay_received import Answered, ReceivedConnection, ReceivedRequest
 from ._replay_signals import Gate, Signal
 
 if TYPE_CHECKING:
@@ -42,6 +42,9 @@ class ReplayServer:
             that is asked for. Other paths are answered with 404. Or a function that is given the
             `ReceivedRequest`, in the connection's own thread, and returns the one or the other;
             what it raises is answered with 500.
+        host: The address to listen at; any but the default lets other machines in.
+        port: The port to listen at; 0 for one that is free.
+        tell: Is called when an answer is over, in its connection's own thread.
         ssl_context: The server's side of TLS, with its certificate, which makes it https; None
             for http. A client that does not agree to it ends its own connection alone.
 
@@ -54,12 +57,17 @@ class ReplayServer:
         self,
         replay: bytes | Replay | Mapping[str, bytes | Replay] | _Answering,
         *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        tell: Callable[[Answered], None] | None = None,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         if not callable(replay):
             for each in replay.values() if isinstance(replay, Mapping) else [replay]:
                 _as_replay(each)
         self._replays = replay
+        self._address = (host, port)
+        self._tell = tell or _tell_nobody
         self._context = ssl_context
         self.requests: list[ReceivedRequest] = []
         self.connections: list[ReceivedConnection] = []
@@ -69,7 +77,7 @@ class ReplayServer:
     @property
     def url(self) -> str:
         """
-        Where the server listens: "http://127.0.0.1:" and the port, without a path.
+        Where the server listens: "http://127.0.0.1:8000", for one, without a path.
 
         After the block, where it has listened.
 
@@ -102,10 +110,11 @@ class ReplayServer:
 
     def __enter__(self) -> Self:
         """
-        Begin to listen, on a port that is free.
+        Begin to listen.
 
         Raises:
             RuntimeError: The server listens already.
+            OSError: It cannot listen there.
             ModuleNotFoundError: h11 is not installed.
         """
         # h11 is an extra, which the rest of `sseparse.testing` does without.
@@ -121,13 +130,15 @@ class ReplayServer:
 
         def serve(sock: socket.socket, answer: _Answer) -> bool:
             link = Link(sock, self._stop, self._gate)
-            return Connection(link, answer, self._context).serve()
+            return Connection(link, answer, self._context, self._tell).serve()
 
         self._serve = serve
+        self._threads: list[threading.Thread] = []
+        listener = self._open_listener()
         self._stop = Signal()
         self._gate = Gate()
-        self._threads: list[threading.Thread] = []
-        self._listen()
+        self._listener = listener
+        self._acceptor = _start(self._accept, listener)
         return self
 
     def __exit__(
@@ -144,13 +155,14 @@ class ReplayServer:
         self._gate.close()
         self._stop.close()
 
-    def _listen(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._listener.setblocking(False)
+    def _open_listener(self) -> socket.socket:
+        family = socket.AF_INET6 if ":" in self._address[0] else socket.AF_INET
+        listener = socket.create_server(self._address, family=family)
+        listener.setblocking(False)
         scheme = "http" if self._context is None else "https"
-        host, port = self._listener.getsockname()
-        self._url = f"{scheme}://{host}:{port}"
-        self._acceptor = _start(self._accept, self._listener)
+        host, port, *_ = listener.getsockname()
+        self._url = f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+        return listener
 
     def _accept(self, listener: socket.socket) -> None:
         with listener, selectors.DefaultSelector() as selector:
@@ -197,6 +209,10 @@ class ReplayServer:
                 return plain_text(404, f"no replay at {request.path}; there is {known}")
             replays = replays[request.path]
         return _as_replay(replays)
+
+
+def _tell_nobody(_: Answered) -> None:
+    pass
 
 
 def _as_replay(answer: object) -> Replay:

@@ -1,0 +1,97 @@
+"""What several tests of the command need."""
+
+import contextlib
+import json
+import os
+import pty
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sseparse import Event, encode
+from sseparse.cli import main
+from sseparse.testing import Replay, ReplayServer
+
+KEY = "sk-proj-a1b2c3d4e5"
+Chat = Callable[..., tuple[int, str, str]]
+Body = Callable[..., bytes]
+InTerminal = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No setting of whoever runs the tests counts, and no vocabulary of theirs."""
+    for name in ("OPENAI_BASE_URL", "OPENAI_MODEL", "NO_COLOR", "DATA_GYM_CACHE_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path / "vocabularies"))
+
+
+@pytest.fixture
+def body() -> Body:
+    """Make a body: each delta is a chunk; a finish reason and [DONE] end it."""
+
+    def make(
+        *deltas: dict[str, Any], finish: str | None = "stop", done: bool = True, **more: Any
+    ) -> bytes:
+        chunks = [{"choices": [{"index": 0, "delta": delta}]} for delta in deltas]
+        if finish is not None:
+            chunks.append({"choices": [{"index": 0, "delta": {}, "finish_reason": finish}]})
+        if more:
+            chunks.append({"choices": [], **more})
+        events = [json.dumps({"model": "m", **chunk}) for chunk in chunks]
+        return b"".join(encode(Event(data)) for data in [*events, *["[DONE]"] * done])
+
+    return make
+
+
+@pytest.fixture
+def chat(capsys: pytest.CaptureFixture[str]) -> Chat:
+    """Run `sseparse chat` in this process against a server that answers so."""
+
+    def run(answer: bytes | Replay | ReplayServer, *arguments: str) -> tuple[int, str, str]:
+        if isinstance(answer, ReplayServer):
+            status = main(["chat", "--base-url", f"{answer.url}/v1", *arguments])
+        else:
+            with ReplayServer(answer) as server:
+                status = main(["chat", "--base-url", f"{server.url}/v1", *arguments])
+        printed = capsys.readouterr()
+        return status, printed.out, printed.err
+
+    return run
+
+
+@pytest.fixture
+def in_terminal(monkeypatch: pytest.MonkeyPatch) -> InTerminal:
+    """Run the command with standard streams that are one terminal; return what that was sent."""
+
+    def run(*arguments: str, streams: tuple[str, ...] = ("stdout", "stderr")) -> tuple[int, str]:
+        controller, terminal = pty.openpty()
+        sent: list[bytes] = []
+
+        def drain() -> None:
+            try:
+                while data := os.read(controller, 65536):
+                    sent.append(data)
+            except OSError:
+                # How Linux says that the other end was closed.
+                pass
+
+        reader = threading.Thread(target=drain)
+        reader.start()
+        with monkeypatch.context() as patch, contextlib.ExitStack() as stack:
+            for name in streams:
+                opened = os.fdopen(os.dup(terminal), "w", encoding="utf-8")
+                patch.setattr(sys, name, stack.enter_context(opened))
+            os.close(terminal)
+            status = main(arguments)
+        reader.join()
+        os.close(controller)
+        return status, b"".join(sent).decode().replace("\r\n", "\n")
+
+    return run
