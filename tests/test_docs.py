@@ -19,7 +19,6 @@ from __future__ import annotations
 import contextlib
 import importlib
 import io
-import json
 import os
 import pkgutil
 import re
@@ -34,7 +33,7 @@ from typing import Any
 
 import pytest
 
-from sseparse import Event, encode
+import model
 from sseparse.testing import ReplayServer
 
 ROOT = Path(__file__).parents[1]
@@ -44,7 +43,6 @@ SHELL = shutil.which("bash")
 
 RUN = ("python", "sh", "console")
 FENCE = re.compile(r"(?P<indent> *)```(?P<language>\S*)(?: title=\"(?P<title>[^\"]+)\")?\s*")
-ANSWER = "1, 2, 3, 4, 5"
 
 
 @dataclass(frozen=True)
@@ -103,26 +101,10 @@ def check_printed(block: Block, printed: str) -> None:
         assert printed == expected, f"{block} does not print what the page shows"
 
 
-def answer_body() -> bytes:
-    """Make the answer that the examples' model gives."""
-    deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}]
-    deltas += [{"content": piece} for piece in re.findall(r"\d+|,| ", ANSWER)]
-    choices: list[dict[str, Any]] = [
-        {"index": 0, "delta": delta, "finish_reason": None} for delta in deltas
-    ]
-    choices.append({"index": 0, "delta": {}, "finish_reason": "stop"})
-    about: dict[str, Any] = {
-        "id": "chatcmpl-1",
-        "object": "chat.completion.chunk",
-        "created": 1,
-        "model": "m",
-    }
-    events = [Event(json.dumps({**about, "choices": [choice]})) for choice in choices]
-    return b"".join(encode(event) for event in [*events, Event("[DONE]")])
-
-
 @pytest.fixture
-def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vocabularies: Path
+) -> Iterator[Path]:
     """Prepare what the examples take for granted: a model's server, and the command."""
     command = tmp_path / "bin" / "sseparse"
     command.parent.mkdir()
@@ -134,7 +116,7 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     work = tmp_path / "work"
     work.mkdir()
     monkeypatch.chdir(work)
-    with ReplayServer(answer_body()) as server:
+    with ReplayServer(model.answer) as server:
         monkeypatch.setenv("OPENAI_BASE_URL", server.url.rstrip("/"))
         yield work
 
@@ -263,7 +245,7 @@ def public_modules() -> list[str]:
     """Name the modules that users import, those with the shortest names first."""
     adapters = importlib.import_module("sseparse.adapters")
     found = [module.name for module in pkgutil.iter_modules(adapters.__path__)]
-    packages = ("chunks", "streams", "reconnect", "testing")
+    packages = ("chunks", "streams", "tokens", "timing", "moderation", "reconnect", "testing")
     return [
         "sseparse",
         *(f"sseparse.{name}" for name in packages),

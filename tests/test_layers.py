@@ -9,20 +9,29 @@ from pathlib import Path
 import pytest
 
 SRC = Path(__file__).parents[1] / "src" / "sseparse"
-LAYERS = ["core", "chunks", "streams", "adapters", "testing", "cli"]
+LAYERS = [
+    *("core", "chunks", "tokens", "timing", "streams", "moderation", "adapters", "testing", "cli")
+]
 # What a layer may import: itself and what stands before it; cli and testing side by side.
 ALLOWED = {
     "core": {"core"},
     "chunks": {"core", "chunks"},
-    "streams": {"core", "chunks", "streams"},
+    "tokens": {"core", "chunks", "tokens"},
+    "timing": {"core", "chunks", "timing"},
+    "streams": {"core", "chunks", "tokens", "streams"},
+    "moderation": {"core", "chunks", "streams", "moderation"},
     "adapters": {"core", "chunks", "streams", "adapters"},
     "testing": {"core", "chunks", "streams", "adapters", "testing"},
     "cli": set(LAYERS),
 }
-DEPENDENCIES = {"attrs", "msgspec"}
+DEPENDENCIES = {
+    **{layer: {"attrs", "msgspec"} for layer in ("core", "chunks", "streams", "moderation")},
+    "tokens": {"attrs", "msgspec", "tiktoken"},
+    "timing": {"attrs", "msgspec", "matplotlib"},
+}
 IO_MODULES = [
     *("socket", "ssl", "asyncio", "selectors", "http", "urllib3", "h11", "trio", "anyio"),
-    *("httpx", "httpx2", "requests", "aiohttp", "rich", "tiktoken"),
+    *("httpx", "httpx2", "requests", "aiohttp", "rich", "tiktoken", "matplotlib"),
 ]
 
 
@@ -40,11 +49,12 @@ def imports_of(path: Path) -> set[str]:
             found |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             base = package[: len(package) - node.level + 1] if node.level else []
-            parts = [*base, *(node.module or "").split(".")]
+            parts = [*base, *(node.module.split(".") if node.module else ())]
             if parts[0] != "sseparse":
                 found.add(parts[0])
             else:
-                found.add(parts[1] if len(parts) > 1 and parts[1] in LAYERS else "core")
+                names = parts[1:2] or [alias.name for alias in node.names]
+                found |= {name if name in LAYERS else "core" for name in names}
     return found
 
 
@@ -54,16 +64,16 @@ def imports_of(path: Path) -> set[str]:
     ids=lambda path: str(path.relative_to(SRC)),
 )
 def test_imports_point_one_way(path: Path) -> None:
-    """cli, testing -> adapters -> streams -> chunks -> core; up to streams two packages only."""
+    """cli, testing -> adapters -> streams -> chunks -> core; up to streams few packages."""
     if path in (SRC / "__init__.py", SRC / "__main__.py"):
         return  # they hand out what the layers hold
     layer = layer_of(path)
     imported = imports_of(path)
 
     assert imported & set(LAYERS) <= ALLOWED[layer]
-    if layer in ("core", "chunks", "streams"):
+    if layer in DEPENDENCIES:
         outside = imported - set(LAYERS) - sys.stdlib_module_names
-        assert outside <= DEPENDENCIES | {"typing_extensions"}
+        assert outside <= DEPENDENCIES[layer] | {"typing_extensions"}
 
 
 def test_rooms_of_chunks() -> None:
@@ -77,7 +87,11 @@ def test_rooms_of_chunks() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["sseparse", "sseparse.chunks", "sseparse.streams", "sseparse.reconnect"]
+    "module",
+    [
+        *("sseparse", "sseparse.chunks", "sseparse.streams", "sseparse.reconnect"),
+        *("sseparse.moderation", "sseparse.timing"),
+    ],
 )
 def test_importing_loads_no_io(module: str) -> None:
     """`import sseparse` loads no socket, no event loop and no HTTP library."""

@@ -16,6 +16,7 @@ MODULES = [
     *("sseparse", "sseparse.chunks", "sseparse.streams", "sseparse.reconnect", "sseparse.testing"),
     *(f"sseparse.adapters.{name}" for name in ADAPTERS),
     "sseparse.adapters.eventsource",
+    *("sseparse.moderation", "sseparse.timing", "sseparse.tokens"),
 ]
 
 
