@@ -60,7 +60,7 @@ class TestVerdicts:
         assert (flagged.window, flagged.choice, flagged.failure) == (window, 0, None)
         assert (flagged.released, flagged.held) == ("", "One. Tw")
 
-    @pytest.mark.parametrize("verdict", NO_VERDICTS, ids=repr)
+    @pytest.mark.parametrize("verdict", NO_VERDICTS)
     @pytest.mark.parametrize("on_failure", ["block", "release"])
     def test_no_verdict(self, verdict: Any, on_failure: str) -> None:
         """Whatever else it returns, or forgets to, blocks; the error says what to return."""
