@@ -51,6 +51,9 @@ from sseparse.chunks import (
     Update,
     UsageReported,
 )
+from sseparse.moderation import AsyncCheck, Gate, Release, Window
+from sseparse.timing import Metric, Summary, Timeline
+from sseparse.tokens import EstimatedUsage, TokenCounter, estimate_usage
 
 Chunks = list[ChatCompletionChunk | CompletionChunk]
 
@@ -137,6 +140,26 @@ def streams(one: httpx.Response, two: httpx2.Response, pieces: Iterator[bytes]) 
         assert_type(stream.text_deltas(), Iterator[str])
         assert_type(stream.updates(), Iterator[Update])
         assert_type(stream.end, End | None)
+
+
+def riders(pieces: Iterator[bytes]) -> None:
+    timeline = Timeline()
+    gate = Gate(lambda text: "no" not in text, timeline=timeline)
+    stream = Stream(pieces, timeline=timeline, usage="estimate", messages=[{"role": "user"}])
+    assert_type(gate.text_deltas(stream), Iterator[str])
+    assert_type(gate.releases(stream), Iterator[Release])
+    assert_type(gate.feed_text("text"), list[Window])
+    assert_type(timeline.summary(stream.result().usage), Summary)
+    assert_type(timeline.otel_metrics(), list[Metric])
+    assert_type(TokenCounter("gpt-4o").count, int)
+    assert_type(estimate_usage(stream.snapshot(), messages="1,2,"), EstimatedUsage)
+
+
+async def async_riders(stream: AsyncStream, check: AsyncCheck) -> None:
+    gate = Gate(check, window=16, timeout=1)
+    assert_type(gate.atext_deltas(stream), AsyncIterator[str])
+    async for release in gate.areleases(stream):
+        assert_type(release.text, str)
 
 
 async def async_streams(
