@@ -21,28 +21,38 @@ if TYPE_CHECKING:
     from tiktoken import Encoding
 
 _BASE: Final = "https://openaipublic.blob.core.windows.net"
-_SHA256: Final[Mapping[str, str]] = {
-    "encodings/cl100k_base.tiktoken": "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7",
-    "encodings/o200k_base.tiktoken": "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d",
-    "encodings/p50k_base.tiktoken": "94b5ca7dff4d00767bc256fdd1b27e5b17361d7b8a5f968547f9f23eb70d2069",
-    "encodings/r50k_base.tiktoken": "306cd27f03c1a714eca7108e03d66b7dc042abe8c258b44c199a7ed9838dd930",
-    "gpt-2/encodings/main/vocab.bpe": "1ce1664773c50f3e0cc8842619a93edc4624525b728b188a9e0be33b7726adc5",
-    "gpt-2/encodings/main/encoder.json": "196139668be63f3b5d6574427317ae82f612a97c5d1cdaf36ed2256dbf636783",
-}
-
-
-def _files(*names: str) -> tuple[tuple[str, str], ...]:
-    return tuple((f"{_BASE}/{name}", _SHA256[name]) for name in names)
-
-
-FILES: Final = {
-    "cl100k_base": _files("encodings/cl100k_base.tiktoken"),
-    "gpt2": _files("gpt-2/encodings/main/vocab.bpe", "gpt-2/encodings/main/encoder.json"),
-    "o200k_base": _files("encodings/o200k_base.tiktoken"),
-    "o200k_harmony": _files("encodings/o200k_base.tiktoken"),
-    "p50k_base": _files("encodings/p50k_base.tiktoken"),
-    "p50k_edit": _files("encodings/p50k_base.tiktoken"),
-    "r50k_base": _files("encodings/r50k_base.tiktoken"),
+_CL100K: Final = (
+    f"{_BASE}/encodings/cl100k_base.tiktoken",
+    "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7",
+)
+_O200K: Final = (
+    f"{_BASE}/encodings/o200k_base.tiktoken",
+    "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d",
+)
+_P50K: Final = (
+    f"{_BASE}/encodings/p50k_base.tiktoken",
+    "94b5ca7dff4d00767bc256fdd1b27e5b17361d7b8a5f968547f9f23eb70d2069",
+)
+_R50K: Final = (
+    f"{_BASE}/encodings/r50k_base.tiktoken",
+    "306cd27f03c1a714eca7108e03d66b7dc042abe8c258b44c199a7ed9838dd930",
+)
+_GPT2_BPE: Final = (
+    f"{_BASE}/gpt-2/encodings/main/vocab.bpe",
+    "1ce1664773c50f3e0cc8842619a93edc4624525b728b188a9e0be33b7726adc5",
+)
+_GPT2_JSON: Final = (
+    f"{_BASE}/gpt-2/encodings/main/encoder.json",
+    "196139668be63f3b5d6574427317ae82f612a97c5d1cdaf36ed2256dbf636783",
+)
+FILES: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
+    "cl100k_base": (_CL100K,),
+    "gpt2": (_GPT2_BPE, _GPT2_JSON),
+    "o200k_base": (_O200K,),
+    "o200k_harmony": (_O200K,),
+    "p50k_base": (_P50K,),
+    "p50k_edit": (_P50K,),
+    "r50k_base": (_R50K,),
 }
 """URL and SHA-256 of the files of tiktoken's own encodings (tiktoken_ext/openai_public.py)."""
 _OWN: Final = "tiktoken_ext.openai_public"
