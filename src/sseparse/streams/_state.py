@@ -33,7 +33,7 @@ from ._faults import (
     with_response,
 )
 from ._options import Recorder
-from ._timed import CountingStage, TimedStage
+from ._timed import CountingStage, Teller
 from ._usage import estimate
 
 T = TypeVar("T")
@@ -66,8 +66,8 @@ class StreamState(Generic[T]):
         deadlines: Deadlines | None = None,
         timeline: Recorder | None = None,
     ) -> None:
-        self._stage = stage if timeline is None else TimedStage(stage, timeline)
-        self._timeline = timeline
+        self._stage = stage
+        self._teller = None if timeline is None else Teller(stage, timeline)
         self._deadlines = _own(deadlines)
         self._until = math.inf
         self.timed = deadlines is not None
@@ -103,7 +103,10 @@ class StreamState(Generic[T]):
             # Closed while the source was waited for.
             return
         self._interrupted = False
-        self._ready.extend(self._stage.feed(piece))
+        items = self._stage.feed(piece)
+        if self._teller is not None:
+            self._teller.tell(len(piece), items)
+        self._ready.extend(items)
         if len(self._body_start) < BODY_START:
             self._body_start += bytes(piece[: BODY_START - len(self._body_start)])
         if self._stage.error is not None:
@@ -142,7 +145,7 @@ class StreamState(Generic[T]):
             self.cancel()
         if self.over:
             return
-        self._ready.extend(self._stage.close())
+        self._take_rest()
         error = self._stage.error
         self._finish(with_response(error, self._source) if error else self._verdict(self._seen))
 
@@ -152,13 +155,19 @@ class StreamState(Generic[T]):
             clock = cast(Clock, self._deadlines.passed(self._until))
             self._time_out(clock, cause.__cause__ or cause)
         elif not self.over:
-            self._ready.extend(self._stage.close())
+            self._take_rest()
             ours = cause if isinstance(cause, SSEError) else transport_error(cause, self._seen)
             self._fail(ours)
 
+    def _take_rest(self) -> None:
+        items = self._stage.close()
+        if items and self._teller is not None:
+            self._teller.tell(0, items)
+        self._ready.extend(items)
+
     def _time_out(self, clock: Clock, cause: BaseException | None = None) -> None:
         if not self.over:
-            self._ready.extend(self._stage.close())
+            self._take_rest()
             self._fail(timeout(clock, getattr(self._deadlines, clock), self._seen, cause))
 
     def _fail(self, error: SSEError) -> None:
@@ -219,8 +228,8 @@ class StreamState(Generic[T]):
         end = self._seen
         self._error = error
         self._end = evolve(end, cause=cause or _cause_of(error) or end.cause)
-        if self._timeline is not None:
-            self._timeline.on_end(self._end)
+        if self._teller is not None:
+            self._teller.tell_end(self._end)
 
 
 class ChunkState(StreamState[Chunk]):

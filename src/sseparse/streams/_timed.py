@@ -1,11 +1,10 @@
-"""A stage under a timeline's eyes."""
+"""What a timeline is told of a stage."""
 
 from __future__ import annotations
 
 from typing import Generic, Protocol, TypeVar
 
 from .._ends import End
-from .._errors import SSEError
 from .._stage import Stage
 from ..chunks import ChatCompletionChunk, CompletionChunk
 from ._options import Recorder
@@ -29,7 +28,7 @@ class CountingStage(Stage[bytes, T], Protocol):
         ...
 
 
-class TimedStage(Generic[T]):
+class Teller(Generic[T]):
     """
     Tell a timeline what comes out of a stage, as soon as it does.
 
@@ -43,40 +42,14 @@ class TimedStage(Generic[T]):
         self._timeline = timeline
         self._events_told = self._comments_told = 0
 
-    @property
-    def events_seen(self) -> int:
-        """How many events were dispatched."""
-        return self._stage.events_seen
+    def tell(self, size: int, items: list[T]) -> None:
+        """
+        Tell that a piece came.
 
-    @property
-    def comments_seen(self) -> int:
-        """How many comment lines came."""
-        return self._stage.comments_seen
-
-    @property
-    def error(self) -> SSEError | None:
-        """The fault that stopped the stage, or None."""
-        return self._stage.error
-
-    @property
-    def end(self) -> End | None:
-        """How the input ended, or None while it goes on."""
-        return self._stage.end
-
-    def feed(self, piece: bytes, /) -> list[T]:
-        """Take a piece of the stream; return the items that it completes."""
-        items = self._stage.feed(piece)
-        self._tell(len(piece), items)
-        return items
-
-    def close(self) -> list[T]:
-        """Take the end of the stream; return the items that it completes."""
-        items = self._stage.close()
-        if items:
-            self._tell(0, items)
-        return items
-
-    def _tell(self, size: int, items: list[T]) -> None:
+        Args:
+            size: How many bytes it had; 0 for the end of the stream.
+            items: What it completed.
+        """
         events, comments = self._stage.events_seen, self._stage.comments_seen
         self._timeline.on_bytes(
             size, events=events - self._events_told, comments=comments - self._comments_told
@@ -85,3 +58,7 @@ class TimedStage(Generic[T]):
         for item in items:
             if isinstance(item, _CHUNKS):
                 self._timeline.on_chunk(item)
+
+    def tell_end(self, end: End) -> None:
+        """Tell that the stream ended, and how."""
+        self._timeline.on_end(end)
