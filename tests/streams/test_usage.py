@@ -9,7 +9,7 @@ import pytest
 
 from sseparse import AsyncStream, IncompleteStream, Stream
 from sseparse.chunks import CompletionUsage
-from sseparse.tokens import EstimatedUsage, UnknownEncoding, VocabularyMissing
+from sseparse.tokens import EstimatedUsage, Uncountable, UnknownEncoding, VocabularyMissing
 
 from .sources import DONE, FINISH, AsyncSource, Source, chunk, data
 
@@ -123,6 +123,28 @@ def test_without_tiktoken(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with pytest.raises(ImportError, match=r"pip install 'sseparse\[tiktoken\]'"):
         Stream([of_model("gpt-4o"), DONE], usage="estimate")
+
+
+@pytest.mark.usefixtures("vocabularies")
+@pytest.mark.parametrize("options", [{"messages": 123}, {"messages": [], "tools": [None]}])
+def test_messages_and_tools_of_another_form(options: Any) -> None:
+    """They are refused before anything is read."""
+    source = Source(of_model("gpt-4o"), DONE)
+
+    with pytest.raises(TypeError, match="expected a list of"):
+        Stream(source, usage="estimate", **options)
+    assert source.left == 2
+
+
+@pytest.mark.usefixtures("vocabularies")
+def test_an_answer_that_cannot_be_counted() -> None:
+    """The answer rides along."""
+    stream = Stream([of_model("gpt-4o", " " * 500_001), DONE], usage="estimate")
+
+    with pytest.raises(Uncountable) as caught:
+        stream.result()
+
+    assert caught.value.partial == stream.snapshot()
 
 
 def test_a_cut_stream_is_cut() -> None:

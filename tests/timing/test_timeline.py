@@ -1,6 +1,8 @@
 """What a Timeline notes, and the figures it makes of it."""
 
 import json
+import sys
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -542,3 +544,63 @@ def test_otel_attributes() -> None:
     }
     plain = timeline.otel_attributes(usage=CompletionUsage(completion_tokens=1))
     assert "gen_ai.usage.input_tokens" not in plain
+
+
+def test_characters_that_come_in_halves() -> None:
+    """Half a surrogate pair counts with its other half, so that a gate's releases match."""
+    clock = Clock()
+    timeline = Timeline(clock)
+    for first, then in 3 * [("\ud83e", "\udd16. ")]:
+        clock.now += 1
+        timeline.on_chunk(chat(first))
+        clock.now += 1
+        timeline.on_chunk(chat(then))
+        timeline.on_release((first + then).encode("utf-16", "surrogatepass").decode("utf-16"))
+
+    summary = timeline.summary()
+
+    assert (summary.characters, summary.released) == (9, 9)
+    assert summary.release_delay == Spread(0, 0, 0)
+
+
+def test_words_beside_reasoning_and_calls() -> None:
+    """What comes in one chunk is counted whole."""
+    call = ToolCallDelta(index=0, function=FunctionDelta(arguments="12345"))
+    steps = [chat("a"), chat("bc", tool_calls=[call]), chat("d", reasoning_content="xyz")]
+
+    assert played(*((1.0, step) for step in steps)).summary().characters == 12
+
+
+def test_an_empty_piece_is_no_byte() -> None:
+    """Some transports hand out pieces of nothing: no sign of life."""
+    clock = Clock()
+    timeline = Timeline(clock)
+    for moment, size in [(1, 0), (2, 5), (4, 0), (9, 5)]:
+        clock.now = 1000 + moment
+        timeline.on_bytes(size)
+
+    summary = timeline.summary()
+
+    assert (summary.time_to_first_byte, summary.longest_silence) == (2, 7)
+
+
+def test_summed_up_by_another_thread() -> None:
+    """While chunks are noted, whatever is half noted is left out."""
+    timeline = Timeline()
+
+    def note() -> None:
+        for _ in range(2000):
+            timeline.on_bytes(5, events=1)
+            timeline.on_chunk(chat("a"))
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    writer = threading.Thread(target=note)
+    writer.start()
+    try:
+        while writer.is_alive():
+            summary = timeline.summary()
+            assert summary.characters == summary.chunks
+    finally:
+        writer.join()
+        sys.setswitchinterval(before)

@@ -2,6 +2,7 @@
 
 import random
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import tiktoken
@@ -9,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from tiktoken_ext import openai_public  # type: ignore[import-untyped] # it has no types
 
-from sseparse.tokens import TokenCounter
+from sseparse.tokens import TokenCounter, Uncountable
 
 PIECES = [
     *(
@@ -269,3 +270,26 @@ def test_patterns_are_known(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     _ = counter.count
 
     assert seen[-1] <= 10
+
+
+def test_more_blanks_than_tiktoken_takes() -> None:
+    """Piece by piece too they are an error, each time the count is asked for."""
+    counter = TokenCounter("o200k_base")
+    for _ in range(6):
+        counter.add(" " * 100_000)
+
+    for _ in range(2):
+        with pytest.raises(Uncountable, match="600,000 blanks"):
+            _ = counter.count
+
+
+@pytest.mark.parametrize("wrong", [None, 5, b"bytes"])
+def test_what_is_no_text(wrong: Any) -> None:
+    """It is refused, and the counter goes on without it."""
+    counter = TokenCounter("o200k_base")
+    counter.add("Hello")
+
+    with pytest.raises(TypeError, match=r"add\(\) takes text, not "):
+        counter.add(wrong)
+
+    assert counter.count == 1

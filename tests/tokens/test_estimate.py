@@ -19,7 +19,13 @@ from sseparse.chunks import (
     Function,
     ToolCall,
 )
-from sseparse.tokens import ChoiceTokens, EstimatedUsage, UnknownEncoding, estimate_usage
+from sseparse.tokens import (
+    ChoiceTokens,
+    EstimatedUsage,
+    Uncountable,
+    UnknownEncoding,
+    estimate_usage,
+)
 
 # The examples of the cookbook, with the counts that OpenAI's API gave.
 SYSTEM = (
@@ -275,9 +281,38 @@ def test_tools_alone() -> None:
 
 @pytest.mark.parametrize(
     ("wrong", "said"),
-    [([1, 2], "a list of int"), ({"role": "user"}, "one dict"), (["a", {}], "a list of dict, str")],
+    [
+        ({"role": "user"}, "dict"),
+        (123, "int"),
+        (["a", {}], "a list of dict, str"),
+        ([[1], [None]], "a list of list"),
+    ],
 )
 def test_wrong_messages(wrong: Any, said: str) -> None:
     """Messages of another form are the caller's mistake."""
     with pytest.raises(TypeError, match=f"not {said}"):
         estimate_usage(chat("gpt-4o", says("Hi")), messages=wrong)
+
+
+@pytest.mark.parametrize("wrong", [{"type": "function"}, "function", [None], 1])
+def test_wrong_tools(wrong: Any) -> None:
+    """Tools of another form are the caller's mistake."""
+    with pytest.raises(TypeError, match="expected a list of tools, each a mapping"):
+        estimate_usage(chat("gpt-4o", says("Hi")), messages=[], tools=wrong)
+
+
+@pytest.mark.parametrize(("prompt", "count"), [([5, 6, 7], 3), ([[5, 6], [7]], 3), ([[]], 0)])
+def test_a_prompt_of_tokens(prompt: Any, count: int) -> None:
+    """A legacy prompt may be tokens already, or several such."""
+    assert estimate_usage(chat("gpt-4o", says("Hi")), messages=prompt).prompt_tokens == count
+
+
+def test_what_tiktoken_cannot_take() -> None:
+    """A run of blanks that would overflow tiktoken's stack is an error that says so."""
+    blank = " " * 500_001
+
+    with pytest.raises(Uncountable, match="500,001 blanks on end") as caught:
+        estimate_usage(chat("gpt-4o", says(f"{blank}x")))
+
+    assert (caught.value.blanks, caught.value.maximum) == (500_001, 500_000)
+    assert estimate_usage(chat("gpt-4o", says(blank[1:]))).completion_tokens is not None

@@ -37,6 +37,6 @@ class StreamOptions(ChunkOptions, total=False):
     max_accumulated_bytes: int | None
     timeline: Recorder | None
     usage: Literal["server", "estimate"]
-    messages: Sequence[Mapping[str, Any] | str] | None
+    messages: Sequence[Mapping[str, Any] | str | int | Sequence[int]] | None
     tools: Sequence[Mapping[str, Any]] | None
     encoding: str | None

@@ -269,7 +269,7 @@ class ChunkState(StreamState[Chunk]):
         max_accumulated_bytes: int | None = MAX_ACCUMULATED,
         timeline: Recorder | None = None,
         usage: Literal["server", "estimate"] = "server",
-        messages: Sequence[Mapping[str, Any] | str] | None = None,
+        messages: Sequence[Mapping[str, Any] | str | int | Sequence[int]] | None = None,
         tools: Sequence[Mapping[str, Any]] | None = None,
         encoding: str | None = None,
         **options: Unpack[ChunkOptions],

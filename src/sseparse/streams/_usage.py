@@ -26,17 +26,23 @@ class UsageEstimate:
     Raises:
         ImportError: tiktoken is not installed.
         SSEError: The encoding is not known, or not on this machine.
+        TypeError: The messages or the tools are of another form than the request's.
     """
 
     def __init__(
         self,
-        messages: Sequence[Mapping[str, Any] | str] | None,
+        messages: Sequence[Mapping[str, Any] | str | int | Sequence[int]] | None,
         tools: Sequence[Mapping[str, Any]] | None,
         encoding: str | None,
     ) -> None:
-        from ..tokens import _vocabularies, estimate_usage  # noqa: PLC0415 - most do without
+        # Most streams do without.
+        from ..tokens import _prompt, _prompt_tools, _vocabularies, estimate_usage  # noqa: PLC0415
 
         _vocabularies.check_installed()
+        if messages is not None:
+            _prompt.check_prompt(messages)
+        if tools is not None:
+            _prompt_tools.check_tools(tools)
         self._estimate = estimate_usage
         self._messages = messages
         self._tools = tools
@@ -58,7 +64,7 @@ class UsageEstimate:
 
 def estimate(
     usage: str,
-    messages: Sequence[Mapping[str, Any] | str] | None,
+    messages: Sequence[Mapping[str, Any] | str | int | Sequence[int]] | None,
     tools: Sequence[Mapping[str, Any]] | None,
     encoding: str | None,
 ) -> UsageEstimate | None:

@@ -24,13 +24,18 @@ class Generated(NamedTuple):
     other: int
 
 
+def length(text: str) -> int:
+    """Count the characters of a piece of text; one cut in half counts where its end comes."""
+    return len(text) - (not text.isascii() and "\ud800" <= text[-1] <= "\udbff")
+
+
 def generated(chunk: Chunk) -> Generated:
     """Count what a chunk brought."""
     if not isinstance(chunk, ChatCompletionChunk):
-        return Generated(sum(len(choice.text) for choice in chunk.choices), 0, 0)
+        return Generated(sum(length(choice.text) for choice in chunk.choices), 0, 0)
     deltas = [choice.delta for choice in chunk.choices]
     return Generated(
-        sum(len(text_of(delta.content)) for delta in deltas),
+        sum(length(text_of(delta.content)) for delta in deltas),
         sum(map(_reasoning, deltas)),
         sum(map(_other, deltas)),
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 from .._ends import End
 from ..chunks import ChatCompletionChunk, Chunk, CompletionUsage
-from ._generated import generated
+from ._generated import generated, length
 from ._otel import Metric, attributes_of, metrics_of
 from ._plot import plot
 from ._record import Record
@@ -78,13 +78,14 @@ class Timeline:
             comments: How many comments it completed.
         """
         now = self._clock()
-        last = self._last_byte
-        if last is None:
-            self._first_byte = now
-        elif self._silence is None or now - last > self._silence:
-            self._silence = now - last
-        self._last_byte = now
-        self._bytes += size
+        if size:
+            last = self._last_byte
+            if last is None:
+                self._first_byte = now
+            elif self._silence is None or now - last > self._silence:
+                self._silence = now - last
+            self._last_byte = now
+            self._bytes += size
         if events:
             self._pieces.append(now)
             self._piece_events.append(events)
@@ -95,16 +96,23 @@ class Timeline:
     def on_chunk(self, chunk: Chunk) -> None:
         """Note that a chunk came."""
         self._note_time(self._clock())
-        # What nearly all chunks are: the next words of one choice, and nothing else. That words
-        # and reasoning come in one chunk is so rare that looking for it costs more than it tells.
+        # What nearly all chunks are: the next words of one choice, and nothing else.
         if self._token_seen and type(chunk) is ChatCompletionChunk and chunk.usage is None:
             try:
                 [choice] = chunk.choices
             except ValueError:
                 return self._note_all(chunk)
-            content = choice.delta.content
-            if content and type(content) is str and choice.finish_reason is None:
-                return self._note_size(len(content))
+            delta = choice.delta
+            content = delta.content
+            if (
+                content
+                and type(content) is str
+                and choice.finish_reason is None
+                and delta.tool_calls is None
+                and delta.reasoning_content is None
+                and delta.reasoning is None
+            ):
+                return self._note_size(length(content))
         return self._note_all(chunk)
 
     def _note_all(self, chunk: Chunk) -> None:
@@ -138,17 +146,20 @@ class Timeline:
 
     def record(self) -> Record:
         """Return what was noted so far, in seconds since the request was sent."""
-        chunks = self._since(self._times)
-        pieces = self._since(self._pieces)
+        # Another thread may be noting: what is noted last is read first.
+        sizes = tuple(self._sizes)
+        chunks = self._since(self._times[: len(sizes)])
+        piece_events = tuple(self._piece_events)
+        pieces = self._since(self._pieces[: len(piece_events)])
         first_event = min(chunks[:1] + pieces[:1], default=None)
         return Record(
             first_byte=self._after(self._first_byte),
             first_event=first_event,
             chunks=chunks,
-            sizes=tuple(self._sizes),
-            texts=tuple(self._contents()),
+            sizes=sizes,
+            texts=tuple(self._contents(sizes)),
             pieces=pieces,
-            piece_events=tuple(self._piece_events),
+            piece_events=piece_events,
             comments=self._since(self._comments),
             comment_count=self._comment_count,
             bytes=self._bytes,
@@ -164,9 +175,9 @@ class Timeline:
             finish_reasons=dict(self._finish_reasons),
         )
 
-    def _contents(self) -> Iterator[int]:
+    def _contents(self, sizes: Iterable[int]) -> Iterator[int]:
         others = self._not_content
-        return (size - others.get(place, 0) for place, size in enumerate(self._sizes))
+        return (size - others.get(place, 0) for place, size in enumerate(sizes))
 
     def _since(self, times: Iterable[float]) -> tuple[float, ...]:
         sent = self._sent

@@ -14,7 +14,7 @@ vocabulary that is not in tiktoken's cache is a VocabularyMissing.
 """
 
 from ._counter import TokenCounter
-from ._errors import UnknownEncoding, VocabularyMissing
+from ._errors import Uncountable, UnknownEncoding, VocabularyMissing
 from ._estimate import estimate_usage
 from ._usage import ChoiceTokens, EstimatedUsage
 
@@ -22,6 +22,7 @@ __all__ = (
     "ChoiceTokens",
     "EstimatedUsage",
     "TokenCounter",
+    "Uncountable",
     "UnknownEncoding",
     "VocabularyMissing",
     "estimate_usage",

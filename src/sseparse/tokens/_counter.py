@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ._cuts import final_length
+from ._encode import count_tokens
 from ._vocabularies import find_encoding
 
 if TYPE_CHECKING:
@@ -73,11 +74,16 @@ class TokenCounter:
 
     @property
     def count(self) -> int:
-        """How many tokens the text so far has, encoded as ordinary text."""
+        """
+        How many tokens the text so far has, encoded as ordinary text.
+
+        Raises:
+            Uncountable: It has a run of more than 500,000 blanks, which tiktoken cannot take.
+        """
         if self._fresh:
             self._settle()
         if self._tail_count is None:
-            self._tail_count = len(self._encoding.encode_ordinary(self._tail))
+            self._tail_count = count_tokens(self._encoding, self._tail)
         return self._final + self._tail_count
 
     def add(self, text: str) -> None:
@@ -87,7 +93,13 @@ class TokenCounter:
         Args:
             text: The piece, of any length. Half of a surrogate pair joins its other half, if
                 that comes next; else it counts as U+FFFD, as it does for tiktoken.
+
+        Raises:
+            TypeError: It is no text.
+            Uncountable: As for `count`.
         """
+        if not isinstance(text, str):
+            raise TypeError(f"add() takes text, not {type(text).__name__}; chunk.text is text")
         self._fresh.append(text)
         self._fresh_length += len(text)
         if self._fresh_length >= self._at_most:
@@ -101,7 +113,7 @@ class TokenCounter:
         self._fresh_length = 0
         end = final_length(text, self._pattern, searched)
         if end:
-            self._final += len(self._encoding.encode_ordinary(text[:end]))
+            self._final += count_tokens(self._encoding, text[:end])
             self._tail = text[end:]
         # Joined again only when it has doubled, an unbroken run takes linear work.
         self._at_most = max(_AT_ONCE, len(self._tail))

@@ -48,3 +48,21 @@ class VocabularyMissing(SSEError):
         self.encoding = encoding
         self.path = path
         self.reason = reason
+
+
+class Uncountable(SSEError, ValueError):
+    """
+    Report a text that tiktoken cannot take.
+
+    Attributes:
+        blanks: How long its longest run of blanks is, in characters.
+        maximum: How long one may be.
+    """
+
+    def __init__(self, *, blanks: int, maximum: int) -> None:
+        super().__init__(
+            f"the text has {blanks:,} blanks on end: more than {maximum:,} are more than tiktoken "
+            "can take; shorten the run before it is counted"
+        )
+        self.blanks = blanks
+        self.maximum = maximum

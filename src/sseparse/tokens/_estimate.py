@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..chunks import CompletionTokensDetails, Result
 from ._answer import count_choices, has_calls, has_sound
+from ._encode import count_tokens
 from ._prompt import Prompt, PromptTokens, add_prompt
 from ._prompt_tools import add_tools
 from ._usage import EstimatedUsage
@@ -47,8 +48,8 @@ def estimate_usage(
 
     Args:
         result: The completion. It is not changed.
-        messages: The request's messages, in the API's form, or the text or texts that a legacy
-            completion continues. Without them the prompt's tokens and the total are None.
+        messages: The request's messages, in the API's form, or the text, texts or tokens that a
+            legacy completion continues. Without them the prompt's tokens and the total are None.
         tools: The request's tools, in the API's form; counted with the messages only.
         encoding: The encoding, or a model that has it; None for that of the completion's model.
 
@@ -59,12 +60,13 @@ def estimate_usage(
         ImportError: tiktoken is not installed.
         UnknownEncoding: No encoding is known by that name, or of the completion's model.
         VocabularyMissing: The vocabulary is not in tiktoken's cache.
-        TypeError: The messages are of another form.
+        Uncountable: A text has a run of more than 500,000 blanks.
+        TypeError: The messages or the tools are of another form.
 
     Source: OpenAI Cookbook, "How to count tokens with tiktoken".
     """
     counting = find_encoding(result.model if encoding is None else encoding)
-    count = partial(_count, counting)
+    count = partial(count_tokens, counting)
     choices = count_choices(result, count)
     completion_tokens = sum(choice.total for choice in choices)
     prompt = PromptTokens(count)
@@ -88,10 +90,6 @@ def estimate_usage(
         prompt_partial=bool(prompt.uncounted or prompt.beyond),
         notes=[*_answer_notes(result), *_prompt_notes(prompt, tools, counted), *overheads],
     )
-
-
-def _count(encoding: Encoding, text: str) -> int:
-    return len(encoding.encode_ordinary(text))
 
 
 def _answer_notes(result: Result) -> Iterator[str]:

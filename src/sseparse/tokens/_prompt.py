@@ -14,7 +14,7 @@ from attrs import Factory, define
 from ..chunks._json import is_list, is_object
 
 Count = Callable[[str], int]
-Prompt = Sequence[Mapping[str, Any] | str] | str
+Prompt = Sequence[Mapping[str, Any] | str | int | Sequence[int]]
 
 _MESSAGE: Final = 3
 _NAME: Final = 1
@@ -50,26 +50,58 @@ class PromptTokens:
         self.overheads = True
 
 
+def check_prompt(prompt: Prompt) -> None:
+    """
+    Refuse what is no prompt.
+
+    Raises:
+        TypeError: It is neither messages nor texts nor tokens.
+    """
+    parts = [prompt] if isinstance(prompt, str | Mapping) else prompt
+    # One mapping is one message by mistake: listed, it would be the names of its fields.
+    known = not isinstance(prompt, Mapping) and isinstance(prompt, Sequence)
+    if not known or not any(all(map(is_kind, parts)) for is_kind in _KINDS):
+        kinds = ", ".join(sorted({type(part).__name__ for part in parts})) if known else None
+        raise TypeError(
+            "expected a list of messages, each a mapping, or a text or texts, or tokens, "
+            f"not {f'a list of {kinds}' if kinds else type(prompt).__name__}"
+        )
+
+
 def add_prompt(total: PromptTokens, prompt: Prompt) -> None:
     """
-    Add a chat's messages, or the texts that a legacy completion continues.
+    Add a chat's messages, or the texts or tokens that a legacy completion continues.
 
     Raises:
         TypeError: It is neither.
     """
-    # One mapping is one message by mistake: listed, it would be the names of its fields.
-    one = isinstance(prompt, str | Mapping)
-    parts: list[Any] = [prompt] if one else list(prompt)
-    if parts and all(isinstance(part, str) for part in parts):
-        total.add_text(*parts)
-    elif not isinstance(prompt, Mapping) and all(isinstance(part, Mapping) for part in parts):
+    check_prompt(prompt)
+    parts: list[Any] = [prompt] if isinstance(prompt, str) else list(prompt)
+    if all(map(_is_message, parts)):
         _add_messages(total, parts)
+    elif all(map(_is_text, parts)):
+        total.add_text(*parts)
     else:
-        kinds = ", ".join(sorted({type(part).__name__ for part in parts}))
-        raise TypeError(
-            "expected a list of messages, each a mapping, or a text or texts, "
-            f"not {'one' if one else 'a list of'} {kinds}"
-        )
+        total.tokens += len(parts) if all(map(_is_token, parts)) else sum(map(len, parts))
+
+
+def _is_message(part: object) -> bool:
+    return isinstance(part, Mapping)
+
+
+def _is_text(part: object) -> bool:
+    return isinstance(part, str)
+
+
+def _is_token(part: object) -> bool:
+    return isinstance(part, int)
+
+
+def _is_tokens(part: object) -> bool:
+    return is_list(part) and all(map(_is_token, part))
+
+
+_KINDS: Final = (_is_message, _is_text, _is_token, _is_tokens)
 
 
 def _add_messages(total: PromptTokens, messages: Iterable[Mapping[str, Any]]) -> None:

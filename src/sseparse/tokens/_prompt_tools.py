@@ -6,7 +6,7 @@ Source: OpenAI Cookbook, "How to count tokens with tiktoken", section 7.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from ..chunks._json import is_list, is_object
@@ -22,7 +22,19 @@ _COUNTED_OF_SCHEMA: Final = frozenset({"type", "properties", "required", "additi
 _COUNTED_OF_PROPERTY: Final = frozenset({"type", "description", "enum"})
 
 
-def add_tools(total: PromptTokens, tools: Iterable[Mapping[str, Any]], begin: int) -> None:
+def check_tools(tools: Sequence[Mapping[str, Any]]) -> None:
+    """
+    Refuse what are no tools.
+
+    Raises:
+        TypeError: It is not a list of mappings.
+    """
+    listed: object = tools
+    if not isinstance(listed, Sequence) or not all(isinstance(tool, Mapping) for tool in tools):
+        raise TypeError("expected a list of tools, each a mapping, in the form of the request")
+
+
+def add_tools(total: PromptTokens, tools: Sequence[Mapping[str, Any]], begin: int) -> None:
     """
     Add the tools that a request offers.
 
@@ -30,7 +42,11 @@ def add_tools(total: PromptTokens, tools: Iterable[Mapping[str, Any]], begin: in
         total: What to add to.
         tools: The tools, in the request's form.
         begin: The overhead that begins a tool, in tokens; it differs between models.
+
+    Raises:
+        TypeError: They are no tools.
     """
+    check_tools(tools)
     for tool in tools:
         function = tool.get("function")
         if is_object(function):
