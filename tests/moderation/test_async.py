@@ -1,6 +1,7 @@
 """The asynchronous faces, on asyncio and on trio: areleases() and atext_deltas()."""
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -10,6 +11,7 @@ from sseparse import AsyncStream, ChatCompletion, Chunk, IncompleteStream, Trans
 from sseparse.moderation import Flagged, Gate, Release, Window
 
 from .answers import LIMIT, Asked, AsyncSource, Blocklist, body, chunk, piece
+from .test_gate import Failing
 
 aio = pytest.mark.anyio
 
@@ -126,10 +128,71 @@ async def test_timeout() -> None:
             raise
         return True
 
-    with pytest.raises(Flagged, match=r"TimeoutError: no verdict within 0\.01 s") as caught:
+    with pytest.raises(Flagged, match="its check failed: TimeoutError;") as caught:
         await anext(Gate(check, timeout=0.01).areleases(Chunks(chunk("One. "))))
     assert isinstance(caught.value.__cause__, TimeoutError)
+    assert str(caught.value.__cause__) == "no verdict within 0.01 s"
     assert cancelled
+
+
+@aio
+async def test_timeout_that_is_swallowed() -> None:
+    """A verdict that comes after the timeout is none, though the check swallow its cancellation."""
+
+    async def check(_: str) -> bool:
+        with suppress(BaseException):
+            await anyio.sleep(LIMIT)
+        return True
+
+    with pytest.raises(Flagged) as caught:
+        await anext(Gate(check, timeout=0.01).areleases(Chunks(chunk("One. "))))
+    assert isinstance(caught.value.failure, TimeoutError)
+    assert str(caught.value.failure) == "no verdict within 0.01 s"
+
+
+@aio
+async def test_two_tasks() -> None:
+    """While one task waits for a verdict another cannot iterate; the first loses nothing."""
+    chunks = Chunks(chunk("One. "))
+
+    async def check(_: str) -> bool:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(iterate)
+        return True
+
+    async def iterate() -> None:
+        with pytest.raises(RuntimeError, match="the gate is at work"):
+            await anext(gate.areleases(chunks))
+        refused.append(True)
+
+    refused: list[bool] = []
+    gate = Gate(check)
+    assert [each.text async for each in gate.areleases(chunks)] == ["One. "]
+    assert refused
+
+
+@aio
+async def test_snapshot_that_raises() -> None:
+    """What was flagged is raised nevertheless, and the stream is closed."""
+
+    class Unknown(AsyncSource):
+        def snapshot(self) -> None:
+            raise OSError("no snapshot")
+
+    stream = Unknown(chunk("Bad. "))
+    with pytest.raises(Flagged):
+        await anext(Gate(Blocklist("Bad")).areleases(stream))  # type: ignore[arg-type]  # yields a chunk
+    assert stream.source.closed
+
+
+@aio
+async def test_timeline_that_raises() -> None:
+    """What passed is handed out by the next step, and the gate goes on."""
+    texts = Gate(Blocklist(), timeline=Failing()).atext_deltas(Chunks(chunk("One. Two. ")))
+
+    with pytest.raises(OSError, match="disk full"):
+        await anext(texts)
+    assert [text async for text in texts] == ["One. ", "Two. "]
 
 
 @aio

@@ -2,9 +2,11 @@
 
 import copy
 import pickle
+import re
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,16 +21,27 @@ FLAGGED = [
     {"flagged": True},
     SimpleNamespace(flagged=True),
     {"results": [{"flagged": False}, {"flagged": True}]},
+    {"flagged": False, "results": [{"flagged": True}]},
+    {"flagged": True, "results": [{"flagged": False}]},
+    {"flagged": np.True_},
     SimpleNamespace(results=[SimpleNamespace(flagged=False), SimpleNamespace(flagged=True)]),
 ]
 PASSED = [
     True,
-    {"flagged": False, "results": "not asked for"},
+    {"flagged": False, "results": [{"flagged": False}]},
+    {"flagged": np.False_},
     SimpleNamespace(flagged=False),
     {"results": [{"flagged": False}]},
     SimpleNamespace(results=(SimpleNamespace(flagged=False), True)),
 ]
-NO_VERDICTS = [None, 1, "ok", {}, {"flagged": None}, {"results": []}, {"results": [None]}, object()]
+NO_VERDICTS = [
+    *(None, 1, "ok", {}, object()),
+    *({"flagged": None}, {"flagged": 0}, {"flagged": ""}, {"flagged": []}),
+    *({"results": []}, {"results": [None]}, {"results": None}, {"results": "no"}),
+    {"flagged": None, "results": [{"flagged": False}]},
+    {"flagged": False, "results": "not asked for"},
+    {"results": [{"flagged": False}, {"flagged": 0}]},
+]
 
 
 def one_window(**options: Any) -> tuple[Gate, Window]:
@@ -66,22 +79,40 @@ class TestVerdicts:
         """Whatever else it returns, or forgets to, blocks; the error says what to return."""
         gate, window = one_window(on_failure=on_failure)
 
-        with pytest.raises(Flagged, match=r"the check returned .*; return True") as caught:
+        with pytest.raises(Flagged) as caught:
             gate.decide(window, verdict)
         assert isinstance(caught.value.failure, TypeError)
+        assert re.match(r"the check returned .*; return True", str(caught.value.failure))
         assert caught.value.__cause__ is caught.value.failure
         assert caught.value.verdict is None
 
-    def test_verdict_without_truth(self) -> None:
-        """A verdict whose own truth raises is a failure too."""
+    def test_verdict_that_raises(self) -> None:
+        """A verdict that raises when it is read is a failure too."""
 
         class Neither:
-            def __bool__(self) -> bool:
+            @property
+            def flagged(self) -> bool:
                 raise ValueError("neither")
 
         gate, window = one_window()
-        with pytest.raises(Flagged, match="ValueError: neither"):
-            gate.decide(window, {"flagged": Neither()})
+        with pytest.raises(Flagged, match="its check failed: ValueError;"):
+            gate.decide(window, Neither())
+
+    def test_verdict_that_decides(self) -> None:
+        """A verdict that decides when it is read is refused, and the failure says so."""
+
+        class Decides:
+            @property
+            def flagged(self) -> bool:
+                gate.decide(window, True)
+                raise AssertionError
+
+        gate, window = one_window()
+        with pytest.raises(Flagged) as caught:
+            gate.decide(window, Decides())
+        assert isinstance(caught.value.failure, RuntimeError)
+        assert "while it is being read" in str(caught.value.failure)
+        assert (gate.released(), gate.held()) == ("", "One. Tw")
 
     def test_awaitables(self) -> None:
         """What is to be awaited is no verdict; a coroutine is closed, so that nothing warns."""
@@ -95,8 +126,9 @@ class TestVerdicts:
 
         for verdict in (check(), Awaitable()):
             gate, window = one_window()
-            with pytest.raises(Flagged, match=r"is async.*areleases\(\)"):
+            with pytest.raises(Flagged) as caught:
                 gate.decide(window, verdict)  # type: ignore[arg-type]  # what is refused
+            assert re.search(r"is async.*areleases\(\)", str(caught.value.failure))
 
 
 class TestFailures:
@@ -107,11 +139,30 @@ class TestFailures:
         gate, window = one_window()
         error = OSError("no network")
 
-        with pytest.raises(Flagged, match="its check failed: OSError: no network") as caught:
+        with pytest.raises(Flagged, match="its check failed: OSError;") as caught:
             gate.fail(window, error)
         assert caught.value.failure is caught.value.__cause__ is error
         assert caught.value.held == "One. Tw"
         assert gate.failures == ()
+
+    def test_failure_that_quotes(self) -> None:
+        """The message does not repeat the failure's, which may quote what is held."""
+        gate, window = one_window()
+
+        with pytest.raises(Flagged) as caught:
+            gate.fail(window, ValueError(f"cannot judge {window.text!r}"))
+        assert "One" not in str(caught.value)
+
+    def test_failure_without_text(self) -> None:
+        """A failure that cannot be printed blocks like any other."""
+
+        class Mute(Exception):
+            def __str__(self) -> str:
+                raise OSError("mute")
+
+        gate, window = one_window()
+        with pytest.raises(Flagged, match="its check failed: Mute;"):
+            gate.fail(window, Mute())
 
     def test_release(self) -> None:
         """If it may, the text goes out, and the failure is noted."""
@@ -211,8 +262,8 @@ class TestMisuse:
         ("option", "value", "advice"),
         [
             *[("window", value, '"sentence", or a number') for value in ("word", 0, True, 1.5)],
-            *[("lookback", value, "characters, 0 or more") for value in (-1, None)],
-            *[("longest", value, "characters, 1 or more") for value in (0, "9")],
+            *[("lookback", value, "characters, 0 to 100000") for value in (-1, None, 100_001)],
+            *[("longest", value, "characters, 1 to 100000") for value in (0, "9", 100_001)],
             *[("timeout", value, "seconds above 0") for value in (0, -1, "1", float("nan"), 1e10)],
             ("on_failure", "ignore", "'block', 'release'"),
         ],
@@ -221,6 +272,11 @@ class TestMisuse:
         """A value that an option does not have is named, with what to give."""
         with pytest.raises(ValueError, match=f"{option} is .*; give .*{advice}"):
             Gate(**{option: value})
+
+    def test_text(self) -> None:
+        """What is fed as text is a str."""
+        with pytest.raises(TypeError, match="text is a NoneType; give a str"):
+            Gate().feed_text(None)  # type: ignore[arg-type]  # what is refused
 
     def test_check(self) -> None:
         """A check is called."""
@@ -236,6 +292,18 @@ class Told:
         self.texts.append(text)
 
 
+class Failing:
+    """Fails the first time."""
+
+    def __init__(self) -> None:
+        self._failures = [OSError("disk full")]
+
+    def on_release(self, text: str) -> None:
+        assert text
+        if self._failures:
+            raise self._failures.pop()
+
+
 def test_timeline() -> None:
     """It is told of each release of choice 0, when that goes out."""
     told = Told()
@@ -248,6 +316,17 @@ def test_timeline() -> None:
     assert told.texts == []
     gate.decide(first, True)
     assert told.texts == ["One. ", "Two. "]
+
+
+def test_timeline_that_raises() -> None:
+    """What passed has passed; the next verdicts count."""
+    gate = Gate(timeline=Failing())
+    first, second = gate.feed_text("One. Two. ")
+
+    with pytest.raises(OSError, match="disk full"):
+        gate.decide(first, True)
+    assert (gate.released(), gate.held()) == ("One. ", "Two. ")
+    assert gate.decide(second, True) == [Release("Two. ")]
 
 
 class TestLaws:

@@ -13,7 +13,7 @@ from sseparse import ChatCompletion, IncompleteStream, Stream, TransportError
 from sseparse.moderation import Flagged, Gate, Release
 
 from .answers import DONE, LIMIT, Asked, Blocklist, Source, body, chunk, piece
-from .test_gate import Told
+from .test_gate import Failing, Told
 
 
 class TestPassing:
@@ -64,6 +64,14 @@ class TestPassing:
             assert told.texts[-1] == text
         assert told.texts == ["One. ", "Two. "]
 
+    def test_timeline_that_raises(self) -> None:
+        """What passed is handed out by the next step, and the gate goes on."""
+        texts = Gate(Blocklist(), timeline=Failing()).text_deltas([chunk("One. Two. ")])
+
+        with pytest.raises(OSError, match="disk full"):
+            next(texts)
+        assert list(texts) == ["One. ", "Two. "]
+
     def test_nothing(self) -> None:
         """An answer without text has no windows."""
         assert list(Gate(Asked()).releases([])) == []
@@ -106,6 +114,27 @@ class TestFlagged:
             assert caught.value.partial is None
         assert closed
 
+    @pytest.mark.parametrize("error", [OSError("no snapshot"), KeyboardInterrupt()])
+    def test_snapshot_that_raises(self, error: BaseException) -> None:
+        """The stream is closed nevertheless; but for an interrupt, what was flagged is raised."""
+        stream = Unknown(error)
+
+        with pytest.raises((Flagged, KeyboardInterrupt)) as caught:
+            list(Gate(Blocklist("Bad")).releases(stream))  # type: ignore[arg-type]  # yields a chunk
+        assert isinstance(caught.value, Flagged) == isinstance(error, Exception)
+        assert stream.closed
+
+
+class Unknown(Source):
+    """Has no snapshot of its chunks."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(chunk("Bad. "))
+        self._error = error
+
+    def snapshot(self) -> None:
+        raise self._error
+
 
 class TestFailingChecks:
     """A check that fails blocks, unless it may not."""
@@ -147,8 +176,9 @@ class TestFailingChecks:
         async def check(_: str) -> bool:
             raise AssertionError
 
-        with pytest.raises(Flagged, match=r"areleases\(\)"):
+        with pytest.raises(Flagged) as caught:
             list(Gate(check).releases([chunk("One. ")]))
+        assert "areleases()" in str(caught.value.failure)
 
 
 class TestStreamsThatFail:
@@ -213,6 +243,22 @@ class TestMisuse:
         with pytest.raises(RuntimeError, match="one for each answer"):
             gate.text_deltas([])
 
+    @pytest.mark.parametrize("seconds", [None, LIMIT])
+    def test_check_that_iterates(self, seconds: float | None) -> None:
+        """A check that iterates its own gate is told not to, in a thread of its own too."""
+        chunks = [chunk("One. Two. ")]
+
+        def check(_: str) -> bool:
+            next(gate.releases(chunks))
+            raise AssertionError
+
+        gate = Gate(check, timeout=seconds)
+
+        with pytest.raises(Flagged) as caught:
+            next(gate.releases(chunks))
+        assert isinstance(caught.value.failure, RuntimeError)
+        assert "the gate is at work" in str(caught.value.failure)
+
 
 class TestTimeout:
     """A check is waited for no longer than it may take."""
@@ -254,11 +300,39 @@ class TestTimeout:
             assert let_go.wait(LIMIT)
             return True
 
-        with pytest.raises(Flagged, match=r"TimeoutError: no verdict within 0\.01 s") as caught:
+        with pytest.raises(Flagged, match="its check failed: TimeoutError;") as caught:
             list(Gate(check, timeout=0.01).releases([chunk("One. ")]))
         assert isinstance(caught.value.__cause__, TimeoutError)
+        assert str(caught.value.__cause__) == "no verdict within 0.01 s"
         let_go.set()
         threads[0].join(LIMIT)
+
+    def test_hangs_once(self) -> None:
+        """While one call hangs the others are late at once; after it the check is asked again."""
+        let_go = threading.Event()
+        asked = threading.Semaphore(0)
+        threads: list[threading.Thread] = []
+
+        def check(_: str) -> bool:
+            threads.append(threading.current_thread())
+            asked.release()
+            assert let_go.wait(LIMIT)
+            return True
+
+        gate = Gate(check, timeout=0.01, on_failure="release")
+        chunks = [chunk("One. Two. Three. Four. ")]
+        assert next(gate.text_deltas(chunks)) == "One. "
+        texts = gate.text_deltas(chunks)
+        assert [next(texts), next(texts)] == ["Two. ", "Three. "]
+        assert [str(error) for error in gate.failures] == ["no verdict within 0.01 s"] * 3
+        assert asked.acquire(timeout=LIMIT)
+        assert len(threads) == 1
+
+        let_go.set()
+        threads[0].join(LIMIT)
+        assert list(texts) == ["Four. "]
+        assert asked.acquire(timeout=LIMIT)
+        threads[1].join(LIMIT)
 
     @pytest.mark.parametrize("error", [OSError("no network"), KeyboardInterrupt()])
     def test_raises(self, error: BaseException) -> None:

@@ -228,6 +228,11 @@ class TestHalves:
         assert ends("a\ud83d") == ["a\ud83d"]
         assert ends("\ude00a\ud83db. c") == ["\ude00a\ud83db. ", "c"]
 
+    @pytest.mark.parametrize("options", [{"longest": 1}, {"window": 1}], ids=str)
+    def test_alone_at_the_end(self, options: dict[str, int]) -> None:
+        """It is cut off like any other character."""
+        assert ends("a\ud83d", **options) == ["a", "\ud83d"]
+
 
 class TestChunks:
     """The text of chunks, and their finish reasons."""

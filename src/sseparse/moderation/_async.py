@@ -26,6 +26,10 @@ class AsyncReleases:
         return self
 
     async def __anext__(self) -> Release:
+        with self._work:
+            return await self._next()
+
+    async def _next(self) -> Release:
         work = self._work
         if work.gate.flagged is not None:
             raise work.gate.flagged.with_traceback(None)
@@ -49,8 +53,10 @@ class AsyncReleases:
             else:
                 work.take_verdict(verdict)
         except Flagged as flagged:
-            work.add_partial(flagged)
-            await self._close()
+            try:
+                work.add_partial(flagged)
+            finally:
+                await self._close()
             raise
 
     async def _ask(self, text: str, timers: Timers | None) -> object:
@@ -59,10 +65,15 @@ class AsyncReleases:
             return verdict
         if self._timeout is None or timers is None:
             return await verdict
+        due = timers.now() + self._timeout
         try:
-            return await timers.within(self._timeout, verdict)
+            judged = await timers.within(self._timeout, verdict)
         except TimeUp:
             raise check_is_late(self._timeout) from None
+        # A check may swallow its cancellation and return all the same.
+        if timers.now() > due:
+            raise check_is_late(self._timeout)
+        return judged
 
     def _timers(self) -> Timers | None:
         if self._timeout is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from .._options import check_choice
 from ..chunks import ChatCompletionChunk, Chunk, CompletionChunk
@@ -14,6 +14,9 @@ from ._lane import Lane
 from ._rules import Rule, Sentences, Tokens
 from ._verdicts import Verdict, is_flagged
 from ._windows import Release, Window
+
+# The open text is copied with each piece that comes, and the lookback with each window.
+_MOST_CHARACTERS: Final = 100_000
 
 
 class HasOnRelease(Protocol):
@@ -56,6 +59,7 @@ class GateCore:
         self._timeline = timeline
         self._lanes: dict[int, Lane] = {}
         self._closed = False
+        self._judging = False
         self._flagged: Flagged | None = None
         self._failures: list[Exception] = []
 
@@ -106,8 +110,11 @@ class GateCore:
         Raises:
             Flagged: A window did not pass, earlier.
             RuntimeError: The gate was closed.
+            TypeError: It is no text.
         """
         self._check_open()
+        if not isinstance(text, str):
+            raise TypeError(f"text is a {type(text).__name__}; give a str")
         return self._lane(choice).feed(text)
 
     def close(self) -> list[Window]:
@@ -138,15 +145,9 @@ class GateCore:
             Flagged: The window did not pass, or another one earlier. What is no verdict blocks
                 too, whatever `on_failure` says.
             RuntimeError: The window is not one of this gate, or was decided before.
+            Exception: Whatever the timeline raises; `released()` has the text.
         """
-        lane = self._lane_of(window)
-        try:
-            flagged = is_flagged(verdict)
-        except Exception as error:  # a verdict's own truth may raise anything
-            raise self._flag(window, failure=error) from error
-        if flagged:
-            raise self._flag(window, verdict=verdict)
-        return self._let(lane, window)
+        return self._tell(self._decide(window, verdict))
 
     def fail(self, window: Window, error: Exception) -> list[Release]:
         """
@@ -160,17 +161,33 @@ class GateCore:
             Flagged: The failure blocks, as it does with on_failure="block"; or a window did not
                 pass, earlier.
             RuntimeError: The window is not one of this gate, or was decided before.
+            Exception: Whatever the timeline raises; `released()` has the text.
         """
+        return self._tell(self._fail(window, error))
+
+    def _decide(self, window: Window, verdict: Verdict) -> list[Release]:
+        lane = self._lane_of(window)
+        self._judging = True
+        try:
+            flagged = is_flagged(verdict)
+        except Exception as error:  # what a verdict says of itself may raise anything
+            raise self._flag(window, failure=error) from error
+        finally:
+            self._judging = False
+        if flagged:
+            raise self._flag(window, verdict=verdict)
+        return lane.let(window)
+
+    def _fail(self, window: Window, error: Exception) -> list[Release]:
         lane = self._lane_of(window)
         if self._blocks:
             raise self._flag(window, failure=error) from error
         self._failures.append(error.with_traceback(None))
-        return self._let(lane, window)
+        return lane.let(window)
 
-    def _let(self, lane: Lane, window: Window) -> list[Release]:
-        releases = lane.let(window)
-        if self._timeline is not None and window.choice == 0:
-            for release in releases:
+    def _tell(self, releases: list[Release]) -> list[Release]:
+        for release in releases:
+            if self._timeline is not None and release.choice == 0:
                 self._timeline.on_release(release.text)
         return releases
 
@@ -198,6 +215,8 @@ class GateCore:
 
     def _lane_of(self, window: Window) -> Lane:
         self._check_flag()
+        if self._judging:
+            raise RuntimeError("a verdict cannot decide anything while it is being read")
         lane = self._lanes.get(window.choice)
         if lane is None or not lane.waits_for(window):
             raise RuntimeError(
@@ -237,5 +256,7 @@ def _check_window(window: object) -> None:
 
 
 def _check_characters(name: str, value: object, least: int) -> None:
-    if not isinstance(value, int) or value < least:
-        raise ValueError(f"{name} is {value!r}; give a number of characters, {least} or more")
+    if not isinstance(value, int) or not least <= value <= _MOST_CHARACTERS:
+        raise ValueError(
+            f"{name} is {value!r}; give a number of characters, {least} to {_MOST_CHARACTERS}"
+        )

@@ -36,7 +36,18 @@ class Cutter:
 
     def feed(self, text: str) -> list[str]:
         """Take text; return the stretches that it completes."""
-        self._text += self._whole(text)
+        return self._cut_off(self._whole(text))
+
+    def flush(self) -> list[str]:
+        """Take the end of the text, be it for now; return what is left of it."""
+        half, self._half = self._half, ""
+        left = [*self._cut_off(half), self._text]
+        self._text = ""
+        self._rule.begin(0)
+        return [text for text in left if text]
+
+    def _cut_off(self, text: str) -> list[str]:
+        self._text += text
         found: list[str] = []
         start = 0
         while end := self._end(start):
@@ -47,13 +58,6 @@ class Cutter:
         self._rule.start -= start
         self._rule.at -= start
         return found
-
-    def flush(self) -> str:
-        """Take the end of the text, be it for now; return what is left of it."""
-        left = self.open_text
-        self._text = self._half = ""
-        self._rule.begin(0)
-        return left
 
     def _whole(self, text: str) -> str:
         # Servers cut surrogate pairs: one half waits for the other.

@@ -10,8 +10,8 @@ class Flagged(SSEError):
     """
     Report that a window did not pass, which stops the whole stream.
 
-    The message quotes nothing of the text. `held` and `partial` hold what did not pass: they are
-    not for the reader.
+    The message quotes nothing of the text, so of a failure it names the type alone. `held` and
+    `partial` hold what did not pass: they are not for the reader.
 
     Attributes:
         window: What was checked; `window.text` is the text that the check got.
@@ -47,4 +47,4 @@ class Flagged(SSEError):
 def _what_happened(failure: Exception | None) -> str:
     if failure is None:
         return "was flagged"
-    return f"is blocked, because its check failed: {type(failure).__name__}: {failure}"
+    return f"is blocked, because its check failed: {type(failure).__name__}"

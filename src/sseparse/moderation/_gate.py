@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from functools import partial
 from typing import Literal
 
 from ..chunks import Chunk
 from ._async import AsyncReleases, AsyncTextDeltas
 from ._core import GateCore, HasOnRelease
-from ._late import call_within
+from ._late import Bounded
 from ._sync import Releases, TextDeltas
 from ._verdicts import Verdict
 from ._windows import Release
@@ -28,7 +27,7 @@ class Gate(GateCore):
     Each choice's text is cut into windows, always at the same places, however it came in chunks.
     A window is released whole once the check has passed it. One that does not pass stops the
     stream, whatever its choice: the error `Flagged` says what was released and what was held. A
-    gate serves one answer.
+    gate serves one answer, and one thread at a time may use it.
 
     The check sees each window after the last `lookback` characters of what came before it. So it
     sees whole every phrase of up to `lookback` characters, though it straddle windows. What of
@@ -50,12 +49,13 @@ class Gate(GateCore):
             it, after a CJK full stop, and with each line, given that a letter is in it. A number
             ends them after so many tokens, counted without a tokenizer: words, marks of
             punctuation and single CJK characters. The last one of a choice ends with its text.
-        lookback: How many characters of the text before it each check sees, too.
-        longest: How many characters of new text a window may have: without an end by then it is
-            cut at its last space, or just there.
+        lookback: How many characters of the text before it each check sees, too; up to 100,000.
+        longest: How many characters of new text a window may have, up to 100,000: without an
+            end by then it is cut at its last space, or just there.
         timeout: For how many seconds a check is waited for; None for ever. In the synchronous
             faces a check with a timeout runs in a thread of its own, and stays behind in it where
-            it hangs. In the asynchronous ones it bounds async checks alone.
+            it hangs; while it does, the checks after it count as late at once. In the
+            asynchronous ones it bounds async checks alone.
         on_failure: What happens where a check raises or takes too long: "block" raises
             `Flagged`, with the failure as its cause; "release" lets the window through, and
             notes it in `failures`. What returns no verdict at all blocks always.
@@ -89,6 +89,7 @@ class Gate(GateCore):
         _check_timeout(timeout)
         self._check = check
         self._timeout = timeout
+        self._bounded: Bounded | None = None
         self._work: Work | None = None
 
     def releases(self, stream: Iterable[Chunk]) -> Iterator[Release]:
@@ -111,10 +112,12 @@ class Gate(GateCore):
             TypeError: The gate has no check.
             RuntimeError: The gate has had another stream.
         """
-        work, ask = self._begin(stream)
-        if self._timeout is not None:
-            ask = partial(call_within, self._timeout, ask)
-        return Releases(work, ask)
+        work, check = self._begin(stream)
+        if self._timeout is None:
+            return Releases(work, check)
+        if self._bounded is None:
+            self._bounded = Bounded(self._timeout, check)
+        return Releases(work, self._bounded)
 
     def text_deltas(self, stream: Iterable[Chunk]) -> Iterator[str]:
         """
@@ -167,7 +170,7 @@ class Gate(GateCore):
         if self._check is None:
             raise TypeError("the gate has no check to ask: give one, as in Gate(check)")
         if self._work is None:
-            self._work = Work(self, stream)
+            self._work = Work(self, stream, decide=self._decide, fail=self._fail, tell=self._tell)
         elif self._work.stream is not stream:
             raise RuntimeError("the gate has had another stream; make one for each answer")
         return self._work, self._check

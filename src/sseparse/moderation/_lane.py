@@ -46,7 +46,7 @@ class Lane:
 
     def flush(self) -> list[Window]:
         """Take the end of the text, be it for now; return what is left of it."""
-        return self._windows(filter(None, [self._cutter.flush()]))
+        return self._windows(self._cutter.flush())
 
     def waits_for(self, window: Window) -> bool:
         """Tell whether a window is one of these, and without verdict."""

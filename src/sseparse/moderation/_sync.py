@@ -22,6 +22,10 @@ class Releases:
         return self
 
     def __next__(self) -> Release:
+        with self._work:
+            return self._next()
+
+    def _next(self) -> Release:
         work = self._work
         if work.gate.flagged is not None:
             raise work.gate.flagged.with_traceback(None)
@@ -45,8 +49,10 @@ class Releases:
             else:
                 work.take_verdict(verdict)
         except Flagged as flagged:
-            work.add_partial(flagged)
-            self._close()
+            try:
+                work.add_partial(flagged)
+            finally:
+                self._close()
             raise
 
     def _read(self) -> None:

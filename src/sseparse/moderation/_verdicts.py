@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 
 class HasFlagged(Protocol):
@@ -32,11 +32,14 @@ _RETURN = (
     "return True for text that passed and False for flagged, or what has `flagged`, or `results` "
     "that have it"
 )
+_MISSING: Final = object()
 
 
 def is_flagged(verdict: object) -> bool:
     """
     Tell whether a verdict flags the text.
+
+    Where it has both `flagged` and `results`, one that says so is enough.
 
     Raises:
         TypeError: It is no verdict. Nothing at all is none: a check may have forgotten to return.
@@ -45,18 +48,33 @@ def is_flagged(verdict: object) -> bool:
         return not verdict
     _refuse_awaitable(verdict)
     flagged = _field(verdict, "flagged")
-    if flagged is not None:
-        return bool(flagged)
     results = _field(verdict, "results")
-    if isinstance(results, Sequence) and results:
-        return any(is_flagged(result) for result in cast("Sequence[object]", results))
-    raise TypeError(f"the check returned {_what(verdict)}; {_RETURN}")
+    if flagged is _MISSING and results is _MISSING:
+        raise TypeError(f"the check returned {_what(verdict)}; {_RETURN}")
+    flags = [] if flagged is _MISSING else [_truth(flagged)]
+    if results is not _MISSING:
+        flags += map(is_flagged, _several(results))
+    return any(flags)
 
 
 def _field(verdict: object, name: str) -> object:
     if isinstance(verdict, Mapping):
-        return cast("Mapping[object, object]", verdict).get(name)
-    return getattr(verdict, name, None)
+        return cast("Mapping[object, object]", verdict).get(name, _MISSING)
+    return getattr(verdict, name, _MISSING)
+
+
+def _truth(flagged: object) -> bool:
+    kind = type(flagged)
+    if kind is bool or (kind.__module__ == "numpy" and kind.__name__ in {"bool", "bool_"}):
+        return bool(flagged)
+    raise TypeError(f"the check returned a `flagged` that is a {kind.__name__}, no bool; {_RETURN}")
+
+
+def _several(results: object) -> Sequence[object]:
+    kind = type(results).__name__
+    if isinstance(results, Sequence) and not isinstance(results, str) and results:
+        return cast("Sequence[object]", results)
+    raise TypeError(f"the check returned `results` that list no verdict: a {kind}; {_RETURN}")
 
 
 def _refuse_awaitable(verdict: object) -> None:

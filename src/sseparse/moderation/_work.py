@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from ..chunks import Chunk
@@ -15,9 +17,14 @@ class Work:
     """
     Keep what of one stream was read and not yet judged or handed out.
 
+    A face enters it, as a context, for as long as it works.
+
     Args:
         gate: Where the text waits.
         stream: Where the chunks come from.
+        decide: What takes verdicts, and tells nobody.
+        fail: What takes failures, and tells nobody.
+        tell: What is told of releases. It may raise: so it comes after all else.
 
     Attributes:
         stream: The same.
@@ -28,14 +35,37 @@ class Work:
         over: Whether the stream came to its end.
     """
 
-    def __init__(self, gate: GateCore, stream: object) -> None:
+    def __init__(
+        self,
+        gate: GateCore,
+        stream: object,
+        *,
+        decide: Callable[[Window, Any], list[Release]],
+        fail: Callable[[Window, Exception], list[Release]],
+        tell: Callable[[list[Release]], object],
+    ) -> None:
         self.gate = gate
+        self._decide = decide
+        self._fail = fail
+        self._tell = tell
         self.stream: Any = stream
         self.chunks: Any = None
         self.windows: deque[Window] = deque()
         self.ready: deque[Release] = deque()
         self.over = False
         self._fault: Exception | None = None
+        self._busy = False
+
+    def __enter__(self) -> None:
+        if self._busy:
+            raise RuntimeError(
+                "the gate is at work: its check, another task or another thread cannot iterate it, "
+                "too; make one for each answer"
+            )
+        self._busy = True
+
+    def __exit__(self, *_: object) -> None:
+        self._busy = False
 
     def take_chunk(self, chunk: Chunk) -> None:
         """Take a chunk of the stream."""
@@ -49,13 +79,11 @@ class Work:
 
     def take_verdict(self, verdict: Any) -> None:
         """Take the verdict on the first window."""
-        self.ready += self.gate.decide(self.windows[0], verdict)
-        self.windows.popleft()
+        self._take(self._decide(self.windows[0], verdict))
 
     def take_failure(self, error: Exception) -> None:
         """Take that the first window's check failed."""
-        self.ready += self.gate.fail(self.windows[0], error)
-        self.windows.popleft()
+        self._take(self._fail(self.windows[0], error))
 
     def raise_fault(self) -> None:
         """Raise the fault that ended the stream, if one did."""
@@ -64,6 +92,13 @@ class Work:
 
     def add_partial(self, flagged: Flagged) -> None:
         """Add to an error what the stream's chunks amount to, where the stream knows that."""
-        snapshot = getattr(self.stream, "snapshot", None)
-        if snapshot is not None:
-            flagged.partial = snapshot()
+        # That there is no snapshot is no news beside what was flagged.
+        with suppress(Exception):
+            snapshot = getattr(self.stream, "snapshot", None)
+            if snapshot is not None:
+                flagged.partial = snapshot()
+
+    def _take(self, releases: list[Release]) -> None:
+        self.windows.popleft()
+        self.ready += releases
+        self._tell(releases)
