@@ -519,8 +519,8 @@ def test_misuse(chat: Chat, arguments: list[str], said: str) -> None:
     ("options", "said"),
     [
         (["--timeout", "0"], "0 is not above 0"),
-        (["--timeout", "x"], "invalid"),
-        (["--max-tokens", "0"], "0 is not above 0"),
+        (["--timeout", "x"], "'x' is not a number of seconds"),
+        (["--max-tokens", "0"], "'0' is not a whole number above 0"),
     ],
 )
 def test_options_that_make_no_sense(
@@ -585,6 +585,55 @@ def test_save(chat: Chat, body: Body, tmp_path: Path, cutting: Any) -> None:
     assert seconds == sorted(seconds)
 
 
+def test_a_recording_is_kept_until_there_is_another(chat: Chat, tmp_path: Path) -> None:
+    """Where no answer came, an older one stays, and nothing new is left behind."""
+    with ReplayServer(Replay(b"", fault="no-answer")) as server:
+        (tmp_path / "old.sse").write_bytes(b"data: 1\n\n")
+        for name in ("old.sse", "new.sse"):
+            save = ["--save", str(tmp_path / name), "--timeline", str(tmp_path / "new.svg")]
+            assert chat(server, *save, "hi")[0] == 2
+
+    assert [path.name for path in tmp_path.iterdir()] == ["old.sse"]
+    assert (tmp_path / "old.sse").read_bytes() == b"data: 1\n\n"
+
+
+def test_a_recording_gives_way_to_another(chat: Chat, body: Body, tmp_path: Path) -> None:
+    """Nothing of the older one is left, not even of a longer one."""
+    saved = tmp_path / "a.sse"
+    with ReplayServer(
+        lambda request: body({"content": request.json()["messages"][0]["content"]})
+    ) as server:
+        chat(server, "--save", str(saved), "long " * 100)
+        chat(server, "--save", str(saved), "short")
+
+    assert b"long" not in saved.read_bytes()
+    assert main(["parse", "--text", str(saved)]) == 0
+    pieces = (tmp_path / "a.sse.times").read_text().splitlines()
+    assert sum(json.loads(piece)["bytes"] for piece in pieces) == saved.stat().st_size
+
+
+def test_a_key_in_pieces_is_saved_and_told(
+    chat: Chat, body: Body, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not shown, but the body holds it."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-SECRETKEY12345")
+    saved = tmp_path / "a.sse"
+    with ReplayServer(body({"content": "it is sk-SECRET"}, {"content": "KEY12345"})) as server:
+        status, out, err = chat(server, "--save", str(saved), "hi")
+
+    assert (status, out) == (0, "it is [key]\n")
+    assert err.endswith(f"sseparse: the server sent the key back in pieces: {saved} holds them\n")
+
+
+def test_a_body_that_is_compressed_unasked(chat: Chat, body: Body) -> None:
+    """What is wrong with it is said."""
+    with ReplayServer(Replay(body({"content": "Hi"}), framing="gzip")) as server:
+        status, _, err = chat(server, "hi")
+
+    assert status == 2
+    assert "no event stream: the body is compressed (gzip), unasked" in err
+
+
 def test_save_of_a_failure(chat: Chat, tmp_path: Path) -> None:
     """What the server said instead is kept too; of a device there are no times."""
     saved = tmp_path / "a.sse"
@@ -622,7 +671,6 @@ def test_a_timeline_that_cannot_be_written_any_more(chat: Chat, body: Body, tmp_
     picture = folder / "a.svg"
 
     def answer(_: object) -> bytes:
-        picture.unlink()
         folder.rmdir()
         return body({"content": "Hi"})
 

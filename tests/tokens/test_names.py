@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import tiktoken
-from tiktoken import registry
+from tiktoken import load, registry
 from tiktoken_ext import openai_public  # type: ignore[import-untyped] # it has no types
 
 from sseparse import SSEError
@@ -188,3 +188,17 @@ def test_without_tiktoken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tiktoken", None)
     with pytest.raises(ImportError, match=r"pip install 'sseparse\[tiktoken\]'"):
         TokenCounter("gpt-4o")
+
+
+def test_a_download_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a network it is the same error, which says where the file belongs."""
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(registry, "ENCODINGS", {})
+
+    def fail(*_: object) -> None:
+        raise ConnectionError("no network")
+
+    monkeypatch.setattr(load, "read_file", fail)
+
+    with pytest.raises(VocabularyMissing, match="could not fetch it: ConnectionError: no network"):
+        TokenCounter("cl100k_base", download=True)

@@ -112,8 +112,10 @@ def _chat_epilog() -> str:
         "  sseparse chat --base-url http://127.0.0.1:11434/v1 -m llama3.2 hi\n"
         "  sseparse chat --tool weather.json 'Do I need an umbrella in Lisbon?'\n"
         "  sseparse chat --save a.sse --timeline a.svg Count to 20; sseparse serve a.sse",
-        "$OPENAI_API_KEY is the key. It is never shown or saved: where the server sends it "
-        "back, [key] stands in its place.",
+        "$OPENAI_API_KEY is the key. It is never shown: where the server sends it back, [key] "
+        "stands in its place, also in what --save writes. If the server sends it back in pieces, "
+        "they are saved, and a line says so.",
+        "Of several choices the first is shown; --json has all.",
         "Standard output holds the answer alone; a tool call is a line, name(arguments). "
         "Reasoning is shown where standard error is a terminal. A terminal gets no control "
         "characters from the model, a pipe gets all of the text as it is.",
@@ -188,6 +190,7 @@ def _serve_epilog() -> str:
         "  sseparse serve --pace 0.02 --port 8000 a.sse\n"
         "  sseparse serve --fault stall a.sse\n"
         "  sseparse serve a.sse b.sse       # at /a/... and /b/...",
+        "With --fault there is no recorded pace.",
         "One file answers every path and method. Of several, the first part of the path is the "
         "name of the one that answers. Standard error gets a line for each answer.",
         "faults:\n" + "\n".join(faults),
@@ -206,30 +209,35 @@ def _paragraphs(*texts: str) -> str:
 
 
 def _positive(text: str) -> float:
-    seconds = float(text)
+    seconds = _number(text)
     if not 0 < seconds <= 1e6:
         raise argparse.ArgumentTypeError(f"{text} is not above 0, or more than a million")
     return seconds
 
 
+def _number(text: str, kinds: str = "a number of seconds") -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not {kinds}") from None
+
+
 def _positive_int(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not above 0")
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
 
 
 def _port(text: str) -> int:
-    number = int(text)
-    if not 0 <= number <= 65535:
-        raise argparse.ArgumentTypeError(f"{text} is not a port")
-    return number
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: give a number up to 65535")
+    return int(text)
 
 
 def _pace(text: str) -> str | float:
     if text in ("recorded", "fast"):
         return text
-    seconds = float(text)
+    seconds = _number(text, "recorded, fast or a number of seconds")
     if not 0 <= seconds <= 1e6:
         raise argparse.ArgumentTypeError(f"{text} is below 0, or more than a million")
     return seconds

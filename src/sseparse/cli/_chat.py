@@ -77,7 +77,10 @@ def _check_timeline(path: Path | None) -> None:
         raise Misuse("--timeline: matplotlib not installed: pip install 'sseparse[plot]'")
     try:
         # To append changes nothing of a picture that is there.
+        new = not path.exists()
         path.open("ab").close()
+        if new:
+            path.unlink()
     except OSError as error:
         raise Misuse(f"--timeline: cannot write {path}: {error.strerror}") from error
 
@@ -124,6 +127,9 @@ class _Exchange:
             self._print_json(answer.completion)
         about = summarize(answer.completion, self._body, self._timeline, answer.end, answer.fault)
         self._say(about, dim=answer.fault is None and not answer.interrupted)
+        came = json_line(answer.completion.to_dict())
+        if self._recording is not None and self._redactor.finds(came):
+            self._say(f"the server sent the key back in pieces: {self._options.save} holds them")
         status = exit_status(answer.end, answer.fault)
         return self._finish_files(_INTERRUPTED if answer.interrupted else status)
 

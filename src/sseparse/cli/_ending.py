@@ -52,6 +52,8 @@ def _without_fault(end: End) -> str:
 def _fault(fault: SSEError, end: End) -> str:
     # Some of the errors' own words are for those who write Python.
     match fault:
+        case NotEventStream() if encoding := fault.headers.get("content-encoding"):
+            return f"{NO_STREAM}the body is compressed ({one_line(encoding)}), unasked"
         case NotEventStream():
             return f"{NO_STREAM}the body {_begins(fault.body_start)}"
         case IncompleteStream() if end.events_seen and _held_nothing(fault):

@@ -8,8 +8,7 @@ import stat
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
-from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO, Self, cast
 
 from attrs import frozen
 
@@ -77,7 +76,8 @@ class Recording:
     """
     Write a body as it comes, and beside it when its pieces came.
 
-    A context manager. A failure to write is kept in `error`, and ends the writing alone.
+    A context manager, which leaves no file behind where nothing came. A failure to write is kept
+    in `error`, and ends the writing alone.
 
     Args:
         path: Where the body goes.
@@ -93,26 +93,37 @@ class Recording:
     def __init__(self, path: Path, clock: Callable[[], float]) -> None:
         self.error: OSError | None = None
         self._clock = clock
-        self._began = clock()
+        self._began: float | None = None
+        self._made: list[Path] = []
         # Unbuffered: what came is on disk whatever happens next.
-        self._body: BinaryIO = path.open("wb", buffering=0)
+        self._body = self._open(path)
         self._times: BinaryIO | None = None
         try:
             if stat.S_ISREG(os.fstat(self._body.fileno()).st_mode):
-                self._times = times_path(path).open("wb", buffering=0)
+                self._times = self._open(times_path(path))
         except OSError:
-            self._body.close()
+            self.__exit__()
             raise
 
+    def _open(self, path: Path) -> BinaryIO:
+        # To append changes nothing of an older recording, until there is a new one.
+        if not path.exists():
+            self._made.append(path)
+        return path.open("ab", buffering=0)
+
     def begin(self) -> None:
-        """Note that the head of the response has come."""
+        """Note that the head of the response has come: an older recording is given up."""
         self._began = self._clock()
+        if self._times is not None:
+            self._body.truncate(0)
+            self._times.truncate(0)
 
     def write(self, piece: bytes) -> None:
         """Write a piece of the body."""
         if self.error is not None or not piece:
             return
-        line = json.dumps({"bytes": len(piece), "seconds": round(self._clock() - self._began, 6)})
+        seconds = self._clock() - cast(float, self._began)
+        line = json.dumps({"bytes": len(piece), "seconds": round(seconds, 6)})
         try:
             _write_all(self._body, piece)
             if self._times is not None:
@@ -123,15 +134,13 @@ class Recording:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._body.close()
         if self._times is not None:
             self._times.close()
+        if self._began is None:
+            for path in self._made:
+                path.unlink(missing_ok=True)
 
 
 def _write_all(file: BinaryIO, data: bytes) -> None:

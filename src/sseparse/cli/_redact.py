@@ -28,6 +28,10 @@ class Redactor:
         """Return a text that came whole, without the secret."""
         return text.replace(self._secret, _MARK) if self._secret else text
 
+    def finds(self, text: str) -> bool:
+        """Tell whether the secret stands in a text."""
+        return bool(self._secret) and self._secret in text
+
     def feed(self, piece: str) -> str:
         """Return what can be shown of a piece and of what was held back."""
         text = self.whole(self._held + piece)

@@ -82,7 +82,7 @@ def find_encoding(which: str | Encoding | None, *, download: bool = False) -> En
     Raises:
         ImportError: tiktoken is not installed.
         UnknownEncoding: tiktoken knows neither an encoding nor a model of that name.
-        VocabularyMissing: Its vocabulary is not in tiktoken's cache.
+        VocabularyMissing: Its vocabulary is not in tiktoken's cache, or could not be fetched.
         TypeError: It is neither a name nor an encoding.
     """
     check_installed()
@@ -97,7 +97,12 @@ def find_encoding(which: str | Encoding | None, *, download: bool = False) -> En
     name = _encoding_name(which)
     if not download:
         _check_is_here(name)
-    return tiktoken.get_encoding(name)
+    try:
+        return tiktoken.get_encoding(name)
+    except OSError as error:  # of requests, or of the file system
+        raise VocabularyMissing(
+            encoding=name, reason=f"tiktoken could not fetch it: {type(error).__name__}: {error}"
+        ) from error
 
 
 def _encoding_name(name: str | None) -> str:
