@@ -1,6 +1,7 @@
 """What several tests need."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,9 @@ __all__ = ("vocabularies",)
 # Machines differ in speed; no test may depend on it.
 settings.register_profile("any-machine", deadline=None, derandomize=True)
 settings.load_profile("any-machine")
+
+# A shell starts what runs in its background deaf to Ctrl-C, and so would be what the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 CORPUS = Path(os.environ.get("SSEPARSE_CORPUS", Path(__file__).parents[2] / "shared" / "corpus"))
 
