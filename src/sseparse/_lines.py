@@ -1,8 +1,10 @@
-"""Lines out of bytes: the three line ends, the byte-order mark, the limit."""
+"""Lines out of bytes: the three line ends, the limit."""
 
 from __future__ import annotations
 
-MARK = b"\xef\xbb\xbf"
+import re
+from typing import Literal, cast
+
 # As numbers: `10 in data` is one search for a byte, `b"\n" in data` six times as long a call.
 LF = 0x0A
 CR = 0x0D
@@ -11,7 +13,10 @@ FIELDS = (b"data", b"event", b"id", b"retry")
 _HEAD = 6
 # A pending line shorter than this is not worth a look: keeping it costs nothing.
 _GLANCE = 1024
+# A pending line as long as this is not copied when it ends.
+_LONG = 65536
 _NO_LIMIT = 1 << 62
+_LINE_END = re.compile(rb"[\r\n]")
 
 
 class LineSplitter:
@@ -24,7 +29,8 @@ class LineSplitter:
 
     Args:
         maximum: The longest line of a known field, in bytes without its end; None for no limit.
-        data_maximum: The same for a line of data, where that is less.
+        max_event: The largest data of an event, in bytes; None for no limit. No line with more
+            behind its name is worth collecting.
         comments: Whether comments are wanted, and so kept whole and limited.
     """
 
@@ -40,16 +46,15 @@ class LineSplitter:
         "_maximum",
         "_skip_lf",
         "_swallowed",
-        "at_start",
         "bound",
         "overflow",
         "pending",
     )
 
-    def __init__(self, *, maximum: int | None, data_maximum: int | None, comments: bool) -> None:
+    def __init__(self, *, maximum: int | None, max_event: int | None, comments: bool) -> None:
         self._maximum = _NO_LIMIT if maximum is None else maximum
-        self._data_maximum = self._maximum if data_maximum is None else data_maximum
-        self._lowest = min(self._maximum, self._data_maximum)
+        longest = _NO_LIMIT if max_event is None else max_event + len(b"data: ")
+        self._data_maximum = self._lowest = min(self._maximum, longest)
         self._glance = min(_GLANCE, self._lowest)
         self._comments = comments
         self.reset()
@@ -58,9 +63,8 @@ class LineSplitter:
         """Start on a new stream."""
         self.pending = bytearray()
         self.bound = self._glance
-        self.overflow: tuple[int, bool] | None = None
-        """Where the line that is too long begins, and whether it is one of data."""
-        self.at_start = True
+        self.overflow: tuple[Literal["line", "event"], int] | None = None
+        """Which limit a line is beyond, "line" or "event", and where that line begins."""
         self._base = 0
         self._dropped = 0
         self._skip_lf = False
@@ -69,26 +73,12 @@ class LineSplitter:
 
     @property
     def bytes_seen(self) -> int:
-        """How many bytes came, the byte-order mark included."""
+        """How many bytes came."""
         return self._base + self._dropped + len(self.pending)
 
-    def strip_mark(self, data: bytes) -> bytes:
-        """
-        Take off the byte-order mark that may begin a stream, also one that comes in pieces.
-
-        Returns:
-            The bytes to go on with; none while more are needed to decide.
-        """
-        data = bytes(self.pending + data)
-        if len(data) < len(MARK) and MARK.startswith(data):
-            self.pending[:] = data
-            return b""
-        self.pending.clear()
-        self.at_start = False
-        if data.startswith(MARK):
-            self._base = len(MARK)
-            return data[len(MARK) :]
-        return data
+    def skip(self, count: int) -> None:
+        """Count bytes that are of no line, before the first."""
+        self._base += count
 
     def plain_events(self, data: bytes) -> list[bytes] | None:
         """
@@ -120,7 +110,7 @@ class LineSplitter:
         self.bound = self._glance
         return values
 
-    def feed(self, data: bytes) -> list[bytes]:
+    def feed(self, data: bytes) -> list[bytes | bytearray]:
         """
         Take bytes that hold a line end; return the lines that they complete.
 
@@ -130,15 +120,29 @@ class LineSplitter:
         self._fed_at = self.bytes_seen
         self._swallowed = self._skip_lf and self._fed_at == self._base and data[0] == LF
         self._skip_lf = data[-1] == CR
-        joined = bytes(self.pending + data[self._swallowed :])
-        # bytes.splitlines, unlike that of str, knows no line ends but LF, CR and CRLF.
-        lines = joined.splitlines()
-        self.pending[:] = b"" if joined[-1:] in (b"\n", b"\r", b"") else lines.pop()
+        size = len(self.pending) + len(data)
+        lines = self._split(data[self._swallowed :])
         self._dropped = 0
         self._base = self._fed_at + len(data) - len(self.pending)
         self.bound = self._glance
-        if len(joined) > self._lowest:
+        if size > self._lowest:
             self._find_overflow(lines, data)
+        return lines
+
+    def _split(self, data: bytes) -> list[bytes | bytearray]:
+        """Cut what is pending and the new bytes into lines; of those, keep the last one's part."""
+        if len(self.pending) < _LONG:
+            data = bytes(self.pending + data)
+            # bytes.splitlines, unlike that of str, knows no line ends but LF, CR and CRLF.
+            lines: list[bytes | bytearray] = [*data.splitlines()]
+        else:
+            end = cast(re.Match[bytes], _LINE_END.search(data)).start()
+            lines = [*data[end:].splitlines()]
+            lines[0] = self.pending
+            self.pending += data[:end]
+        self.pending = bytearray()
+        if data and data[-1] not in (LF, CR):
+            self.pending += lines.pop()
         return lines
 
     def finish(self) -> list[bytes]:
@@ -174,15 +178,16 @@ class LineSplitter:
         self._dropped += len(self.pending)
         self.pending.clear()
 
-    def _find_overflow(self, lines: list[bytes], data: bytes) -> None:
+    def _find_overflow(self, lines: list[bytes | bytearray], data: bytes) -> None:
         for index, line in enumerate(lines):
-            if len(line) > self._maximum_of(line) and self._known(line + b":"):
+            if len(line) > self._maximum_of(line) and self._known(line[:_HEAD] + b":"):
                 self._overflow(self.line_offset(index, data), line)
                 del lines[index:]
                 return
 
     def _overflow(self, offset: int, line: bytes | bytearray) -> None:
-        self.overflow = offset, line.startswith(b"data")
+        of_event = line.startswith(b"data") and self._data_maximum < self._maximum
+        self.overflow = "event" if of_event else "line", offset
         self.drop_pending()
 
     def _maximum_of(self, line: bytes | bytearray) -> int:

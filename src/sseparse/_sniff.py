@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from ._lines import FIELDS, MARK
+from ._lines import FIELDS
+from ._utf8 import MARK
 
 BODY_START = 512
 """How many bytes of a body are kept to tell what it was."""

@@ -1,10 +1,13 @@
-"""Strict decoding: where a stream stops being UTF-8."""
+"""UTF-8: its byte-order mark, and where a stream stops being it."""
 
 from __future__ import annotations
 
 import codecs
 
 from ._errors import EncodingError
+
+MARK = b"\xef\xbb\xbf"
+"""The byte-order mark that may begin a stream."""
 
 
 class Utf8Check:

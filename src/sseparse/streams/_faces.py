@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, Generic, TypeVar
 
 from .._ends import End
-from .._parser import ItemT, Parser
+from .._interpreter import ItemT
+from .._parser import Parser
 from ..chunks import Accumulator, Result
 from ._state import ChunkState, StreamState
 

@@ -10,8 +10,9 @@ from typing import Literal, Self, TypeVar, Unpack, cast, overload
 
 from .._deadlines import Deadlines
 from .._events import Comment, Event
+from .._interpreter import ItemT
 from .._options import EventOptions
-from .._parser import ItemT, Parser
+from .._parser import Parser
 from ..chunks import Chunk, Result, Update
 from ._faces import ChunkFace, EventFace, Face
 from ._options import Recorder, StreamOptions
