@@ -1,8 +1,11 @@
 # Two commands are enough: `make demo` and `make test`. Both set themselves up in $(VENV).
 PYTHON ?= python3
 VENV ?= .venv
+BENCH_VENV ?= .venv-bench
 BIN := $(VENV)/bin
 FUZZ_SECONDS ?= 600
+CORE_TESTS := tests/test_parser.py tests/test_lines.py tests/test_growth.py tests/test_fuzz.py tests/chunks
+BUILT_FROM := pyproject.toml hatch_build.py src/sseparse/_fast.c
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 
 .PHONY: help demo test lint types docs bench fuzz clean
@@ -13,9 +16,10 @@ help: ## list these targets
 demo: $(VENV)/demo ## stream the notebooks' two completions from a server on this machine
 	@$(BIN)/sseparse demo $(DEMO)
 
-test: $(VENV)/test ## run the tests, and hold the coverage of src to 100 %
+test: $(VENV)/test ## run the tests with each core, and hold the coverage of src to 100 %
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -n auto $(TESTS)
+	SSEPARSE_PURE=1 $(BIN)/coverage run -m pytest -n auto $(or $(TESTS),$(CORE_TESTS))
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
@@ -30,14 +34,13 @@ types: $(VENV)/types ## check types with mypy and pyright
 docs: $(VENV)/docs ## build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-bench: $(VENV)/bench ## measure beside other libraries
-	$(BIN)/python benchmarks/compare.py
-	$(BIN)/python benchmarks/partial_json.py
-	$(BIN)/python benchmarks/latency.py
-	$(BIN)/python benchmarks/load.py
+bench: ## measure beside other libraries, and write benchmarks/RESULTS.md
+	@$(MAKE) --no-print-directory VENV=$(BENCH_VENV) $(BENCH_VENV)/peers
+	PYTHONPATH=tests $(BENCH_VENV)/bin/python benchmarks/compare.py
 
-fuzz: $(VENV)/fuzz ## look for inputs that break a law, for FUZZ_SECONDS
-	$(BIN)/python fuzz/fuzz_chunks.py --seconds $(FUZZ_SECONDS)
+fuzz: $(VENV)/fuzz ## look for inputs that break a law, and for those that part the cores, for FUZZ_SECONDS each
+	SSEPARSE_PURE=1 $(BIN)/python fuzz/fuzz_chunks.py --seconds $(FUZZ_SECONDS)
+	$(BIN)/python fuzz/fuzz_cores.py --seconds $(FUZZ_SECONDS)
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) .venv-* site .coverage* .pytest_cache .mypy_cache .ruff_cache
@@ -49,15 +52,24 @@ $(VENV)/pip:
 	$(PIP) --upgrade 'pip>=25.1'
 	@touch $@
 
-$(VENV)/demo: $(VENV)/pip pyproject.toml
+$(VENV)/demo: $(VENV)/pip $(BUILT_FROM)
 	$(PIP) --editable '.[cli]'
 	@touch $@
 
-$(VENV)/test $(VENV)/lint $(VENV)/types $(VENV)/docs $(VENV)/bench: $(VENV)/pip pyproject.toml
+$(VENV)/test $(VENV)/lint $(VENV)/types $(VENV)/docs $(VENV)/bench: $(VENV)/pip $(BUILT_FROM)
 	$(PIP) --group $(notdir $@) --editable .
 	@touch $@
 
-$(VENV)/fuzz: $(VENV)/pip pyproject.toml
+# What does not come is said in the report. litellm pins an older openai: it goes without its pins.
+$(VENV)/peers: $(VENV)/bench
+	@$(PIP) --no-deps 'litellm>=1.100' || echo "litellm could not be installed: left out"
+	@if command -v npm >/dev/null; then \
+	  mkdir -p $(VENV)/node && npm install --silent --prefix $(VENV)/node eventsource-parser \
+	    || echo "eventsource-parser could not be installed: left out"; \
+	else echo "npm is not here: Node is left out"; fi
+	@touch $@
+
+$(VENV)/fuzz: $(VENV)/pip $(BUILT_FROM)
 	@$(PIP) --only-binary atheris --group fuzz --editable . || { \
 	  echo "atheris has wheels for CPython 3.11 to 3.13 on Linux alone; name one: make fuzz PYTHON=python3.13 VENV=.venv-fuzz"; \
 	  exit 1; }

@@ -8,6 +8,7 @@ Every step is a stage: `feed()` returns what a piece of input completes, `close(
 nothing of their own.
 """
 
+from ._accelerated import ACCELERATED
 from ._deadlines import Deadlines
 from ._encode import encode
 from ._ends import End, EndCause
@@ -43,6 +44,7 @@ from .streams import AsyncEventStream, AsyncStream, EventStream, Stream
 __version__ = "0.1.0"
 
 __all__ = (
+    "ACCELERATED",
     "Accumulator",
     "AsyncEventStream",
     "AsyncStream",

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal, Unpack, cast, overload
 
+from ._accelerated import Interpreter
 from ._ends import End, EndCause
 from ._errors import LimitExceeded, SSEError
 from ._events import Comment, Event
-from ._interpreter import Interpreter, ItemT
+from ._interpreter import ItemT
 from ._options import EventOptions, check_bytes, check_choice
 from ._pieces import SLICE, as_bytes, feed_slices
 from ._utf8 import MARK, Utf8Check

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, Literal
+from collections.abc import Iterator
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -19,6 +20,8 @@ from ..models._completion_chunk import CompletionChunk
 from ._server_error import find_error, make_error
 from ._whole import as_chunk, is_whole
 from ._wire import build
+
+DataT = TypeVar("DataT", str, bytes)
 
 DONE_MARK = "[DONE]"
 _CHAT = "chat.completion.chunk"
@@ -105,39 +108,57 @@ class ChunkDecoder:
         if not isinstance(event, Event):
             raise TypeError(f"feed() takes an Event, not {type(event).__name__}")
         self._check_open()
-        self.events_seen += 1
-        if self.done:
-            self.after_done += 1
-            return []
-        if len(event.data) > self._small and not self.fits(event.data):
-            self.stop_at_objects()
-            return []
-        chunk = self._decode_fast(event.data) if event.event != "error" else None
-        if chunk is not None:
-            return [chunk] if self.note(chunk) else []
-        return self._decode(event)
+        chunks: list[Chunk] = []
+        # An error is for the general path, which has eyes for it.
+        rest = iter((event.data,))
+        odd = event.data if event.event == "error" else self._take_ordinary(rest, chunks)
+        if odd is not None:
+            self._take_odd(event, chunks)
+        return chunks
 
     def feed_values(self, values: list[bytes], event_id: str) -> list[Chunk]:
         """Take the data of events of type "message", as bytes of UTF-8, in bulk."""
         chunks: list[Chunk] = []
-        for value in values:
+        rest = iter(values)
+        while (odd := self._take_ordinary(rest, chunks)) is not None:
+            self._take_odd(Event(odd.decode("utf-8", "replace"), "message", event_id), chunks)
             if self.error is not None:
                 break
-            self.events_seen += 1
-            if self.done:
-                self.after_done += 1
-                continue
-            if len(value) > self._small and not self.fits(value):
-                self.stop_at_objects()
-                break
-            chunk = self._decode_fast(value)
-            if chunk is not None:
-                if self.note(chunk):
-                    chunks.append(chunk)
-            else:
-                event = Event(value.decode("utf-8", "replace"), "message", event_id)
-                chunks += self._decode(event)
         return chunks
+
+    def _take_ordinary(self, values: Iterator[DataT], chunks: list[Chunk]) -> DataT | None:
+        """Take chunks that hold nothing but fields of the schema; return what is another thing."""
+        if self._fast is None or self.done:
+            return next(values, None)
+        decode, kind, reasons = self._fast.decode, self._object, self._reasons
+        for value in values:
+            if len(value) > self._small and (not self.fits(value) or is_deep(value)):
+                return value
+            try:
+                chunk: Chunk = decode(value)
+            except UNREADABLE:
+                return value
+            if chunk.object != kind and chunk.object in _OBJECTS:
+                return value
+            self._misses = 0
+            self.events_seen += 1
+            for choice in chunk.choices:
+                if choice.finish_reason or choice.index not in reasons:
+                    self.note(chunk)
+                    break
+            if self.error is not None:
+                break
+            chunks.append(chunk)
+        return None
+
+    def _take_odd(self, event: Event, chunks: list[Chunk]) -> None:
+        self.events_seen += 1
+        if self.done:
+            self.after_done += 1
+        elif len(event.data) > self._small and not self.fits(event.data):
+            self.stop_at_objects()
+        else:
+            chunks += self._decode(event)
 
     def _check_open(self) -> None:
         if self.error is not None:
@@ -152,19 +173,6 @@ class ChunkDecoder:
     def stop_at_objects(self) -> None:
         """Stop at JSON that is not small enough."""
         self.stop(LimitExceeded(limit="objects", maximum=self._max_objects))
-
-    def _decode_fast(self, data: str | bytes) -> Chunk | None:
-        """Decode a chunk that holds nothing but fields of the schema; None for any other."""
-        if self._fast is None or (len(data) > self._small and is_deep(data)):
-            return None
-        try:
-            chunk: Chunk = self._fast.decode(data)
-        except UNREADABLE:
-            return None
-        if chunk.object != self._object and chunk.object in _OBJECTS:
-            return None
-        self._misses = 0
-        return chunk
 
     def note(self, chunk: Chunk) -> bool:
         """Keep account of a chunk's choices; stop where they are too many."""

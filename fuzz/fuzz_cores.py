@@ -1,0 +1,84 @@
+"""
+Look for bytes that the compiled core and the plain one do not take alike, by chance alone.
+
+    python fuzz/fuzz_cores.py --seconds 60
+
+The exit status is 1 where any were found: they are printed, with the options of the parser.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+
+from cores import LARGE, WORDS, history, plain
+from sseparse import ACCELERATED, Parser
+
+LIMITS = [None, None, *range(1, 9), 12, 20, 1023, 1024, 1025, 5000, 65536]
+BYTES = b"dateivnr: \n\r\0\xff"
+
+
+def make_body(chance: random.Random) -> bytes:
+    def word() -> bytes:
+        if chance.random() < 0.003:
+            return chance.choice(LARGE)
+        if chance.random() < 0.03:
+            return bytes(chance.choices(BYTES, k=chance.randrange(6)))
+        return chance.choice(WORDS)
+
+    return b"".join(word() for _ in range(chance.randrange(40)))
+
+
+def cut(body: bytes, chance: random.Random) -> list[bytes]:
+    most = chance.choice([1, 3, 10, 50, 1000, 1 << 20])
+    # Of a large body not every byte is a piece of its own.
+    least = 0 if len(body) < 20_000 else 500
+    pieces, at = [], 0
+    while at < len(body):
+        size = chance.randrange(least, max(most, least) + 1)
+        pieces.append(body[at : at + size])
+        at += size
+    return pieces
+
+
+def make_options(chance: random.Random) -> dict[str, Any]:
+    return {
+        "comments": chance.random() < 0.5,
+        "errors": chance.choice(["replace", "replace", "strict"]),
+        "incomplete": chance.choice(["discard", "dispatch"]),
+        "max_line_bytes": chance.choice(LIMITS),
+        "max_event_bytes": chance.choice(LIMITS),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long to look")
+    parser.add_argument("--seed", type=int, default=None, help="where chance begins")
+    arguments = parser.parse_args()
+    if not ACCELERATED:
+        print("the compiled core was not built, or is not wanted: nothing to compare")
+        return
+    seed = random.randrange(1 << 32) if arguments.seed is None else arguments.seed
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    tried, until = 0, time.monotonic() + arguments.seconds
+    while time.monotonic() < until:
+        pieces, options = cut(make_body(chance), chance), make_options(chance)
+        compiled = history(Parser(**options), pieces)
+        reference = history(plain().Parser(**options), pieces)
+        if compiled != reference:
+            print(f"not alike: {pieces!r} with {options!r}\n  {compiled}\n  {reference}")
+            sys.exit(1)
+        tried += 1
+    print(f"{tried} bodies, each in pieces and taken alike by both cores")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""The library a second time, in plain Python, and what to look at to tell the two apart."""
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from unittest import mock
+
+import sseparse
+
+# What streams are made of, the odd and the large included.
+WORDS = [
+    *(b"data", b"data:", b"data: ", b"dat", b"database: x", b":", b": ping", b"event", b"event: e"),
+    *(b"event:", b"events: x", b"id", b"id: ", b"id: 1", b"id: 2\0", b"idx", b"retry", b"retry: "),
+    *(b"retry: 0012", b"retry: 1x", b"retry: " + b"9" * 640, b"retry: 1" + b"0" * 640, b"x", b"xy"),
+    *(b"\n", b"\n", b"\n", b"\n\n", b"\n\n", b"\r", b"\r\n", b"\r\n\r\n", b" ", b"  ", b"\0"),
+    *(b"\xef\xbb\xbf", b"\xef\xbb", b"\xbf", b"\xe2\x98", b"\x83", b"\xff", "é€😀".encode()),
+    *(
+        b'data: {"a":1}\n\n',
+        b'data: {"a":1}\n\ndata: {"b":2}\n\n',
+        b"data: a\r\n\r\ndata: b\r\n\r\n",
+    ),
+    *(b"data: [DONE]\n\n", b"<html>", b"y" * 1030, b"data: " + b"z" * 5000),
+]
+LARGE = [b"v" * 65536, b"data:" + b"w" * 70000 + b"\n\n"]
+_NAME = "sseparse_in_plain_python"
+
+
+def plain() -> ModuleType:
+    """Return a copy of the library whose core is the plain one."""
+    if _NAME not in sys.modules:
+        folder = Path(sseparse.__file__).parent
+        spec = importlib.util.spec_from_file_location(
+            _NAME, folder / "__init__.py", submodule_search_locations=[str(folder)]
+        )
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        with mock.patch.dict(os.environ, {"SSEPARSE_PURE": "1"}):
+            sys.modules[_NAME] = module
+            spec.loader.exec_module(module)
+            core = importlib.import_module(f"{_NAME}._accelerated")
+        assert not core.ACCELERATED
+    return sys.modules[_NAME]
+
+
+def told(parser: Any, items: list[Any]) -> list[Any]:
+    """Tell all that a parser shows, in words that do not say which core it has."""
+    state = (parser.last_event_id, parser.retry, parser.bytes_seen, parser.events_seen)
+    error = None if parser.error is None else (type(parser.error).__name__, str(parser.error))
+    return [list(map(repr, items)), *state, parser.comments_seen, error, repr(parser.end)]
+
+
+def history(parser: Any, pieces: list[bytes]) -> list[Any]:
+    """Feed pieces and close; tell what there was to see after each step."""
+    seen = [told(parser, [])]
+    for piece in pieces:
+        seen.append(told(parser, parser.feed(piece)))
+        if parser.error is not None:
+            return seen
+    return [*seen, told(parser, parser.close())]
