@@ -36,7 +36,7 @@ docs: $(VENV)/docs ## build the documentation into site/
 
 bench: ## measure beside other libraries, and write benchmarks/RESULTS.md
 	@$(MAKE) --no-print-directory VENV=$(BENCH_VENV) $(BENCH_VENV)/peers
-	PYTHONPATH=tests $(BENCH_VENV)/bin/python benchmarks/compare.py
+	$(BENCH_VENV)/bin/python benchmarks/compare.py
 
 fuzz: $(VENV)/fuzz ## look for inputs that break a law, and for those that part the cores, for FUZZ_SECONDS each
 	SSEPARSE_PURE=1 $(BIN)/python fuzz/fuzz_chunks.py --seconds $(FUZZ_SECONDS)

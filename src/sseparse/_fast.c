@@ -45,6 +45,8 @@ static int
 buffer_add(Buffer *buffer, const char *bytes, Py_ssize_t count)
 {
     Py_ssize_t needed = buffer->start + buffer->length + count;
+    if (count == 0)
+        return 0;
     if (needed > buffer->size) {
         /* Small ones double; of a large one an eighth may be in vain. */
         Py_ssize_t size = needed + (needed > SLICE ? needed / 8 : needed);
@@ -385,7 +387,7 @@ next_line(const char *line_end, const char *end)
 static int
 hold(Interpreter *self, const char *bytes, Py_ssize_t count)
 {
-    return self->dropping || !count ? 0 : buffer_add(&self->line, bytes, count);
+    return self->dropping ? 0 : buffer_add(&self->line, bytes, count);
 }
 
 static void
