@@ -39,6 +39,22 @@ class Interpreter(Generic[ItemT]):
         max_event: The largest data of an event, in bytes; None for no limit.
     """
 
+    __slots__ = (
+        "_block_retry",
+        "_careful",
+        "_comments",
+        "_comments_seen",
+        "_data",
+        "_events_seen",
+        "_id",
+        "_in_block",
+        "_last_event_id",
+        "_lines",
+        "_retry",
+        "_room",
+        "_type",
+    )
+
     if TYPE_CHECKING:
 
         def _feed_with_care(self, data: object) -> list[ItemT]:
@@ -60,7 +76,7 @@ class Interpreter(Generic[ItemT]):
         self._last_event_id: str = last_event_id
         self._retry: int | None = retry
         self._comments = comments
-        self._max_event = max_event
+        self._room = max_event
         self._lines = LineSplitter(maximum=max_line, max_event=max_event, comments=comments)
         self._begin()
 
@@ -130,7 +146,7 @@ class Interpreter(Generic[ItemT]):
 
     def _interpret(self, lines: Sequence[bytes | bytearray], fed: bytes, items: list[Any]) -> None:
         data = self._data
-        room = self._max_event
+        room = self._room
         for index, line in enumerate(lines):
             if not line:
                 self._dispatch(items)

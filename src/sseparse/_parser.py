@@ -49,6 +49,20 @@ class Parser(Interpreter[ItemT]):
     Source: WHATWG HTML, 9.2.5 "Parsing an event stream" and 9.2.6 "Interpreting an event stream".
     """
 
+    # A dictionary of their own is made for those alone who set attributes of their own.
+    __slots__ = (
+        "__dict__",
+        "__weakref__",
+        "_end",
+        "_incomplete",
+        "_mark",
+        "_max_event",
+        "_max_line",
+        "_strict",
+        "_utf8",
+        "error",
+    )
+
     @overload
     def __init__(
         self: Parser[Event],

@@ -47,6 +47,20 @@ class ChunkParser:
         ValueError: An option has no such value.
     """
 
+    # A dictionary of their own is made for those alone who set attributes of their own.
+    __slots__ = (
+        "__dict__",
+        "__weakref__",
+        "_body_bytes",
+        "_decoder",
+        "_errors",
+        "_faulty_id",
+        "_one_object",
+        "_opened",
+        "_opening",
+        "_parser",
+    )
+
     def __init__(
         self,
         *,
@@ -181,7 +195,7 @@ class ChunkParser:
         if LF in data:
             values = self._parser.plain_events(data)
             if values is not None:
-                return self._decoder.feed_values(values, self._parser.last_event_id)
+                return self._decoder.feed_values(values, self._parser)
         events = self._parser.feed(data)
         return self._decode(events) if events else []
 

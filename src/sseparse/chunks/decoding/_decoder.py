@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from typing import Any, Literal, TypeVar
+from collections.abc import Callable, Iterator
+from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 
@@ -12,6 +12,7 @@ from ..._ends import End, EndCause
 from ..._errors import ChunkDecodeError, LimitExceeded, NotEventStream, ServerSentError, SSEError
 from ..._events import Event
 from ..._options import check_choice, check_number
+from ..._parser import Parser
 from .._json import JSON_BLANKS, MAX_DEPTH, UNREADABLE, count_objects, is_deep, is_list, load_object
 from .._limits import MAX_CHOICES, MAX_OBJECTS, check_choice_limit
 from ..models._chat_chunk import ChatCompletionChunk
@@ -25,6 +26,9 @@ DataT = TypeVar("DataT", str, bytes)
 
 DONE_MARK = "[DONE]"
 _CHAT = "chat.completion.chunk"
+# Neither keeps anything from one call to the next: one serves all streams.
+_DECODE_CHAT: Final = msgspec.json.Decoder(ChatCompletionChunk).decode
+_DECODE_LEGACY: Final = msgspec.json.Decoder(CompletionChunk).decode
 # What says that an event is of a certain kind, for which the general path has eyes.
 _OBJECTS = (_CHAT, LEGACY, "error")
 # So many chunks in a row that are not of the schema alone, and the stream's others will not be
@@ -51,6 +55,27 @@ class ChunkDecoder:
     Raises:
         ValueError: An option has no such value.
     """
+
+    # A dictionary of their own is made for those alone who set attributes of their own.
+    __slots__ = (
+        "__dict__",
+        "__weakref__",
+        "_decode_plain",
+        "_end",
+        "_kind",
+        "_max_choices",
+        "_max_objects",
+        "_misses",
+        "_object",
+        "_reasons",
+        "_skip_bad_json",
+        "_small",
+        "after_done",
+        "done",
+        "error",
+        "events_seen",
+        "skipped",
+    )
 
     def __init__(
         self,
@@ -79,7 +104,7 @@ class ChunkDecoder:
         self.events_seen = 0
         """How many events came."""
         self._end: End | None = None
-        self._fast: msgspec.json.Decoder[Any] | None = msgspec.json.Decoder(ChatCompletionChunk)
+        self._decode_plain: Callable[[str | bytes], Chunk] | None = _DECODE_CHAT
         self._kind: type[Chunk] | None = None
         self._object = _CHAT
         self._misses = 0
@@ -116,26 +141,27 @@ class ChunkDecoder:
             self._take_odd(event, chunks)
         return chunks
 
-    def feed_values(self, values: list[bytes], event_id: str) -> list[Chunk]:
-        """Take the data of events of type "message", as bytes of UTF-8, in bulk."""
+    def feed_values(self, values: list[bytes], parser: Parser) -> list[Chunk]:
+        """Take the data of events of type "message", as the parser gave it in bulk."""
         chunks: list[Chunk] = []
         rest = iter(values)
         while (odd := self._take_ordinary(rest, chunks)) is not None:
-            self._take_odd(Event(odd.decode("utf-8", "replace"), "message", event_id), chunks)
+            data = odd.decode("utf-8", "replace")
+            self._take_odd(Event(data, "message", parser.last_event_id), chunks)
             if self.error is not None:
                 break
         return chunks
 
     def _take_ordinary(self, values: Iterator[DataT], chunks: list[Chunk]) -> DataT | None:
         """Take chunks that hold nothing but fields of the schema; return what is another thing."""
-        if self._fast is None or self.done:
+        decode, kind, reasons = self._decode_plain, self._object, self._reasons
+        if decode is None or self.done:
             return next(values, None)
-        decode, kind, reasons = self._fast.decode, self._object, self._reasons
         for value in values:
             if len(value) > self._small and (not self.fits(value) or is_deep(value)):
                 return value
             try:
-                chunk: Chunk = decode(value)
+                chunk = decode(value)
             except UNREADABLE:
                 return value
             if chunk.object != kind and chunk.object in _OBJECTS:
@@ -235,7 +261,7 @@ class ChunkDecoder:
         kind = self._kind or kind_of(body)
         self._misses += 1
         if self._misses == _MISSES:
-            self._fast = None
+            self._decode_plain = None
         chunk: Chunk = build(kind, body)
         return [chunk] if self.note(chunk) else []
 
@@ -243,7 +269,7 @@ class ChunkDecoder:
         """Keep to the kind of the first chunk with choices: a stream is of one kind."""
         self._kind = kind
         if kind is CompletionChunk:
-            self._fast = msgspec.json.Decoder(CompletionChunk)
+            self._decode_plain = _DECODE_LEGACY
             self._object = LEGACY
             self._misses = 0
 

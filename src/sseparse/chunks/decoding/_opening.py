@@ -37,6 +37,18 @@ class Opening:
             None.
     """
 
+    __slots__ = (
+        "_before",
+        "_first_line",
+        "_fits",
+        "_held",
+        "_looked_at_lines",
+        "_max_bytes",
+        "_settled",
+        "error",
+        "start",
+    )
+
     def __init__(self, max_bytes: int | None, fits: Callable[[bytes], bool]) -> None:
         self.start = b""
         self.error: SSEError | None = None
