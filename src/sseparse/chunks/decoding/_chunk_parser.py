@@ -56,7 +56,6 @@ class ChunkParser:
         "_errors",
         "_faulty_id",
         "_one_object",
-        "_opened",
         "_opening",
         "_parser",
     )
@@ -83,8 +82,7 @@ class ChunkParser:
         self._decoder = ChunkDecoder(
             on_bad_json=on_bad_json, max_choices=max_choices, max_objects=max_objects
         )
-        self._opening = Opening(max_event_bytes, self._decoder.fits)
-        self._opened = False
+        self._opening: Opening | None = Opening(max_event_bytes, self._decoder.fits)
         self._errors = errors
         self._body_bytes = 0
         self._one_object = False
@@ -171,12 +169,14 @@ class ChunkParser:
             data = as_bytes(data)
         if len(data) > SLICE:
             return feed_slices(self, data)
-        return self._feed(data) if self._opened else self._feed_opening(data)
+        return (
+            self._feed(data) if self._opening is None else self._feed_opening(self._opening, data)
+        )
 
-    def _feed_opening(self, data: bytes) -> list[Chunk]:
-        opening = self._opening
+    def _feed_opening(self, opening: Opening, data: bytes) -> list[Chunk]:
         chunks = self._feed_held(opening.feed(data))
-        self._opened = opening.over
+        if opening.settled and self._anything_came:
+            self._opening = None
         if opening.error is not None and self.error is None:
             self._body_bytes = len(opening.let_through())
             self._decoder.stop(opening.error)
@@ -223,21 +223,21 @@ class ChunkParser:
             raise self.error.with_traceback(None)
         if self._decoder.end is not None:
             return []
-        self._opened = True
-        chunks = self._close_body()
+        opening, self._opening = self._opening, None
+        chunks = [] if opening is None else self._close_body(opening)
         if self.error is None:
             chunks += self._decode(self._parser.close_if(self._is_whole))
         if self.error is None:
-            self._judge()
+            self._judge(opening)
         if self.error is None:
             self._decoder.close()
         return chunks
 
-    def _close_body(self) -> list[Chunk]:
+    def _close_body(self, opening: Opening) -> list[Chunk]:
         """Take what is held back for the JSON object that it is, or else feed it."""
-        if not self._opening.size:
+        if not opening.size:
             return []
-        body = self._opening.let_through()
+        body = opening.let_through()
         self._body_bytes = len(body)
         if not self._decoder.fits(body):
             self._decoder.stop_at_objects()
@@ -259,14 +259,19 @@ class ChunkParser:
         chunks = self._decoder.take_body(value)
         self._one_object = chunks is not None
         if chunks is None:
-            self._decoder.stop(NotEventStream(body_start=self._opening.start))
+            self._decoder.stop(NotEventStream(body_start=opening.start))
         return chunks or []
 
-    def _judge(self) -> None:
+    @property
+    def _anything_came(self) -> bool:
+        return bool(self._decoder.events_seen or self._parser.comments_seen)
+
+    def _judge(self, opening: Opening | None) -> None:
         """Find fault with a body that held nothing of an event stream."""
-        came = self._body_bytes or self._decoder.end_now().events_seen or self._parser.comments_seen
-        if not came and not looks_like_events(self._opening.start):
-            self._decoder.stop(NotEventStream(body_start=self._opening.start))
+        if opening is None or self._body_bytes or self._anything_came:
+            return
+        if not looks_like_events(opening.start):
+            self._decoder.stop(NotEventStream(body_start=opening.start))
 
     def _is_whole(self, event: Event) -> bool:
         data = event.data.strip(JSON_BLANKS)

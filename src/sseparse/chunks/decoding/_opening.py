@@ -33,6 +33,7 @@ class Opening:
 
     Attributes:
         start: The first bytes of the body, at most 512.
+        settled: Whether nothing is held back any more.
         error: The fault that it is several JSON objects, a line each, or too large a one; or
             None.
     """
@@ -44,8 +45,8 @@ class Opening:
         "_held",
         "_looked_at_lines",
         "_max_bytes",
-        "_settled",
         "error",
+        "settled",
         "start",
     )
 
@@ -54,7 +55,7 @@ class Opening:
         self.error: SSEError | None = None
         self._max_bytes = max_bytes
         self._fits = fits
-        self._settled = False
+        self.settled = False
         self._before = 0
         self._held = bytearray()
         self._first_line = -1
@@ -65,15 +66,10 @@ class Opening:
         """How many bytes are held back."""
         return len(self._held)
 
-    @property
-    def over(self) -> bool:
-        """Whether there is no more to learn: all is let through, and the start is known."""
-        return self._settled and len(self.start) == BODY_START
-
     def feed(self, data: bytes) -> bytes:
         """Take bytes; return those that are let through."""
         self.start += data[: BODY_START - len(self.start)]
-        if self._settled:
+        if self.settled:
             return data
         if self._held:
             return self._hold(data)
@@ -83,7 +79,7 @@ class Opening:
             return data
         at = first.start()
         if not data.startswith((b"{", b"["), at):
-            self._settled = True
+            self.settled = True
             return data
         self._before += at
         return data[:at] + self._hold(data[at:])
@@ -122,7 +118,7 @@ class Opening:
     def let_through(self) -> bytes:
         """Return what is held back, and hold nothing back from now on."""
         held, self._held = bytes(self._held), bytearray()
-        self._settled = True
+        self.settled = True
         return held
 
     def _is_object(self, data: bytes) -> bool:
