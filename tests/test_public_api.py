@@ -31,6 +31,7 @@ def public_names(module: ModuleType) -> set[str]:
         name
         for name, value in vars(module).items()
         if not name.startswith("_")
+        and name != "TYPE_CHECKING"
         and not inspect.ismodule(value)
         and (hasattr(module, "__path__") or getattr(value, "__module__", "") == module.__name__)
     }

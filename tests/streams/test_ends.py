@@ -13,6 +13,7 @@ from sseparse import (
     End,
     EndCause,
     IncompleteStream,
+    LimitExceeded,
     NotEventStream,
     Stream,
 )
@@ -147,6 +148,18 @@ def test_a_finish_before_a_fault() -> None:
     assert accumulator.result().text == "a"
     with pytest.raises(IncompleteStream, match="after 3 events by a fault: server_error"):
         accumulator.result(parser.end)
+
+
+def test_too_much_in_the_last_piece() -> None:
+    """A chunk that cannot be kept ends the stream, also where the end came with it."""
+    stream = Stream([chunk("a") + CALL + FINISH + DONE], max_tool_calls=0)
+
+    assert next(stream).text == "a"
+    with pytest.raises(LimitExceeded) as raised:
+        next(stream)
+    assert raised.value.partial.text == "a"
+    assert stream.end is not None
+    assert stream.end.cause is EndCause.INCOMPLETE
 
 
 def test_an_accumulator_alone() -> None:

@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import suppress
 from types import TracebackType
-from typing import Literal, Self, TypeVar, Unpack, cast, overload
+from typing import TYPE_CHECKING, Literal, Self, TypeVar, Unpack, cast, overload
 
 from .._deadlines import Deadlines
 from .._events import Comment, Event
 from .._interpreter import ItemT
 from .._options import EventOptions
 from .._parser import Parser
-from ..chunks import Chunk, Result, Update
+from ..chunks import Chunk, Result
+from ._chunk_state import ChunkState
 from ._faces import ChunkFace, EventFace, Face
 from ._options import Recorder, StreamOptions
 from ._sources import AsyncReadable, is_pooled, open_async
-from ._state import ChunkState, StreamState
+from ._state import StreamState
 from ._timers import Timers, TimeUp, running_timers
+
+if TYPE_CHECKING:
+    from ..chunks import Update
 
 T = TypeVar("T")
 
@@ -308,7 +312,7 @@ class _AsyncUpdates:
 
     async def __anext__(self) -> Update:
         state = self._state
-        while not state.updates:
+        while (update := state.pop_update()) is None:
             state.watched = True
             try:
                 await anext(self._stream)
@@ -317,4 +321,4 @@ class _AsyncUpdates:
                     raise
             finally:
                 state.watched = False
-        return state.updates.popleft()
+        return update

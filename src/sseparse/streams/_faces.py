@@ -8,7 +8,8 @@ from .._ends import End
 from .._interpreter import ItemT
 from .._parser import Parser
 from ..chunks import Accumulator, Result
-from ._state import ChunkState, StreamState
+from ._chunk_state import ChunkState
+from ._state import StreamState
 
 T = TypeVar("T")
 

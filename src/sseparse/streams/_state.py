@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections import deque
-from collections.abc import Mapping, Sequence
-from typing import Any, Final, Generic, Literal, TypeVar, Unpack, cast
+from typing import Any, Final, Generic, TypeVar, cast
 
 from attrs import evolve
 
 from .._deadlines import Clock, Deadlines
 from .._ends import End, EndCause
 from .._errors import (
-    IncompleteStream,
-    LimitExceeded,
     NotEventStream,
     ServerSentError,
     SSEError,
     StreamTimeout,
     TransportError,
 )
-from .._options import ChunkOptions, check_choice, check_seconds
 from .._sniff import BODY_START, looks_like_events
-from ..chunks import Accumulator, Chunk, ChunkParser, Result, Update
-from ..chunks._limits import MAX_ACCUMULATED, MAX_TOOL_CALLS
 from ._faults import (
     headers_of,
     not_a_stream,
@@ -34,11 +27,12 @@ from ._faults import (
 )
 from ._options import Recorder
 from ._timed import CountingStage, Teller
-from ._usage import estimate
 
 T = TypeVar("T")
 
 _EVENT_STREAM = "text/event-stream"
+# Nobody tells it the time, so that it can be every stream's that has none.
+_NO_DEADLINES: Final = Deadlines()
 # By so many seconds the clock of a transport may be early.
 _EARLY = 0.001
 
@@ -59,6 +53,20 @@ class StreamState(Generic[T]):
         timed: Whether there are deadlines: then waits are to be told, and when pieces come.
     """
 
+    __slots__ = (
+        "_body_start",
+        "_deadlines",
+        "_end",
+        "_error",
+        "_interrupted",
+        "_ready",
+        "_source",
+        "_stage",
+        "_teller",
+        "_until",
+        "timed",
+    )
+
     def __init__(
         self,
         stage: CountingStage[T],
@@ -72,7 +80,8 @@ class StreamState(Generic[T]):
         self._until = math.inf
         self.timed = deadlines is not None
         self._source = source
-        self._ready: deque[T] = deque()
+        # The next one last: of a list that is the one that costs nothing to take.
+        self._ready: list[T] | None = None
         self._body_start = b""
         self._error: SSEError | None = None
         self._end: End | None = None
@@ -95,7 +104,8 @@ class StreamState(Generic[T]):
 
     def pop(self) -> T | None:
         """Take the next item that is ready, or None."""
-        return self._ready.popleft() if self._ready else None
+        ready = self._ready
+        return ready.pop() if ready else None
 
     def take(self, piece: bytes) -> None:
         """Take bytes from the source."""
@@ -106,11 +116,14 @@ class StreamState(Generic[T]):
         items = self._stage.feed(piece)
         if self._teller is not None:
             self._teller.tell(len(piece), items)
-        self._ready.extend(items)
+        self._make_ready(items)
         if len(self._body_start) < BODY_START:
             self._body_start += bytes(piece[: BODY_START - len(self._body_start)])
         if self._stage.error is not None:
             self._finish(with_response(self._stage.error, self._source))
+
+    def _make_ready(self, items: list[T]) -> None:
+        self._ready = [*reversed(items), *(self._ready or ())]
 
     def wait(self, now: float) -> float | None:
         """Begin to wait; return for how many seconds at most. Too late for that, it is over."""
@@ -163,7 +176,7 @@ class StreamState(Generic[T]):
         items = self._stage.close()
         if items and self._teller is not None:
             self._teller.tell(0, items)
-        self._ready.extend(items)
+        self._make_ready(items)
 
     def _time_out(self, clock: Clock, cause: BaseException | None = None) -> None:
         if not self.over:
@@ -188,7 +201,7 @@ class StreamState(Generic[T]):
         """Take the reader's word that nothing more is wanted; after the last item it is none."""
         if self.end is not None:
             return
-        self._ready.clear()
+        self._ready = None
         if not self.over:
             self._stage.close()
         self._finish(None, EndCause.CANCELLED)
@@ -232,142 +245,11 @@ class StreamState(Generic[T]):
             self._teller.tell_end(self._end)
 
 
-class ChunkState(StreamState[Chunk]):
-    """
-    Keep what a stream of chunks has read, and the completion that they amount to.
-
-    Args:
-        source: Where the bytes come from.
-        on_incomplete: What an end does that neither [DONE] nor a finish reason announced:
-            "raise" or "accept".
-        deadlines: For how long the source may be waited for.
-        drain: For how long to read on after [DONE], in seconds.
-        max_tool_calls: How many tool calls there may be; None for no limit.
-        max_accumulated_bytes: How much may be kept of the completion; None for no limit.
-        timeline: What is told of all that comes, when it comes, and of the end.
-        usage: What a completion without token counts gets: "server", none, or "estimate".
-        messages: What of the request is counted; None for none.
-        tools: The tools of the request; None for none.
-        encoding: How to count; None for the encoding of the completion's model.
-        options: The options of `ChunkParser`.
-
-    Attributes:
-        parser: What turns bytes into chunks.
-        accumulator: What the chunks handed out amount to.
-        watched: Whether updates are told of the chunks that are handed out.
-        updates: Those told and not yet handed out.
-    """
-
-    def __init__(
-        self,
-        source: object,
-        *,
-        on_incomplete: Literal["raise", "accept"] = "raise",
-        deadlines: Deadlines | None = None,
-        drain: float = 0.1,
-        max_tool_calls: int | None = MAX_TOOL_CALLS,
-        max_accumulated_bytes: int | None = MAX_ACCUMULATED,
-        timeline: Recorder | None = None,
-        usage: Literal["server", "estimate"] = "server",
-        messages: Sequence[Mapping[str, Any] | str | int | Sequence[int]] | None = None,
-        tools: Sequence[Mapping[str, Any]] | None = None,
-        encoding: str | None = None,
-        **options: Unpack[ChunkOptions],
-    ) -> None:
-        check_choice("on_incomplete", on_incomplete, "raise", "accept")
-        check_seconds("drain", drain)
-        self._estimate = estimate(usage, messages, tools, encoding)
-        self.parser = ChunkParser(**options)
-        super().__init__(self.parser, source, deadlines, timeline)
-        self._drain = drain
-        self._left_open = False
-        self._accept_incomplete = on_incomplete == "accept"
-        self.accumulator = Accumulator(
-            max_choices=None,  # the parser counts them
-            max_tool_calls=max_tool_calls,
-            max_accumulated_bytes=max_accumulated_bytes,
-        )
-        self.updates: deque[Update] = deque()
-        self.watched = False
-
-    @property
-    def partial(self) -> Result:
-        """The completion so far."""
-        return self.accumulator.snapshot()
-
-    @property
-    def end(self) -> End | None:
-        """How the stream ended, or None while there is more to hand out."""
-        return None if self.updates else super().end
-
-    def cancel(self) -> None:
-        """Take the reader's word that nothing more is wanted."""
-        self.updates.clear()
-        super().cancel()
-
-    def pop(self) -> Chunk | None:
-        """Take the next chunk that is ready, and accumulate it."""
-        chunk = super().pop()
-        if chunk is not None:
-            try:
-                self._add(chunk)
-            except LimitExceeded as error:
-                self._stop(error)
-                return None
-        return chunk
-
-    def _add(self, chunk: Chunk) -> None:
-        if self.watched:
-            self.updates += self.accumulator.updates(chunk)
-        else:
-            self.accumulator.add(chunk)
-
-    def tell_end(self) -> bool:
-        """Tell what is done by the end, if that was a good one and nothing told it before."""
-        if self.end is not None and self.end.complete:
-            self.updates += self.accumulator.last_updates()
-        return bool(self.updates)
-
-    def _stop(self, error: SSEError) -> None:
-        """Stop where a chunk could not be kept; those after it are dropped."""
-        self._ready.clear()
-        if not self.over:
-            self._stage.close()
-        self._finish(error)
-
-    def take(self, piece: bytes) -> None:
-        """Take bytes from the source; after the [DONE] mark there is no need for more."""
-        super().take(piece)
-        if self.parser.done and not self.over:
-            self.take_end()
-            self._left_open = True
-
-    def drain_seconds(self) -> float:
-        """Return for how long to read on, once, for the end of the body that [DONE] announced."""
-        seconds = self._drain if self._left_open else 0.0
-        self._left_open = False
-        return seconds
-
-    def result(self) -> Result:
-        """Return the completion of a stream that was read to its end."""
-        self.raise_error()
-        result = self.accumulator.snapshot()
-        return result if self._estimate is None else self._estimate.complete(result)
-
-    def _verdict(self, end: End) -> SSEError | None:
-        # A body that was one JSON object had choices, and no events.
-        came = end.events_seen or end.comments_seen or end.finish_reasons
-        error = None if came else self._verdict_on_nothing()
-        if error is None and not end.complete and not self._accept_incomplete:
-            return IncompleteStream(end=end)
-        return error
-
-
 def _own(deadlines: Deadlines | None) -> Deadlines:
     if deadlines is not None and not isinstance(deadlines, Deadlines):
         name = type(deadlines).__name__
         raise TypeError(f"deadlines is a {name}; give Deadlines(total=60), or None")
-    return Deadlines() if deadlines is None else evolve(deadlines)
+    return _NO_DEADLINES if deadlines is None else evolve(deadlines)
 
 
 def _cause_of(error: SSEError | None) -> EndCause | None:

@@ -6,18 +6,22 @@ from collections.abc import Iterator
 from contextlib import suppress
 from time import monotonic
 from types import TracebackType
-from typing import Literal, Self, TypeVar, Unpack, cast, overload
+from typing import TYPE_CHECKING, Literal, Self, TypeVar, Unpack, cast, overload
 
 from .._deadlines import Deadlines
 from .._events import Comment, Event
 from .._interpreter import ItemT
 from .._options import EventOptions
 from .._parser import Parser
-from ..chunks import Chunk, Result, Update
+from ..chunks import Chunk, Result
+from ._chunk_state import ChunkState
 from ._faces import ChunkFace, EventFace, Face
 from ._options import Recorder, StreamOptions
 from ._sources import SyncReadable, is_pooled, open_sync, wait_at_most, wake
-from ._state import ChunkState, StreamState
+from ._state import StreamState
+
+if TYPE_CHECKING:
+    from ..chunks import Update
 
 T = TypeVar("T")
 
@@ -300,7 +304,7 @@ class _Updates:
 
     def __next__(self) -> Update:
         state = self._state
-        while not state.updates:
+        while (update := state.pop_update()) is None:
             state.watched = True
             try:
                 next(self._stream)
@@ -309,4 +313,4 @@ class _Updates:
                     raise
             finally:
                 state.watched = False
-        return state.updates.popleft()
+        return update

@@ -574,3 +574,81 @@ class TestJSON:
             accumulator.json_arguments(choice=1),
         ):
             assert (seen.value, seen.complete, seen.fault) == (None, False, None)
+
+
+# What each level of a chunk may have beside a text.
+BESIDE_DELTA: dict[str, Any] = {
+    "role": "model",
+    "refusal": "r",
+    "tool_calls": [{"index": 0, "id": "c", "function": {"name": "f", "arguments": "{}"}}],
+    "function_call": {"name": "f", "arguments": "{}"},
+    "audio": {"id": "a", "transcript": "t"},
+    "annotations": [{"type": "url_citation"}],
+    "reasoning_content": "r",
+    "reasoning": "r",
+    "reasoning_details": [{"type": "reasoning.text", "text": "r"}],
+    "unknown": 1,
+}
+BESIDE_CHOICE: dict[str, Any] = {
+    "finish_reason": "stop",
+    "logprobs": {"content": [{"token": "b", "logprob": -1.0}]},
+    "unknown": 1,
+}
+BESIDE_CHUNK: dict[str, Any] = {
+    "id": "i",
+    "created": 1,
+    "model": "m",
+    "usage": {"total_tokens": 1},
+    "system_fingerprint": "f",
+    "service_tier": "s",
+    "moderation": {"flagged": False},
+    "unknown": 1,
+}
+
+
+class TestBesideText:
+    """A chunk that goes on with a text may bring anything else besides."""
+
+    def test_every_field_has_its_turn_here(self) -> None:
+        """No field of the models is left out below, but for those that are not accumulated."""
+        known = {"unknown", "content", "index", "delta", "choices", "object", "obfuscation"}
+        fields = {
+            *ChoiceDelta.wire_fields(),
+            *ChunkChoice.wire_fields(),
+            *ChatCompletionChunk.wire_fields(),
+        }
+        assert fields - known == {*BESIDE_DELTA, *BESIDE_CHOICE, *BESIDE_CHUNK} - known
+
+    @pytest.mark.parametrize(
+        ("place", "name"),
+        [
+            *(("delta", name) for name in BESIDE_DELTA),
+            *(("choice", name) for name in BESIDE_CHOICE),
+            *(("chunk", name) for name in BESIDE_CHUNK),
+        ],
+    )
+    def test_it_is_kept(self, place: str, name: str) -> None:
+        """The text goes on, and what came with it is in the completion as if it came alone."""
+        first = choice({"content": "a"})
+        beside = {
+            "delta": choice({name: BESIDE_DELTA.get(name)}),
+            "choice": {"choices": [{"index": 0, "delta": {}, name: BESIDE_CHOICE.get(name)}]},
+            "chunk": {**choice({}), name: BESIDE_CHUNK.get(name)},
+        }[place]
+        both = {**beside, "choices": [{**beside["choices"][0]}]}
+        both["choices"][0]["delta"] = {**both["choices"][0]["delta"], "content": "b"}
+
+        alone = accumulate(first, choice({"content": "b"}), beside).snapshot()
+        assert accumulate(first, both).snapshot().to_dict() == alone.to_dict()
+        assert alone != accumulate(first, choice({"content": "b"})).snapshot()
+
+    def test_the_last_of_each_head_field(self) -> None:
+        """What names the server is the last that came, what names the completion the first."""
+        names = ("id", "created", "model", "system_fingerprint", "service_tier")
+        bodies = [
+            {**choice({"content": "a"}), **dict.fromkeys(names, value)} for value in (1, 2, None)
+        ]
+        for body in bodies:
+            body.update({name: body[name] and str(body[name]) for name in names if name[0] != "c"})
+        completion = accumulate(*bodies).snapshot().to_dict()
+        assert [completion[name] for name in names] == ["1", 1, "1", "2", "2"]

@@ -423,6 +423,28 @@ def test_add_and_updates_can_take_turns() -> None:
     assert accumulator.last_updates() == []
 
 
+def test_updates_of_a_text_that_add_began() -> None:
+    """A text that goes on is told from the first chunk that updates are asked of."""
+    decoder, accumulator = ChunkDecoder(), Accumulator()
+    one, two, three, four = (
+        chunk for text in "abcd" for chunk in decoder.feed(Event(json.dumps(delta(content=text))))
+    )
+    accumulator.add(one)
+    accumulator.add(two)
+    assert accumulator.updates(three) == [ContentDelta(0, "c")]
+    accumulator.add(four)
+
+    assert accumulator.last_updates() == [ContentDone(0, "abcd")]
+
+
+def test_no_update_was_asked_for() -> None:
+    """Then there is none at the end."""
+    accumulator = Accumulator()
+    accumulator.add(ChunkDecoder().feed(Event(json.dumps(delta(content="a"))))[0])
+
+    assert accumulator.last_updates() == []
+
+
 def test_misuse() -> None:
     """What add() refuses, updates() refuses."""
     accumulator = Accumulator()

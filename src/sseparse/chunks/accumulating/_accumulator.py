@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..._ends import End, EndCause
 from ..._errors import IncompleteStream, LimitExceeded
@@ -11,20 +11,23 @@ from ..._options import check_bytes, check_number
 from .._json import is_object
 from .._limits import MAX_ACCUMULATED, MAX_CHOICES, MAX_TOOL_CALLS, check_choice_limit
 from ..decoding._wire import build
-from ..models._chat_chunk import ChatCompletionChunk
+from ..models._chat_chunk import ChatCompletionChunk, ChunkChoice
 from ..models._chunk import Chunk
 from ..models._completion_chunk import CompletionChunk
 from ..models._notes import Note, NoteKind
 from ..models._results import ChatCompletion, Completion, Result
-from ..models._updates import Update
 from ..models._usage import CompletionUsage
-from ..partial_json._parser import PartialJSON
 from ._budget import Budget
 from ._chat_state import ChatChoiceState
 from ._completion_state import CompletionChoiceState
 from ._merge import keep_last, unknown_fields
 from ._notes import Notes
-from ._watch import Watch
+from ._text import GrowingText, no_json
+
+if TYPE_CHECKING:
+    from ..models._updates import Update
+    from ..partial_json._parser import PartialJSON
+    from ._watch import Watch
 
 _NO_USAGE = CompletionUsage()
 # Not part of a completion: padding that hides its length, and errors, which are raised.
@@ -70,17 +73,21 @@ class Accumulator:
         self._system_fingerprint: str | None = None
         self._service_tier: str | None = None
         self._moderation: dict[str, Any] | None = None
-        self._extra: dict[str, Any] = {}
+        self._extra: dict[str, Any] | None = None
         self._chat: dict[int, ChatChoiceState] = {}
-        self._legacy: dict[int, CompletionChoiceState] = {}
+        self._legacy: dict[int, CompletionChoiceState] | None = None
         self._kind: type[Result] | None = None
         self._likely_kind: type[Result] = ChatCompletion
         self._chunks_seen = 0
         self._last_model: str | None = None
         self._usage_elsewhere: CompletionUsage | None = None
-        self._notes = Notes()
-        self._watch = Watch()
-        self._watching = False
+        self._notes: Notes | None = None
+        self._watch: Watch | None = None
+        self._watching: Watch | None = None
+        # Whether a field that names the completion has still to come.
+        self._headless = True
+        # The texts of the choices that neither finished nor are watched.
+        self._texts: dict[int, GrowingText] = {}
 
     def add(self, chunk: Chunk) -> None:
         """
@@ -98,27 +105,44 @@ class Accumulator:
             raise self._error.with_traceback(None)
         try:
             if isinstance(chunk, ChatCompletionChunk):
-                self._add_chat(chunk)
-            elif isinstance(chunk, CompletionChunk):
-                self._add_legacy(chunk)
+                if self._kind is not ChatCompletion:
+                    self._settle(ChatCompletion, chunk)
+                for choice in chunk.choices:
+                    delta = choice.delta
+                    # Nearly every chunk brings text alone. To find that here costs no calls.
+                    if (
+                        isinstance(delta.content, str)
+                        and delta.role is None
+                        and delta.refusal is None
+                        and delta.tool_calls is None
+                        and delta.function_call is None
+                        and delta.audio is None
+                        and delta.annotations is None
+                        and delta.reasoning_content is None
+                        and delta.reasoning is None
+                        and delta.reasoning_details is None
+                        and choice.finish_reason is None
+                        and choice.logprobs is None
+                        and not (delta.extra or choice.extra or choice.absent)
+                        and (content := self._texts.get(choice.index)) is not None
+                    ):
+                        content.add(delta.content)
+                    else:
+                        self._add_choice(choice)
+                if chunk.service_tier is not None:
+                    self._service_tier = chunk.service_tier
+                if chunk.moderation is not None:
+                    self._moderation = chunk.moderation
             else:
-                raise TypeError(
-                    f"add() takes a ChatCompletionChunk or a CompletionChunk, "
-                    f"not {type(chunk).__name__}; ChunkParser makes them from bytes"
-                )
+                self._add_legacy(chunk)
             self._chunks_seen += 1
-            if chunk.model:
-                self._last_model = chunk.model
-            if self._id is None or self._created is None or self._model is None:
-                self._id = self._id or chunk.id or None
-                self._created = self._created or chunk.created or None
-                self._model = self._model or chunk.model or None
-            if chunk.usage is not None and (self._usage is None or chunk.usage != _NO_USAGE):
-                self._usage = chunk.usage
+            self._last_model = chunk.model or self._last_model
+            if self._headless:
+                self._add_head(chunk)
             if chunk.system_fingerprint is not None:
                 self._system_fingerprint = chunk.system_fingerprint
-            if chunk.extra:
-                self._add_extra(chunk)
+            if chunk.usage is not None or chunk.extra:
+                self._add_rest(chunk)
             if self._budget.left < 0:
                 raise self._budget.overrun()
         except LimitExceeded as error:
@@ -144,17 +168,24 @@ class Accumulator:
             TypeError: As `add()` does.
             LimitExceeded: As `add()` does.
         """
-        self._watching = True
+        if self._watch is None:
+            # Most programs do without updates.
+            from ._watch import Watch  # noqa: PLC0415
+
+            self._watch = Watch()
+        watch = self._watching = self._watch
+        # What is added without a closer look is not told.
+        self._texts.clear()
         try:
             self.add(chunk)
         except BaseException:
             # What the fault cut short is not told later.
-            self._watch.take()
+            watch.take()
             raise
         finally:
-            self._watching = False
-        self._watch.see_usage(self.usage)
-        return self._watch.take()
+            self._watching = None
+        watch.see_usage(self.usage)
+        return watch.take()
 
     def last_updates(self) -> list[Update]:
         """
@@ -165,11 +196,27 @@ class Accumulator:
         Returns:
             The `...Done` of the texts and tool calls that were still open.
         """
+        if self._watch is None:
+            return []
         self._watch.see_end()
         return self._watch.take()
 
-    def _add_extra(self, chunk: Chunk) -> None:
+    def _add_head(self, chunk: Chunk) -> None:
+        """Keep of each field that names the completion the first value that is one."""
+        self._id = self._id or chunk.id or None
+        self._created = self._created or chunk.created or None
+        self._model = self._model or chunk.model or None
+        self._headless = self._id is None or self._created is None or self._model is None
+
+    def _add_rest(self, chunk: Chunk) -> None:
+        if chunk.usage is not None and (self._usage is None or chunk.usage != _NO_USAGE):
+            self._usage = chunk.usage
+        if not chunk.extra:
+            return
+        self._notes = self._notes or Notes()
         self._notes.add_unread(chunk)
+        if self._extra is None:
+            self._extra = {}
         keep_last(self._extra, unknown_fields(chunk), self._budget)
         groq = chunk.extra.get("x_groq")
         self._find_usage(groq.get("usage") if is_object(groq) else None)
@@ -178,27 +225,31 @@ class Accumulator:
         if is_object(usage):
             self._usage_elsewhere = build(CompletionUsage, usage)
 
-    def _add_chat(self, chunk: ChatCompletionChunk) -> None:
-        if self._kind is not ChatCompletion:
-            self._settle(ChatCompletion, chunk)
-        for choice in chunk.choices:
-            state = self._chat.get(choice.index)
-            if state is None:
-                check_choice_limit(choice.index, len(self._chat), self._max_choices)
-                state = self._chat[choice.index] = ChatChoiceState(choice.index, self._budget)
-            calls = state.add(choice)
-            if choice.extra:
-                self._find_usage(choice.extra.get("usage"))
-            if self._watching:
-                self._watch.see_chat(state, choice, calls)
-        if chunk.service_tier is not None:
-            self._service_tier = chunk.service_tier
-        if chunk.moderation is not None:
-            self._moderation = chunk.moderation
+    def _add_choice(self, choice: ChunkChoice) -> None:
+        state = self._chat.get(choice.index)
+        if state is None:
+            check_choice_limit(choice.index, len(self._chat), self._max_choices)
+            state = self._chat[choice.index] = ChatChoiceState(choice.index, self._budget)
+            if self._watching is None:
+                self._texts[choice.index] = state.content
+        calls = state.add(choice)
+        if choice.extra:
+            self._find_usage(choice.extra.get("usage"))
+        if choice.finish_reason:
+            self._texts.pop(choice.index, None)
+        if self._watching is not None:
+            self._watching.see_chat(state, choice, calls)
 
     def _add_legacy(self, chunk: CompletionChunk) -> None:
+        if not isinstance(chunk, CompletionChunk):
+            raise TypeError(
+                f"add() takes a ChatCompletionChunk or a CompletionChunk, "
+                f"not {type(chunk).__name__}; ChunkParser makes them from bytes"
+            )
         if self._kind is not Completion:
             self._settle(Completion, chunk)
+        if self._legacy is None:
+            self._legacy = {}
         for choice in chunk.choices:
             state = self._legacy.get(choice.index)
             if state is None:
@@ -206,8 +257,8 @@ class Accumulator:
                 state = CompletionChoiceState(choice.index, self._budget)
                 self._legacy[choice.index] = state
             state.add(choice)
-            if self._watching:
-                self._watch.see_legacy(state, choice)
+            if self._watching is not None:
+                self._watching.see_legacy(state, choice)
 
     def _settle(self, kind: type[Result], chunk: Chunk) -> None:
         """Keep to the kind of the first chunk with choices; until then the latest is likely."""
@@ -222,7 +273,7 @@ class Accumulator:
 
     @property
     def _choices(self) -> dict[int, ChatChoiceState] | dict[int, CompletionChoiceState]:
-        return self._legacy if self._kind is Completion else self._chat
+        return self._legacy or self._chat
 
     @property
     def text(self) -> str:
@@ -254,7 +305,7 @@ class Accumulator:
             The text read so far; one that has read nothing, where there is no such choice yet.
         """
         state = self._choices.get(choice)
-        return PartialJSON() if state is None else state.content.json
+        return no_json() if state is None else state.content.json
 
     def json_arguments(self, call: int = 0, *, choice: int = 0) -> PartialJSON:
         """
@@ -271,7 +322,7 @@ class Accumulator:
         """
         state = self._chat.get(choice)
         calls = state.tool_calls.calls if state is not None and state.tool_calls else []
-        return calls[call].callee.arguments.json if 0 <= call < len(calls) else PartialJSON()
+        return calls[call].callee.arguments.json if 0 <= call < len(calls) else no_json()
 
     def snapshot(self) -> Result:
         """
@@ -282,13 +333,14 @@ class Accumulator:
         """
         # A chunk of the other kind, before the first choice, may have had one of these.
         dropped = {*_DROPPED, *self._likely_kind.wire_fields()}
-        extra = {name: value for name, value in self._extra.items() if name not in dropped}
+        came = self._extra or {}
+        extra = {name: value for name, value in came.items() if name not in dropped}
         if self._likely_kind is Completion:
             return Completion(
                 id=self._id,
                 created=self._created,
                 model=self._model,
-                choices=[self._legacy[index].result() for index in sorted(self._legacy)],
+                choices=[state.result() for _, state in sorted((self._legacy or {}).items())],
                 usage=self.usage,
                 system_fingerprint=self._system_fingerprint,
                 extra=extra,
@@ -298,7 +350,7 @@ class Accumulator:
             id=self._id,
             created=self._created,
             model=self._model,
-            choices=[self._chat[index].result() for index in sorted(self._chat)],
+            choices=[state.result() for _, state in sorted(self._chat.items())],
             usage=self.usage,
             system_fingerprint=self._system_fingerprint,
             service_tier=self._service_tier,
@@ -308,7 +360,7 @@ class Accumulator:
         )
 
     def _all_notes(self) -> Iterator[Note]:
-        yield from self._notes
+        yield from self._notes or ()
         if self._last_model != self._model and self._last_model is not None:
             yield Note(NoteKind.MODEL_CHANGED, detail=self._last_model)
         if self._usage is None and self._usage_elsewhere is not None:

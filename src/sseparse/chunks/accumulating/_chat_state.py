@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import re
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._json import is_list
 from ..models._chat_chunk import AudioDelta, ChoiceDelta, ChunkChoice, ToolCallDelta
 from ..models._logprobs import ChoiceLogprobs, TokenLogprob
 from ..models._notes import Note, NoteKind
 from ..models._parts import other_parts, text_of, thinking_of
-from ..models._results import Audio, ChatChoice, ChatMessage
+from ..models._results import ChatChoice, ChatMessage
 from ._budget import Budget
 from ._choice_extra import ChoiceExtra
 from ._finish import FinishReasons
@@ -23,9 +20,11 @@ from ._reasoning import ReasoningDetails
 from ._text import GrowingText
 from ._tool_calls import FunctionState, ToolCalls, ToolCallState
 
+if TYPE_CHECKING:
+    from ._audio import AudioState
+
 # Lists of things that belong to the message, in fields that the schema does not name.
 _LISTS = ("images", "executed_tools")
-_PADDED = re.compile("[^=]+=*")
 _SAYING = tuple(name for name in ChoiceDelta.__struct_fields__ if name not in ("role", "absent"))
 
 
@@ -42,6 +41,28 @@ class ChatChoiceState:
         function_call: Its function call, the form before tool calls, or None for none.
     """
 
+    __slots__ = (
+        "_annotations",
+        "_audio",
+        "_budget",
+        "_details",
+        "_extra",
+        "_lists",
+        "_logprobs",
+        "_message_extra",
+        "_notes",
+        "_parts",
+        "_reasoning",
+        "_reasoning_content",
+        "_role",
+        "content",
+        "finish",
+        "function_call",
+        "index",
+        "refusal",
+        "tool_calls",
+    )
+
     def __init__(self, index: int, budget: Budget) -> None:
         self.index = index
         self.finish = FinishReasons(budget)
@@ -50,7 +71,7 @@ class ChatChoiceState:
         self.tool_calls: ToolCalls | None = None
         self.function_call: FunctionState | None = None
         self._budget = budget
-        self._audio: _AudioState | None = None
+        self._audio: AudioState | None = None
         self._role: str | None = None
         self._reasoning_content = GrowingText(budget)
         self._reasoning = GrowingText(budget)
@@ -121,9 +142,7 @@ class ChatChoiceState:
             self.function_call.add(delta.function_call)
             self._notes.add_unread(delta.function_call)
         if delta.audio is not None:
-            self._audio = self._audio or _AudioState(self._budget)
-            self._audio.add(delta.audio)
-            self._notes.add_unread(delta.audio)
+            self._add_audio(delta.audio)
         if delta.annotations is not None:
             self._annotations = self._annotations or ItemList(self._budget)
             self._annotations.add(delta.annotations)
@@ -140,6 +159,15 @@ class ChatChoiceState:
                 if part is not None and part.extra:
                     self._notes.add_unread(part, call.place)
         return calls
+
+    def _add_audio(self, delta: AudioDelta) -> None:
+        if self._audio is None:
+            # Few answers are spoken.
+            from ._audio import AudioState  # noqa: PLC0415
+
+            self._audio = AudioState(self._budget)
+        self._audio.add(delta)
+        self._notes.add_unread(delta)
 
     def _add_parts(self, parts: list[Any]) -> None:
         text, thinking = text_of(parts), thinking_of(parts)
@@ -221,36 +249,6 @@ def _says_something(delta: ChoiceDelta) -> bool:
     return any(getattr(delta, name) for name in _SAYING)
 
 
-class _AudioState:
-    def __init__(self, budget: Budget) -> None:
-        self.transcript = GrowingText(budget)
-        self._budget = budget
-        self._id: str | None = None
-        self._data = GrowingText(budget)
-        self._expires_at: int | None = None
-        self._extra: dict[str, Any] = {}
-
-    def add(self, delta: AudioDelta) -> None:
-        self._id = delta.id or self._id
-        if delta.data is not None:
-            self._data.add(delta.data)
-        if delta.transcript is not None:
-            self.transcript.add(delta.transcript)
-        if delta.expires_at is not None:
-            self._expires_at = delta.expires_at
-        if delta.extra:
-            keep_last(self._extra, unknown_fields(delta), self._budget)
-
-    def result(self) -> Audio:
-        return Audio(
-            id=self._id,
-            data=_unpadded(self._data.value),
-            transcript=self.transcript.value,
-            expires_at=self._expires_at,
-            extra={**self._extra},
-        )
-
-
 class _LogprobsState:
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
@@ -282,14 +280,3 @@ class _LogprobsState:
             refusal=None if self._refusal is None else [*self._refusal],
             extra={**self._extra, **lists},
         )
-
-
-def _unpadded(data: str | None) -> str | None:
-    """Join base64 whose pieces were padded each on their own."""
-    if data is None or "=" not in data.rstrip("="):
-        return data
-    try:
-        pieces = [base64.b64decode(piece, validate=True) for piece in _PADDED.findall(data)]
-    except binascii.Error:
-        return data
-    return base64.b64encode(b"".join(pieces)).decode()

@@ -27,6 +27,17 @@ class CompletionChoiceState:
         content: Its text.
     """
 
+    __slots__ = (
+        "_budget",
+        "_extra",
+        "_logprobs",
+        "_logprobs_extra",
+        "_notes",
+        "content",
+        "finish",
+        "index",
+    )
+
     def __init__(self, index: int, budget: Budget) -> None:
         self.index = index
         self.finish = FinishReasons(budget)

@@ -15,6 +15,8 @@ class FinishReasons:
         reasons: All of them, in order.
     """
 
+    __slots__ = ("_budget", "reasons")
+
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
         self.reasons: list[str] = []

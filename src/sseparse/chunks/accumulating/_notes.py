@@ -16,13 +16,19 @@ class Notes:
         choice: The choice they are about, by its index; None for the completion itself.
     """
 
+    __slots__ = ("_choice", "_notes")
+
     def __init__(self, choice: int | None = None) -> None:
         self._choice = choice
-        self._notes: dict[Note, None] = {}
+        # Most have none.
+        self._notes: dict[Note, None] | None = None
 
     def add(self, kind: NoteKind, call: int | None = None, detail: str = "") -> None:
         """Take a note."""
-        self._notes[Note(kind, self._choice, call, detail)] = None
+        note = Note(kind, self._choice, call, detail)
+        if self._notes is None:
+            self._notes = {}
+        self._notes[note] = None
 
     def add_unread(self, model: Model, call: int | None = None) -> None:
         """Note the known fields of a model whose values were of an unforeseen type."""
@@ -32,4 +38,4 @@ class Notes:
                 self.add(NoteKind.VALUE_IGNORED, call, name)
 
     def __iter__(self) -> Iterator[Note]:
-        return iter(self._notes)
+        return iter(self._notes or ())

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..partial_json._halves import has_halves, join_halves
-from ..partial_json._parser import PartialJSON
 from ._budget import OVERHEAD, Budget
+
+if TYPE_CHECKING:
+    from ..partial_json._parser import PartialJSON
+
+
+def no_json() -> PartialJSON:
+    """Make a reader of JSON that has read nothing."""
+    # Most programs do without.
+    from ..partial_json._parser import PartialJSON  # noqa: PLC0415
+
+    return PartialJSON()
 
 
 class GrowingText:
@@ -54,6 +66,6 @@ class GrowingText:
     def json(self) -> PartialJSON:
         """The text so far, read as JSON: from now on as it comes."""
         if self._json is None:
-            self._json = PartialJSON()
+            self._json = no_json()
             self._read(self._json, self.value or "")
         return self._json

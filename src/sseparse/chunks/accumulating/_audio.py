@@ -1,0 +1,66 @@
+"""A spoken answer out of its pieces."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from typing import Any
+
+from ..models._chat_chunk import AudioDelta
+from ..models._results import Audio
+from ._budget import Budget
+from ._merge import keep_last, unknown_fields
+from ._text import GrowingText
+
+_PADDED = re.compile("[^=]+=*")
+
+
+class AudioState:
+    """
+    Collect a spoken answer.
+
+    Attributes:
+        transcript: What is said.
+    """
+
+    def __init__(self, budget: Budget) -> None:
+        self.transcript = GrowingText(budget)
+        self._budget = budget
+        self._id: str | None = None
+        self._data = GrowingText(budget)
+        self._expires_at: int | None = None
+        self._extra: dict[str, Any] = {}
+
+    def add(self, delta: AudioDelta) -> None:
+        """Add a piece."""
+        self._id = delta.id or self._id
+        if delta.data is not None:
+            self._data.add(delta.data)
+        if delta.transcript is not None:
+            self.transcript.add(delta.transcript)
+        if delta.expires_at is not None:
+            self._expires_at = delta.expires_at
+        if delta.extra:
+            keep_last(self._extra, unknown_fields(delta), self._budget)
+
+    def result(self) -> Audio:
+        """Return the answer so far."""
+        return Audio(
+            id=self._id,
+            data=_unpadded(self._data.value),
+            transcript=self.transcript.value,
+            expires_at=self._expires_at,
+            extra={**self._extra},
+        )
+
+
+def _unpadded(data: str | None) -> str | None:
+    """Join base64 whose pieces were padded each on their own."""
+    if data is None or "=" not in data.rstrip("="):
+        return data
+    try:
+        pieces = [base64.b64decode(piece, validate=True) for piece in _PADDED.findall(data)]
+    except binascii.Error:
+        return data
+    return base64.b64encode(b"".join(pieces)).decode()
