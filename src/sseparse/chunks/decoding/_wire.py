@@ -5,26 +5,23 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeVar
+from functools import cache
+from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
 from .._json import is_list, is_object
 from ..models._chat_chunk import (
-    AudioDelta,
     ChatCompletionChunk,
     ChoiceDelta,
     ChunkChoice,
-    CustomToolDelta,
-    FunctionDelta,
-    ToolCallDelta,
 )
 from ..models._completion_chunk import CompletionChunk, CompletionChunkChoice
-from ..models._logprobs import ChoiceLogprobs, CompletionLogprobs, TokenLogprob, TopLogprob
 from ..models._model import Model
-from ..models._usage import CompletionTokensDetails, CompletionUsage, PromptTokensDetails
 
 ModelT = TypeVar("ModelT", bound=Model)
+
+_UNFIT: Final = (msgspec.ValidationError, UnicodeEncodeError)
 
 
 def build(kind: type[ModelT], fields: dict[str, Any]) -> ModelT:
@@ -34,27 +31,52 @@ def build(kind: type[ModelT], fields: dict[str, Any]) -> ModelT:
     A field that the schema does not name, or whose value does not fit it, goes to `extra`. A
     field that the model must have and the object has not gets its empty value.
     """
+    ways = _ways(kind)
+    extra = {name: value for name, value in fields.items() if name not in ways}
+    known = {name: value for name, value in fields.items() if name in ways} if extra else fields
+    try:
+        # Nearly always all the rest is of the schema.
+        model = msgspec.convert(known, kind)
+    except _UNFIT:
+        return _build_piecemeal(kind, fields)
+    model.extra = extra
+    return model
+
+
+def _build_piecemeal(kind: type[ModelT], fields: dict[str, Any]) -> ModelT:
     known: dict[str, Any] = {}
     extra: dict[str, Any] = {}
-    readers = _READERS[kind]
+    ways = _ways(kind)
     for name, value in fields.items():
-        if name not in readers:
+        way = ways.get(name)
+        if way is None:
             extra[name] = value
+        elif type(value) in way.as_they_are:
+            known[name] = value
         elif value is not None:
             try:
-                known[name] = readers[name](value)
-            except (msgspec.ValidationError, UnicodeEncodeError):
+                known[name] = way.read(value)
+            except _UNFIT:
                 extra[name] = value
             else:
                 # Of a list the objects are used, and it is kept if it was more than they are.
                 if isinstance(known[name], list) and not _says_all(known[name], value):
                     extra[name] = value
-    empty = {name: make() for name, make in _EMPTY.get(kind, {}).items() if name not in known}
-    return kind(**known, **empty, extra=extra, absent=tuple(empty))
+    missing = [name for name in _EMPTY.get(kind, ()) if name not in known]
+    for name in missing:
+        known[name] = _EMPTY[kind][name]()
+    return kind(**known, extra=extra, absent=tuple(missing))
 
 
 def _says_all(items: list[Any], value: Any) -> bool:
     return is_list(value) and len(items) == len(value)
+
+
+class _Way(NamedTuple):
+    """Say how a field is read: values of which types as they are, and all others how."""
+
+    as_they_are: frozenset[type]
+    read: Callable[[Any], Any]
 
 
 def _object_reader(kind: type[Model]) -> Callable[[Any], Model]:
@@ -70,54 +92,37 @@ def _list_reader(kind: type[Model]) -> Callable[[Any], list[Model]]:
     return read
 
 
-def _value_reader(kind: Any) -> Callable[[Any], Any]:
-    return lambda value: msgspec.convert(value, kind)
-
-
-def _reader(annotation: Any) -> Callable[[Any], Any]:
+def _way(annotation: Any) -> _Way:
     """Choose how to read a field by its type, `X | None` being read as X."""
-    kinds = [kind for kind in typing.get_args(annotation) if kind is not types.NoneType]
-    if typing.get_origin(annotation) is types.UnionType and len(kinds) == 1:
-        annotation = kinds[0]
+    kinds = [annotation]
+    if typing.get_origin(annotation) is types.UnionType:
+        kinds = [kind for kind in typing.get_args(annotation) if kind is not types.NoneType]
+        annotation = kinds[0] if len(kinds) == 1 else annotation
     inner = typing.get_args(annotation)
     if isinstance(annotation, type) and issubclass(annotation, Model):
-        return _object_reader(annotation)
+        return _Way(frozenset(), _object_reader(annotation))
     if typing.get_origin(annotation) is list and _is_model(inner[0]):
-        return _list_reader(inner[0])
-    return _value_reader(annotation)
+        return _Way(frozenset(), _list_reader(inner[0]))
+    as_they_are = frozenset(_OPEN[kind] for kind in kinds if kind in _OPEN)
+    return _Way(as_they_are, lambda value: msgspec.convert(value, annotation))
 
 
 def _is_model(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, Model)
 
 
-def _readers(kind: type[Model]) -> dict[str, Callable[[Any], Any]]:
+@cache
+def _ways(kind: type[Model]) -> dict[str, _Way]:
     hints = typing.get_type_hints(kind)
-    return {name: _reader(hints[name]) for name in kind.wire_fields()}
+    return {name: _way(hints[name]) for name in kind.wire_fields()}
 
 
-_MODELS = (
-    AudioDelta,
-    ChatCompletionChunk,
-    ChoiceDelta,
-    ChoiceLogprobs,
-    ChunkChoice,
-    CompletionChunk,
-    CompletionChunkChoice,
-    CompletionLogprobs,
-    CompletionTokensDetails,
-    CompletionUsage,
-    CustomToolDelta,
-    FunctionDelta,
-    PromptTokensDetails,
-    TokenLogprob,
-    ToolCallDelta,
-    TopLogprob,
-)
-_READERS: Final[Mapping[type[Model], dict[str, Callable[[Any], Any]]]] = {
-    kind: _readers(kind) for kind in _MODELS
+_OPEN: Final[Mapping[Any, type]] = {
+    **{kind: kind for kind in (str, int, float, bool)},
+    dict[str, Any]: dict,
+    list[Any]: list,
 }
-
+"""Types of which every value of a Python type is one."""
 
 _EMPTY: Final[Mapping[type[Model], dict[str, Callable[[], Any]]]] = {
     ChatCompletionChunk: {"choices": list},
