@@ -1,26 +1,29 @@
 """
-Measure the count of a text that is still arriving: microseconds a chunk, the count asked at each.
+The count of a text that is still arriving: microseconds a chunk, the count asked at each.
 
 Ours encodes what can no longer change once. The other way encodes all that came anew at each
-chunk; it is measured at chunks spread evenly over the text, and the mean is the figure. Each
-figure is the least of three rounds. The vocabularies have to be in tiktoken's cache.
+chunk; it is measured at chunks spread evenly over the text, and the mean is the figure. The
+vocabularies come from a package that ships them: nothing is fetched.
 """
 
-import gc
-import platform
-import time
-from importlib import metadata
+import importlib.util
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
-import tiktoken
+from attrs import frozen
+from measure import Contender, Entrant, Job, Row, Turn, gather, local, take_turns
 
-import sseparse
-from sseparse.tokens import TokenCounter
-
-ROUNDS = 3
+VOCABULARIES = Path(__file__).parents[1] / "tests" / "vocabularies.py"
+"""The tests lay them out too."""
 CHUNK = 4
 """Characters in a chunk: about a token."""
-SAMPLES = 100
-SIZES = (1_000, 8_000)
+SAMPLES = 40
+SIZE = 4_000
+ENCODINGS = ("cl100k_base", "o200k_base")
 TEXTS = {
     "prose": (
         "It's the quick brown fox, jumping over 12 lazy dogs; \u201cwhy?\u201d nobody knows.\n\n"
@@ -33,67 +36,119 @@ TEXTS = {
     "one run of letters": "a",
 }
 RUNS = {"one run of letters"}
-"""What has no place to cut: ours encodes it anew too, so the small size says enough."""
+"""What has no place to cut: ours encodes it anew too, so a smaller size says enough."""
+Prepare = Callable[[Any], Turn]
 
 
-def ours(encoding: tiktoken.Encoding, chunks: list[str]) -> float:
-    """Add the chunks, and ask for the count after each."""
-    counter = TokenCounter(encoding)
-    start = time.perf_counter()
-    for chunk in chunks:
-        counter.add(chunk)
-        _ = counter.count
-    return (time.perf_counter() - start) / len(chunks) * 1e6
+@frozen
+class Text:
+    """
+    Hold a text to be counted.
+
+    Attributes:
+        encoding: The tiktoken.Encoding.
+        chunks: The text in pieces.
+    """
+
+    encoding: Any
+    chunks: list[str]
 
 
-def adds_alone(encoding: tiktoken.Encoding, chunks: list[str]) -> float:
-    """Add the chunks, and ask for the count at the end."""
-    counter = TokenCounter(encoding)
-    start = time.perf_counter()
-    for chunk in chunks:
-        counter.add(chunk)
-    _ = counter.count
-    return (time.perf_counter() - start) / len(chunks) * 1e6
+def _tests_vocabularies() -> Any:
+    # By its file: the folders of the tests have names that other modules have too.
+    spec = importlib.util.spec_from_file_location("vocabularies", VOCABULARIES)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
-def anew(encoding: tiktoken.Encoding, chunks: list[str]) -> float:
-    """Encode some of the texts that a count at each chunk would encode."""
-    text = "".join(chunks)
-    step = len(text) / SAMPLES
-    prefixes = [text[: int(step * (number + 0.5))] for number in range(SAMPLES)]
-    start = time.perf_counter()
-    for prefix in prefixes:
-        _ = len(encoding.encode_ordinary(prefix))
-    return (time.perf_counter() - start) / SAMPLES * 1e6
+@contextmanager
+def offline() -> Iterator[None]:
+    """Let tiktoken find its vocabularies on this machine."""
+    with tempfile.TemporaryDirectory() as folder:
+        before = os.environ.get("TIKTOKEN_CACHE_DIR")
+        _tests_vocabularies().lay_out(Path(folder))
+        os.environ["TIKTOKEN_CACHE_DIR"] = folder
+        try:
+            yield
+        finally:
+            os.environ.pop("TIKTOKEN_CACHE_DIR")
+            if before is not None:
+                os.environ["TIKTOKEN_CACHE_DIR"] = before
 
 
-def main() -> None:
-    # The collector's passes depend on what else is alive.
-    gc.disable()
-    print(
-        f"CPython {platform.python_version()}, sseparse {sseparse.__version__}, "
-        f"tiktoken {metadata.version('tiktoken')}"
-    )
-    print(f"\n\u00b5s a chunk of {CHUNK} characters; in brackets, times ours\n")
-    print(
-        f"{'encoding':>11}  {'text':>18}  {'chunks':>6}  {'adds alone':>10}  "
-        f"{'count at each':>13}  {'encoded anew at each':>22}"
-    )
-    for name in ("cl100k_base", "o200k_base"):
-        encoding = tiktoken.get_encoding(TokenCounter(name).encoding)
-        for label, unit in TEXTS.items():
-            for size in SIZES[:1] if label in RUNS else SIZES:
-                text = (unit * (size * CHUNK))[: size * CHUNK]
-                chunks = [text[at : at + CHUNK] for at in range(0, len(text), CHUNK)]
-                alone, each, all_anew = (
-                    min(work(encoding, chunks) for _ in range(ROUNDS))
-                    for work in (adds_alone, ours, anew)
-                )
-                print(
-                    f"{name:>11}  {label:>18}  {size:>6}  {alone:10.2f}  {each:13.2f}  "
-                    f"{all_anew:12.2f} ({all_anew / each:6.1f}x)"
-                )
+def at_each() -> Prepare:
+    from sseparse.tokens import TokenCounter
+
+    def prepare(text: Text) -> Callable[[], int]:
+        def run() -> int:
+            counter = TokenCounter(text.encoding)
+            for chunk in text.chunks:
+                counter.add(chunk)
+                _ = counter.count
+            return counter.count
+
+        return run
+
+    return local(prepare)
 
 
-if __name__ == "__main__":
-    main()
+def at_end() -> Prepare:
+    from sseparse.tokens import TokenCounter
+
+    def prepare(text: Text) -> Callable[[], int]:
+        def run() -> int:
+            counter = TokenCounter(text.encoding)
+            for chunk in text.chunks:
+                counter.add(chunk)
+            return counter.count
+
+        return run
+
+    return local(prepare)
+
+
+def anew() -> Prepare:
+    def prepare(text: Text) -> Callable[[], None]:
+        whole = "".join(text.chunks)
+        step = len(whole) / SAMPLES
+        parts = [whole[: int(step * (number + 0.5))] for number in range(SAMPLES)]
+
+        def run() -> None:
+            for part in parts:
+                _ = len(text.encoding.encode_ordinary(part))
+
+        return run
+
+    return local(prepare)
+
+
+CONTENDERS = (
+    Contender("sseparse, the count at each", "ours", at_each),
+    Contender("sseparse, the count at the end", "aside", at_end),
+    Contender("tiktoken, all anew at each", "peer", anew, samples=SAMPLES),
+)
+
+
+def measure(rounds: int, missing: dict[str, str]) -> list[Row]:
+    """Measure each text in each encoding."""
+    try:
+        import tiktoken
+
+        with offline():
+            encodings = [tiktoken.get_encoding(name) for name in ENCODINGS]
+    except (ImportError, OSError, AssertionError) as error:
+        missing["token counter"] = f"not measured: {error}"
+        return []
+    found = gather(CONTENDERS, missing)
+    return [_row(found, encoding, name, rounds) for encoding in encodings for name in TEXTS]
+
+
+def _row(found: list[Entrant], encoding: Any, name: str, rounds: int) -> Row:
+    size = SIZE // 4 if name in RUNS else SIZE
+    whole = (TEXTS[name] * (size * CHUNK))[: size * CHUNK]
+    chunks = [whole[at : at + CHUNK] for at in range(0, len(whole), CHUNK)]
+    given = Job(Text(encoding, chunks), len(chunks), len(encoding.encode_ordinary(whole)))
+    return Row(f"{encoding.name}, {name}, {size:,} chunks", take_turns(found, given, rounds))

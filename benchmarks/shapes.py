@@ -1,12 +1,70 @@
-"""Streams to measure, each with what it must give and the path that it exercises."""
+"""Named streams: the same bytes whenever they are made, and what must come out of them."""
 
+import base64
 import json
 from collections.abc import Callable
+from random import Random
 from typing import Any
 
 from attrs import frozen
 
-WORDS = ("The", " answer", " is", " forty", "-two", ",", " of", " course", ".", " é", "\n")
+DONE = b"[DONE]"
+WORDS = (
+    *("The", " answer", " is", " forty", "-two", ",", " of", " course", ".", "\n\n", " a", " to"),
+    *(" stream", "ing", " event", "s", " that", " arrive", " in", " pieces", " `", "code", "`"),
+    *(" \u00e9t\u00e9", "\u4f60\u597d", " \U0001f600", ' "quoted"', " \\", "\t"),
+)
+ALPHABET = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+
+
+@frozen
+class Expected:
+    """
+    Tell what must come out of a stream.
+
+    Attributes:
+        events: How many events.
+        data: How many characters of data in all of them.
+        comments: How many comments.
+        chunks: How many chunks; 0 where the events are no chunks.
+        texts: The final text of each choice.
+        arguments: The final arguments of each tool call.
+        logprobs: How many tokens have log-probabilities.
+        legacy: Whether it is a completion of the form before chat.
+    """
+
+    events: int
+    data: int
+    comments: int = 0
+    chunks: int = 0
+    texts: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
+    logprobs: int = 0
+    legacy: bool = False
+
+
+@frozen
+class Made:
+    """
+    Hold a stream that was made.
+
+    Attributes:
+        blocks: Its bytes, cut behind each event.
+        payloads: The data of the events that are chunks.
+        expected: What must come out.
+    """
+
+    blocks: tuple[bytes, ...]
+    payloads: tuple[bytes, ...]
+    expected: Expected
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(self.blocks)
+
+    def feeds(self, size: int | None) -> list[bytes]:
+        """Cut the stream into pieces of so many bytes; None is an event each."""
+        return list(self.blocks) if size is None else pieces(self.body, size)
 
 
 @frozen
@@ -17,76 +75,289 @@ class Shape:
     Attributes:
         name: What it is called.
         exercises: The path it takes.
-        make: Makes the body of so many events.
-        events: How many events a body of n has.
+        unit: What it has n of.
+        build: Makes it of n units.
+        growth: So many units are enough to see how work grows, and four times as many still
+            fit where memory is fast.
     """
 
     name: str
     exercises: str
-    make: Callable[[int], bytes]
-    events: Callable[[int], int] = lambda count: count
+    unit: str
+    build: Callable[[int], Made]
+    growth: int = 2000
+
+    def make(self, count: int) -> bytes:
+        """Return the bytes of a stream of so many units."""
+        return self.build(count).body
 
 
-def _chunk(number: int, **extra: Any) -> bytes:
-    body = {
+class Writer:
+    """Write a stream."""
+
+    def __init__(self, newline: bytes = b"\n") -> None:
+        self._newline = newline
+        self._blocks: list[bytes] = []
+        self._open = b""
+        self._payloads: list[bytes] = []
+        self._events = 0
+        self._comments = 0
+        self._data = 0
+
+    def event(self, *lines: bytes) -> None:
+        """Write an event of these lines of data."""
+        end = self._newline
+        whole = b"".join(b"data: " + line + end for line in lines) + end
+        self._blocks.append(self._open + whole)
+        self._open = b""
+        self._events += 1
+        self._data += len(b"\n".join(lines).decode())
+
+    def chunk(self, body: dict[str, Any], *, indent: int | None = None) -> None:
+        """Write an event that is a chunk."""
+        separators = (",", ":") if indent is None else (",", ": ")
+        text = json.dumps(body, separators=separators, ensure_ascii=False, indent=indent)
+        payload = text.encode()
+        self._payloads.append(payload)
+        self.event(*payload.split(b"\n"))
+
+    def raw(self, data: bytes) -> None:
+        """Write what is no event; it goes with the event after it."""
+        self._open += data
+
+    def comments(self, text: bytes, count: int) -> None:
+        self.raw((b": " + text + self._newline * 2) * count)
+        self._comments += count
+
+    def made(self, **expected: Any) -> Made:
+        """Return what was written, and what must come out of it."""
+        return Made(
+            tuple(self._blocks) + ((self._open,) if self._open else ()),
+            tuple(self._payloads),
+            Expected(
+                self._events, self._data, self._comments, chunks=len(self._payloads), **expected
+            ),
+        )
+
+
+def _head() -> dict[str, Any]:
+    return {
         "id": "chatcmpl-8Xq2kLmN0pQrStUvWxYz1234567890",
         "object": "chat.completion.chunk",
         "created": 1755878837,
         "model": "gpt-4o-mini-2024-07-18",
         "service_tier": "default",
         "system_fingerprint": "fp_560af6e559",
-        "choices": [
-            {
-                "index": 0,
-                "delta": {"content": WORDS[number % len(WORDS)]},
-                "logprobs": None,
-                "finish_reason": None,
-            }
-        ],
-        "usage": None,
-        **extra,
     }
-    return json.dumps(body, separators=(",", ":")).encode()
 
 
-def _events(payloads: list[bytes]) -> bytes:
-    return b"".join(b"data: " + payload + b"\n\n" for payload in payloads)
+def _delta(delta: dict[str, Any], index: int = 0, **more: Any) -> dict[str, Any]:
+    choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": None, **more}
+    return {**_head(), "choices": [choice], "usage": None}
+
+
+def _close_chat(writer: Writer, *, choices: int = 1, reason: str = "stop", words: int = 1) -> None:
+    for index in range(choices):
+        writer.chunk(_delta({}, index, finish_reason=reason))
+    usage = {"prompt_tokens": 12, "completion_tokens": words, "total_tokens": 12 + words}
+    writer.chunk({**_head(), "choices": [], "usage": usage})
+    writer.event(DONE)
+
+
+def _dice(seed: int) -> Random:
+    return Random(seed)  # noqa: S311 - chance here keeps no secret
+
+
+def _letters(random: Random, length: int) -> str:
+    return "".join(random.choices(ALPHABET, k=length))
+
+
+Dress = Callable[[dict[str, Any], Random], None]
+
+
+def _tokens(
+    seed: int, count: int, *, newline: bytes = b"\n", choices: int = 1, dress: Dress | None = None
+) -> Made:
+    """Write a chat of so many tokens, the choices taking turns."""
+    random, writer = _dice(seed), Writer(newline)
+    texts: list[list[str]] = [[] for _ in range(choices)]
+    for index in range(choices):
+        writer.chunk(_delta({"role": "assistant", "content": ""}, index))
+    for number in range(count):
+        word = random.choice(WORDS)
+        texts[number % choices].append(word)
+        body = _delta({"content": word}, number % choices)
+        if dress is not None:
+            dress(body, random)
+        writer.chunk(body)
+    _close_chat(writer, choices=choices, words=count)
+    return writer.made(texts=tuple("".join(words) for words in texts))
+
+
+def _obfuscate(body: dict[str, Any], random: Random) -> None:
+    body["obfuscation"] = _letters(random, random.randrange(1, 16))
+
+
+def _add_unknown(body: dict[str, Any], random: Random) -> None:
+    body["provider"] = random.choice(("Alpha", "Beta"))
+    body["choices"][0]["native_finish_reason"] = None
+
+
+def _logprobs(count: int) -> Made:
+    def dress(body: dict[str, Any], random: Random) -> None:
+        word = body["choices"][0]["delta"]["content"]
+        token = {"token": word, "logprob": -random.random(), "bytes": list(word.encode())}
+        others = [{**token, "logprob": -1 - random.random()} for _ in range(2)]
+        content = [{**token, "top_logprobs": [token, *others]}]
+        body["choices"][0]["logprobs"] = {"content": content, "refusal": None}
+
+    made = _tokens(6, count, dress=dress)
+    return Made(made.blocks, made.payloads, _replace(made.expected, logprobs=count))
+
+
+def _replace(expected: Expected, **changes: Any) -> Expected:
+    from attrs import evolve
+
+    return evolve(expected, **changes)
+
+
+def arguments_text(random: Random, deltas: int, size: int = 4) -> str:
+    """Return JSON of exactly so many deltas of so many characters."""
+    rows: list[str] = []
+    length, wanted = 0, deltas * size - len('{"rows":[],"pad":""}')
+    while length < wanted - 60:
+        path = f"src/{_letters(random, random.randrange(3, 12))}.py"
+        row = json.dumps({"path": path, "line": random.randrange(999), "ok": True})
+        rows.append(row)
+        length += len(row) + 1
+    opening = '{"rows":[' + ",".join(rows) + '],"pad":"'
+    return opening + "x" * (deltas * size - len(opening) - 2) + '"}'
+
+
+def _tool(count: int) -> Made:
+    random, writer = _dice(4), Writer()
+    text = arguments_text(random, max(count, 8))
+    call = {"index": 0, "id": "call_9f8e7d6c5b4a", "type": "function"}
+    function = {"name": "apply", "arguments": ""}
+    opening = {"role": "assistant", "content": None, "tool_calls": [{**call, "function": function}]}
+    writer.chunk(_delta(opening))
+    for at in range(0, len(text), 4):
+        part = {"index": 0, "function": {"arguments": text[at : at + 4]}}
+        writer.chunk(_delta({"tool_calls": [part]}))
+    _close_chat(writer, reason="tool_calls", words=count)
+    return writer.made(texts=("",), arguments=(text,))
+
+
+def _base64(count: int) -> Made:
+    writer = Writer()
+    text = base64.b64encode(_dice(7).randbytes(48 * count)).decode()
+    writer.chunk(_delta({"role": "assistant", "content": text}))
+    _close_chat(writer)
+    return writer.made(texts=(text,))
+
+
+def _data_lines(count: int) -> Made:
+    random, writer = _dice(8), Writer()
+    rows = [_letters(random, 40) for _ in range(count)]
+    writer.chunk({**_delta({"role": "assistant", "content": "rows"}), "rows": rows}, indent=1)
+    _close_chat(writer)
+    return writer.made(texts=("rows",))
+
+
+def _comments(count: int) -> Made:
+    writer = Writer()
+    writer.comments(b"OPENROUTER PROCESSING", count)
+    writer.chunk(_delta({"role": "assistant", "content": "late"}))
+    _close_chat(writer)
+    return writer.made(texts=("late",))
+
+
+def _legacy(count: int) -> Made:
+    random, writer = _dice(11), Writer()
+    head = {**_head(), "id": "cmpl-8Xq2kLmN0pQrStUv", "object": "text_completion"}
+    words = random.choices(WORDS, k=count)
+    for number, word in enumerate(words):
+        reason = "length" if number == count - 1 else None
+        choice = {"index": 0, "text": word, "logprobs": None, "finish_reason": reason}
+        writer.chunk({**head, "choices": [choice]})
+    writer.event(DONE)
+    return writer.made(texts=("".join(words),), legacy=True)
+
+
+def _long_line(count: int) -> Made:
+    writer = Writer()
+    writer.event(_letters(_dice(12), 64).encode() * count)
+    return writer.made()
+
+
+def _many_events(count: int) -> Made:
+    random, writer = _dice(13), Writer()
+    for _ in range(count):
+        writer.event(_letters(random, 56).encode())
+    return writer.made()
+
+
+def _unknown_field(count: int) -> Made:
+    writer = Writer()
+    writer.raw(_letters(_dice(14), 64).encode() * count + b"\n")
+    writer.event(b"behind it")
+    return writer.made()
 
 
 CHAT = Shape(
-    "chat tokens",
+    "token chat",
     "one data line an event, fields of the schema alone",
-    lambda count: _events([_chunk(number) for number in range(count)]),
+    "event",
+    lambda count: _tokens(1, count),
+)
+OBFUSCATED = Shape(
+    "obfuscation",
+    "a key of the schema that no completion keeps",
+    "event",
+    lambda count: _tokens(2, count, dress=_obfuscate),
 )
 DIALECT = Shape(
-    "chat tokens, unknown keys",
-    "the general path of decoding",
-    lambda count: _events([_chunk(number, provider="x") for number in range(count)]),
+    "unknown keys",
+    "the general path of decoding, which keeps what no schema names",
+    "event",
+    lambda count: _tokens(3, count, dress=_add_unknown),
 )
-LONG_LINE = Shape(
-    "one long line",
-    "a line that grows",
-    lambda count: b"data: " + b"x" * (64 * count) + b"\n\n",
-    lambda _count: 1,
+TOOL = Shape("tool arguments", "a tool call's JSON, four characters an event", "event", _tool)
+CHOICES = Shape(
+    "four choices",
+    "choices that take turns and are kept apart",
+    "event",
+    lambda count: _tokens(5, count, choices=4),
 )
+LOGPROBS = Shape("logprobs", "nested lists in every chunk", "event", _logprobs, growth=1000)
+BASE64 = Shape("one large event", "a line of base64 that grows", "64 B", _base64, growth=4_000)
 DATA_LINES = Shape(
-    "one event of many data lines",
-    "data that grows line by line",
-    lambda count: (b"data: " + b"x" * 57 + b"\n") * count + b"\n",
-    lambda _count: 1,
+    "many data lines", "data that grows line by line", "line", _data_lines, growth=10_000
 )
-MANY_EVENTS = Shape(
-    "many events in one feed",
-    "events in bulk",
-    lambda count: (b"data: " + b"x" * 56 + b"\n\n") * count,
+COMMENTS = Shape("comment flood", "lines that mean nothing", "comment", _comments, growth=40_000)
+CRLF = Shape(
+    "CRLF",
+    "lines that end in two bytes, cut between them at times",
+    "event",
+    lambda count: _tokens(10, count, newline=b"\r\n"),
 )
-COMMENTS = Shape(
-    "a flood of comments",
-    "lines that mean nothing",
-    lambda count: b": ping\n" * count,
-    lambda _count: 0,
+LEGACY = Shape("legacy completions", "the schema before chat", "event", _legacy)
+LONG_LINE = Shape("one long line", "a line that grows", "64 B", _long_line, growth=4_000)
+MANY_EVENTS = Shape("many small events", "events in bulk", "event", _many_events, growth=8_000)
+UNKNOWN_FIELD = Shape(
+    "unknown field",
+    "a line that is dropped as it streams by",
+    "64 B",
+    _unknown_field,
+    growth=4_000,
 )
-HEAVY = (LONG_LINE, DATA_LINES, MANY_EVENTS, COMMENTS)
+CHUNKED = (
+    *(CHAT, OBFUSCATED, DIALECT, TOOL, CHOICES, LOGPROBS),
+    *(BASE64, DATA_LINES, COMMENTS, CRLF, LEGACY),
+)
+"""The shapes whose events are chunks."""
+HEAVY = (LONG_LINE, MANY_EVENTS, UNKNOWN_FIELD)
+SHAPES = CHUNKED + HEAVY
 
 
 def pieces(body: bytes, size: int) -> list[bytes]:

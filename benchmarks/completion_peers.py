@@ -1,0 +1,131 @@
+"""Those that put chunks together; each is given chunks as its users get them."""
+
+from collections.abc import Callable
+from typing import Any
+
+from chunk_peers import litellm_chunk, openai_chunks, openai_dicts, refuse_legacy
+from measure import Contender, Turn, local
+from ours import Stream
+
+Prepare = Callable[[Any], Turn]
+
+
+def openai() -> Prepare:
+    from openai.lib.streaming.chat import ChatCompletionStreamState
+
+    def prepare(stream: Stream) -> Callable[[], list[str]]:
+        refuse_legacy(stream)
+
+        def run() -> list[str]:
+            state = ChatCompletionStreamState()
+            for chunk in openai_chunks(stream, stream.feeds):
+                state.handle_chunk(chunk)
+            return _told(state.get_final_completion())
+
+        return run
+
+    return local(prepare)
+
+
+def _told(completion: Any) -> list[str]:
+    texts = [choice.message.content or "" for choice in completion.choices]
+    calls = [call for choice in completion.choices for call in choice.message.tool_calls or ()]
+    return texts + [call.function.arguments for call in calls]
+
+
+def openai_updates() -> Prepare:
+    from openai.lib.streaming.chat import ChatCompletionStreamState
+
+    def prepare(stream: Stream) -> Callable[[], int]:
+        refuse_legacy(stream)
+
+        def run() -> int:
+            state, told = ChatCompletionStreamState(), 0
+            for chunk in openai_chunks(stream, stream.feeds):
+                for event in state.handle_chunk(chunk):
+                    if event.type == "content.delta":
+                        told += len(event.delta)
+                    elif event.type == "tool_calls.function.arguments.delta":
+                        told += len(event.arguments_delta)
+            return told
+
+        return run
+
+    return local(prepare)
+
+
+def litellm() -> Prepare:
+    chunk = litellm_chunk()
+    from litellm import stream_chunk_builder
+
+    def prepare(stream: Stream) -> Callable[[], list[str]]:
+        refuse_legacy(stream)
+
+        def run() -> list[str]:
+            chunks = [chunk(**body) for body in openai_dicts(stream.feeds)]
+            return _told(stream_chunk_builder(chunks))
+
+        return run
+
+    return local(prepare)
+
+
+def langchain_core() -> Prepare:
+    from langchain_core.messages import AIMessageChunk
+
+    def prepare(stream: Stream) -> Callable[[], list[str]]:
+        refuse_legacy(stream)
+
+        def run() -> list[str]:
+            whole: Any = None
+            for body in openai_dicts(stream.feeds):
+                message = _message_chunk(AIMessageChunk, body)
+                whole = message if whole is None else whole + message
+            calls = [call["args"] for call in whole.tool_call_chunks]
+            return [whole.content, *calls]
+
+        return run
+
+    return local(prepare)
+
+
+def _message_chunk(kind: Any, body: dict[str, Any]) -> Any:
+    # As langchain-openai does it: the first choice alone, and usage where there is none.
+    if not body["choices"]:
+        usage = body["usage"]
+        counts = {
+            "input_tokens": usage["prompt_tokens"],
+            "output_tokens": usage["completion_tokens"],
+            "total_tokens": usage["total_tokens"],
+        }
+        return kind(content="", usage_metadata=counts)
+    choice = body["choices"][0]
+    delta = choice["delta"]
+    calls = [
+        {
+            "name": call["function"].get("name"),
+            "args": call["function"].get("arguments"),
+            "id": call.get("id"),
+            "index": call["index"],
+            "type": "tool_call_chunk",
+        }
+        for call in delta.get("tool_calls") or ()
+    ]
+    reason = choice["finish_reason"]
+    about = {"finish_reason": reason, "model_name": body["model"]} if reason else {}
+    if choice["logprobs"]:
+        about["logprobs"] = choice["logprobs"]
+    return kind(
+        content=delta.get("content") or "",
+        id=body["id"],
+        tool_call_chunks=calls,
+        response_metadata=about,
+    )
+
+
+COMPLETION_PEERS = (
+    Contender("openai", "peer", openai),
+    Contender("litellm", "peer", litellm),
+    Contender("langchain-core", "peer", langchain_core),
+)
+UPDATE_PEERS = (Contender("openai", "peer", openai_updates),)

@@ -1,0 +1,104 @@
+"""Those that make events of bytes: each as its users drive it, short of the network."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from measure import Contender, Turn, count, on_feeds
+
+Prepare = Callable[[Any], Turn]
+TYPE = {"content-type": "text/event-stream"}
+
+
+def httpx_sse() -> Prepare:
+    import httpx
+    from httpx_sse import EventSource
+
+    class Pieces(httpx.SyncByteStream):
+        def __init__(self, feeds: list[bytes]) -> None:
+            self._feeds = feeds
+
+        def __iter__(self) -> Iterator[bytes]:
+            yield from self._feeds
+
+    def events(feeds: list[bytes]) -> int:
+        response = httpx.Response(200, headers=TYPE, stream=Pieces(feeds))
+        return count(EventSource(response).iter_sse())
+
+    return on_feeds(events)
+
+
+def httpx2() -> Prepare:
+    import httpx2
+
+    class Pieces(httpx2.SyncByteStream):
+        def __init__(self, feeds: list[bytes]) -> None:
+            self._feeds = feeds
+
+        def __iter__(self) -> Iterator[bytes]:
+            yield from self._feeds
+
+    request = httpx2.Request("GET", "http://127.0.0.1/")
+
+    def events(feeds: list[bytes]) -> int:
+        response = httpx2.Response(200, headers=TYPE, stream=Pieces(feeds), request=request)
+        return count(httpx2.EventSource(response, max_event_size=None))
+
+    return on_feeds(events)
+
+
+def openai() -> Prepare:
+    from openai._streaming import SSEDecoder
+
+    return on_feeds(lambda feeds: count(SSEDecoder().iter_bytes(iter(feeds))))
+
+
+def anthropic() -> Prepare:
+    from anthropic._streaming import SSEDecoder
+
+    return on_feeds(lambda feeds: count(SSEDecoder().iter_bytes(iter(feeds))))
+
+
+def sseclient_py() -> Prepare:
+    from sseclient import SSEClient
+
+    return on_feeds(lambda feeds: count(SSEClient(iter(feeds)).events()))
+
+
+def assel() -> Prepare:
+    from assel import Parser
+
+    def events(feeds: list[bytes]) -> int:
+        parser = Parser()
+        seen = 0
+        for piece in feeds:
+            for _ in parser.receive_bytes(piece):
+                seen += 1
+        return seen
+
+    return on_feeds(events)
+
+
+def launchdarkly() -> Prepare:
+    from ld_eventsource.actions import Event
+    from ld_eventsource.reader import _BufferedLineReader, _SSEReader
+
+    def events(feeds: list[bytes]) -> int:
+        reader = _SSEReader(_BufferedLineReader.lines_from(iter(feeds)))
+        seen = 0
+        for item in reader.events_and_comments():
+            if type(item) is Event:
+                seen += 1
+        return seen
+
+    return on_feeds(events)
+
+
+EVENT_PEERS = (
+    Contender("httpx-sse", "peer", httpx_sse),
+    Contender("httpx2", "peer", httpx2),
+    Contender("openai", "peer", openai),
+    Contender("anthropic", "peer", anthropic),
+    Contender("sseclient-py", "peer", sseclient_py),
+    Contender("assel", "peer", assel),
+    Contender("launchdarkly-eventsource", "peer", launchdarkly),
+)

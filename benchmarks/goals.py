@@ -1,0 +1,144 @@
+"""The goals, and whether what was measured reaches them."""
+
+from collections.abc import Callable, Iterator
+
+from attrs import frozen
+from footprint import ALONE, BASE, USED, Footprint
+from growth import MOST, Growth
+from measure import Figure, Row
+
+PARSED_VIEW = 10.0
+KIB = 1024
+
+
+@frozen
+class Goal:
+    """
+    State a goal.
+
+    Attributes:
+        goal: What it is.
+        measured: What was measured; "not measured" and why where it was not.
+        reached: Whether it is; None where it was not measured.
+    """
+
+    goal: str
+    measured: str
+    reached: bool | None
+
+
+@frozen
+class Results:
+    """
+    Hold all that was measured.
+
+    Attributes:
+        by_size: The token chat at each size of feed, by the kind of work.
+        by_shape: Every shape, by the kind of work.
+        partial: Partial JSON.
+        counter: The token counter.
+        arguments: Tool arguments from bytes to a parsed view at each delta.
+        growths: How time and memory grow.
+        footprint: What it holds.
+    """
+
+    by_size: dict[str, list[Row]]
+    by_shape: dict[str, list[Row]]
+    partial: list[Row]
+    counter: list[Row]
+    arguments: Figure
+    growths: list[Growth]
+    footprint: Footprint
+
+
+def find(row: Row, role: str, name: str | None = None) -> float | None:
+    """Return the figure of the fastest of a role, or of a name; of right results alone."""
+    fitting = [
+        figure.micros
+        for figure in row.figures
+        if figure.role == role
+        and name in {None, figure.name}
+        and figure.micros is not None
+        and not figure.remark
+    ]
+    return min(fitting, default=None)
+
+
+def goals(results: Results) -> list[Goal]:
+    """Return the state of each goal."""
+    return [*_events(results), *_chunks(results), *_completions(results), *_others(results)]
+
+
+def _events(results: Results) -> Iterator[Goal]:
+    for row in results.by_size["events"]:
+        text = f"events, {row.label}: at least 3 times as fast as the fastest Python peer"
+        yield _at_least(text, find(row, "peer"), find(row, "ours"), 3.0)
+    for row in results.by_size["events"]:
+        text = f"events, {row.label}: level with Node's (at most 1.1 times its time)"
+        yield _at_most(text, find(row, "ours"), find(row, "node"), 1.1)
+
+
+def _chunks(results: Results) -> Iterator[Goal]:
+    rows = results.by_size["chunks"]
+    yield from _beside_floor("chunks", rows, 2.0)
+    for row in rows:
+        text = f"chunks, {row.label}: at least 30 times as fast as openai-python"
+        yield _at_least(text, find(row, "peer", "openai"), find(row, "ours"), 30.0)
+
+
+def _completions(results: Results) -> Iterator[Goal]:
+    rows = results.by_size["completion"]
+    yield from _beside_floor("completion", rows, 2.5)
+    (row,) = [row for row in rows if row.label == "one event"]
+    text = "completion, one event: at least 80 times as fast as openai-python"
+    yield _at_least(text, find(row, "peer", "openai"), find(row, "ours"), 80.0)
+
+
+def _beside_floor(work: str, rows: list[Row], most: float) -> Iterator[Goal]:
+    (row,) = [row for row in rows if row.label == "64 KiB"]
+    text = f"{work}, 64 KiB: at most {most} times the floor (msgspec alone)"
+    yield _at_most(text, find(row, "ours"), find(row, "floor"), most)
+
+
+def _others(results: Results) -> Iterator[Goal]:
+    text = "8,000 tool-argument deltas, bytes to a parsed view at each: at most 10 \u00b5s each"
+    micros = results.arguments.micros
+    yield _limit(text, micros, PARSED_VIEW, "{:.2f} \u00b5s")
+    for name, pick in _GROWN.items():
+        worst = max(results.growths, key=lambda growth: max(pick(growth)))
+        text = f"{name} for twice as much: at most {MOST} times"
+        where = f" ({worst.shape}, {worst.feed})"
+        yield _limit(text, max(pick(worst)), MOST, "{:.2f} at worst" + where)
+    held = results.footprint
+    most = max(held.event, held.resident or 0.0)
+    yield _limit("an event of 64 MiB: at most 2.2 times its size", most, 2.2, "{:.2f} times")
+    yield _limit("an idle stream: at most 2 KiB", held.idle / KIB, 2.0, "{:.2f} KiB")
+    text = "an idle stream that has seen a role: at most 2 KiB"
+    yield _limit(text, held.begun / KIB, 2.0, "{:.2f} KiB")
+    for name in (ALONE, USED):
+        text = f"import of {name}: at most 1.3 times that of {BASE}"
+        yield _limit(text, held.imports[name] / held.imports[BASE], 1.3, "{:.2f} times")
+
+
+_GROWN: dict[str, Callable[[Growth], tuple[float, ...]]] = {
+    "time": lambda growth: growth.times,
+    "peak memory": lambda growth: growth.peaks,
+}
+
+
+def _limit(text: str, value: float | None, most: float, form: str) -> Goal:
+    if value is None:
+        return Goal(text, "not measured: it failed", None)
+    return Goal(text, form.format(value), value <= most)
+
+
+def _at_most(text: str, ours: float | None, theirs: float | None, most: float) -> Goal:
+    if ours is None or theirs is None:
+        return Goal(text, "not measured: one of both is missing", None)
+    return Goal(text, f"{ours / theirs:.2f} times", ours / theirs <= most)
+
+
+def _at_least(text: str, theirs: float | None, ours: float | None, least: float) -> Goal:
+    if ours is None or theirs is None:
+        return Goal(text, "not measured: one of both is missing", None)
+    return Goal(text, f"{theirs / ours:.2f} times", theirs / ours >= least)

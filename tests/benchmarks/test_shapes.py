@@ -1,0 +1,93 @@
+"""The shapes that the benchmarks measure give what they say, and are the same each time."""
+
+import pytest
+from shapes import CHUNKED, SHAPES, Made, Shape
+
+from sseparse import Accumulator, ChatCompletion, ChunkParser, Comment, Completion, Event, Parser
+
+FEEDS: dict[str, int | None] = {"16 B": 16, "one event": None, "4 KiB": 4096, "64 KiB": 65536}
+UNITS = 60
+
+every_shape = pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
+chunked_shape = pytest.mark.parametrize("shape", CHUNKED, ids=lambda shape: shape.name)
+every_feed = pytest.mark.parametrize("size", FEEDS.values(), ids=FEEDS)
+
+
+def accumulated(made: Made, size: int | None) -> tuple[int, Accumulator, ChunkParser]:
+    """Put the chunks together; return how many there were too."""
+    parser, accumulator, seen = ChunkParser(), Accumulator(), 0
+    for piece in made.feeds(size):
+        for chunk in parser.feed(piece):
+            accumulator.add(chunk)
+            seen += 1
+    assert parser.close() == []
+    return seen, accumulator, parser
+
+
+def logprobs(result: ChatCompletion) -> int:
+    """Count the tokens that have log-probabilities."""
+    found = (choice.logprobs for choice in result.choices)
+    return sum(len(logprobs.content or ()) for logprobs in found if logprobs is not None)
+
+
+@every_feed
+@every_shape
+def test_a_shape_gives_its_events(shape: Shape, size: int | None) -> None:
+    """However a shape is cut, the events, their data and the comments are as many as it says."""
+    made = shape.build(UNITS)
+    parser = Parser(comments=True)
+    items = [item for piece in made.feeds(size) for item in parser.feed(piece)]
+    events = [item for item in items if isinstance(item, Event)]
+
+    assert parser.close() == []
+    assert parser.error is None
+    assert len(events) == made.expected.events
+    assert sum(len(event.data) for event in events) == made.expected.data
+    assert sum(isinstance(item, Comment) for item in items) == made.expected.comments
+
+
+@every_feed
+@chunked_shape
+def test_a_shape_gives_its_completion(shape: Shape, size: int | None) -> None:
+    """However a shape is cut, chunks, texts, arguments and log-probabilities are as it says."""
+    made = shape.build(UNITS)
+    seen, accumulator, parser = accumulated(made, size)
+    result = accumulator.result()
+
+    assert parser.done
+    assert seen == made.expected.chunks == len(made.payloads)
+    if isinstance(result, Completion):
+        assert made.expected.legacy
+        assert tuple(choice.text for choice in result.choices) == made.expected.texts
+        return
+    assert not made.expected.legacy
+    messages = [choice.message for choice in result.choices]
+    calls = [call for message in messages for call in message.tool_calls or ()]
+    assert tuple(message.content or "" for message in messages) == made.expected.texts
+    assert tuple(call.function and call.function.arguments for call in calls) == (
+        made.expected.arguments
+    )
+    assert logprobs(result) == made.expected.logprobs
+
+
+@every_shape
+def test_a_shape_is_the_same_each_time(shape: Shape) -> None:
+    """Making a shape twice gives the same bytes, and so does joining its feeds."""
+    made = shape.build(UNITS)
+
+    assert shape.make(UNITS) == made.body
+    assert all(b"".join(made.feeds(size)) == made.body for size in FEEDS.values())
+
+
+@every_shape
+def test_a_shape_grows_with_its_units(shape: Shape) -> None:
+    """Twice the units are about twice the bytes: what growth is measured by."""
+    once, twice = len(shape.make(400)), len(shape.make(800))
+
+    assert 1.7 * once < twice < 2.1 * once
+
+
+def test_shapes_are_named_once() -> None:
+    """Each shape has a name of its own and says which path it exercises."""
+    assert len({shape.name for shape in SHAPES}) == len(SHAPES)
+    assert all(shape.exercises for shape in SHAPES)
