@@ -275,6 +275,7 @@ def _comments(count: int) -> Made:
 def _legacy(count: int) -> Made:
     random, writer = _dice(11), Writer()
     head = {**_head(), "id": "cmpl-8Xq2kLmN0pQrStUv", "object": "text_completion"}
+    del head["service_tier"]  # the schema has none
     words = random.choices(WORDS, k=count)
     for number, word in enumerate(words):
         reason = "length" if number == count - 1 else None

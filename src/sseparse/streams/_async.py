@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self, TypeVar, Unpack, cast, overload
@@ -68,7 +68,11 @@ class AsyncDriver(Face[T]):
         try:
             if self._pieces is None:
                 self._pieces = aiter(self._source)
-            piece = await _within(timers, seconds, anext(self._pieces))
+            coming = anext(self._pieces)
+            if timers is None or seconds is None:
+                piece = await coming
+            else:
+                piece = await timers.within(seconds, coming)
         except StopAsyncIteration:
             state.take_end()
         except TimeUp:
@@ -136,12 +140,6 @@ def _timers() -> Timers:
     if timers is None:
         raise RuntimeError("deadlines need the event loop of asyncio or trio, and neither runs")
     return timers
-
-
-async def _within(timers: Timers | None, seconds: float | None, piece: Awaitable[T]) -> T:
-    if timers is None or seconds is None:
-        return await piece
-    return await timers.within(seconds, piece)
 
 
 async def _close(source: object) -> None:

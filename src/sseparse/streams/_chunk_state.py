@@ -105,27 +105,27 @@ class ChunkState(StreamState[Chunk]):
 
     def pop(self) -> Chunk | None:
         """Take the next chunk that is ready, and accumulate it."""
-        chunk = super().pop()
-        if chunk is not None:
-            try:
-                self._add(chunk)
-            except LimitExceeded as error:
-                self._stop(error)
-                return None
+        ready = self._ready
+        if not ready:
+            return None
+        chunk = ready.pop()
+        try:
+            if self.watched:
+                self._make_told(self.accumulator.updates(chunk))
+            else:
+                self.accumulator.add(chunk)
+        except LimitExceeded as error:
+            self._stop(error)
+            return None
         return chunk
-
-    def _add(self, chunk: Chunk) -> None:
-        if self.watched:
-            self._make_told(self.accumulator.updates(chunk))
-        else:
-            self.accumulator.add(chunk)
 
     def pop_update(self) -> Update | None:
         """Take the next update that was told, or None."""
         return self._updates.pop() if self._updates else None
 
     def _make_told(self, updates: list[Update]) -> None:
-        self._updates = [*reversed(updates), *(self._updates or ())]
+        updates.reverse()
+        self._updates = updates + self._updates if self._updates else updates
 
     def tell_end(self) -> bool:
         """Tell what is done by the end, if that was a good one and nothing told it before."""
@@ -143,7 +143,7 @@ class ChunkState(StreamState[Chunk]):
     def take(self, piece: bytes) -> None:
         """Take bytes from the source; after the [DONE] mark there is no need for more."""
         super().take(piece)
-        if self.parser.done and not self.over:
+        if self.parser.done and self._end is None:
             self.take_end()
             self._left_open = True
 

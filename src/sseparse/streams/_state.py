@@ -109,21 +109,24 @@ class StreamState(Generic[T]):
 
     def take(self, piece: bytes) -> None:
         """Take bytes from the source."""
-        if self.over:
+        if self._end is not None:
             # Closed while the source was waited for.
             return
         self._interrupted = False
-        items = self._stage.feed(piece)
+        stage = self._stage
+        items = stage.feed(piece)
         if self._teller is not None:
             self._teller.tell(len(piece), items)
-        self._make_ready(items)
-        if len(self._body_start) < BODY_START:
+        if items:
+            self._make_ready(items)
+        elif not stage.events_seen:
             self._body_start += bytes(piece[: BODY_START - len(self._body_start)])
-        if self._stage.error is not None:
-            self._finish(with_response(self._stage.error, self._source))
+        if stage.error is not None:
+            self._finish(with_response(stage.error, self._source))
 
     def _make_ready(self, items: list[T]) -> None:
-        self._ready = [*reversed(items), *(self._ready or ())]
+        items.reverse()
+        self._ready = items + self._ready if self._ready else items
 
     def wait(self, now: float) -> float | None:
         """Begin to wait; return for how many seconds at most. Too late for that, it is over."""
