@@ -8,14 +8,16 @@ one. An editable install has the compiled core beside its source.
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from sysconfig import get_config_var
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 from setuptools import Distribution, Extension
 
-SOURCE = Path("src", "sseparse", "_fast.c")
+NAME = f"_fast{get_config_var('EXT_SUFFIX')}"
 
 
 class CompiledCore(BuildHookInterface[Any]):
@@ -29,35 +31,33 @@ class CompiledCore(BuildHookInterface[Any]):
             version: "standard" or "editable".
             build_data: What the builder is told.
         """
-        if os.environ.get("SSEPARSE_PURE", "") not in {"", "0"}:
-            return
-        root = Path(self.root)
-        folder = root / "src" if version == "editable" else root / "build" / "core"
-        core = compile_core(root, folder)
-        if core is None:
-            self.app.display_warning("no compiler: sseparse is built in pure Python")
-        elif version != "editable":
+        self._folder = TemporaryDirectory()
+        core = self._compile()
+        if version == "editable":
+            beside = Path(self.root, "src", "sseparse", NAME)
+            beside.unlink(missing_ok=True)
+            if core is not None:
+                shutil.copy(core, beside)
+        elif core is not None:
             build_data["pure_python"] = False
             build_data["infer_tag"] = True
-            build_data["force_include"][str(core)] = f"sseparse/{core.name}"
+            build_data["force_include"][str(core)] = f"sseparse/{NAME}"
 
+    def finalize(self, *_: object) -> None:
+        """Clean up."""
+        self._folder.cleanup()
 
-def compile_core(root: Path, folder: Path) -> Path | None:
-    """Compile the core; return its file, or None where that could not be done."""
-    extension = Extension("sseparse._fast", [str(SOURCE)], optional=True)
-    here = Path.cwd()
-    os.chdir(root)
-    try:
-        build = Distribution({"name": "sseparse", "ext_modules": [extension]}).get_command_obj(
-            "build_ext"
-        )
-        build.set_undefined_options("build", ("build_temp", "build_temp"))
-        build.build_lib = str(folder)
-        build.force = True
-        build.ensure_finalized()
-        core = folder / "sseparse" / f"_fast{get_config_var('EXT_SUFFIX')}"
-        core.unlink(missing_ok=True)
-        build.run()
-    finally:
-        os.chdir(here)
-    return core if core.exists() else None
+    def _compile(self) -> Path | None:
+        if os.environ.get("SSEPARSE_PURE", "") not in {"", "0"}:
+            return None
+        source = str(Path(self.root, "src", "sseparse", "_fast.c"))
+        extension = Extension("sseparse._fast", [source], optional=True)
+        command = Distribution({"ext_modules": [extension]}).get_command_obj("build_ext")
+        command.build_lib = command.build_temp = self._folder.name
+        command.ensure_finalized()
+        command.run()
+        core = Path(self._folder.name, "sseparse", NAME)
+        if not core.exists():
+            self.app.display_warning("no compiler: sseparse is built in pure Python")
+            return None
+        return core

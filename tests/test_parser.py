@@ -1,6 +1,10 @@
 """The parser does what WHATWG HTML 9.2.5 and 9.2.6 say, however the bytes are cut."""
 
+import copy
 import json
+import pickle
+import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -437,6 +441,9 @@ class TestEnd:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"last_event_id": None}, "last_event_id is None; give text"),
+        ({"retry": "3"}, "retry is '3'; give milliseconds"),
+        ({"retry": -1}, "retry is -1; give milliseconds"),
         ({"errors": "ignore"}, r"errors is 'ignore'; give one of 'replace', 'strict'"),
         ({"incomplete": "keep"}, r"incomplete is 'keep'"),
         ({"max_line_bytes": 0}, r"max_line_bytes is 0; .* None for no limit"),
@@ -447,6 +454,44 @@ def test_options_are_checked(options: dict[str, Any], message: str) -> None:
     """A value that means nothing is refused at once."""
     with pytest.raises(ValueError, match=message):
         Parser(**options)
+
+
+def test_what_is_fed_may_be_named() -> None:
+    """feed() takes one argument, data."""
+    parser: Any = Parser()
+    parser.feed(b"\n" * 4)
+    assert parser.feed(data=b"data: a\n\n") == [Event("a")]
+    for arguments, named in [
+        ((), {}),
+        ((b"", b""), {}),
+        ((), {"bytes": b""}),
+        ((b"",), {"data": b""}),
+    ]:
+        with pytest.raises(TypeError, match="feed"):
+            parser.feed(*arguments, **named)
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_a_parser_is_not_copied(copied: Callable[[object], object]) -> None:
+    """Two that share the middle of a stream would take from each other."""
+    with pytest.raises(TypeError, match="cannot be copied"):
+        copied(Parser())
+
+
+def test_what_is_held_is_let_go_at_the_end() -> None:
+    """A parser whose stream ended, well or not, keeps nothing of it."""
+    tracemalloc.start()
+    parsers = [Parser(), Parser(max_line_bytes=1 << 21), Parser(errors="strict")]
+    for parser in parsers:
+        parser.feed(b"data: " + b"x" * (1 << 20) + b"\ndata: " + b"x" * (1 << 20))
+    parsers[0].close()
+    parsers[1].feed(b"x" * (1 << 21))
+    parsers[2].feed(b"\xff")
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert [parser.error is None for parser in parsers] == [True, False, False]
+    assert held < 1 << 17
 
 
 LINE = st.text(st.characters(exclude_characters="\r\n\0", exclude_categories=["Cs"]), max_size=12)

@@ -70,6 +70,7 @@ typedef struct {
     PyTypeObject *comment;
     PyObject *event_slots[4]; /* the descriptors of data, event, id, retry */
     PyObject *comment_slot;
+    PyObject *data;    /* "data" */
     PyObject *message; /* "message" */
     PyObject *empty;   /* "" */
     PyObject *feed_with_care;
@@ -249,6 +250,8 @@ take_id(Interpreter *self, const char *value, Py_ssize_t length)
     PyObject *id = decode(value, length);
     if (id == NULL)
         return FAILED;
+    if (PyUnicode_Compare(id, self->last_id) == 0)
+        Py_SETREF(id, Py_NewRef(self->last_id));
     Py_SETREF(self->id, id);
     return GOES_ON;
 }
@@ -305,7 +308,7 @@ clear_block(Interpreter *self)
 static int
 dispatch(Interpreter *self, PyObject *items)
 {
-    Py_XSETREF(self->last_id, Py_NewRef(self->id));
+    Py_SETREF(self->last_id, Py_NewRef(self->id));
     if (self->data.length) {
         if (append_new(items, take_event(self)) < 0)
             return FAILED;
@@ -467,11 +470,8 @@ take_bytes(Interpreter *self, PyObject *items, const char *bytes, Py_ssize_t cou
 static int
 in_block(Interpreter *self)
 {
-    if (self->data.length || self->type != NULL || self->new_retry != NULL)
-        return 1;
-    if (self->id == self->last_id)
-        return 0;
-    return PyUnicode_Compare(self->id, self->last_id) != 0;
+    return self->data.length || self->type != NULL || self->new_retry != NULL
+        || self->id != self->last_id;
 }
 
 /* The value of a data line of which a part is held; NULL without an error, if it is another. */
@@ -637,10 +637,18 @@ take(Interpreter *self, PyObject *data)
 }
 
 static PyObject *
-feed(Interpreter *self, PyObject *data)
+feed(Interpreter *self, PyObject *const *args, Py_ssize_t count, PyObject *names)
 {
+    State *state = self->state;
+    Py_ssize_t named = names != NULL ? PyTuple_GET_SIZE(names) : 0;
+    if (count + named != 1
+        || (named && PyUnicode_Compare(PyTuple_GET_ITEM(names, 0), state->data) != 0)) {
+        PyErr_SetString(PyExc_TypeError, "feed() takes one argument, data");
+        return NULL;
+    }
+    PyObject *data = args[0];
     if (self->careful || !PyBytes_CheckExact(data) || PyBytes_GET_SIZE(data) > SLICE)
-        return PyObject_CallMethodOneArg((PyObject *)self, self->state->feed_with_care, data);
+        return PyObject_CallMethodOneArg((PyObject *)self, state->feed_with_care, data);
     return take(self, data);
 }
 
@@ -682,6 +690,25 @@ incomplete_event(Interpreter *self, PyObject *Py_UNUSED(ignored))
     if (fault > 0)
         return stop_at(self, fault, Py_NewRef(Py_None));
     return event == NULL && !PyErr_Occurred() ? Py_NewRef(Py_None) : event;
+}
+
+static PyObject *
+keep_incomplete(Interpreter *self, PyObject *Py_UNUSED(ignored))
+{
+    Py_SETREF(self->last_id, Py_NewRef(self->id));
+    self->events_seen++;
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+let_go(Interpreter *self, PyObject *Py_UNUSED(ignored))
+{
+    if (begin_work(self) < 0)
+        return NULL;
+    end_line(self);
+    clear_block(self);
+    self->busy = 0;
+    Py_RETURN_NONE;
 }
 
 static PyObject *
@@ -787,26 +814,28 @@ dealloc(Interpreter *self)
     Py_DECREF(type);
 }
 
-PyDoc_STRVAR(feed_doc, "feed($self, data, /)\n--\n\n"
+PyDoc_STRVAR(feed_doc, "feed($self, data)\n--\n\n"
                        "Take a piece of the stream; return the events that it completes.");
 
 static PyMethodDef methods[] = {
-    {"feed", (PyCFunction)feed, METH_O, feed_doc},
+    {"feed", (PyCFunction)(void (*)(void))feed, METH_FASTCALL | METH_KEYWORDS, feed_doc},
     {"plain_events", (PyCFunction)plain_events, METH_O, NULL},
     {"_take", (PyCFunction)take, METH_O, NULL},
     {"_begin", (PyCFunction)begin, METH_NOARGS, NULL},
     {"_skip", (PyCFunction)skip, METH_O, NULL},
     {"_mid_event", (PyCFunction)mid_event, METH_NOARGS, NULL},
     {"_incomplete_event", (PyCFunction)incomplete_event, METH_NOARGS, NULL},
+    {"_keep_incomplete", (PyCFunction)keep_incomplete, METH_NOARGS, NULL},
+    {"_let_go", (PyCFunction)let_go, METH_NOARGS, NULL},
     {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, NULL},
     {NULL, NULL, 0, NULL},
 };
 
 static PyMemberDef members[] = {
     {"_careful", T_BOOL, offsetof(Interpreter, careful), 0, NULL},
-    {"_last_event_id", T_OBJECT, offsetof(Interpreter, last_id), 0, NULL},
+    {"_last_event_id", T_OBJECT, offsetof(Interpreter, last_id), READONLY, NULL},
     {"_retry", T_OBJECT, offsetof(Interpreter, retry), READONLY, NULL},
-    {"_events_seen", T_PYSSIZET, offsetof(Interpreter, events_seen), 0, NULL},
+    {"_events_seen", T_PYSSIZET, offsetof(Interpreter, events_seen), READONLY, NULL},
     {"_comments_seen", T_PYSSIZET, offsetof(Interpreter, comments_seen), READONLY, NULL},
     {"_bytes_taken", T_PYSSIZET, offsetof(Interpreter, bytes_taken), READONLY, NULL},
     {NULL, 0, 0, 0, NULL},
@@ -870,11 +899,15 @@ find_events(State *state, PyObject *events)
 static int
 find_words(State *state)
 {
+    state->data = PyUnicode_InternFromString("data");
     state->message = PyUnicode_InternFromString("message");
     state->empty = PyUnicode_InternFromString("");
     state->feed_with_care = PyUnicode_InternFromString("_feed_with_care");
     state->stop_at = PyUnicode_InternFromString("_stop_at");
-    return state->message && state->empty && state->feed_with_care && state->stop_at ? 0 : -1;
+    return state->data && state->message && state->empty && state->feed_with_care
+                && state->stop_at
+        ? 0
+        : -1;
 }
 
 static int
@@ -919,11 +952,18 @@ clear(PyObject *self)
     Py_CLEAR(state->comment_slot);
     for (int i = 0; i < 4; i++)
         Py_CLEAR(state->event_slots[i]);
+    Py_CLEAR(state->data);
     Py_CLEAR(state->message);
     Py_CLEAR(state->empty);
     Py_CLEAR(state->feed_with_care);
     Py_CLEAR(state->stop_at);
     return 0;
+}
+
+static void
+free_state(void *self)
+{
+    clear(self);
 }
 
 static PyModuleDef_Slot module_slots[] = {
@@ -944,6 +984,7 @@ static struct PyModuleDef module = {
     .m_slots = module_slots,
     .m_traverse = traverse,
     .m_clear = clear,
+    .m_free = free_state,
 };
 
 PyMODINIT_FUNC

@@ -181,7 +181,7 @@ class Interpreter(Generic[ItemT]):
             self._data
             or self._type
             or self._block_retry is not None
-            or self._id != self._last_event_id
+            or self._id is not self._last_event_id
         )
 
     def _take_field(self, line: bytes) -> None:
@@ -195,7 +195,9 @@ class Interpreter(Generic[ItemT]):
             # "If the field value does not contain U+0000 NULL, then set the last event ID buffer
             # to the field value. Otherwise, ignore the field."
             if b"\0" not in value:
-                self._id = value.decode("utf-8", "replace")
+                read = value.decode("utf-8", "replace")
+                # The same object, so that no later look has to compare what may be long.
+                self._id = self._last_event_id if read == self._last_event_id else read
         elif name == b"retry" and value and _DIGITS.issuperset(value):
             # "If the field value consists of only ASCII digits" is all the standard asks; a time
             # that nobody could wait for is left out, as int() would refuse to read it.
@@ -235,6 +237,16 @@ class Interpreter(Generic[ItemT]):
         lines = [line for line in self._lines.finish() if line.startswith(b"data")]
         self._interpret(lines, b"", [])
         return self._event() if self._data else None
+
+    def _keep_incomplete(self) -> None:
+        """Count the incomplete event, and its ID, as one that was dispatched."""
+        self._last_event_id = self._id
+        self._events_seen += 1
+
+    def _let_go(self) -> None:
+        """Drop what is held: there is nothing more to come."""
+        self._lines.drop_pending()
+        self._clear_block()
 
     def _mid_event(self) -> bool:
         """Tell whether the stream stands inside an event."""

@@ -12,6 +12,18 @@ def check_choice(name: str, value: str, *known: str) -> None:
         raise ValueError(f"{name} is {value!r}; give one of {', '.join(map(repr, known))}")
 
 
+def check_id(name: str, value: object) -> None:
+    """Refuse a last event ID that is no text."""
+    if not isinstance(value, str):
+        raise ValueError(f"{name} is {value!r}; give text, '' for none")
+
+
+def check_retry(name: str, value: object) -> None:
+    """Refuse a reconnection time that is no number of milliseconds."""
+    if value is not None and (not isinstance(value, int) or value < 0):
+        raise ValueError(f"{name} is {value!r}; give milliseconds, 0 or more, or None")
+
+
 def check_bytes(name: str, value: object) -> None:
     """Refuse a limit of bytes that nothing could keep to."""
     if value is not None and (not isinstance(value, int) or value < 1):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, Unpack, cast, overload
+from typing import Literal, NoReturn, Unpack, cast, overload
 
 from ._accelerated import Interpreter
 from ._ends import End, EndCause
 from ._errors import LimitExceeded, SSEError
 from ._events import Comment, Event
 from ._interpreter import ItemT
-from ._options import EventOptions, check_bytes, check_choice
+from ._options import EventOptions, check_bytes, check_choice, check_id, check_retry
 from ._pieces import SLICE, as_bytes, feed_slices
 from ._utf8 import MARK, Utf8Check
 
@@ -90,6 +90,8 @@ class Parser(Interpreter[ItemT]):
         max_line_bytes: int | None = DEFAULT_MAXIMUM,
         max_event_bytes: int | None = DEFAULT_MAXIMUM,
     ) -> None:
+        check_id("last_event_id", last_event_id)
+        check_retry("retry", retry)
         check_choice("errors", errors, "replace", "strict")
         check_choice("incomplete", incomplete, "discard", "dispatch")
         check_bytes("max_line_bytes", max_line_bytes)
@@ -114,6 +116,9 @@ class Parser(Interpreter[ItemT]):
         self._utf8 = Utf8Check() if self._strict else None
         # The stream's first bytes, as long as they may be a byte-order mark; then None.
         self._mark: bytes | None = b""
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a parser cannot be copied or pickled: it stands in the middle of a stream")
 
     @property
     def last_event_id(self) -> str:
@@ -222,11 +227,11 @@ class Parser(Interpreter[ItemT]):
         if keep is not None:
             event = self._incomplete_event()
             if event is not None and keep(event):
-                self._last_event_id = event.id
-                self._events_seen += 1
+                self._keep_incomplete()
                 events = [event]
         if self.error is None:
             self._end = self._end_now(mid_event)
+        self._let_go()
         return events
 
     def _end_now(self, mid_event: bool) -> End:
@@ -249,3 +254,4 @@ class Parser(Interpreter[ItemT]):
         self.error = error
         self._careful = True
         self._end = self._end_now(mid_event=True)
+        self._let_go()
