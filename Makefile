@@ -43,7 +43,7 @@ fuzz: $(VENV)/fuzz ## look for inputs that break a law, and for those that part 
 	$(BIN)/python fuzz/fuzz_cores.py --seconds $(FUZZ_SECONDS)
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) .venv-* site .coverage* .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-* src/sseparse/_fast.*.so site .coverage* .pytest_cache .mypy_cache .ruff_cache
 
 # Dependency groups need pip 25.1; a fresh environment brings an older one.
 $(VENV)/pip:

@@ -58,6 +58,6 @@ class CompiledCore(BuildHookInterface[Any]):
         command.run()
         core = Path(self._folder.name, "sseparse", NAME)
         if not core.exists():
-            self.app.display_warning("no compiler: sseparse is built in pure Python")
+            self.app.display_warning("the core was not compiled: sseparse is built in pure Python")
             return None
         return core

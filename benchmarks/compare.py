@@ -9,6 +9,7 @@ marked, and one that does not take a stream too.
 import argparse
 import os
 import platform
+import subprocess
 import sys
 import time
 from importlib import metadata
@@ -59,6 +60,16 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
+def revision() -> str:
+    """Return which commit is measured, where git tells."""
+    command = ["git", "-C", str(HERE), "describe", "--always", "--dirty"]
+    try:
+        told = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return f" at {told.stdout.strip()}"
+
+
 def core(accelerated: object) -> str:
     return "compiled core" if accelerated else "pure Python core"
 
@@ -77,7 +88,7 @@ def describe(workers: Workers, rounds: int, load: float) -> str:
     packages = ", ".join(version(package) for package in PACKAGES)
     return (
         f"* {time.strftime('%Y-%m-%d')}, {processor()}, {os.cpu_count()} cores, {system}\n"
-        f"* sseparse {sseparse.__version__}, {in_use}; "
+        f"* sseparse {sseparse.__version__}{revision()}, {in_use}; "
         f'"sseparse, pure Python" is a process with SSEPARSE_PURE=1: {pure}\n'
         f"* {packages}\n"
         f"* {busy}\n"

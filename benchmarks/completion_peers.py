@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from chunk_peers import litellm_chunk, openai_chunks, openai_dicts, refuse_legacy
-from measure import Contender, Turn, local
+from measure import Contender, Refused, Turn, local
 from ours import Stream
 
 Prepare = Callable[[Any], Turn]
@@ -75,6 +75,8 @@ def langchain_core() -> Prepare:
 
     def prepare(stream: Stream) -> Callable[[], list[str]]:
         refuse_legacy(stream)
+        if len(stream.made.expected.texts) > 1:
+            raise Refused("takes the first choice alone")
 
         def run() -> list[str]:
             whole: Any = None

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from attrs import frozen
-from footprint import ALONE, BASE, USED, Footprint
+from footprint import ALONE, BASE, Footprint
 from growth import MOST, Growth
 from measure import Figure, Row
 
@@ -113,11 +113,8 @@ def _others(results: Results) -> Iterator[Goal]:
     most = max(held.event, held.resident or 0.0)
     yield _limit("an event of 64 MiB: at most 2.2 times its size", most, 2.2, "{:.2f} times")
     yield _limit("an idle stream: at most 2 KiB", held.idle / KIB, 2.0, "{:.2f} KiB")
-    text = "an idle stream that has seen a role: at most 2 KiB"
-    yield _limit(text, held.begun / KIB, 2.0, "{:.2f} KiB")
-    for name in (ALONE, USED):
-        text = f"import of {name}: at most 1.3 times that of {BASE}"
-        yield _limit(text, held.imports[name] / held.imports[BASE], 1.3, "{:.2f} times")
+    text = f"import of {ALONE}: at most 1.3 times that of {BASE}"
+    yield _limit(text, held.imports[ALONE] / held.imports[BASE], 1.3, "{:.2f} times")
 
 
 _GROWN: dict[str, Callable[[Growth], tuple[float, ...]]] = {

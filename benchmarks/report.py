@@ -119,7 +119,7 @@ def render(results: Results, header: str, missing: dict[str, str]) -> str:
     parts = ["# Results of `make bench`", header]
     absent = [f"* {name}: {reason}" for name, reason in missing.items()]
     parts += ["## Left out", "\n".join(absent) if absent else "Nothing: every contender was here."]
-    parts += ["## The goals", goal_table(goals(results))]
+    parts += ["## The goals", NOTES["goals"], goal_table(goals(results))]
     parts += ["![Microseconds an event, at each size of feed](results.svg)"]
     for work in WORKS:
         parts += [f"## {work.title}", NOTES[work.name]]
@@ -168,18 +168,25 @@ ITEMS = {
     "updates": "a chunk",
 }
 NOTES = {
+    "goals": (
+        "Those that sseparse has set itself. Where other work shares the machine, figures differ "
+        "from run to run by a fifth and more: compare within a row or a group of rows, whose "
+        "contenders took turns, and take a goal that is near its limit for undecided."
+    ),
     "events": (
         "Token chat; Node's TextDecoder included. Each peer is driven as its users drive it, short "
         "of the network; the SDKs' decoders without their clients."
     ),
     "chunks": (
-        "Token chat. The floor is msgspec decoding the same payloads into the same models, and "
-        "nothing else; it parses no events. Node's chunks are what JSON.parse makes: no types."
+        "Token chat. The floor is msgspec decoding the same payloads into the same models (into "
+        "dictionaries where the models have no place for a key), and nothing else; it parses no "
+        "events. openai's are `construct_type()` of what its decoder gives, as its client makes "
+        "them; litellm's stand on openai's decoder. Node's are what JSON.parse makes: no types."
     ),
     "completion": (
-        "Token chat. litellm (`stream_chunk_builder`) and langchain-core (`AIMessageChunk` + "
-        "`AIMessageChunk`) stand on openai's decoder and json.loads, the cheapest that they could. "
-        "The floor is that of the chunks."
+        "Token chat. openai's is `ChatCompletionStreamState`. litellm (`stream_chunk_builder`) and "
+        "langchain-core (`AIMessageChunk` + `AIMessageChunk`) stand on openai's decoder and "
+        "json.loads, the cheapest that they could. The floor is that of the chunks."
     ),
     "updates": (
         "Token chat; what each chunk changed, as events: ours `Accumulator.updates()`, openai's "

@@ -21,6 +21,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -264,16 +265,19 @@ def main() -> None:
     options.add_argument("--scheduler", help="the address of a Dask scheduler")
     options.add_argument("--partition-bytes", type=int, default=1 << 28, help="%(default)s")
     given = options.parse_args()
-    try:
-        from distributed import Client, LocalCluster  # noqa: PLC0415 - it is told what is missing
-    except ModuleNotFoundError:
-        sys.exit("Dask is not installed: pip install 'dask[distributed]' pyarrow")
+    missing = [name for name in ("distributed", "pyarrow") if find_spec(name) is None]
+    if missing:
+        sys.exit(f"{missing[0]} is not installed: pip install 'dask[distributed]' pyarrow")
+    from distributed import Client, LocalCluster  # noqa: PLC0415 - now that it is there
+
     folder = Path(given.folder).absolute()
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.glob("*.parquet")):
         sys.exit(f"{folder} has Parquet files: those of another run would be taken for these")
     paths = sorted(glob.glob(given.pattern, recursive=True))  # noqa: PTH207 - absolute ones too
     files = [os.path.abspath(path) for path in paths if not os.path.isdir(path)]  # noqa: PTH100, PTH112
+    if not files:
+        sys.exit(f"no file matches {given.pattern}")
     with ExitStack() as stack:
         where = given.scheduler
         if where is None:

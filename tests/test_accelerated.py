@@ -2,6 +2,7 @@
 
 import gc
 import importlib.util
+import inspect
 import os
 import subprocess
 import sys
@@ -96,6 +97,15 @@ def test_a_parser_is_an_object_like_others() -> None:
     gc.collect()
     assert reference() is None
     assert Parser[Event] is not None
+
+
+@needs_both
+def test_both_cores_are_documented_alike() -> None:
+    """What help() says does not depend on the core."""
+    for name in ("feed", "plain_events"):
+        ours, theirs = getattr(Parser, name), getattr(plain().Parser, name)
+        assert inspect.getdoc(ours) == inspect.getdoc(theirs)
+        assert [*inspect.signature(ours).parameters] == [*inspect.signature(theirs).parameters]
 
 
 @needs_both

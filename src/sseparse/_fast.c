@@ -1,9 +1,24 @@
 /*
- * Bytes into events, compiled: what _interpreter.py says, for streams that are long or many.
+ * Bytes into events, compiled: what _interpreter.py and _lines.py say.
  *
  * `Interpreter` here and there have the same methods and attributes, and give the same items,
  * faults and counts for the same bytes; tests feed both. What a rule means is said there; here
- * is a comment where C needs one.
+ * is a comment where C needs one. Python cuts a piece into lines and then reads them; here each
+ * line is read as soon as it is found:
+ *
+ *     take_bytes      Interpreter._take, LineSplitter.feed and _split
+ *     take_line       one turn of Interpreter._interpret, LineSplitter._find_overflow
+ *     check_held      LineSplitter.check_pending
+ *     plain_values    LineSplitter.plain_events, which is less patient: it leaves lines that end
+ *                     in CR, and those without a blank after the colon, to the other way
+ *     is_wanted       LineSplitter._known
+ *
+ * Functions that return an int give a negative one for an error, with the exception set.
+ *
+ * What changes a parser is under its lock where there is no GIL, and refuses to begin while it is
+ * at work already, for a finalizer could call it; what Python calls before a stream and after it
+ * (_begin, _skip, _let_go and their kin) is not locked. An object holds nothing that could refer
+ * to it, so the garbage collector has no business here.
  */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -19,6 +34,7 @@
 #define HEAD 6          /* _lines._HEAD */
 #define GLANCE 1024     /* _lines._GLANCE */
 #define MOST_DIGITS 640 /* _interpreter._MOST_DIGITS */
+#define LONG 1024       /* A held line longer than this becomes the data without a copy. */
 #define SMALL 1024      /* A buffer no larger than this is kept for the next line or event. */
 
 /* ---- buffers ---- */
@@ -99,7 +115,11 @@ typedef struct {
     char busy;
 } Interpreter;
 
+/* What becomes of a line: an error of Python's, nothing special, or beyond which limit it is. */
 enum { FAILED = -1, GOES_ON, LINE_FAULT, EVENT_FAULT };
+
+/* Whether a line is of a field that is known, or a comment that is wanted. */
+enum { UNWANTED, WANTED, UNDECIDED };
 
 static PyObject *
 decode(const char *bytes, Py_ssize_t length)
@@ -153,7 +173,7 @@ value_at(const char *line, Py_ssize_t length, Py_ssize_t size)
     return size + (length > size + 1 && line[size + 1] == ' ' ? 2 : 1);
 }
 
-/* Whether a line that begins so is wanted: 1, 0, or -1 while its name is not complete. */
+/* Whether a line that begins so is wanted; undecided while its name is not complete. */
 static int
 is_wanted(Interpreter *self, const char *line, Py_ssize_t length, int complete)
 {
@@ -162,16 +182,16 @@ is_wanted(Interpreter *self, const char *line, Py_ssize_t length, int complete)
     const char *colon = memchr(line, ':', head);
     Py_ssize_t size = colon != NULL ? colon - line : head;
     if (colon == line)
-        return self->comments;
+        return self->comments ? WANTED : UNWANTED;
     for (int i = 0; i < 4; i++) {
         if ((size_t)size <= strlen(names[i]) && memcmp(line, names[i], size) == 0) {
             if (names[i][size] == '\0' && (colon != NULL || complete))
-                return 1;
+                return WANTED;
             if (colon == NULL && !complete)
-                return -1;
+                return UNDECIDED;
         }
     }
-    return 0;
+    return UNWANTED;
 }
 
 static int
@@ -187,7 +207,7 @@ check_length(Interpreter *self, const char *line, Py_ssize_t length, int complet
     int of_data = starts_with_data(line, length);
     if (length <= (of_data ? self->max_data_line : self->max_line))
         return GOES_ON;
-    if (is_wanted(self, line, length, complete) != 1)
+    if (is_wanted(self, line, length, complete) != WANTED)
         return GOES_ON;
     return of_data && self->max_data_line < self->max_line ? EVENT_FAULT : LINE_FAULT;
 }
@@ -196,8 +216,11 @@ static int
 take_data(Interpreter *self, const char *line, Py_ssize_t length)
 {
     Py_ssize_t start = value_at(line, length, 4);
-    if (self->data.length == 0 && length > SMALL && line == self->line.room + self->line.start) {
-        /* A long line is not copied: its buffer becomes that of the data. */
+    if (self->data.length == 0 && length > LONG && line == self->line.room + self->line.start) {
+        /*
+         * The line's buffer becomes that of the data, and the data's that of the next line: this
+         * line is gone from here on. Nothing else makes a buffer start behind its beginning.
+         */
         Buffer taken = self->line;
         taken.start += start;
         taken.length -= start;
@@ -318,6 +341,7 @@ dispatch(Interpreter *self, PyObject *items)
     return GOES_ON;
 }
 
+/* Take a line, of the piece or of the buffer of held bytes: after that it may be there no more. */
 static int
 take_line(Interpreter *self, PyObject *items, const char *line, Py_ssize_t length)
 {
@@ -409,7 +433,7 @@ check_held(Interpreter *self)
     Py_ssize_t lowest = self->max_data_line;
     if (self->dropping || length <= (lowest < GLANCE ? lowest : GLANCE))
         return GOES_ON;
-    if (is_wanted(self, line, length, 0) != 0)
+    if (is_wanted(self, line, length, 0) != UNWANTED)
         return check_length(self, line, length, 0);
     char head[HEAD];
     if (length > HEAD)
@@ -814,12 +838,27 @@ dealloc(Interpreter *self)
     Py_DECREF(type);
 }
 
-PyDoc_STRVAR(feed_doc, "feed($self, data)\n--\n\n"
-                       "Take a piece of the stream; return the events that it completes.");
+PyDoc_STRVAR(feed_doc, "feed($self, data)\n--\n\n\
+Take a piece of the stream; return the events that it completes.\n\
+\n\
+Args:\n\
+    data: Bytes, cut anywhere; none at all is no fault.\n\
+\n\
+Returns:\n\
+    The events, and comments where asked for, in order. Where the piece holds a fault,\n\
+    those before it; `error` is set then.\n\
+\n\
+Raises:\n\
+    SSEError: The parser met a fault in an earlier feed: that fault.\n\
+    RuntimeError: The parser was closed.\n\
+    TypeError: The piece is not bytes.");
+
+PyDoc_STRVAR(plain_events_doc, "plain_events($self, data)\n--\n\n\
+Take events of one data line each in bulk; None, and nothing taken, for any other.");
 
 static PyMethodDef methods[] = {
     {"feed", (PyCFunction)(void (*)(void))feed, METH_FASTCALL | METH_KEYWORDS, feed_doc},
-    {"plain_events", (PyCFunction)plain_events, METH_O, NULL},
+    {"plain_events", (PyCFunction)plain_events, METH_O, plain_events_doc},
     {"_take", (PyCFunction)take, METH_O, NULL},
     {"_begin", (PyCFunction)begin, METH_NOARGS, NULL},
     {"_skip", (PyCFunction)skip, METH_O, NULL},
@@ -940,6 +979,9 @@ traverse(PyObject *self, visitproc visit, void *arg)
     State *state = PyModule_GetState(self);
     Py_VISIT(state->event);
     Py_VISIT(state->comment);
+    Py_VISIT(state->comment_slot);
+    for (int i = 0; i < 4; i++)
+        Py_VISIT(state->event_slots[i]);
     return 0;
 }
 
