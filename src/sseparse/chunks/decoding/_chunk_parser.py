@@ -169,35 +169,25 @@ class ChunkParser:
             data = as_bytes(data)
         if len(data) > SLICE:
             return feed_slices(self, data)
-        return (
-            self._feed(data) if self._opening is None else self._feed_opening(self._opening, data)
-        )
-
-    def _feed_opening(self, opening: Opening, data: bytes) -> list[Chunk]:
-        chunks = self._feed_held(opening.feed(data))
-        if opening.settled and self._anything_came:
-            self._opening = None
-        if opening.error is not None and self.error is None:
-            self._body_bytes = len(opening.let_through())
-            self._decoder.stop(opening.error)
-        return chunks
-
-    def _feed_held(self, data: bytes) -> list[Chunk]:
-        """Feed what may have been held back, and so be larger than a slice."""
-        chunks: list[Chunk] = []
-        for at in range(0, len(data), SLICE):
-            chunks += self._feed(data[at : at + SLICE])
-            if self.error is not None:
-                break
-        return chunks
-
-    def _feed(self, data: bytes) -> list[Chunk]:
+        if self._opening is not None:
+            return self._feed_opening(self._opening, data)
         if LF in data:
             values = self._parser.plain_events(data)
             if values is not None:
                 return self._decoder.feed_values(values, self._parser)
         events = self._parser.feed(data)
         return self._decode(events) if events else []
+
+    def _feed_opening(self, opening: Opening, data: bytes) -> list[Chunk]:
+        """Feed what the opening lets through: what it held back may be larger than a slice."""
+        self._opening = None
+        chunks = feed_slices(self, opening.feed(data))
+        if not opening.settled or not self._anything_came:
+            self._opening = opening
+        if opening.error is not None and self.error is None:
+            self._body_bytes = len(opening.let_through())
+            self._decoder.stop(opening.error)
+        return chunks
 
     def _decode(self, events: list[Event]) -> list[Chunk]:
         chunks: list[Chunk] = []
@@ -255,7 +245,7 @@ class ChunkParser:
             value = load_object(text)
         except UNREADABLE:
             self._body_bytes = 0
-            return self._feed_held(body)
+            return feed_slices(self, body)
         chunks = self._decoder.take_body(value)
         self._one_object = chunks is not None
         if chunks is None:
