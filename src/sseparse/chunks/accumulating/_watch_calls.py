@@ -41,10 +41,11 @@ class CallsWatch:
             calls: For each piece the call that it belongs to.
             told: Where to append what there is to tell.
         """
-        last_piece: dict[int | None, int] = {call.place: at for at, call in enumerate(calls)}
         begun = None
+        last_piece: dict[int | None, int] = {}
         for at, (piece, call) in enumerate(zip(delta.tool_calls or (), calls, strict=True)):
             if call.place not in self._calls:
+                last_piece = last_piece or {call.place: at for at, call in enumerate(calls)}
                 going_on = {place for place in self._touched if last_piece.get(place, -1) >= at}
                 self._tell_done(told, going_on)
                 self._begin(_CallWatch(self._state.index, call.callee, call), told)
