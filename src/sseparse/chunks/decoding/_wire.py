@@ -80,13 +80,20 @@ class _Way(NamedTuple):
 
 
 def _object_reader(kind: type[Model]) -> Callable[[Any], Model]:
-    return lambda value: build(kind, msgspec.convert(value, dict[str, Any]))
+    def read(value: Any) -> Model:
+        if not is_object(value):
+            raise msgspec.ValidationError("no object")
+        return build(kind, value)
+
+    return read
 
 
 def _list_reader(kind: type[Model]) -> Callable[[Any], list[Model]]:
     def read(value: Any) -> list[Model]:
         # Some servers send an only item without its list.
-        items = [value] if value and is_object(value) else msgspec.convert(value, list[Any])
+        items: Any = [value] if value and is_object(value) else value
+        if not is_list(items):
+            raise msgspec.ValidationError("no list")
         return [build(kind, item) for item in items if is_object(item)]
 
     return read
