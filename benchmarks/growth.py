@@ -67,9 +67,9 @@ def growths(rounds: int, less: int = 1) -> list[Growth]:
         for label, size in FEEDS.items()
         for units in (max(shape.growth // less, 16),)
     ]
-    # All its events are held at once: fewer stay where memory is fast.
-    units = max(MANY_EVENTS.growth // 8 // less, 16)
-    return [*found, _grow(MANY_EVENTS, "whole", WHOLE, units, rounds, traced=4 * units)]
+    # All its events are held at once: of few the first memory that is asked for is most of it.
+    units = max(MANY_EVENTS.growth * 4 // less, 16)
+    return [*found, _grow(MANY_EVENTS, "whole", WHOLE, units, rounds, traced=units // 4)]
 
 
 def _grow(shape: Shape, label: str, size: int, units: int, rounds: int, *, traced: int) -> Growth:
