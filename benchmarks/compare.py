@@ -94,7 +94,8 @@ def describe(workers: Workers, rounds: int, load: float) -> str:
         f"* {busy}\n"
         f"* {node}\n"
         f"* Medians of up to {rounds} rounds (3 at least, where a round is slow) after one that "
-        "warms up; the contenders take turns. Garbage is collected before each turn and the "
+        "warms up; the contenders take turns, and each turn is set against ours of the same round, "
+        "for the machine's clock is not steady. Garbage is collected before each turn and the "
         "collector is off in it. Seconds are the processor's, which on an idle machine are the "
         "clock's; Node's, after three more rounds, are the less of both."
     )

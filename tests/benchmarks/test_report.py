@@ -4,7 +4,18 @@ import pytest
 from footprint import IMPORTS, Footprint
 from goals import Results, goals
 from growth import Growth
-from measure import Contender, Entrant, Figure, Job, Missing, Row, gather, local, take_turns
+from measure import (
+    Contender,
+    Entrant,
+    Figure,
+    Job,
+    Missing,
+    Role,
+    Row,
+    gather,
+    local,
+    take_turns,
+)
 from report import long_table, number, render, table, wide_table
 from stream_tables import WORKS
 
@@ -121,3 +132,19 @@ def test_wrong_results_and_refusals_are_figures_too() -> None:
 
     assert (right.remark, wrong.remark) == ("", "WRONG: 3 of 4")
     assert (refusing.micros, refusing.remark) == (None, "raises ValueError")
+
+
+def test_a_machine_that_slows_down_changes_no_ratio() -> None:
+    """Each turn is set against ours of the same round."""
+    seconds = iter([0, 1.0, 3.0, 1.0, 3.0, 2.0, 6.0, 2.0, 6.0, 2.0, 6.0])
+
+    def made(name: str, role: Role) -> Entrant:
+        return Entrant(name, role, lambda _data: lambda: (next(seconds), 1), None)
+
+    next(seconds)
+    found = [made("sseparse", "ours"), made("peer", "peer")]
+    ours, peer = take_turns(found, Job(None, 1, 1), 4)
+
+    assert ours.micros is not None
+    assert peer.micros is not None
+    assert peer.micros / ours.micros == 3.0
