@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from ._interpreter import Interpreter
 
     ACCELERATED: bool
+    """Whether the compiled core is in use; the plain one does the same, slower."""
 else:
     import importlib.util
     import os
@@ -17,8 +18,6 @@ else:
     _name = f"{__package__}._fast"
     _wanted = os.environ.get("SSEPARSE_PURE", "") in {"", "0"}
     ACCELERATED = _wanted and importlib.util.find_spec(_name) is not None
-    """Whether events are parsed by the compiled core; the plain one does the same, slower."""
-
     _module = importlib.import_module(_name) if ACCELERATED else _interpreter
     Interpreter = _module.Interpreter
 
