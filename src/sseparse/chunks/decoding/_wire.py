@@ -99,6 +99,10 @@ def _list_reader(kind: type[Model]) -> Callable[[Any], list[Model]]:
     return read
 
 
+def _value_reader(kind: Any) -> Callable[[Any], Any]:
+    return lambda value: msgspec.convert(value, kind)
+
+
 def _way(annotation: Any) -> _Way:
     """Choose how to read a field by its type, `X | None` being read as X."""
     kinds = [annotation]
@@ -111,7 +115,7 @@ def _way(annotation: Any) -> _Way:
     if typing.get_origin(annotation) is list and _is_model(inner[0]):
         return _Way(frozenset(), _list_reader(inner[0]))
     as_they_are = frozenset(_OPEN[kind] for kind in kinds if kind in _OPEN)
-    return _Way(as_they_are, lambda value: msgspec.convert(value, annotation))
+    return _Way(as_they_are, _value_reader(annotation))
 
 
 def _is_model(kind: Any) -> bool:
