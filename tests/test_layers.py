@@ -111,6 +111,31 @@ def test_importing_loads_no_io(module: str) -> None:
     assert loaded == []
 
 
+@pytest.mark.parametrize(
+    ("adapter", "libraries"),
+    [
+        *((name, "") for name in ("httpx", "requests", "urllib3", "aiohttp", "http_client")),
+        ("sockets", "h11"),
+        ("trio", "h11, trio"),
+        ("anyio", "h11, anyio"),
+        ("eventsource", "httpx2"),
+    ],
+)
+def test_an_adapter_costs_its_library_alone(adapter: str, libraries: str) -> None:
+    """Beside what its library loads, and the library of models, there is nothing of others."""
+    code = (
+        f"import sys, attrs, msgspec\n{libraries and 'import ' + libraries}\n"
+        f"before = set(sys.modules); import sseparse.adapters.{adapter}\n"
+        "print(*{name.partition('.')[0] for name in set(sys.modules) - before})"
+    )
+    command = [sys.executable, "-c", code]
+    loaded = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+
+    # What a library loads late is still its own; sniffio tells trio and anyio which loop runs.
+    known = {"sseparse", "typing_extensions", "sniffio", *libraries.split(", ")}
+    assert set(loaded) - sys.stdlib_module_names <= known
+
+
 def test_modules_are_small() -> None:
     """No module over 400 lines, no function over 60."""
     for path in SRC.rglob("*.py"):
