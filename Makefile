@@ -8,7 +8,7 @@ CORE_TESTS := tests/test_parser.py tests/test_lines.py tests/test_growth.py test
 BUILT_FROM := pyproject.toml hatch_build.py src/sseparse/_fast.c
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 
-.PHONY: help demo test lint types docs bench fuzz clean
+.PHONY: help demo test quick lint types docs bench fuzz clean
 
 help: ## list these targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -22,6 +22,10 @@ test: $(VENV)/test ## run the tests with each core, and hold the coverage of src
 	SSEPARSE_PURE=1 $(BIN)/coverage run -m pytest -n auto $(or $(TESTS),$(CORE_TESTS))
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+
+quick: $(VENV)/test ## run the tests with each core, and leave coverage out
+	$(BIN)/python -m pytest -n auto $(TESTS)
+	SSEPARSE_PURE=1 $(BIN)/python -m pytest -n auto $(or $(TESTS),$(CORE_TESTS))
 
 lint: $(VENV)/lint ## check style and layers
 	$(BIN)/ruff check
