@@ -64,7 +64,7 @@ def revision() -> str:
     """Return which commit is measured, where git tells."""
     command = ["git", "-C", str(HERE), "describe", "--always", "--dirty"]
     try:
-        told = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
+        told = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - git
     except (OSError, subprocess.CalledProcessError):
         return ""
     return f" at {told.stdout.strip()}"

@@ -124,7 +124,7 @@ def _imports(rounds: int) -> dict[str, float]:
     for _ in range(rounds + 1):
         for name, code in IMPORTS.items():
             command = [sys.executable, "-c", TIMED.format(code)]
-            done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
+            done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - our own
             times[name].append(float(done.stdout))
     # The first warmed the files up.
     return {name: median(seconds[1:]) for name, seconds in times.items()}

@@ -7,11 +7,11 @@ While a check is under way, the faces of a gate do not read on. The second is th
 rounds over chunks as a server sends them, with a check that passes at once, less the empty loop.
 """
 
-import gc
 import platform
 import re
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+
+from measure import least
 
 import sseparse
 from sseparse import ChatCompletionChunk
@@ -78,22 +78,9 @@ def waits(window: int | str, check_takes: float) -> list[float]:
     """Return how long each character waited, in milliseconds, the shortest first."""
     tokens = tokens_of(PROSE * 5)
     simulation = Simulation(tokens, check_takes)
-    gate = Gate(simulation.check, window=window, timeline=simulation)  # type: ignore[arg-type]
+    gate = Gate(simulation.check, window=window, timeline=simulation)  # type: ignore[arg-type] # a number or a name
     assert "".join(gate.text_deltas(simulation.chunks())) == "".join(tokens)
     return sorted(simulation.waits)
-
-
-def least(run: Callable[[], object], chunks: int) -> float:
-    """Return the least time of several rounds, in microseconds a chunk."""
-    times: list[int] = []
-    gc.collect()
-    gc.disable()
-    for _ in range(ROUNDS):
-        start = time.perf_counter_ns()
-        run()
-        times.append(time.perf_counter_ns() - start)
-    gc.enable()
-    return min(times) / chunks / 1000
 
 
 def cost(window: int | str, text: str) -> float:
@@ -101,14 +88,14 @@ def cost(window: int | str, text: str) -> float:
     chunks = [chunk(token) for token in tokens_of(text)]
 
     def gated() -> None:
-        for _ in Gate(lambda _: True, window=window).releases(chunks):  # type: ignore[arg-type]
+        for _ in Gate(lambda _: True, window=window).releases(chunks):  # type: ignore[arg-type] # a number or a name
             pass
 
     def empty() -> None:
         for _ in chunks:
             pass
 
-    return least(gated, len(chunks)) - least(empty, len(chunks))
+    return (least(gated, ROUNDS) - least(empty, ROUNDS)) / len(chunks) / 1000
 
 
 def main() -> None:

@@ -155,6 +155,19 @@ def gather(contenders: Iterable[Contender], missing: dict[str, str]) -> list[Ent
     return found
 
 
+def least(run: Callable[[], object], rounds: int) -> int:
+    """Return the least time of several rounds, in nanoseconds."""
+    times: list[int] = []
+    gc.collect()
+    gc.disable()
+    for _ in range(rounds):
+        start = time.perf_counter_ns()
+        run()
+        times.append(time.perf_counter_ns() - start)
+    gc.enable()
+    return min(times)
+
+
 def quiet() -> None:
     """Leave what lives now out of the collector's passes, and let it make none by itself."""
     gc.disable()
@@ -171,7 +184,7 @@ def take_turns(entrants: list[Entrant], job: Job, rounds: int) -> list[Figure]:
         try:
             turn = entrant.prepare(job.data)
             seconds, outcome = turn()
-        except Exception as error:
+        except Exception as error:  # a peer may raise anything: it is told in the table
             figures[entrant.name] = Figure(entrant.name, entrant.role, None, _why(error))
             continue
         turns[entrant.name] = turn

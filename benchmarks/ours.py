@@ -26,17 +26,15 @@ class Stream:
 
 def events(feeds: list[bytes]) -> int:
     """Return how many events there are."""
-    parser = Parser(max_line_bytes=None, max_event_bytes=None)
-    seen = 0
-    for piece in feeds:
-        for _ in parser.feed(piece):
-            seen += 1
-    return seen
+    return _count(Parser(max_line_bytes=None, max_event_bytes=None), feeds)
 
 
 def chunks(feeds: list[bytes]) -> int:
     """Return how many chunks there are."""
-    parser = ChunkParser(max_line_bytes=None, max_event_bytes=None)
+    return _count(ChunkParser(max_line_bytes=None, max_event_bytes=None), feeds)
+
+
+def _count(parser: Parser | ChunkParser, feeds: list[bytes]) -> int:
     seen = 0
     for piece in feeds:
         for _ in parser.feed(piece):

@@ -26,7 +26,7 @@ def run(work: str, feeds: list[bytes]) -> dict[str, Any]:
     start = time.process_time()
     try:
         outcome = WORKS[work](feeds)
-    except Exception as error:
+    except Exception as error:  # told to the process that asked
         return {"error": type(error).__name__}
     return {"seconds": time.process_time() - start, "outcome": outcome}
 

@@ -7,12 +7,11 @@ empty loop; the second reads a body in pieces of one event each, with parser
 and accumulator, and compares it without and with a timeline.
 """
 
-import gc
 import platform
-import time
 from collections.abc import Callable
 
 import shapes
+from measure import least
 
 import sseparse
 from sseparse.timing import Timeline
@@ -22,17 +21,9 @@ CHUNKS = 20_000
 HOT = 200
 
 
-def least(run: Callable[[], object]) -> float:
+def a_chunk(run: Callable[[], object]) -> float:
     """Return the least time of several rounds, in nanoseconds a chunk."""
-    times: list[int] = []
-    gc.collect()
-    gc.disable()
-    for _ in range(ROUNDS):
-        start = time.perf_counter_ns()
-        run()
-        times.append(time.perf_counter_ns() - start)
-    gc.enable()
-    return min(times) / CHUNKS
+    return least(run, ROUNDS) / CHUNKS
 
 
 def note_chunks(chunks: list[sseparse.Chunk]) -> None:
@@ -70,11 +61,11 @@ def main() -> None:
     chunks = sseparse.ChunkParser().feed(body)
     pieces = [event + b"\n\n" for event in body.split(b"\n\n")[:-1]]
     hot = chunks[:HOT] * (CHUNKS // HOT)
-    alone = least(lambda: note_chunks(hot)) - least(lambda: empty_loop(hot))
-    without = least(lambda: read(pieces))
-    timed = least(lambda: read_timed(pieces))
+    alone = a_chunk(lambda: note_chunks(hot)) - a_chunk(lambda: empty_loop(hot))
+    without = a_chunk(lambda: read(pieces))
+    timed = a_chunk(lambda: read_timed(pieces))
     print(f"Python {platform.python_version()}, {CHUNKS} chunks, least of {ROUNDS} rounds")
-    cold = least(lambda: note_chunks(chunks)) - least(lambda: empty_loop(chunks))
+    cold = a_chunk(lambda: note_chunks(chunks)) - a_chunk(lambda: empty_loop(chunks))
     print(f"on_chunk alone                     {alone:7.0f} ns a chunk")
     print(f"the same, chunks out of the cache  {cold:7.0f} ns a chunk")
     print(f"parse and accumulate               {without:7.0f} ns a chunk")

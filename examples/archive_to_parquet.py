@@ -180,7 +180,7 @@ def schema() -> Any:
 def write_partition(number: int, files: list[str], folder: str) -> Counter[str]:
     """Write the rows of some files as one Parquet file; return how many ended in each way."""
     import pyarrow as pa  # noqa: PLC0415 - rows can be had without it
-    import pyarrow.parquet as pq  # noqa: PLC0415
+    import pyarrow.parquet as pq  # noqa: PLC0415 - the same
 
     causes: Counter[str] = Counter()
     # A task that is lost with its worker is done again; a part that is not whole is never seen.
@@ -275,7 +275,7 @@ def main() -> None:
     if any(folder.glob("*.parquet")):
         sys.exit(f"{folder} has Parquet files: those of another run would be taken for these")
     paths = sorted(glob.glob(given.pattern, recursive=True))  # noqa: PTH207 - absolute ones too
-    files = [os.path.abspath(path) for path in paths if not os.path.isdir(path)]  # noqa: PTH100, PTH112
+    files = [os.path.abspath(path) for path in paths if not os.path.isdir(path)]  # noqa: PTH100, PTH112 - the same
     if not files:
         sys.exit(f"no file matches {given.pattern}")
     with ExitStack() as stack:

@@ -3,9 +3,7 @@
 import contextlib
 import json
 import os
-import pty
 import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ import pytest
 from sseparse import Event, encode
 from sseparse.cli import main
 from sseparse.testing import Replay, ReplayServer
+from terminals import pseudo_terminal
 
 KEY = "sk-proj-a1b2c3d4e5"
 Chat = Callable[..., tuple[int, str, str]]
@@ -71,27 +70,13 @@ def in_terminal(monkeypatch: pytest.MonkeyPatch) -> InTerminal:
     """Run the command with standard streams that are one terminal; return what that was sent."""
 
     def run(*arguments: str, streams: tuple[str, ...] = ("stdout", "stderr")) -> tuple[int, str]:
-        controller, terminal = pty.openpty()
-        sent: list[bytes] = []
-
-        def drain() -> None:
-            try:
-                while data := os.read(controller, 65536):
-                    sent.append(data)
-            except OSError:
-                # How Linux says that the other end was closed.
-                pass
-
-        reader = threading.Thread(target=drain)
-        reader.start()
-        with monkeypatch.context() as patch, contextlib.ExitStack() as stack:
-            for name in streams:
-                opened = os.fdopen(os.dup(terminal), "w", encoding="utf-8")
-                patch.setattr(sys, name, stack.enter_context(opened))
-            os.close(terminal)
-            status = main(arguments)
-        reader.join()
-        os.close(controller)
+        with pseudo_terminal() as (terminal, sent), monkeypatch.context() as patch:
+            with contextlib.ExitStack() as stack:
+                for name in streams:
+                    opened = os.fdopen(os.dup(terminal), "w", encoding="utf-8")
+                    patch.setattr(sys, name, stack.enter_context(opened))
+                os.close(terminal)
+                status = main(arguments)
         return status, b"".join(sent).decode().replace("\r\n", "\n")
 
     return run

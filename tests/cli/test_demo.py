@@ -2,11 +2,9 @@
 
 import json
 import os
-import pty
 import re
 import runpy
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Self
@@ -17,6 +15,7 @@ from sseparse import __version__
 from sseparse.cli import main
 from sseparse.cli._demo_script import make_asks
 from sseparse.testing import ReplayServer
+from terminals import pseudo_terminal
 
 CHAT = ", ".join(str(number) for number in range(1, 101))
 LEGACY = ",".join(str(number) for number in range(4, 101))
@@ -120,29 +119,15 @@ def test_without_fast_the_tokens_take_their_time() -> None:
 @contextmanager
 def terminal(monkeypatch: pytest.MonkeyPatch, columns: int) -> Iterator[list[str]]:
     """Make standard output a terminal; what it was sent is in the list after the block."""
-    controller, terminal = pty.openpty()
-    sent: list[bytes] = []
-
-    def drain() -> None:
-        try:
-            while data := os.read(controller, 65536):
-                sent.append(data)
-        except OSError:
-            # How Linux says that the other end was closed.
-            pass
-
-    reader = threading.Thread(target=drain)
-    reader.start()
     shown: list[str] = []
     monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.setenv("LINES", "40")
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.delenv("NO_COLOR", raising=False)
-    with os.fdopen(terminal, "w", encoding="utf-8") as stdout, monkeypatch.context() as patch:
-        patch.setattr(sys, "stdout", stdout)
-        yield shown
-    reader.join()
-    os.close(controller)
+    with pseudo_terminal() as (opened, sent):
+        with os.fdopen(opened, "w", encoding="utf-8") as stdout, monkeypatch.context() as patch:
+            patch.setattr(sys, "stdout", stdout)
+            yield shown
     shown.append(b"".join(sent).decode())
 
 
