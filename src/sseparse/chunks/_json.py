@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from typing import Any, NoReturn, TypeGuard
 
 import msgspec
@@ -16,8 +15,8 @@ UNREADABLE = (ValueError, RecursionError)
 MAX_DEPTH = 500
 """How deep JSON may be nested: what is decoded is walked through by functions that recurse."""
 
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*+"', re.DOTALL)
-_BRACKET = re.compile(r"[\[\]{}]")
+_BRACKETS = b"[]{}"
+_NEITHER_BRACKET_NOR_QUOTE = bytes(set(range(256)) - {*_BRACKETS, *b'"'})
 
 JSON_BLANKS = " \t\r\n"
 """What may stand around a JSON value (RFC 8259, 2)."""
@@ -46,16 +45,32 @@ def count_objects(data: str | bytes) -> int:
 
 
 def is_deep(data: str | bytes) -> bool:
-    """Tell whether JSON is nested deeper than is decoded, whatever the caller's stack allows."""
+    """Return whether JSON is nested deeper than MAX_DEPTH, whatever the caller's stack allows."""
     if len(data) <= 2 * MAX_DEPTH or count_objects(data) <= MAX_DEPTH:
         return False
-    text = data if isinstance(data, str) else data.decode("utf-8", "replace")
     depth = 0
-    for bracket in _BRACKET.findall(_STRING.sub("", text)):
-        depth += 1 if bracket in "[{" else -1
+    for bracket in _brackets(data):
+        depth += 1 if bracket in b"[{" else -1
         if depth > MAX_DEPTH:
             return True
     return False
+
+
+def _brackets(data: str | bytes) -> bytes:
+    """
+    Return the brackets of a JSON text that stand outside its strings.
+
+    The decoder stops where a string isn't terminated, so that such a string is skipped up to the
+    end of the text. A pattern that requires the closing quote would fail there and be tried again
+    at every quote: quadratic on every tool call that is cut inside its arguments. Each step here
+    is one pass.
+    """
+    text = data if isinstance(data, bytes) else data.encode("utf-8", "replace")
+    text = text.replace(rb"\\", b"").replace(rb'\"', b"")  # the escapes that matter (RFC 8259, 7)
+    text = text.translate(None, _NEITHER_BRACKET_NOR_QUOTE)
+    # Two quotes next to each other change nothing for what stands around them. Without those, the
+    # pieces between quotes are no more than the brackets.
+    return b"".join(text.replace(b'""', b"").split(b'"')[::2])
 
 
 def load_object(data: str) -> dict[str, Any]:
