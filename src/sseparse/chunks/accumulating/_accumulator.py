@@ -20,7 +20,7 @@ from ..models._usage import CompletionUsage
 from ._budget import Budget
 from ._chat_state import ChatChoiceState
 from ._completion_state import CompletionChoiceState
-from ._merge import keep_last, unknown_fields
+from ._merge import copy_fields, keep_last, unknown_fields
 from ._notes import Notes
 from ._text import GrowingText, no_json
 
@@ -333,8 +333,8 @@ class Accumulator:
         """
         # A chunk of the other kind, before the first choice, may have had one of these.
         dropped = {*_DROPPED, *self._likely_kind.wire_fields()}
-        came = self._extra or {}
-        extra = {name: value for name, value in came.items() if name not in dropped}
+        fields = copy_fields(self._extra or {})
+        extra = {name: value for name, value in fields.items() if name not in dropped}
         if self._likely_kind is Completion:
             return Completion(
                 id=self._id,

@@ -10,7 +10,7 @@ from typing import Any
 from ..models._chat_chunk import AudioDelta
 from ..models._results import Audio
 from ._budget import Budget
-from ._merge import keep_last, unknown_fields
+from ._merge import copy_fields, keep_last, unknown_fields
 from ._text import GrowingText
 
 _PADDED = re.compile("[^=]+=*")
@@ -51,7 +51,7 @@ class AudioState:
             data=_unpadded(self._data.value),
             transcript=self.transcript.value,
             expires_at=self._expires_at,
-            extra={**self._extra},
+            extra=copy_fields(self._extra),
         )
 
 

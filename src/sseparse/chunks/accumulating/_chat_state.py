@@ -14,7 +14,7 @@ from ..models._results import ChatChoice, ChatMessage
 from ._budget import Budget
 from ._choice_extra import ChoiceExtra
 from ._finish import FinishReasons
-from ._merge import ItemList, keep_last, unknown_fields
+from ._merge import ItemList, copy_fields, keep_last, unknown_fields
 from ._notes import Notes
 from ._reasoning import ReasoningDetails
 from ._text import GrowingText
@@ -241,7 +241,7 @@ class ChatChoiceState:
             reasoning_content=self._reasoning_content.value,
             reasoning=self._reasoning.value,
             reasoning_details=self._details.result() if self._details else None,
-            extra={**self._message_extra, **lists, **parts},
+            extra={**copy_fields(self._message_extra), **lists, **parts},
         )
 
 
@@ -278,5 +278,5 @@ class _LogprobsState:
         return ChoiceLogprobs(
             content=None if self._content is None else [*self._content],
             refusal=None if self._refusal is None else [*self._refusal],
-            extra={**self._extra, **lists},
+            extra={**copy_fields(self._extra), **lists},
         )

@@ -7,7 +7,7 @@ from typing import Any
 from .._json import is_list
 from ..models._results import FILTER_OFFSETS
 from ._budget import Budget
-from ._merge import keep_last
+from ._merge import copy_fields, keep_last
 
 # Azure's asynchronous filter says these of one stretch of the text after the other.
 _FILTER = "content_filter_"
@@ -49,4 +49,4 @@ class ChoiceExtra:
     def result(self) -> dict[str, Any]:
         """Return the fields so far."""
         token_ids = {} if self._token_ids is None else {_TOKEN_IDS: [*self._token_ids]}
-        return {**self._fields, **token_ids}
+        return {**copy_fields(self._fields), **token_ids}

@@ -12,7 +12,7 @@ from ..models._results import CompletionChoice
 from ._budget import Budget
 from ._choice_extra import ChoiceExtra
 from ._finish import FinishReasons
-from ._merge import keep_last, unknown_fields
+from ._merge import copy_fields, keep_last, unknown_fields
 from ._notes import Notes
 from ._text import GrowingText
 
@@ -97,4 +97,4 @@ class CompletionChoiceState:
         if self._logprobs is None:
             return None
         lists: dict[str, Any] = {name: [*values] for name, values in self._logprobs.items()}
-        return CompletionLogprobs(**lists, extra={**self._logprobs_extra})
+        return CompletionLogprobs(**lists, extra=copy_fields(self._logprobs_extra))

@@ -9,27 +9,48 @@ from .._json import is_object
 from ..models._model import Model
 from ._budget import Budget, weigh
 
-# Has parts of several features, which come on different chunks and are sent back together.
+# Google's field: features of a provider arrive on different chunks and are sent back together.
 _MERGED = ("extra_content",)
-# The name of a provider, and that of a feature; deeper down nothing is known to be merged.
+# The name of a provider and the name of a feature. Deeper values are replaced.
 _MERGED_LEVELS = 3
 
 
 def keep_last(store: dict[str, Any], fields: dict[str, Any], budget: Budget) -> None:
-    """Keep each field's last value that is not null."""
+    """Keep each field's last value that isn't null."""
     for name, value in fields.items():
         if value is not None:
-            old = store.get(name)
-            new = _merged(old, value, _MERGED_LEVELS) if name in _MERGED else value
-            budget.left -= weigh(new) - (weigh(old) if name in store else -len(name))
-            store[name] = new
+            _merge(store, name, value, _MERGED_LEVELS if name in _MERGED else 0, budget)
 
 
-def _merged(old: Any, new: Any, levels: int) -> Any:
-    if not levels or not is_object(old) or not is_object(new):
-        return new
-    later = {name: _merged(old.get(name), value, levels - 1) for name, value in new.items()}
-    return {**old, **later}
+def _merge(store: dict[str, Any], name: str, new: Any, levels: int, budget: Budget) -> None:
+    """
+    Set a field, or merge an object into the object that the field already holds.
+
+    Merging is in place and charges only the difference, so that a chunk costs what it brings and
+    not what earlier chunks brought. The objects down to `levels` are therefore copies that
+    belong to the store: a chunk is never changed.
+    """
+    old = store.get(name)
+    if levels and is_object(old) and is_object(new):
+        for key, value in new.items():
+            _merge(old, key, value, levels - 1, budget)
+        return
+    budget.left -= weigh(new) - (weigh(old) if name in store else -weigh(name))
+    store[name] = _copy_objects(new, levels)
+
+
+def _copy_objects(value: Any, levels: int) -> Any:
+    if not levels or not is_object(value):
+        return value
+    return {name: _copy_objects(inner, levels - 1) for name, inner in value.items()}
+
+
+def copy_fields(store: dict[str, Any]) -> dict[str, Any]:
+    """Copy what `keep_last` collected, down to the objects that later chunks are merged into."""
+    return {
+        name: _copy_objects(value, _MERGED_LEVELS) if name in _MERGED else value
+        for name, value in store.items()
+    }
 
 
 def unknown_fields(model: Model) -> dict[str, Any]:
@@ -61,11 +82,11 @@ class ItemList:
                 keep_last(self._by_index[index], item, self._budget)
                 continue
             self._budget.charge(item)
-            kept = dict(item) if isinstance(index, int) else item
+            kept = copy_fields(item) if isinstance(index, int) else item
             if isinstance(index, int):
                 self._by_index[index] = kept
             self._items.append(kept)
 
     def result(self) -> list[Any]:
         """Return the items so far."""
-        return [{**item} if is_object(item) else item for item in self._items]
+        return [copy_fields(item) if is_object(item) else item for item in self._items]

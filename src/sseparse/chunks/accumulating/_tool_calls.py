@@ -10,7 +10,7 @@ from ..models._model import Model
 from ..models._notes import NoteKind
 from ..models._results import CustomTool, Function, ToolCall
 from ._budget import Budget
-from ._merge import keep_last, unknown_fields
+from ._merge import copy_fields, keep_last, unknown_fields
 from ._text import GrowingText
 
 
@@ -78,7 +78,7 @@ class FunctionState:
     def _extra_of(self, kind: type[Model]) -> dict[str, Any]:
         # A call that came as a function and as a custom tool may have fields of the other.
         known = kind.wire_fields()
-        return {name: value for name, value in self._extra.items() if name not in known}
+        return {name: value for name, value in copy_fields(self._extra).items() if name not in known}
 
 
 class ToolCallState:
@@ -133,7 +133,7 @@ class ToolCallState:
             type=self.type,
             function=None if self.is_custom else self.callee.function(),
             custom=self.callee.custom() if self.is_custom else None,
-            extra={**self._extra},
+            extra=copy_fields(self._extra),
         )
 
 
