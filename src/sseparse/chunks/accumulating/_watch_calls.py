@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from ..models._chat_chunk import ChoiceDelta, CustomToolDelta, FunctionDelta
@@ -41,20 +41,27 @@ class CallsWatch:
             calls: For each piece the call that it belongs to.
             told: Where to append what there is to tell.
         """
+        last_piece = {call.place: at for at, call in enumerate(calls)}
+        # The touched calls that get no further piece from this chunk. Each is looked at once:
+        # to look at all of them at each new call would be quadratic.
+        settled: set[int | None] | None = None
         begun = None
-        last_piece: dict[int | None, int] = {}
         for at, (piece, call) in enumerate(zip(delta.tool_calls or (), calls, strict=True)):
-            if call.place not in self._calls:
-                last_piece = last_piece or {call.place: at for at, call in enumerate(calls)}
-                going_on = {place for place in self._touched if last_piece.get(place, -1) >= at}
-                self._tell_done(told, going_on)
+            place = call.place
+            if place not in self._calls:
+                if settled is None:
+                    settled = {each for each in self._touched if last_piece.get(each, -1) < at}
+                self._tell_done(told, settled)
+                settled.clear()
                 self._begin(_CallWatch(self._state.index, call.callee, call), told)
-                begun = call.place
+                begun = place
             for part in (piece.function, piece.custom):
                 if part is not None:
-                    self._see_piece(call.place, part, told)
-        if begun is not None:
-            self._tell_done(told, {begun})
+                    self._see_piece(place, part, told)
+            if settled is not None and last_piece[place] == at:
+                settled.add(place)
+        if settled is not None:
+            self._tell_done(told, settled - {begun})
 
     def see_function_call(self, piece: FunctionDelta, told: list[Update]) -> None:
         """Look at a piece of a function call, the form before tool calls, after it was added."""
@@ -67,7 +74,7 @@ class CallsWatch:
         """Look at a finish reason; the first one ends what does not show its end."""
         if first:
             self._touched = {**self._open}
-        self._tell_done(told, (), finished=True)
+        self._tell_done(told, set(self._touched), finished=True)
 
     def end(self, told: list[Update]) -> None:
         """Look at the end of the stream."""
@@ -88,18 +95,14 @@ class CallsWatch:
             self._touched[place] = call
 
     def _tell_done(
-        self, told: list[Update], going_on: Collection[int | None], *, finished: bool = False
+        self, told: list[Update], places: set[int | None], *, finished: bool = False
     ) -> None:
-        """Tell which calls are done: another one began, or the choice finished."""
-        kept: dict[int | None, _CallWatch] = {}
-        for place in sorted(self._touched, key=lambda place: place or 0):
-            call = self._touched[place]
-            if place in going_on:
-                kept[place] = call
-            elif call.is_whole(finished=finished):
+        """Emit which of the touched calls are done: another call began, or the choice finished."""
+        for place in sorted(places & self._touched.keys(), key=lambda place: place or 0):
+            call = self._touched.pop(place)
+            if call.is_whole(finished=finished):
                 del self._open[place]
                 told.append(call.done(self._state.finish.first))
-        self._touched = kept
 
 
 class _CallWatch:
