@@ -15,15 +15,17 @@ class FinishReasons:
         reasons: All of them, in order.
     """
 
-    __slots__ = ("_budget", "reasons")
+    __slots__ = ("_budget", "_differ", "reasons")
 
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
+        self._differ = False
         self.reasons: list[str] = []
 
     def add(self, reason: str) -> None:
         """Add a reason."""
         self.reasons.append(reason)
+        self._differ = self._differ or reason != self.reasons[0]
         self._budget.charge(reason)
 
     @property
@@ -34,4 +36,4 @@ class FinishReasons:
     @property
     def seen(self) -> list[str] | None:
         """All reasons, where they were not all the same; else None."""
-        return [*self.reasons] if len(set(self.reasons)) > 1 else None
+        return [*self.reasons] if self._differ else None
