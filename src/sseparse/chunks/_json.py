@@ -66,7 +66,7 @@ def _brackets(data: str | bytes) -> bytes:
     is one pass.
     """
     text = data if isinstance(data, bytes) else data.encode("utf-8", "replace")
-    text = text.replace(rb"\\", b"").replace(rb'\"', b"")  # the escapes that matter (RFC 8259, 7)
+    text = text.replace(rb"\\", b"").replace(rb"\"", b"")  # the escapes that matter (RFC 8259, 7)
     text = text.translate(None, _NEITHER_BRACKET_NOR_QUOTE)
     # Two quotes next to each other change nothing for what stands around them. Without those, the
     # pieces between quotes are no more than the brackets.

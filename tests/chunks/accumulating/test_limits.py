@@ -203,7 +203,7 @@ ENDLESS: dict[str, Callable[[int], dict[str, Any]]] = {
     "a detail's fields": lambda at: choice(0, reasoning_details=[{"type": "a", str(at): at}]),
     "a signature": lambda at: choice(0, reasoning_details=[{"signature": "x" * 999 * at}]),
     "arguments": lambda at: call(function={"arguments": "x" * 99}),
-    "names": lambda at: call(function={"name": f"x{at}"}),
+    "names": lambda at: call(function={"name": f"{at}" + "x" * 500}),
     "ids": lambda at: call(index=at % 4000, id="x" * 500),
     "a call's fields": lambda at: call(**{str(at): 1}),
     "a function's fields": lambda at: call(function={str(at): 1}),
@@ -265,7 +265,8 @@ class TestBytes:
         accumulator = Accumulator(max_accumulated_bytes=maximum)
         tracemalloc.start()
         with pytest.raises(LimitExceeded) as raised:
-            for at in range(1_000_000):
+            # Each chunk brings a byte or more: what isn't counted fails, and doesn't hang.
+            for at in range(maximum):
                 (chunk,) = chunks_of(ENDLESS[endless](at))
                 accumulator.add(chunk)
         size, _ = tracemalloc.get_traced_memory()

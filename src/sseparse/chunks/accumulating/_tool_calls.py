@@ -78,7 +78,8 @@ class FunctionState:
     def _extra_of(self, kind: type[Model]) -> dict[str, Any]:
         # A call that came as a function and as a custom tool may have fields of the other.
         known = kind.wire_fields()
-        return {name: value for name, value in copy_fields(self._extra).items() if name not in known}
+        fields = copy_fields(self._extra)
+        return {name: value for name, value in fields.items() if name not in known}
 
 
 class ToolCallState:

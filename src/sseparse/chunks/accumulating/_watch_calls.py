@@ -41,7 +41,7 @@ class CallsWatch:
             calls: For each piece the call that it belongs to.
             told: Where to append what there is to tell.
         """
-        last_piece = {call.place: at for at, call in enumerate(calls)}
+        last_piece: dict[int | None, int] = {}
         # The touched calls that get no further piece from this chunk. Each is looked at once:
         # to look at all of them at each new call would be quadratic.
         settled: set[int | None] | None = None
@@ -50,6 +50,7 @@ class CallsWatch:
             place = call.place
             if place not in self._calls:
                 if settled is None:
+                    last_piece = {each.place: at for at, each in enumerate(calls)}
                     settled = {each for each in self._touched if last_piece.get(each, -1) < at}
                 self._tell_done(told, settled)
                 settled.clear()
