@@ -251,6 +251,47 @@ def test_snapshots(load: str) -> None:
     assert count_lines(work(400)) <= 2.2 * count_lines(work(200))
 
 
+def test_a_snapshot_at_each_padded_piece_of_sound() -> None:
+    """Sound is decoded once, however often a snapshot is made."""
+
+    def work(count: int) -> Callable[[], object]:
+        accumulator = Accumulator()
+        chunk = chunk_of({"audio": {"data": "QUJDRA=="}})
+
+        def add_and_look() -> None:
+            for _ in range(count):
+                accumulator.add(chunk)
+                accumulator.snapshot()
+
+        return add_and_look
+
+    assert count_lines(work(400)) <= 2.2 * count_lines(work(200))
+
+
+@pytest.mark.parametrize(
+    ("pieces", "data"),
+    [
+        (["QUI=", "Q0RF", "RkdISQ==", "Sg", "=="], "QUJDREVGR0hJSg=="),
+        (["QUI=", "Q", "0", "Q="], "QUJDRA=="),
+        (["QUI=", "not base64", "Q0Q="], "QUI=not base64Q0Q="),
+        (["QUI=", "\u00e9", "Q0Q="], "QUI=\u00e9Q0Q="),
+        (["=", "QUI=", "Q0Q="], "QUJDRA=="),
+    ],
+)
+def test_sound_is_the_same_with_snapshots_in_between(pieces: list[str], data: str) -> None:
+    """What a snapshot decoded doesn't change what later ones have."""
+    once, often = Accumulator(), Accumulator()
+    for piece in pieces:
+        chunk = chunk_of({"audio": {"data": piece}})
+        once.add(chunk)
+        often.add(chunk)
+        often.snapshot()
+
+    (choice,) = once.snapshot().to_dict()["choices"]
+    assert choice["message"]["audio"]["data"] == data
+    assert often.snapshot() == once.snapshot()
+
+
 def test_a_snapshot_at_each_repeated_finish_reason() -> None:
     """A reason that is repeated is in the completion once, and costs as much."""
     chunk = chunk_of({}, finish_reason="stop")

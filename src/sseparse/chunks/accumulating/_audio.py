@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from typing import Any
 
@@ -29,6 +28,9 @@ class AudioState:
         self._budget = budget
         self._id: str | None = None
         self._data = GrowingText(budget)
+        # The pieces of `_data` that are complete, decoded, and where they end in it.
+        self._sound = bytearray()
+        self._sound_end = 0
         self._expires_at: int | None = None
         self._extra: dict[str, Any] = {}
 
@@ -48,19 +50,25 @@ class AudioState:
         """Return the answer so far."""
         return Audio(
             id=self._id,
-            data=_unpadded(self._data.value),
+            data=self._unpadded_data(),
             transcript=self.transcript.value,
             expires_at=self._expires_at,
             extra=copy_fields(self._extra),
         )
 
-
-def _unpadded(data: str | None) -> str | None:
-    """Join base64 whose pieces were padded each on their own."""
-    if data is None or "=" not in data.rstrip("="):
-        return data
-    try:
-        pieces = [base64.b64decode(piece, validate=True) for piece in _PADDED.findall(data)]
-    except binascii.Error:
-        return data
-    return base64.b64encode(b"".join(pieces)).decode()
+    def _unpadded_data(self) -> str | None:
+        """Return the base64 of all pieces as one, also where each piece was padded on its own."""
+        data = self._data.value
+        if data is None or "=" not in data.rstrip("="):
+            return data
+        last = b""
+        try:
+            for piece in _PADDED.finditer(data, self._sound_end):
+                last = base64.b64decode(piece[0], validate=True)
+                if piece.end() < len(data):
+                    self._sound += last
+                    self._sound_end = piece.end()
+                    self._budget.left -= len(last)
+        except ValueError:  # not base64
+            return data
+        return base64.b64encode(self._sound + last).decode()
