@@ -18,6 +18,7 @@ Misuse is not a fault of the stream and stays outside the tree: it raises Python
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
@@ -137,7 +138,9 @@ class NotEventStream(SSEError):
 def _redirect(status: int | None, headers: Mapping[str, str]) -> tuple[str, str] | None:
     if status not in (301, 302, 303, 307, 308) or "location" not in headers:
         return None
-    return f"a redirect to {headers['location']}", (
+    # The message goes into logs: it holds neither the user and password nor the query.
+    shown = re.sub("//[^/?#]*@", "//", re.split("[?#]", headers["location"], maxsplit=1)[0])
+    return f"a redirect to {shown}", (
         "a client that follows it could turn a POST into a GET, or take the key to another host: "
         "ask that URL itself if it is to be trusted"
     )

@@ -2,6 +2,7 @@
 
 import importlib
 import socket
+import ssl
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -11,6 +12,7 @@ import anyio
 import anyio.lowlevel
 import httpx2
 import pytest
+import trustme
 
 from sseparse import (
     EncodingError,
@@ -218,7 +220,21 @@ class TestRequests:
         assert isinstance(outcome.raised, NotEventStream)
         assert (outcome.raised.status, len(server.requests)) == (302, 1)
 
-    @pytest.mark.parametrize("headers", [{}, {"location": ""}])
+    def test_most_redirects(self, run: Run) -> None:
+        """As many redirects are followed as the client allows: 20 by default."""
+        moved = [httpx2.Response(302, headers={"location": "/moved"}) for _ in range(21)]
+        server = Server(*moved[:20], answer(b"data: x\n\n"))
+        assert run(server).data == ["x"]
+        server = Server(*moved)
+        outcome = run(server)
+        assert isinstance(outcome.raised, TransportError)
+        assert isinstance(outcome.raised.__cause__, httpx2.TooManyRedirects)
+        assert (len(server.requests), outcome.sleeps) == (21, [])
+
+    @pytest.mark.parametrize(
+        "headers",
+        [{}, *({"location": to} for to in ("", "http://a b/", "http://[::1]b/", "ftp://a/"))],
+    )
     def test_redirects_to_nowhere(self, run: Run, headers: dict[str, str]) -> None:
         """A redirect without a place to go to is an error, not a loop."""
         outcome = run(Server(*(httpx2.Response(301, headers=headers) for _ in range(50))))
@@ -244,6 +260,179 @@ class TestRequests:
         assert [event.json()["sequence_number"] for event in outcome.events] == [1, 2]
         assert dict(server.requests[1].url.params) == {"stream": "true", "starting_after": "1"}
         assert len(server.requests) == 2
+
+
+SECRETS = {
+    "Authorization": "Bearer k",
+    "Cookie": "session=k",
+    "X-Api-Key": "k",
+    "X-Session": "k",
+    "User-Agent": "k",
+    "Accept": "text/event-stream, x/k",
+    "Accept-Encoding": "identity, k",
+    "Cache-Control": "max-age=0, k",
+    "Pragma": "k",
+    "Host": "k",
+    "Referer": "k",
+    "Content-Type": "x/k",
+}
+
+
+def moved(location: str, status: int = 307) -> Replay:
+    return Replay(b"", status=status, headers={"Location": location}, content_type=None)
+
+
+def received(server: ReplayServer) -> list[dict[str, str]]:
+    return [dict(request.headers) for request in server.requests]
+
+
+@pytest.fixture(params=["sync", "asyncio", "trio"])
+def read(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """Read two events over real connections, each over one of its own."""
+
+    def read_sync(url: str, *, client: Any = None, **options: Any) -> None:
+        with httpx2.Client(**client or {}) as made:
+            with EventSource(url, client=made, sleep=lambda _: None, **options) as source:
+                assert [next(source).data for _ in range(2)] == ["x", "x"]
+
+    async def read_async(url: str, client: Any, options: Any) -> None:
+        async def sleep(_: float) -> None:
+            pass
+
+        async with httpx2.AsyncClient(**client or {}) as made:
+            async with AsyncEventSource(url, client=made, sleep=sleep, **options) as source:
+                assert [(await anext(source)).data for _ in range(2)] == ["x", "x"]
+
+    if request.param == "sync":
+        return read_sync
+    return lambda url, client=None, **options: anyio.run(
+        read_async, url, client, options, backend=request.param
+    )
+
+
+class TestOrigins:
+    """What a redirect takes to another origin."""
+
+    body = Replay(b"id: 1\ndata: x\n\n", framing="close")
+
+    @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+    def test_another_origin(self, read: Callable[..., None], status: int) -> None:
+        """No header of the caller's goes along; the standard's do, with the standard's values."""
+        with ReplayServer(self.body) as other, ReplayServer(moved(other.url, status)) as server:
+            read(server.url, headers=SECRETS, content=b"k")
+        assert [headers["x-api-key"] for headers in received(server)] == ["k", "k"]
+        for headers in received(other):
+            assert headers.pop("user-agent").startswith("python-httpx2/")
+            assert headers.pop("host") == other.url.removeprefix("http://")
+            headers.pop("last-event-id", None)
+            assert headers == {
+                "accept": "text/event-stream",
+                "accept-encoding": "identity",
+                "cache-control": "no-store",
+                "connection": "keep-alive",
+            }
+        assert [headers.get("last-event-id") for headers in received(other)] == [None, "1"]
+        assert [request.body for request in other.requests] == [b"", b""]
+
+    def test_the_same_origin(self, read: Callable[..., None]) -> None:
+        """Within an origin every header goes along, and so does the body."""
+        with ReplayServer({"/": moved("/b"), "/b": self.body}) as server:
+            read(f"{server.url}/", headers=SECRETS, content=b"k")
+        for headers in received(server):
+            assert (
+                headers.items() >= {name.lower(): value for name, value in SECRETS.items()}.items()
+            )
+        assert [request.body for request in server.requests] == [b"k"] * 4
+
+    def test_spellings_of_an_origin(self, run: Run) -> None:
+        """The default port and the case of the host make no other origin."""
+        same = httpx2.Response(302, headers={"location": "HTTP://Events.Test:80/b"})
+        server = Server(same, answer(b"data: x\n\n"))
+        assert run(server, headers={"X-Api-Key": "k"}).data == ["x"]
+        assert [request.headers.get("x-api-key") for request in server.requests] == ["k"] * 3
+
+    @pytest.mark.parametrize(
+        "location",
+        [
+            *("http://events.test:8080/", "http://sub.events.test/", "//events.test.evil/"),
+            *("https://events.test/", "http://events.test.:80/"),
+        ],
+    )
+    def test_other_origins(self, run: Run, location: str) -> None:
+        """Another scheme, host or port makes another origin."""
+        server = Server(httpx2.Response(302, headers={"location": location}), answer())
+        run(server, headers={"X-Api-Key": "k", "Authorization": "k", "Cookie": "k"})
+        leaked = {"x-api-key", "authorization", "cookie"} & set(server.requests[1].headers)
+        assert not leaked
+
+    def test_there_and_back(self, read: Callable[..., None]) -> None:
+        """Dropped headers stay dropped back at the first origin; the next connection has them."""
+        answers: dict[str, Replay] = {"/b": self.body}
+        with ReplayServer(lambda request: answers[request.path]) as server:
+            with ReplayServer(moved(f"{server.url}/b")) as other:
+                answers["/"] = moved(other.url)
+                read(f"{server.url}/", headers={"X-Api-Key": "k", "Authorization": "k"})
+        sent = [(request.path, request.headers.get("x-api-key")) for request in server.requests]
+        assert sent == [("/", "k"), ("/b", None)] * 2
+        assert all("authorization" not in headers for headers in received(server)[1::2])
+
+    def test_within_the_other_origin(self, read: Callable[..., None]) -> None:
+        """Nor do they come back on a redirect within the other origin."""
+        with ReplayServer({"/": moved("/b"), "/b": self.body}) as other:
+            with ReplayServer(moved(f"{other.url}/")) as server:
+                read(server.url, headers={"X-Api-Key": "k"})
+        assert len(other.requests) == 4
+        assert all("x-api-key" not in headers for headers in received(other))
+
+    def test_the_clients_own(self, read: Callable[..., None]) -> None:
+        """The client's headers and cookies follow httpx2's rules; its credentials stay."""
+        client = {
+            "headers": {"X-Own": "1", "Authorization": "k", "Cookie": "k"},
+            "auth": ("user", "k"),
+            "params": {"key": "k"},
+        }
+        with ReplayServer(self.body) as other, ReplayServer(moved(f"{other.url}/b?c=d")) as server:
+            read(server.url, client=client)
+        assert [request.target for request in other.requests] == ["/b?c=d"] * 2
+        for headers in received(other):
+            assert headers["x-own"] == "1"
+            assert not {"authorization", "cookie"} & set(headers)
+        assert all("authorization" in headers for headers in received(server))
+
+    def test_user_and_password(self, read: Callable[..., None]) -> None:
+        """Those of the URL stay at their origin, and go along within it."""
+        answers: dict[str, Replay] = {"/a": moved("/b"), "/d": self.body}
+        with ReplayServer(self.body) as other:
+            with ReplayServer(lambda request: answers[request.path]) as server:
+                answers["/b"] = moved(f"{server.url}/c")
+                answers["/c"] = moved(f"{other.url}/d")
+                read(server.url.replace("//", "//user:k@") + "/a")
+        assert [request.path for request in server.requests] == ["/a", "/b", "/c"] * 2
+        assert all(headers["authorization"].startswith("Basic ") for headers in received(server))
+        assert all("authorization" not in headers for headers in received(other))
+
+    def test_https_to_http(self, run: Run) -> None:
+        """TLS is not given up: the error names the target, without its secrets."""
+        location = "http://user:secret@events.test/b?token=secret"
+        server = Server(httpx2.Response(301, headers={"location": location}), answer())
+        outcome = run(server, "https://events.test/")
+        assert isinstance(outcome.raised, NotEventStream)
+        assert "a redirect to http://events.test/b;" in str(outcome.raised)
+        assert "secret" not in str(outcome.raised)
+        assert (len(server.requests), outcome.sleeps) == (1, [])
+
+    def test_https_to_http_by_tls(self, read: Callable[..., None]) -> None:
+        """Nor over real connections: nothing is sent to the other server."""
+        authority = trustme.CA()
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        authority.issue_cert("127.0.0.1").configure_cert(context)
+        trusting = ssl.create_default_context()
+        authority.configure_trust(trusting)
+        with ReplayServer(self.body) as other:
+            with ReplayServer(moved(other.url), ssl_context=context) as server:
+                with pytest.raises(NotEventStream, match=f"a redirect to {other.url}"):
+                    read(server.url, client={"verify": trusting})
+        assert not other.connections
 
 
 class TestAnswers:
@@ -671,6 +860,57 @@ class TestConnections:
             with EventSource(server.url, read_timeout=0.2, sleep=lambda _: None) as source:
                 assert [next(source).data for _ in range(2)] == ["a", "a"]
                 assert isinstance(source.last_error, StreamTimeout)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("http://this is invalid/", "http://a%20b/", "http://a..b/", f"http://{'a' * 64}/"),
+        *("http://[::1]evil.com/", "http://[::1", "http://[::g]/", "http://a\\.b/", "http://a|b/"),
+        *("http://256.256.256.256/", "http://:80/", "http:///a", "http:a", "http://", "", "/a"),
+        *("ftp://a/", "ws://a/", "a:80", "http://a:99999/", "http://a:-1/", "http://a:x/"),
+        *("http://a:+8/", "http://user@b@c/", "http://b\\@c/", " http://a/", "http://a/\n"),
+        *(f"http://{'é' * 64}/", "http://\u00ad/", f"http://a/{'a' * 65536}"),
+    ],
+)
+@pytest.mark.parametrize("make", [EventSource, AsyncEventSource])
+def test_urls_that_cannot_be_requested(make: Callable[[str], object], url: str) -> None:
+    """They are refused at once, and not tried again for ever."""
+    with pytest.raises(ValueError, match="url"):
+        make(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("http://a/", "HTTPS://A.b:443/é f?g", "http://[::1]:8000/", "http://127.0.0.1:80"),
+        *("http://münchen.example/", "http://user:p%40ss@a_b.c./", "http://127.1/#f"),
+    ],
+)
+def test_urls(url: str) -> None:
+    """Others are taken as they are, httpx2 quotes and encodes them."""
+    EventSource(url).close()
+
+
+@pytest.mark.parametrize(
+    ("headers", "error", "message"),
+    [
+        ({"X-Key": b"secret"}, TypeError, "X-Key has a value of type bytes; decode"),
+        ({"X-Key": 5}, TypeError, "X-Key has a value of type int; give str"),
+        ({"X-Key": None}, TypeError, "X-Key has a value of type NoneType"),
+        ({b"X-Key": "secret"}, TypeError, "a name of type bytes; give str"),
+        ({"X-Key": "secret\n"}, ValueError, "X-Key has a value with a line break"),
+        ({"X-Key\r\nA": "secret"}, ValueError, "no name of a header"),
+    ],
+)
+@pytest.mark.parametrize("make", [EventSource, AsyncEventSource])
+def test_headers_that_cannot_be_sent(
+    make: Any, headers: Any, error: type[Exception], message: str
+) -> None:
+    """They are refused at once, without their values, which may be secret."""
+    with pytest.raises(error, match=message) as raised:
+        make(URL, headers=headers)
+    assert "secret" not in str(raised.value)
 
 
 def test_another_client() -> None:

@@ -227,18 +227,37 @@ def test_redirects_are_not_followed_for_ever(client: Client) -> None:
     assert len(server.requests) == 6
 
 
-def test_credentials_stay_at_their_origin(client: Client) -> None:
-    """A redirect to another origin is returned as it is; the stream over it says what it was."""
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("headers", [{}, {"X-Session": "k"}], ids=["none", "secret"])
+def test_redirects_to_another_origin(
+    client: Client, headers: dict[str, str], method: str, status: int
+) -> None:
+    """A redirect to another origin is refused: nothing is sent there, and the error names it."""
     with ReplayServer(BODY) as other:
-        where = other.url
-        moved = Replay(b"", status=307, headers={"Location": where}, content_type=None)
+        location = {"Location": f"{other.url}/b?token=secret"}
+        moved = Replay(b"", status=status, headers=location, content_type=None)
         with ReplayServer(moved) as server:
-            kept = client.fetch("POST", server.url, headers={"X-Api-Key": "k"})
-            followed = client.fetch("POST", server.url)
-    assert kept.status == 307
-    assert followed.body == BODY
-    assert len(other.requests) == 1
-    assert other.requests[0].headers["host"] == where.removeprefix("http://")
+            with pytest.raises(NotEventStream, match=f"a redirect to {other.url}/b;") as raised:
+                client.fetch(method, server.url, headers=headers, content=b"body")
+            assert server.connections[0].wait_closed()
+    assert not other.connections
+    assert raised.value.status == status
+    assert "secret" not in str(raised.value)
+
+
+def test_redirects_from_https_to_http(client: Client, ca: trustme.CA) -> None:
+    """TLS is not given up, whoever asks for it."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    ca.issue_cert("127.0.0.1").configure_cert(context)
+    trusting = ssl.create_default_context()
+    ca.configure_trust(trusting)
+    with ReplayServer(BODY) as other:
+        moved = Replay(b"", status=302, headers={"Location": other.url}, content_type=None)
+        with ReplayServer(moved, ssl_context=context) as server:
+            with pytest.raises(NotEventStream, match=f"a redirect to {other.url}"):
+                client.fetch("GET", server.url, ssl_context=trusting)
+    assert not other.connections
 
 
 def test_a_post_is_made_no_get(client: Client) -> None:
@@ -402,5 +421,9 @@ def test_misuse_is_told_before_anything_is_sent(client: Client) -> None:
         client.fetch("POST", "http://127.0.0.1:1/", timeout=0)
     with pytest.raises(ValueError, match="http:// or https://"):
         client.fetch("POST", "localhost:1/")
+    with pytest.raises(ValueError, match="invalid host"):
+        client.fetch("POST", "http://[::1]evil.com/")
+    with pytest.raises(TypeError, match="X-Key has a value of type bytes; decode"):
+        client.fetch("POST", "http://127.0.0.1:1/", headers={"X-Key": b"k"})
     with pytest.raises(ValueError, match="make no request"):
         client.fetch("POST", "http://127.0.0.1:1/", headers={"Host": "a", "host": "b"})

@@ -11,7 +11,9 @@ from urllib.parse import urljoin, urlsplit
 from attrs import evolve, field, frozen
 
 from .. import __version__
+from ..streams._faults import refused
 from ._http1 import h11
+from ._request_checks import REDIRECTS, TOKEN, Origin, checked_headers, is_default_port, origin_of
 from ._waits import LONGEST_WAIT
 
 
@@ -24,7 +26,6 @@ NOT_GIVEN: Final = _NotGiven()
 """Stands for JSON that was not given; None would be null."""
 
 _MOST_REDIRECTS = 5
-_PORTS: Final[Mapping[str, int]] = {"http": 80, "https": 443}
 _DEFAULTS: Final[Mapping[str, str]] = {
     "Accept": "text/event-stream",
     # Nothing here decompresses.
@@ -34,10 +35,6 @@ _DEFAULTS: Final[Mapping[str, str]] = {
 }
 # The length is known; one that the caller counted could only be wrong.
 _DECIDED_HERE = ("content-length", "transfer-encoding")
-_SECRET = re.compile("auth|cookie|key|token|secret", re.IGNORECASE)
-_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-# RFC 9110, 5.5: visible characters, with blanks between them.
-_VALUE = re.compile(r"(?:[!-~](?:[ \t!-~]*[!-~])?)?")
 _URL = re.compile(r"[!-~]+")
 
 
@@ -49,9 +46,7 @@ class Request:
     Attributes:
         method: The method, in capitals.
         url: The URL as it was given.
-        scheme: "http" or "https".
-        host: The host, in lower case, an IPv6 address without its brackets.
-        port: The port.
+        origin: Where the request goes, and no redirect leads away from.
         headers: The caller's headers, and the Content-Type that goes with JSON.
         body: The body; None for none.
         redirects_left: How many redirects may still be followed.
@@ -59,9 +54,7 @@ class Request:
 
     method: str
     url: str
-    scheme: str
-    host: str
-    port: int
+    origin: Origin
     headers: tuple[tuple[str, str], ...] = field(repr=False)
     body: bytes | None = field(repr=False)
     redirects_left: int = _MOST_REDIRECTS
@@ -99,46 +92,40 @@ class Request:
         ]
 
     def _host_and_port(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
+        host = f"[{self.origin.host}]" if ":" in self.origin.host else self.origin.host
+        return host if is_default_port(self.origin) else f"{host}:{self.origin.port}"
 
     def redirected(self, status: int | None, headers: Mapping[str, str]) -> Request | None:
         """
-        Follow a redirect.
+        Follow a redirect within the request's origin.
 
         Args:
             status: The response's status.
             headers: Its headers, by lower-case name.
 
         Returns:
-            The request to make next; or None if the response is none that should be followed:
-            one that would make another method of the request's, leads from https to http or to
-            no HTTP at all, takes credentials to another origin, or is the sixth.
+            The request to make next; None if the response is no redirect, or one that would
+            change the request's method, or the sixth.
+
+        Raises:
+            NotEventStream: The redirect leads to another origin, or to no valid URL.
         """
-        if not self._may_follow(status) or "location" not in headers:
+        if status not in REDIRECTS or "location" not in headers:
             return None
+        target = headers["location"]
         try:
-            url = urljoin(self.url, headers["location"])
-            scheme, host, port = _origin(url)
+            target = urljoin(self.url, target)
+            stays = _origin(target) == self.origin
         except ValueError:
-            return None  # leads nowhere
-        left = self.redirects_left - 1
-        if (scheme, host, port) == (self.scheme, self.host, self.port):
-            return evolve(self, url=url, redirects_left=left)
-        if self._has_credentials() or (self.scheme, scheme) == ("https", "http"):
+            stays = False
+        if not stays:
+            raise refused(status, {**headers, "location": target})
+        if not self.redirects_left or not self._keeps_method(status):
             return None
-        kept = tuple(header for header in self.headers if header[0].lower() != "host")
-        return Request(self.method, url, scheme, host, port, kept, self.body, left)
+        return evolve(self, url=target, redirects_left=self.redirects_left - 1)
 
-    def _may_follow(self, status: int | None) -> bool:
-        if not self.redirects_left:
-            return False
-        return status in (307, 308) or (
-            status in (301, 302, 303) and self.method in ("GET", "HEAD")
-        )
-
-    def _has_credentials(self) -> bool:
-        return any(_SECRET.search(name) for name, _ in self.headers)
+    def _keeps_method(self, status: int | None) -> bool:
+        return status in (307, 308) or self.method in ("GET", "HEAD")
 
 
 def prepare(
@@ -164,16 +151,17 @@ def prepare(
             are both given.
         TypeError: The content is not bytes, or JSON has no such type.
     """
-    if not _NAME.fullmatch(method) or method.upper() == "CONNECT":
+    if not TOKEN.fullmatch(method) or method.upper() == "CONNECT":
         raise ValueError(f"method is {method!r}; give one of HTTP's, such as POST")
-    given = tuple((headers or {}).items())
-    for name, value in given:
-        _check_header(name, value)
-    scheme, host, port = _origin(url)
+    given = checked_headers(headers)
+    for name, _ in given:
+        if name.lower() in _DECIDED_HERE:
+            raise ValueError(f"headers holds {name}; json= or content= decides that")
+    origin = _origin(url)
     body = _body(json, content)
     if json is not NOT_GIVEN and not any(name.lower() == "content-type" for name, _ in given):
         given = (("Content-Type", "application/json"), *given)
-    return Request(method.upper(), url, scheme, host, port, given, body)
+    return Request(method.upper(), url, origin, given, body)
 
 
 def check_timeout(timeout: float | None) -> None:
@@ -185,33 +173,13 @@ def check_timeout(timeout: float | None) -> None:
         )
 
 
-def _check_header(name: str, value: str) -> None:
-    if not _NAME.fullmatch(name):
-        raise ValueError(f"headers holds {name!r}, which is no name of a header")
-    if name.lower() in _DECIDED_HERE:
-        raise ValueError(f"headers holds {name}; json= or content= decides that")
-    if not _VALUE.fullmatch(value):
-        # Not shown: a key with a line break behind it is how this happens.
-        raise ValueError(
-            f"header {name} has a value with a line break, another control character, a blank "
-            "at an end, or one outside ASCII"
-        )
-
-
-def _origin(url: str) -> tuple[str, str, int]:
+def _origin(url: str) -> Origin:
     if not _URL.fullmatch(url):
         raise ValueError("url holds a blank, a control character or one outside ASCII; quote it")
-    parts = urlsplit(url)
-    if parts.scheme not in _PORTS or not parts.hostname:
-        raise ValueError("url does not begin with http:// or https:// and a host")
-    if "@" in parts.netloc:
+    origin = origin_of(url)
+    if "@" in urlsplit(url).netloc:
         raise ValueError("url holds a user name or password; send them in a header")
-    try:
-        parts.hostname.encode("idna")
-    except UnicodeError as error:
-        raise ValueError("url has a host of which a part is empty or too long") from error
-    port = _PORTS[parts.scheme] if parts.port is None else parts.port
-    return parts.scheme, parts.hostname, port
+    return origin
 
 
 def _body(json: object, content: bytes | None) -> bytes | None:

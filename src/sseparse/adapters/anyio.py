@@ -98,9 +98,9 @@ async def request(
     """
     Send a request; return its response once the head of that has come.
 
-    One connection for each request, and no proxy. Redirects are followed, at most five, if they
-    keep the method and take no credentials to another origin; a response that was not followed
-    is returned as it is.
+    One connection for each request, and no proxy. Redirects within the URL's origin are followed,
+    at most five, if they keep the method; otherwise the redirect itself is returned. One that
+    leads to another origin is refused.
 
     Args:
         method: The method: "POST".
@@ -117,16 +117,16 @@ async def request(
         An asynchronous iterable of bytes, with `status`, `headers` and `aclose()`.
 
     Raises:
+        NotEventStream: A redirect leads to another origin; the error names it.
         TransportError: No response came.
         StreamTimeout: A step took too long.
         ValueError: An argument has no such value.
-        TypeError: The content is not bytes, or JSON has no such type.
+        TypeError: The content is not bytes, a header is not str, or JSON has no such type.
     """
     check_timeout(timeout)
     asked = prepare(method, url, headers=headers, json=json, content=content)
     while True:
-        response = await _ask(asked, ssl_context, timeout)
-        following = asked.redirected(response.status, response.headers)
+        response, following = await _ask(asked, ssl_context, timeout)
         if following is None:
             return response
         await response.aclose()
@@ -135,7 +135,7 @@ async def request(
 
 async def _ask(
     asked: Request, ssl_context: ssl.SSLContext | None, limit: float | None
-) -> StreamSource:
+) -> tuple[StreamSource, Request | None]:
     sent = asked.to_bytes()
     with _translated(), anyio.fail_after(limit):
         stream = await _connect(asked, ssl_context)
@@ -145,21 +145,22 @@ async def _ask(
         with _translated(), anyio.fail_after(limit), suppress(anyio.BrokenResourceError):
             await stream.send(sent)
         await response.read_head()
+        following = asked.redirected(response.status, response.headers)
     except BaseException:  # a cancellation, too, leaves no stream open
         await response.aclose()
         raise
-    return response
+    return response, following
 
 
 async def _connect(asked: Request, ssl_context: ssl.SSLContext | None) -> ByteStream:
-    plain = await anyio.connect_tcp(asked.host, asked.port)
-    if asked.scheme == "http":
+    plain = await anyio.connect_tcp(asked.origin.host, asked.origin.port)
+    if asked.origin.scheme == "http":
         return plain
     try:
         return await TLSStream.wrap(
             plain,
             server_side=False,
-            hostname=asked.host,
+            hostname=asked.origin.host,
             ssl_context=ssl_context or ssl.create_default_context(),
             standard_compatible=False,
         )

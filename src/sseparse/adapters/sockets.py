@@ -141,9 +141,9 @@ def request(
     """
     Send a request; return its response once the head of that has come.
 
-    One connection for each request, and no proxy. Redirects are followed, at most five, if they
-    keep the method and take no credentials to another origin; a response that was not followed
-    is returned as it is.
+    One connection for each request, and no proxy. Redirects within the URL's origin are followed,
+    at most five, if they keep the method; otherwise the redirect itself is returned. One that
+    leads to another origin is refused.
 
     Args:
         method: The method: "POST".
@@ -160,32 +160,34 @@ def request(
         An iterable of bytes, with `status`, `headers` and `close()`.
 
     Raises:
+        NotEventStream: A redirect leads to another origin; the error names it.
         TransportError: No response came.
         StreamTimeout: A step took too long.
         ValueError: An argument has no such value.
-        TypeError: The content is not bytes, or JSON has no such type.
+        TypeError: The content is not bytes, a header is not str, or JSON has no such type.
     """
     check_timeout(timeout)
     asked = prepare(method, url, headers=headers, json=json, content=content)
     while True:
-        response = _ask(asked, ssl_context, timeout)
-        following = asked.redirected(response.status, response.headers)
+        response, following = _ask(asked, ssl_context, timeout)
         if following is None:
             return response
         response.close()
         asked = following
 
 
-def _ask(asked: Request, ssl_context: ssl.SSLContext | None, timeout: float | None) -> SocketSource:
+def _ask(
+    asked: Request, ssl_context: ssl.SSLContext | None, timeout: float | None
+) -> tuple[SocketSource, Request | None]:
     sent = asked.to_bytes()
     sock: socket.socket | None = None
     try:
-        sock = _connect(asked.host, asked.port, timeout)
-        if asked.scheme == "https":
+        sock = _connect(asked.origin.host, asked.origin.port, timeout)
+        if asked.origin.scheme == "https":
             context = ssl_context or ssl.create_default_context()
             # Not while it is wrapped: an interrupt would leave it open.
             sock = context.wrap_socket(
-                sock, server_hostname=asked.host, do_handshake_on_connect=False
+                sock, server_hostname=asked.origin.host, do_handshake_on_connect=False
             )
             sock.do_handshake()
         # A server may answer, and hang up, before it has read all: reading tells.
@@ -193,13 +195,14 @@ def _ask(asked: Request, ssl_context: ssl.SSLContext | None, timeout: float | No
             sock.sendall(sent)
         response = SocketSource(sock, asked.method)
         response.read_head()
+        following = asked.redirected(response.status, response.headers)
     except BaseException as error:  # an interrupt, too, leaves no socket open
         if sock is not None:
             sock.close()
         if isinstance(error, OSError):
             raise _translated(error) from error
         raise
-    return response
+    return response, following
 
 
 def _connect(host: str, port: int, timeout: float | None) -> socket.socket:

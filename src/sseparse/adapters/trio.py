@@ -94,9 +94,9 @@ async def request(
     """
     Send a request; return its response once the head of that has come.
 
-    One connection for each request, and no proxy. Redirects are followed, at most five, if they
-    keep the method and take no credentials to another origin; a response that was not followed
-    is returned as it is.
+    One connection for each request, and no proxy. Redirects within the URL's origin are followed,
+    at most five, if they keep the method; otherwise the redirect itself is returned. One that
+    leads to another origin is refused.
 
     Args:
         method: The method: "POST".
@@ -113,24 +113,26 @@ async def request(
         An asynchronous iterable of bytes, with `status`, `headers` and `aclose()`.
 
     Raises:
+        NotEventStream: A redirect leads to another origin; the error names it.
         TransportError: No response came.
         StreamTimeout: A step took too long.
         ValueError: An argument has no such value.
-        TypeError: The content is not bytes, or JSON has no such type.
+        TypeError: The content is not bytes, a header is not str, or JSON has no such type.
     """
     check_timeout(timeout)
     asked = prepare(method, url, headers=headers, json=json, content=content)
     limit = math.inf if timeout is None else timeout
     while True:
-        response = await _ask(asked, ssl_context, limit)
-        following = asked.redirected(response.status, response.headers)
+        response, following = await _ask(asked, ssl_context, limit)
         if following is None:
             return response
         await response.aclose()
         asked = following
 
 
-async def _ask(asked: Request, ssl_context: ssl.SSLContext | None, limit: float) -> StreamSource:
+async def _ask(
+    asked: Request, ssl_context: ssl.SSLContext | None, limit: float
+) -> tuple[StreamSource, Request | None]:
     sent = asked.to_bytes()
     with _translated(), trio.fail_after(limit):
         stream = await _connect(asked, ssl_context)
@@ -140,19 +142,22 @@ async def _ask(asked: Request, ssl_context: ssl.SSLContext | None, limit: float)
         with _translated(), trio.fail_after(limit), suppress(trio.BrokenResourceError):
             await stream.send_all(sent)
         await response.read_head()
+        following = asked.redirected(response.status, response.headers)
     except BaseException:  # a cancellation, too, leaves no stream open
         await response.aclose()
         raise
-    return response
+    return response, following
 
 
 async def _connect(asked: Request, ssl_context: ssl.SSLContext | None) -> trio.abc.Stream:
-    plain = await trio.open_tcp_stream(asked.host, asked.port)
-    if asked.scheme == "http":
+    plain = await trio.open_tcp_stream(asked.origin.host, asked.origin.port)
+    if asked.origin.scheme == "http":
         return plain
     try:
         context = ssl_context or ssl.create_default_context()
-        stream = trio.SSLStream(plain, context, server_hostname=asked.host, https_compatible=True)
+        stream = trio.SSLStream(
+            plain, context, server_hostname=asked.origin.host, https_compatible=True
+        )
         await stream.do_handshake()
     except BaseException:  # a cancellation, too, leaves no stream open
         await trio.aclose_forcefully(plain)

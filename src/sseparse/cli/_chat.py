@@ -10,14 +10,14 @@ from typing import Any, cast
 
 from attrs import frozen
 
-from .. import Deadlines, End, SSEError, Stream, TransportError
+from .. import Deadlines, End, EndCause, NotEventStream, SSEError, Stream, TransportError
 from ..adapters.sockets import SocketSource, request
 from ..chunks import Result
 from ..timing import Timeline
 from ._chat_ask import Ask, make_ask
 from ._chat_live import Live
 from ._chat_options import ChatOptions
-from ._chat_summary import summarize
+from ._chat_summary import describe_bad_end, summarize
 from ._chat_tap import Tap, read_up_to
 from ._ending import exit_status
 from ._json_lines import json_line
@@ -115,6 +115,8 @@ class _Exchange:
         """Do it; return the exit status."""
         try:
             source = self._open()
+        except NotEventStream as error:
+            return self._say(describe_bad_end(End(EndCause.NOT_A_STREAM), error), 2)
         except TransportError as error:
             return self._say(f"no answer from {self._ask.host}: {_reason(error)}", 2)
         except (ValueError, RecursionError) as error:

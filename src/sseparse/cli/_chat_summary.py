@@ -34,7 +34,7 @@ def summarize(
     if fault is None and end.complete:
         parts += _good_end(end)
         return ", ".join(parts)
-    verdict = _interrupted(end) if end.cause is EndCause.CANCELLED else _bad_end(end, fault)
+    verdict = _interrupted(end) if end.cause is EndCause.CANCELLED else describe_bad_end(end, fault)
     return "; ".join(filter(None, (", ".join(parts), verdict)))
 
 
@@ -77,7 +77,8 @@ def _interrupted(end: End) -> str:
     return f"interrupted after {count(end.events_seen, 'event')}, {count(end.bytes_seen, 'byte')}"
 
 
-def _bad_end(end: End, fault: SSEError | None) -> str:
+def describe_bad_end(end: End, fault: SSEError | None) -> str:
+    """Describe in one line how an answer that isn't complete ended."""
     verdict = describe(end, fault)
     if isinstance(fault, ServerSentError | NotEventStream) and fault.status not in (None, 200):
         location = fault.headers.get("location")

@@ -108,9 +108,7 @@ class AsyncEventSource(Face):
         session = self._session
         request = session.request(self._client)
         try:
-            response = await self._client.send(
-                request, stream=True, follow_redirects=session.follow_redirects
-            )
+            response = await self._client.send(request, **session.send_options)
         except CONNECTION_FAILURES as error:
             session.take_failure(error)
             return

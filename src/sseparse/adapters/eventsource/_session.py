@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Final, Literal, Unpack, cast
+from typing import Any, Final, Literal, Unpack, cast
 
 import httpx2
+from attrs import frozen
 
 from ..._ends import End, EndCause
 from ..._errors import NotEventStream, SSEError, StreamTimeout, TransportError
@@ -17,6 +18,7 @@ from ..._sniff import BODY_START
 from ...reconnect import Decision, Fail, Read, ReconnectPolicy, Retry, Stop
 from ...streams._faults import refused
 from .._httpx_failures import translated
+from .._request_checks import checked_headers, origin_of
 
 _HEADERS: Final = {
     "Accept": "text/event-stream",
@@ -24,6 +26,8 @@ _HEADERS: Final = {
     "Accept-Encoding": "identity",
     "Cache-Control": "no-store",
 }
+# Headers of the client itself that httpx2 takes to no other origin, or makes anew for each.
+_OF_ONE_ORIGIN: Final = ("Authorization", "Cookie", "Host")
 STANDARD: Final = ReconnectPolicy()
 # What sending a request can fail of; errors of TLS have been seen to come as they are.
 CONNECTION_FAILURES: Final = (httpx2.RequestError, OSError, UnicodeError)
@@ -34,6 +38,20 @@ _FOR_GOOD: Final = (
     httpx2.TooManyRedirects,
     UnicodeError,  # the name of the host
 )
+
+
+@frozen
+class _Redirect:
+    """
+    A redirect to follow.
+
+    Attributes:
+        url: Where it leads.
+        crossed: Whether it, or one before it, led to another origin.
+    """
+
+    url: httpx2.URL
+    crossed: bool
 
 
 class Session:
@@ -52,9 +70,9 @@ class Session:
         rnd: Callable[[], float],
         **options: Unpack[ParserOptions],
     ) -> None:
-        self._url = httpx2.URL(url)
+        self._url = _parsed(url)
         self._headers = httpx2.Headers(_HEADERS)
-        self._headers.update(headers)
+        self._headers.update(checked_headers(headers))
         if "last-event-id" in self._headers:
             raise ValueError("headers holds Last-Event-ID; last_event_id= decides that")
         self._method = method
@@ -66,6 +84,8 @@ class Session:
         self._state = policy.start(options.get("last_event_id", ""))
         self._ready: deque[Event] = deque()
         self._connected = False
+        self._redirect: _Redirect | None = None
+        self._redirects_left = 0
         self.delay: float | None = None
         self.over = False
         self.error: SSEError | None = None
@@ -84,12 +104,18 @@ class Session:
         return "open" if self._connected else "connecting"
 
     @property
-    def follow_redirects(self) -> bool:
-        """Whether the next request may be redirected: a POST could become a GET."""
-        return self._method == "GET"
+    def send_options(self) -> dict[str, Any]:
+        """How the client is to send the next request."""
+        options: dict[str, Any] = {"stream": True, "follow_redirects": False}
+        if self._redirect is not None and self._redirect.crossed:
+            options["auth"] = httpx2.Auth()  # none
+        return options
 
     def request(self, client: httpx2.Client | httpx2.AsyncClient) -> httpx2.Request:
-        """Make the request for the next connection."""
+        """Build the request for the next connection, or the one that a redirect leads to."""
+        if self._redirect is not None:
+            return self._redirected(self._redirect, client)
+        self._redirects_left = client.max_redirects
         headers = self._headers.copy()
         headers.update(dict(self._state.headers))
         url = self._url
@@ -97,9 +123,27 @@ class Session:
             url = url.copy_merge_params(self._state.params)
         return client.build_request(self._method, url, headers=headers, content=self._content)
 
+    def _redirected(
+        self, redirect: _Redirect, client: httpx2.Client | httpx2.AsyncClient
+    ) -> httpx2.Request:
+        # Not client.build_request(): that would send the client's query parameters along.
+        headers = client.headers.copy()
+        if redirect.crossed:
+            for name in _OF_ONE_ORIGIN:
+                headers.pop(name, None)
+        headers.update(_HEADERS if redirect.crossed else self._headers)
+        headers.update(dict(self._state.headers))
+        content = None if redirect.crossed else self._content
+        return httpx2.Request(
+            self._method, redirect.url, headers=headers, cookies=client.cookies, content=content
+        )
+
     def take_response(self, response: httpx2.Response) -> bool:
-        """Take the head of an answer; tell whether its body is to be read."""
-        status, headers = response.status_code, response.headers
+        """Process the head of a response; return whether its body is to be read."""
+        if self._follows(response):
+            return False
+        self._redirect = None
+        status, headers = response.status_code, _with_target(response)
         self._state, verdict = self._state.on_response(status, headers, self._clock(), self._rnd())
         if isinstance(verdict, Read):
             self._connected = True
@@ -108,8 +152,32 @@ class Session:
             return True
         if not isinstance(verdict, Stop):
             self.last_error = refused(status, headers)
-        self._follow(verdict)
+        self._act_on(verdict)
         return False
+
+    def _follows(self, response: httpx2.Response) -> bool:
+        """Follow a redirect of a GET, unless it leads from https to http or to no valid URL."""
+        following = response.next_request
+        if following is None or self._method != "GET":  # a POST could become a GET
+            return False
+        try:
+            target = origin_of(str(following.url))
+        except ValueError:
+            return False
+        if (response.url.scheme, target.scheme) == ("https", "http"):
+            return False
+        if not self._redirects_left:
+            self.take_failure(httpx2.TooManyRedirects("too many redirects", request=following))
+            return True
+        self._redirects_left -= 1
+        # As in Fetch, what was dropped on the way stays dropped, even back at the first origin.
+        crossed = self._redirect is not None and self._redirect.crossed
+        if crossed or target != origin_of(str(self._url)):
+            self._redirect = _Redirect(following.url, crossed=True)
+        else:
+            url = following.url.copy_with(userinfo=self._url.userinfo)
+            self._redirect = _Redirect(url, crossed=False)
+        return True
 
     def take_body_start(self, body_start: bytes) -> None:
         """Take what the body of a refused answer begins with, for the error to show."""
@@ -142,9 +210,9 @@ class Session:
 
     def _take_end(self, cause: EndCause) -> None:
         self._state, decision = self._state.on_end(cause, self._rnd(), parser=self.parser)
-        self._follow(decision)
+        self._act_on(decision)
 
-    def _follow(self, decision: Decision) -> None:
+    def _act_on(self, decision: Decision) -> None:
         self._connected = False
         if isinstance(decision, Retry):
             self.delay = decision.delay
@@ -185,6 +253,23 @@ class Session:
         """Raise what the stream failed of, if it did."""
         if self.error is not None:
             raise self.error.with_traceback(None)
+
+
+def _parsed(url: str) -> httpx2.URL:
+    origin_of(str(url))
+    try:
+        parsed = httpx2.URL(url)
+    except httpx2.InvalidURL as error:
+        raise ValueError(f"url can't be requested: {error}") from error
+    origin_of(str(parsed))  # a name outside ASCII is encoded now
+    return parsed
+
+
+def _with_target(response: httpx2.Response) -> Mapping[str, str]:
+    """Return the headers of a response; those of a redirect with the absolute URL of its target."""
+    if response.next_request is None:
+        return response.headers
+    return {**response.headers, "location": str(response.next_request.url)}
 
 
 def require_client(client: object, kind: type[httpx2.Client | httpx2.AsyncClient]) -> None:

@@ -29,12 +29,15 @@ class EventSource(Face):
     Iterate the events of a URL, over as many connections as it takes.
 
     A lost connection is made again after a while, and goes on after the last event ID. The
-    iteration ends when the server answers 204, or when the stream is closed. Redirects of a GET
-    are followed. Until the head of an answer has come, the client's own read timeout counts;
-    from then on `read_timeout` alone.
+    iteration ends when the server answers 204, or when the stream is closed. Until the head of an
+    answer has come, the client's own read timeout counts; from then on `read_timeout` alone.
+
+    Redirects of a GET are followed, but never from https to http. A redirect to another origin
+    gets neither `headers` and `content` nor any credentials; each new connection begins at `url`
+    and sends them again.
 
     Args:
-        url: Where the events are.
+        url: Where the events are: an absolute URL of http or https.
         client: Makes the requests, with its own headers, cookies, authentication and timeouts,
             and stays open; None for a new client, closed with the stream.
         headers: Headers to send besides `Accept`, `Accept-Encoding`, `Cache-Control` and
@@ -51,7 +54,9 @@ class EventSource(Face):
         options: The options of `Parser`, such as `last_event_id`, to begin with, and `retry`.
 
     Raises:
-        ValueError: An option has no such value; `headers` holds Last-Event-ID.
+        ValueError: An option has no such value; `url` can't be requested; `headers` holds
+            Last-Event-ID, or what can't be sent.
+        TypeError: A header is not str, or the client is of another kind.
 
     Source: WHATWG HTML, 9.2.2 "The EventSource interface" and 9.2.3 "Processing model".
     """
@@ -101,7 +106,8 @@ class EventSource(Face):
 
         Raises:
             StopIteration: The server wants no reconnection, or the stream was closed.
-            NotEventStream: The answer was no event stream; its status and content type tell.
+            NotEventStream: The answer was no event stream, or a redirect that is not followed;
+                its status and content type tell.
             LimitExceeded: A line or an event was too large.
             EncodingError: The text was ill-formed, with errors="strict".
             TransportError: No connection can be made so, or the policy gave up.
@@ -130,9 +136,7 @@ class EventSource(Face):
         session = self._session
         request = session.request(self._client)
         try:
-            response = self._client.send(
-                request, stream=True, follow_redirects=session.follow_redirects
-            )
+            response = self._client.send(request, **session.send_options)
         except CONNECTION_FAILURES as error:
             session.take_failure(error)
             return

@@ -1,0 +1,119 @@
+"""Checks of what a caller puts into a request: its URL and its headers."""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Mapping
+from ipaddress import IPv6Address
+from typing import Final, NamedTuple
+
+REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+"""The statuses that redirect. Source: Fetch, 2.2.6 "redirect status"."""
+
+TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+"""A method, or the name of a header. Source: RFC 9110, 5.6.2."""
+
+_PORTS: Final[Mapping[str, int]] = {"http": 80, "https": 443}
+_URL: Final = re.compile(r"(?P<scheme>https?)://(?P<authority>[^/?#]+)", re.IGNORECASE)
+# A backslash is a slash to browsers, so that they see another host behind it.
+_AUTHORITY: Final = re.compile(r"(?:[^@\\]*@)?(?P<host>\[[^\[\]]*\]|[^:]*)(?::(?P<port>.*))?")
+# RFC 3986, 3.2.2: unreserved characters and sub-delims. Names outside ASCII are left to IDNA.
+_HOST: Final = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=\-\x80-\U0010ffff]+")
+_IPV4: Final = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)", re.IGNORECASE)
+# RFC 9110, 5.5: visible characters, with blanks between them.
+_VALUE: Final = re.compile(r"(?:[!-~](?:[ \t!-~]*[!-~])?)?")
+
+
+class Origin(NamedTuple):
+    """The scheme, host and port of a URL: host in lower case and without brackets."""
+
+    scheme: str
+    host: str
+    port: int
+
+
+def origin_of(url: str) -> Origin:
+    """
+    Return the origin of an absolute URL.
+
+    Raises:
+        ValueError: It isn't a URL of http or https, or its host or port isn't valid.
+
+    Source: RFC 3986, 3.2; WHATWG URL, 3.5 "Host parsing".
+    """
+    match = _URL.match(url)
+    parts = _AUTHORITY.fullmatch(match["authority"]) if match is not None else None
+    if match is None or parts is None or not parts["host"]:
+        raise ValueError("url does not begin with http:// or https:// and a host")
+    scheme, host = match["scheme"].lower(), parts["host"].lower()
+    if host.startswith("["):
+        host = host[1:-1]
+        _check_ipv6(host)
+    else:
+        _check_host(host)
+    return Origin(scheme, host, _port(parts["port"]) if parts["port"] else _PORTS[scheme])
+
+
+def _check_ipv6(host: str) -> None:
+    try:
+        IPv6Address(host)
+    except ValueError as error:
+        raise ValueError("url has an invalid host: its brackets hold no IPv6 address") from error
+
+
+def _check_host(host: str) -> None:
+    if not _HOST.fullmatch(host):
+        raise ValueError(f"url has an invalid host: {host!r} holds a character that no host has")
+    if not host.isascii():
+        return
+    try:
+        host.encode("idna")
+    except UnicodeError as error:
+        raise ValueError("url has an invalid host, of which a part is empty or too long") from error
+    if _IPV4.fullmatch(host):
+        try:
+            socket.inet_aton(host)
+        except OSError as error:
+            raise ValueError(f"url has an invalid host: {host} isn't an IPv4 address") from error
+
+
+def _port(port: str) -> int:
+    if not re.fullmatch("[0-9]{1,5}", port) or int(port) > 65535:
+        raise ValueError(f"url has an invalid port: {port!r}; give a number up to 65535")
+    return int(port)
+
+
+def is_default_port(origin: Origin) -> bool:
+    """Return whether the port of an origin is the one that its scheme implies."""
+    return origin.port == _PORTS[origin.scheme]
+
+
+def checked_headers(headers: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
+    """
+    Return a caller's headers as pairs of name and value.
+
+    Raises:
+        ValueError: A name or a value can't be sent.
+        TypeError: One isn't text.
+    """
+    pairs = tuple((headers or {}).items())
+    for name, value in pairs:
+        _check_header(name, value)
+    return pairs
+
+
+def _check_header(name: object, value: object) -> None:
+    # No value is shown: a key with a line break behind it is how this happens.
+    if not isinstance(name, str):
+        raise TypeError(f"headers holds a name of type {type(name).__name__}; give str")
+    if not TOKEN.fullmatch(name):
+        raise ValueError(f"headers holds {name!r}, which is no name of a header")
+    if not isinstance(value, str):
+        advice = "decode() it" if isinstance(value, bytes) else "give str"
+        raise TypeError(f"header {name} has a value of type {type(value).__name__}; {advice}")
+    if not _VALUE.fullmatch(value):
+        raise ValueError(
+            f"header {name} has a value with a line break, another control character, a blank "
+            "at an end, or one outside ASCII"
+        )
