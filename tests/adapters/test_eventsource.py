@@ -168,11 +168,12 @@ class TestRequests:
     """What is sent."""
 
     def test_headers(self, run: Run) -> None:
-        """The first request asks for an event stream, not stored, and sends no Last-Event-ID."""
+        """The first request asks for an event stream, not cached, and sends no Last-Event-ID."""
         server = Server()
         run(server, headers={"X-Own": "1", "accept": "text/event-stream, */*"})
         (request,) = server.requests
-        assert (request.method, request.headers["cache-control"]) == ("GET", "no-store")
+        assert (request.method, request.headers["cache-control"]) == ("GET", "no-cache")
+        assert request.headers["pragma"] == "no-cache"
         assert request.headers["accept"] == "text/event-stream, */*"
         assert request.headers["accept-encoding"] == "identity"
         assert request.headers["x-own"] == "1"
@@ -328,7 +329,8 @@ class TestOrigins:
             assert headers == {
                 "accept": "text/event-stream",
                 "accept-encoding": "identity",
-                "cache-control": "no-store",
+                "cache-control": "no-cache",
+                "pragma": "no-cache",
                 "connection": "keep-alive",
             }
         assert [headers.get("last-event-id") for headers in received(other)] == [None, "1"]

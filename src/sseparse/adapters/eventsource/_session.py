@@ -24,7 +24,9 @@ _HEADERS: Final = {
     "Accept": "text/event-stream",
     # What nobody flushes, compression holds back.
     "Accept-Encoding": "identity",
-    "Cache-Control": "no-store",
+    # Fetch, 4.5 "HTTP-network-or-cache fetch": what the cache mode "no-store" sends.
+    "Cache-Control": "no-cache",
+    "Pragma": "no-cache",
 }
 # Headers of the client itself that httpx2 takes to no other origin, or makes anew for each.
 _OF_ONE_ORIGIN: Final = ("Authorization", "Cookie", "Host")

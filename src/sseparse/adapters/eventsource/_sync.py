@@ -40,8 +40,8 @@ class EventSource(Face):
         url: Where the events are: an absolute URL of http or https.
         client: Makes the requests, with its own headers, cookies, authentication and timeouts,
             and stays open; None for a new client, closed with the stream.
-        headers: Headers to send besides `Accept`, `Accept-Encoding`, `Cache-Control` and
-            `Last-Event-ID`; they may replace the first three.
+        headers: Headers to send besides `Accept`, `Accept-Encoding`, `Cache-Control`, `Pragma` and
+            `Last-Event-ID`; they may replace all but the last one.
         method: The method; with another than GET no redirect is followed.
         content: The body to send, each time.
         policy: When to reconnect.
