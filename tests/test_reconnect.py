@@ -107,11 +107,39 @@ class TestOptions:
         with pytest.raises(ValueError, match=f"^{list(options)[-1]} is "):
             ReconnectPolicy(**options)
 
-    @pytest.mark.parametrize("seed", ["a\rb", "a\nb", "a\0b", "\x7f", " \t", "\ud800"])
+    @pytest.mark.parametrize(
+        "seed", ["a\rb", "a\nb", "a\0b", "\x7f", " \t", "\ud800", "a" * 8193, "é" * 4097]
+    )
     def test_seeds_refused(self, seed: str) -> None:
         """An ID to begin with that can be no header is the caller's mistake."""
-        with pytest.raises(ValueError, match="last_event_id"):
+        with pytest.raises(ValueError, match="last_event_id") as raised:
             ReconnectPolicy().start(seed)
+        assert len(str(raised.value)) < 300
+
+    @pytest.mark.parametrize("kind", [Kind.EVENTSOURCE, Kind.MCP_2025_11])
+    def test_large_ids(self, kind: Kind) -> None:
+        """An ID of more than 8,192 bytes is in no header, and the state says why."""
+        for last_event_id, sent in [
+            *((" " + "a" * 8192, True), ("a" * 8193, False), ("a" * 70_000, False)),
+            *(("é" * 4096, True), ("é" * 4097, False)),
+        ]:
+            state, _ = answered(ReconnectPolicy(kind)).on_event(Event("x", id=last_event_id))
+            assert (b"Last-Event-ID" in state.headers) is sent
+            assert (state.header_error is None) is sent
+            _, decision = state.on_end(EndCause.TRANSPORT, 0.0, parser=None)
+            if kind is Kind.EVENTSOURCE or sent:
+                assert isinstance(decision, Retry)
+                assert decision.headers == state.headers
+            else:
+                assert decision == Fail("no_cursor")
+        error = state.header_error
+        assert error is not None
+        assert (error.limit, error.maximum) == ("last_event_id", 8192)
+
+    def test_ids_of_other_kinds(self) -> None:
+        """Where no ID is ever sent, none is too large."""
+        state, _ = answered(ReconnectPolicy(Kind.NEVER)).on_event(Event("x", id="a" * 8193))
+        assert (state.headers, state.header_error) == ({}, None)
 
     def test_values(self) -> None:
         """Policies are values: equal when their options are, and usable as keys."""
@@ -126,6 +154,11 @@ class TestDelay:
         policy = ReconnectPolicy(base=1, factor=3, cap=10, jitter=0)
         assert [policy.delay(n, 0.9, retry=None) for n in range(5)] == [1, 3, 9, 10, 10]
         assert policy.delay(10**6, 0.9, retry=None) == 10
+        # A float's power overflows.
+        policy = ReconnectPolicy(base=1, factor=2.5, cap=10, jitter=0)
+        assert policy.delay(1000, 0.9, retry=None) == 10
+        policy = ReconnectPolicy(base=0.0, factor=2.5, cap=10, least=0, jitter=0)
+        assert policy.delay(1000, 0.9, retry=None) == 0
         assert ReconnectPolicy(base=0, cap=0, least=0).delay(10**6, 0.9, retry=None) == 0
 
     def test_jitter(self) -> None:

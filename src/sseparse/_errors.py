@@ -34,7 +34,7 @@ def _rebuild(kind: type[SSEError], args: tuple[Any, ...], state: dict[str, Any])
     return error
 
 
-Limit = Literal["line", "event", "objects", "choices", "tool_calls", "accumulated"]
+Limit = Literal["line", "event", "objects", "choices", "tool_calls", "accumulated", "last_event_id"]
 _LIMITS: Mapping[Limit, tuple[str, str]] = {
     "line": ("line larger than {} bytes", "max_line_bytes"),
     "event": ("event larger than {} bytes", "max_event_bytes"),
@@ -42,7 +42,12 @@ _LIMITS: Mapping[Limit, tuple[str, str]] = {
     "choices": ("more than {} choices in one completion, or an index as large", "max_choices"),
     "tool_calls": ("more than {} tool calls in one completion", "max_tool_calls"),
     "accumulated": ("completion larger than {} bytes", "max_accumulated_bytes"),
+    "last_event_id": ("last event ID larger than {} bytes", ""),
 }
+_SHORTER_IDS = (
+    "it isn't sent as Last-Event-ID, so the server can't resume after it: have the server send "
+    "shorter ids"
+)
 
 
 class SSEError(Exception):
@@ -68,8 +73,10 @@ class LimitExceeded(SSEError):
     Attributes:
         limit: Which limit: "line" or "event", of one line or of one event's data; "objects", of
             the number of JSON objects and arrays in it; "choices" or "tool_calls", of their
-            number in a completion; "accumulated", of all that is kept of a completion.
-        maximum: The limit: of bytes for "line", "event" and "accumulated", else of things.
+            number in a completion; "accumulated", of all that is kept of a completion;
+            "last_event_id", of the ID that a new connection sends.
+        maximum: The limit: of bytes for "line", "event", "accumulated" and "last_event_id", else
+            of things.
         offset: Where in the stream the line that went too far begins, in bytes, for "line" and
             "event"; else None.
     """
@@ -77,7 +84,8 @@ class LimitExceeded(SSEError):
     def __init__(self, *, limit: Limit, maximum: int, offset: int | None = None) -> None:
         said, option = _LIMITS[limit]
         place = "" if offset is None else f", at the line that begins at byte {offset}"
-        super().__init__(f"{said.format(maximum)}{place}; raise {option} if the server is trusted")
+        advice = f"raise {option} if the server is trusted" if option else _SHORTER_IDS
+        super().__init__(f"{said.format(maximum)}{place}; {advice}")
         self.limit: Limit = limit
         self.maximum = maximum
         self.offset = offset

@@ -524,6 +524,45 @@ class TestReconnecting:
         run(server)
         assert server.ids == [None, b"1", None]
 
+    @pytest.mark.parametrize(
+        ("last_event_id", "sent"),
+        [("1" * 8192, True), ("1" * 8193, False), ("é" * 4096, True), ("é" * 4097, False)],
+        ids=["8192", "8193", "8192 in UTF-8", "8194 in UTF-8"],
+    )
+    @pytest.mark.parametrize("cut", [[], [httpx2.ReadError("reset")]], ids=["end", "reset"])
+    def test_large_ids(
+        self, run: Run, cut: list[Exception], last_event_id: str, sent: bool
+    ) -> None:
+        """An ID of more than 8 KiB isn't sent, and `last_error` says so until a shorter one."""
+        large = f"id: {last_event_id}\ndata: x\n\n".encode()
+        server = Server(answer(large, *cut), answer(b"data: y\n\n"))
+        outcome = run(server)
+        value = last_event_id.encode() if sent else None
+        assert (outcome.data, server.ids) == (["x", "y"], [None, value, value])
+        assert outcome.last_event_id == last_event_id
+        assert isinstance(outcome.last_error, LimitExceeded) is not sent
+        if not sent:
+            assert str(outcome.last_error).startswith("last event ID larger than 8192 bytes; ")
+        assert run(Server(answer(large), answer(b"id: 2\n\n"), answer())).last_error is None
+
+    def test_large_ids_over_connections(self) -> None:
+        """A server that refuses a large header sees none, and the stream goes on."""
+        replay = Replay(b"id: " + b"1" * 70_000 + b"\ndata: x\n\n", framing="close")
+        with ReplayServer(replay) as server:
+            with EventSource(server.url, sleep=lambda _: None) as source:
+                assert [next(source).data for _ in range(3)] == ["x"] * 3
+                assert isinstance(source.last_error, LimitExceeded)
+        assert all("last-event-id" not in request.headers for request in server.requests)
+
+    def test_large_ids_of_mcp(self, run: Run) -> None:
+        """Where the ID is the only place to go on from, the stream ends with that error."""
+        large = b"id: " + b"1" * 8193 + b"\ndata: x\n\n"
+        outcome = run(Server(answer(large)), policy=ReconnectPolicy(Kind.MCP_2025_11))
+        assert isinstance(outcome.raised, LimitExceeded)
+        assert outcome.raised is outcome.last_error
+        assert outcome.raised.__notes__ == ["not asked for again: no_cursor"]
+        assert outcome.sleeps == []
+
     @pytest.mark.parametrize("cut", [httpx2.ReadError("reset"), httpx2.ReadTimeout("late"), None])
     def test_incomplete_event(self, run: Run, cut: Exception | None) -> None:
         """An event that was cut is dropped, with its id; its connection is made again."""

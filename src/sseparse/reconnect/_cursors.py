@@ -7,11 +7,16 @@ from typing import Any, Final, cast
 
 from attrs import frozen
 
+from .._errors import LimitExceeded
 from .._events import Event
 
 # RFC 9110, 5.5: "Field values containing CR, LF, or NUL characters are invalid and dangerous";
 # other control characters are invalid too, the tab is not.
 _CONTROL: Final = re.compile("[\0-\x08\x0a-\x1f\x7f]")
+
+
+# Servers answer 431 to a longer header: by default nginx and Apache from 8 KiB on, Node from 16.
+_MAX_ID_BYTES: Final = 8192
 
 
 def header_value(last_event_id: str) -> bytes | None:
@@ -23,12 +28,21 @@ def header_value(last_event_id: str) -> bytes | None:
     Source: WHATWG HTML, 9.2.3: "the EventSource's last event ID string, encoded as UTF-8".
     """
     text = last_event_id.strip(" \t")
-    if not text or _CONTROL.search(text):
+    if not text or too_long(text) is not None or _CONTROL.search(text):
         return None
     try:
         return text.encode()
     except UnicodeEncodeError:
         return None
+
+
+def too_long(last_event_id: str) -> LimitExceeded | None:
+    """Return the error of an ID that is too long for a header, or None."""
+    text = last_event_id.strip(" \t")
+    # A character has a byte at least, so that most long ones need not be encoded.
+    if len(text) <= _MAX_ID_BYTES and len(text.encode(errors="replace")) <= _MAX_ID_BYTES:
+        return None
+    return LimitExceeded(limit="last_event_id", maximum=_MAX_ID_BYTES)
 
 
 @frozen

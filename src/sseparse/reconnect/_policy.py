@@ -144,8 +144,8 @@ class ReconnectPolicy:
 
         if last_event_id and header_value(last_event_id) is None:
             raise ValueError(
-                f"last_event_id is {last_event_id!r}, which cannot stand in a header: it is "
-                "blank, or holds a control character or a lone surrogate"
+                f"last_event_id is {last_event_id[:80]!r}, which cannot stand in a header: it is "
+                "blank, larger than 8192 bytes, or holds a control character or a lone surrogate"
             )
         return ReconnectState(self, last_event_id=last_event_id, sequence_number=sequence_number)
 
@@ -174,7 +174,7 @@ class ReconnectPolicy:
 
     def _grown(self, first: float, steps: int) -> float:
         try:
-            return min(self.cap, first * self.factor**steps)
+            return min(self.cap, first * float(self.factor) ** steps)
         except OverflowError:
             return min(self.cap, first * math.inf) if first else 0.0
 

@@ -8,8 +8,9 @@ from typing import Final, Literal, Protocol
 from attrs import evolve, frozen
 
 from .._ends import EndCause
+from .._errors import LimitExceeded
 from .._events import Event
-from ._cursors import Progress, header_value, progress
+from ._cursors import Progress, header_value, progress, too_long
 from ._policy import Kind, ReconnectPolicy
 from ._retry_after import header, retry_after
 from ._verdicts import Decision, Fail, FailReason, Read, Retry, Stop, StopReason, Verdict
@@ -72,6 +73,11 @@ class ReconnectState:
         if value is None or self.policy.kind not in _ID_IN_HEADER:
             return {}
         return {b"Last-Event-ID": value}
+
+    @property
+    def header_error(self) -> LimitExceeded | None:
+        """Why `headers` holds no last event ID: it is larger than 8,192 bytes. Else None."""
+        return too_long(self.last_event_id) if self.policy.kind in _ID_IN_HEADER else None
 
     @property
     def params(self) -> Mapping[str, str]:

@@ -118,6 +118,7 @@ class Session:
         if self._redirect is not None:
             return self._redirected(self._redirect, client)
         self._redirects_left = client.max_redirects
+        self.last_error = self._state.header_error or self.last_error
         headers = self._headers.copy()
         headers.update(dict(self._state.headers))
         url = self._url
@@ -223,6 +224,7 @@ class Session:
                 self._method, self._content = decision.method, None
         elif isinstance(decision, Fail):
             why = f"not asked for again: {decision.reason}"
+            self.last_error = self.last_error or self._state.header_error
             error = self.last_error or TransportError(f"the stream ended and is {why}")
             error.add_note(why)
             self._finish(error)
@@ -306,5 +308,10 @@ class Face:
 
     @property
     def last_error(self) -> Exception | None:
-        """What the last connection that failed failed of; None where each came to its end."""
+        """
+        What the last connection that failed failed of; None where each came to its end.
+
+        `LimitExceeded` while the last event ID is larger than 8,192 bytes: servers refuse such a
+        header, so the ID isn't sent.
+        """
         return self._session.last_error
