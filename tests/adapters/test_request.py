@@ -288,16 +288,6 @@ def test_tls_trusts_nobody_by_chance(client: Client, tls: RawServer) -> None:
         client.fetch("POST", tls.url)
 
 
-def test_tls_without_farewell(client: Client, ca: trustme.CA) -> None:
-    """Servers that hang up without TLS's own goodbye end the body, as they do in HTTP."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    ca.issue_cert("127.0.0.1").configure_cert(context)
-    trusting = ssl.create_default_context()
-    ca.configure_trust(trusting)
-    with RawServer(b"HTTP/1.1 200 OK\r\n\r\n: hi\n", ssl_context=context) as server:
-        assert client.fetch("GET", server.url, ssl_context=trusting).body == b": hi\n"
-
-
 def test_tls_to_a_plain_server(client: Client) -> None:
     """A handshake that fails is a failure of the transport."""
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -43,6 +43,9 @@ class StreamSource(AsyncReceived):
         self, stream: ByteReceiveStream, method: str = "POST", timeout: float | None = None
     ) -> None:
         super().__init__(method)
+        if isinstance(stream, TLSStream):
+            # A body without a length is complete only if TLS says so, by its close_notify.
+            stream.standard_compatible = True
         self._stream = stream
         self._timeout = timeout
 
@@ -61,6 +64,8 @@ class StreamSource(AsyncReceived):
     async def aclose(self) -> None:
         """Close the stream, without waiting for the other side."""
         self._closed = True
+        if isinstance(self._stream, TLSStream):
+            self._stream.standard_compatible = False  # no close_notify of our own to wait for
         await anyio.aclose_forcefully(self._stream)
 
 

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from time import monotonic
-from typing import Self
+from typing import Any, Self
 
 from .._errors import TransportError
 from ._exchange import NOT_GIVEN, Request, check_timeout, prepare
@@ -30,6 +30,10 @@ class SocketSource(Received):
 
     def __init__(self, sock: socket.socket, method: str = "POST") -> None:
         super().__init__(method)
+        if isinstance(sock, ssl.SSLSocket):
+            # A body without a length is complete only if TLS says so, by its close_notify.
+            tls: Any = sock  # type stubs don't know the attribute
+            tls.suppress_ragged_eofs = False
         self._sock = sock
         self._own_timeout = self._timeout = sock.gettimeout()
         self._bound: float | None = None

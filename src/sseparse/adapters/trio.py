@@ -42,17 +42,31 @@ class StreamSource(AsyncReceived):
     ) -> None:
         super().__init__(method)
         self._stream = stream
+        self._is_tls = isinstance(stream, trio.SSLStream)
         self._timeout = timeout
 
     async def _read(self) -> bytes:
         try:
             if self._timeout == math.inf:
                 # A scope that never cancels would cost as much as one that may.
-                return bytes(await self._stream.receive_some(READ_SIZE))
+                return await self._receive()
             with trio.fail_after(self._timeout):
-                return bytes(await self._stream.receive_some(READ_SIZE))
+                return await self._receive()
         except _FAILURES as error:
             raise _translate(error) from error
+
+    async def _receive(self) -> bytes:
+        data = await self._stream.receive_some(READ_SIZE)
+        if not data and self._is_tls:
+            # A body without a length is complete only if TLS says so, by its close_notify. With
+            # https_compatible=True only a second read shows that it's missing.
+            try:
+                await self._stream.receive_some(READ_SIZE)
+            except trio.BrokenResourceError as error:
+                raise trio.BrokenResourceError(
+                    "the TLS stream ended without close_notify"
+                ) from error
+        return bytes(data)
 
     async def aclose(self) -> None:
         """Close the stream, without waiting for the other side."""
