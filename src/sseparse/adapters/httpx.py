@@ -9,11 +9,12 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterator, Container, Iterator, Mapping
 from contextlib import nullcontext, suppress
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from .._errors import TransportError
 from ..streams import HTTPXResponse
 from ..streams._timers import running_timers
+from ._bounded_decoding import BoundedDecoder
 from ._bounded_reads import BoundedReads, wake
 from ._encodings import USUAL, undecoded
 from ._httpx_failures import failures, translated
@@ -39,6 +40,7 @@ class ResponseSource:
         self._response = response
         self._sync_pieces: Iterator[bytes] | None = None
         self._async_pieces: AsyncIterator[bytes] | None = None
+        self._decoder: BoundedDecoder | None = None
         self._network = _network(response)
         self._bounded: BoundedReads | None = None
         self._connected = "network_stream" in response.extensions
@@ -54,17 +56,22 @@ class ResponseSource:
 
     def __next__(self) -> bytes:
         self._refuse()
-        if self._sync_pieces is None:
-            # Without a size: with one the library waits until so many bytes have come.
-            self._sync_pieces = self._response.iter_bytes()
+        pieces = self._sync_pieces
+        if pieces is None:
+            pieces = self._sync_pieces = self._open("iter")
         try:
             with nullcontext() if self._bounded is None else self._bounded.reading():
-                return next(self._sync_pieces)
+                return next(pieces) if self._decoder is None else _next(self._decoder, pieces)
         except StopIteration:
             _require_all_decoded(self._response)
             raise
         except failures() as error:
             raise translated(error) from error
+
+    def _open(self, kind: Literal["iter", "aiter"]) -> Any:
+        self._decoder = _bounded_decoder(self._response)
+        # Without a size: with one the library waits until so many bytes have come.
+        return getattr(self._response, f"{kind}_{'bytes' if self._decoder is None else 'raw'}")()
 
     def wait_at_most(self, seconds: float | None) -> None:
         """
@@ -95,10 +102,11 @@ class ResponseSource:
 
     async def __anext__(self) -> bytes:
         self._refuse()
-        if self._async_pieces is None:
-            self._async_pieces = self._response.aiter_bytes()
+        pieces = self._async_pieces
+        if pieces is None:
+            pieces = self._async_pieces = self._open("aiter")
         try:
-            return await anext(self._async_pieces)
+            return await (anext(pieces) if self._decoder is None else _anext(self._decoder, pieces))
         except StopAsyncIteration:
             _require_all_decoded(self._response)
             raise
@@ -168,6 +176,37 @@ def _decoded(response: HTTPXResponse) -> Container[str]:
     decoders = sys.modules.get(f"{library}._decoders")
     known: Container[str] = getattr(decoders, "SUPPORTED_DECODERS", USUAL)
     return known
+
+
+def _next(decoder: BoundedDecoder, raw: Iterator[bytes]) -> bytes:
+    while not (piece := decoder.pop()):
+        try:
+            decoder.feed(next(raw))
+        except StopIteration:
+            decoder.finish()
+            raise
+    return piece
+
+
+async def _anext(decoder: BoundedDecoder, raw: AsyncIterator[bytes]) -> bytes:
+    while not (piece := decoder.pop()):
+        try:
+            decoder.feed(await anext(raw))
+        except StopAsyncIteration:
+            decoder.finish()
+            raise
+    return piece
+
+
+def _bounded_decoder(response: Any) -> BoundedDecoder | None:
+    """Return what decompresses a response that httpx would decompress unbounded, or None."""
+    is_httpx = type(response).__module__.partition(".")[0] == "httpx"
+    make: Any = getattr(response, "_get_content_decoder", None)
+    if not is_httpx or make is None or hasattr(response, "_content"):
+        return None
+    decoder = make()
+    compressed = hasattr(decoder, "decompressor") or hasattr(decoder, "children")
+    return BoundedDecoder(decoder) if compressed else None
 
 
 def _require_all_decoded(response: HTTPXResponse) -> None:
