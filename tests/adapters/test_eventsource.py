@@ -387,19 +387,27 @@ class TestOrigins:
         assert all("x-api-key" not in headers for headers in received(other))
 
     def test_the_clients_own(self, read: Callable[..., None]) -> None:
-        """The client's headers and cookies follow httpx2's rules; its credentials stay."""
+        """Nothing that the client was given crosses but its User-Agent and cookies of a domain."""
+        cookies = httpx2.Cookies()
+        cookies.set("everywhere", "k")
+        cookies.set("of_a_domain", "k", domain="127.0.0.1")
         client = {
-            "headers": {"X-Own": "1", "Authorization": "k", "Cookie": "k"},
+            "headers": {"X-Own": "1", "Authorization": "k", "User-Agent": "me"},
             "auth": ("user", "k"),
             "params": {"key": "k"},
+            "cookies": cookies,
         }
         with ReplayServer(self.body) as other, ReplayServer(moved(f"{other.url}/b?c=d")) as server:
             read(server.url, client=client)
         assert [request.target for request in other.requests] == ["/b?c=d"] * 2
         for headers in received(other):
+            assert headers["user-agent"] == "me"
+            assert headers["cookie"] == "of_a_domain=k"
+            assert not {"authorization", "x-own"} & set(headers)
+        for headers in received(server):
             assert headers["x-own"] == "1"
-            assert not {"authorization", "cookie"} & set(headers)
-        assert all("authorization" in headers for headers in received(server))
+            assert "everywhere=k" in headers["cookie"]
+            assert "authorization" in headers
 
     def test_user_and_password(self, read: Callable[..., None]) -> None:
         """Those of the URL stay at their origin, and go along within it."""

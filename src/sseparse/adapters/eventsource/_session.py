@@ -28,8 +28,8 @@ _HEADERS: Final = {
     "Cache-Control": "no-cache",
     "Pragma": "no-cache",
 }
-# Headers of the client itself that httpx2 takes to no other origin, or makes anew for each.
-_OF_ONE_ORIGIN: Final = ("Authorization", "Cookie", "Host")
+# Headers of the client that another origin gets too; any other may be a key.
+_OF_EVERY_ORIGIN: Final = frozenset({"connection", "user-agent"})
 STANDARD: Final = ReconnectPolicy()
 # What sending a request can fail of; errors of TLS have been seen to come as they are.
 CONNECTION_FAILURES: Final = (httpx2.RequestError, OSError, UnicodeError)
@@ -130,15 +130,15 @@ class Session:
         self, redirect: _Redirect, client: httpx2.Client | httpx2.AsyncClient
     ) -> httpx2.Request:
         # Not client.build_request(): that would send the client's query parameters along.
-        headers = client.headers.copy()
+        headers, cookies, content = client.headers.copy(), client.cookies, self._content
         if redirect.crossed:
-            for name in _OF_ONE_ORIGIN:
-                headers.pop(name, None)
+            for name in set(headers) - _OF_EVERY_ORIGIN:
+                del headers[name]
+            cookies, content = _of_domains(cookies), None
         headers.update(_HEADERS if redirect.crossed else self._headers)
         headers.update(dict(self._state.headers))
-        content = None if redirect.crossed else self._content
         return httpx2.Request(
-            self._method, redirect.url, headers=headers, cookies=client.cookies, content=content
+            self._method, redirect.url, headers=headers, cookies=cookies, content=content
         )
 
     def take_response(self, response: httpx2.Response) -> bool:
@@ -267,6 +267,15 @@ def _parsed(url: str) -> httpx2.URL:
         raise ValueError(f"url can't be requested: {error}") from error
     origin_of(str(parsed))  # a name outside ASCII is encoded now
     return parsed
+
+
+def _of_domains(cookies: httpx2.Cookies) -> httpx2.Cookies:
+    """Return the cookies that name a domain; those without one are sent to every host."""
+    kept = httpx2.Cookies()
+    for cookie in cookies.jar:
+        if cookie.domain:
+            kept.jar.set_cookie(cookie)
+    return kept
 
 
 def _with_target(response: httpx2.Response) -> Mapping[str, str]:
