@@ -155,13 +155,24 @@ def _redirect(status: int | None, headers: Mapping[str, str]) -> tuple[str, str]
 
 
 def _encoded(body_start: bytes, headers: Mapping[str, str]) -> tuple[str, str] | None:
-    encoding = headers.get("content-encoding", "identity").strip().lower()
-    if not body_start.startswith(b"\x1f\x8b") and (encoding == "identity" or _is_text(body_start)):
+    if not looks_encoded(body_start, headers):
         return None
+    encoding = _encoding(headers)
     name = "" if encoding == "identity" else f" with {encoding}"
     return f"bytes compressed{name}, which nothing decompressed", (
         "send 'Accept-Encoding: identity', or let the HTTP library decompress what it reads"
     )
+
+
+def looks_encoded(body_start: bytes, headers: Mapping[str, str]) -> bool:
+    """Return whether a body seems to be compressed still, as its headers or first bytes say."""
+    if body_start.startswith(b"\x1f\x8b"):
+        return True
+    return _encoding(headers) != "identity" and not _is_text(body_start)
+
+
+def _encoding(headers: Mapping[str, str]) -> str:
+    return headers.get("content-encoding", "identity").strip().lower()
 
 
 def _is_text(body_start: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""Whether a body that held no event was an event stream at all."""
+"""Whether a response is an event stream: by its Content-Type, or by how its body begins."""
 
 from __future__ import annotations
 
@@ -10,7 +10,13 @@ from ._utf8 import MARK
 BODY_START = 512
 """How many bytes of a body are kept to tell what it was."""
 
+EVENT_STREAM = "text/event-stream"
 _LINE_END = re.compile(rb"[\r\n]")
+
+
+def is_event_stream_type(content_type: str) -> bool:
+    """Return whether a Content-Type header names an event stream, with any parameters."""
+    return content_type.partition(";")[0].strip(" \t\r\n").lower() == EVENT_STREAM
 
 
 def looks_like_events(start: bytes) -> bool:

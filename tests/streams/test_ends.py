@@ -1,6 +1,7 @@
 """The ways in which a stream of chunks can be cut, and what is told of each."""
 
 import json
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -12,9 +13,12 @@ from sseparse import (
     ChunkParser,
     End,
     EndCause,
+    EventStream,
     IncompleteStream,
     LimitExceeded,
     NotEventStream,
+    Parser,
+    ServerSentError,
     Stream,
 )
 from sseparse.chunks import ContentDelta, ContentDone, ToolCallStarted, Update
@@ -186,6 +190,81 @@ def test_an_empty_body(content_type: str, kind: type[Exception]) -> None:
     """It was cut before its first byte if it was to be a stream; else it was no stream."""
     with pytest.raises(kind):
         Stream(Response(200, content_type)).result()
+
+
+EMPTY_STREAMS = {
+    "an empty body": b"",
+    "an unknown field": b"foo: x\n",
+    "an unknown field without a line end": b"foo: x",
+    "an unknown field after a byte order mark": b"\xef\xbb\xbffoo: x\n\n",
+    "a line without a colon": b"foo\n\n",
+    "only comments": b": a\n\n: b\n",
+    "only blank lines": b"\r\n\n\r",
+    "only retry": b"retry: 5\n\n",
+    "only an id": b"id: 5\n\n",
+    "a JSON object": b'{"error": {"message": "m"}}',
+    "a JSON list": b"[\n1]\n",
+    "an HTML page": b"<!DOCTYPE html>\n<html>\n",
+    "bytes that aren't UTF-8": b"\xff\xfe\n",
+}
+JUDGED_BY_CONTENT = ("foo", "{", "[", "<", "\xff")
+
+
+@pytest.mark.parametrize("name", EMPTY_STREAMS)
+class TestStreamsWithoutEvents:
+    """A response that declares an event stream is one, whatever its lines are."""
+
+    @pytest.mark.parametrize(
+        "content_type", ["text/event-stream", "Text/Event-Stream ; charset=utf-8"]
+    )
+    def test_declared(self, name: str, content_type: str) -> None:
+        """EventStream ends normally without events, and its end is that of the parser."""
+        body = EMPTY_STREAMS[name]
+        stream = EventStream(Response(200, content_type, body))
+        parser = Parser()
+        run_stage(parser, [body])
+
+        assert list(stream) == []
+        assert stream.end == parser.end
+
+    def test_undeclared(self, name: str) -> None:
+        """Without a Content-Type, or with another one, the first line decides."""
+        body = EMPTY_STREAMS[name]
+        start = body.removeprefix(b"\xef\xbb\xbf").decode("latin-1")
+        is_stream = not start.startswith(JUDGED_BY_CONTENT)
+        for source in ([body], Response(200, "text/event-streams", body or b"\n")):
+            with nullcontext() if is_stream else pytest.raises(NotEventStream):
+                assert list(EventStream(source)) == []
+
+    def test_another_status(self, name: str) -> None:
+        """With a status other than 200 it isn't a stream, unless it had comments."""
+        body = EMPTY_STREAMS[name]
+        with nullcontext() if body.startswith(b":") else pytest.raises(NotEventStream):
+            list(EventStream(Response(500, "text/event-stream", body)))
+
+    def test_chunks(self, name: str) -> None:
+        """A stream of chunks without a chunk is an error, whatever it declares."""
+        with pytest.raises((IncompleteStream, NotEventStream, ServerSentError)):
+            Stream(Response(200, "text/event-stream", EMPTY_STREAMS[name])).result()
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        (b"\x1f\x8b\x08\x00\n", {}),
+        (b"\x8b\x02\x80\n", {"content-encoding": "br"}),
+    ],
+)
+def test_a_body_that_is_still_compressed(body: bytes, headers: dict[str, str]) -> None:
+    """The Content-Type describes the decompressed body."""
+    response = Response(200, "text/event-stream", body)
+    response.headers.update(headers)
+    with pytest.raises(NotEventStream, match="compressed"):
+        list(EventStream(response))
+
+    decompressed = Response(200, "text/event-stream", b"foo: x\n")
+    decompressed.headers.update(headers)
+    assert list(EventStream(decompressed)) == []
 
 
 def test_an_error_with_its_status() -> None:

@@ -10,6 +10,7 @@ from attrs import evolve, frozen
 from .._ends import EndCause
 from .._errors import LimitExceeded
 from .._events import Event
+from .._sniff import is_event_stream_type
 from ._cursors import Progress, header_value, progress, too_long
 from ._policy import Kind, ReconnectPolicy
 from ._retry_after import header, retry_after
@@ -233,8 +234,7 @@ class ReconnectState:
 
 
 def _event_stream(headers: Mapping[str, str]) -> bool:
-    content_type = header(headers, "content-type") or ""
-    return content_type.partition(";")[0].strip(" \t\r\n").lower() == "text/event-stream"
+    return is_event_stream_type(header(headers, "content-type") or "")
 
 
 def _read_before(number: int | None, last: int | None) -> bool:

@@ -15,8 +15,9 @@ from .._errors import (
     SSEError,
     StreamTimeout,
     TransportError,
+    looks_encoded,
 )
-from .._sniff import BODY_START, looks_like_events
+from .._sniff import BODY_START, EVENT_STREAM, is_event_stream_type, looks_like_events
 from ._faults import (
     headers_of,
     not_a_stream,
@@ -30,7 +31,6 @@ from ._timed import CountingStage, Teller
 
 T = TypeVar("T")
 
-_EVENT_STREAM = "text/event-stream"
 # Nobody tells it the time, so that it can be every stream's that has none.
 _NO_DEADLINES: Final = Deadlines()
 # By so many seconds the clock of a transport may be early.
@@ -224,17 +224,24 @@ class StreamState(Generic[T]):
         """Judge an end that no fault brought about."""
         if end.events_seen or end.comments_seen:
             return None
-        if not looks_like_events(self._body_start):
+        if not looks_like_events(self._body_start) and not self._is_declared_stream():
             return not_a_stream(self._body_start, self._source)
         return self._verdict_on_nothing()
 
     def _verdict_on_nothing(self) -> SSEError | None:
         """Judge a body of which nothing came: cut before that, or never to be a stream."""
-        content_type = headers_of(self._source).get("content-type", _EVENT_STREAM).lower()
-        was_empty = not self._body_start and not content_type.startswith(_EVENT_STREAM)
+        content_type = headers_of(self._source).get("content-type", EVENT_STREAM)
+        was_empty = not self._body_start and not is_event_stream_type(content_type)
         if was_empty or status_of(self._source) not in (None, 200):
             return not_a_stream(self._body_start, self._source)
         return None
+
+    def _is_declared_stream(self) -> bool:
+        # WHATWG HTML 9.2.6 ignores unknown fields, so any body of that type is an event stream,
+        # once it's decompressed.
+        headers = headers_of(self._source)
+        is_stream = is_event_stream_type(headers.get("content-type", ""))
+        return is_stream and not looks_encoded(self._body_start, headers)
 
     @property
     def _seen(self) -> End:
