@@ -49,12 +49,14 @@ def test_errors_cross_process_borders(error: SSEError) -> None:
         (ERRORS[0], ["event larger than 8 bytes", "byte 3", "max_event_bytes"]),
         (ERRORS[1], ["byte 3", "invalid start byte", 'errors="replace"']),
         (ERRORS[2], ["status 502", "text/html", "<html>", "check the URL"]),
+        (NotEventStream(body_start=b""), ["not an event stream (no body was read)"]),
         (NotEventStream(body_start=b"{}"), ["not an event stream (body begins b'{}')"]),
         (ERRORS[3], ["no JSON", "Expected `{`", 'on_bad_json="skip"']),
         (ERRORS[4], ["busy", "type overloaded", "code 529"]),
         (ServerSentError(message="", body={}), ["no message"]),
-        (ERRORS[5], ["ended inside an event after 0 events", ".partial"]),
-        (IncompleteStream(end=End(cause=EndCause.INCOMPLETE)), ["the body was empty"]),
+        (ERRORS[5], ["ended inside the first event (7 bytes)", ".partial"]),
+        (IncompleteStream(end=End(cause=EndCause.INCOMPLETE)), ["ended before the first event w"]),
+        (IncompleteStream("why", end=End(cause=EndCause.INCOMPLETE)), ["why"]),
     ],
 )
 def test_errors_say_what_to_do(error: SSEError, words: list[str]) -> None:
@@ -70,24 +72,111 @@ def test_one_root() -> None:
     assert SSEError("x").partial is None
 
 
+REASONS: list[dict[int, str | None]] = [
+    {},
+    {0: None},
+    {0: "stop"},
+    {0: "stop", 1: None},
+    {1: None, 0: None},
+    {0: "stop", 1: "length"},
+]
+
+
+COUNTS = [(0, 0, False), (0, 7, False), (0, 7, True), (1, 1, False), (2, 3410, True), (2, 0, False)]
+ENDS = [
+    End(
+        cause=cause,
+        done_seen=done,
+        finish_seen=bool(reasons) and None not in reasons.values(),
+        mid_event=mid_event,
+        bytes_seen=size,
+        events_seen=events,
+        one_object=one_object,
+        finish_reasons=reasons,
+    )
+    for cause in EndCause
+    for events, size, mid_event in COUNTS
+    for reasons in REASONS
+    for done in (False, True)
+    for one_object in (False, True)
+]
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_an_incomplete_stream_claims_what_its_end_reports(end: End) -> None:
+    """Whatever the end, each statement of the message follows from one of its attributes."""
+    cause, events, size, reasons = end.cause, end.events_seen, end.bytes_seen, end.finish_reasons
+    message = str(IncompleteStream(end=end))
+    neither = cause is EndCause.INCOMPLETE and not end.done_seen and not end.finish_seen
+    is_stream = not (neither and end.one_object)
+
+    assert ("the response is incomplete" in message) == neither
+    assert ("[DONE]" in message) == (neither and is_stream)
+    assert ("one JSON object" in message) == (not is_stream)
+    assert ("without a choice" in message or "or a choice" in message) == (
+        neither and not reasons and (end.one_object or events > 0)
+    )
+    for index in (0, 1):
+        first_missing = next((i for i in (0, 1) if reasons.get(i, "") is None), None)
+        assert (f"finish_reason for choice {index}" in message) == (
+            neither and index == first_missing
+        )
+    assert (f"of {len(reasons)} choice" in message) == (neither and bool(reasons))
+    assert ("the first event" in message) == (is_stream and not events)
+    assert ("inside" in message) == (is_stream and end.mid_event)
+    assert (f"{events:,} event" in message) == (is_stream and events > 0)
+    assert (f"({size:,} byte" in message) == (is_stream and size > 0)
+    assert ("error that the server sent" in message) == (cause is EndCause.SERVER_ERROR)
+    assert ("connection failed" in message) == (cause is EndCause.TRANSPORT)
+    assert ("timeout" in message) == (cause is EndCause.TIMEOUT)
+    assert ("closed it" in message) == (cause is EndCause.CANCELLED)
+    assert ("isn't an event stream" in message) == (cause is EndCause.NOT_A_STREAM)
+    for word in ("empty", "cut", "truncated", "nothing"):
+        assert word not in message
+
+
 class TestNotEventStream:
-    """What the message makes of a body that is none."""
+    """What the message says about the response."""
+
+    @pytest.mark.parametrize(
+        ("body", "said"),
+        [
+            (b"", None),
+            (b"<html>", "HTML or XML"),
+            (b"\xef\xbb\xbf\n <?xml", "HTML or XML"),
+            (b'{"choices": [{"mess', "JSON"),
+            (b"[1]", "JSON"),
+            (b'{"a": [\n{"b": 1}]}', "JSON"),
+            (b'{"a": 1}\r\r{', "JSON Lines"),
+            (b"data: a\n\n", None),
+            (b"foo: bar\n", None),
+            (b"\xff\xfe", None),
+        ],
+    )
+    def test_body(self, body: bytes, said: str | None) -> None:
+        """The first bytes show what the body looks like, or nothing; they don't show its rest."""
+        message = str(NotEventStream(body_start=body))
+        assert ("looks like" in message) == (said is not None)
+        assert f"looks like {said}; " in message or said is None
+        assert ("no body was read" in message) == (not body)
+        for word in ("empty", "completion", "compressed"):
+            assert word not in message
 
     @pytest.mark.parametrize(
         ("body", "encoding", "said"),
         [
-            (b"\x1f\x8b\x08", None, "bytes compressed, which nothing decompressed"),
-            (b"\x1f\x8b\x08", "gzip", "bytes compressed with gzip, which"),
-            (b"\x8b\x02\x80", "br", "bytes compressed with br, which"),
-            (b"", "br", "bytes compressed with br, which"),
-            (b"\x8b\x02\x80", None, "something else"),
-            (b"\x8b\x02\x80", "identity", "something else"),
-            (b"<html>", "gzip", "a page of HTML or XML"),
-            ("Käse".encode()[:2], "gzip", "something else"),
+            (b"\x1f\x8b\x08", None, "it seems to be compressed;"),
+            (b"\x1f\x8b\x08", "gzip", "it is marked as compressed with gzip;"),
+            (b"\x8b\x02\x80", "br", "it is marked as compressed with br;"),
+            (b"", "br", "it is marked as compressed with br;"),
+            (b"\x8b\x02\x80", None, "x80'); expected"),
+            (b"\x8b\x02\x80", "identity", "x80'); expected"),
+            (b"<html>", "gzip", "it looks like HTML or XML;"),
+            ("Käse".encode()[:2], "gzip", "xc3'); expected"),
         ],
     )
     def test_compressed(self, body: bytes, encoding: str | None, said: str) -> None:
-        """Bytes that are no text, under a header that says why; text was decompressed."""
+        """Bytes that aren't text, under a header that says why; text was decompressed."""
         headers = {} if encoding is None else {"content-encoding": encoding}
         assert said in str(NotEventStream(body_start=body, headers=headers))
 
@@ -103,4 +192,4 @@ class TestNotEventStream:
     def test_redirects(self, status: int, headers: dict[str, str], said: bool) -> None:
         """A redirect says where to."""
         error = NotEventStream(body_start=b"", status=status, headers=headers)
-        assert ("a redirect to /new" in str(error)) == said
+        assert ("it's a redirect to /new; " in str(error)) == said

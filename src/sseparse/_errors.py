@@ -7,7 +7,7 @@ The errors of a stream, under one root.
     ├── NotEventStream      the body is something else: HTML, plain JSON, text
     ├── ChunkDecodeError    an event's data is no JSON object
     ├── ServerSentError     the server reported an error in the stream
-    ├── IncompleteStream    ended with neither [DONE] nor a finish reason
+    ├── IncompleteStream    the response isn't complete as far as is known
     └── TransportError      the connection failed
         └── StreamTimeout   nothing came in time
 
@@ -21,10 +21,11 @@ import codecs
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from ._ends import End, EndCause
 
 if TYPE_CHECKING:
-    from ._ends import End
     from ._events import Event
 
 
@@ -132,11 +133,11 @@ class NotEventStream(SSEError):
         facts = [
             f"status {status}" if status is not None else "",
             f"content type {content_type}" if content_type is not None else "",
-            f"body begins {body_start[:80]!r}",
+            f"body begins {body_start[:80]!r}" if body_start else "no body was read",
         ]
         about = ", ".join(filter(None, facts))
         what, advice = _redirect(status, known) or _encoded(body_start, known) or _body(body_start)
-        super().__init__(f"not an event stream ({about}) but {what}; {advice}")
+        super().__init__(f"Response is not an event stream ({about}){what}; {advice}.")
         self.status = status
         self.content_type = content_type
         self.body_start = body_start
@@ -148,9 +149,9 @@ def _redirect(status: int | None, headers: Mapping[str, str]) -> tuple[str, str]
         return None
     # The message goes into logs: it holds neither the user and password nor the query.
     shown = re.sub("//[^/?#]*@", "//", re.split("[?#]", headers["location"], maxsplit=1)[0])
-    return f"a redirect to {shown}", (
-        "a client that follows it could turn a POST into a GET, or take the key to another host: "
-        "ask that URL itself if it is to be trusted"
+    return f": it's a redirect to {shown}", (
+        "a client that follows it could turn a POST into a GET or send the key to another host, "
+        "so request that URL itself if you trust it"
     )
 
 
@@ -158,8 +159,9 @@ def _encoded(body_start: bytes, headers: Mapping[str, str]) -> tuple[str, str] |
     if not looks_encoded(body_start, headers):
         return None
     encoding = _encoding(headers)
-    name = "" if encoding == "identity" else f" with {encoding}"
-    return f"bytes compressed{name}, which nothing decompressed", (
+    unmarked = encoding == "identity"
+    what = "seems to be compressed" if unmarked else f"is marked as compressed with {encoding}"
+    return f": it {what}", (
         "send 'Accept-Encoding: identity', or let the HTTP library decompress what it reads"
     )
 
@@ -184,22 +186,22 @@ def _is_text(body_start: bytes) -> bool:
 
 
 def _body(body_start: bytes) -> tuple[str, str]:
-    return _what_it_is(body_start), (
-        "expected lines such as 'data: {...}', or one JSON object that is a completion: check "
-        "the URL, the status and that the request asked for a stream"
+    looks = _looks_like(body_start)
+    return f": it looks like {looks}" if looks else "", (
+        "expected the content type text/event-stream and lines such as 'data: {...}': check the "
+        "URL and that the request asks for a stream"
     )
 
 
-def _what_it_is(body_start: bytes) -> str:
-    text = body_start.strip()
-    if not text:
-        return "an empty body"
+def _looks_like(body_start: bytes) -> str | None:
+    text = body_start.removeprefix(codecs.BOM_UTF8).strip()
     if text.startswith(b"<"):
-        return "a page of HTML or XML"
-    if text.startswith(b"{"):
-        lines = b"\n{" in text or b"\r{" in text
-        return "JSON lines" if lines else "JSON that is neither a completion nor an error"
-    return "something else"
+        return "HTML or XML"
+    if not text.startswith((b"{", b"[")):
+        return None
+    first, *others = text.splitlines()
+    one_each = first.rstrip().endswith(b"}") and any(line.startswith(b"{") for line in others)
+    return "JSON Lines" if one_each else "JSON"
 
 
 class ChunkDecodeError(SSEError):
@@ -262,35 +264,76 @@ class ServerSentError(SSEError):
 
 class IncompleteStream(SSEError):
     """
-    Report a stream that ended with neither the [DONE] mark nor a finish reason.
+    Raised for a response that isn't complete as far as is known.
+
+    Args:
+        message: What is missing. By default it's derived from the end.
 
     Attributes:
-        end: How it ended.
+        end: How the stream ended.
     """
 
-    def __init__(self, *, end: End) -> None:
-        super().__init__(_what_is_missing(end))
+    def __init__(self, message: str | None = None, *, end: End) -> None:
+        super().__init__(_describe(end) if message is None else message)
         self.end = end
 
 
+_REPORTED: Final = "(the parser or stream reported it)"
+_STOPPED: Final[Mapping[EndCause, str]] = {
+    EndCause.DONE: "",
+    EndCause.FINISHED: "",
+    EndCause.SERVER_ERROR: f" with an error that the server sent {_REPORTED}",
+    EndCause.NOT_A_STREAM: f" because the response isn't an event stream {_REPORTED}",
+    EndCause.TRANSPORT: " because the connection failed",
+    EndCause.TIMEOUT: " because of a timeout",
+    EndCause.CANCELLED: " because its reader closed it",
+}
+
+
+def _describe(end: End) -> str:
+    """Say what an end reports, and nothing that it doesn't know."""
+    reasons = end.finish_reasons.values()
+    if end.cause is not EndCause.INCOMPLETE:
+        what = _place(end) + _STOPPED[end.cause]
+    elif end.done_seen or end.finish_seen or (reasons and None not in reasons):
+        what = f"{_place(end)} with an error {_REPORTED}"
+    else:
+        what = f"{_what_is_missing(end)}: the response is incomplete"
+    return f"{what}. What was accumulated is in .partial."
+
+
+def _place(end: End) -> str:
+    size = f" ({count(end.bytes_seen, 'byte')})" if end.bytes_seen else ""
+    if not end.events_seen:
+        return f"Stream ended {'inside' if end.mid_event else 'before'} the first event{size}"
+    inside = "inside an event " if end.mid_event else ""
+    return f"Stream ended {inside}after {count(end.events_seen, 'event')}{size}"
+
+
 def _what_is_missing(end: End) -> str:
+    reasons = end.finish_reasons
+    whose = f" for {unfinished(reasons)}" if reasons else ""
     if end.one_object:
-        return "the body is one JSON object, a completion without a finish reason for each choice"
-    if not end.events_seen and not end.bytes_seen:
-        return "nothing came: the body was empty"
-    place = " inside an event" if end.mid_event else ""
-    events = f"{end.events_seen} event{'s' * (end.events_seen != 1)}"
-    if end.done_seen or end.finish_seen:
-        return f"the stream ended{place} after {events} by a fault: {end.cause.value}"
-    if end.events_seen and not end.finish_reasons:
+        missing = f"a finish_reason{whose}" if reasons else "a choice"
+        return f"The body is one JSON object without {missing}"
+    if end.events_seen and not reasons:
         return (
-            f"the stream ended{place} after {events}, none of which had choices: it was cut, or "
-            "is no stream of chat or legacy completions; EventStream reads events of any kind"
+            f"{_place(end)} without [DONE] or a choice (EventStream reads streams that aren't chat "
+            "or legacy completions)"
         )
-    return (
-        f"the stream ended{place} after {events}, with neither [DONE] nor a finish reason for "
-        "each choice: the answer is cut; .partial holds what came"
-    )
+    return f"{_place(end)} without [DONE] or a finish_reason{whose}"
+
+
+def unfinished(finish_reasons: Mapping[int, str | None]) -> str:
+    """Name the first choice that has no finish reason, and count those that have one."""
+    missing = [index for index, reason in finish_reasons.items() if reason is None]
+    total = count(len(finish_reasons), "choice")
+    return f"choice {min(missing)} ({len(finish_reasons) - len(missing)} of {total} finished)"
+
+
+def count(number: int, noun: str) -> str:
+    """Write a number of things: "1 event", "1,024 events"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 class TransportError(SSEError):

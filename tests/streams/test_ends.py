@@ -150,7 +150,9 @@ def test_a_finish_before_a_fault() -> None:
         accumulator.add(item)
 
     assert accumulator.result().text == "a"
-    with pytest.raises(IncompleteStream, match="after 3 events by a fault: server_error"):
+    with pytest.raises(
+        IncompleteStream, match=r"after 3 events \(\d+ bytes\) with an error that the server"
+    ):
         accumulator.result(parser.end)
 
 
@@ -175,6 +177,54 @@ def test_an_accumulator_alone() -> None:
         accumulator.result()
 
     assert raised.value.end == End(EndCause.INCOMPLETE, events_seen=1, finish_reasons={0: None})
+
+
+TWO_CHOICES = data('{"choices": [{"index": 0, "delta": {}}, {"index": 1, "delta": {}}]}')
+
+
+@pytest.mark.parametrize(
+    ("body", "alone", "with_end"),
+    [
+        (b"", "No chunk was added: ", "Stream ended before the first event without [DONE] or a"),
+        (
+            b'{"error": {"message": "bad request", "code": 400}}',
+            "No chunk was added: ",
+            "Stream ended before the first event (50 bytes) with an error that the server sent",
+        ),
+        (
+            data('{"choices": [], "usage": {}}'),
+            "No choice in 1 chunk: ",
+            "Stream ended after 1 event (36 bytes) without [DONE] or a choice",
+        ),
+        (TWO_CHOICES + FINISH, "No finish_reason for choice 1 (1 of 2 choices finished) in", " f"),
+        (TWO_CHOICES + FINISH + DONE, "No finish_reason for choice 1 (1 of 2 choices fini", None),
+        (
+            TWO_CHOICES + DONE,
+            "No finish_reason for choice 0 (0 of 2 choices finished) in 1 c",
+            None,
+        ),
+    ],
+)
+def test_an_accumulator_claims_what_it_knows(body: bytes, alone: str, with_end: str | None) -> None:
+    """Without the end, result() knows chunks and finish reasons: no bytes, events or [DONE]."""
+    parser, accumulator = ChunkParser(), Accumulator()
+    for item in run_stage(parser, [body]).items:
+        accumulator.add(item)
+
+    with pytest.raises(IncompleteStream) as raised:
+        accumulator.result()
+    message = str(raised.value)
+    assert message.startswith(alone)
+    assert "pass the parser's `end` to result()" in message
+    for word in ("byte", "event", "[DONE]", "empty", "incomplete"):
+        assert word not in message
+
+    if with_end is None:
+        assert accumulator.result(parser.end) == accumulator.snapshot()
+    else:
+        with pytest.raises(IncompleteStream) as raised:
+            accumulator.result(parser.end)
+        assert with_end in str(raised.value)
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .. import End, EndCause, NotEventStream, ServerSentError, SSEError
+from .._errors import count
 from ..chunks import CompletionUsage, Result
 from ..timing import Summary, Timeline
-from ._ending import NO_STREAM, count, describe
+from ._ending import NO_STREAM, describe
 
 _LONGEST = 400
 

@@ -12,6 +12,7 @@ from .. import (
     NotEventStream,
     SSEError,
 )
+from .._errors import count
 
 NO_STREAM = "no event stream: "
 """What `describe` begins with where a body is something else."""
@@ -78,8 +79,3 @@ def _begins(body: bytes) -> str:
     except UnicodeDecodeError:
         return "is binary data"
     return f"begins {text!r}"
-
-
-def count(number: int, noun: str) -> str:
-    """Say how many there are of something."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -31,6 +31,10 @@ class Judge:
         self._decoder.close()
         chunks = cast(End, self._decoder.end)
         judged = evolve(
-            end, cause=chunks.cause, done_seen=chunks.done_seen, finish_seen=chunks.finish_seen
+            end,
+            cause=chunks.cause,
+            done_seen=chunks.done_seen,
+            finish_seen=chunks.finish_seen,
+            finish_reasons=chunks.finish_reasons,
         )
         return judged, None if judged.complete else IncompleteStream(end=judged)

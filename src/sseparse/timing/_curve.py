@@ -9,8 +9,9 @@ from typing import Final
 
 from attrs import Factory, field, frozen
 
+from .._errors import count
 from ._record import Record
-from ._summary import Summary, count, duration, rate, summarize
+from ._summary import Summary, duration, rate, summarize
 
 _LONGEST_LABEL: Final = 48
 

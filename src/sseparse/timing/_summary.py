@@ -11,6 +11,7 @@ import attrs
 from attrs import frozen
 
 from .._ends import EndCause
+from .._errors import count
 from .._options import check_seconds
 from ..chunks import CompletionUsage
 from ._record import Record
@@ -176,11 +177,6 @@ class Summary:
         if self.release_delay is not None:
             yield f"held by the gate p50 {duration(self.release_delay.p50)}"
             yield f"max {duration(self.release_delay.max)}"
-
-
-def count(number: int, thing: str) -> str:
-    """Write a number of things: "1 token", "1,024 tokens"."""
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def rate(per_second: float | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from ..._ends import End, EndCause
+from ..._ends import End
 from ..._errors import IncompleteStream, LimitExceeded
 from ..._options import check_bytes, check_number
 from .._json import is_object
@@ -20,6 +20,7 @@ from ..models._usage import CompletionUsage
 from ._budget import Budget
 from ._chat_state import ChatChoiceState
 from ._completion_state import CompletionChoiceState
+from ._finish import incomplete
 from ._merge import copy_fields, keep_last, unknown_fields
 from ._notes import Notes
 from ._text import GrowingText, no_json
@@ -384,10 +385,10 @@ class Accumulator:
         """
         if self.finished if end is None else end.complete:
             return self.snapshot()
-        error = IncompleteStream(end=end or self._end())
+        error = self._incomplete() if end is None else IncompleteStream(end=end)
         error.partial = self.snapshot()
         raise error
 
-    def _end(self) -> End:
+    def _incomplete(self) -> IncompleteStream:
         reasons = {index: state.finish.first for index, state in self._choices.items()}
-        return End(cause=EndCause.INCOMPLETE, events_seen=self._chunks_seen, finish_reasons=reasons)
+        return incomplete(reasons, self._chunks_seen)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from ..._ends import End, EndCause
+from ..._errors import IncompleteStream, count, unfinished
 from ._budget import Budget
 
 
@@ -37,3 +41,17 @@ class FinishReasons:
     def seen(self) -> list[str] | None:
         """All reasons, where they were not all the same; else None."""
         return [*self.reasons] if self._differ else None
+
+
+def incomplete(finish_reasons: Mapping[int, str | None], chunks_seen: int) -> IncompleteStream:
+    """Return the error for chunks that don't show an end. They show neither bytes nor [DONE]."""
+    chunks = count(chunks_seen, "chunk")
+    if finish_reasons:
+        missing = f"No finish_reason for {unfinished(finish_reasons)} in {chunks}"
+    else:
+        missing = f"No choice in {chunks}" if chunks_seen else "No chunk was added"
+    return IncompleteStream(
+        f"{missing}: pass the parser's `end` to result() to learn how the stream ended. "
+        "What was accumulated is in .partial.",
+        end=End(EndCause.INCOMPLETE, events_seen=chunks_seen, finish_reasons=finish_reasons),
+    )
