@@ -7,7 +7,16 @@ from typing import Any
 
 import pytest
 
-from sseparse import Accumulator, ChunkDecoder, ChunkParser, EndCause, Event, LimitExceeded, Stream
+from sseparse import (
+    Accumulator,
+    ChunkDecoder,
+    ChunkParser,
+    End,
+    EndCause,
+    Event,
+    LimitExceeded,
+    Stream,
+)
 from sseparse.chunks import (
     ChatCompletionChunk,
     ChoiceDelta,
@@ -61,6 +70,19 @@ class TestChoices:
         assert "raise max_choices" in str(error)
         assert [choice.message.content for choice in error.partial.choices] == ["a", "b"]
         assert error.partial == accumulator.snapshot()
+
+    @pytest.mark.parametrize("end", [None, End(EndCause.DONE, done_seen=True)])
+    def test_no_result(self, end: End | None) -> None:
+        """A completion without the refused chunk isn't complete, whatever the end says."""
+        accumulator = Accumulator(max_choices=1)
+        finished = choice(0)
+        finished["choices"][0]["finish_reason"] = "stop"
+        error = add_all(accumulator, finished, choice(1, content="b"))
+
+        with pytest.raises(LimitExceeded) as raised:
+            accumulator.result(end)
+        assert raised.value is error
+        assert raised.value.partial == accumulator.snapshot()
 
     def test_an_index_beyond_the_limit(self) -> None:
         """The first choice may have it: there would be more choices than are allowed."""

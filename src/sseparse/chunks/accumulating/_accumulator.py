@@ -382,7 +382,10 @@ class Accumulator:
             IncompleteStream: A choice has no finish reason, or there is no choice; or `end` is
                 not complete. `partial` holds what came. `snapshot()` returns that without a
                 question.
+            LimitExceeded: A chunk was refused, as in `add()`.
         """
+        if self._error is not None:
+            raise self._error.with_traceback(None)
         if self.finished if end is None else end.complete:
             return self.snapshot()
         error = self._incomplete() if end is None else IncompleteStream(end=end)
