@@ -223,6 +223,14 @@ class TestHalves:
         assert [each.new for each in gate.feed_text("\ude00")] == ["\U0001f600"]
         assert [each.new for each in gate.close()] == ["\U0001f600"]
 
+    def test_joined_within_a_sentence(self) -> None:
+        """Only the half waits; the sentence ends after the character."""
+        gate = Gate()
+
+        assert [each.new for each in gate.feed_text("One. Hi \ud83d")] == ["One. "]
+        assert gate.held() == "One. Hi \ud83d"
+        assert [each.new for each in gate.feed_text("\ude00. ")] == ["Hi \U0001f600. "]
+
     def test_alone(self) -> None:
         """A half that stays alone is not lost."""
         assert ends("a\ud83d") == ["a\ud83d"]

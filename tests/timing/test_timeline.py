@@ -214,6 +214,15 @@ def test_events_alone() -> None:
     )
 
 
+def test_chunks_alone() -> None:
+    """Without bytes and events, the first chunk counts as the first event."""
+    summary = played((0.5, chat("a")), (0.75, chat("b"))).summary()
+
+    assert summary.time_to_first_event == 0.5
+    assert summary.time_to_first_byte is None
+    assert (summary.events, summary.chunks) == (0, 2)
+
+
 def test_by_hand_over_bytes() -> None:
     """The hooks ride along a parser without any stream."""
     clock = Clock()

@@ -316,6 +316,23 @@ class TestBytes:
             for chunk in chunks_of(body):
                 accumulator.add(chunk)
 
+    def test_exactly_at_the_limit(self) -> None:
+        """The limit is inclusive: twice the least limit for a chunk admits two and no more."""
+
+        def fits(maximum: int, *texts: str) -> bool:
+            accumulator = Accumulator(max_accumulated_bytes=maximum)
+            try:
+                for chunk in chunks_of(*(choice(0, content=text) for text in texts)):
+                    accumulator.add(chunk)
+            except LimitExceeded:
+                return False
+            return True
+
+        text = "x" * 20
+        least = next(maximum for maximum in range(1, 1000) if fits(maximum, text))
+        assert fits(2 * least, text, text)
+        assert not fits(2 * least, text, text + "x")
+
     def test_pieces_that_were_joined(self) -> None:
         """They take no more than their text, once they have been looked at."""
         accumulator = Accumulator(max_accumulated_bytes=4000)

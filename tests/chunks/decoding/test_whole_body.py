@@ -176,6 +176,16 @@ def test_choices_without_numbers() -> None:
     ]
 
 
+@pytest.mark.parametrize("other", [5, None, "x", [], {}, {"message": None}])
+def test_a_choice_without_a_message(other: Any) -> None:
+    """Next to a choice with a message, anything else does no harm."""
+    message = {"message": {"content": "a"}, "finish_reason": "stop"}
+    accumulator, parser = accumulated(json.dumps({"choices": [message, other]}).encode())
+
+    assert parser.error is None
+    assert accumulator.text == "a"
+
+
 def test_a_choice_an_event() -> None:
     """Each may come whole in an event of its own."""
     choices = [{"index": index, "message": {"content": "ab"[index]}} for index in range(2)]
@@ -192,10 +202,18 @@ def test_an_index_that_is_none(index: Any) -> None:
     assert accumulated(body)[0].text == "a"
 
 
-def test_an_error_in_a_list() -> None:
-    """Gemini's errors stand in a list of one."""
-    with pytest.raises(ServerSentError, match="quota"):
-        Stream([b'[{\n  "error": {"code": 429, "message": "quota"}\n}\n]\n']).result()
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'[{\n  "error": {"code": 429, "message": "quota"}\n}\n]\n',
+        b'[{"error":{"code":429,"message":"quota"}}]',
+    ],
+)
+def test_an_error_in_a_list(body: bytes) -> None:
+    """Gemini's errors stand in a list of one, with or without blanks."""
+    with pytest.raises(ServerSentError, match="quota") as raised:
+        Stream([body]).result()
+    assert raised.value.code == 429
 
 
 def test_strict_decoding() -> None:
