@@ -181,8 +181,8 @@ def test_cut_where_http_cannot_tell(transport: Transport) -> None:
 @pytest.mark.parametrize("clock", ["first_event", "total"])
 @pytest.mark.parametrize("transport", TRANSPORTS, ids=str)
 def test_drip_in_time(transport: Transport, clock: str) -> None:
-    """Time passes under a drip of single bytes, too."""
-    drip = Replay(BODY, pieces="bytes", delays=SOON)
+    """Time passes under a drip of single bytes, too: those of an event that doesn't end."""
+    drip = Replay(b"data: ".ljust(1000, b"a"), pieces="bytes", delays=SOON)
     with ReplayServer(drip) as server:
         outcome = read(transport, server.url, deadlines=Deadlines(**{clock: 3 * SOON}))
         check(outcome, attrs.evolve(timeout(clock), text=""))

@@ -91,9 +91,15 @@ async def by_task(read: Callable[[], Any], waits: anyio.Event) -> None:
         await task
 
 
-async def by_timeout(read: Callable[[], Awaitable[None]], _: anyio.Event) -> None:
-    with trio.move_on_after(0.2):
-        await read()
+async def by_timeout(read: Callable[[], Awaitable[None]], waits: anyio.Event) -> None:
+    async def begin(scope: trio.CancelScope) -> None:
+        await waits.wait()
+        scope.deadline = trio.current_time() + 0.01
+
+    async with trio.open_nursery() as nursery:
+        with trio.CancelScope() as scope:
+            nursery.start_soon(begin, scope)
+            await read()
 
 
 def cancellations() -> Iterator[Any]:
@@ -120,7 +126,8 @@ def test_cancellation(transport: Transport, cancel: Any, server: ReplayServer) -
         await cancel(read, waits)
         if transport.backend == "asyncio":
             # What a library does once its session is closed ends by itself.
-            await anyio.sleep(0.01)
+            if others := asyncio.all_tasks() - {asyncio.current_task()}:
+                await asyncio.wait(others, timeout=LIMIT)
             assert asyncio.all_tasks() == {asyncio.current_task()}
 
     anyio.run(main, backend=transport.backend or "")
