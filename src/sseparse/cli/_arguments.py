@@ -113,7 +113,8 @@ def _chat_epilog() -> str:
         "  sseparse chat --tool weather.json 'Do I need an umbrella in Lisbon?'\n"
         "  sseparse chat --save a.sse --timeline a.svg Count to 20; sseparse serve a.sse",
         "$OPENAI_API_KEY is the key. It is never shown: where the server sends it back, [key] "
-        "stands in its place, also in what --save writes. If the server sends it back in pieces, "
+        "stands in its place, also in what --save writes, and also where JSON or a URL escapes it. "
+        "If the server sends it back in pieces, "
         "they are saved, and a line says so.",
         "Of several choices the first is shown; --json has all.",
         "Standard output holds the answer alone; a tool call is a line, name(arguments). "

@@ -24,7 +24,7 @@ from ._json_lines import json_line
 from ._misuse import Misuse
 from ._needs import missing
 from ._recording import Recording
-from ._redact import BodyRedactor, Redactor
+from ._redact import Redactor
 from ._say import say
 from ._terminal import is_terminal, visible_json, wants_colour
 
@@ -125,12 +125,14 @@ class _Exchange:
         except KeyboardInterrupt:
             return self._say("interrupted before anything came", _INTERRUPTED)
         answer = self._receive(source)
-        if self._options.json:
-            self._print_json(answer.completion)
+        came = answer.completion.to_dict()
+        shown = self._redactor.value(came)
+        if self._options.json and answer.completion.choices:
+            # An empty completion would look like one.
+            self._print_json(shown)
         about = summarize(answer.completion, self._body, self._timeline, answer.end, answer.fault)
         self._say(about, dim=answer.fault is None and not answer.interrupted)
-        came = json_line(answer.completion.to_dict())
-        if self._recording is not None and self._redactor.finds(came):
+        if self._recording is not None and shown != came:
             self._say(f"the server sent the key back in pieces: {self._options.save} holds them")
         status = exit_status(answer.end, answer.fault)
         return self._finish_files(_INTERRUPTED if answer.interrupted else status)
@@ -146,7 +148,7 @@ class _Exchange:
                 response, first = self._send(), b""
         if self._recording is not None:
             self._recording.begin()
-        return Tap(response, first, BodyRedactor(self._ask.key), self._recording)
+        return Tap(response, first, self._ask.key, self._recording)
 
     def _send(self) -> SocketSource:
         self._timeline.on_request()
@@ -183,11 +185,8 @@ class _Exchange:
             live.end()
         return _Answer(stream.snapshot(), cast(End, stream.end), fault, interrupted)
 
-    def _print_json(self, completion: Result) -> None:
-        if not completion.choices:
-            # An empty completion would look like one.
-            return
-        line = self._redactor.whole(json_line(completion.to_dict()))
+    def _print_json(self, completion: dict[str, Any]) -> None:
+        line = json_line(completion)
         sys.stdout.write(visible_json(line) if is_terminal(sys.stdout) else line)
         sys.stdout.flush()
 

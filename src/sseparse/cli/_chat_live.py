@@ -41,6 +41,8 @@ class Live:
         self._redactors = {True: Redactor(key), False: Redactor(key)}
         self._calls = Calls()
         self._part: _Part | None = None
+        # What the last line of standard output is part of.
+        self._line: _Part | None = None
         # Whether the last line is not ended yet, on standard output and on standard error.
         self._open = False
         self._error_open = False
@@ -81,12 +83,18 @@ class Live:
         if self._part == "reasoning":
             self._print_error(self._redactors[False].rest())
             self._end_reasoning(more=part is not None)
-        elif self._part is not None:
-            self._write(self._redactors[True].rest())
-            # In a pipe, reasoning that goes elsewhere does not break the text.
-            if self._open and (part != "reasoning" or self._to_terminal):
-                self._write("\n")
+        # In a pipe, reasoning that goes elsewhere does not break the text.
+        if part != "reasoning" or self._to_terminal:
+            self._end_line(part)
         self._part = part
+
+    def _end_line(self, part: _Part | None) -> None:
+        if part == self._line:
+            return
+        self._write(self._redactors[True].rest())
+        if self._open:
+            self._write("\n")
+        self._line = part
 
     def _end_reasoning(self, *, more: bool) -> None:
         if self._error_open:

@@ -7,7 +7,7 @@ from typing import Self
 
 from ..adapters.sockets import SocketSource
 from ._recording import Recording
-from ._redact import BodyRedactor
+from ._redact import BodyRedactor, Redactor
 
 
 class Tap:
@@ -17,7 +17,7 @@ class Tap:
     Args:
         response: The response.
         first: What was read of its body already.
-        redactor: Keeps the key out of it.
+        key: What is kept out of it, and out of the headers.
         recording: Where it is written to, or None.
 
     Attributes:
@@ -32,14 +32,17 @@ class Tap:
         self,
         response: SocketSource,
         first: bytes,
-        redactor: BodyRedactor,
+        key: str,
         recording: Recording | None,
     ) -> None:
         self.status: int | None = response.status
-        self.headers: Mapping[str, str] = response.headers
+        whole = Redactor(key).whole
+        self.headers: Mapping[str, str] = {
+            name: whole(value) for name, value in response.headers.items()
+        }
         self._response = response
         self._first = first
-        self._redactor = redactor
+        self._redactor = BodyRedactor(key)
         self._recording = recording
 
     def __iter__(self) -> Self:
