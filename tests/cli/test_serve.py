@@ -3,6 +3,7 @@
 import http.client
 import json
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -98,6 +99,66 @@ def test_several_files(saved: Path, tmp_path: Path) -> None:
             assert status == 404
             assert text.endswith(b"; there is /a%20b/..., /other/...\n")
     assert any(line.startswith("sseparse: POST /nobody/v1 -> 404, ") for line in said)
+
+
+ODD_TARGETS = [
+    ("GET", "foo", 400),
+    ("GET", "*", 400),
+    ("OPTIONS", "*", 400),
+    ("GET", "?x", 400),
+    ("GET", "%zz", 400),
+    ("GET", "host:80", 400),
+    ("GET", "http:///path", 400),
+    ("GET", "ftp://here/path", 400),
+    ("CONNECT", "here:80", 400),
+    ("CONNECT", "/other", 400),
+    ("HEAD", "foo", 400),
+    ("GET", "", 400),
+    ("GET", "/\xff", 400),
+    ("GET", "/", 404),
+    ("GET", "//", 404),
+    ("GET", "/%00", 404),
+    ("GET", "/%zz", 404),
+    ("GET", "/%ff/x", 404),
+    ("GET", "/" + "x" * 10_000, 404),
+    ("GET", "/" + "x" * 100_000, 431),
+    ("GET", "http://here", 404),
+    ("GET", "http://here?/other", 404),
+    ("GET", "/other?x", 200),
+    ("GET", "http://here/other", 200),
+    ("POST", "HTTPS://u@here:8/other/v1?x=/y", 200),
+]
+
+
+def status_of(url: str, method: str, target: str) -> int:
+    """Send a request with a target as it is; return the status of the response."""
+    connection = socket.create_connection((urlsplit(url).hostname, urlsplit(url).port), 60)
+    request = f"{method} {target} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n"
+    with connection, connection.makefile("rb") as response:
+        connection.sendall(request.encode("latin-1"))
+        return int(response.readline().split()[1])
+
+
+def test_odd_targets(saved: Path, tmp_path: Path) -> None:
+    """What has no path is refused, a URL is served as its path; no traceback for any of them."""
+    (tmp_path / "other.sse").write_bytes(b"data: 1\n\n")
+    with serving(str(saved), str(tmp_path / "other.sse")) as (told, said):
+        for method, target, status in ODD_TARGETS:
+            assert (target[:99], status_of(base_of(told), method, target)) == (target[:99], status)
+    assert all(line.startswith("sseparse: ") for line in said)
+    assert any(line.startswith("sseparse: GET foo -> 400, ") for line in said)
+
+
+def test_odd_targets_where_one_file_answers_all(saved: Path) -> None:
+    """What has no path is refused all the same."""
+    with serving(str(saved)) as (told, said):
+        for method, target, status in ODD_TARGETS:
+            expected = 200 if status == 404 else status
+            assert (target[:99], status_of(base_of(told), method, target)) == (
+                target[:99],
+                expected,
+            )
+    assert all(line.startswith("sseparse: ") for line in said)
 
 
 def test_a_number_is_the_pace(saved: Path) -> None:

@@ -54,7 +54,7 @@ def _make_server(shelf: Shelf, host: str, port: int) -> ReplayServer:
             say(f"bad request, {sent}")
             return
         served = shelf.find(request)
-        name = "404" if served is None else served.path.name
+        name = ("404" if request.path else "400") if served is None else served.path.name
         say(f"{request.method} {request.target} -> {name}, {sent}")
 
     server = ReplayServer(shelf.answer, host=host, port=port, tell=tell)

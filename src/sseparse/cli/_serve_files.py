@@ -60,9 +60,11 @@ class Shelf:
 
     def find(self, request: ReceivedRequest) -> Served | None:
         """Return what answers a request, or None."""
+        if not request.path:
+            return None
         if len(self._all) == 1:
             return self._all[0]
-        return self._by_name.get(unquote(request.path.split("/")[1]) if request.path[1:] else "")
+        return self._by_name.get(unquote(request.path.split("/")[1]))
 
     def answer(self, request: ReceivedRequest) -> Replay:
         """Return the answer to a request, which may be 404."""

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from concurrent.futures import Future
 from typing import Any
 
-from attrs import define, frozen
+from attrs import Factory, define, field, frozen
+
+# RFC 9112, 3.2: a path, or a URL with one.
+_TARGET = re.compile(r"(?:(?i:https?)://(?P<host>[^/?#]+))?(?P<path>/[^?]*)?(?:\?.*)?", re.DOTALL)
+
+
+def _size_of_body(request: ReceivedRequest) -> int:
+    return len(request.body)
 
 
 @frozen
@@ -16,28 +24,43 @@ class ReceivedRequest:
 
     Attributes:
         method: The method: "POST".
-        target: The path, and the query if there is one: "/v1/chat/completions".
+        target: The request target as sent: "/v1/chat/completions?a=b", for one.
         headers: The headers, by lower-case name; the values of one sent twice are joined by ", ".
-        body: The whole body.
+        body: The body; of a larger one, the first MiB.
+        body_size: The size of the complete body, in bytes; that of `body` where not given.
     """
 
     method: str
     target: str
     headers: dict[str, str]
     body: bytes
+    body_size: int = field(default=Factory(_size_of_body, takes_self=True), kw_only=True)
 
     @property
     def path(self) -> str:
-        """The target without its query."""
-        return self.target.partition("?")[0]
+        """
+        The path of the target, without the query; "" where the target has none.
+
+        That of "http://host/path?query" is "/path". No path: "*", "host:port", "path", and any
+        target of the method CONNECT.
+        """
+        match = None if self.method == "CONNECT" else _TARGET.fullmatch(self.target)
+        if match is None:
+            return ""
+        return match["path"] or ("/" if match["host"] else "")
 
     def json(self) -> Any:
         """
         Decode the body as JSON.
 
         Raises:
-            ValueError: The body is not JSON.
+            ValueError: The body is not JSON, or not all of it was kept.
         """
+        if self.body_size > len(self.body):
+            raise ValueError(
+                f"The body has {self.body_size:,} bytes, and only the first {len(self.body):,} "
+                "were kept: it can't be decoded as JSON."
+            )
         return json.loads(self.body)
 
 

@@ -197,6 +197,8 @@ class ReplayServer:
 
     def _answer(self, request: ReceivedRequest) -> Replay:
         self.requests.append(request)
+        if not request.path:
+            return plain_text(400, f"no path in the request target {request.target}")
         replays = self._replays
         if callable(replays):
             try:
