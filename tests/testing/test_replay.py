@@ -283,6 +283,39 @@ def test_replays_by_path(client: httpx2.Client) -> None:
     assert response.text == "no replay at /c; there is /a, /b\n"
 
 
+@pytest.mark.parametrize(
+    ("method", "target", "path"),
+    [
+        ("GET", "/a/b?c=/d", "/a/b"),
+        ("GET", "http://host:8/a?b", "/a"),
+        ("GET", "HTTP://host?b", "/"),
+        ("GET", "//a?b", "//a"),
+        ("GET", "a/b", ""),
+        ("OPTIONS", "*", ""),
+        ("GET", "", ""),
+        ("GET", "http:///a", ""),
+        ("CONNECT", "host:8", ""),
+        ("CONNECT", "/a", ""),
+    ],
+)
+def test_the_path_of_a_target(method: str, target: str, path: str) -> None:
+    """That of a URL is the one in it; where there is none, it is empty."""
+    assert ReceivedRequest(method, target, {}, b"").path == path
+    with ReplayServer({"/a": b"data: 1\n\n"}) as server:
+        raw = f"{method} {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+        status = send_raw(server, raw.encode()).split()[1]
+    assert status == {"/a": b"200", "": b"400"}.get(path, b"404")
+
+
+def test_a_bad_request_for_the_head_alone() -> None:
+    """Its refusal has no body, and the next connection is served."""
+    ask = b"HEAD / HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"
+    with ReplayServer(b"abc") as server:
+        answer = send_raw(server, ask)
+        assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+        assert answer.endswith(b"\r\n\r\n")
+
+
 def test_connections_are_kept_alive() -> None:
     """Several requests on one connection, even sent ahead of their answers."""
     ask = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"

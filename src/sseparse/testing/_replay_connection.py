@@ -11,10 +11,14 @@ import h11
 
 from ._replay import Replay, plain_text
 from ._replay_framing import frame
-from ._replay_link import Link, Stopped
+from ._replay_link import Expired, Link, Stopped
 from ._replay_received import Answered, ReceivedRequest
 from ._replay_wire import Ending
 
+# What is kept of a request's body; the rest is counted.
+_MOST_BODY = 2**20
+# So many bytes of a request must arrive within each idle timeout: a byte now and then is idle too.
+_PROGRESS = 1024
 _HOW: Final[Mapping[Ending, str]] = {
     "http": "to its end",
     "close": "closed before its end",
@@ -32,6 +36,7 @@ class Connection:
         answer: Finds the answer to a request.
         context: What to speak TLS with; None for no TLS.
         tell: Is told of each answer when it is over.
+        idle_timeout: How long the client may send nothing of a request, in seconds.
     """
 
     def __init__(
@@ -40,8 +45,13 @@ class Connection:
         answer: Callable[[ReceivedRequest], Replay],
         context: ssl.SSLContext | None,
         tell: Callable[[Answered], None],
+        idle_timeout: float,
     ) -> None:
         self._link = link
+        self._idle_timeout = idle_timeout
+        self._due = time.monotonic() + idle_timeout
+        self._arrived = 0
+        self._to_head = False
         self._tell = tell
         self._answer = answer
         self._context = context
@@ -52,7 +62,11 @@ class Connection:
         try:
             ending = self._converse()
             self._link.end(ending)
-            return ending != "reset" and self._link.outlast()
+            # A connection that is left open on purpose stays open.
+            due = None if ending == "open" else time.monotonic() + self._idle_timeout
+            return ending != "reset" and self._link.outlast(due)
+        except Expired:
+            return False
         except OSError:
             # However it failed, it failed because the client is there no more.
             return True
@@ -62,7 +76,7 @@ class Connection:
     def _converse(self) -> Ending:
         try:
             if self._context is not None:
-                self._link.encrypt(self._context)
+                self._link.encrypt(self._context, self._due)
             return self._answer_all()
         except (Stopped, ssl.SSLError):
             return "close"
@@ -79,14 +93,24 @@ class Connection:
         return "http"
 
     def _read_request(self) -> ReceivedRequest | None:
+        self._to_head = False
+        # The first byte is progress.
+        self._due, self._arrived = time.monotonic() + self._idle_timeout, _PROGRESS - 1
         head = self._next_event()
         if not isinstance(head, h11.Request):
             return None
+        self._to_head = head.method == b"HEAD"
         body = bytearray()
+        size = 0
         while isinstance(event := self._next_event(), h11.Data):
-            body += event.data
+            body += event.data[: _MOST_BODY - len(body)]
+            size += len(event.data)
         return ReceivedRequest(
-            head.method.decode(), head.target.decode(), _joined(head.headers), bytes(body)
+            head.method.decode(),
+            head.target.decode(),
+            _joined(head.headers),
+            bytes(body),
+            body_size=size,
         )
 
     def _next_event(self) -> object:
@@ -94,8 +118,15 @@ class Connection:
             if self._http.they_are_waiting_for_100_continue:
                 go_on = h11.InformationalResponse(status_code=100, headers=[])
                 self._link.send(self._http.send(go_on) or b"")
-            self._http.receive_data(self._link.receive())
+            self._http.receive_data(self._receive())
         return event
+
+    def _receive(self) -> bytes:
+        data = self._link.receive(self._due)
+        self._arrived += len(data)
+        if self._arrived >= _PROGRESS:
+            self._due, self._arrived = time.monotonic() + self._idle_timeout, 0
+        return data
 
     def _refuse(self, error: h11.RemoteProtocolError) -> None:
         self._respond(None, plain_text(error.error_status_hint, f"bad request: {error}"))
@@ -104,7 +135,7 @@ class Connection:
         before = self._link.sent
         how = "the client went away"
         try:
-            ending = self._send(replay, to_head=request is not None and request.method == "HEAD")
+            ending = self._send(replay)
             how = _HOW[ending]
         except Stopped:
             how = "the server stopped"
@@ -113,8 +144,8 @@ class Connection:
             self._tell(Answered(request, self._link.sent - before, how))
         return ending
 
-    def _send(self, replay: Replay, *, to_head: bool) -> Ending:
-        wire = frame(self._http, replay, to_head=to_head)
+    def _send(self, replay: Replay) -> Ending:
+        wire = frame(self._http, replay, to_head=self._to_head)
         self._link.send(wire.head)
         due = time.monotonic()
         for delay, data in wire.frames:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Final, TypeVar
 
-from ._replay_signals import Gate, Signal
+from ._replay_signals import Gate, HasFileno, Signal, wait_for
 from ._replay_wire import Ending
 
 T = TypeVar("T")
@@ -21,6 +21,8 @@ R = TypeVar("R")
 _READ_SIZE = 65536
 # Enough to get past what a client had sent before it closed, and yet an end.
 _LAST_READS = 64
+# What a client sends while the server waits is read up to here: only reading shows a close.
+_MOST_AHEAD = 2**20
 # Not to linger: what closes the socket is an RST.
 _RESET = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 _TLS_WANTS: Final[Mapping[type[Exception], int]] = {
@@ -31,6 +33,10 @@ _TLS_WANTS: Final[Mapping[type[Exception], int]] = {
 
 class Stopped(Exception):
     """The server stops."""
+
+
+class Expired(Exception):
+    """The client was silent for too long."""
 
 
 class Link:
@@ -51,31 +57,42 @@ class Link:
         self._sock = sock
         self._stop = stop
         self._gate = gate
-        self._ahead: list[bytes] = []
+        self._ahead = bytearray()
         self.sent = 0
 
-    def encrypt(self, context: ssl.SSLContext) -> None:
+    def encrypt(self, context: ssl.SSLContext, due: float) -> None:
         """
         Begin to speak TLS.
 
+        Args:
+            context: The server's side.
+            due: When the client must be through with it, by the monotonic clock.
+
         Raises:
             ssl.SSLError: The two could not agree.
+            Expired: The client was not through.
             Stopped: The server stops.
         """
         sock = context.wrap_socket(self._sock, server_side=True, do_handshake_on_connect=False)
         self._sock = sock
-        self._when_ready(lambda _: sock.do_handshake(), None, selectors.EVENT_READ)
+        self._when_ready(lambda _: sock.do_handshake(), None, selectors.EVENT_READ, due)
 
-    def receive(self) -> bytes:
+    def receive(self, due: float) -> bytes:
         """
         Return what the client has sent next; no bytes once it has closed.
 
+        Args:
+            due: When something must have arrived, by the monotonic clock.
+
         Raises:
+            Expired: Nothing has.
             Stopped: The server stops.
         """
         if self._ahead:
-            return self._ahead.pop(0)
-        return self._when_ready(self._sock.recv, _READ_SIZE, selectors.EVENT_READ)
+            data = bytes(self._ahead)
+            self._ahead.clear()
+            return data
+        return self._when_ready(self._sock.recv, _READ_SIZE, selectors.EVENT_READ, due)
 
     def send(self, data: bytes) -> None:
         """
@@ -128,17 +145,21 @@ class Link:
             if ending != "open":
                 self._sock.shutdown(socket.SHUT_WR)
 
-    def outlast(self) -> bool:
+    def outlast(self, due: float | None) -> bool:
         """
-        Wait until the client closes its side; tell whether it has, or the server stops before.
+        Wait until the client closes its side; return whether it has.
+
+        Args:
+            due: When to stop waiting, by the monotonic clock; None for when the server stops.
 
         Raises:
             ConnectionError: The client has reset the connection.
         """
         try:
-            while self._when_ready(self._receive_raw, _READ_SIZE, selectors.EVENT_READ):
-                pass
-        except Stopped:
+            while self._when_ready(self._receive_raw, _READ_SIZE, selectors.EVENT_READ, due):
+                if due is not None and time.monotonic() >= due:
+                    return False
+        except (Stopped, Expired):
             return self._has_closed()
         return True
 
@@ -156,29 +177,35 @@ class Link:
         return socket.socket.recv(self._sock, size)
 
     def _watch(self, timeout: float | None, *others: Gate) -> None:
-        self._select(selectors.EVENT_READ, *others, timeout=timeout)
+        reads = len(self._ahead) < _MOST_AHEAD
+        events: dict[HasFileno, int] = dict.fromkeys(others, selectors.EVENT_READ)
+        if reads:
+            events[self._sock] = selectors.EVENT_READ
+        wait_for({self._stop: selectors.EVENT_READ, **events}, timeout)
         if self._stop.is_set:
             raise Stopped
+        if not reads:
+            return
         # A request that comes early is kept; only reading it shows whether the client has closed.
         with contextlib.suppress(BlockingIOError, ssl.SSLWantReadError):
             data = self._sock.recv(_READ_SIZE)
             if not data:
                 raise ConnectionResetError("the client went away")
-            self._ahead.append(data)
+            self._ahead += data
 
-    def _when_ready(self, call: Callable[[T], R], argument: T, events: int) -> R:
+    def _when_ready(
+        self, call: Callable[[T], R], argument: T, events: int, due: float | None = None
+    ) -> R:
         while not self._stop.is_set:
+            # Looked up first: what has arrived by then is in time, however late it is read.
+            is_late = due is not None and time.monotonic() >= due
             try:
                 return call(argument)
             except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError) as wants:
                 # TLS may have to read before it can write, and the other way round.
-                self._select(_TLS_WANTS.get(type(wants), events))
+                wanted = _TLS_WANTS.get(type(wants), events)
+            if is_late:
+                raise Expired
+            timeout = None if due is None else due - time.monotonic()
+            wait_for({self._sock: wanted, self._stop: selectors.EVENT_READ}, timeout)
         raise Stopped
-
-    def _select(self, events: int, *others: Gate, timeout: float | None = None) -> None:
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._sock, events)
-            selector.register(self._stop, selectors.EVENT_READ)
-            for other in others:
-                selector.register(other, selectors.EVENT_READ)
-            selector.select(timeout)

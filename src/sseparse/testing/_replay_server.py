@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import selectors
 import socket
 import threading
@@ -13,10 +14,14 @@ from typing import TYPE_CHECKING, Self
 
 from ._replay import Replay, plain_text
 from ._replay_received import Answered, ReceivedConnection, ReceivedRequest
-from ._replay_signals import Gate, Signal
+from ._replay_signals import Gate, Signal, wait_for
 
 if TYPE_CHECKING:
     import ssl
+
+_LOG = logging.getLogger("sseparse.testing")
+_RETRY_AFTER = 0.1
+"""Seconds to wait where the system has no descriptor, memory or thread for a connection."""
 
 _Answer = Callable[[ReceivedRequest], Replay]
 _Answering = Callable[[ReceivedRequest], bytes | Replay]
@@ -41,12 +46,21 @@ class ReplayServer:
         replay: What to answer: one body or `Replay`, to every request; or several, by the path
             that is asked for. Other paths are answered with 404. Or a function that is given the
             `ReceivedRequest`, in the connection's own thread, and returns the one or the other;
-            what it raises is answered with 500.
+            what it raises is answered with 500. A request target without a path is answered with
+            400 in any case.
         host: The address to listen at; any but the default lets other machines in.
         port: The port to listen at; 0 for one that is free.
         tell: Is called when an answer is over, in its connection's own thread.
         ssl_context: The server's side of TLS, with its certificate, which makes it https; None
             for http. A client that does not agree to it ends its own connection alone.
+        idle_timeout: Seconds after which a connection is closed if nothing of a request arrives
+            on it, or less than 1 KiB of one. Sending, and waiting to send, has no limit.
+        max_connections: How many connections are served at once, each by a thread; more wait
+            until another one ends.
+
+    Raises:
+        TypeError: The replay is neither bytes nor a Replay.
+        ValueError: A number is out of range.
 
     Attributes:
         requests: The requests that came, oldest first. One is here before its answer begins.
@@ -61,14 +75,22 @@ class ReplayServer:
         port: int = 0,
         tell: Callable[[Answered], None] | None = None,
         ssl_context: ssl.SSLContext | None = None,
+        idle_timeout: float = 60.0,
+        max_connections: int = 1_000,
     ) -> None:
         if not callable(replay):
             for each in replay.values() if isinstance(replay, Mapping) else [replay]:
                 _as_replay(each)
+        if not idle_timeout > 0:
+            raise ValueError(f"idle_timeout is {idle_timeout!r}; give seconds above 0")
+        if max_connections < 1:
+            raise ValueError(f"max_connections is {max_connections!r}; give 1 or more")
         self._replays = replay
         self._address = (host, port)
         self._tell = tell or _tell_nobody
         self._context = ssl_context
+        self._idle_timeout = idle_timeout
+        self._max_connections = max_connections
         self.requests: list[ReceivedRequest] = []
         self.connections: list[ReceivedConnection] = []
         self._listener: socket.socket | None = None
@@ -130,15 +152,21 @@ class ReplayServer:
 
         def serve(sock: socket.socket, answer: _Answer) -> bool:
             link = Link(sock, self._stop, self._gate)
-            return Connection(link, answer, self._context, self._tell).serve()
+            connection = Connection(link, answer, self._context, self._tell, self._idle_timeout)
+            return connection.serve()
 
         self._serve = serve
         self._threads: list[threading.Thread] = []
-        listener = self._open_listener()
-        self._stop = Signal()
-        self._gate = Gate()
-        self._listener = listener
-        self._acceptor = _start(self._accept, listener)
+        self._has_warned = False
+        with contextlib.ExitStack() as stack:
+            listener = stack.enter_context(self._open_listener())
+            self._stop = stack.enter_context(contextlib.closing(Signal()))
+            self._gate = stack.enter_context(contextlib.closing(Gate()))
+            self._free = stack.enter_context(contextlib.closing(Gate()))
+            self._free.release(self._max_connections)
+            self._acceptor = _start(self._accept, listener)
+            self._listener = listener
+            self._files = stack.pop_all()
         return self
 
     def __exit__(
@@ -152,12 +180,11 @@ class ReplayServer:
         for thread in self._threads:
             thread.join()
         self._listener = None
-        self._gate.close()
-        self._stop.close()
+        self._files.close()
 
     def _open_listener(self) -> socket.socket:
         family = socket.AF_INET6 if ":" in self._address[0] else socket.AF_INET
-        listener = socket.create_server(self._address, family=family)
+        listener = socket.create_server(self._address, family=family, backlog=socket.SOMAXCONN)
         listener.setblocking(False)
         scheme = "http" if self._context is None else "https"
         host, port, *_ = listener.getsockname()
@@ -165,22 +192,46 @@ class ReplayServer:
         return listener
 
     def _accept(self, listener: socket.socket) -> None:
-        with listener, selectors.DefaultSelector() as selector:
-            selector.register(listener, selectors.EVENT_READ)
-            selector.register(self._stop, selectors.EVENT_READ)
-            while not self._stop.is_set:
+        while self._wait_until_ready(self._free) and self._wait_until_ready(listener):
+            try:
                 # A client may go away again before it is let in.
                 with contextlib.suppress(BlockingIOError, ConnectionAbortedError):
                     self._begin(listener.accept()[0])
-                selector.select()
+            except (OSError, RuntimeError, MemoryError) as error:
+                self._warn(error)
+                # Not for the listener: it is ready all the time.
+                wait_for({self._stop: selectors.EVENT_READ}, _RETRY_AFTER)
+
+    def _wait_until_ready(self, file: socket.socket | Gate) -> bool:
+        """Wait until a file can be read; return False if the server stops."""
+        wait_for({file: selectors.EVENT_READ, self._stop: selectors.EVENT_READ})
+        return not self._stop.is_set
+
+    def _warn(self, error: Exception) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            _LOG.warning(
+                "The server at %s can't serve a connection: %s. It tries again every %s s.",
+                self._url,
+                error,
+                _RETRY_AFTER,
+            )
 
     def _begin(self, sock: socket.socket) -> None:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        # A connection that the client has reset may have no options any more.
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         closed: Future[bool] = Future()
         connection = ReceivedConnection(closed)
         self.connections.append(connection)
         self._threads = [thread for thread in self._threads if thread.is_alive()]
-        self._threads.append(_start(self._run, sock, connection, closed))
+        try:
+            self._threads.append(_start(self._run, sock, connection, closed))
+        except BaseException:
+            sock.close()
+            closed.set_result(False)
+            raise
+        self._free.take()
 
     def _run(
         self, sock: socket.socket, connection: ReceivedConnection, closed: Future[bool]
@@ -194,6 +245,7 @@ class ReplayServer:
             client_closed = self._serve(sock, answer)
         finally:
             closed.set_result(client_closed)
+            self._free.release(1)
 
     def _answer(self, request: ReceivedRequest) -> Replay:
         self.requests.append(request)

@@ -2,8 +2,39 @@
 
 from __future__ import annotations
 
+import selectors
 import socket
+import sys
 import threading
+from collections.abc import Mapping
+from typing import Final, Protocol
+
+# poll() needs no descriptor of its own, as epoll and kqueue do: waiting works when none is left.
+_Selector: Final[type[selectors.BaseSelector]] = (
+    selectors.SelectSelector if sys.platform == "win32" else selectors.PollSelector
+)
+
+
+class HasFileno(Protocol):
+    """What a selector waits for."""
+
+    def fileno(self) -> int:
+        """Return the descriptor."""
+        ...
+
+
+def wait_for(events: Mapping[HasFileno, int], timeout: float | None = None) -> None:
+    """
+    Wait until one of several files is ready.
+
+    Args:
+        events: The files, with the events of each: `selectors.EVENT_READ`, for one.
+        timeout: The longest time to wait, in seconds; None for no limit.
+    """
+    with _Selector() as selector:
+        for file, mask in events.items():
+            selector.register(file, mask)
+        selector.select(timeout)
 
 
 class Signal:
