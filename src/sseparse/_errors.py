@@ -312,7 +312,7 @@ def _place(end: End) -> str:
 
 def _what_is_missing(end: End) -> str:
     reasons = end.finish_reasons
-    whose = f" for {unfinished(reasons)}" if reasons else ""
+    whose = f" for {describe_unfinished(reasons)}" if reasons else ""
     if end.one_object:
         missing = f"a finish_reason{whose}" if reasons else "a choice"
         return f"The body is one JSON object without {missing}"
@@ -324,7 +324,7 @@ def _what_is_missing(end: End) -> str:
     return f"{_place(end)} without [DONE] or a finish_reason{whose}"
 
 
-def unfinished(finish_reasons: Mapping[int, str | None]) -> str:
+def describe_unfinished(finish_reasons: Mapping[int, str | None]) -> str:
     """Name the first choice that has no finish reason, and count those that have one."""
     missing = [index for index, reason in finish_reasons.items() if reason is None]
     total = count(len(finish_reasons), "choice")

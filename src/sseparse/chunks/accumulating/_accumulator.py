@@ -20,7 +20,7 @@ from ..models._usage import CompletionUsage
 from ._budget import Budget
 from ._chat_state import ChatChoiceState
 from ._completion_state import CompletionChoiceState
-from ._finish import incomplete
+from ._finish import make_incomplete
 from ._merge import copy_fields, keep_last, unknown_fields
 from ._notes import Notes
 from ._text import GrowingText, no_json
@@ -394,4 +394,4 @@ class Accumulator:
 
     def _incomplete(self) -> IncompleteStream:
         reasons = {index: state.finish.first for index, state in self._choices.items()}
-        return incomplete(reasons, self._chunks_seen)
+        return make_incomplete(reasons, self._chunks_seen)

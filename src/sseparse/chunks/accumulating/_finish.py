@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..._ends import End, EndCause
-from ..._errors import IncompleteStream, count, unfinished
+from ..._errors import IncompleteStream, count, describe_unfinished
 from ._budget import Budget
 
 
@@ -43,11 +43,11 @@ class FinishReasons:
         return [*self.reasons] if self._differ else None
 
 
-def incomplete(finish_reasons: Mapping[int, str | None], chunks_seen: int) -> IncompleteStream:
+def make_incomplete(finish_reasons: Mapping[int, str | None], chunks_seen: int) -> IncompleteStream:
     """Return the error for chunks that don't show an end. They show neither bytes nor [DONE]."""
     chunks = count(chunks_seen, "chunk")
     if finish_reasons:
-        missing = f"No finish_reason for {unfinished(finish_reasons)} in {chunks}"
+        missing = f"No finish_reason for {describe_unfinished(finish_reasons)} in {chunks}"
     else:
         missing = f"No choice in {chunks}" if chunks_seen else "No chunk was added"
     return IncompleteStream(
