@@ -137,10 +137,10 @@ def test_an_adapter_costs_its_library_alone(adapter: str, libraries: str) -> Non
 
 
 def test_modules_are_small() -> None:
-    """No module over 400 lines, no function over 60."""
+    """No module over 500 lines, no function over 60."""
     for path in SRC.rglob("*.py"):
         text = path.read_text()
-        assert text.count("\n") <= 400, path
+        assert text.count("\n") <= 500, path
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 assert (node.end_lineno or 0) - node.lineno <= 60, f"{path}: {node.name}"

@@ -14,6 +14,7 @@ from sseparse import (
     EndCause,
     Event,
     IncompleteStream,
+    Parser,
     to_chunks,
 )
 from sseparse.chunks import ChatChoice, ChoiceDelta, ChunkChoice
@@ -429,6 +430,19 @@ class TestEnds:
         assert raised.value.partial == accumulator.snapshot()
         assert raised.value.partial.text == "half"
         assert raised.value.end.cause is EndCause.INCOMPLETE
+
+    def test_the_end_of_another_stage(self) -> None:
+        """A parser of events knows no choices: its end makes no cut completion complete."""
+        parser = Parser()
+        parser.feed(b"data: half\n\n")
+        parser.close()
+        assert parser.end is not None
+        assert parser.end.complete
+
+        with pytest.raises(IncompleteStream, match="No finish_reason for choice 0"):
+            accumulate(choice({"content": "half"})).result(parser.end)
+        finished = accumulate(choice({"content": "a"}, finish_reason="stop"))
+        assert finished.result(parser.end) == finished.snapshot()
 
     def test_a_snapshot_does_not_change(self) -> None:
         """Adding more leaves earlier snapshots, and the chunks, as they were."""

@@ -386,12 +386,16 @@ class Accumulator:
         """
         if self._error is not None:
             raise self._error.with_traceback(None)
+        if end is not None and end.complete and not (end.done_seen or end.finish_seen):
+            # The end of a parser of events: it knows no choices, and every end between two
+            # events is FINISHED to it.
+            end = None
         if self.finished if end is None else end.complete:
             return self.snapshot()
-        error = self._incomplete() if end is None else IncompleteStream(end=end)
+        if end is None:
+            reasons = {index: state.finish.first for index, state in self._choices.items()}
+            error = make_incomplete(reasons, self._chunks_seen)
+        else:
+            error = IncompleteStream(end=end)
         error.partial = self.snapshot()
         raise error
-
-    def _incomplete(self) -> IncompleteStream:
-        reasons = {index: state.finish.first for index, state in self._choices.items()}
-        return make_incomplete(reasons, self._chunks_seen)
