@@ -6,6 +6,7 @@ import pickle
 import pytest
 
 from sseparse import (
+    BrokenStage,
     ChunkDecodeError,
     EncodingError,
     End,
@@ -27,6 +28,7 @@ ERRORS = [
     ChunkDecodeError(event=Event("no JSON"), reason="Expected `{`"),
     ServerSentError(message="busy", body={"error": {}}, type="overloaded", code=529, param=None),
     IncompleteStream(end=End(cause=EndCause.INCOMPLETE, mid_event=True, bytes_seen=7)),
+    BrokenStage(),
     TransportError("reset"),
     StreamTimeout("late", clock="transport"),
 ]
@@ -57,6 +59,7 @@ def test_errors_cross_process_borders(error: SSEError) -> None:
         (ERRORS[5], ["ended inside the first event (7 bytes)", ".partial"]),
         (IncompleteStream(end=End(cause=EndCause.INCOMPLETE)), ["ended before the first event w"]),
         (IncompleteStream("why", end=End(cause=EndCause.INCOMPLETE)), ["why"]),
+        (ERRORS[6], ["interrupted an earlier call", "start again"]),
     ],
 )
 def test_errors_say_what_to_do(error: SSEError, words: list[str]) -> None:

@@ -80,7 +80,7 @@ def test_names_of_the_contract() -> None:
         *("Accumulator", "ChatCompletion", "Completion"),
         *("EventStream", "AsyncEventStream", "Stream", "AsyncStream", "End", "EndCause"),
         *("SSEError", "LimitExceeded", "NotEventStream", "ChunkDecodeError", "ServerSentError"),
-        *("IncompleteStream", "TransportError", "StreamTimeout", "Deadlines"),
+        *("IncompleteStream", "TransportError", "StreamTimeout", "Deadlines", "BrokenStage"),
     }
 
 

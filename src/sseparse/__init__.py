@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ._encode import encode
     from ._ends import End, EndCause
     from ._errors import (
+        BrokenStage,
         ChunkDecodeError,
         EncodingError,
         IncompleteStream,
@@ -54,6 +55,7 @@ else:
             "_encode": ("encode",),
             "_ends": ("End", "EndCause"),
             "_errors": (
+                "BrokenStage",
                 "ChunkDecodeError",
                 "EncodingError",
                 "IncompleteStream",
@@ -91,6 +93,7 @@ __all__ = (
     "Accumulator",
     "AsyncEventStream",
     "AsyncStream",
+    "BrokenStage",
     "ChatCompletion",
     "ChatCompletionChunk",
     "Chunk",

@@ -8,6 +8,7 @@ The errors of a stream, under one root.
     ├── ChunkDecodeError    an event's data is no JSON object
     ├── ServerSentError     the server reported an error in the stream
     ├── IncompleteStream    the response isn't complete as far as is known
+    ├── BrokenStage         an exception such as MemoryError interrupted an earlier call
     └── TransportError      the connection failed
         └── StreamTimeout   nothing came in time
 
@@ -334,6 +335,21 @@ def describe_unfinished(finish_reasons: Mapping[int, str | None]) -> str:
 def count(number: int, noun: str) -> str:
     """Write a number of things: "1 event", "1,024 events"."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+class BrokenStage(SSEError):
+    """
+    Raised by every call after an unexpected exception interrupted one.
+
+    That exception, such as a MemoryError, a KeyboardInterrupt or one that a callback raised, was
+    raised by the interrupted call. The items that the call would have returned are lost.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            "An exception interrupted an earlier call, so that items may be missing: continue with "
+            "a new object, after the last item that you received."
+        )
 
 
 class TransportError(SSEError):

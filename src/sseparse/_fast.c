@@ -113,6 +113,7 @@ typedef struct {
     char skip_lf;  /* the last byte was a CR: an LF that follows belongs to it */
     char dropping; /* the line is one that nobody wants: no more of it is kept */
     char busy;
+    char broken; /* an error of Python's left a call half done: items may be missing */
 } Interpreter;
 
 /* What becomes of a line: an error of Python's, nothing special, or beyond which limit it is. */
@@ -614,6 +615,14 @@ begin_work(Interpreter *self)
     return 0;
 }
 
+/* Mark the parser as broken, with Python's error set; allocates nothing, as memory may be short. */
+static PyObject *
+break_off(Interpreter *self)
+{
+    self->broken = self->careful = 1;
+    return NULL;
+}
+
 static PyObject *
 stop_at(Interpreter *self, int fault, PyObject *items)
 {
@@ -627,7 +636,7 @@ stop_at(Interpreter *self, int fault, PyObject *items)
     Py_XDECREF(limit);
     if (result == NULL) {
         Py_DECREF(items);
-        return NULL;
+        return break_off(self);
     }
     Py_DECREF(result);
     return items;
@@ -637,14 +646,18 @@ static PyObject *
 take_locked(Interpreter *self, PyObject *data)
 {
     PyObject *items = PyList_New(0);
-    if (items == NULL || begin_work(self) < 0) {
-        Py_XDECREF(items);
+    if (items == NULL)
+        return break_off(self);
+    if (begin_work(self) < 0) {
+        Py_DECREF(items);
         return NULL;
     }
     int fault = take_bytes(self, items, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data));
     self->busy = 0;
-    if (fault == FAILED)
-        Py_CLEAR(items);
+    if (fault == FAILED) {
+        Py_DECREF(items);
+        return break_off(self);
+    }
     return fault > 0 ? stop_at(self, fault, items) : items;
 }
 
@@ -683,7 +696,7 @@ plain_events_locked(Interpreter *self, PyObject *data)
         return NULL;
     PyObject *values = take_plain(self, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data));
     self->busy = 0;
-    return values;
+    return values != NULL ? values : break_off(self);
 }
 
 static PyObject *
@@ -762,7 +775,7 @@ begin(Interpreter *self, PyObject *Py_UNUSED(ignored))
     Py_XSETREF(self->id, Py_NewRef(self->last_id));
     self->events_seen = self->comments_seen = self->bytes_taken = self->line_at = 0;
     self->careful = 1;
-    self->skip_lf = self->busy = 0;
+    self->skip_lf = self->busy = self->broken = 0;
     Py_RETURN_NONE;
 }
 
@@ -849,7 +862,8 @@ Returns:\n\
     those before it; `error` is set then.\n\
 \n\
 Raises:\n\
-    SSEError: The parser met a fault in an earlier feed: that fault.\n\
+    SSEError: The parser met a fault in an earlier feed: that fault; or an exception\n\
+        interrupted an earlier call: BrokenStage.\n\
     RuntimeError: The parser was closed.\n\
     TypeError: The piece is not bytes.");
 
@@ -872,6 +886,7 @@ static PyMethodDef methods[] = {
 
 static PyMemberDef members[] = {
     {"_careful", T_BOOL, offsetof(Interpreter, careful), 0, NULL},
+    {"_broken", T_BOOL, offsetof(Interpreter, broken), 0, NULL},
     {"_last_event_id", T_OBJECT, offsetof(Interpreter, last_id), READONLY, NULL},
     {"_retry", T_OBJECT, offsetof(Interpreter, retry), READONLY, NULL},
     {"_events_seen", T_PYSSIZET, offsetof(Interpreter, events_seen), READONLY, NULL},

@@ -41,6 +41,7 @@ class Interpreter(Generic[ItemT]):
 
     __slots__ = (
         "_block_retry",
+        "_broken",
         "_careful",
         "_comments",
         "_comments_seen",
@@ -85,6 +86,8 @@ class Interpreter(Generic[ItemT]):
         self._lines.reset()
         # Set while the class that builds on this one has to look at each piece first.
         self._careful = True
+        # Set when an exception leaves a call half done: items may be missing then.
+        self._broken = False
         self._events_seen: int = 0
         self._comments_seen: int = 0
         self._data = bytearray()
@@ -105,13 +108,18 @@ class Interpreter(Generic[ItemT]):
             those before it; `error` is set then.
 
         Raises:
-            SSEError: The parser met a fault in an earlier feed: that fault.
+            SSEError: The parser met a fault in an earlier feed: that fault; or an exception
+                interrupted an earlier call: BrokenStage.
             RuntimeError: The parser was closed.
             TypeError: The piece is not bytes.
         """
         if self._careful or type(data) is not bytes or len(data) > SLICE:
             return self._feed_with_care(data)
-        return self._take(data)
+        try:
+            return self._take(data)
+        except BaseException:
+            self._broken = self._careful = True
+            raise
 
     def _take(self, data: bytes) -> list[ItemT]:
         """Take a piece, whatever its size."""
@@ -134,7 +142,13 @@ class Interpreter(Generic[ItemT]):
 
     def plain_events(self, data: bytes) -> list[bytes] | None:
         """Take events of one data line each in bulk; None, and nothing taken, for any other."""
-        return None if self._careful else self._plain_values(data)
+        if self._careful:
+            return None
+        try:
+            return self._plain_values(data)
+        except BaseException:
+            self._broken = self._careful = True
+            raise
 
     def _plain_values(self, data: bytes) -> list[bytes] | None:
         if self._in_block:

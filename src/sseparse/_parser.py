@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, NoReturn, Unpack, cast, overload
+from typing import Literal, Unpack, cast, overload
 
 from ._accelerated import Interpreter
 from ._ends import End, EndCause
-from ._errors import LimitExceeded, SSEError
+from ._errors import BrokenStage, LimitExceeded, SSEError
 from ._events import Comment, Event
 from ._interpreter import ItemT
 from ._options import EventOptions, check_bytes, check_choice, check_id, check_retry
-from ._pieces import SLICE, as_bytes, feed_slices
+from ._pieces import SLICE, check_piece, feed_slices
+from ._stage import Uncopyable, raise_stored
 from ._utf8 import MARK, Utf8Check
 
 DEFAULT_MAXIMUM = 32 * 1024 * 1024
@@ -22,7 +23,7 @@ Room for an image or a tool's result inline; fixed limits of 1 MiB broke users o
 """
 
 
-class Parser(Interpreter[ItemT]):
+class Parser(Interpreter[ItemT], Uncopyable):
     """
     Parse bytes into events, without I/O.
 
@@ -40,9 +41,6 @@ class Parser(Interpreter[ItemT]):
             fields, and comments nobody asked for, are dropped as they stream by, however long.
         max_event_bytes: The largest data of an event, in bytes of UTF-8; None for no limit.
 
-    Attributes:
-        error: The fault that stopped the parser, or None.
-
     Raises:
         ValueError: An option has no such value.
 
@@ -54,13 +52,13 @@ class Parser(Interpreter[ItemT]):
         "__dict__",
         "__weakref__",
         "_end",
+        "_error",
         "_incomplete",
         "_mark",
         "_max_event",
         "_max_line",
         "_strict",
         "_utf8",
-        "error",
     )
 
     @overload
@@ -110,15 +108,11 @@ class Parser(Interpreter[ItemT]):
         self._start()
 
     def _start(self) -> None:
-        self.error: SSEError | None = None
-        """The fault that stopped the parser, or None."""
+        self._error: SSEError | None = None
         self._end: End | None = None
         self._utf8 = Utf8Check() if self._strict else None
         # The stream's first bytes, as long as they may be a byte-order mark; then None.
         self._mark: bytes | None = b""
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a parser cannot be copied or pickled: it stands in the middle of a stream")
 
     @property
     def last_event_id(self) -> str:
@@ -147,8 +141,18 @@ class Parser(Interpreter[ItemT]):
         return self._comments_seen
 
     @property
+    def error(self) -> SSEError | None:
+        """The error that stopped the parser, or None."""
+        if self._broken and self._error is None:
+            self._stop(BrokenStage())
+        return self._error
+
+    @property
     def end(self) -> End | None:
         """How the input ended, or None while it goes on."""
+        if self._broken:
+            # Where the error is made only now, so is the end.
+            _ = self.error
         return self._end
 
     def reset(self) -> None:
@@ -156,20 +160,35 @@ class Parser(Interpreter[ItemT]):
         Make ready for the next connection.
 
         The last event ID and the reconnection time stay; all else is as in a new parser.
+
+        Raises:
+            BrokenStage: An exception interrupted an earlier call: the last event ID may be that
+                of an event that was lost.
         """
-        self._begin()
-        self._start()
+        if self._broken:
+            raise_stored(self.error)
+        try:
+            self._begin()
+            self._start()
+        except BaseException:
+            self._broken = self._careful = True
+            raise
 
     def _feed_with_care(self, data: object) -> list[ItemT]:
-        data = as_bytes(data)
-        if len(data) > SLICE:
-            return feed_slices(self, data)
-        if self.error is not None:
-            raise self.error.with_traceback(None)
+        check_piece(data)
+        raise_stored(self.error)
         if self._end is not None:
             raise RuntimeError(
                 "feed() after close(): the stream has ended; reset() starts on the next one"
             )
+        try:
+            piece = bytes(cast("bytes", data))
+            return feed_slices(self, piece) if len(piece) > SLICE else self._feed_slice(piece)
+        except BaseException:
+            self._broken = self._careful = True
+            raise
+
+    def _feed_slice(self, data: bytes) -> list[ItemT]:
         fault = None
         if self._utf8 is not None:
             data, fault = self._utf8.take(data)
@@ -209,10 +228,16 @@ class Parser(Interpreter[ItemT]):
 
     def close_if(self, keep: Callable[[Event], bool] | None) -> list[Event]:
         """Take the end of the stream; return the incomplete last event if it is worth keeping."""
-        if self.error is not None:
-            raise self.error.with_traceback(None)
+        raise_stored(self.error)
         if self._end is not None:
             return []
+        try:
+            return self._close_if(keep)
+        except BaseException:
+            self._broken = self._careful = True
+            raise
+
+    def _close_if(self, keep: Callable[[Event], bool] | None) -> list[Event]:
         self._careful = True
         if self._utf8 is not None:
             _, fault = self._utf8.take(b"", final=True)
@@ -229,14 +254,14 @@ class Parser(Interpreter[ItemT]):
             if event is not None and keep(event):
                 self._keep_incomplete()
                 events = [event]
-        if self.error is None:
+        if self._error is None:
             self._end = self._end_now(mid_event)
         self._let_go()
         return events
 
     def _end_now(self, mid_event: bool) -> End:
         return End(
-            cause=EndCause.INCOMPLETE if mid_event or self.error else EndCause.FINISHED,
+            cause=EndCause.INCOMPLETE if mid_event else EndCause.FINISHED,
             mid_event=mid_event,
             bytes_seen=self.bytes_seen,
             events_seen=self._events_seen,
@@ -249,9 +274,9 @@ class Parser(Interpreter[ItemT]):
 
     def _stop(self, error: SSEError) -> None:
         # Of two faults in one feed the first counts.
-        if self.error is not None:
+        if self._error is not None:
             return
-        self.error = error
         self._careful = True
         self._end = self._end_now(mid_event=True)
+        self._error = error
         self._let_go()

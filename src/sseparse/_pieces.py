@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from ._stage import Stage
 
@@ -16,15 +16,20 @@ What a feed holds beyond that is taken slice by slice, so that no limit is passe
 slice, and the work stays in the processor's cache.
 """
 
+# A tuple: to make a union allocates, and a check must not fail where memory is short.
+_BYTES = (bytes, bytearray, memoryview)
 
-def as_bytes(data: object) -> bytes:
-    """Copy what holds bytes; refuse all else with a word on what to do."""
-    if not isinstance(data, bytes | bytearray | memoryview):
+
+def check_piece(data: object) -> None:
+    """Raise TypeError unless the data is bytes, a bytearray or a memoryview."""
+    if not isinstance(data, _BYTES):
         hint = "; encode it, or read the response's bytes" if isinstance(data, str) else ""
         raise TypeError(
             f"feed() takes bytes, bytearray or memoryview, not {type(data).__name__}{hint}"
         )
-    return bytes(cast("bytes", data))
+    if isinstance(data, memoryview):
+        # Of a released view this raises ValueError.
+        _ = data.nbytes
 
 
 def feed_slices(stage: Stage[bytes, T], data: bytes) -> list[T]:

@@ -12,6 +12,7 @@ from time import monotonic
 from typing import Any, Final, Self, cast
 
 from .._errors import NotEventStream, StreamTimeout, TransportError
+from .._stage import Uncopyable
 from ._encodings import undecoded
 from ._waits import shorter
 
@@ -19,7 +20,7 @@ READ_SIZE: Final = 65536
 """How many bytes a read asks for; it returns those that are there."""
 
 
-class BlockingSource(ABC):
+class BlockingSource(Uncopyable, ABC):
     """
     Iterate the bytes of a blocking client's response, as they come.
 

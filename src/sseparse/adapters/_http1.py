@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from .._ends import End, EndCause
-from .._errors import NotEventStream, SSEError, TransportError
-from .._pieces import SLICE, as_bytes
+from .._errors import NotEventStream, TransportError
+from .._pieces import SLICE, check_piece
+from .._stage import Breakable, breaking
 from ._encodings import undecoded
 
 try:
@@ -22,7 +23,7 @@ _MAXIMUM = SLICE
 """The longest head, chunk header or trailer that need be whole to be understood, in bytes."""
 
 
-class HTTPBody:
+class HTTPBody(Breakable):
     """
     Parse the response to one HTTP/1.1 request, without I/O: bytes of the connection in, bytes of
     the body out.
@@ -38,17 +39,16 @@ class HTTPBody:
         headers: The response's headers by lower-case name, the values of one sent twice joined
             by ", "; empty until the head has come.
         whole: Whether the body has come to its end.
-        error: The fault that stopped the parser, or None.
 
     Raises:
         ValueError: There is no such method.
     """
 
     def __init__(self, method: str = "POST") -> None:
+        super().__init__()
         self.status: int | None = None
         self.headers: dict[str, str] = {}
         self.whole = False
-        self.error: SSEError | None = None
         # What is incomplete is measured at fixed places of the input, never wherever it was cut;
         # h11's own measure must not come first.
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAXIMUM + SLICE)
@@ -72,13 +72,13 @@ class HTTPBody:
     @property
     def end(self) -> End | None:
         """How the body ended, or None while it goes on; `bytes_seen` are those of the body."""
-        if self.whole:
-            cause = EndCause.FINISHED
-        elif self.error is None:
-            return None
-        else:
+        if self.stopped:
             refused = isinstance(self.error, NotEventStream)
             cause = EndCause.NOT_A_STREAM if refused else EndCause.TRANSPORT
+        elif self.whole:
+            cause = EndCause.FINISHED
+        else:
+            return None
         return End(cause, bytes_seen=self._body_bytes)
 
     def feed(self, data: bytes | bytearray | memoryview) -> list[bytes]:
@@ -94,6 +94,7 @@ class HTTPBody:
 
         Raises:
             TransportError: The parser met a fault in an earlier feed: no HTTP, or bad HTTP.
+            BrokenStage: An exception interrupted an earlier call.
             NotEventStream: It met one: the body is encoded.
             RuntimeError: The parser was closed.
             TypeError: The piece is not bytes.
@@ -101,17 +102,22 @@ class HTTPBody:
         self._raise_error()
         if self._closed:
             raise RuntimeError("the parser was closed; make a new one for the next response")
-        data = as_bytes(data)
+        check_piece(data)
+        return self._feed(data)
+
+    @breaking
+    def _feed(self, data: bytes | bytearray | memoryview) -> list[bytes]:
+        data = bytes(data)
         pieces: list[bytes] = []
         at = 0
         while at < len(data) and self.end is None:
             part = data[at : at + SLICE - self._received % SLICE]
             at += len(part)
             self._received += len(part)
-            pieces += self._feed(part)
+            pieces += self._feed_part(part)
         return pieces
 
-    def _feed(self, part: bytes) -> list[bytes]:
+    def _feed_part(self, part: bytes) -> list[bytes]:
         """Feed what reaches no further than the next place to measure at."""
         if self.status is None:
             self._start += part[: len(_START) - len(self._start)]
@@ -124,6 +130,7 @@ class HTTPBody:
             self._check_size()
         return pieces
 
+    @breaking
     def close(self) -> list[bytes]:
         """
         Take the end of the connection. Closing again does nothing.
@@ -140,7 +147,7 @@ class HTTPBody:
             return []
         self._closed = True
         if self.status is None:
-            self.error = TransportError("the connection was closed before the head of a response")
+            self._stop(TransportError("the connection was closed before the head of a response"))
             return []
         self._http.receive_data(b"")
         return self._pump()
@@ -156,8 +163,9 @@ class HTTPBody:
         except h11.RemoteProtocolError as error:
             # What follows the colon is bytes, as far as they had come.
             reason = str(error).partition(":")[0]
-            self.error = TransportError(f"h11 failed: RemoteProtocolError: {reason}")
-            self.error.__cause__ = error
+            failure = TransportError(f"h11 failed: RemoteProtocolError: {reason}")
+            failure.__cause__ = error
+            self._stop(failure)
         self._body_bytes += sum(map(len, pieces))
         return pieces
 
@@ -168,25 +176,24 @@ class HTTPBody:
         elif isinstance(event, h11.Response):
             self.status = event.status_code
             self.headers = joined(event.headers)
-            self.error = undecoded(self.status, self.headers, ())
+            if (refused := undecoded(self.status, self.headers, ())) is not None:
+                self._stop(refused)
         else:
             self.whole = True
 
     def _check_start(self) -> None:
         if not _START.startswith(self._start):
-            self.error = TransportError(
-                "what came is no HTTP/1.1 response; a raw socket or stream is read as one, head "
-                "and all: pass the bytes of a body as an iterable instead"
+            self._stop(
+                TransportError(
+                    "what came is no HTTP/1.1 response; a raw socket or stream is read as one, "
+                    "head and all: pass the bytes of a body as an iterable instead"
+                )
             )
 
     def _check_size(self) -> None:
         if len(self._http.trailing_data[0]) > _MAXIMUM:
             what = "head" if self.status is None else "chunk header or trailer"
-            self.error = TransportError(f"the response has a {what} of more than {_MAXIMUM} bytes")
-
-    def _raise_error(self) -> None:
-        if self.error is not None:
-            raise self.error.with_traceback(None)
+            self._stop(TransportError(f"the response has a {what} of more than {_MAXIMUM} bytes"))
 
 
 def joined(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

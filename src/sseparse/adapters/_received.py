@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from typing import Self
 
 from .._errors import StreamTimeout, TransportError
+from .._stage import Uncopyable, raise_stored
 from ._http1 import HTTPBody
 
 READ_SIZE = 65536
 """How many bytes a read asks for at most."""
 
 
-class Received:
+class Received(Uncopyable):
     """
     Keep what has come of a response.
 
@@ -43,18 +44,22 @@ class Received:
 
     def _take(self, data: bytes) -> None:
         """Take what was read; nothing is the end of the connection."""
-        pieces = self._http.feed(data) if data else self._http.close()
-        self._ready = b"".join(pieces)
-        if self._http.error is not None and self.status is None:
-            raise self._http.error.with_traceback(None)
+        try:
+            pieces = self._http.feed(data) if data else self._http.close()
+            self._ready = b"".join(pieces)
+        except BaseException:
+            self._http.stopped = True
+            raise
+        if self.status is None:
+            raise_stored(self._http.error)
 
     def _pop(self) -> bytes | None:
         """Hand out what is ready: b"" if more must be read first, None at the body's end."""
         if self._closed:
             raise RuntimeError("the source was closed; ask again to read on")
         piece, self._ready = self._ready, b""
-        if not piece and self._http.error is not None:
-            raise self._http.error.with_traceback(None)
+        if not piece:
+            raise_stored(self._http.error)
         return None if not piece and self._http.whole else piece
 
 

@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Self
 
 from .._errors import StreamTimeout, TransportError
+from .._stage import Uncopyable
 from ._encodings import USUAL, undecoded
 from ._redirects import turned_into_get
 
@@ -26,7 +27,7 @@ _LOOK_EVERY: Final = 1.0
 """In seconds: how often it is looked whether the bytes waited for can come at all."""
 
 
-class ResponseSource:
+class ResponseSource(Uncopyable):
     """
     Iterate the bytes of a response, decompressed, as they come.
 

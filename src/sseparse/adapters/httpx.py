@@ -12,6 +12,7 @@ from contextlib import nullcontext, suppress
 from typing import Any, Literal, Self
 
 from .._errors import TransportError
+from .._stage import Uncopyable
 from ..streams import HTTPXResponse
 from ..streams._timers import running_timers
 from ._bounded_decoding import BoundedDecoder
@@ -23,7 +24,7 @@ from ._redirects import Hop, turned_into_get
 __all__ = ("ResponseSource", "source")
 
 
-class ResponseSource:
+class ResponseSource(Uncopyable):
     """
     Iterate the bytes of a response, as they come.
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from typing import Any, Self
 
+from .._stage import Uncopyable
 from ..streams._timers import Timers, TimeUp, running_timers
 from ._flagged import Flagged
 from ._late import check_is_late
@@ -14,7 +15,7 @@ from ._windows import Release
 from ._work import Work
 
 
-class AsyncReleases:
+class AsyncReleases(Uncopyable):
     # A class, not an async generator, which would leave its clean-up to the collector.
 
     def __init__(self, work: Work, check: Callable[[str], object], timeout: float | None) -> None:
@@ -31,8 +32,7 @@ class AsyncReleases:
 
     async def _next(self) -> Release:
         work = self._work
-        if work.gate.flagged is not None:
-            raise work.gate.flagged.with_traceback(None)
+        work.raise_error()
         while not work.ready:
             if work.windows:
                 await self._judge()
@@ -108,7 +108,7 @@ class AsyncReleases:
                     await close()
 
 
-class AsyncTextDeltas:
+class AsyncTextDeltas(Uncopyable):
     def __init__(self, releases: AsyncIterator[Release]) -> None:
         self._releases = releases
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final, Literal, Protocol
 
 from .._options import check_choice
+from .._stage import Breakable, breaking
 from ..chunks import ChatCompletionChunk, Chunk, CompletionChunk
 from ..chunks.models._parts import text_of
 from ._cutter import Cutter
@@ -27,7 +28,7 @@ class HasOnRelease(Protocol):
         ...
 
 
-class GateCore:
+class GateCore(Breakable):
     """
     Keep text until it has passed: no I/O, no waiting, no clock.
 
@@ -48,6 +49,7 @@ class GateCore:
         on_failure: Literal["block", "release"],
         timeline: HasOnRelease | None,
     ) -> None:
+        super().__init__()
         _check_window(window)
         _check_characters("lookback", lookback, 0)
         _check_characters("longest", longest, 1)
@@ -60,13 +62,12 @@ class GateCore:
         self._lanes: dict[int, Lane] = {}
         self._closed = False
         self._judging = False
-        self._flagged: Flagged | None = None
         self._failures: list[Exception] = []
 
     @property
     def flagged(self) -> Flagged | None:
-        """The error that stopped the gate, or None."""
-        return self._flagged
+        """The error that stopped the gate because a window did not pass, or None."""
+        return self._error if isinstance(self._error, Flagged) else None
 
     @property
     def failures(self) -> tuple[Exception, ...]:
@@ -91,12 +92,17 @@ class GateCore:
 
         Raises:
             Flagged: A window did not pass, earlier.
+            BrokenStage: An exception interrupted an earlier call.
             RuntimeError: The gate was closed.
             TypeError: It is no chunk.
         """
         self._check_open()
+        return self._feed(list(_texts(chunk)))
+
+    @breaking
+    def _feed(self, texts: list[tuple[int, str, bool]]) -> list[Window]:
         windows: list[Window] = []
-        for choice, text, finished in _texts(chunk):
+        for choice, text, finished in texts:
             if text:
                 windows += self._lane(choice).feed(text)
             if finished and choice in self._lanes:
@@ -115,8 +121,9 @@ class GateCore:
         self._check_open()
         if not isinstance(text, str):
             raise TypeError(f"text is a {type(text).__name__}; give a str")
-        return self._lane(choice).feed(text)
+        return self._feed([(choice, text, False)])
 
+    @breaking
     def close(self) -> list[Window]:
         """
         Take the end of the answer; return what is left, as the last window of each choice.
@@ -126,7 +133,7 @@ class GateCore:
         Raises:
             Flagged: A window did not pass, earlier.
         """
-        self._check_flag()
+        self._raise_error()
         self._closed = True
         return [window for lane in self._lanes.values() for window in lane.flush()]
 
@@ -176,13 +183,17 @@ class GateCore:
             self._judging = False
         if flagged:
             raise self._flag(window, verdict=verdict)
-        return lane.let(window)
+        return self._release(lane, window)
 
     def _fail(self, window: Window, error: Exception) -> list[Release]:
         lane = self._lane_of(window)
         if self._blocks:
             raise self._flag(window, failure=error) from error
         self._failures.append(error.with_traceback(None))
+        return self._release(lane, window)
+
+    @breaking
+    def _release(self, lane: Lane, window: Window) -> list[Release]:
         return lane.let(window)
 
     def _tell(self, releases: list[Release]) -> list[Release]:
@@ -194,14 +205,15 @@ class GateCore:
     def _flag(
         self, window: Window, *, verdict: object = None, failure: Exception | None = None
     ) -> Flagged:
-        self._flagged = Flagged(
+        flagged = Flagged(
             window=window,
             released=self.released(window.choice),
             held=self.held(window.choice),
             verdict=verdict,
             failure=failure,
         )
-        return self._flagged
+        self._stop(flagged)
+        return flagged
 
     def _lane(self, choice: int) -> Lane:
         lane = self._lanes.get(choice)
@@ -214,7 +226,7 @@ class GateCore:
         return Tokens(self._kind) if isinstance(self._kind, int) else Sentences()
 
     def _lane_of(self, window: Window) -> Lane:
-        self._check_flag()
+        self._raise_error()
         if self._judging:
             raise RuntimeError("a verdict cannot decide anything while it is being read")
         lane = self._lanes.get(window.choice)
@@ -226,13 +238,9 @@ class GateCore:
         return lane
 
     def _check_open(self) -> None:
-        self._check_flag()
+        self._raise_error()
         if self._closed:
             raise RuntimeError("the gate was closed; make one for each answer")
-
-    def _check_flag(self) -> None:
-        if self._flagged is not None:
-            raise self._flagged.with_traceback(None)
 
 
 def _texts(chunk: Chunk) -> Iterator[tuple[int, str, bool]]:

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, Self
 
+from .._stage import Uncopyable
 from ._flagged import Flagged
 from ._windows import Release
 from ._work import Work
 
 
-class Releases:
+class Releases(Uncopyable):
     # A class, not a generator: an interrupt would end that, and lose what is held.
 
     def __init__(self, work: Work, ask: Callable[[str], object]) -> None:
@@ -27,8 +28,7 @@ class Releases:
 
     def _next(self) -> Release:
         work = self._work
-        if work.gate.flagged is not None:
-            raise work.gate.flagged.with_traceback(None)
+        work.raise_error()
         while not work.ready:
             if work.windows:
                 self._judge()
@@ -80,7 +80,7 @@ class Releases:
                     close()
 
 
-class TextDeltas:
+class TextDeltas(Uncopyable):
     def __init__(self, releases: Iterator[Release]) -> None:
         self._releases = releases
 

@@ -7,13 +7,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from .._stage import Breakable, breaking, raise_stored
 from ..chunks import Chunk
 from ._core import GateCore
 from ._flagged import Flagged
 from ._windows import Release, Window
 
 
-class Work:
+class Work(Breakable):
     """
     Keep what of one stream was read and not yet judged or handed out.
 
@@ -44,6 +45,7 @@ class Work:
         fail: Callable[[Window, Exception], list[Release]],
         tell: Callable[[list[Release]], object],
     ) -> None:
+        super().__init__()
         self.gate = gate
         self._decide = decide
         self._fail = fail
@@ -67,10 +69,16 @@ class Work:
     def __exit__(self, *_: object) -> None:
         self._busy = False
 
+    def raise_error(self) -> None:
+        """Raise the error that stopped the gate, if one did."""
+        raise_stored(self.gate.error or self.error)
+
+    @breaking
     def take_chunk(self, chunk: Chunk) -> None:
         """Take a chunk of the stream."""
         self.windows += self.gate.feed(chunk)
 
+    @breaking
     def take_end(self, fault: Exception | None = None) -> None:
         """Take the end of the stream, and the fault that ended it: what came before is judged."""
         self.windows += self.gate.close()
@@ -99,6 +107,10 @@ class Work:
                 flagged.partial = snapshot()
 
     def _take(self, releases: list[Release]) -> None:
+        self._make_ready(releases)
+        self._tell(releases)
+
+    @breaking
+    def _make_ready(self, releases: list[Release]) -> None:
         self.windows.popleft()
         self.ready += releases
-        self._tell(releases)

@@ -12,6 +12,7 @@ from .._events import Comment, Event
 from .._interpreter import ItemT
 from .._options import EventOptions
 from .._parser import Parser
+from .._stage import Uncopyable
 from ..chunks import Chunk, Result
 from ._chunk_state import ChunkState
 from ._faces import ChunkFace, EventFace, Face
@@ -87,10 +88,14 @@ class AsyncDriver(Face[T]):
             state.interrupt()
             raise
         else:
-            if timers is None:
-                state.take(piece)
-            else:
-                state.take_at(piece, timers.now())
+            try:
+                if timers is None:
+                    state.take(piece)
+                else:
+                    state.take_at(piece, timers.now())
+            except BaseException:
+                state.stopped = True
+                raise
 
     async def aclose(self) -> None:
         """
@@ -284,7 +289,7 @@ class AsyncStream(AsyncDriver[Chunk], ChunkFace):
         return self._chunks.result()
 
 
-class _AsyncTextDeltas:
+class _AsyncTextDeltas(Uncopyable):
     # A class, not an async generator, which would leave its clean-up to the collector.
 
     def __init__(self, chunks: AsyncStream) -> None:
@@ -300,7 +305,7 @@ class _AsyncTextDeltas:
         raise StopAsyncIteration
 
 
-class _AsyncUpdates:
+class _AsyncUpdates(Uncopyable):
     def __init__(self, stream: AsyncStream, state: ChunkState) -> None:
         self._stream = stream
         self._state = state

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from .._deadlines import Deadlines
 from .._ends import End
-from .._errors import IncompleteStream, LimitExceeded, SSEError
+from .._errors import IncompleteStream, SSEError
 from .._options import ChunkOptions, check_choice, check_seconds
+from .._stage import breaking
 from ..chunks import Accumulator, Chunk, ChunkParser, Result
 from ..chunks._limits import MAX_ACCUMULATED, MAX_TOOL_CALLS
 from ._options import Recorder
@@ -108,16 +109,19 @@ class ChunkState(StreamState[Chunk]):
         ready = self._ready
         if not ready:
             return None
-        chunk = ready.pop()
         try:
+            chunk = ready.pop()
             if self.watched:
                 self._make_told(self.accumulator.updates(chunk))
             else:
                 self.accumulator.add(chunk)
-        except LimitExceeded as error:
-            self._stop(error)
+            return chunk  # noqa: TRY300 - until it is returned, an exception loses it
+        except SSEError as error:
+            self._drop_rest(error)
             return None
-        return chunk
+        except BaseException:
+            self.stopped = True
+            raise
 
     def pop_update(self) -> Update | None:
         """Take the next update that was told, or None."""
@@ -127,17 +131,16 @@ class ChunkState(StreamState[Chunk]):
         updates.reverse()
         self._updates = updates + self._updates if self._updates else updates
 
+    @breaking
     def tell_end(self) -> bool:
         """Tell what is done by the end, if that was a good one and nothing told it before."""
         if self.end is not None and self.end.complete:
             self._make_told(self.accumulator.last_updates())
         return bool(self._updates)
 
-    def _stop(self, error: SSEError) -> None:
+    def _drop_rest(self, error: SSEError) -> None:
         """Stop where a chunk could not be kept; those after it are dropped."""
         self._ready = None
-        if not self.over:
-            self._stage.close()
         self._finish(error)
 
     def take(self, piece: bytes) -> None:

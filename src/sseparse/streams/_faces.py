@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 from .._ends import End
 from .._interpreter import ItemT
 from .._parser import Parser
+from .._stage import Uncopyable
 from ..chunks import Accumulator, Result
 from ._chunk_state import ChunkState
 from ._state import StreamState
@@ -14,7 +15,7 @@ from ._state import StreamState
 T = TypeVar("T")
 
 
-class Face(Generic[T]):
+class Face(Uncopyable, Generic[T]):
     """Show how a stream ended."""
 
     def __init__(self, source: object, state: StreamState[T]) -> None:

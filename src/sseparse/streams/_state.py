@@ -18,6 +18,7 @@ from .._errors import (
     looks_encoded,
 )
 from .._sniff import BODY_START, EVENT_STREAM, is_event_stream_type, looks_like_events
+from .._stage import Breakable, breaking, raise_stored
 from ._faults import (
     headers_of,
     not_a_stream,
@@ -37,7 +38,7 @@ _NO_DEADLINES: Final = Deadlines()
 _EARLY = 0.001
 
 
-class StreamState(Generic[T]):
+class StreamState(Breakable, Generic[T]):
     """
     Keep what a stream has read and not yet handed out, and how it ended.
 
@@ -57,7 +58,6 @@ class StreamState(Generic[T]):
         "_body_start",
         "_deadlines",
         "_end",
-        "_error",
         "_interrupted",
         "_ready",
         "_source",
@@ -74,6 +74,7 @@ class StreamState(Generic[T]):
         deadlines: Deadlines | None = None,
         timeline: Recorder | None = None,
     ) -> None:
+        super().__init__()
         self._stage = stage
         self._teller = None if timeline is None else Teller(stage, timeline)
         self._deadlines = _own(deadlines)
@@ -83,19 +84,21 @@ class StreamState(Generic[T]):
         # The next one last: of a list that is the one that costs nothing to take.
         self._ready: list[T] | None = None
         self._body_start = b""
-        self._error: SSEError | None = None
         self._end: End | None = None
         self._interrupted = False
 
     @property
     def end(self) -> End | None:
         """How the stream ended, or None while there is more to hand out."""
-        return None if self._ready else self._end
+        if self._ready:
+            return None
+        self._finish_broken()
+        return self._end
 
     @property
     def over(self) -> bool:
         """Whether there is nothing more to read."""
-        return self._end is not None
+        return self._end is not None or self.stopped
 
     @property
     def partial(self) -> Any:
@@ -105,7 +108,11 @@ class StreamState(Generic[T]):
     def pop(self) -> T | None:
         """Take the next item that is ready, or None."""
         ready = self._ready
-        return ready.pop() if ready else None
+        try:
+            return ready.pop() if ready else None
+        except BaseException:
+            self.stopped = True
+            raise
 
     def take(self, piece: bytes) -> None:
         """Take bytes from the source."""
@@ -128,6 +135,7 @@ class StreamState(Generic[T]):
         items.reverse()
         self._ready = items + self._ready if self._ready else items
 
+    @breaking
     def wait(self, now: float) -> float | None:
         """Begin to wait; return for how many seconds at most. Too late for that, it is over."""
         until = self._deadlines.next_deadline(now)
@@ -149,11 +157,13 @@ class StreamState(Generic[T]):
         if late is not None:
             self._time_out(late)
 
+    @breaking
     def take_time_up(self) -> None:
         """Take that the wait lasted for as long as it might."""
         clock = self._deadlines.passed(self._until)
         self._time_out(cast(Clock, clock))
 
+    @breaking
     def take_end(self) -> None:
         """Take the end of the source."""
         if self._interrupted:
@@ -165,6 +175,7 @@ class StreamState(Generic[T]):
         error = self._stage.error
         self._finish(with_response(error, self._source) if error else self._verdict(self._seen))
 
+    @breaking
     def take_failure(self, cause: Exception, now: float = -math.inf) -> None:
         """Take an exception that the source raised, and when, where there are deadlines."""
         if isinstance(cause, StreamTimeout | TimeoutError) and now >= self._until - _EARLY:
@@ -200,20 +211,20 @@ class StreamState(Generic[T]):
         """Take an exception that went through the source without being its failure."""
         self._interrupted = True
 
+    @breaking
     def cancel(self) -> None:
         """Take the reader's word that nothing more is wanted; after the last item it is none."""
         if self.end is not None:
             return
         self._ready = None
-        if not self.over:
-            self._stage.close()
         self._finish(None, EndCause.CANCELLED)
 
     def raise_error(self) -> None:
         """Raise the fault that ended the stream, if one did."""
+        self._finish_broken()
         if self._error is not None:
             self._error.partial = self.partial
-            raise self._error.with_traceback(None)
+            raise_stored(self._error)
         if self._end is not None and self._end.cause is EndCause.CANCELLED:
             raise RuntimeError(
                 "the stream was closed before its end, or a read of it interrupted; "
@@ -243,11 +254,18 @@ class StreamState(Generic[T]):
         is_stream = is_event_stream_type(headers.get("content-type", ""))
         return is_stream and not looks_encoded(self._body_start, headers)
 
+    def _finish_broken(self) -> None:
+        """Finish a stream that an unexpected exception stopped, as late as somebody looks."""
+        if self.stopped and (self._end is None or self._error is None):
+            self._finish(self.error)
+
     @property
     def _seen(self) -> End:
         return cast(End, self._stage.end)
 
     def _finish(self, error: SSEError | None, cause: EndCause | None = None) -> None:
+        if self._stage.end is None:
+            self._stage.close()
         end = self._seen
         self._error = error
         self._end = evolve(end, cause=cause or _cause_of(error) or end.cause)

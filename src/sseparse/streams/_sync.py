@@ -13,6 +13,7 @@ from .._events import Comment, Event
 from .._interpreter import ItemT
 from .._options import EventOptions
 from .._parser import Parser
+from .._stage import Uncopyable
 from ..chunks import Chunk, Result
 from ._chunk_state import ChunkState
 from ._faces import ChunkFace, EventFace, Face
@@ -87,10 +88,14 @@ class SyncDriver(Face[T]):
             state.interrupt()
             raise
         else:
-            if state.timed:
-                state.take_at(piece, monotonic())
-            else:
-                state.take(piece)
+            try:
+                if state.timed:
+                    state.take_at(piece, monotonic())
+                else:
+                    state.take(piece)
+            except BaseException:
+                state.stopped = True
+                raise
 
     def _take_exception(self, error: Exception) -> None:
         match error:
@@ -269,7 +274,7 @@ class Stream(SyncDriver[Chunk], ChunkFace):
 
     def text_deltas(self) -> Iterator[str]:
         """Iterate the new texts of choice 0, leaving out chunks that bring none."""
-        return (text for chunk in self if (text := chunk.text))
+        return _TextDeltas(self)
 
     def updates(self) -> Iterator[Update]:
         """
@@ -294,7 +299,23 @@ class Stream(SyncDriver[Chunk], ChunkFace):
         return self._chunks.result()
 
 
-class _Updates:
+class _TextDeltas(Uncopyable):
+    # A class, not a generator: an exception would end that, and a later loop look complete.
+
+    def __init__(self, chunks: Stream) -> None:
+        self._chunks = chunks
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
+        for chunk in self._chunks:
+            if text := chunk.text:
+                return text
+        raise StopIteration
+
+
+class _Updates(Uncopyable):
     def __init__(self, stream: Stream, state: ChunkState) -> None:
         self._stream = stream
         self._state = state

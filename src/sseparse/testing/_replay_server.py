@@ -12,6 +12,7 @@ from concurrent.futures import Future
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from .._stage import Uncopyable
 from ._replay import Replay, plain_text
 from ._replay_received import Answered, ReceivedConnection, ReceivedRequest
 from ._replay_signals import Gate, Signal, wait_for
@@ -27,7 +28,7 @@ _Answer = Callable[[ReceivedRequest], Replay]
 _Answering = Callable[[ReceivedRequest], bytes | Replay]
 
 
-class ReplayServer:
+class ReplayServer(Uncopyable):
     r"""
     Serve recorded streams over real HTTP/1.1 connections on the loopback interface.
 

@@ -9,6 +9,7 @@ from os import PathLike
 from typing import Any
 
 from .._ends import End
+from .._stage import Uncopyable
 from ..chunks import ChatCompletionChunk, Chunk, CompletionUsage
 from ._generated import generated, length
 from ._otel import Metric, attributes_of, metrics_of
@@ -17,7 +18,7 @@ from ._record import Record
 from ._summary import Summary, summarize, to_dict
 
 
-class Timeline:
+class Timeline(Uncopyable):
     """
     Note when each part of one stream came.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from .._stage import Breakable, breaking
 from ._cuts import final_length
 from ._encode import count_tokens
 from ._vocabularies import find_encoding
@@ -15,7 +16,7 @@ _AT_ONCE: Final = 4096
 """Characters that are kept at most before what is final among them is encoded."""
 
 
-class TokenCounter:
+class TokenCounter(Breakable):
     """
     Count the tokens of a text that arrives piece by piece, exactly, at every moment.
 
@@ -58,6 +59,7 @@ class TokenCounter:
     )
 
     def __init__(self, model_or_encoding: str | Encoding, *, download: bool = False) -> None:
+        super().__init__()
         self._encoding = find_encoding(model_or_encoding, download=download)
         self._pattern = str(getattr(self._encoding, "_pat_str", ""))
         self._final = 0
@@ -79,7 +81,9 @@ class TokenCounter:
 
         Raises:
             Uncountable: It has a run of more than 500,000 blanks, which tiktoken cannot take.
+            BrokenStage: An exception interrupted an earlier call.
         """
+        self._raise_error()
         if self._fresh:
             self._settle()
         if self._tail_count is None:
@@ -97,14 +101,22 @@ class TokenCounter:
         Raises:
             TypeError: It is no text.
             Uncountable: As for `count`.
+            BrokenStage: As for `count`.
         """
         if not isinstance(text, str):
             raise TypeError(f"add() takes text, not {type(text).__name__}; chunk.text is text")
-        self._fresh.append(text)
-        self._fresh_length += len(text)
-        if self._fresh_length >= self._at_most:
-            self._settle()
+        if self.stopped:
+            self._raise_error()
+        try:
+            self._fresh.append(text)
+            self._fresh_length += len(text)
+            if self._fresh_length >= self._at_most:
+                self._settle()
+        except BaseException:
+            self.stopped = True
+            raise
 
+    @breaking
     def _settle(self) -> None:
         searched = len(self._tail)
         self._tail = text = "".join((self._tail, *self._fresh))

@@ -15,6 +15,7 @@ from ..._events import Event
 from ..._options import ParserOptions
 from ..._parser import Parser
 from ..._sniff import BODY_START
+from ..._stage import Breakable, Uncopyable, breaking
 from ...reconnect import Decision, Fail, Read, ReconnectPolicy, Retry, Stop
 from ...streams._faults import refused
 from .._httpx_failures import translated
@@ -56,7 +57,7 @@ class _Redirect:
     crossed: bool
 
 
-class Session:
+class Session(Breakable):
     """Follow a stream over its connections: requests, answers, bytes and ends, without I/O."""
 
     def __init__(
@@ -72,6 +73,7 @@ class Session:
         rnd: Callable[[], float],
         **options: Unpack[ParserOptions],
     ) -> None:
+        super().__init__()
         self._url = _parsed(url)
         self._headers = httpx2.Headers(_HEADERS)
         self._headers.update(checked_headers(headers))
@@ -90,7 +92,6 @@ class Session:
         self._redirects_left = 0
         self.delay: float | None = None
         self.over = False
-        self.error: SSEError | None = None
         self.last_error: SSEError | None = None
 
     @property
@@ -141,6 +142,7 @@ class Session:
             self._method, redirect.url, headers=headers, cookies=cookies, content=content
         )
 
+    @breaking
     def take_response(self, response: httpx2.Response) -> bool:
         """Process the head of a response; return whether its body is to be read."""
         if self._follows(response):
@@ -182,23 +184,27 @@ class Session:
             self._redirect = _Redirect(url, crossed=False)
         return True
 
+    @breaking
     def take_body_start(self, body_start: bytes) -> None:
         """Take what the body of a refused answer begins with, for the error to show."""
         error = self.error
         if isinstance(error, NotEventStream):
             start = body_start[:BODY_START]
-            self.error = self.last_error = refused(error.status, error.headers, start)
+            self._error = self.last_error = refused(error.status, error.headers, start)
 
+    @breaking
     def take(self, piece: bytes) -> None:
         """Take bytes of the body."""
         self._ready.extend(self.parser.feed(piece))
 
+    @breaking
     def take_end(self) -> None:
         """Take the end of the body; the event that it cut off is dropped."""
         self.last_error = None
         self.parser.close()
         self._take_end(cast("End", self.parser.end).cause)
 
+    @breaking
     def take_failure(self, failure: Exception) -> None:
         """Take what a connection failed of."""
         error = failure if isinstance(failure, SSEError) else translated(failure)
@@ -233,15 +239,18 @@ class Session:
 
     def _finish(self, error: SSEError | None) -> None:
         self.over = True
-        self.error = error
+        self._error = error
 
     def take_delay(self) -> float:
         """Return the seconds to wait now; then a connection is due."""
         delay, self.delay = self.delay, None
         return delay or 0.0
 
+    @breaking
     def pop(self) -> Event | None:
         """Take the next event that is ready, or None."""
+        if self.stopped:
+            self._finish(self.error)
         while self._ready and not self.over:
             event = self._ready.popleft()
             self._state, replayed = self._state.on_event(event)
@@ -255,8 +264,7 @@ class Session:
 
     def raise_error(self) -> None:
         """Raise what the stream failed of, if it did."""
-        if self.error is not None:
-            raise self.error.with_traceback(None)
+        self._raise_error()
 
 
 def _parsed(url: str) -> httpx2.URL:
@@ -295,7 +303,7 @@ def require_client(client: object, kind: type[httpx2.Client | httpx2.AsyncClient
         )
 
 
-class Face:
+class Face(Uncopyable):
     """Show what a stream knows of itself: nothing here waits."""
 
     _session: Session

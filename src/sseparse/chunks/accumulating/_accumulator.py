@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..._ends import End
 from ..._errors import IncompleteStream, LimitExceeded
 from ..._options import check_bytes, check_number
+from ..._stage import Breakable, breaking
 from .._json import is_object
 from .._limits import MAX_ACCUMULATED, MAX_CHOICES, MAX_TOOL_CALLS, check_choice_limit
 from ..decoding._wire import build
@@ -35,7 +36,7 @@ _NO_USAGE = CompletionUsage()
 _DROPPED = ("p", "obfuscation", "error")
 
 
-class Accumulator:
+class Accumulator(Breakable):
     """
     Put chunks together into the completion that the non-streaming API would have answered.
 
@@ -61,12 +62,12 @@ class Accumulator:
         max_tool_calls: int | None = MAX_TOOL_CALLS,
         max_accumulated_bytes: int | None = MAX_ACCUMULATED,
     ) -> None:
+        super().__init__()
         check_number("max_choices", max_choices)
         check_number("max_tool_calls", max_tool_calls)
         check_bytes("max_accumulated_bytes", max_accumulated_bytes)
         self._max_choices = max_choices
         self._budget = Budget(max_accumulated_bytes, max_tool_calls)
-        self._error: LimitExceeded | None = None
         self._id: str | None = None
         self._created: int | float | None = None
         self._model: str | None = None
@@ -99,57 +100,58 @@ class Accumulator:
 
         Raises:
             TypeError: It is no chunk, or of the other kind than the chunks before it.
-            LimitExceeded: It brings more than one of the limits allows; `partial` holds what
-                came. From then on every chunk raises it.
+            LimitExceeded: It exceeds a limit; `partial` holds what came. Later calls raise it.
         """
-        if self._error is not None:
-            raise self._error.with_traceback(None)
+        if self.stopped:
+            self._raise_error()
+        if self._kind is not ChatCompletion or not isinstance(chunk, ChatCompletionChunk):
+            self._settle(chunk)
         try:
-            if isinstance(chunk, ChatCompletionChunk):
-                if self._kind is not ChatCompletion:
-                    self._settle(ChatCompletion, chunk)
-                for choice in chunk.choices:
-                    delta = choice.delta
-                    # Nearly every chunk brings text alone. To find that here costs no calls.
-                    if (
-                        isinstance(delta.content, str)
-                        and delta.role is None
-                        and delta.refusal is None
-                        and delta.tool_calls is None
-                        and delta.function_call is None
-                        and delta.audio is None
-                        and delta.annotations is None
-                        and delta.reasoning_content is None
-                        and delta.reasoning is None
-                        and delta.reasoning_details is None
-                        and choice.finish_reason is None
-                        and choice.logprobs is None
-                        and not (delta.extra or choice.extra or choice.absent)
-                        and (content := self._texts.get(choice.index)) is not None
-                    ):
-                        content.add(delta.content)
-                    else:
-                        self._add_choice(choice)
-                if chunk.service_tier is not None:
-                    self._service_tier = chunk.service_tier
-                if chunk.moderation is not None:
-                    self._moderation = chunk.moderation
-            else:
-                self._add_legacy(chunk)
-            self._chunks_seen += 1
-            self._last_model = chunk.model or self._last_model
-            if self._headless:
-                self._add_head(chunk)
-            if chunk.system_fingerprint is not None:
-                self._system_fingerprint = chunk.system_fingerprint
-            if chunk.usage is not None or chunk.extra:
-                self._add_rest(chunk)
-            if self._budget.left < 0:
-                raise self._budget.overrun()
-        except LimitExceeded as error:
-            self._error = error
-            error.partial = self.snapshot()
+            self._add(chunk)
+        except BaseException as error:
+            self._break_off(error)
             raise
+
+    def _add(self, chunk: Chunk) -> None:
+        if isinstance(chunk, ChatCompletionChunk):
+            for choice in chunk.choices:
+                delta = choice.delta
+                # Nearly every chunk brings text alone. To find that here costs no calls.
+                if (
+                    isinstance(delta.content, str)
+                    and delta.role is None
+                    and delta.refusal is None
+                    and delta.tool_calls is None
+                    and delta.function_call is None
+                    and delta.audio is None
+                    and delta.annotations is None
+                    and delta.reasoning_content is None
+                    and delta.reasoning is None
+                    and delta.reasoning_details is None
+                    and choice.finish_reason is None
+                    and choice.logprobs is None
+                    and not (delta.extra or choice.extra or choice.absent)
+                    and (content := self._texts.get(choice.index)) is not None
+                ):
+                    content.add(delta.content)
+                else:
+                    self._add_choice(choice)
+            if chunk.service_tier is not None:
+                self._service_tier = chunk.service_tier
+            if chunk.moderation is not None:
+                self._moderation = chunk.moderation
+        else:
+            self._add_legacy(chunk)
+        self._chunks_seen += 1
+        self._last_model = chunk.model or self._last_model
+        if self._headless:
+            self._add_head(chunk)
+        if chunk.system_fingerprint is not None:
+            self._system_fingerprint = chunk.system_fingerprint
+        if chunk.usage is not None or chunk.extra:
+            self._add_rest(chunk)
+        if self._budget.left < 0:
+            self._budget.raise_overrun()
 
     def updates(self, chunk: Chunk) -> list[Update]:
         """
@@ -166,28 +168,30 @@ class Accumulator:
             counts; none where the chunk changed nothing that updates tell.
 
         Raises:
-            TypeError: As `add()` does.
-            LimitExceeded: As `add()` does.
+            TypeError, SSEError: As `add()` does.
         """
-        if self._watch is None:
-            # Most programs do without updates.
-            from ._watch import Watch  # noqa: PLC0415
-
-            self._watch = Watch()
-        watch = self._watching = self._watch
-        # What is added without a closer look is not told.
-        self._texts.clear()
+        self._raise_error()
+        self._settle(chunk)
         try:
-            self.add(chunk)
-        except BaseException:
-            # What the fault cut short is not told later.
-            watch.take()
-            raise
-        finally:
-            self._watching = None
-        watch.see_usage(self.usage)
-        return watch.take()
+            if self._watch is None:
+                # Most programs do without updates.
+                from ._watch import Watch  # noqa: PLC0415
 
+                self._watch = Watch()
+            watch = self._watching = self._watch
+            # What is added without a closer look is not told.
+            self._texts.clear()
+            self.add(chunk)
+            self._watching = None
+            watch.see_usage(self.usage)
+            return watch.take()
+        except BaseException as error:
+            # What the fault cut short is not told later.
+            self._watch = None
+            super()._break_off(error)
+            raise
+
+    @breaking
     def last_updates(self) -> list[Update]:
         """
         Take the end of the stream; return what is done by it.
@@ -197,6 +201,8 @@ class Accumulator:
         Returns:
             The `...Done` of the texts and tool calls that were still open.
         """
+        if self.stopped and not isinstance(self._error, LimitExceeded):
+            self._raise_error()
         if self._watch is None:
             return []
         self._watch.see_end()
@@ -216,8 +222,7 @@ class Accumulator:
             return
         self._notes = self._notes or Notes()
         self._notes.add_unread(chunk)
-        if self._extra is None:
-            self._extra = {}
+        self._extra = self._extra or {}
         keep_last(self._extra, unknown_fields(chunk), self._budget)
         groq = chunk.extra.get("x_groq")
         self._find_usage(groq.get("usage") if is_object(groq) else None)
@@ -242,35 +247,35 @@ class Accumulator:
             self._watching.see_chat(state, choice, calls)
 
     def _add_legacy(self, chunk: CompletionChunk) -> None:
-        if not isinstance(chunk, CompletionChunk):
-            raise TypeError(
-                f"add() takes a ChatCompletionChunk or a CompletionChunk, "
-                f"not {type(chunk).__name__}; ChunkParser makes them from bytes"
-            )
-        if self._kind is not Completion:
-            self._settle(Completion, chunk)
-        if self._legacy is None:
-            self._legacy = {}
+        states = self._legacy = self._legacy or {}
         for choice in chunk.choices:
-            state = self._legacy.get(choice.index)
+            state = states.get(choice.index)
             if state is None:
-                check_choice_limit(choice.index, len(self._legacy), self._max_choices)
-                state = CompletionChoiceState(choice.index, self._budget)
-                self._legacy[choice.index] = state
+                check_choice_limit(choice.index, len(states), self._max_choices)
+                state = states[choice.index] = CompletionChoiceState(choice.index, self._budget)
             state.add(choice)
             if self._watching is not None:
                 self._watching.see_legacy(state, choice)
 
-    def _settle(self, kind: type[Result], chunk: Chunk) -> None:
+    def _break_off(self, error: BaseException) -> None:
+        super()._break_off(error)
+        if isinstance(error, LimitExceeded):
+            error.partial = self.snapshot()
+
+    def _settle(self, chunk: Chunk) -> None:
         """Keep to the kind of the first chunk with choices; until then the latest is likely."""
+        kind = ChatCompletion if isinstance(chunk, ChatCompletionChunk) else Completion
+        if kind is Completion and not isinstance(chunk, CompletionChunk):
+            raise TypeError(
+                f"add() takes a ChatCompletionChunk or a CompletionChunk, "
+                f"not {type(chunk).__name__}; ChunkParser makes them from bytes"
+            )
         if not chunk.choices:
             self._likely_kind = self._kind or kind
         elif self._kind is None:
             self._kind = self._likely_kind = kind
-        else:
-            raise TypeError(
-                "chunks of chat and of legacy completions do not mix; use an accumulator a stream"
-            )
+        elif self._kind is not kind:
+            raise TypeError("chat and legacy chunks do not mix: use one accumulator per stream")
 
     @property
     def _choices(self) -> dict[int, ChatChoiceState] | dict[int, CompletionChoiceState]:
@@ -380,12 +385,12 @@ class Accumulator:
 
         Raises:
             IncompleteStream: A choice has no finish reason, or there is no choice; or `end` is
-                not complete. `partial` holds what came. `snapshot()` returns that without a
-                question.
-            LimitExceeded: A chunk was refused, as in `add()`.
+                not complete. `partial` holds what came, as `snapshot()` returns it.
+            SSEError: An earlier call raised it; or, as `BrokenStage`, it was interrupted.
         """
-        if self._error is not None:
-            raise self._error.with_traceback(None)
+        if self.error is not None:
+            self.error.partial = self.snapshot()
+            self._raise_error()
         if end is not None and end.complete and not (end.done_seen or end.finish_seen):
             # The end of a parser of events: it knows no choices, and every end between two
             # events is FINISHED to it.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 from ..._errors import LimitExceeded
 from .._json import is_list, is_object
@@ -48,9 +48,9 @@ class Budget:
             if self._calls_left < 0:
                 raise LimitExceeded(limit="tool_calls", maximum=self._max_calls or 0)
 
-    def overrun(self) -> LimitExceeded:
-        """Return the error that tells that nothing is left."""
-        return LimitExceeded(limit="accumulated", maximum=self._max_bytes or 0)
+    def raise_overrun(self) -> NoReturn:
+        """Raise `LimitExceeded`, because nothing is left."""
+        raise LimitExceeded(limit="accumulated", maximum=self._max_bytes or 0)
 
 
 def weigh(value: Any) -> int:

@@ -11,8 +11,9 @@ from ..._errors import EncodingError, NotEventStream, SSEError
 from ..._events import Event
 from ..._lines import LF
 from ..._parser import DEFAULT_MAXIMUM, Parser
-from ..._pieces import SLICE, as_bytes, feed_slices
+from ..._pieces import SLICE, check_piece, feed_slices
 from ..._sniff import looks_like_events
+from ..._stage import Uncopyable, raise_stored
 from .._json import JSON_BLANKS, UNREADABLE, load_object
 from .._limits import MAX_CHOICES, MAX_OBJECTS
 from ..models._chunk import Chunk
@@ -20,7 +21,7 @@ from ._decoder import DONE_MARK, ChunkDecoder
 from ._opening import Opening
 
 
-class ChunkParser:
+class ChunkParser(Uncopyable):
     """
     Parse bytes into chunks of chat or legacy completions, without I/O.
 
@@ -96,7 +97,7 @@ class ChunkParser:
     @property
     def error(self) -> SSEError | None:
         """The fault that stopped the parser, or None."""
-        return self._decoder.error or self._parser.error
+        return self._decoder.error if self._decoder.stopped else self._parser.error
 
     @property
     def last_event_id(self) -> str:
@@ -159,14 +160,27 @@ class ChunkParser:
             then.
 
         Raises:
-            SSEError: The parser met a fault in an earlier feed: that fault.
+            SSEError: The parser met a fault in an earlier feed: that fault; or an exception
+                interrupted an earlier call: `BrokenStage`.
             RuntimeError: The parser was closed.
             TypeError: The piece is not bytes.
         """
-        if self._decoder.error is not None:
-            raise self._decoder.error.with_traceback(None)
+        if self._decoder.stopped:
+            raise_stored(self.error)
         if type(data) is not bytes:
-            data = as_bytes(data)
+            check_piece(data)
+        try:
+            return self._feed(data)
+        except SSEError:
+            # The parser stopped earlier.
+            raise
+        except BaseException:
+            self._decoder.interrupt()
+            raise
+
+    def _feed(self, data: bytes | bytearray | memoryview) -> list[Chunk]:
+        if type(data) is not bytes:
+            data = bytes(data)
         if len(data) > SLICE:
             return feed_slices(self, data)
         if self._opening is not None:
@@ -193,7 +207,7 @@ class ChunkParser:
         chunks: list[Chunk] = []
         for event in events:
             chunks += self._decoder.feed(event)
-            if self._decoder.error is not None:
+            if self._decoder.stopped:
                 # Later events may have come with it; nobody has had anything of them.
                 self._faulty_id = event.id
                 break
@@ -209,10 +223,16 @@ class ChunkParser:
         Raises:
             SSEError: The parser met a fault in an earlier feed: that fault.
         """
-        if self.error is not None:
-            raise self.error.with_traceback(None)
+        raise_stored(self.error)
         if self._decoder.end is not None:
             return []
+        try:
+            return self._close()
+        except BaseException:
+            self._decoder.stopped = True
+            raise
+
+    def _close(self) -> list[Chunk]:
         opening, self._opening = self._opening, None
         chunks = [] if opening is None else self._close_body(opening)
         if self.error is None:

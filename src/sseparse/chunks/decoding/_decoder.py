@@ -13,6 +13,7 @@ from ..._errors import ChunkDecodeError, LimitExceeded, NotEventStream, ServerSe
 from ..._events import Event
 from ..._options import check_choice, check_number
 from ..._parser import Parser
+from ..._stage import Breakable, breaking
 from .._json import JSON_BLANKS, MAX_DEPTH, UNREADABLE, count_objects, is_deep, is_list, load_object
 from .._limits import MAX_CHOICES, MAX_OBJECTS, check_choice_limit
 from ..models._chat_chunk import ChatCompletionChunk
@@ -38,7 +39,7 @@ _MISSES = 3
 _LONGEST_REASON = 256
 
 
-class ChunkDecoder:
+class ChunkDecoder(Breakable):
     """
     Decode events into chunks, without I/O.
 
@@ -72,7 +73,6 @@ class ChunkDecoder:
         "_small",
         "after_done",
         "done",
-        "error",
         "events_seen",
         "skipped",
     )
@@ -84,13 +84,12 @@ class ChunkDecoder:
         max_choices: int | None = MAX_CHOICES,
         max_objects: int | None = MAX_OBJECTS,
     ) -> None:
+        super().__init__()
         check_choice("on_bad_json", on_bad_json, "raise", "skip")
         check_number("max_choices", max_choices)
         check_number("max_objects", max_objects)
         self.done = False
         """Whether the [DONE] mark was seen."""
-        self.error: SSEError | None = None
-        """The fault that stopped the decoder, or None."""
         self.skipped = 0
         """How many events were dropped because their data was not a JSON object."""
         self.after_done = 0
@@ -112,7 +111,7 @@ class ChunkDecoder:
     @property
     def end(self) -> End | None:
         """How the input ended, or None while it goes on."""
-        return self._end
+        return self.end_now() if self.stopped else self._end
 
     def feed(self, event: Event) -> list[Chunk]:
         """
@@ -126,13 +125,18 @@ class ChunkDecoder:
             `error`, and the chunk is returned; one that stands alone sets `error` only.
 
         Raises:
-            SSEError: The decoder met a fault in an earlier feed: that fault.
+            SSEError: The decoder met a fault in an earlier feed: that fault; or an exception
+                interrupted an earlier call: `BrokenStage`.
             RuntimeError: The decoder was closed.
             TypeError: It is not an event.
         """
         if not isinstance(event, Event):
             raise TypeError(f"feed() takes an Event, not {type(event).__name__}")
         self._check_open()
+        return self._feed(event)
+
+    @breaking
+    def _feed(self, event: Event) -> list[Chunk]:
         chunks: list[Chunk] = []
         # An error is for the general path, which has eyes for it.
         rest = iter((event.data,))
@@ -148,7 +152,7 @@ class ChunkDecoder:
         while (odd := self._take_ordinary(rest, chunks)) is not None:
             data = odd.decode("utf-8", "replace")
             self._take_odd(Event(data, "message", parser.last_event_id), chunks)
-            if self.error is not None:
+            if self.stopped:
                 break
         return chunks
 
@@ -172,7 +176,7 @@ class ChunkDecoder:
                 if choice.finish_reason or choice.index not in reasons:
                     self.note(chunk)
                     break
-            if self.error is not None:
+            if self.stopped:
                 break
             chunks.append(chunk)
         return None
@@ -187,8 +191,7 @@ class ChunkDecoder:
             chunks += self._decode(event)
 
     def _check_open(self) -> None:
-        if self.error is not None:
-            raise self.error.with_traceback(None)
+        self._raise_error()
         if self._end is not None:
             raise RuntimeError("feed() after close(): the stream has ended; use a new decoder")
 
@@ -242,7 +245,7 @@ class ChunkDecoder:
         error = find_error(event_type, body)
         has_chunk = error is None or body.get("choices") or body.get("usage")
         chunks = self._build(body) if has_chunk else []
-        if error is not None and self.error is None:
+        if error is not None and not self.stopped:
             self.stop(error)
         return chunks
 
@@ -273,6 +276,7 @@ class ChunkDecoder:
             self._object = LEGACY
             self._misses = 0
 
+    @breaking
     def close(self) -> list[Chunk]:
         """
         Take the end of the stream. Closing again does nothing.
@@ -283,16 +287,19 @@ class ChunkDecoder:
         Raises:
             SSEError: The decoder met a fault in an earlier feed: that fault.
         """
-        if self.error is not None:
-            raise self.error.with_traceback(None)
+        self._raise_error()
         if self._end is None:
             self._end = self.end_now()
         return []
 
     def stop(self, error: SSEError) -> None:
         """Stop at a fault."""
-        self.error = error
-        self._end = self.end_now()
+        self._stop(error)
+
+    def interrupt(self) -> None:
+        """Stop, unless closed, because an exception interrupts a call of what feeds the decoder."""
+        if self._end is None:
+            self.stopped = True
 
     def end_now(self) -> End:
         """Say how the input would have ended, had it ended here."""

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from attrs import frozen
 
+from ..._stage import Breakable, breaking
 from .._json import JSON_BLANKS
 from ._halves import has_halves, join_halves
 from ._tokens import (
@@ -36,7 +37,7 @@ class JSONFault:
     reason: str
 
 
-class PartialJSON:
+class PartialJSON(Breakable):
     """
     Parse JSON text that is still arriving; tell the value so far at every moment.
 
@@ -72,6 +73,7 @@ class PartialJSON:
     )
 
     def __init__(self, *, max_depth: int = 500) -> None:
+        super().__init__()
         if max_depth < 1:
             raise ValueError(f"max_depth is {max_depth}; give a number above 0")
         self._max_depth = max_depth
@@ -108,7 +110,7 @@ class PartialJSON:
     @property
     def complete(self) -> bool:
         """Whether the value is whole; a number is when what follows it, or `close()`, ends it."""
-        return self._complete
+        return self._complete and not self.stopped
 
     @property
     def fault(self) -> JSONFault | None:
@@ -125,17 +127,26 @@ class PartialJSON:
         Raises:
             RuntimeError: The parser was closed.
             TypeError: The piece is not text.
+            BrokenStage: An exception interrupted an earlier call.
         """
         if not isinstance(text, str):
             raise TypeError(f"feed() takes str, not {type(text).__name__}")
+        if self.stopped:
+            self._raise_error()
         if self._closed:
             raise RuntimeError("feed() after close(): the text has ended; use a new parser")
-        if self._held or not text.isascii():
-            text = self._join_pairs(text)
-        self._take(text)
+        try:
+            if self._held or not text.isascii():
+                text = self._join_pairs(text)
+            self._take(text)
+        except BaseException:
+            self.stopped = True
+            raise
 
+    @breaking
     def close(self) -> None:
         """Take the end of the text: it ends a number, and is a fault where more has to come."""
+        self._raise_error()
         if not self._closed:
             self._closed = True
             self._take(self._held, last=True)
@@ -303,6 +314,7 @@ class PartialJSON:
         self._complete = not self._open
         self._state = PartialJSON._after_value if self._open else PartialJSON._after_all
 
+    @breaking
     def _grow(self) -> None:
         new = self._string.take()
         # CPython appends in place to a text that a local variable alone holds.
