@@ -168,7 +168,7 @@ def test_an_exception_stops_the_stage(name: str) -> None:
 
     assert isinstance(stage.error, BrokenStage)
     for call in later:
-        with pytest.raises(BrokenStage, match="data is missing") as caught:
+        with pytest.raises(BrokenStage, match="items may be missing") as caught:
             call(stage)
         assert caught.value is stage.error
 

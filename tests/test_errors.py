@@ -59,7 +59,7 @@ def test_errors_cross_process_borders(error: SSEError) -> None:
         (ERRORS[5], ["ended inside the first event (7 bytes)", ".partial"]),
         (IncompleteStream(end=End(cause=EndCause.INCOMPLETE)), ["ended before the first event w"]),
         (IncompleteStream("why", end=End(cause=EndCause.INCOMPLETE)), ["why"]),
-        (ERRORS[6], ["interrupted an earlier call", "start again"]),
+        (ERRORS[6], ["interrupted an earlier call", "new object"]),
     ],
 )
 def test_errors_say_what_to_do(error: SSEError, words: list[str]) -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from counting import count_lines
+from operations import count_lines
 from sseparse import (
     Accumulator,
     ChunkParser,

@@ -14,13 +14,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
+from .._stage import Breakable, breaking
+
 # So many bytes hold one meta-block of Brotli at most, which is up to 16 MiB. The others need far
 # more for that: gzip makes at most 1,032 bytes of one, zstd 128 KiB of four.
 _STEP: Final = 8
 _ENOUGH: Final = 65536
 
 
-class BoundedDecoder:
+class BoundedDecoder(Breakable):
     """
     Decompresses the pieces of a body.
 
@@ -29,6 +31,7 @@ class BoundedDecoder:
     """
 
     def __init__(self, decoder: Any) -> None:
+        super().__init__()
         self._decoder = decoder
         self._decoders: list[Any] = list(getattr(decoder, "children", [decoder]))
         self._decoded: Iterator[bytes] = iter(())
@@ -37,8 +40,10 @@ class BoundedDecoder:
         """Process a piece of the compressed body; the one before it must be used up."""
         self._decoded = _decode(self._decoders, raw)
 
+    @breaking
     def pop(self) -> bytes:
         """Return the next bytes of the fed piece; none if it is used up."""
+        self._raise_error()
         parts: list[bytes] = []
         size = 0
         while size < _ENOUGH and (part := next(self._decoded, None)) is not None:
