@@ -57,7 +57,9 @@ def test_both_cores_are_alike(pieces: list[bytes], options: dict[str, Any]) -> N
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
 def test_both_cores_are_alike_at_every_cut(case: dict[str, Any]) -> None:
     """The conformance cases, in pieces of every kind."""
-    for pieces in every_split(body_of(case)):
+    body = body_of(case)
+    # Large bodies repeat a line; fewer cuts in two still cut it at each of its bytes.
+    for pieces in every_split(body, most=600 if len(body) <= 10_000 else 60):
         assert history(Parser(), [*pieces]) == history(plain().Parser(), [*pieces])
 
 

@@ -121,7 +121,7 @@ class TestReading:
     @pytest.mark.parametrize("coding", COMPRESS)
     async def test_a_bomb(self, coding: str) -> None:
         """A body that is compressed a thousandfold comes in pieces of bounded size."""
-        size = 32 << 20
+        size = 16 << 20
         body = COMPRESS[coding](bytes(size))
         head = f"HTTP/1.1 200 OK\r\nContent-Encoding: {coding}\r\nContent-Length: {len(body)}"
         with serving(sending(head.encode() + b"\r\n\r\n" + body)) as server:

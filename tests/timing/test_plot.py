@@ -163,25 +163,26 @@ def test_several(tmp_path: Path) -> None:
     assert all(colour in svg for colour in ("#0072b2", "#d55e00", "#009e73"))
 
 
+ODD_LABELS = [
+    "$x^{$",
+    "_private",
+    r"\frac{",
+    "\u4f60\u597d",
+    "\u0645\u0631\u062d\u0628\u0627",
+    "a & <b>",
+    "%",
+]
+
+
 @pytest.mark.parametrize(
-    "label",
-    [
-        "$x^{$",
-        "_private",
-        r"\frac{",
-        "\u4f60\u597d",
-        "\u0645\u0631\u062d\u0628\u0627",
-        "a & <b>",
-        "%",
-    ],
+    "labels", [*([label] for label in ODD_LABELS), [*ODD_LABELS, ""]], ids=[*ODD_LABELS, "all"]
 )
-@pytest.mark.parametrize("alone", [True, False])
-def test_odd_labels(tmp_path: Path, label: str, alone: bool) -> None:
-    """A label is shown as it is, whatever it holds, and no warning comes of it."""
-    streams = {label: stream(0.1, 0.2)} if alone else {label: stream(0.1), "": stream(0.2)}
+def test_odd_labels(tmp_path: Path, labels: list[str]) -> None:
+    """A label is shown as it is, whatever it holds, alone or with others, without a warning."""
     for name in ("a.svg", "a.png"):
-        plot(tmp_path / name, streams)
-    assert label in texts(tmp_path / "a.svg")
+        plot(tmp_path / name, {label: stream(0.1, 0.2) for label in labels})
+    said = texts(tmp_path / "a.svg")
+    assert all(label in said for label in labels)
 
 
 def test_labels_are_one_short_line(tmp_path: Path) -> None:
