@@ -436,6 +436,9 @@ def _check_result(accumulator: Accumulator, snapshot: Result, end: End) -> None:
             hold("a whole completion is a result", not whole, error)
             same("what is incomplete has its partial", error.partial, snapshot)
             told(error)
+        except LimitExceeded as error:
+            hold("a refused chunk stays refused", error is accumulator.error, error)
+            same("what was refused has its partial", error.partial, snapshot)
 
 
 def _check_end(accumulator: Accumulator, updates: list[Update]) -> None:

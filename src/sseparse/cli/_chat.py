@@ -116,6 +116,8 @@ class _Exchange:
         try:
             source = self._open()
         except NotEventStream as error:
+            # Before the message is cut: what is left of the key wouldn't be found.
+            error.headers = self._redactor.value(dict(error.headers))
             return self._say(describe_bad_end(End(EndCause.NOT_A_STREAM), error), 2)
         except TransportError as error:
             return self._say(f"no answer from {self._ask.host}: {_reason(error)}", 2)

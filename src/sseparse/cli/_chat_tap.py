@@ -36,10 +36,7 @@ class Tap:
         recording: Recording | None,
     ) -> None:
         self.status: int | None = response.status
-        whole = Redactor(key).whole
-        self.headers: Mapping[str, str] = {
-            name: whole(value) for name, value in response.headers.items()
-        }
+        self.headers: Mapping[str, str] = Redactor(key).value(dict(response.headers))
         self._response = response
         self._first = first
         self._redactor = BodyRedactor(key)
