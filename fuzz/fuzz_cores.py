@@ -20,6 +20,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from cores import LARGE, WORDS, history, plain
 from sseparse import ACCELERATED, Parser
 
+# In bulk, as chunks are parsed; and now and then a new connection.
+WAYS = ["feed"] * 5 + ["bulk"] * 5 + ["reset"]
 LIMITS = [None, None, *range(1, 9), 12, 20, 1023, 1024, 1025, 5000, 65536]
 BYTES = b"dateivnr: \n\r\0\xff"
 
@@ -71,10 +73,11 @@ def main() -> None:
     tried, until = 0, time.monotonic() + arguments.seconds
     while time.monotonic() < until:
         pieces, options = cut(make_body(chance), chance), make_options(chance)
-        compiled = history(Parser(**options), pieces)
-        reference = history(plain().Parser(**options), pieces)
+        ways = chance.choices(WAYS, k=len(pieces))
+        compiled = history(Parser(**options), pieces, ways)
+        reference = history(plain().Parser(**options), pieces, ways)
         if compiled != reference:
-            print(f"not alike: {pieces!r} with {options!r}\n  {compiled}\n  {reference}")
+            print(f"not alike: {pieces!r} with {options!r}, {ways!r}\n  {compiled}\n  {reference}")
             sys.exit(1)
         tried += 1
     print(f"{tried} bodies, each in pieces and taken alike by both cores")

@@ -3,12 +3,15 @@
 import importlib.util
 import os
 import sys
+from collections.abc import Iterable
+from itertools import chain, repeat
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 from unittest import mock
 
 import sseparse
+from sseparse._pieces import SLICE
 
 # What streams are made of, the odd and the large included.
 WORDS = [
@@ -53,11 +56,30 @@ def told(parser: Any, items: list[Any]) -> list[Any]:
     return [list(map(repr, items)), *state, parser.comments_seen, error, repr(parser.end)]
 
 
-def history(parser: Any, pieces: list[bytes]) -> list[Any]:
-    """Feed pieces and close; tell what there was to see after each step."""
+def taken(parser: Any, piece: bytes, way: str) -> list[Any]:
+    """Feed a piece; in bulk, as a parser of chunks does it, where that is the way."""
+    values = parser.plain_events(piece) if way == "bulk" and len(piece) <= SLICE else None
+    if values is None:
+        return list(parser.feed(piece))
+    return [
+        sseparse.Event(value.decode("utf-8", "replace"), "message", parser.last_event_id)
+        for value in values
+    ]
+
+
+def history(parser: Any, pieces: Iterable[bytes], ways: Iterable[str] = ()) -> list[Any]:
+    """
+    Feed pieces and close; return what there was to see after each step.
+
+    Each piece has its way: "feed", "bulk", or "reset" before it is fed. Only the last ends an
+    error. Where there are fewer ways than pieces, the rest is fed.
+    """
     seen = [told(parser, [])]
-    for piece in pieces:
-        seen.append(told(parser, parser.feed(piece)))
-        if parser.error is not None:
-            return seen
-    return [*seen, told(parser, parser.close())]
+    for piece, way in zip(pieces, chain(ways, repeat("feed")), strict=False):
+        if way == "reset":
+            parser.reset()
+        if parser.error is None:
+            seen.append(told(parser, taken(parser, piece, way)))
+    if parser.error is None:
+        seen.append(told(parser, parser.close()))
+    return seen

@@ -45,12 +45,15 @@ OPTIONS = st.fixed_dictionaries(
 
 @needs_both
 @settings(max_examples=600)
-@given(PIECES, OPTIONS)
-@example([b"data: a\r", b"\ndata: b\r\n\r\n"], {})
-@example([b"data", b": 1\n\ndata: 2\n\ndat", b"a: 3\n\n"], {"max_event_bytes": 1})
-def test_both_cores_are_alike(pieces: list[bytes], options: dict[str, Any]) -> None:
+@given(PIECES, OPTIONS, st.lists(st.sampled_from(["feed", "bulk", "reset"]), max_size=8))
+@example([b"data: a\r", b"\ndata: b\r\n\r\n"], {}, [])
+@example([b"data", b": 1\n\ndata: 2\n\ndat", b"a: 3\n\n"], {"max_event_bytes": 1}, [])
+def test_both_cores_are_alike(
+    pieces: list[bytes], options: dict[str, Any], ways: list[str]
+) -> None:
     """Whatever comes, however cut, with whatever options: the same at each step."""
-    assert history(Parser(**options), pieces) == history(plain().Parser(**options), pieces)
+    ours, theirs = Parser(**options), plain().Parser(**options)
+    assert history(ours, pieces, ways) == history(theirs, pieces, ways)
 
 
 @needs_both
@@ -99,6 +102,29 @@ def test_a_parser_is_an_object_like_others() -> None:
     gc.collect()
     assert reference() is None
     assert Parser[Event] is not None
+
+
+@needs_both
+def test_a_parser_that_is_fed_while_it_works() -> None:
+    """A finalizer that feeds it in the middle of a feed gets a RuntimeError and changes nothing."""
+    refused: list[str] = []
+
+    class Fed(str):
+        __slots__ = ()
+
+        def __del__(self) -> None:
+            with pytest.raises(RuntimeError) as caught:
+                parser.feed(b"data: inner\n\n")
+            refused.append(str(caught.value))
+
+    parser = Parser(last_event_id=Fed("1"))
+    parser.feed(b"\n\n\n")
+    events = parser.feed(b"id: 2\ndata: a\n\ndata: b\n\n")
+
+    assert events == [Event("a", id="2"), Event("b", id="2")]
+    assert refused == ["a parser was fed while it was at work"]
+    assert parser.error is None
+    assert parser.feed(b"data: c\n\n") == [Event("c", id="2")]
 
 
 @needs_both

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from sseparse import (
     Comment,
     EncodingError,
+    End,
     EndCause,
     Event,
     LimitExceeded,
@@ -304,6 +305,50 @@ def test_a_stream_that_is_less_than_a_mark() -> None:
     assert check_parser(Parser, b"\xef\xbb").items == []
 
 
+@pytest.mark.parametrize("cut", list(every_split(b"\xef\xbb\xbf")))
+def test_the_end_of_a_mark_alone(cut: list[bytes]) -> None:
+    """It is a stream of nothing, which ended well."""
+    parser = Parser()
+    run_stage(parser, cut)
+
+    assert parser.end == End(cause=EndCause.FINISHED, bytes_seen=3)
+
+
+def test_reset_without_close_drops_the_block() -> None:
+    """Nothing of a block that was not ended is part of the next connection's first event."""
+    parser = Parser()
+    parser.feed(b"\n\n\nid: 1\nevent: x\nretry: 5\ndata: cut\nda")
+    parser.reset()
+
+    assert parser.feed(b"data: a\n\n") == [Event("a")]
+    parser.close()
+    assert parser.end == End(cause=EndCause.FINISHED, bytes_seen=9, events_seen=1)
+
+
+class TestBulk:
+    """plain_events() gives events of one data line each as their values."""
+
+    def test_events_are_counted(self) -> None:
+        """As those that feed() returns."""
+        parser = Parser()
+        parser.feed(b"data: a\n\n")
+
+        assert parser.plain_events(b"data: b\n\ndata: c\n\nda") == [b"b", b"c"]
+        assert (parser.events_seen, parser.bytes_seen) == (3, 29)
+
+    def test_an_lf_after_a_line_in_between_is_no_part_of_a_crlf(self) -> None:
+        """A CR that ended an earlier piece takes the LF that follows it at once, and no other."""
+        parser = Parser()
+        parser.feed(b"data: a\r\n\r")
+        for piece, expected in [
+            (b"data: b\n\ndata: c", [Event("b")]),
+            (b"\n\n", [Event("c")]),
+        ]:
+            values = parser.plain_events(piece)
+            events = parser.feed(piece) if values is None else [Event(v.decode()) for v in values]
+            assert events == expected
+
+
 class TestStrict:
     """errors="strict" stops at ill-formed UTF-8; what came before it is returned."""
 
@@ -341,6 +386,20 @@ class TestStrict:
         body = "data: aé€😀\n\n".encode()
 
         assert check_parser(lambda: Parser(errors="strict"), body).items == [Event("aé€😀")]
+
+    @pytest.mark.parametrize("rest", ["", "data: é"])
+    def test_a_healthy_end(self, rest: str) -> None:
+        """Without ill-formed text the end is as with errors="replace"."""
+        strict = Parser(errors="strict", incomplete="dispatch")
+        lenient = Parser(incomplete="dispatch")
+        body = f"data: a\n\n{rest}".encode()
+        outcome = run_stage(strict, [body])
+
+        assert outcome == run_stage(lenient, [body])
+        assert outcome.items == [Event("a"), *[Event("é")] * bool(rest)]
+        assert strict.end == lenient.end
+        assert strict.end is not None
+        assert strict.end.cause is (EndCause.INCOMPLETE if rest else EndCause.FINISHED)
 
     def test_an_earlier_fault_stays(self) -> None:
         """Of two faults in one feed the first counts."""

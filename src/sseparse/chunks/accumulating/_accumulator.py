@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ..._ends import End
 from ..._errors import IncompleteStream, LimitExceeded
@@ -104,54 +104,52 @@ class Accumulator(Breakable):
         """
         if self.stopped:
             self._raise_error()
-        if self._kind is not ChatCompletion or not isinstance(chunk, ChatCompletionChunk):
+        chat = chunk if isinstance(chunk, ChatCompletionChunk) else None
+        if chat is None or self._kind is not ChatCompletion:
             self._settle(chunk)
         try:
-            self._add(chunk)
+            if chat is not None:
+                for choice in chat.choices:
+                    delta = choice.delta
+                    # Nearly every chunk brings text alone. To find that here costs no calls.
+                    if (
+                        isinstance(delta.content, str)
+                        and delta.role is None
+                        and delta.refusal is None
+                        and delta.tool_calls is None
+                        and delta.function_call is None
+                        and delta.audio is None
+                        and delta.annotations is None
+                        and delta.reasoning_content is None
+                        and delta.reasoning is None
+                        and delta.reasoning_details is None
+                        and choice.finish_reason is None
+                        and choice.logprobs is None
+                        and not (delta.extra or choice.extra or choice.absent)
+                        and (content := self._texts.get(choice.index)) is not None
+                    ):
+                        content.add(delta.content)
+                    else:
+                        self._add_choice(choice)
+                if chat.service_tier is not None:
+                    self._service_tier = chat.service_tier
+                if chat.moderation is not None:
+                    self._moderation = chat.moderation
+            else:
+                self._add_legacy(cast("CompletionChunk", chunk))
+            self._chunks_seen += 1
+            self._last_model = chunk.model or self._last_model
+            if self._headless:
+                self._add_head(chunk)
+            if chunk.system_fingerprint is not None:
+                self._system_fingerprint = chunk.system_fingerprint
+            if chunk.usage is not None or chunk.extra:
+                self._add_rest(chunk)
+            if self._budget.left < 0:
+                self._budget.raise_overrun()
         except BaseException as error:
             self._break_off(error)
             raise
-
-    def _add(self, chunk: Chunk) -> None:
-        if isinstance(chunk, ChatCompletionChunk):
-            for choice in chunk.choices:
-                delta = choice.delta
-                # Nearly every chunk brings text alone. To find that here costs no calls.
-                if (
-                    isinstance(delta.content, str)
-                    and delta.role is None
-                    and delta.refusal is None
-                    and delta.tool_calls is None
-                    and delta.function_call is None
-                    and delta.audio is None
-                    and delta.annotations is None
-                    and delta.reasoning_content is None
-                    and delta.reasoning is None
-                    and delta.reasoning_details is None
-                    and choice.finish_reason is None
-                    and choice.logprobs is None
-                    and not (delta.extra or choice.extra or choice.absent)
-                    and (content := self._texts.get(choice.index)) is not None
-                ):
-                    content.add(delta.content)
-                else:
-                    self._add_choice(choice)
-            if chunk.service_tier is not None:
-                self._service_tier = chunk.service_tier
-            if chunk.moderation is not None:
-                self._moderation = chunk.moderation
-        else:
-            self._add_legacy(chunk)
-        self._chunks_seen += 1
-        self._last_model = chunk.model or self._last_model
-        if self._headless:
-            self._add_head(chunk)
-        if chunk.system_fingerprint is not None:
-            self._system_fingerprint = chunk.system_fingerprint
-        if chunk.usage is not None or chunk.extra:
-            self._add_rest(chunk)
-        if self._budget.left < 0:
-            self._budget.raise_overrun()
 
     def updates(self, chunk: Chunk) -> list[Update]:
         """

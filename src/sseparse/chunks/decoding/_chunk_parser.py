@@ -170,7 +170,14 @@ class ChunkParser(Uncopyable):
         if type(data) is not bytes:
             check_piece(data)
         try:
-            return self._feed(data)
+            if type(data) is not bytes or self._opening is not None or len(data) > SLICE:
+                return self._feed_with_care(data)
+            if LF in data:
+                values = self._parser.plain_events(data)
+                if values is not None:
+                    return self._decoder.feed_values(values, self._parser)
+            events = self._parser.feed(data)
+            return self._decode(events) if events else []
         except SSEError:
             # The parser stopped earlier.
             raise
@@ -178,19 +185,13 @@ class ChunkParser(Uncopyable):
             self._decoder.interrupt()
             raise
 
-    def _feed(self, data: bytes | bytearray | memoryview) -> list[Chunk]:
-        if type(data) is not bytes:
-            data = bytes(data)
+    def _feed_with_care(self, data: bytes | bytearray | memoryview) -> list[Chunk]:
+        data = bytes(data)
         if len(data) > SLICE:
             return feed_slices(self, data)
         if self._opening is not None:
             return self._feed_opening(self._opening, data)
-        if LF in data:
-            values = self._parser.plain_events(data)
-            if values is not None:
-                return self._decoder.feed_values(values, self._parser)
-        events = self._parser.feed(data)
-        return self._decode(events) if events else []
+        return self.feed(data)
 
     def _feed_opening(self, opening: Opening, data: bytes) -> list[Chunk]:
         """Feed what the opening lets through: what it held back may be larger than a slice."""
