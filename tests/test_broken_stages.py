@@ -413,6 +413,21 @@ def test_a_timeline_that_raises(hook: str, call: int) -> None:
     assert stream.end.cause is EndCause.INCOMPLETE
 
 
+def test_a_timeline_that_raises_at_the_end() -> None:
+    """It isn't called again: the items before it come, and then the stream is broken."""
+    timeline = HostileTimeline("on_end", 1)
+    stream = Stream([b"".join(PIECES)], timeline=timeline)
+    with pytest.raises(MemoryError):
+        next(stream)
+    timeline.left = 1  # so that another call would raise, too
+
+    with pytest.raises(BrokenStage):
+        for _ in range(100):
+            next(stream)
+    with pytest.raises(BrokenStage):
+        stream.result()
+
+
 @pytest.mark.parametrize(("hook", "call"), HOOKS)
 def test_an_asynchronous_stream_breaks_alike(hook: str, call: int) -> None:
     """Also where the updates and the texts are iterated."""

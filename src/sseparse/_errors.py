@@ -151,8 +151,8 @@ def _redirect(status: int | None, headers: Mapping[str, str]) -> tuple[str, str]
     # The message goes into logs: it holds neither the user and password nor the query.
     shown = re.sub("//[^/?#]*@", "//", re.split("[?#]", headers["location"], maxsplit=1)[0])
     return f": it's a redirect to {shown}", (
-        "a client that follows it could turn a POST into a GET or send the key to another host, "
-        "so request that URL itself if you trust it"
+        "following it can turn a POST into a GET or send a key to another host, so request that "
+        "URL itself if you trust it (.headers['location'] has all of it)"
     )
 
 

@@ -65,8 +65,8 @@ class Uncopyable:
     def __reduce__(self) -> NoReturn:
         # copy.copy(), copy.deepcopy() and pickle all end up here.
         raise TypeError(
-            f"{type(self).__name__} cannot be copied or pickled, because it follows one stream: "
-            "make a new one, or copy what it returned"
+            f"{type(self).__name__} can't be copied or pickled, because the copy would share its "
+            "state: make a new one, or copy what it returned"
         )
 
 

@@ -920,6 +920,7 @@ class TestConnections:
         *("ftp://a/", "ws://a/", "a:80", "http://a:99999/", "http://a:-1/", "http://a:x/"),
         *("http://a:+8/", "http://user@b@c/", "http://b\\@c/", " http://a/", "http://a/\n"),
         *(f"http://{'é' * 64}/", "http://\u00ad/", f"http://a/{'a' * 65536}"),
+        *("http://a:0/", "http://a/\ud800"),
     ],
 )
 @pytest.mark.parametrize("make", [EventSource, AsyncEventSource])
@@ -950,6 +951,9 @@ def test_urls(url: str) -> None:
         ({b"X-Key": "secret"}, TypeError, "a name of type bytes; give str"),
         ({"X-Key": "secret\n"}, ValueError, "X-Key has a value with a line break"),
         ({"X-Key\r\nA": "secret"}, ValueError, "no name of a header"),
+        ({"Content-Length": "1"}, ValueError, "headers holds Content-Length; leave it out"),
+        ({"transfer-encoding": "chunked"}, ValueError, "headers holds transfer-encoding"),
+        ([("X-Key", "secret")], TypeError, "headers is list; give a mapping"),
     ],
 )
 @pytest.mark.parametrize("make", [EventSource, AsyncEventSource])
@@ -960,6 +964,27 @@ def test_headers_that_cannot_be_sent(
     with pytest.raises(error, match=message) as raised:
         make(URL, headers=headers)
     assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"url": b"http://a/"}, TypeError, "url is bytes; give str"),
+        ({"url": None}, TypeError, "url is NoneType; give str"),
+        ({"method": "GE T"}, ValueError, "method is 'GE T'"),
+        ({"method": 7}, TypeError, "method is int; give str"),
+        ({"content": "text"}, TypeError, "content is str; give bytes"),
+        ({"read_timeout": -1}, ValueError, "read_timeout is -1; give seconds above 0"),
+        ({"read_timeout": "1"}, ValueError, "read_timeout is '1'; give seconds above 0"),
+    ],
+)
+@pytest.mark.parametrize("make", [EventSource, AsyncEventSource])
+def test_other_options(
+    make: Any, options: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    """What no request can have is refused at once, as `request()` does."""
+    with pytest.raises(error, match=message):
+        make(**{"url": URL, **options})
 
 
 def test_another_client() -> None:

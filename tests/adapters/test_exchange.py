@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from sseparse import NotEventStream, __version__
-from sseparse.adapters._exchange import NOT_GIVEN, Request, check_timeout, prepare
+from sseparse.adapters._exchange import NOT_GIVEN, Request, prepare
+from sseparse.adapters._request_checks import check_timeout
 
 URL = "https://api.example:8443/v1/chat?a=1#part"
 
@@ -127,7 +128,8 @@ BAD_HOSTS = [
         ({"url": "http://a/\r\nX: y"}, "control character"),
         ({"url": "http://a/b c"}, "blank"),
         ({"url": "http://a/é"}, "ASCII"),
-        ({"url": ""}, "blank"),
+        ({"url": ""}, "http:// or https://"),
+        ({"url": "http://a:0/"}, "from 1 to 65535"),
         ({"url": "http://a:99999/"}, "[Pp]ort"),
         *[({"url": f"http://{authority}/"}, "invalid host") for authority in BAD_HOSTS],
         *[
@@ -143,8 +145,8 @@ BAD_HOSTS = [
         ({"headers": {"X-A": "1\x00"}}, "X-A has a value"),
         ({"headers": {"X-A": " 1"}}, "X-A has a value"),
         ({"headers": {"X-A": "é"}}, "X-A has a value"),
-        ({"headers": {"Content-Length": "1"}}, "json= or content="),
-        ({"headers": {"transfer-encoding": "chunked"}}, "json= or content="),
+        ({"headers": {"Content-Length": "1"}}, "the body decides"),
+        ({"headers": {"transfer-encoding": "chunked"}}, "the body decides"),
         ({"json": {}, "content": b""}, "both given"),
         ({"json": float("nan")}, "JSON compliant"),
     ],

@@ -13,8 +13,15 @@ from attrs import evolve, field, frozen
 from .. import __version__
 from ..streams._faults import refused
 from ._http1 import h11
-from ._request_checks import REDIRECTS, TOKEN, Origin, checked_headers, is_default_port, origin_of
-from ._waits import LONGEST_WAIT
+from ._request_checks import (
+    REDIRECTS,
+    Origin,
+    checked_content,
+    checked_headers,
+    checked_method,
+    is_default_port,
+    origin_of,
+)
 
 
 class _NotGiven:
@@ -33,8 +40,6 @@ _DEFAULTS: Final[Mapping[str, str]] = {
     "User-Agent": f"sseparse/{__version__}",
     "Connection": "close",
 }
-# The length is known; one that the caller counted could only be wrong.
-_DECIDED_HERE = ("content-length", "transfer-encoding")
 _URL = re.compile(r"[!-~]+")
 
 
@@ -151,32 +156,19 @@ def prepare(
             are both given.
         TypeError: The content is not bytes, or JSON has no such type.
     """
-    if not TOKEN.fullmatch(method) or method.upper() == "CONNECT":
-        raise ValueError(f"method is {method!r}; give one of HTTP's, such as POST")
+    method = checked_method(method)
     given = checked_headers(headers)
-    for name, _ in given:
-        if name.lower() in _DECIDED_HERE:
-            raise ValueError(f"headers holds {name}; json= or content= decides that")
     origin = _origin(url)
     body = _body(json, content)
     if json is not NOT_GIVEN and not any(name.lower() == "content-type" for name, _ in given):
         given = (("Content-Type", "application/json"), *given)
-    return Request(method.upper(), url, origin, given, body)
-
-
-def check_timeout(timeout: float | None) -> None:
-    """Refuse a timeout in which nothing could come."""
-    if timeout is not None and not 0 < timeout <= LONGEST_WAIT:
-        raise ValueError(
-            f"timeout is {timeout!r}; give seconds above 0, at most {LONGEST_WAIT:.0f}, or None "
-            "for no limit"
-        )
+    return Request(method, url, origin, given, body)
 
 
 def _origin(url: str) -> Origin:
+    origin = origin_of(url)
     if not _URL.fullmatch(url):
         raise ValueError("url holds a blank, a control character or one outside ASCII; quote it")
-    origin = origin_of(url)
     if "@" in urlsplit(url).netloc:
         raise ValueError("url holds a user name or password; send them in a header")
     return origin
@@ -184,9 +176,7 @@ def _origin(url: str) -> Origin:
 
 def _body(json: object, content: bytes | None) -> bytes | None:
     if json is NOT_GIVEN:
-        if content is not None and not isinstance(content, bytes | bytearray | memoryview):
-            raise TypeError(f"content is {type(content).__name__}; give bytes")
-        return None if content is None else bytes(content)
+        return checked_content(content)
     if content is not None:
         raise ValueError("json and content are both given; give one of them")
     text = jsonlib.dumps(json, ensure_ascii=False, allow_nan=False, separators=(",", ":"))

@@ -1,4 +1,4 @@
-"""Checks of what a caller puts into a request: its URL and its headers."""
+"""Checks of what a caller puts into a request."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from ipaddress import IPv6Address
 from typing import Final, NamedTuple
 
+from ._waits import LONGEST_WAIT
+
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 """The statuses that redirect. Source: Fetch, 2.2.6 "redirect status"."""
 
-TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-"""A method, or the name of a header. Source: RFC 9110, 5.6.2."""
+# RFC 9110, 5.6.2: a method, or the name of a header.
+_TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 _PORTS: Final[Mapping[str, int]] = {"http": 80, "https": 443}
 _URL: Final = re.compile(r"(?P<scheme>https?)://(?P<authority>[^/?#]+)", re.IGNORECASE)
@@ -21,6 +23,8 @@ _AUTHORITY: Final = re.compile(r"(?:[^@\\]*@)?(?P<host>\[[^\[\]]*\]|[^:]*)(?::(?
 # RFC 3986, 3.2.2: unreserved characters and sub-delims. Names outside ASCII are left to IDNA.
 _HOST: Final = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=\-\x80-\U0010ffff]+")
 _IPV4: Final = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)", re.IGNORECASE)
+# The length of the body is known; one that the caller counted could only be wrong.
+_DECIDED_BY_BODY: Final = ("content-length", "transfer-encoding")
 # RFC 9110, 5.5: visible characters, with blanks between them.
 _VALUE: Final = re.compile(r"(?:[!-~](?:[ \t!-~]*[!-~])?)?")
 
@@ -38,14 +42,20 @@ def origin_of(url: str) -> Origin:
     Return the origin of an absolute URL.
 
     Raises:
+        TypeError: It isn't text.
         ValueError: It isn't a URL of http or https, or its host or port isn't valid.
 
     Source: RFC 3986, 3.2; WHATWG URL, 3.5 "Host parsing".
     """
+    if not isinstance(url, str):
+        raise TypeError(f"url is {type(url).__name__}; give str")
     match = _URL.match(url)
     parts = _AUTHORITY.fullmatch(match["authority"]) if match is not None else None
     if match is None or parts is None or not parts["host"]:
-        raise ValueError("url does not begin with http:// or https:// and a host")
+        raise ValueError(
+            "url does not begin with http:// or https:// and a host; give an absolute URL such as "
+            "https://api.example.com/v1"
+        )
     scheme, host = match["scheme"].lower(), parts["host"].lower()
     if host.startswith("["):
         host = host[1:-1]
@@ -79,8 +89,8 @@ def _check_host(host: str) -> None:
 
 
 def _port(port: str) -> int:
-    if not re.fullmatch("[0-9]{1,5}", port) or int(port) > 65535:
-        raise ValueError(f"url has an invalid port: {port!r}; give a number up to 65535")
+    if not re.fullmatch("[0-9]{1,5}", port) or not 0 < int(port) <= 65535:
+        raise ValueError(f"url has an invalid port: {port!r}; give a number from 1 to 65535")
     return int(port)
 
 
@@ -89,14 +99,53 @@ def is_default_port(origin: Origin) -> bool:
     return origin.port == _PORTS[origin.scheme]
 
 
+def checked_method(method: str) -> str:
+    """
+    Return a method in capitals.
+
+    Raises:
+        TypeError: It isn't text.
+        ValueError: It can't be sent, or makes a tunnel and no response.
+    """
+    if not isinstance(method, str):
+        raise TypeError(f"method is {type(method).__name__}; give str")
+    if not _TOKEN.fullmatch(method) or method.upper() == "CONNECT":
+        raise ValueError(f"method is {method!r}; give one of HTTP's, such as POST")
+    return method.upper()
+
+
+def checked_content(content: bytes | None) -> bytes | None:
+    """
+    Return the body of a request as bytes.
+
+    Raises:
+        TypeError: It isn't bytes, and not None for no body.
+    """
+    if content is not None and not isinstance(content, bytes | bytearray | memoryview):
+        raise TypeError(f"content is {type(content).__name__}; give bytes")
+    return None if content is None else bytes(content)
+
+
+def check_timeout(timeout: float | None, name: str = "timeout") -> None:
+    """Raise ValueError for a timeout that no wait can have."""
+    is_number = isinstance(timeout, int | float)
+    if timeout is not None and not (is_number and 0 < timeout <= LONGEST_WAIT):
+        raise ValueError(
+            f"{name} is {timeout!r}; give seconds above 0, at most {LONGEST_WAIT:.0f}, or None "
+            "for no limit"
+        )
+
+
 def checked_headers(headers: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
     """
     Return a caller's headers as pairs of name and value.
 
     Raises:
         ValueError: A name or a value can't be sent.
-        TypeError: One isn't text.
+        TypeError: They aren't a mapping, or one isn't text.
     """
+    if not isinstance(headers, Mapping | None):
+        raise TypeError(f"headers is {type(headers).__name__}; give a mapping of names to values")
     pairs = tuple((headers or {}).items())
     for name, value in pairs:
         _check_header(name, value)
@@ -107,8 +156,10 @@ def _check_header(name: object, value: object) -> None:
     # No value is shown: a key with a line break behind it is how this happens.
     if not isinstance(name, str):
         raise TypeError(f"headers holds a name of type {type(name).__name__}; give str")
-    if not TOKEN.fullmatch(name):
+    if not _TOKEN.fullmatch(name):
         raise ValueError(f"headers holds {name!r}, which is no name of a header")
+    if name.lower() in _DECIDED_BY_BODY:
+        raise ValueError(f"headers holds {name}; leave it out, because the body decides that")
     if not isinstance(value, str):
         advice = "decode() it" if isinstance(value, bytes) else "give str"
         raise TypeError(f"header {name} has a value of type {type(value).__name__}; {advice}")

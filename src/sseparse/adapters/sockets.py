@@ -11,8 +11,9 @@ from time import monotonic
 from typing import Any, Self
 
 from .._errors import TransportError
-from ._exchange import NOT_GIVEN, Request, check_timeout, prepare
+from ._exchange import NOT_GIVEN, Request, prepare
 from ._received import READ_SIZE, Received, failure, timed_out
+from ._request_checks import check_timeout
 from ._waits import shorter
 
 __all__ = ("SocketSource", "request", "source")

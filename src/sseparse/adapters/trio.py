@@ -7,8 +7,9 @@ import ssl
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 
-from ._exchange import NOT_GIVEN, Request, check_timeout, prepare
+from ._exchange import NOT_GIVEN, Request, prepare
 from ._received import READ_SIZE, AsyncReceived, failure, timed_out
+from ._request_checks import check_timeout
 
 try:
     import trio

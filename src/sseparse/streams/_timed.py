@@ -41,6 +41,7 @@ class Teller(Generic[T]):
         self._stage = stage
         self._timeline = timeline
         self._events_told = self._comments_told = 0
+        self._ended = False
 
     def tell(self, size: int, items: list[T]) -> None:
         """
@@ -61,4 +62,7 @@ class Teller(Generic[T]):
 
     def tell_end(self, end: End) -> None:
         """Tell that the stream ended, and how."""
-        self._timeline.on_end(end)
+        # Once, also where the timeline raised.
+        if not self._ended:
+            self._ended = True
+            self._timeline.on_end(end)

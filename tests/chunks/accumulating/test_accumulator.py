@@ -431,16 +431,19 @@ class TestEnds:
         assert raised.value.partial.text == "half"
         assert raised.value.end.cause is EndCause.INCOMPLETE
 
-    def test_the_end_of_another_stage(self) -> None:
+    @pytest.mark.parametrize(("body", "complete"), [(b"data: half\n\n", True), (b"data: h", False)])
+    def test_the_end_of_another_stage(self, body: bytes, *, complete: bool) -> None:
         """A parser of events knows no choices: its end makes no cut completion complete."""
         parser = Parser()
-        parser.feed(b"data: half\n\n")
+        parser.feed(body)
         parser.close()
         assert parser.end is not None
-        assert parser.end.complete
+        assert parser.end.complete is complete
 
         with pytest.raises(IncompleteStream, match="No finish_reason for choice 0"):
             accumulate(choice({"content": "half"})).result(parser.end)
+        with pytest.raises(IncompleteStream):
+            Accumulator().result(parser.end)
         finished = accumulate(choice({"content": "a"}, finish_reason="stop"))
         assert finished.result(parser.end) == finished.snapshot()
 

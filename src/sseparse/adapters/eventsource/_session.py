@@ -19,7 +19,13 @@ from ..._stage import Breakable, Uncopyable, breaking
 from ...reconnect import Decision, Fail, Read, ReconnectPolicy, Retry, Stop
 from ...streams._faults import refused
 from .._httpx_failures import translated
-from .._request_checks import checked_headers, origin_of
+from .._request_checks import (
+    check_timeout,
+    checked_content,
+    checked_headers,
+    checked_method,
+    origin_of,
+)
 
 _HEADERS: Final = {
     "Accept": "text/event-stream",
@@ -79,8 +85,9 @@ class Session(Breakable):
         self._headers.update(checked_headers(headers))
         if "last-event-id" in self._headers:
             raise ValueError("headers holds Last-Event-ID; last_event_id= decides that")
-        self._method = method
-        self._content = content
+        self._method = checked_method(method)
+        self._content = checked_content(content)
+        check_timeout(read_timeout, "read_timeout")
         self._read_timeout = read_timeout
         self._clock = clock
         self._rnd = rnd
@@ -268,10 +275,10 @@ class Session(Breakable):
 
 
 def _parsed(url: str) -> httpx2.URL:
-    origin_of(str(url))
+    origin_of(url)
     try:
         parsed = httpx2.URL(url)
-    except httpx2.InvalidURL as error:
+    except (httpx2.InvalidURL, UnicodeError) as error:
         raise ValueError(f"url can't be requested: {error}") from error
     origin_of(str(parsed))  # a name outside ASCII is encoded now
     return parsed

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
-from ..._ends import End
+from ..._ends import End, EndCause
 from ..._errors import IncompleteStream, LimitExceeded
 from ..._options import check_bytes, check_number
 from ..._stage import Breakable, breaking
@@ -389,10 +389,12 @@ class Accumulator(Breakable):
         if self.error is not None:
             self.error.partial = self.snapshot()
             self._raise_error()
-        if end is not None and end.complete and not (end.done_seen or end.finish_seen):
-            # The end of a parser of events: it knows no choices, and every end between two
-            # events is FINISHED to it.
-            end = None
+        if end is not None and not end.finish_reasons:
+            # It can be the end of a parser of events, which knows no choices: to that, every end
+            # between two events is FINISHED.
+            is_incomplete = end.cause is EndCause.INCOMPLETE
+            if end.cause is EndCause.FINISHED or (is_incomplete and self._choices):
+                end = None
         if self.finished if end is None else end.complete:
             return self.snapshot()
         if end is None:
