@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sseparse import ChunkParser, End, EndCause, Parser
+from sseparse import Accumulator, ChunkDecoder, ChunkParser, End, EndCause, Event, Parser
 from sseparse.chunks import (
     AudioDelta,
     ChatCompletionChunk,
@@ -155,7 +155,7 @@ def test_a_hook_reads_the_clock_once() -> None:
         (chat(audio=AudioDelta(data="AAAA")), 0, False),
         (chat(function_call=FunctionDelta(arguments="{")), 1, False),
         (chat(tool_calls=[ToolCallDelta(function=FunctionDelta(arguments="{}"))]), 2, False),
-        (chat(tool_calls=[ToolCallDelta(function=FunctionDelta(arguments={"a": 1}))]), 1, False),
+        (chat(tool_calls=[ToolCallDelta(function=FunctionDelta(arguments={"a": 1}))]), 7, False),
         (chat(tool_calls=[ToolCallDelta(custom=CustomToolDelta(input="ls"))]), 2, False),
         (chat(tool_calls=[ToolCallDelta(function=FunctionDelta(name="f"))]), 0, False),
         (CompletionChunk(choices=[CompletionChunkChoice(index=0, text="abc")]), 3, True),
@@ -578,6 +578,50 @@ def test_words_beside_reasoning_and_calls() -> None:
     steps = [chat("a"), chat("bc", tool_calls=[call]), chat("d", reasoning_content="xyz")]
 
     assert played(*((1.0, step) for step in steps)).summary().characters == 12
+
+
+@pytest.mark.parametrize(
+    ("more", "characters"),
+    [
+        ({"reasoning_details": [{"type": "reasoning.text", "text": "xyz"}]}, 4),
+        ({"reasoning_content": "AAA", "reasoning": "bb"}, 6),
+        ({"refusal": "no"}, 3),
+        ({"function_call": FunctionDelta(arguments="{}")}, 3),
+        ({"audio": AudioDelta(transcript="hey")}, 4),
+    ],
+)
+def test_text_next_to_something_else(more: dict[str, Any], characters: int) -> None:
+    """A chunk counts the same whether it is the first or a later one, and all it brings counts."""
+    chunks = [chat("a", **more), chat("a", **more)]
+    record = played(*((1.0, chunk) for chunk in chunks)).record()
+
+    assert record.sizes == (characters, characters)
+    assert record.texts == (1, 1)
+    accumulator = Accumulator()
+    texts = [getattr(each, "text", "") for chunk in chunks for each in accumulator.updates(chunk)]
+    if "function_call" not in more:
+        assert sum(map(len, texts)) == 2 * characters
+
+
+@pytest.mark.parametrize(
+    ("chunks", "tokens"),
+    [
+        ([{"usage": {"completion_tokens": 7}}, {"usage": {}}], 7),
+        ([{"x_groq": {"usage": {"completion_tokens": 7}}}], 7),
+        ([{"x_groq": {"usage": {"completion_tokens": 7}}}, {"usage": {"completion_tokens": 8}}], 8),
+    ],
+)
+def test_usage_is_that_of_the_completion(chunks: list[dict[str, Any]], tokens: int) -> None:
+    """A timeline has the counts that the accumulator has, wherever they were reported."""
+    timeline, accumulator, decoder = Timeline(), Accumulator(), ChunkDecoder()
+    for body in chunks:
+        for chunk in decoder.feed(Event(json.dumps({"choices": [], **body}))):
+            timeline.on_chunk(chunk)
+            accumulator.add(chunk)
+
+    assert timeline.record().usage == accumulator.usage
+    assert accumulator.usage is not None
+    assert accumulator.usage.completion_tokens == tokens
 
 
 def test_an_empty_piece_is_no_byte() -> None:

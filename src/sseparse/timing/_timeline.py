@@ -11,7 +11,7 @@ from typing import Any
 from .._ends import End
 from .._stage import Uncopyable
 from ..chunks import ChatCompletionChunk, Chunk, CompletionUsage
-from ._generated import generated, length
+from ..chunks.accumulating._usage import ReportedUsage
 from ._otel import Metric, attributes_of, metrics_of
 from ._plot import plot
 from ._record import Record
@@ -49,7 +49,7 @@ class Timeline(Uncopyable):
         self._bytes = self._comment_count = 0
         self._ended: float | None = None
         self._end: End | None = None
-        self._usage: CompletionUsage | None = None
+        self._usage = ReportedUsage()
         self._response_id: str | None = None
         self._model: str | None = None
         self._finish_reasons: dict[int, str] = {}
@@ -97,36 +97,36 @@ class Timeline(Uncopyable):
     def on_chunk(self, chunk: Chunk) -> None:
         """Note that a chunk came."""
         self._note_time(self._clock())
-        # What nearly all chunks are: the next words of one choice, and nothing else.
-        if self._token_seen and type(chunk) is ChatCompletionChunk and chunk.usage is None:
+        # Nearly all chunks are the next words of one choice and nothing else.
+        if (
+            self._token_seen
+            and type(chunk) is ChatCompletionChunk
+            and chunk.usage is None
+            and not chunk.extra
+        ):
             try:
                 [choice] = chunk.choices
             except ValueError:
                 return self._note_all(chunk)
-            delta = choice.delta
-            content = delta.content
-            if (
-                content
-                and type(content) is str
-                and choice.finish_reason is None
-                and delta.tool_calls is None
-                and delta.reasoning_content is None
-                and delta.reasoning is None
-            ):
-                return self._note_size(length(content))
+            if text := choice.only_text():
+                return self._note_size(_length(text))
         return self._note_all(chunk)
 
     def _note_all(self, chunk: Chunk) -> None:
-        came = generated(chunk)
-        if came.reasoning or came.other:
-            self._not_content[len(self._sizes)] = came.reasoning + came.other
-        self._note_size(sum(came))
-        self._token_seen = self._token_seen or any(came)
-        self._reasoned = self._reasoned or came.reasoning > 0
+        size = not_content = 0
+        for kind, text, _choice in chunk.pieces():
+            size += _length(text)
+            not_content += 0 if kind == "content" else _length(text)
+            self._token_seen = True
+            self._reasoned = self._reasoned or kind == "reasoning"
+        if not_content:
+            self._not_content[len(self._sizes)] = not_content
+        self._note_size(size)
         self._response_id = self._response_id or chunk.id
         self._model = self._model or chunk.model
-        self._usage = chunk.usage or self._usage
+        self._usage.add(chunk)
         for choice in chunk.choices:
+            self._usage.add_choice(choice)
             if choice.finish_reason is not None:
                 self._finish_reasons.setdefault(choice.index, choice.finish_reason)
 
@@ -170,7 +170,7 @@ class Timeline(Uncopyable):
             ended=self._after(self._ended),
             end=self._end,
             reasoned=self._reasoned,
-            usage=self._usage,
+            usage=self._usage.value,
             response_id=self._response_id,
             model=self._model,
             finish_reasons=dict(self._finish_reasons),
@@ -308,3 +308,8 @@ class Timeline(Uncopyable):
             ValueError: The path has another suffix.
         """
         plot(path, {"": self})
+
+
+def _length(text: str) -> int:
+    """Return the characters of a piece of text; one cut in half counts where its end arrives."""
+    return len(text) - (not text.isascii() and "\ud800" <= text[-1] <= "\udbff")

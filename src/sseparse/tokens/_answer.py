@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from ..chunks import ChatChoice, ChatMessage, CompletionChoice, Function, Result, ToolCall
-from ..chunks.models._details import text_in
+from ..chunks.models._piece import reasoning_texts
 from ._usage import ChoiceTokens
 
 Count = Callable[[str], int]
@@ -36,21 +36,18 @@ def _count_choice(choice: ChatChoice | CompletionChoice, count: Count) -> Choice
     message = choice.message
     names, arguments = _calls(message)
     transcript = message.audio.transcript if message.audio else None
+    reasoning = reasoning_texts(
+        message.reasoning_content or "", message.reasoning or "", message.reasoning_details
+    )
     return ChoiceTokens(
         index=choice.index,
         content=count(message.content or ""),
         refusal=count(message.refusal or ""),
-        reasoning=sum(map(count, _reasoning(message))),
+        reasoning=sum(map(count, reasoning)),
         tool_names=sum(map(count, names)),
         tool_arguments=sum(map(count, arguments)),
         transcript=count(transcript or ""),
     )
-
-
-def _reasoning(message: ChatMessage) -> Iterable[str]:
-    # One text under several names: servers that send more than one repeat it.
-    whole = message.reasoning_content or message.reasoning
-    return [whole] if whole else [text_in(detail) for detail in message.reasoning_details or ()]
 
 
 def _calls(message: ChatMessage) -> tuple[list[str], list[str]]:

@@ -9,9 +9,7 @@ from ..._ends import End, EndCause
 from ..._errors import IncompleteStream, LimitExceeded
 from ..._options import check_bytes, check_number
 from ..._stage import Breakable, breaking
-from .._json import is_object
 from .._limits import MAX_ACCUMULATED, MAX_CHOICES, MAX_TOOL_CALLS, check_choice_limit
-from ..decoding._wire import build
 from ..models._chat_chunk import ChatCompletionChunk, ChunkChoice
 from ..models._chunk import Chunk
 from ..models._completion_chunk import CompletionChunk
@@ -25,13 +23,13 @@ from ._finish import make_incomplete
 from ._merge import copy_fields, keep_last, unknown_fields
 from ._notes import Notes
 from ._text import GrowingText, no_json
+from ._usage import ReportedUsage
 
 if TYPE_CHECKING:
     from ..models._updates import Update
     from ..partial_json._parser import PartialJSON
     from ._watch import Watch
 
-_NO_USAGE = CompletionUsage()
 # Not part of a completion: padding that hides its length, and errors, which are raised.
 _DROPPED = ("p", "obfuscation", "error")
 
@@ -71,7 +69,7 @@ class Accumulator(Breakable):
         self._id: str | None = None
         self._created: int | float | None = None
         self._model: str | None = None
-        self._usage: CompletionUsage | None = None
+        self._usage = ReportedUsage()
         self._system_fingerprint: str | None = None
         self._service_tier: str | None = None
         self._moderation: dict[str, Any] | None = None
@@ -82,7 +80,6 @@ class Accumulator(Breakable):
         self._likely_kind: type[Result] = ChatCompletion
         self._chunks_seen = 0
         self._last_model: str | None = None
-        self._usage_elsewhere: CompletionUsage | None = None
         self._notes: Notes | None = None
         self._watch: Watch | None = None
         self._watching: Watch | None = None
@@ -110,25 +107,9 @@ class Accumulator(Breakable):
         try:
             if chat is not None:
                 for choice in chat.choices:
-                    delta = choice.delta
-                    # Nearly every chunk brings text alone. To find that here costs no calls.
-                    if (
-                        isinstance(delta.content, str)
-                        and delta.role is None
-                        and delta.refusal is None
-                        and delta.tool_calls is None
-                        and delta.function_call is None
-                        and delta.audio is None
-                        and delta.annotations is None
-                        and delta.reasoning_content is None
-                        and delta.reasoning is None
-                        and delta.reasoning_details is None
-                        and choice.finish_reason is None
-                        and choice.logprobs is None
-                        and not (delta.extra or choice.extra or choice.absent)
-                        and (content := self._texts.get(choice.index)) is not None
-                    ):
-                        content.add(delta.content)
+                    text = choice.only_text()
+                    if text is not None and (content := self._texts.get(choice.index)) is not None:
+                        content.add(text)
                     else:
                         self._add_choice(choice)
                 if chat.service_tier is not None:
@@ -214,20 +195,13 @@ class Accumulator(Breakable):
         self._headless = self._id is None or self._created is None or self._model is None
 
     def _add_rest(self, chunk: Chunk) -> None:
-        if chunk.usage is not None and (self._usage is None or chunk.usage != _NO_USAGE):
-            self._usage = chunk.usage
+        self._usage.add(chunk)
         if not chunk.extra:
             return
         self._notes = self._notes or Notes()
         self._notes.add_unread(chunk)
         self._extra = self._extra or {}
         keep_last(self._extra, unknown_fields(chunk), self._budget)
-        groq = chunk.extra.get("x_groq")
-        self._find_usage(groq.get("usage") if is_object(groq) else None)
-
-    def _find_usage(self, usage: Any) -> None:
-        if is_object(usage):
-            self._usage_elsewhere = build(CompletionUsage, usage)
 
     def _add_choice(self, choice: ChunkChoice) -> None:
         state = self._chat.get(choice.index)
@@ -238,7 +212,7 @@ class Accumulator(Breakable):
                 self._texts[choice.index] = state.content
         calls = state.add(choice)
         if choice.extra:
-            self._find_usage(choice.extra.get("usage"))
+            self._usage.add_choice(choice)
         if choice.finish_reason:
             self._texts.pop(choice.index, None)
         if self._watching is not None:
@@ -294,7 +268,7 @@ class Accumulator(Breakable):
     @property
     def usage(self) -> CompletionUsage | None:
         """The token counts that the server sent last, or None."""
-        return self._usage if self._usage is not None else self._usage_elsewhere
+        return self._usage.value
 
     def json_content(self, *, choice: int = 0) -> PartialJSON:
         """
@@ -367,7 +341,7 @@ class Accumulator(Breakable):
         yield from self._notes or ()
         if self._last_model != self._model and self._last_model is not None:
             yield Note(NoteKind.MODEL_CHANGED, detail=self._last_model)
-        if self._usage is None and self._usage_elsewhere is not None:
+        if self._usage.is_elsewhere:
             yield Note(NoteKind.USAGE_ELSEWHERE)
         for index in sorted(self._choices):
             yield from self._choices[index].notes()

@@ -10,6 +10,7 @@ from ..models._chat_chunk import AudioDelta, ChoiceDelta, ChunkChoice, ToolCallD
 from ..models._logprobs import ChoiceLogprobs, TokenLogprob
 from ..models._notes import Note, NoteKind
 from ..models._parts import other_parts, text_of, thinking_of
+from ..models._piece import reasoning_texts
 from ..models._results import ChatChoice, ChatMessage
 from ._budget import Budget
 from ._choice_extra import ChoiceExtra
@@ -91,8 +92,10 @@ class ChatChoiceState:
 
     @property
     def reasoning(self) -> str:
-        """The reasoning so far, of the field that has any."""
-        return self._reasoning_content.value or self._reasoning.value or ""
+        """The reasoning so far, whatever the server calls it."""
+        details = self._details.result() if self._details else None
+        one, other = self._reasoning_content.value or "", self._reasoning.value or ""
+        return "".join(reasoning_texts(one, other, details))
 
     def add(self, choice: ChunkChoice) -> Sequence[ToolCallState]:
         """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from ..models._chat_chunk import CustomToolDelta, FunctionDelta, ToolCallDelta
@@ -12,15 +11,6 @@ from ..models._results import CustomTool, Function, ToolCall
 from ._budget import Budget
 from ._merge import copy_fields, keep_last, unknown_fields
 from ._text import GrowingText
-
-
-def arguments_of(delta: FunctionDelta | CustomToolDelta) -> str:
-    """Return the text that a piece adds to the arguments, or to a custom tool's input."""
-    if isinstance(delta, CustomToolDelta):
-        return delta.input or ""
-    if isinstance(delta.arguments, dict):
-        return json.dumps(delta.arguments, separators=(",", ":"))
-    return delta.arguments or ""
 
 
 class FunctionState:
@@ -52,7 +42,7 @@ class FunctionState:
 
     def add(self, delta: FunctionDelta | CustomToolDelta) -> None:
         """Add a piece; a name that only repeats what is there adds nothing."""
-        name, arguments = delta.name, arguments_of(delta)
+        name, arguments = delta.name, delta.text
         if name and not self.is_named(name):
             self._name.add(name)
             self._name_length += len(name)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from .._json import is_list
-from ..models._chat_chunk import ChoiceDelta, ChunkChoice
+from ..models._chat_chunk import ChunkChoice
 from ..models._completion_chunk import CompletionChunkChoice
-from ..models._details import text_in
 from ..models._logprobs import ChoiceLogprobs, CompletionLogprobs
-from ..models._parts import text_of, thinking_of
+from ..models._piece import Kind
 from ..models._updates import (
     ChoiceFinished,
     ContentDelta,
@@ -32,6 +30,12 @@ from ._watch_calls import CallsWatch
 
 _NO_LOGPROBS = ChoiceLogprobs()
 _NO_LEGACY_LOGPROBS = CompletionLogprobs()
+_DELTAS: Mapping[Kind, type[ContentDelta | ReasoningDelta | RefusalDelta | TranscriptDelta]] = {
+    "content": ContentDelta,
+    "reasoning": ReasoningDelta,
+    "refusal": RefusalDelta,
+    "transcript": TranscriptDelta,
+}
 
 
 class Watch:
@@ -127,7 +131,7 @@ class ChatWatch:
     def see(self, choice: ChunkChoice, calls: Sequence[ToolCallState], told: list[Update]) -> None:
         """Look at what a chunk brought, after it was added; append what there is to tell."""
         delta = choice.delta
-        self._see_texts(delta, told)
+        self._see_texts(choice, told)
         if calls:
             self._calls.see(delta, calls, told)
         if delta.function_call is not None:
@@ -147,19 +151,15 @@ class ChatWatch:
         self._tell_texts_done(told)
         self._calls.end(told)
 
-    def _see_texts(self, delta: ChoiceDelta, told: list[Update]) -> None:
-        old, index = len(told), self._state.index
-        if reasoning := _reasoning_of(delta):
-            self._add_reasoning(reasoning)
-            told.append(ReasoningDelta(index, reasoning))
-        if delta.content and (content := text_of(delta.content)):
-            told.append(ContentDelta(index, content))
-        if delta.refusal:
-            told.append(RefusalDelta(index, delta.refusal))
-        if delta.audio is not None and delta.audio.transcript:
-            told.append(TranscriptDelta(index, delta.audio.transcript))
-        for update in told[old:]:
-            self._open[type(update)] = None
+    def _see_texts(self, choice: ChunkChoice, told: list[Update]) -> None:
+        for piece in choice.pieces():
+            update = _DELTAS.get(piece.kind)
+            if update is None:
+                continue  # arguments belong to a call, which `CallsWatch` finds
+            if piece.kind == "reasoning":
+                self._add_reasoning(piece.text)
+            told.append(update(piece.choice, piece.text))
+            self._open[update] = None
 
     def _add_reasoning(self, text: str) -> None:
         if self._reasoning is None:
@@ -180,12 +180,3 @@ class ChatWatch:
             else:
                 told.append(ReasoningDone(index, "".join(self._reasoning or ())))
         self._open.clear()
-
-
-def _reasoning_of(delta: ChoiceDelta) -> str:
-    """Read both fields, and once what some servers send in both; or else the structured form."""
-    thinking = thinking_of(delta.content) if is_list(delta.content) else ""
-    one, other = delta.reasoning_content or "", thinking + (delta.reasoning or "")
-    if delta.reasoning_details and not one and not other:
-        return "".join(map(text_in, delta.reasoning_details))
-    return one if one == other else one + other

@@ -9,7 +9,7 @@ from ..models._chat_chunk import ChoiceDelta, CustomToolDelta, FunctionDelta
 from ..models._updates import ArgumentsDelta, ToolCallDone, ToolCallStarted, Update
 from ..partial_json._parser import JSONFault, PartialJSON
 from ._chat_state import ChatChoiceState
-from ._tool_calls import FunctionState, ToolCallState, arguments_of
+from ._tool_calls import FunctionState, ToolCallState
 
 # The finish reasons of an answer that its model would have gone on with.
 _CUTTING: Final = ("length", "content_filter")
@@ -145,7 +145,7 @@ class _CallWatch:
 
     def see(self, piece: FunctionDelta | CustomToolDelta, told: list[Update]) -> None:
         """Look at a piece, after it was added."""
-        text = arguments_of(piece)
+        text = piece.text
         if text:
             value = None if self._is_free_text else self._callee.arguments.json.value
             told.append(ArgumentsDelta(self._choice, self.place, text, value))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from typing import Any
 
+from .._json import is_list
 from ._logprobs import ChoiceLogprobs
 from ._model import Model
-from ._parts import text_of
+from ._parts import text_of, thinking_of
+from ._piece import Piece, reasoning_texts
 from ._usage import CompletionUsage
 
 
@@ -22,6 +26,13 @@ class FunctionDelta(Model, kw_only=True):
     name: str | None = None
     arguments: str | dict[str, Any] | None = None
 
+    @property
+    def text(self) -> str:
+        """The next piece of the arguments' JSON, "" if there is none."""
+        if isinstance(self.arguments, dict):
+            return json.dumps(self.arguments, separators=(",", ":"))
+        return self.arguments or ""
+
 
 class CustomToolDelta(Model, kw_only=True):
     """
@@ -34,6 +45,11 @@ class CustomToolDelta(Model, kw_only=True):
 
     name: str | None = None
     input: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The next piece of the input, "" if there is none."""
+        return self.input or ""
 
 
 class ToolCallDelta(Model, kw_only=True):
@@ -100,6 +116,23 @@ class ChoiceDelta(Model, kw_only=True):
     reasoning: str | None = None
     reasoning_details: list[dict[str, Any]] | None = None
 
+    @property
+    def reasoning_text(self) -> str:
+        """The next piece of reasoning, whatever the server calls it, "" if there is none."""
+        thinking = thinking_of(self.content) if is_list(self.content) else ""
+        other = thinking + (self.reasoning or "")
+        return "".join(reasoning_texts(self.reasoning_content or "", other, self.reasoning_details))
+
+    def callees(self) -> Iterator[FunctionDelta | CustomToolDelta]:
+        """Yield the pieces of what is called, in order."""
+        for call in self.tool_calls or ():
+            if call.function is not None:
+                yield call.function
+            if call.custom is not None:
+                yield call.custom
+        if self.function_call is not None:
+            yield self.function_call
+
 
 class ChunkChoice(Model, kw_only=True):
     """
@@ -116,6 +149,46 @@ class ChunkChoice(Model, kw_only=True):
     delta: ChoiceDelta
     finish_reason: str | None = None
     logprobs: ChoiceLogprobs | None = None
+
+    def only_text(self) -> str | None:
+        """
+        Return the text of a choice that brings text alone; None for every other choice.
+
+        Nearly all choices bring the next words of an answer and nothing else. What handles them
+        in one step asks here, and calls `pieces()` and reads the fields for all others.
+        """
+        delta = self.delta
+        content = delta.content
+        if (
+            isinstance(content, str)
+            and delta.role is None
+            and delta.refusal is None
+            and delta.tool_calls is None
+            and delta.function_call is None
+            and delta.audio is None
+            and delta.annotations is None
+            and delta.reasoning_content is None
+            and delta.reasoning is None
+            and delta.reasoning_details is None
+            and self.finish_reason is None
+            and self.logprobs is None
+            and not (delta.extra or self.extra or self.absent)
+        ):
+            return content
+        return None
+
+    def pieces(self) -> list[Piece]:
+        """Return the pieces of generated text that the choice brings, reasoning first."""
+        delta, index = self.delta, self.index
+        transcript = delta.audio.transcript if delta.audio is not None else None
+        pieces = [
+            Piece("reasoning", delta.reasoning_text, index),
+            Piece("content", text_of(delta.content), index),
+            Piece("refusal", delta.refusal or "", index),
+            Piece("transcript", transcript or "", index),
+            *[Piece("arguments", callee.text, index) for callee in delta.callees()],
+        ]
+        return [piece for piece in pieces if piece.text]
 
 
 class ChatCompletionChunk(Model, kw_only=True):
@@ -154,3 +227,7 @@ class ChatCompletionChunk(Model, kw_only=True):
         return "".join(
             [text_of(choice.delta.content) for choice in self.choices if choice.index == 0]
         )
+
+    def pieces(self) -> list[Piece]:
+        """Return the pieces of generated text that the chunk brings, choice by choice."""
+        return [piece for choice in self.choices for piece in choice.pieces()]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ._logprobs import CompletionLogprobs
 from ._model import Model
+from ._piece import Piece
 from ._usage import CompletionUsage
 
 
@@ -52,3 +53,7 @@ class CompletionChunk(Model, kw_only=True):
     def text(self) -> str:
         """The new text of choice 0, "" if there is none."""
         return "".join([choice.text for choice in self.choices if choice.index == 0])
+
+    def pieces(self) -> list[Piece]:
+        """Return the pieces of generated text that the chunk brings, choice by choice."""
+        return [Piece("content", each.text, each.index) for each in self.choices if each.text]
