@@ -370,6 +370,72 @@ def test_a_stream_interrupted_at_any_line(kind: Any, *, timed: bool) -> None:
     assert at > 100
 
 
+LOOKS: dict[str, Callable[[Accumulator], object]] = {
+    "text": lambda accumulator: accumulator.text,
+    "snapshot": lambda accumulator: accumulator.snapshot(),
+    "json_content": lambda accumulator: accumulator.json_content(),
+    "result": lambda accumulator: accumulator.result(),
+}
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_a_look_interrupted_at_any_line(look: str) -> None:
+    """The text is complete afterwards, or the accumulator is broken: it is never silently cut."""
+    at, place, broken = 0, "x", 0
+    while place:
+        at += 1
+        accumulator = Accumulator()
+        for chunk in CHUNKS:
+            accumulator.add(chunk)
+        places: list[str] = []
+        before = sys.gettrace()
+        sys.settrace(interrupting(at, places))
+        try:
+            LOOKS[look](accumulator)
+        except Interruption:
+            broken += accumulator.error is not None
+        finally:
+            sys.settrace(before)
+        if accumulator.error is None:
+            assert accumulator.result().text == TEXT, places[-1]
+        else:
+            with pytest.raises(BrokenStage):
+                accumulator.result()
+        place = places[at - 1] if len(places) >= at else ""
+    assert broken > 5
+
+
+def test_a_result_that_was_interrupted() -> None:
+    """A stream makes no result of an accumulator that is broken."""
+    stream = Stream(Trickle())
+    list(stream)
+    places: list[str] = []
+    sys.settrace(interrupting(40, places))
+    try:
+        with pytest.raises(Interruption):
+            stream.result()
+    finally:
+        sys.settrace(None)
+    assert stream.accumulator.error is not None
+
+    with pytest.raises(BrokenStage):
+        stream.result()
+
+
+def test_texts_interrupted_at_any_line() -> None:
+    """Iterating the texts again gives all the rest, or raises."""
+    at, place = 0, "x"
+    while place:
+        at += 1
+        stream = Stream(Trickle())
+        try:
+            texts, place = read_twice(stream.text_deltas(), at)
+        except SSEError:
+            continue
+        assert "".join(texts) == TEXT, place
+    assert at > 50
+
+
 class HostileTimeline(Timeline):
     """A timeline one of whose hooks raises at one call."""
 

@@ -1,11 +1,14 @@
 """Streams hand out items as they come, say how they ended, and close what they were given."""
 
+import _thread
+import signal
 from contextlib import nullcontext
 from typing import Any
 
 import pytest
 
 from sseparse import (
+    BrokenStage,
     ChatCompletion,
     ChunkDecodeError,
     Comment,
@@ -375,7 +378,7 @@ class TestBadSources:
 class TestInterruptions:
     """What goes through the source without being its failure."""
 
-    @pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("x"), TypeError("x")])
+    @pytest.mark.parametrize("error", [RuntimeError("x"), TypeError("x")])
     def test_an_end_after_it_is_not_believed(self, error: BaseException) -> None:
         """An iterator may be over once an exception has gone through it."""
 
@@ -394,12 +397,30 @@ class TestInterruptions:
 
     def test_a_source_that_goes_on_is_read_on(self) -> None:
         """One that survives the exception gives the rest."""
-        stream = Stream(Source(chunk("a"), KeyboardInterrupt(), chunk("b"), FINISH))
+        stream = Stream(Source(chunk("a"), RuntimeError("busy"), chunk("b"), FINISH))
         next(stream)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(RuntimeError, match="busy"):
             next(stream)
 
         assert stream.result().text == "ab"
+
+    @pytest.mark.parametrize("face", [Stream, EventStream])
+    def test_an_interrupt(self, face: Any) -> None:
+        """An iterator in C may have taken a piece before it: the stream is broken."""
+        pieces = [chunk("a"), chunk("lost"), chunk("b"), FINISH, DONE]
+
+        def interrupt(piece: bytes) -> bytes:
+            if b"lost" in piece:
+                _thread.interrupt_main(signal.SIGINT)
+            return piece
+
+        stream = face(map(interrupt, pieces))
+        next(stream)
+        with pytest.raises(KeyboardInterrupt):
+            next(stream)
+        with pytest.raises(BrokenStage):
+            list(stream)
+        assert stream.end.cause is EndCause.INCOMPLETE
 
     @pytest.mark.parametrize("then", [None, OSError(), chunk("b")])
     def test_closed_while_it_waits(self, then: Any) -> None:

@@ -4,6 +4,7 @@ import json
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -622,6 +623,20 @@ def test_usage_is_that_of_the_completion(chunks: list[dict[str, Any]], tokens: i
     assert timeline.record().usage == accumulator.usage
     assert accumulator.usage is not None
     assert accumulator.usage.completion_tokens == tokens
+
+
+def test_a_chunk_that_cannot_be_looked_at() -> None:
+    """Misuse changes nothing: each later size still belongs to its own time."""
+    clock = Clock()
+    timeline = Timeline(clock)
+    not_a_chunk: Any = None
+    for at, chunk in [(1, chat("a")), (2, not_a_chunk), (3, chat("bcd"))]:
+        clock.now = 1000 + at
+        with pytest.raises(AttributeError) if chunk is None else nullcontext():
+            timeline.on_chunk(chunk)
+
+    record = timeline.record()
+    assert (record.chunks, record.sizes) == ((1, 3), (1, 3))
 
 
 def test_an_empty_piece_is_no_byte() -> None:

@@ -22,6 +22,7 @@ _URL: Final = re.compile(r"(?P<scheme>https?)://(?P<authority>[^/?#]+)", re.IGNO
 _AUTHORITY: Final = re.compile(r"(?:[^@\\]*@)?(?P<host>\[[^\[\]]*\]|[^:]*)(?::(?P<port>.*))?")
 # RFC 3986, 3.2.2: unreserved characters and sub-delims. Names outside ASCII are left to IDNA.
 _HOST: Final = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=\-\x80-\U0010ffff]+")
+_LONGEST_HOST: Final = 253  # RFC 1035, 2.3.4, without the root's dot
 _IPV4: Final = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)", re.IGNORECASE)
 # The length of the body is known; one that the caller counted could only be wrong.
 _DECIDED_BY_BODY: Final = ("content-length", "transfer-encoding")
@@ -67,14 +68,21 @@ def origin_of(url: str) -> Origin:
 
 def _check_ipv6(host: str) -> None:
     try:
-        IPv6Address(host)
+        # A zone, after "%", is no part of a URL's host (WHATWG URL, 3.5).
+        IPv6Address(host.replace("%", " "))
     except ValueError as error:
         raise ValueError("url has an invalid host: its brackets hold no IPv6 address") from error
 
 
 def _check_host(host: str) -> None:
     if not _HOST.fullmatch(host):
-        raise ValueError(f"url has an invalid host: {host!r} holds a character that no host has")
+        # Not shown: it can be a part of a password that holds an "@" or a "/".
+        raise ValueError(
+            "url has an invalid host: it holds a character that no host has; percent-encode "
+            "'@' and '/' in a user name or password"
+        )
+    if len(host) > _LONGEST_HOST:
+        raise ValueError(f"url has an invalid host: it has more than {_LONGEST_HOST} characters")
     if not host.isascii():
         return
     try:
@@ -85,12 +93,12 @@ def _check_host(host: str) -> None:
         try:
             socket.inet_aton(host)
         except OSError as error:
-            raise ValueError(f"url has an invalid host: {host} isn't an IPv4 address") from error
+            raise ValueError("url has an invalid host: it isn't an IPv4 address") from error
 
 
 def _port(port: str) -> int:
     if not re.fullmatch("[0-9]{1,5}", port) or not 0 < int(port) <= 65535:
-        raise ValueError(f"url has an invalid port: {port!r}; give a number from 1 to 65535")
+        raise ValueError("url has an invalid port; give a number from 1 to 65535")
     return int(port)
 
 

@@ -11,11 +11,10 @@ from collections.abc import AsyncIterator, Container, Iterator, Mapping
 from contextlib import nullcontext, suppress
 from typing import Any, Literal, Self
 
-from .._errors import TransportError
 from .._stage import Uncopyable
 from ..streams import HTTPXResponse
 from ..streams._timers import running_timers
-from ._bounded_decoding import BoundedDecoder
+from ._bounded_decoding import BoundedDecoder, require_one_part
 from ._bounded_reads import BoundedReads, wake
 from ._encodings import USUAL, undecoded
 from ._httpx_failures import failures, translated
@@ -201,7 +200,7 @@ async def _anext(decoder: BoundedDecoder, raw: AsyncIterator[bytes]) -> bytes:
 
 def _bounded_decoder(response: Any) -> BoundedDecoder | None:
     """Return what decompresses a response that httpx would decompress unbounded, or None."""
-    is_httpx = type(response).__module__.partition(".")[0] == "httpx"
+    is_httpx = any(kind.__module__.partition(".")[0] == "httpx" for kind in type(response).__mro__)
     make: Any = getattr(response, "_get_content_decoder", None)
     if not is_httpx or make is None or hasattr(response, "_content"):
         return None
@@ -212,11 +211,9 @@ def _bounded_decoder(response: Any) -> BoundedDecoder | None:
 
 def _require_all_decoded(response: HTTPXResponse) -> None:
     """Refuse a body in several parts, each compressed by itself: all but the first are dropped."""
-    inner: Any = getattr(response, "_decoder", None)
-    while hasattr(inner, "decompressor"):
-        inner = inner.decompressor
-    if getattr(inner, "unused_data", b"").strip(b"\0"):
-        raise TransportError(
-            "httpx decompressed the first part of the body and dropped the others; send "
-            "'Accept-Encoding: identity'"
-        )
+    decoder: Any = getattr(response, "_decoder", None)
+    for child in getattr(decoder, "children", [decoder]):
+        inner: Any = child
+        while hasattr(inner, "decompressor"):
+            inner = inner.decompressor
+        require_one_part(getattr(inner, "unused_data", b""))

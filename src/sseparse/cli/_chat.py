@@ -116,9 +116,8 @@ class _Exchange:
         try:
             source = self._open()
         except NotEventStream as error:
-            # Before the message is cut: what is left of the key wouldn't be found.
-            error.headers = self._redactor.value(dict(error.headers))
-            return self._say(describe_bad_end(End(EndCause.NOT_A_STREAM), error), 2)
+            verdict = describe_bad_end(End(EndCause.NOT_A_STREAM), error, self._redactor.whole)
+            return self._say(verdict, 2)
         except TransportError as error:
             return self._say(f"no answer from {self._ask.host}: {_reason(error)}", 2)
         except (ValueError, RecursionError) as error:
@@ -132,7 +131,14 @@ class _Exchange:
         if self._options.json and answer.completion.choices:
             # An empty completion would look like one.
             self._print_json(shown)
-        about = summarize(answer.completion, self._body, self._timeline, answer.end, answer.fault)
+        about = summarize(
+            answer.completion,
+            self._body,
+            self._timeline,
+            end=answer.end,
+            fault=answer.fault,
+            redact=self._redactor.whole,
+        )
         self._say(about, dim=answer.fault is None and not answer.interrupted)
         if self._recording is not None and shown != came:
             self._say(f"the server sent the key back in pieces: {self._options.save} holds them")

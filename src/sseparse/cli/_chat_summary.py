@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from .. import End, EndCause, NotEventStream, ServerSentError, SSEError
@@ -15,7 +15,13 @@ _LONGEST = 400
 
 
 def summarize(
-    answer: Result, request: Mapping[str, Any], timeline: Timeline, end: End, fault: SSEError | None
+    answer: Result,
+    request: Mapping[str, Any],
+    timeline: Timeline,
+    *,
+    end: End,
+    fault: SSEError | None,
+    redact: Callable[[str], str],
 ) -> str:
     """
     Say what an answer cost, how fast it came, and how it ended.
@@ -26,6 +32,7 @@ def summarize(
         timeline: When it came.
         end: How it ended.
         fault: The fault that ended it, or None.
+        redact: Returns a text without the key.
     """
     usage = answer.usage
     if usage is None or usage.completion_tokens is None:
@@ -35,7 +42,10 @@ def summarize(
     if fault is None and end.complete:
         parts += _good_end(end)
         return ", ".join(parts)
-    verdict = _interrupted(end) if end.cause is EndCause.CANCELLED else describe_bad_end(end, fault)
+    if end.cause is EndCause.CANCELLED:
+        verdict = _interrupted(end)
+    else:
+        verdict = describe_bad_end(end, fault, redact)
     return "; ".join(filter(None, (", ".join(parts), verdict)))
 
 
@@ -78,7 +88,7 @@ def _interrupted(end: End) -> str:
     return f"interrupted after {count(end.events_seen, 'event')}, {count(end.bytes_seen, 'byte')}"
 
 
-def describe_bad_end(end: End, fault: SSEError | None) -> str:
+def describe_bad_end(end: End, fault: SSEError | None, redact: Callable[[str], str]) -> str:
     """Describe in one line how an answer that isn't complete ended."""
     verdict = describe(end, fault)
     if isinstance(fault, ServerSentError | NotEventStream) and fault.status not in (None, 200):
@@ -86,4 +96,5 @@ def describe_bad_end(end: End, fault: SSEError | None) -> str:
         if isinstance(fault, NotEventStream) and location is not None:
             verdict = f"a redirect to {location}, which is not followed"
         verdict = f"HTTP {fault.status}: {verdict.removeprefix(NO_STREAM)}"
-    return verdict[:_LONGEST]
+    # Cut afterwards: what is left of a key wouldn't be found.
+    return redact(verdict)[:_LONGEST]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote_to_bytes
 
 from attrs import evolve, frozen
 
@@ -56,7 +57,9 @@ class Shelf:
         """Return the files, each with the path under which it is served."""
         if len(self._all) == 1:
             return [("", self._all[0])]
-        return [(f"/{quote(name, safe='')}", each) for name, each in self._by_name.items()]
+        return [
+            (f"/{quote(os.fsencode(name), safe='')}", each) for name, each in self._by_name.items()
+        ]
 
     def find(self, request: ReceivedRequest) -> Served | None:
         """Return what answers a request, or None."""
@@ -64,7 +67,7 @@ class Shelf:
             return None
         if len(self._all) == 1:
             return self._all[0]
-        return self._by_name.get(unquote(request.path.split("/")[1]))
+        return self._by_name.get(os.fsdecode(unquote_to_bytes(request.path.split("/")[1])))
 
     def answer(self, request: ReceivedRequest) -> Replay:
         """Return the answer to a request, which may be 404."""

@@ -97,6 +97,15 @@ class GateCore(Breakable):
             TypeError: It is no chunk.
         """
         self._check_open()
+        if not isinstance(chunk, ChatCompletionChunk | CompletionChunk):
+            raise TypeError(
+                f"a gate takes chunks, not {type(chunk).__name__}: those of a Stream, of a "
+                "ChunkDecoder or of to_chunks(); feed_text() takes text"
+            )
+        return self._feed_chunk(chunk)
+
+    @breaking
+    def _feed_chunk(self, chunk: Chunk) -> list[Window]:
         return self._feed(list(_texts(chunk)))
 
     @breaking
@@ -173,7 +182,10 @@ class GateCore(Breakable):
         return self._tell(self._fail(window, error))
 
     def _decide(self, window: Window, verdict: Verdict) -> list[Release]:
-        lane = self._lane_of(window)
+        return self._apply(self._lane_of(window), window, verdict)
+
+    @breaking
+    def _apply(self, lane: Lane, window: Window, verdict: Verdict) -> list[Release]:
         self._judging = True
         try:
             flagged = is_flagged(verdict)
@@ -183,17 +195,16 @@ class GateCore(Breakable):
             self._judging = False
         if flagged:
             raise self._flag(window, verdict=verdict)
-        return self._release(lane, window)
+        return lane.let(window)
 
     def _fail(self, window: Window, error: Exception) -> list[Release]:
-        lane = self._lane_of(window)
+        return self._apply_failure(self._lane_of(window), window, error)
+
+    @breaking
+    def _apply_failure(self, lane: Lane, window: Window, error: Exception) -> list[Release]:
         if self._blocks:
             raise self._flag(window, failure=error) from error
         self._failures.append(error.with_traceback(None))
-        return self._release(lane, window)
-
-    @breaking
-    def _release(self, lane: Lane, window: Window) -> list[Release]:
         return lane.let(window)
 
     def _tell(self, releases: list[Release]) -> list[Release]:
@@ -247,14 +258,9 @@ def _texts(chunk: Chunk) -> Iterator[tuple[int, str, bool]]:
     if isinstance(chunk, ChatCompletionChunk):
         for choice in chunk.choices:
             yield choice.index, text_of(choice.delta.content), bool(choice.finish_reason)
-    elif isinstance(chunk, CompletionChunk):
+    else:
         for each in chunk.choices:
             yield each.index, each.text, bool(each.finish_reason)
-    else:
-        raise TypeError(
-            f"a gate takes chunks, not {type(chunk).__name__}: those of a Stream, of a "
-            "ChunkDecoder or of to_chunks(); feed_text() takes text"
-        )
 
 
 def _check_window(window: object) -> None:

@@ -68,6 +68,10 @@ class Releases(Uncopyable):
             raise
         except Exception as error:  # an iterable may raise anything
             work.take_end(error)
+        except BaseException:
+            # An iterator in C may have returned a chunk before the interrupt was noticed.
+            work.stopped = True
+            raise
         else:
             work.take_chunk(chunk)
 

@@ -264,7 +264,7 @@ class AsyncStream(AsyncDriver[Chunk], ChunkFace):
 
     def text_deltas(self) -> AsyncIterator[str]:
         """Iterate the new texts of choice 0, leaving out chunks that bring none."""
-        return _AsyncTextDeltas(self)
+        return _AsyncTextDeltas(self, self._chunks)
 
     def updates(self) -> AsyncIterator[Update]:
         """
@@ -292,15 +292,21 @@ class AsyncStream(AsyncDriver[Chunk], ChunkFace):
 class _AsyncTextDeltas(Uncopyable):
     # A class, not an async generator, which would leave its clean-up to the collector.
 
-    def __init__(self, chunks: AsyncStream) -> None:
-        self._chunks = chunks
+    def __init__(self, stream: AsyncStream, state: ChunkState) -> None:
+        self._stream = stream
+        self._state = state
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> str:
-        async for chunk in self._chunks:
-            if text := chunk.text:
+        async for chunk in self._stream:
+            try:
+                text = chunk.text
+            except BaseException:
+                self._state.stopped = True
+                raise
+            if text:
                 return text
         raise StopAsyncIteration
 

@@ -9,7 +9,7 @@ from .._deadlines import Deadlines
 from .._ends import End
 from .._errors import IncompleteStream, SSEError
 from .._options import ChunkOptions, check_choice, check_seconds
-from .._stage import breaking
+from .._stage import breaking, raise_stored
 from ..chunks import Accumulator, Chunk, ChunkParser, Result
 from ..chunks._limits import MAX_ACCUMULATED, MAX_TOOL_CALLS
 from ._options import Recorder
@@ -159,6 +159,7 @@ class ChunkState(StreamState[Chunk]):
     def result(self) -> Result:
         """Return the completion of a stream that was read to its end."""
         self.raise_error()
+        raise_stored(self.accumulator.error)
         result = self.accumulator.snapshot()
         return result if self._estimate is None else self._estimate.complete(result)
 

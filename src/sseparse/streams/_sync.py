@@ -85,7 +85,8 @@ class SyncDriver(Face[T]):
             if not self._to_close:
                 self._take_exception(error)
         except BaseException:
-            state.interrupt()
+            # An iterator in C may have returned a piece before the interrupt was noticed.
+            state.stopped = True
             raise
         else:
             try:
@@ -274,7 +275,7 @@ class Stream(SyncDriver[Chunk], ChunkFace):
 
     def text_deltas(self) -> Iterator[str]:
         """Iterate the new texts of choice 0, leaving out chunks that bring none."""
-        return _TextDeltas(self)
+        return _TextDeltas(self, self._chunks)
 
     def updates(self) -> Iterator[Update]:
         """
@@ -302,15 +303,21 @@ class Stream(SyncDriver[Chunk], ChunkFace):
 class _TextDeltas(Uncopyable):
     # A class, not a generator: an exception would end that, and a later loop look complete.
 
-    def __init__(self, chunks: Stream) -> None:
-        self._chunks = chunks
+    def __init__(self, stream: Stream, state: ChunkState) -> None:
+        self._stream = stream
+        self._state = state
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> str:
-        for chunk in self._chunks:
-            if text := chunk.text:
+        for chunk in self._stream:
+            try:
+                text = chunk.text
+            except BaseException:
+                self._state.stopped = True
+                raise
+            if text:
                 return text
         raise StopIteration
 

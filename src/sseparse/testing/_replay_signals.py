@@ -29,12 +29,13 @@ def wait_for(events: Mapping[HasFileno, int], timeout: float | None = None) -> N
 
     Args:
         events: The files, with the events of each: `selectors.EVENT_READ`, for one.
-        timeout: The longest time to wait, in seconds; None for no limit.
+        timeout: The longest time to wait, in seconds; None for no limit. After a million
+            seconds it returns in any case: poll() can't wait for much longer.
     """
     with _Selector() as selector:
         for file, mask in events.items():
             selector.register(file, mask)
-        selector.select(timeout)
+        selector.select(None if timeout is None else min(timeout, 1_000_000))
 
 
 class Signal:

@@ -96,23 +96,24 @@ class Timeline(Uncopyable):
 
     def on_chunk(self, chunk: Chunk) -> None:
         """Note that a chunk came."""
-        self._note_time(self._clock())
+        now = self._clock()
         # Nearly all chunks are the next words of one choice and nothing else.
         if (
             self._token_seen
             and type(chunk) is ChatCompletionChunk
             and chunk.usage is None
             and not chunk.extra
+            and len(chunk.choices) == 1
+            and (text := chunk.choices[0].only_text())
         ):
-            try:
-                [choice] = chunk.choices
-            except ValueError:
-                return self._note_all(chunk)
-            if text := choice.only_text():
-                return self._note_size(_length(text))
-        return self._note_all(chunk)
+            size = _length(text)
+        else:
+            size = self._look_at(chunk)
+        # Together, so that an exception leaves neither.
+        self._note_time(now)
+        self._note_size(size)
 
-    def _note_all(self, chunk: Chunk) -> None:
+    def _look_at(self, chunk: Chunk) -> int:
         size = not_content = 0
         for kind, text, _choice in chunk.pieces():
             size += _length(text)
@@ -121,7 +122,6 @@ class Timeline(Uncopyable):
             self._reasoned = self._reasoned or kind == "reasoning"
         if not_content:
             self._not_content[len(self._sizes)] = not_content
-        self._note_size(size)
         self._response_id = self._response_id or chunk.id
         self._model = self._model or chunk.model
         self._usage.add(chunk)
@@ -129,6 +129,7 @@ class Timeline(Uncopyable):
             self._usage.add_choice(choice)
             if choice.finish_reason is not None:
                 self._finish_reasons.setdefault(choice.index, choice.finish_reason)
+        return size
 
     def on_release(self, text: str) -> None:
         """Note that a gate let text through to the reader."""

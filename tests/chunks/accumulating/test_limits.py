@@ -272,6 +272,13 @@ ENDLESS: dict[str, Callable[[int], dict[str, Any]]] = {
         "object": "text_completion",
         "choices": [{"index": 0, "text": "", "logprobs": {"tokens": ["x"] * 50, str(at): 1}}],
     },
+    "types of calls": lambda at: call(index=at, type="x" * 500),
+    "calls": lambda at: call(index=at),
+    "choices": choice,
+    "roles": lambda at: choice(at, role="x" * 500),
+    "ids of sound": lambda at: choice(at, audio={"id": "x" * 500}),
+    "large numbers": lambda at: {"choices": [{"index": 0, "token_ids": [1 << 4000]}]},
+    "a large number": lambda at: choice(0, **{str(at): 1 << 4000}),
     "legacy fields": lambda at: {
         "object": "text_completion", "choices": [{"index": 0, "text": "", str(at): at}]
     },
@@ -330,7 +337,7 @@ class TestBytes:
                 accumulator.add(chunk)
 
     def test_exactly_at_the_limit(self) -> None:
-        """The limit is inclusive: twice the least limit for a chunk admits two and no more."""
+        """The limit is inclusive: one byte less, or a byte of text more, is too much."""
 
         def fits(maximum: int, *texts: str) -> bool:
             accumulator = Accumulator(max_accumulated_bytes=maximum)
@@ -342,9 +349,25 @@ class TestBytes:
             return True
 
         text = "x" * 20
-        least = next(maximum for maximum in range(1, 1000) if fits(maximum, text))
-        assert fits(2 * least, text, text)
-        assert not fits(2 * least, text, text + "x")
+        least = next(maximum for maximum in range(1, 2000) if fits(maximum, text, text))
+        assert not fits(least - 1, text, text)
+        assert not fits(least, text, text + "x")
+
+    def test_repeated_empty_fields(self) -> None:
+        """What a chunk repeats without a value isn't kept again."""
+        accumulator = Accumulator(max_accumulated_bytes=4000)
+        detail = {"type": "t", "index": 0, "text": None, "format": None, "id": None}
+        for chunk in chunks_of(*[choice(0, reasoning_details=[detail])] * 100):
+            accumulator.add(chunk)
+        (kept,) = accumulator.snapshot().to_dict()["choices"]
+        assert kept["message"]["reasoning_details"] == [detail]
+
+    def test_reasoning_of_updates(self) -> None:
+        """Updates keep reasoning until it is done, and that counts."""
+        accumulator = Accumulator(max_accumulated_bytes=1 << 16)
+        with pytest.raises(LimitExceeded):
+            for chunk in chunks_of(*[choice(0, reasoning="x" * 400)] * 100):
+                accumulator.updates(chunk)
 
     def test_pieces_that_were_joined(self) -> None:
         """They take no more than their text, once they have been looked at."""
@@ -443,7 +466,7 @@ class TestStreams:
             data(choice(0, content="x" * 400, tool_calls=[{"index": at}])) for at in range(4)
         )
         size = len(body) // pieces
-        options: Any = {limit: 2 if limit == "max_tool_calls" else 1200}
+        options: Any = {limit: 2 if limit == "max_tool_calls" else 2800}
         stream = Stream([body[at : at + size] for at in range(0, len(body), size)], **options)
         received: list[Any] = []
         with pytest.raises(LimitExceeded) as raised:
@@ -460,7 +483,7 @@ class TestStreams:
         """What the chunk at fault changed is in the partial completion alone."""
         stream = Stream(
             [data(choice(0, content="a")), data(choice(0, content="x" * 500))],
-            max_accumulated_bytes=400,
+            max_accumulated_bytes=1000,
         )
         updates = stream.updates()
         next(updates)

@@ -549,3 +549,17 @@ def test_recorded_streams(corpus: Path) -> None:
         assert reader.usage == snapshot.usage
         streams += 1
     assert streams > 100
+
+
+@pytest.mark.parametrize("first", ["function_call", "tool_calls"])
+def test_calls_of_both_forms_end_in_the_order_in_which_they_began(first: str) -> None:
+    """A function call has no place among the tool calls."""
+    bodies = {
+        "function_call": delta(function_call={"name": "f", "arguments": ""}),
+        "tool_calls": call("", id="a", name="g"),
+    }
+    second = ({*bodies} - {first}).pop()
+    done = updates(bodies[first], bodies[second], delta(finish="stop"))
+
+    names = [update.name for update in done if isinstance(update, ToolCallDone)]
+    assert names == (["f", "g"] if first == "function_call" else ["g", "f"])

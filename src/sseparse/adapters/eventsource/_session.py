@@ -210,6 +210,8 @@ class Session(Breakable):
         self.last_error = None
         self.parser.close()
         self._take_end(cast("End", self.parser.end).cause)
+        if self.error is None:
+            self.last_error = self._state.header_error
 
     @breaking
     def take_failure(self, failure: Exception) -> None:

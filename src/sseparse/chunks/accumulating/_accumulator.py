@@ -254,6 +254,7 @@ class Accumulator(Breakable):
         return self._legacy or self._chat
 
     @property
+    @breaking
     def text(self) -> str:
         """The text of choice 0 so far, "" if there is none."""
         state = self._choices.get(0)
@@ -270,6 +271,7 @@ class Accumulator(Breakable):
         """The token counts that the server sent last, or None."""
         return self._usage.value
 
+    @breaking
     def json_content(self, *, choice: int = 0) -> PartialJSON:
         """
         Return a choice's text so far, read as JSON: what `response_format` asks for.
@@ -285,6 +287,7 @@ class Accumulator(Breakable):
         state = self._choices.get(choice)
         return no_json() if state is None else state.content.json
 
+    @breaking
     def json_arguments(self, call: int = 0, *, choice: int = 0) -> PartialJSON:
         """
         Return a tool call's arguments so far, read as JSON.
@@ -302,6 +305,7 @@ class Accumulator(Breakable):
         calls = state.tool_calls.calls if state is not None and state.tool_calls else []
         return calls[call].callee.arguments.json if 0 <= call < len(calls) else no_json()
 
+    @breaking
     def snapshot(self) -> Result:
         """
         Return the completion as far as it has come.

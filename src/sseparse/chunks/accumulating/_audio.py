@@ -36,7 +36,9 @@ class AudioState:
 
     def add(self, delta: AudioDelta) -> None:
         """Add a piece."""
-        self._id = delta.id or self._id
+        if delta.id and delta.id != self._id:
+            self._budget.replace(self._id, delta.id)
+            self._id = delta.id
         if delta.data is not None:
             self._data.add(delta.data)
         if delta.transcript is not None:

@@ -10,6 +10,8 @@ from ..models._model import Model
 
 # Roughly what an object takes beside its text.
 OVERHEAD = 64
+# Roughly what the state of a choice, or of a tool call, takes without its texts.
+OBJECT = 512
 
 
 class Budget:
@@ -32,17 +34,22 @@ class Budget:
         """Count a JSON value, or a model, that is kept."""
         self.left -= weigh(value)
 
+    def replace(self, old: Any, new: Any) -> None:
+        """Count a JSON value that is kept in place of another one."""
+        self.left -= weigh(new) - weigh(old)
+
     def charge_values(self, text: str) -> None:
         """Count the values that a JSON text becomes: each stands after one of a few marks."""
         self.left -= OVERHEAD * sum(map(text.count, "[{,:"))
 
     def charge_call(self) -> None:
         """
-        Count a tool call.
+        Count a tool call, without its texts.
 
         Raises:
             LimitExceeded: It is one too many.
         """
+        self.left -= OBJECT
         if self._calls_left is not None:
             self._calls_left -= 1
             if self._calls_left < 0:
@@ -66,9 +73,10 @@ def weigh(value: Any) -> int:
             weight += len(value)
         elif is_list(value):
             # The bytes of a token: small numbers, which take a place in the list and no more.
-            numbers = sum(type(item) is int for item in value)
-            weight += 8 * numbers
+            weight += sum(8 + (item.bit_length() >> 3) for item in value if type(item) is int)
             values += (item for item in value if type(item) is not int)
+        elif isinstance(value, int):
+            weight += value.bit_length() >> 3
         elif is_object(value):
             values += value.keys()
             values += value.values()

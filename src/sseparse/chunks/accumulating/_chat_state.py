@@ -12,7 +12,7 @@ from ..models._notes import Note, NoteKind
 from ..models._parts import other_parts, text_of, thinking_of
 from ..models._piece import reasoning_texts
 from ..models._results import ChatChoice, ChatMessage
-from ._budget import Budget
+from ._budget import OBJECT, Budget
 from ._choice_extra import ChoiceExtra
 from ._finish import FinishReasons
 from ._merge import ItemList, copy_fields, keep_last, unknown_fields
@@ -35,6 +35,7 @@ class ChatChoiceState:
 
     Attributes:
         index: The choice's index.
+        budget: What its texts and values are charged to.
         finish: Why it ended.
         content: Its text.
         refusal: Its refusal.
@@ -45,7 +46,6 @@ class ChatChoiceState:
     __slots__ = (
         "_annotations",
         "_audio",
-        "_budget",
         "_details",
         "_extra",
         "_lists",
@@ -56,6 +56,7 @@ class ChatChoiceState:
         "_reasoning",
         "_reasoning_content",
         "_role",
+        "budget",
         "content",
         "finish",
         "function_call",
@@ -71,7 +72,8 @@ class ChatChoiceState:
         self.refusal = GrowingText(budget)
         self.tool_calls: ToolCalls | None = None
         self.function_call: FunctionState | None = None
-        self._budget = budget
+        self.budget = budget
+        budget.left -= OBJECT
         self._audio: AudioState | None = None
         self._role: str | None = None
         self._reasoning_content = GrowingText(budget)
@@ -113,7 +115,7 @@ class ChatChoiceState:
         if choice.finish_reason:
             self.finish.add(choice.finish_reason)
         if choice.logprobs is not None:
-            self._logprobs = self._logprobs or _LogprobsState(self._budget)
+            self._logprobs = self._logprobs or _LogprobsState(self.budget)
             self._logprobs.add(choice.logprobs)
             self._notes.add_unread(choice.logprobs)
         if choice.extra:
@@ -130,6 +132,7 @@ class ChatChoiceState:
             self._add_parts(content)
         if delta.role and self._role is None:
             self._role = delta.role
+            self.budget.charge(delta.role)
         if delta.reasoning_content is not None:
             self._reasoning_content.add(delta.reasoning_content)
         if delta.reasoning is not None:
@@ -137,17 +140,17 @@ class ChatChoiceState:
         if delta.refusal is not None:
             self.refusal.add(delta.refusal)
         if delta.reasoning_details:
-            self._details = self._details or ReasoningDetails(self._budget)
+            self._details = self._details or ReasoningDetails(self.budget)
             for detail in delta.reasoning_details:
                 self._details.add(detail)
         if delta.function_call is not None:
-            self.function_call = self.function_call or FunctionState(self._budget)
+            self.function_call = self.function_call or FunctionState(self.budget)
             self.function_call.add(delta.function_call)
             self._notes.add_unread(delta.function_call)
         if delta.audio is not None:
             self._add_audio(delta.audio)
         if delta.annotations is not None:
-            self._annotations = self._annotations or ItemList(self._budget)
+            self._annotations = self._annotations or ItemList(self.budget)
             self._annotations.add(delta.annotations)
         if delta.extra:
             self._add_delta_extra(delta)
@@ -155,7 +158,7 @@ class ChatChoiceState:
 
     def _add_calls(self, deltas: list[ToolCallDelta]) -> Sequence[ToolCallState]:
         if self.tool_calls is None:
-            self.tool_calls = ToolCalls(self._budget)
+            self.tool_calls = ToolCalls(self.budget)
         calls = [self.tool_calls.add(delta) for delta in deltas]
         for delta, call in zip(deltas, calls, strict=True):
             for part in (delta, delta.function, delta.custom):
@@ -168,7 +171,7 @@ class ChatChoiceState:
             # Few answers are spoken.
             from ._audio import AudioState  # noqa: PLC0415
 
-            self._audio = AudioState(self._budget)
+            self._audio = AudioState(self.budget)
         self._audio.add(delta)
         self._notes.add_unread(delta)
 
@@ -181,7 +184,7 @@ class ChatChoiceState:
             self._reasoning.add(thinking)
         for part in other_parts(parts):
             self._parts.append(part)
-            self._budget.charge(part)
+            self.budget.charge(part)
 
     def _add_delta_extra(self, delta: ChoiceDelta) -> None:
         self._notes.add_unread(delta)
@@ -190,12 +193,12 @@ class ChatChoiceState:
             items = extra.get(name)
             if is_list(items):
                 del extra[name]
-                self._lists.setdefault(name, ItemList(self._budget)).add(items)
-        keep_last(self._message_extra, extra, self._budget)
+                self._lists.setdefault(name, ItemList(self.budget)).add(items)
+        keep_last(self._message_extra, extra, self.budget)
 
     def _add_choice_extra(self, choice: ChunkChoice) -> None:
         self._notes.add_unread(choice)
-        self._extra = self._extra or ChoiceExtra(self._budget)
+        self._extra = self._extra or ChoiceExtra(self.budget)
         self._extra.add(unknown_fields(choice))
 
     def result(self) -> ChatChoice:

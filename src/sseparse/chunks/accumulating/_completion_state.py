@@ -9,7 +9,7 @@ from ..models._completion_chunk import CompletionChunkChoice
 from ..models._logprobs import CompletionLogprobs
 from ..models._notes import Note, NoteKind
 from ..models._results import CompletionChoice
-from ._budget import Budget
+from ._budget import OBJECT, Budget
 from ._choice_extra import ChoiceExtra
 from ._finish import FinishReasons
 from ._merge import copy_fields, keep_last, unknown_fields
@@ -43,6 +43,7 @@ class CompletionChoiceState:
         self.finish = FinishReasons(budget)
         self.content = GrowingText(budget)
         self._budget = budget
+        budget.left -= OBJECT
         self._logprobs: dict[str, list[Any]] | None = None
         self._logprobs_extra: dict[str, Any] = {}
         self._extra: ChoiceExtra | None = None

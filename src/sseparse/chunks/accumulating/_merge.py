@@ -7,7 +7,7 @@ from typing import Any
 
 from .._json import is_object
 from ..models._model import Model
-from ._budget import Budget, weigh
+from ._budget import Budget
 
 # Google's field: features of a provider arrive on different chunks and are sent back together.
 _MERGED = ("extra_content",)
@@ -35,7 +35,9 @@ def _merge(store: dict[str, Any], name: str, new: Any, levels: int, budget: Budg
         for key, value in new.items():
             _merge(old, key, value, levels - 1, budget)
         return
-    budget.left -= weigh(new) - (weigh(old) if name in store else -weigh(name))
+    if name not in store:
+        budget.charge(name)
+    budget.replace(old, new)
     store[name] = _copy_objects(new, levels)
 
 

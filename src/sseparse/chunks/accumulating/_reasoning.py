@@ -70,7 +70,9 @@ class _Entry:
                 fields[name].add(value)
             elif name == "signature":
                 keep_last(fields, {name: value or None}, self._budget)
-            elif name not in KEY and fields.get(name) is None:
+            elif name not in KEY and (
+                name not in fields or (fields[name] is None and value is not None)
+            ):
                 fields[name] = value
                 self._budget.charge({name: value})
 

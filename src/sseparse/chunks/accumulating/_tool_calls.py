@@ -99,7 +99,9 @@ class ToolCallState:
         if delta.id and self.id is None:
             self.id = delta.id
             self._budget.charge(delta.id)
-        self._type = delta.type or self._type
+        if delta.type and delta.type != self._type:
+            self._budget.replace(self._type, delta.type)
+            self._type = delta.type
         if delta.function is not None:
             self.callee.add(delta.function)
         if delta.custom is not None:

@@ -25,6 +25,7 @@ from ..models._updates import (
 from ..models._usage import CompletionUsage
 from ._chat_state import ChatChoiceState
 from ._completion_state import CompletionChoiceState
+from ._text import GrowingText
 from ._tool_calls import ToolCallState
 from ._watch_calls import CallsWatch
 
@@ -125,7 +126,7 @@ class ChatWatch:
         self._state = state
         self._open: dict[type[Update], None] = {}
         self._calls = CallsWatch(state)
-        self._reasoning: list[str] | None = None
+        self._reasoning: GrowingText | None = None
         self._finished = False
 
     def see(self, choice: ChunkChoice, calls: Sequence[ToolCallState], told: list[Update]) -> None:
@@ -164,8 +165,9 @@ class ChatWatch:
     def _add_reasoning(self, text: str) -> None:
         if self._reasoning is None:
             # What came before updates were asked for.
-            self._reasoning = [self._state.reasoning.removesuffix(text)]
-        self._reasoning.append(text)
+            self._reasoning = GrowingText(self._state.budget)
+            self._reasoning.add(self._state.reasoning.removesuffix(text))
+        self._reasoning.add(text)
 
     def _tell_texts_done(self, told: list[Update]) -> None:
         state = self._state
@@ -178,5 +180,6 @@ class ChatWatch:
             elif kind is TranscriptDelta:
                 told.append(TranscriptDone(index, state.transcript))
             else:
-                told.append(ReasoningDone(index, "".join(self._reasoning or ())))
+                reasoning = self._reasoning.value if self._reasoning else ""
+                told.append(ReasoningDone(index, reasoning or ""))
         self._open.clear()

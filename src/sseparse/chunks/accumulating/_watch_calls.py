@@ -54,7 +54,7 @@ class CallsWatch:
                     settled = {each for each in self._touched if last_piece.get(each, -1) < at}
                 self._tell_done(told, settled)
                 settled.clear()
-                self._begin(_CallWatch(self._state.index, call.callee, call), told)
+                self._begin(call.callee, call, told)
                 begun = place
             for part in (piece.function, piece.custom):
                 if part is not None:
@@ -68,7 +68,7 @@ class CallsWatch:
         """Look at a piece of a function call, the form before tool calls, after it was added."""
         callee = self._state.function_call
         if None not in self._calls and callee is not None:
-            self._begin(_CallWatch(self._state.index, callee), told)
+            self._begin(callee, None, told)
         self._see_piece(None, piece, told)
 
     def see_finish(self, told: list[Update], *, first: bool) -> None:
@@ -83,7 +83,10 @@ class CallsWatch:
         self._open.clear()
         self._touched.clear()
 
-    def _begin(self, call: _CallWatch, told: list[Update]) -> None:
+    def _begin(
+        self, callee: FunctionState, state: ToolCallState | None, told: list[Update]
+    ) -> None:
+        call = _CallWatch(self._state.index, callee, state, len(self._calls))
         self._calls[call.place] = self._open[call.place] = self._touched[call.place] = call
         told.append(call.started())
 
@@ -99,8 +102,9 @@ class CallsWatch:
         self, told: list[Update], places: set[int | None], *, finished: bool = False
     ) -> None:
         """Emit which of the touched calls are done: another call began, or the choice finished."""
-        for place in sorted(places & self._touched.keys(), key=lambda place: place or 0):
-            call = self._touched.pop(place)
+        touched = [self._touched.pop(place) for place in places & self._touched.keys()]
+        for call in sorted(touched, key=lambda call: (call.place or 0, call.number)):
+            place = call.place
             if call.is_whole(finished=finished):
                 del self._open[place]
                 told.append(call.done(self._state.finish.first))
@@ -114,14 +118,17 @@ class _CallWatch:
         choice: The choice it belongs to, by its index.
         callee: What is called, and with what.
         call: The tool call; None for a function call of the form before tool calls.
+        number: How many calls began before.
 
     Attributes:
+        number: The same.
         place: Where the call stands among the tool calls, or None.
     """
 
     def __init__(
-        self, choice: int, callee: FunctionState, call: ToolCallState | None = None
+        self, choice: int, callee: FunctionState, call: ToolCallState | None, number: int
     ) -> None:
+        self.number = number
         self.place = None if call is None else call.place
         self._choice = choice
         self._callee = callee
