@@ -920,7 +920,7 @@ class TestConnections:
         *("ftp://a/", "ws://a/", "a:80", "http://a:99999/", "http://a:-1/", "http://a:x/"),
         *("http://a:+8/", "http://user@b@c/", "http://b\\@c/", " http://a/", "http://a/\n"),
         *(f"http://{'é' * 64}/", "http://\u00ad/", f"http://a/{'a' * 65536}"),
-        *("http://a:0/", "http://a/\ud800"),
+        *("http://a:0/", "http://a/\ud800", "http://[fe80::1%25lo]/", f"http://{'a.' * 127}a/"),
     ],
 )
 @pytest.mark.parametrize("make", [EventSource, AsyncEventSource])
@@ -928,6 +928,14 @@ def test_urls_that_cannot_be_requested(make: Callable[[str], object], url: str) 
     """They are refused at once, and not tried again for ever."""
     with pytest.raises(ValueError, match="url"):
         make(url)
+
+
+@pytest.mark.parametrize("url", ["http://user:a@passWORD@a/", "http://user:passWORD/@a/"])
+def test_a_password_is_not_shown(url: str) -> None:
+    """Where a URL is read otherwise than it was meant, no part of it is in the message."""
+    with pytest.raises(ValueError, match="url has an invalid") as raised:
+        EventSource(url)
+    assert "password" not in str(raised.value).lower()
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ def test_bodies(method: str, options: dict[str, Any], length: str | None, body: 
         ("http://a:443/", ("http", "a", 443), "a:443", "/"),
         ("http://[::1]/", ("http", "::1", 80), "[::1]", "/"),
         ("https://[::1]:8000/", ("https", "::1", 8000), "[::1]:8000", "/"),
-        ("http://127.0.0.1:0/%C3%A9?a=b%20c#d", ("http", "127.0.0.1", 0), None, None),
+        ("http://127.0.0.1:8/%C3%A9?a=b%20c#d", ("http", "127.0.0.1", 8), None, None),
     ],
 )
 def test_urls(url: str, place: tuple[str, str, int], host: str | None, target: str | None) -> None:
@@ -104,7 +104,7 @@ def test_urls(url: str, place: tuple[str, str, int], host: str | None, target: s
 
     assert request.origin == place
     assert line == f"GET {target or '/%C3%A9?a=b%20c'} HTTP/1.1"
-    assert headers[0] == f"Host: {host or '127.0.0.1:0'}"
+    assert headers[0] == f"Host: {host or '127.0.0.1:8'}"
 
 
 BAD_HOSTS = [

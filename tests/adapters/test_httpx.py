@@ -1,6 +1,7 @@
 """Responses of httpx and httpx2, over real connections."""
 
 import gzip
+import json
 import subprocess
 import sys
 import zlib
@@ -159,6 +160,13 @@ class TestCompressed:
         with ReplayServer(replay) as server:
             assert b"".join(pieces_of(library, backend, server.url)) == BODY
 
+    @pytest.mark.parametrize("coding", ["gzip, identity", "identity, gzip"])
+    def test_identity_next_to_a_coding(self, library: Any, backend: str, coding: str) -> None:
+        """The name of no compression changes nothing."""
+        replay = Replay(gzip.compress(BODY), headers={"Content-Encoding": coding})
+        with ReplayServer(replay) as server:
+            assert b"".join(pieces_of(library, backend, server.url)) == BODY
+
     # httpx2's decoder raises in the outermost of its generators, which leaves the inner ones to
     # the collector before anyone can close them; trio warns of that.
     @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -169,6 +177,64 @@ class TestCompressed:
         replay = Replay(b"\xff" * 99, pieces="whole", headers={"Content-Encoding": coding})
         with ReplayServer(replay) as server, pytest.raises(TransportError, match="DecodingError"):
             pieces_of(library, backend, server.url)
+
+
+class OwnResponse(httpx.Response):
+    """A response of a program's own class."""
+
+
+class Reads(httpx.SyncByteStream):
+    """A body in reads of one size."""
+
+    def __init__(self, body: bytes, size: int = 65536) -> None:
+        self._reads = [body[at : at + size] for at in range(0, len(body), size)]
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._reads)
+
+
+def decoded(body: bytes, coding: str, *, size: int = 65536, kind: Any = httpx.Response) -> Any:
+    request = httpx.Request("GET", "http://a")
+    headers = {"content-encoding": coding}
+    return adapter.source(kind(200, headers=headers, stream=Reads(body, size), request=request))
+
+
+class TestHTTPXDecoding:
+    """What only httpx needs: httpx2 bounds its decoders itself."""
+
+    @pytest.mark.parametrize("coding", ["gzip, br", "gzip, gzip"])
+    def test_two_parts_under_another_coding(self, coding: str) -> None:
+        """Of two gzip members httpx decompresses the first: that is no end of the body."""
+        inner = gzip.compress(BODY) + gzip.compress(BODY)
+        packed = brotli.compress(inner) if coding == "gzip, br" else gzip.compress(inner)
+        with pytest.raises(TransportError, match="dropped the others"):
+            list(decoded(packed, coding))
+
+    def test_bytes_after_the_end(self) -> None:
+        """They end the body with an error at once, and aren't kept."""
+        packed = gzip.compress(BODY) + b"\1" * 2**20
+        pieces = decoded(packed, "gzip", size=1024)
+        assert next(pieces) == BODY
+        with pytest.raises(TransportError, match="dropped the others"):
+            next(pieces)
+
+    @pytest.mark.parametrize("size", [8, 100, 100_000])
+    def test_an_error_at_the_end(self, size: int) -> None:
+        """What was decompressed before it comes first, but for the last 512 bytes of the body."""
+        text = json.dumps([at * 0.37 for at in range(10_000)]).encode()
+        packed = bytearray(gzip.compress(text))
+        packed[-5] ^= 1  # of the checksum
+        pieces, received = decoded(bytes(packed), "gzip", size=size), b""
+        with pytest.raises(TransportError, match="DecodingError"):
+            for piece in pieces:
+                received += piece
+        assert text.startswith(received)
+        assert len(received) > len(text) - 4096
+
+    def test_a_class_of_ones_own(self, bombs: dict[str, bytes]) -> None:
+        """Subclasses of httpx's response are bounded, too."""
+        pieces = decoded(bombs["gzip"], "gzip", kind=OwnResponse)
+        assert max(map(len, pieces)) <= 2 * 2**20
 
 
 class TestSync:

@@ -101,6 +101,14 @@ def test_several_files(saved: Path, tmp_path: Path) -> None:
     assert any(line.startswith("sseparse: POST /nobody/v1 -> 404, ") for line in said)
 
 
+def test_a_name_that_is_not_utf_8(saved: Path, tmp_path: Path) -> None:
+    """It is percent-encoded byte by byte, as any other name."""
+    (tmp_path / os.fsdecode(b"\xff.sse")).write_bytes(b"data: 1\n\n")
+    with serving(str(saved), str(tmp_path / os.fsdecode(b"\xff.sse"))) as (told, _):
+        root = base_of(told).removesuffix("/a%20b/v1")
+        assert ask(f"{root}/%FF/v1") == (200, b"data: 1\n\n")
+
+
 ODD_TARGETS = [
     ("GET", "foo", 400),
     ("GET", "*", 400),

@@ -1,5 +1,6 @@
 """A replay server outlives a lack of descriptors and threads, and silent, slow and many clients."""
 
+import math
 import os
 import socket
 import ssl
@@ -308,3 +309,14 @@ def test_limits_that_make_no_sense(option: dict[str, int], message: str) -> None
     with pytest.raises(ValueError) as caught:
         ReplayServer(BODY, **option)  # type: ignore[arg-type]
     assert str(caught.value) == message
+
+
+def test_waits_without_an_end() -> None:
+    """A timeout, or a delay, that is longer than the system can wait for is no failure."""
+    replay = Replay(BODY, pieces=[8], delays=[0.0, 1e12])
+    with ReplayServer(replay, idle_timeout=math.inf) as server:
+        with socket.create_connection(address_of(server)) as client:
+            client.sendall(ASK)
+            received = b""
+            while b"data: 1" not in received:
+                received += client.recv(65536)

@@ -85,8 +85,9 @@ class SyncDriver(Face[T]):
             if not self._to_close:
                 self._take_exception(error)
         except BaseException:
-            # An iterator in C may have returned a piece before the interrupt was noticed.
-            state.stopped = True
+            # An iterator in C may have returned a piece before the interrupt was noticed: what
+            # came next would look like the rest.
+            state.cancel()
             raise
         else:
             try:
