@@ -4,7 +4,7 @@ VENV ?= .venv
 BENCH_VENV ?= .venv-bench
 BIN := $(VENV)/bin
 FUZZ_SECONDS ?= 600
-CORE_TESTS := tests/test_parser.py tests/test_lines.py tests/test_growth.py tests/test_memory.py tests/chunks/decoding
+CORE_TESTS := tests/test_parser.py tests/test_lines.py tests/test_growth.py tests/test_memory.py tests/test_broken_stages.py tests/chunks/decoding
 BUILT_FROM := pyproject.toml hatch_build.py src/sseparse/_fast.c
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 

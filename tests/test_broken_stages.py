@@ -5,6 +5,7 @@ import importlib.util
 import itertools
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import httpx2
 import pytest
 
 import sseparse
@@ -32,14 +34,16 @@ from sseparse import (
     SSEError,
     Stream,
 )
+from sseparse.adapters import sockets
 from sseparse.adapters._http1 import HTTPBody
+from sseparse.adapters.eventsource import EventSource
 from sseparse.chunks import PartialJSON
 from sseparse.moderation import Gate
 from sseparse.timing import Timeline
 from sseparse.tokens import TokenCounter
 
 # No signal is handled between the lines of these, where they have an item or a piece in hand.
-DRIVERS = {"__next__", "_read_piece"}
+DRIVERS = {"SyncDriver.__next__", "SyncDriver._read_piece", "StreamState.pop"}
 SRC = str(Path(sseparse.__file__).parent)
 
 
@@ -173,6 +177,84 @@ def test_an_exception_stops_the_stage(name: str) -> None:
         assert caught.value is stage.error
 
 
+class HostileLimit(int):
+    """A limit that can't be compared, once it is armed."""
+
+    armed = False
+
+    def __lt__(self, other: int) -> bool:
+        return raises() if self.armed else super().__lt__(other)
+
+    def __ge__(self, other: int) -> bool:
+        return raises() if self.armed else super().__ge__(other)
+
+
+@pytest.mark.skipif(ACCELERATED, reason="the compiled core looks at a limit once, when it is made")
+@pytest.mark.parametrize("method", ["feed", "plain_events"])
+def test_an_exception_inside_the_core(method: str) -> None:
+    """The parser is broken, whichever way the bytes came in."""
+    limit = HostileLimit(100)
+    parser = Parser(max_line_bytes=limit)
+    parser.feed(b"\n\n\n")
+    limit.armed = True
+    with pytest.raises(Interruption):
+        getattr(parser, method)(b"data: x\n\n")
+
+    assert isinstance(parser.error, BrokenStage)
+    assert parser.plain_events(b"data: x\n\n") is None
+
+
+def test_an_exception_at_the_end() -> None:
+    """close() stops a stage in the same way as feed() does."""
+    parser = Parser()
+    parser.feed(b"data: {}")
+    with pytest.raises(Interruption):
+        parser.close_if(raises)
+
+    limit = HostileLimit(100)
+    chunks = ChunkParser(max_objects=limit)
+    chunks.feed(b"data: {}")
+    limit.armed = True
+    with pytest.raises(Interruption):
+        chunks.close()
+
+    for stage in (parser, chunks):
+        assert isinstance(stage.error, BrokenStage)
+        with pytest.raises(BrokenStage):
+            stage.close()
+
+
+class HostileSocket(socket.socket):
+    """A socket that reads what can't be read."""
+
+    def recv(self, *_: int) -> bytes:
+        return HostileBytes(b"HTTP/1.1 200 OK\r\n\r\n")
+
+
+def test_an_exception_between_a_socket_and_its_reader() -> None:
+    """What was read from the connection and not handed out is missing: the source raises."""
+    with HostileSocket() as sock:
+        source = sockets.source(sock)
+        with pytest.raises(Interruption):
+            next(source)
+        with pytest.raises(BrokenStage):
+            next(source)
+
+
+@pytest.mark.parametrize("callback", ["clock", "rnd"])
+def test_an_exception_in_an_event_source(callback: str) -> None:
+    """A callback that raises ends the EventSource, which doesn't reconnect."""
+    transport = httpx2.MockTransport(lambda _: httpx2.Response(200, content=b"data: x\n\n"))
+    options: Any = {callback: raises}
+    with httpx2.Client(transport=transport) as client:
+        events = EventSource("http://localhost", client=client, **options)
+        with pytest.raises(Interruption):
+            list(events)
+        for _ in range(2):
+            with pytest.raises(BrokenStage):
+                next(events)
+
+
 @pytest.mark.parametrize("make", [Parser, ChunkParser, ChunkDecoder, HTTPBody])
 def test_the_end_of_a_broken_stage(make: Callable[[], Any]) -> None:
     """It is no good end."""
@@ -245,7 +327,7 @@ def interrupting(at: int, places: list[str]) -> Callable[[FrameType, str, Any], 
     def trace(frame: FrameType, event: str, _argument: Any) -> Any:
         if not frame.f_code.co_filename.startswith(SRC):
             return None
-        if event == "line" and frame.f_code.co_name not in DRIVERS:
+        if event == "line" and frame.f_code.co_qualname not in DRIVERS:
             places.append(f"{frame.f_code.co_name}:{frame.f_lineno}")
             if len(places) == at:
                 raise Interruption

@@ -86,8 +86,6 @@ class Interpreter(Generic[ItemT]):
         self._lines.reset()
         # Set while the class that builds on this one has to look at each piece first.
         self._careful = True
-        # Set when an exception leaves a call half done: items may be missing then.
-        self._broken = False
         self._events_seen: int = 0
         self._comments_seen: int = 0
         self._data = bytearray()
@@ -95,6 +93,8 @@ class Interpreter(Generic[ItemT]):
         self._id = self._last_event_id
         self._block_retry: int | None = None
         self._in_block = False
+        # Set when an exception leaves a call half done: items may be missing then.
+        self._broken = False
 
     def feed(self, data: bytes | bytearray | memoryview) -> list[ItemT]:
         """

@@ -167,12 +167,10 @@ class Parser(Interpreter[ItemT], Uncopyable):
         """
         if self._broken:
             raise_stored(self.error)
-        try:
-            self._begin()
-            self._start()
-        except BaseException:
-            self._broken = self._careful = True
-            raise
+        # Until it is done, an exception leaves nothing to go on with.
+        self._broken = True
+        self._start()
+        self._begin()
 
     def _feed_with_care(self, data: object) -> list[ItemT]:
         check_piece(data)

@@ -108,11 +108,12 @@ class StreamState(Breakable, Generic[T]):
     def pop(self) -> T | None:
         """Take the next item that is ready, or None."""
         ready = self._ready
-        try:
-            return ready.pop() if ready else None
-        except BaseException:
-            self.stopped = True
-            raise
+        if not ready:
+            return None
+        # No call: after one, a signal could raise, and the item would be lost.
+        item = ready[-1]
+        del ready[-1]
+        return item
 
     def take(self, piece: bytes) -> None:
         """Take bytes from the source."""
