@@ -4,11 +4,15 @@ VENV ?= .venv
 BENCH_VENV ?= .venv-bench
 BIN := $(VENV)/bin
 FUZZ_SECONDS ?= 600
+SANITIZE_SECONDS ?= 60
 CORE_TESTS := tests/test_parser.py tests/test_lines.py tests/test_growth.py tests/test_memory.py tests/test_broken_stages.py tests/chunks/decoding
+SANITIZED := .sanitized
+SANITIZE := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+LIBASAN = $(shell $(CC) -print-file-name=libasan.so 2>/dev/null)
 BUILT_FROM := pyproject.toml hatch_build.py src/sseparse/_fast.c
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 
-.PHONY: help demo test quick lint types docs bench fuzz clean
+.PHONY: help demo test quick lint types docs bench fuzz sanitize clean
 
 help: ## list these targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -46,8 +50,21 @@ fuzz: $(VENV)/fuzz ## look for inputs that break a law, and for those that part 
 	SSEPARSE_PURE=1 $(BIN)/python fuzz/fuzz_chunks.py --seconds $(FUZZ_SECONDS)
 	$(BIN)/python fuzz/fuzz_cores.py --seconds $(FUZZ_SECONDS)
 
+# Python itself isn't sanitized: the library has to be loaded first, and leaks can't be told apart.
+sanitize: $(VENV)/test ## test the compiled core with AddressSanitizer and UBSan, and fuzz it for SANITIZE_SECONDS
+	@if [ ! -e "$(LIBASAN)" ] || ! echo 'int none;' | $(CC) $(SANITIZE) -shared -fPIC -x c - -o /dev/null; \
+	then echo "$(CC) has no sanitizers: the compiled core is not sanitized"; exit 0; fi; set -ex; \
+	rm -rf $(SANITIZED); mkdir $(SANITIZED); cp -R src/sseparse $(SANITIZED)/; rm -f $(SANITIZED)/sseparse/*.so; \
+	$(CC) $(SANITIZE) -shared -fPIC src/sseparse/_fast.c -o $(SANITIZED)/sseparse/_fast.so \
+	  -I"$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("include"))')"; \
+	export PYTHONPATH=$(CURDIR)/$(SANITIZED) PYTHONMALLOC=malloc LD_PRELOAD="$(LIBASAN)" \
+	  ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1; \
+	$(BIN)/python -c 'import sseparse._fast as fast; assert "$(SANITIZED)" in fast.__file__, fast'; \
+	$(BIN)/python -m pytest -n auto $(CORE_TESTS) tests/test_accelerated.py; \
+	$(BIN)/python fuzz/fuzz_cores.py --seconds $(SANITIZE_SECONDS)
+
 clean: ## remove what the other targets made
-	rm -rf $(VENV) .venv-* src/sseparse/_fast.*.so site .coverage* .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-* $(SANITIZED) src/sseparse/_fast.*.so site .coverage* .pytest_cache .mypy_cache .ruff_cache
 
 # Dependency groups need pip 25.1; a fresh environment brings an older one.
 $(VENV)/pip:
