@@ -640,7 +640,8 @@ def test_broken_between_the_pieces_of_a_gate() -> None:
         list(releases)
 
 
-# Chunks are left out: msgspec itself crashes where an allocation of it fails.
+# Only feeds of events: msgspec crashes where an allocation of it fails, and CPython 3.13 does in
+# the constructors of attrs.
 NO_MEMORY = """
 import _testcapi, sys
 from sseparse import ACCELERATED, BrokenStage, Parser
@@ -683,7 +684,7 @@ for make in (Parser, lambda: Parser(comments=True, errors="strict", incomplete="
     for size in (len(BODY), 60):
         pieces = [BODY[at : at + size] for at in range(0, len(BODY), size)]
         expected = tried(make, pieces, -1, 0, 0)
-        for step in sorted({{0, 1, len(pieces)}}):
+        for step in sorted({{0, min(1, len(pieces) - 1), len(pieces) - 1}}):
             for start in range(1000):
                 before = short
                 # That allocation fails alone, or all from it on.

@@ -23,6 +23,10 @@ Room for an image or a tool's result inline; fixed limits of 1 MiB broke users o
 """
 
 
+def _keep_any(_: Event) -> bool:
+    return True
+
+
 class Parser(Interpreter[ItemT], Uncopyable):
     """
     Parse bytes into events, without I/O.
@@ -221,8 +225,8 @@ class Parser(Interpreter[ItemT], Uncopyable):
         Raises:
             SSEError: The parser met a fault in an earlier feed: that fault.
         """
-        keep = self._incomplete == "dispatch"
-        return cast("list[ItemT]", self.close_if((lambda _event: True) if keep else None))
+        keep = _keep_any if self._incomplete == "dispatch" else None
+        return cast("list[ItemT]", self.close_if(keep))
 
     def close_if(self, keep: Callable[[Event], bool] | None) -> list[Event]:
         """Take the end of the stream; return the incomplete last event if it is worth keeping."""
