@@ -43,7 +43,12 @@ from sseparse.timing import Timeline
 from sseparse.tokens import TokenCounter
 
 # No signal is handled between the lines of these, where they have an item or a piece in hand.
-DRIVERS = {"SyncDriver.__next__", "SyncDriver._read_piece", "StreamState.pop"}
+DRIVERS = {
+    "SyncDriver.__next__",
+    "SyncDriver._read_piece",
+    "StreamState.pop",
+    "_TextDeltas.__next__",
+}
 SRC = str(Path(sseparse.__file__).parent)
 
 

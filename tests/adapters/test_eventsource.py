@@ -930,12 +930,12 @@ def test_urls_that_cannot_be_requested(make: Callable[[str], object], url: str) 
         make(url)
 
 
-@pytest.mark.parametrize("url", ["http://user:a@passWORD@a/", "http://user:passWORD/@a/"])
+@pytest.mark.parametrize("url", ["http://user:a@s3cret@a/", "http://user:s3cret/@a/"])
 def test_a_password_is_not_shown(url: str) -> None:
     """Where a URL is read otherwise than it was meant, no part of it is in the message."""
     with pytest.raises(ValueError, match="url has an invalid") as raised:
         EventSource(url)
-    assert "password" not in str(raised.value).lower()
+    assert "s3cret" not in str(raised.value)
 
 
 @pytest.mark.parametrize(

@@ -313,9 +313,9 @@ def test_limits_that_make_no_sense(option: dict[str, int], message: str) -> None
 
 def test_waits_without_an_end() -> None:
     """A timeout, or a delay, that is longer than the system can wait for is no failure."""
-    replay = Replay(BODY, pieces=[8], delays=[0.0, 1e12])
+    replay = Replay(BODY, pieces=[9, 9], delays=[0.0, 1e12])
     with ReplayServer(replay, idle_timeout=math.inf) as server:
-        with socket.create_connection(address_of(server)) as client:
+        with connect(server) as client:
             client.sendall(ASK)
             received = b""
             while b"data: 1" not in received:
