@@ -1,10 +1,12 @@
 """An exception that leaves a call of a stage stops the stage: nothing is missing silently."""
 
+import _thread
 import asyncio
 import importlib.util
 import itertools
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -633,6 +635,42 @@ def test_a_chunk_that_is_not_added(monkeypatch: pytest.MonkeyPatch) -> None:
             list(stream)
         with pytest.raises(BrokenStage):
             stream.result()
+
+
+def test_a_text_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The chunk was taken, so that its text would be missing: the stream is broken."""
+
+    async def check() -> None:
+        stream = AsyncStream(Trickle())
+        deltas = stream.text_deltas()
+        with monkeypatch.context() as patch, pytest.raises(Interruption):
+            patch.setattr(ChatCompletionChunk, "text", property(raises))
+            await anext(deltas)
+        with pytest.raises(BrokenStage):
+            [text async for text in deltas]
+
+    deltas = Stream(Trickle()).text_deltas()
+    with monkeypatch.context() as patch, pytest.raises(Interruption):
+        patch.setattr(ChatCompletionChunk, "text", property(raises))
+        next(deltas)
+    with pytest.raises(BrokenStage):
+        list(deltas)
+    asyncio.run(check())
+
+
+def test_an_interrupt_between_the_chunks_of_a_gate() -> None:
+    """An iterator in C may have taken a chunk before it: the gate doesn't go on without that."""
+
+    def interrupt(chunk: Chunk) -> Chunk:
+        if chunk is CHUNKS[1]:
+            _thread.interrupt_main(signal.SIGINT)
+        return chunk
+
+    releases = Gate(lambda _: True).releases(map(interrupt, CHUNKS))
+    with pytest.raises(KeyboardInterrupt):
+        list(releases)
+    with pytest.raises(BrokenStage):
+        list(releases)
 
 
 def test_broken_between_the_pieces_of_a_gate() -> None:
