@@ -499,12 +499,13 @@ def test_a_result_that_was_interrupted() -> None:
     stream = Stream(Trickle())
     list(stream)
     places: list[str] = []
+    before = sys.gettrace()
     sys.settrace(interrupting(40, places))
     try:
         with pytest.raises(Interruption):
             stream.result()
     finally:
-        sys.settrace(None)
+        sys.settrace(before)
     assert stream.accumulator.error is not None
 
     with pytest.raises(BrokenStage):
