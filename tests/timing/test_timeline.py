@@ -604,11 +604,15 @@ def test_text_next_to_something_else(more: dict[str, Any], characters: int) -> N
         assert sum(map(len, texts)) == 2 * characters
 
 
+TEXT: dict[str, Any] = {"choices": [{"index": 0, "delta": {"content": "a"}}]}
+
+
 @pytest.mark.parametrize(
     ("chunks", "tokens"),
     [
         ([{"usage": {"completion_tokens": 7}}, {"usage": {}}], 7),
         ([{"x_groq": {"usage": {"completion_tokens": 7}}}], 7),
+        ([TEXT, TEXT | {"x_groq": {"usage": {"completion_tokens": 7}}}], 7),
         ([{"x_groq": {"usage": {"completion_tokens": 7}}}, {"usage": {"completion_tokens": 8}}], 8),
     ],
 )

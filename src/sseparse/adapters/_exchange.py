@@ -109,7 +109,7 @@ class Request:
             headers: Its headers, by lower-case name.
 
         Returns:
-            The request to make next; None if the response is no redirect, or one that would
+            The request to make next; None if the response isn't a redirect, or is one that would
             change the request's method, or the sixth.
 
         Raises:

@@ -68,7 +68,7 @@ def origin_of(url: str) -> Origin:
 
 def _check_ipv6(host: str) -> None:
     try:
-        # A zone, after "%", is no part of a URL's host (WHATWG URL, 3.5).
+        # A zone, after "%", isn't part of a URL's host (WHATWG URL, 3.5).
         IPv6Address(host.replace("%", " "))
     except ValueError as error:
         raise ValueError("url has an invalid host: its brackets hold no IPv6 address") from error

@@ -102,11 +102,12 @@ class Timeline(Uncopyable):
             self._token_seen
             and type(chunk) is ChatCompletionChunk
             and chunk.usage is None
-            and not chunk.extra
             and len(chunk.choices) == 1
             and (text := chunk.choices[0].only_text())
         ):
             size = _length(text)
+            if chunk.extra:
+                self._usage.add(chunk)
         else:
             size = self._look_at(chunk)
         # Together, so that an exception leaves neither.
