@@ -671,6 +671,19 @@ def test_timeline(chat: Chat, body: Body, tmp_path: Path) -> None:
     assert "<svg" in picture.read_text("utf-8")
 
 
+def test_a_picture_that_is_there_stays_without_an_answer(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is checked before the request whether the file can be written, and left as it was."""
+    picture = tmp_path / "a.svg"
+    picture.write_text("old")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+    assert main(["chat", "--base-url", url, "--timeline", str(picture), "hi"]) == 2
+    assert "no answer from" in capsys.readouterr().err
+    assert picture.read_text() == "old"
+
+
 def test_a_timeline_that_cannot_be_written_any_more(chat: Chat, body: Body, tmp_path: Path) -> None:
     """One more line, and a status of its own."""
     folder = tmp_path / "there"
