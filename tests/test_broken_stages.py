@@ -264,7 +264,7 @@ def test_an_exception_in_an_event_source(callback: str) -> None:
 
 @pytest.mark.parametrize("make", [Parser, ChunkParser, ChunkDecoder, HTTPBody])
 def test_the_end_of_a_broken_stage(make: Callable[[], Any]) -> None:
-    """It is no good end."""
+    """It isn't complete."""
     stage = make()
     with pytest.raises(Interruption):
         stage.feed(Event(HostileText("x")) if make is ChunkDecoder else HostileBytes(b"x"))

@@ -204,7 +204,7 @@ class TestHTTPXDecoding:
 
     @pytest.mark.parametrize("coding", ["gzip, br", "gzip, gzip"])
     def test_two_parts_under_another_coding(self, coding: str) -> None:
-        """Of two gzip members httpx decompresses the first: that is no end of the body."""
+        """Of two gzip members httpx decompresses only the first: the body isn't complete."""
         inner = gzip.compress(BODY) + gzip.compress(BODY)
         packed = brotli.compress(inner) if coding == "gzip, br" else gzip.compress(inner)
         with pytest.raises(TransportError, match="dropped the others"):

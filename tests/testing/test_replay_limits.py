@@ -307,7 +307,7 @@ def test_what_comes_early_is_not_kept_without_limit() -> None:
 )
 def test_limits_that_make_no_sense(option: dict[str, int], message: str) -> None:
     with pytest.raises(ValueError) as caught:
-        ReplayServer(BODY, **option)  # type: ignore[arg-type]
+        ReplayServer(BODY, **option)  # type: ignore[arg-type] # one option of several types
     assert str(caught.value) == message
 
 

@@ -1,8 +1,8 @@
 """
 Decompression in bounded steps, for httpx.
 
-httpx decompresses each read as a whole, and 351 bytes of Brotli hold 400 MiB. Here its decoders get
-a few bytes at a time. httpx2 bounds its decoders itself.
+httpx decompresses each read in one call, and 351 bytes of Brotli hold 400 MiB. Here its decoders
+get a few bytes at a time. httpx2 bounds its decoders itself.
 
 Private names of httpx relied on, seen in 0.28.1, its last release: `_content` and
 `_get_content_decoder` of responses, without which `iter_bytes()` is used; `children` and
