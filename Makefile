@@ -4,6 +4,7 @@ VENV ?= .venv
 BENCH_VENV ?= .venv-bench
 BIN := $(VENV)/bin
 FUZZ_SECONDS ?= 600
+FUZZ_SEED ?= 0
 SANITIZE_SECONDS ?= 60
 CORE_TESTS := tests/test_parser.py tests/test_lines.py tests/test_growth.py tests/test_memory.py tests/test_broken_stages.py tests/chunks/decoding
 SANITIZED := .sanitized
@@ -47,8 +48,8 @@ bench: ## measure beside other libraries, and write benchmarks/RESULTS.md
 	$(BENCH_VENV)/bin/python benchmarks/compare.py
 
 fuzz: $(VENV)/fuzz ## look for inputs that break a law, and for those that part the cores, for FUZZ_SECONDS each
-	SSEPARSE_PURE=1 $(BIN)/python fuzz/fuzz_chunks.py --seconds $(FUZZ_SECONDS)
-	$(BIN)/python fuzz/fuzz_cores.py --seconds $(FUZZ_SECONDS)
+	SSEPARSE_PURE=1 $(BIN)/python fuzz/fuzz_chunks.py --seconds $(FUZZ_SECONDS) --seed $(FUZZ_SEED)
+	$(BIN)/python fuzz/fuzz_cores.py --seconds $(FUZZ_SECONDS) --seed $(FUZZ_SEED)
 
 # Python itself isn't sanitized: the library has to be loaded first, and leaks can't be told apart.
 sanitize: $(VENV)/test ## test the compiled core with AddressSanitizer and UBSan, and fuzz it for SANITIZE_SECONDS
@@ -61,7 +62,7 @@ sanitize: $(VENV)/test ## test the compiled core with AddressSanitizer and UBSan
 	  ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1; \
 	$(BIN)/python -c 'import sseparse._fast as fast; assert "$(SANITIZED)" in fast.__file__, fast'; \
 	$(BIN)/python -m pytest -n auto $(CORE_TESTS) tests/test_accelerated.py; \
-	$(BIN)/python fuzz/fuzz_cores.py --seconds $(SANITIZE_SECONDS)
+	$(BIN)/python fuzz/fuzz_cores.py --seconds $(SANITIZE_SECONDS) --seed $(FUZZ_SEED)
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) .venv-* $(SANITIZED) src/sseparse/_fast.*.so site .coverage* .pytest_cache .mypy_cache .ruff_cache

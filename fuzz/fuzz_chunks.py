@@ -122,7 +122,7 @@ def mutate(data: bytes, max_size: int, seed: int) -> bytes:
     return changed
 
 
-def start(run: Search, folder: Path, corpus: list[Path]) -> None:
+def start(run: Search, folder: Path, corpus: list[Path], seed: int) -> None:
     """Search until the time is up; libFuzzer itself saves what hangs or takes all memory."""
     arguments = [
         f"-artifact_prefix={folder}{os.sep}",
@@ -130,6 +130,7 @@ def start(run: Search, folder: Path, corpus: list[Path]) -> None:
         f"-timeout={HANGS}",
         f"-rss_limit_mb={MEMORY}",
         "-max_len=4096",
+        f"-seed={seed}",
         "-verbosity=0",
         *map(str, corpus),
     ]
@@ -141,6 +142,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("files", nargs="*", type=Path, help="inputs to check once")
     parser.add_argument("--seconds", type=float, default=600, help="how long to search")
+    parser.add_argument("--seed", type=int, default=0, help="repeat a search; 0 draws a seed")
     parser.add_argument("--keep-going", action="store_true", help="do not end at a finding")
     parser.add_argument("--folder", type=Path, help="where to keep findings and the corpus")
     options = parser.parse_args()
@@ -152,7 +154,7 @@ def main() -> None:
     corpus.mkdir(parents=True, exist_ok=True)
     # libFuzzer writes to the first folder and reads the others, too.
     run = Search(folder, options.seconds, keep_going=options.keep_going)
-    start(run, folder, [corpus, SEEDS])
+    start(run, folder, [corpus, SEEDS], options.seed)
 
 
 def check_again(path: Path) -> bool:

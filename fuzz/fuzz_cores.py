@@ -62,12 +62,12 @@ def make_options(chance: random.Random) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
     parser.add_argument("--seconds", type=float, default=60.0, help="how long to look")
-    parser.add_argument("--seed", type=int, default=None, help="where chance begins")
+    parser.add_argument("--seed", type=int, default=0, help="repeat a search; 0 draws a seed")
     arguments = parser.parse_args()
     if not ACCELERATED:
         print("the compiled core was not built, or is not wanted: nothing to compare")
         return
-    seed = random.randrange(1 << 32) if arguments.seed is None else arguments.seed
+    seed = arguments.seed or random.randrange(1 << 32)
     print(f"seed {seed}")
     chance = random.Random(seed)
     tried, until = 0, time.monotonic() + arguments.seconds

@@ -41,14 +41,19 @@ ENCRYPTED = {"type": "reasoning.encrypted", "index": 0}
                 TEXT | {"text": "a"},
                 ENCRYPTED | {"index": 1, "data": "x"},
                 TEXT | {"signature": "s"},
-                TEXT | {"index": 7, "signature": "t"},
+                ENCRYPTED | {"index": 7, "signature": "t"},
                 TEXT | {"text": "b"},
             ],
             [
                 TEXT | {"text": "ab", "signature": "s"},
                 ENCRYPTED | {"index": 1, "data": "x", "signature": "t"},
             ],
-            id="a signature joins the entry of its index, or else the latest",
+            id="a signature joins the entry of its index, or else the latest of its type",
+        ),
+        pytest.param(
+            [ENCRYPTED | {"data": "x"}, {"type": "reasoning.text", "signature": "s"}],
+            [ENCRYPTED | {"data": "x"}, {"type": "reasoning.text", "signature": "s"}],
+            id="a signature of another type is an entry of its own",
         ),
         pytest.param(
             [TEXT | {"text": "a"}, SUMMARY | {"summary": "b"}],

@@ -40,13 +40,13 @@ class ReasoningDetails:
     def _find(self, kind: str, index: Any, detail: dict[str, Any]) -> _Entry | None:
         last = self._entries[-1] if self._entries else None
         same = self._by_key.get((kind, index)) if isinstance(index, int) else None
+        continues = last if last is not None and last.kind == kind else None
         if detail.get("signature") and not any(detail.get(name) for name in TEXTS):
-            return same or last
+            # It signs what comes before it, whatever its index: OpenRouter sends it apart.
+            return same or (continues if "type" in detail else last)
         if kind == ENCRYPTED:
             return None
-        if isinstance(index, int):
-            return same
-        return last if last is not None and last.kind == kind else None
+        return same if isinstance(index, int) else continues
 
     def result(self) -> list[dict[str, Any]] | None:
         """Return the entries so far; None for none."""
