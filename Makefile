@@ -10,7 +10,7 @@ CORE_TESTS := tests/test_parser.py tests/test_lines.py tests/test_growth.py test
 SANITIZED := .sanitized
 SANITIZE := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 LIBASAN = $(shell $(CC) -print-file-name=libasan.so 2>/dev/null)
-BUILT_FROM := pyproject.toml hatch_build.py src/sseparse/_fast.c
+BUILT_FROM := pyproject.toml hatch_build.py src/sseparse/sse/_core.c
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 
 .PHONY: help demo test quick lint types docs bench fuzz sanitize clean
@@ -55,17 +55,17 @@ fuzz: $(VENV)/fuzz ## look for inputs that break a law, and for those that part 
 sanitize: $(VENV)/test ## test the compiled core with AddressSanitizer and UBSan, and fuzz it for SANITIZE_SECONDS
 	@if [ ! -e "$(LIBASAN)" ] || ! echo 'int none;' | $(CC) $(SANITIZE) -shared -fPIC -x c - -o /dev/null; \
 	then echo "$(CC) has no sanitizers: the compiled core is not sanitized"; exit 0; fi; set -ex; \
-	rm -rf $(SANITIZED); mkdir $(SANITIZED); cp -R src/sseparse $(SANITIZED)/; rm -f $(SANITIZED)/sseparse/*.so; \
-	$(CC) $(SANITIZE) -shared -fPIC src/sseparse/_fast.c -o $(SANITIZED)/sseparse/_fast.so \
+	rm -rf $(SANITIZED); mkdir $(SANITIZED); cp -R src/sseparse $(SANITIZED)/; rm -f $(SANITIZED)/sseparse/sse/*.so; \
+	$(CC) $(SANITIZE) -shared -fPIC src/sseparse/sse/_core.c -o $(SANITIZED)/sseparse/sse/_core_c.so \
 	  -I"$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("include"))')"; \
 	export PYTHONPATH=$(CURDIR)/$(SANITIZED) PYTHONMALLOC=malloc LD_PRELOAD="$(LIBASAN)" \
 	  ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1; \
-	$(BIN)/python -c 'import sseparse._fast as fast; assert "$(SANITIZED)" in fast.__file__, fast'; \
+	$(BIN)/python -c 'import sseparse.sse._core_c as core; assert "$(SANITIZED)" in core.__file__, core'; \
 	$(BIN)/python -m pytest -n auto $(CORE_TESTS) tests/test_accelerated.py; \
 	$(BIN)/python fuzz/fuzz_cores.py --seconds $(SANITIZE_SECONDS) --seed $(FUZZ_SEED)
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) .venv-* $(SANITIZED) src/sseparse/_fast.*.so site .coverage* .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-* $(SANITIZED) src/sseparse/sse/_core_c.*.so site .coverage* .pytest_cache .mypy_cache .ruff_cache
 
 # Dependency groups need pip 25.1; a fresh environment brings an older one.
 $(VENV)/pip:

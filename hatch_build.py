@@ -17,7 +17,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 from setuptools import Distribution, Extension
 
-NAME = f"_fast{get_config_var('EXT_SUFFIX')}"
+NAME = f"_core_c{get_config_var('EXT_SUFFIX')}"
 
 
 class CompiledCore(BuildHookInterface[Any]):
@@ -34,14 +34,14 @@ class CompiledCore(BuildHookInterface[Any]):
         self._folder = TemporaryDirectory()
         core = self._compile()
         if version == "editable":
-            beside = Path(self.root, "src", "sseparse", NAME)
+            beside = Path(self.root, "src", "sseparse", "sse", NAME)
             beside.unlink(missing_ok=True)
             if core is not None:
                 shutil.copy(core, beside)
         elif core is not None:
             build_data["pure_python"] = False
             build_data["infer_tag"] = True
-            build_data["force_include"][str(core)] = f"sseparse/{NAME}"
+            build_data["force_include"][str(core)] = f"sseparse/sse/{NAME}"
 
     def finalize(self, *_: object) -> None:
         """Clean up."""
@@ -50,13 +50,13 @@ class CompiledCore(BuildHookInterface[Any]):
     def _compile(self) -> Path | None:
         if os.environ.get("SSEPARSE_PURE", "") not in {"", "0"}:
             return None
-        source = str(Path(self.root, "src", "sseparse", "_fast.c"))
-        extension = Extension("sseparse._fast", [source], optional=True)
+        source = str(Path(self.root, "src", "sseparse", "sse", "_core.c"))
+        extension = Extension("sseparse.sse._core_c", [source], optional=True)
         command = Distribution({"ext_modules": [extension]}).get_command_obj("build_ext")
         command.build_lib = command.build_temp = self._folder.name
         command.ensure_finalized()
         command.run()
-        core = Path(self._folder.name, "sseparse", NAME)
+        core = Path(self._folder.name, "sseparse", "sse", NAME)
         if not core.exists():
             self.app.display_warning("the core was not compiled: sseparse is built in pure Python")
             return None

@@ -28,7 +28,7 @@ from ways import FRAMINGS, OTHERS, TRANSPORTS, Target, Way
 
 import sseparse
 from sseparse import AsyncEventStream, EventStream
-from sseparse.testing._replay_codings import make_coding
+from sseparse.testing._replay import make_coding
 
 DIFFERENCE = 0.1
 """Goal: the milliseconds that sseparse may add to the bare idiom, in the median."""

@@ -24,8 +24,8 @@ import h11
 from attrs import define, frozen
 
 from sseparse.testing import Framing, Replay
-from sseparse.testing._replay_codings import CONTENT_ENCODINGS, Coding, make_coding
-from sseparse.testing._replay_framing import frame
+from sseparse.testing._connection import frame
+from sseparse.testing._replay import CONTENT_ENCODINGS, Coding, make_coding
 
 HOST = "127.0.0.1"
 STAMP = b"0" * 20

@@ -11,7 +11,7 @@ from typing import Any
 from unittest import mock
 
 import sseparse
-from sseparse._pieces import SLICE
+from sseparse._stage import SLICE
 
 # What streams are made of, the odd and the large included.
 WORDS = [
@@ -44,7 +44,7 @@ def plain() -> ModuleType:
         with mock.patch.dict(os.environ, {"SSEPARSE_PURE": "1"}):
             sys.modules[_NAME] = module
             spec.loader.exec_module(module)
-            core = importlib.import_module(f"{_NAME}._accelerated")
+            core = importlib.import_module(f"{_NAME}.sse._parser")
         assert not core.ACCELERATED
     return sys.modules[_NAME]
 

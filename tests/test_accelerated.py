@@ -183,6 +183,6 @@ def test_the_plain_core_can_be_asked_for(value: str, pure: bool) -> None:
         capture_output=True,
         text=True,
     ).stdout
-    built = importlib.util.find_spec("sseparse._fast") is not None
+    built = importlib.util.find_spec("sseparse.sse._core_c") is not None
     events = [Event("a")]
     assert printed == f"{built and not pure} {events}\n"

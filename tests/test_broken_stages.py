@@ -38,9 +38,9 @@ from sseparse import (
 )
 from sseparse.adapters import sockets
 from sseparse.adapters._http1 import HTTPBody
-from sseparse.adapters.eventsource import EventSource
 from sseparse.chunks import PartialJSON
 from sseparse.moderation import Gate
+from sseparse.reconnect import EventSource
 from sseparse.timing import Timeline
 from sseparse.tokens import TokenCounter
 

@@ -16,8 +16,8 @@ import sseparse
 from sseparse import ChunkParser, Event, adapters, streams
 from sseparse._stage import Uncopyable
 from sseparse.adapters._http1 import HTTPBody
-from sseparse.adapters.eventsource import AsyncEventSource, EventSource
 from sseparse.moderation import Gate
+from sseparse.reconnect import AsyncEventSource, EventSource
 from sseparse.testing import ReplayServer
 from sseparse.timing import Timeline
 from sseparse.tokens import TokenCounter
@@ -71,7 +71,7 @@ MAKERS: dict[str, Callable[[], Any]] = {
     "HTTPBody": HTTPBody,
     "ReplayServer": lambda: ReplayServer(b""),
     "sockets": lambda: importlib.import_module("sseparse.adapters.sockets").source(socket.socket()),
-    "httpx": lambda: importlib.import_module("sseparse.adapters.httpx").source(response()),
+    "httpx": lambda: adapters.source(response()),
 }
 
 
@@ -105,7 +105,7 @@ def test_every_class_with_a_state_is_looked_at() -> None:
     """None that feeds, adds, iterates or closes can be copied by accident."""
     found = public_classes()
 
-    assert {"Parser", "Gate", "ResponseSource", "SocketSource"} <= {kind.__name__ for kind in found}
+    assert {"Parser", "Gate", "SocketSource", "StreamSource"} <= {kind.__name__ for kind in found}
     assert [kind for kind in found if not issubclass(kind, Uncopyable)] == []
 
 

@@ -245,7 +245,16 @@ def public_modules() -> list[str]:
     """Name the modules that users import, those with the shortest names first."""
     adapters = importlib.import_module("sseparse.adapters")
     found = [module.name for module in pkgutil.iter_modules(adapters.__path__)]
-    packages = ("chunks", "streams", "tokens", "timing", "moderation", "reconnect", "testing")
+    packages = (
+        "adapters",
+        "chunks",
+        "streams",
+        "tokens",
+        "timing",
+        "moderation",
+        "reconnect",
+        "testing",
+    )
     return [
         "sseparse",
         *(f"sseparse.{name}" for name in packages),

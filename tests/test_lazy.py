@@ -5,6 +5,7 @@ import pickle
 import subprocess
 import sys
 from importlib import import_module
+from importlib.util import resolve_name
 from pathlib import Path
 
 import pytest
@@ -26,9 +27,9 @@ def typed_imports(package: str) -> dict[str, str]:
     """Find what type checkers are told: each name, and the module that it is from."""
     path = SRC.joinpath(*package.split(".")[1:], "__init__.py")
     return {
-        alias.name: f"{package}.{node.module}"
+        alias.name: resolve_name("." * node.level + node.module, package)
         for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.ImportFrom) and node.level == 1 and node.module
+        if isinstance(node, ast.ImportFrom) and node.level and node.module
         for alias in node.names
     }
 

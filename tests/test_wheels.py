@@ -36,7 +36,7 @@ def unpacked(built: Path) -> list[str]:
     """Unpack a wheel beside itself; return the names that speak of a core."""
     with zipfile.ZipFile(built) as archive:
         archive.extractall(built.parent / "site")
-        return [name for name in archive.namelist() if "/_fast" in name]
+        return [name for name in archive.namelist() if "/_core_c" in name]
 
 
 def accelerated(built: Path) -> str:

@@ -11,10 +11,8 @@ nothing of their own.
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ._accelerated import ACCELERATED
     from ._deadlines import Deadlines
-    from ._encode import encode
-    from ._ends import End, EndCause
+    from ._end import End, EndCause
     from ._errors import (
         BrokenStage,
         ChunkDecodeError,
@@ -27,8 +25,6 @@ if TYPE_CHECKING:
         StreamTimeout,
         TransportError,
     )
-    from ._events import Comment, Event
-    from ._parser import Parser
     from ._stage import Stage
     from .chunks import (
         Accumulator,
@@ -43,6 +39,8 @@ if TYPE_CHECKING:
         encode_chunk,
         to_chunks,
     )
+    from .sse._event import Comment, Event, encode
+    from .sse._parser import ACCELERATED, Parser
     from .streams import AsyncEventStream, AsyncStream, EventStream, Stream
 else:
     from . import _lazy
@@ -50,10 +48,8 @@ else:
     __getattr__, __dir__ = _lazy.names(
         __name__,
         {
-            "_accelerated": ("ACCELERATED",),
             "_deadlines": ("Deadlines",),
-            "_encode": ("encode",),
-            "_ends": ("End", "EndCause"),
+            "_end": ("End", "EndCause"),
             "_errors": (
                 "BrokenStage",
                 "ChunkDecodeError",
@@ -61,13 +57,11 @@ else:
                 "IncompleteStream",
                 "LimitExceeded",
                 "NotEventStream",
-                "SSEError",
                 "ServerSentError",
+                "SSEError",
                 "StreamTimeout",
                 "TransportError",
             ),
-            "_events": ("Comment", "Event"),
-            "_parser": ("Parser",),
             "_stage": ("Stage",),
             "chunks": (
                 "Accumulator",
@@ -82,6 +76,8 @@ else:
                 "encode_chunk",
                 "to_chunks",
             ),
+            "sse._event": ("Comment", "Event", "encode"),
+            "sse._parser": ("ACCELERATED", "Parser"),
             "streams": ("AsyncEventStream", "AsyncStream", "EventStream", "Stream"),
         },
     )

@@ -27,10 +27,10 @@ def names(
 
     def find(name: str) -> object:
         if name in modules:
-            return import_module(f"{package}.{name}")
+            return import_module(f".{name}", package)
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        value = getattr(import_module(f"{package}.{homes[name]}"), name)
+        value = getattr(import_module(f".{homes[name]}", package), name)
         namespace[name] = value
         return value
 

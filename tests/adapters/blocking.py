@@ -21,6 +21,7 @@ from sseparse import (
     Stream,
     StreamTimeout,
     TransportError,
+    adapters,
 )
 from sseparse.testing import Framing, Replay, ReplayServer
 
@@ -52,7 +53,6 @@ def authority() -> trustme.CA:
 class BlockingAdapter:
     """The rules; a subclass says how its library opens a response and which adapter reads it."""
 
-    adapter: ClassVar[Any]
     framings: ClassVar[list[Framing]] = ["chunked", "one-chunk", "close", "content-length"]
 
     def opened(
@@ -69,11 +69,11 @@ class BlockingAdapter:
         """However HTTP says where the body ends, its bytes come whole."""
         with ReplayServer(Replay(BODY, framing=framing)) as server:
             with self.opened(server.url) as response:
-                source = self.adapter.source(response)
+                source = adapters.source(response)
                 assert b"".join(source) == BODY
                 assert list(source) == []
             with self.opened(server.url) as response:
-                stream = Stream(self.adapter.source(response))
+                stream = Stream(adapters.source(response))
                 assert stream.result().text == "Hello"
         assert stream.end is not None
         assert stream.end.cause is EndCause.DONE
@@ -82,14 +82,14 @@ class BlockingAdapter:
         """A piece is handed out when it came, not when more came or when the body ended."""
         replay = Replay(BODY, framing=framing, delays=[0, 600, 0])
         with ReplayServer(replay) as server, self.opened(server.url) as response:
-            with EventStream(self.adapter.source(response)) as stream:
+            with EventStream(adapters.source(response)) as stream:
                 assert b"Hel" in next(stream).data.encode()
 
     def test_status_and_headers(self) -> None:
         """They are the response's; names are found in any case."""
         replay = Replay(BODY, status=201, headers={"X-One": "1"})
         with ReplayServer(replay) as server, self.opened(server.url) as response:
-            source = self.adapter.source(response)
+            source = adapters.source(response)
             assert source.status == 201
             assert [source.headers[name] for name in ("x-one", "X-ONE")] == ["1", "1"]
             assert list(source)
@@ -99,7 +99,7 @@ class BlockingAdapter:
         """A body that was cut is never taken for whole; what came before the cut is handed out."""
         with serving(sending(CUTS[cut], then="hang up")) as server:
             with self.opened(server.url) as response:
-                source = self.adapter.source(response)
+                source = adapters.source(response)
                 assert next(source) == b"abc"
                 with pytest.raises(TransportError, match=" failed: ") as raised:
                     next(source)
@@ -119,7 +119,7 @@ class BlockingAdapter:
             exchange.reset()
 
         with serving(answer) as server, self.opened(server.url) as response:
-            source = self.adapter.source(response)
+            source = adapters.source(response)
             assert next(source) == b"abc"
             came.set()
             with pytest.raises(TransportError, match="failed") as raised:
@@ -132,14 +132,14 @@ class BlockingAdapter:
         cut = CHUNKED + b"%x\r\n%b\r\n" % (len(first), first)
         with serving(sending(cut, then="hang up")) as server:
             with self.opened(server.url) as response:
-                stream = Stream(self.adapter.source(response))
+                stream = Stream(adapters.source(response))
                 with pytest.raises(TransportError) as raised:
                     stream.result()
         assert raised.value.partial.text == "Hel"
         with serving(sending(UNTIL_CLOSE + first, then="hang up")) as server:
             with self.opened(server.url) as response:
                 with pytest.raises(IncompleteStream):
-                    Stream(self.adapter.source(response)).result()
+                    Stream(adapters.source(response)).result()
 
     def test_the_timeout_of_the_library(self) -> None:
         """It is StreamTimeout of the clock "transport", the library's exception its cause."""
@@ -154,7 +154,7 @@ class BlockingAdapter:
         """Return the timeout of the second read, or None if what comes before it timed out."""
         with ExitStack() as stack:
             try:
-                source = self.adapter.source(stack.enter_context(self.opened(url, timeout=seconds)))
+                source = adapters.source(stack.enter_context(self.opened(url, timeout=seconds)))
                 source.wait_at_most(SAFETY)
                 first = next(source)
             except Exception:  # each library has its own class; where all fail, so does the test
@@ -173,7 +173,7 @@ class BlockingAdapter:
         with serving(sending(CHUNKED + ONE, then="hold"), trusted) as server:
             for seconds in (0.05, 0, -1):
                 with self.opened(server.url, timeout=timeout, authority=trusted) as response:
-                    source = self.adapter.source(response)
+                    source = adapters.source(response)
                     source.wait_at_most(SAFETY)
                     assert next(source) == b"abc"
                     source.wait_at_most(seconds)
@@ -189,7 +189,7 @@ class BlockingAdapter:
         trusted = authority if secure else None
         with serving(sending(head, then="hold"), trusted) as server:
             with self.opened(server.url, timeout=None, authority=trusted) as response:
-                source = self.adapter.source(response)
+                source = adapters.source(response)
                 assert next(source) == b"abc"
                 outcome: list[object] = []
                 thread = threading.Thread(
@@ -214,7 +214,7 @@ class BlockingAdapter:
                 sockets = set[socket.socket]()
                 timeouts = set[float | None]()
                 for _ in range(3):
-                    source = self.adapter.source(request())
+                    source = adapters.source(request())
                     sock = under(source)
                     sockets.add(sock)
                     assert source.pooled
@@ -236,7 +236,7 @@ class BlockingAdapter:
             gone.set()
 
         with serving(answer) as server, self.opened(server.url) as response:
-            source = self.adapter.source(response)
+            source = adapters.source(response)
             assert next(source) == b"abc"
             source.close()
             assert gone.wait(SAFETY)
@@ -247,27 +247,27 @@ class BlockingAdapter:
         """A body that is gone is told from an empty one."""
         empty = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
         with serving(sending(empty)) as server, self.opened(server.url) as response:
-            assert list(self.adapter.source(response)) == []
+            assert list(adapters.source(response)) == []
         with ReplayServer(Replay(BODY)) as replaying, self.opened(replaying.url) as response:
-            assert list(self.adapter.source(response))
+            assert list(adapters.source(response))
             with pytest.raises(RuntimeError, match="read or closed already"):
-                self.adapter.source(response)
+                adapters.source(response)
 
     def test_unknown_encoding(self) -> None:
         """A body that nobody decodes is refused before its first byte."""
         coded = Replay(BODY, headers={"Content-Encoding": "identity, compress"})
         with ReplayServer(coded) as server, self.opened(server.url) as response:
             with pytest.raises(Exception, match="compressed with identity, compress") as raised:
-                next(self.adapter.source(response))
+                next(adapters.source(response))
             with pytest.raises(type(raised.value)):
-                Stream(self.adapter.source(response)).result()
+                Stream(adapters.source(response)).result()
         assert type(raised.value).__name__ == "NotEventStream"
 
     def test_identity(self) -> None:
         """A body that is said not to be encoded is read."""
         plain = Replay(BODY, headers={"Content-Encoding": "Identity"})
         with ReplayServer(plain) as server, self.opened(server.url) as response:
-            assert b"".join(self.adapter.source(response)) == BODY
+            assert b"".join(adapters.source(response)) == BODY
 
 
 def next_or_error(source: Iterator[bytes]) -> object:
@@ -302,7 +302,7 @@ class Decoding(BlockingAdapter):
         """A compressed body is decompressed."""
         answer = encoded(coding, COMPRESS[coding](BODY))
         with serving(sending(answer)) as server, self.opened(server.url) as response:
-            assert b"".join(self.adapter.source(response)) == BODY
+            assert b"".join(adapters.source(response)) == BODY
 
     @pytest.mark.parametrize("coding", ["gzip", "br", "zstd", "deflate"])
     def test_a_bomb(self, coding: str) -> None:
@@ -310,7 +310,7 @@ class Decoding(BlockingAdapter):
         size = 16 << 20
         answer = encoded(coding, COMPRESS[coding](bytes(size)))
         with serving(sending(answer)) as server, self.opened(server.url) as response:
-            sizes = [len(piece) for piece in self.adapter.source(response)]
+            sizes = [len(piece) for piece in adapters.source(response)]
         assert sum(sizes) == size
         assert max(sizes) <= 65536
 
@@ -318,7 +318,7 @@ class Decoding(BlockingAdapter):
         """A body that cannot be decompressed is a failure."""
         with serving(sending(encoded("gzip", b"\x1f\x8b\x08" + b"?" * 40))) as server:
             with self.opened(server.url) as response:
-                source = self.adapter.source(response)
+                source = adapters.source(response)
                 with pytest.raises(TransportError, match="DecodeError") as raised:
                     list(source)
         assert type(raised.value.__cause__).__name__ == "DecodeError"

@@ -5,7 +5,7 @@ import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from types import MappingProxyType
 from typing import Any, ClassVar, cast
@@ -20,8 +20,8 @@ from sseparse import (
     EndCause,
     StreamTimeout,
     TransportError,
+    adapters,
 )
-from sseparse.adapters import aiohttp as adapter
 from sseparse.testing import Framing, Replay, ReplayServer
 
 from .blocking import BODY, COMPRESS, LENGTH_10, ONE, UNTIL_CLOSE
@@ -65,7 +65,7 @@ async def responding_within(
         yield response, seconds
 
 
-async def pieces_of(source: adapter.ResponseSource) -> list[bytes]:
+async def pieces_of(source: AsyncIterable[bytes]) -> list[bytes]:
     return [piece async for piece in source]
 
 
@@ -91,12 +91,12 @@ class TestReading:
         """However HTTP says where the body ends, its bytes come whole."""
         with ReplayServer(Replay(BODY, framing=framing)) as server:
             async with responding(server.url) as response:
-                source = adapter.source(response)
+                source = adapters.source(response)
                 assert b"".join(await pieces_of(source)) == BODY
                 assert await pieces_of(source) == []
                 await source.aclose()
             async with responding(server.url) as response:
-                stream = AsyncStream(adapter.source(response))
+                stream = AsyncStream(adapters.source(response))
                 assert (await stream.result()).text == "Hello"
         assert stream.end is not None
         assert stream.end.cause is EndCause.DONE
@@ -107,14 +107,14 @@ class TestReading:
         replay = Replay(BODY, framing=framing, delays=[0, 600, 0])
         with ReplayServer(replay) as server:
             async with responding(server.url) as response:
-                async with AsyncEventStream(adapter.source(response)) as stream:
+                async with AsyncEventStream(adapters.source(response)) as stream:
                     assert "Hel" in (await anext(stream)).data
 
     async def test_status_and_headers(self) -> None:
         """They are the response's; names are found in any case."""
         with ReplayServer(Replay(BODY, status=201, headers={"X-One": "1"})) as server:
             async with responding(server.url) as response:
-                source = adapter.source(response)
+                source = adapters.source(response)
                 assert source.status == 201
                 assert [source.headers[name] for name in ("x-one", "X-ONE")] == ["1", "1"]
 
@@ -126,7 +126,7 @@ class TestReading:
         head = f"HTTP/1.1 200 OK\r\nContent-Encoding: {coding}\r\nContent-Length: {len(body)}"
         with serving(sending(head.encode() + b"\r\n\r\n" + body)) as server:
             async with responding(server.url) as response:
-                sizes = [len(piece) for piece in await pieces_of(adapter.source(response))]
+                sizes = [len(piece) for piece in await pieces_of(adapters.source(response))]
         assert sum(sizes) == size
         assert max(sizes) <= 1 << 20
 
@@ -135,7 +135,7 @@ class TestReading:
         for head in (b"204 No Content\r\n", b"200 OK\r\nContent-Length: 0\r\n"):
             with serving(sending(b"HTTP/1.1 " + head + b"\r\n")) as server:
                 async with responding(server.url) as response:
-                    source = adapter.source(response)
+                    source = adapters.source(response)
                     assert await pieces_of(source) == []
                     await source.aclose()
 
@@ -144,7 +144,7 @@ class TestReading:
         with serving(sending(CHUNKED + ONE + b"0\r\n\r\n")) as server:
             async with aiohttp.ClientSession() as session:
                 for _ in range(3):
-                    source = adapter.source(await session.get(server.url))
+                    source = adapters.source(await session.get(server.url))
                     assert source.pooled
                     assert await pieces_of(source) == [b"abc"]
                     await source.aclose()
@@ -161,7 +161,7 @@ class TestReading:
 
         with serving(answer) as server:
             async with responding(server.url) as response:
-                source = adapter.source(response)
+                source = adapters.source(response)
                 assert await anext(source) == b"abc"
                 await source.aclose()
                 await source.aclose()
@@ -172,7 +172,7 @@ class TestReading:
         answer = Steps(CHUNKED + ONE, b"3\r\ndef\r\n0\r\n\r\n")
         with serving(answer) as server:
             async with responding(server.url) as response:
-                source = adapter.source(response)
+                source = adapters.source(response)
                 assert await anext(source) == b"abc"
                 for _ in range(2):
                     with pytest.raises(TimeoutError):
@@ -185,7 +185,7 @@ class TestReading:
         answer = Steps(CHUNKED + ONE, b"3\r\ndef\r\n0\r\n\r\n")
         with serving(answer) as server:
             async with responding(server.url) as response:
-                source = adapter.source(response)
+                source = adapters.source(response)
                 assert await anext(source) == b"abc"
                 asyncio.get_running_loop().call_later(1.5, answer.go.set)
                 assert await pieces_of(source) == [b"def"]
@@ -195,15 +195,15 @@ class TestReading:
         with ReplayServer(Replay(BODY)) as server:
             async with responding(server.url) as response:
                 assert await response.read() == BODY
-                assert (await AsyncStream(adapter.source(response)).result()).text == "Hello"
+                assert (await AsyncStream(adapters.source(response)).result()).text == "Hello"
 
     async def test_a_body_that_is_gone(self) -> None:
         """A body that was read and not kept is told from an empty one."""
         with ReplayServer(Replay(BODY)) as server:
             async with responding(server.url) as response:
-                assert await pieces_of(adapter.source(response))
+                assert await pieces_of(adapters.source(response))
                 with pytest.raises(RuntimeError, match="read already"):
-                    adapter.source(response)
+                    adapters.source(response)
 
 
 class TestFailing:
@@ -218,7 +218,7 @@ class TestFailing:
         answer = Steps(start, b"", then="hang up")
         with serving(answer) as server:
             async with responding(server.url) as response:
-                source = adapter.source(response)
+                source = adapters.source(response)
                 assert await anext(source) == b"abc"
                 answer.go.set()
                 with pytest.raises(TransportError, match="aiohttp failed: ") as raised:
@@ -238,7 +238,7 @@ class TestFailing:
                 assert closed is not None
                 answer.go.set()
                 await closed
-                source = adapter.source(response)
+                source = adapters.source(response)
                 assert await anext(source) == b"abc"
                 for _ in range(2):
                     with pytest.raises(TransportError) as raised:
@@ -251,7 +251,7 @@ class TestFailing:
         chunk = b"%x\r\n%b\r\n" % (len(first), first)
         with serving(sending(CHUNKED + chunk, then="hang up")) as server:
             async with responding(server.url) as response:
-                stream = AsyncStream(adapter.source(response))
+                stream = AsyncStream(adapters.source(response))
                 with pytest.raises(TransportError) as raised:
                     await stream.result()
         assert raised.value.partial.text == "Hel"
@@ -262,7 +262,7 @@ class TestFailing:
             answer = Steps(head, b"", then="reset")
             with serving(answer) as server:
                 async with responding(server.url) as response:
-                    source = adapter.source(response)
+                    source = adapters.source(response)
                     assert await anext(source) == b"abc"
                     answer.go.set()
                     with pytest.raises(TransportError) as raised:
@@ -285,7 +285,7 @@ class TestFailing:
         answer = Steps(CHUNKED + ONE, broken, then)
         with serving(answer, authority) as server:
             async with responding(server.url, context=context, timeouts={"total": 0}) as response:
-                source = adapter.source(response)
+                source = adapters.source(response)
                 assert await anext(source) == b"abc"
                 reading = asyncio.ensure_future(pieces_of(source))
                 await asyncio.sleep(0)
@@ -307,7 +307,7 @@ class TestFailing:
                 assert closed is not None
                 answer.go.set()
                 await closed
-                source = adapter.source(response)
+                source = adapters.source(response)
                 assert await anext(source) == b"abc"
                 with pytest.raises(TransportError, match="aiohttp failed"):
                     await anext(source)
@@ -317,7 +317,7 @@ class TestFailing:
         with serving(sending(CHUNKED + ONE, then="hold")) as server:
             async with aiohttp.ClientSession() as session:
                 response = await session.get(server.url)
-                source = adapter.source(response)
+                source = adapters.source(response)
                 assert await anext(source) == b"abc"
                 reading = asyncio.ensure_future(pieces_of(source))
                 await asyncio.sleep(0)
@@ -330,7 +330,7 @@ class TestFailing:
         """The one who reads then is told, too."""
         with serving(sending(CHUNKED + ONE, then="hold")) as server:
             async with responding(server.url) as response:
-                source = adapter.source(response)
+                source = adapters.source(response)
                 assert await anext(source) == b"abc"
                 assert response.connection is not None
                 assert response.connection.protocol is not None
@@ -342,7 +342,7 @@ class TestFailing:
         """The one who reads is told."""
         with serving(sending(CHUNKED + ONE, then="hold")) as server:
             async with responding(server.url) as response:
-                source = adapter.source(response)
+                source = adapters.source(response)
                 assert await anext(source) == b"abc"
                 reading = asyncio.ensure_future(pieces_of(source))
                 await asyncio.sleep(0)
@@ -356,14 +356,14 @@ class TestFailing:
         with serving(sending(head + b"\x1f\x8b\x08" + b"?" * 40)) as server:
             async with responding(server.url) as response:
                 with pytest.raises(TransportError, match="ClientPayloadError"):
-                    await pieces_of(adapter.source(response))
+                    await pieces_of(adapters.source(response))
 
     @pytest.mark.parametrize("limit", ["sock_read", "total"])
     async def test_timeouts(self, limit: str) -> None:
         """The library's timeouts are StreamTimeout of the clock "transport", causes kept."""
         with serving(sending(CHUNKED + ONE, then="hold")) as server:
             async with responding_within(server.url, limit) as (response, _):
-                source = adapter.source(response)
+                source = adapters.source(response)
                 with pytest.raises(StreamTimeout, match="aiohttp failed") as raised:
                     await pieces_of(source)
         assert raised.value.clock == "transport"
@@ -375,11 +375,13 @@ class TestFailing:
             async with responding_within(server.url, "total") as (response, seconds):
                 await asyncio.sleep(2 * seconds)
                 with pytest.raises(StreamTimeout):
-                    await pieces_of(adapter.source(response))
+                    await pieces_of(adapters.source(response))
 
 
-class Fake:
+class ClientResponse:
     """A response that no library made, of a body without a connection."""
+
+    __module__ = "aiohttp"
 
     status = 200
     method = "POST"
@@ -407,7 +409,7 @@ class Fake:
 
 async def test_a_response_made_by_hand() -> None:
     """What the library keeps to itself is used where it is, and not missed elsewhere."""
-    source = adapter.source(cast("Any", Fake(b"abc", ConnectionResetError("gone"))))
+    source = adapters.source(cast("Any", ClientResponse(b"abc", ConnectionResetError("gone"))))
     assert await anext(source) == b"abc"
     with pytest.raises(TransportError, match="ConnectionResetError: gone"):
         await anext(source)
@@ -419,7 +421,7 @@ class TestLoading:
 
     def test_the_adapter_loads_no_library(self) -> None:
         """Importing it does not import aiohttp."""
-        code = "import sys, sseparse.adapters.aiohttp; print({'aiohttp'} & set(sys.modules))"
+        code = "import sys, sseparse.adapters._aiohttp; print({'aiohttp'} & set(sys.modules))"
         out = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=True
         )
@@ -428,6 +430,6 @@ class TestLoading:
     async def test_failures_without_the_library(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Where it is not loaded, failures are those of Python."""
         monkeypatch.delitem(sys.modules, "aiohttp")
-        source = adapter.source(cast("Any", Fake(ConnectionResetError("gone"))))
+        source = adapters.source(cast("Any", ClientResponse(ConnectionResetError("gone"))))
         with pytest.raises(TransportError, match="gone"):
             await anext(source)

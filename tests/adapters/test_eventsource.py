@@ -23,9 +23,8 @@ from sseparse import (
     StreamTimeout,
     TransportError,
 )
-from sseparse.adapters.eventsource import AsyncEventSource, EventSource
-from sseparse.adapters.eventsource import _sync as sync_module
-from sseparse.reconnect import Kind, ReconnectPolicy
+from sseparse.reconnect import AsyncEventSource, EventSource, Kind, ReconnectPolicy
+from sseparse.reconnect import _sync as sync_module
 from sseparse.testing import Replay, ReplayServer
 
 URL = "http://events.test/"
@@ -702,11 +701,11 @@ class TestFaults:
     def test_without_httpx2(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Where httpx2 is missing, the error names the extra."""
         for name in list(sys.modules):
-            if name.startswith("sseparse.adapters.eventsource"):
+            if name.startswith("sseparse.reconnect"):
                 monkeypatch.delitem(sys.modules, name)
         monkeypatch.setitem(sys.modules, "httpx2", None)
         with pytest.raises(ModuleNotFoundError, match=r"sseparse\[httpx2\]"):
-            importlib.import_module("sseparse.adapters.eventsource")
+            _ = importlib.import_module("sseparse.reconnect").EventSource
 
 
 class TestClosing:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from sseparse import NotEventStream, __version__
-from sseparse.adapters._exchange import NOT_GIVEN, Request, prepare
-from sseparse.adapters._request_checks import check_timeout
+from sseparse.adapters._http import check_timeout
+from sseparse.adapters._http1 import NOT_GIVEN, Request, prepare
 
 URL = "https://api.example:8443/v1/chat?a=1#part"
 

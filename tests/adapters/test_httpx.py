@@ -26,8 +26,8 @@ from sseparse import (
     Stream,
     StreamTimeout,
     TransportError,
+    adapters,
 )
-from sseparse.adapters import httpx as adapter
 from sseparse.testing import Replay, ReplayServer
 
 from .transports import LIMIT
@@ -111,12 +111,12 @@ def pieces_of(library: Any, backend: str, url: str) -> list[bytes]:
     """Read a body to its end, as the adapter hands it out."""
     if backend == "sync":
         with library.stream("GET", url, timeout=LIMIT) as response:
-            return list(adapter.source(response))
+            return list(adapters.source(response))
 
     async def main() -> list[bytes]:
         async with library.AsyncClient(timeout=LIMIT) as client:
             async with client.stream("GET", url) as response:
-                return [piece async for piece in adapter.source(response)]
+                return [piece async for piece in adapters.source(response)]
 
     return anyio.run(main, backend=backend)
 
@@ -196,7 +196,7 @@ class Reads(httpx.SyncByteStream):
 def decoded(body: bytes, coding: str, *, size: int = 65536, kind: Any = httpx.Response) -> Any:
     request = httpx.Request("GET", "http://a")
     headers = {"content-encoding": coding}
-    return adapter.source(kind(200, headers=headers, stream=Reads(body, size), request=request))
+    return adapters.source(kind(200, headers=headers, stream=Reads(body, size), request=request))
 
 
 class TestHTTPXDecoding:
@@ -316,7 +316,7 @@ class TestSync:
     def test_the_adapter_by_itself(self, library: Any, server: ReplayServer) -> None:
         """source() gives bytes, status and headers, and can be closed unread."""
         with library.Client() as client, client.stream("GET", server.url) as response:
-            source = adapter.source(response)
+            source = adapters.source(response)
             assert (source.status, source.headers["Content-Type"][:17]) == (
                 200,
                 "text/event-stream",
@@ -427,7 +427,7 @@ except TransportError as error:
 
 def test_the_adapter_loads_no_library() -> None:
     """Importing it imports neither of the two."""
-    code = "import sys, sseparse.adapters.httpx; print({'httpx', 'httpx2'} & set(sys.modules))"
+    code = "import sys, sseparse.adapters._httpx; print({'httpx', 'httpx2'} & set(sys.modules))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert out.stdout.strip() == "set()"

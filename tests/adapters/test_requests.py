@@ -7,14 +7,12 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar
 
 import pytest
 import requests
 import trustme
 
-from sseparse import NotEventStream, Stream
-from sseparse.adapters import requests as adapter
+from sseparse import NotEventStream, Stream, adapters
 from sseparse.testing import Replay, ReplayServer
 
 from .blocking import BODY, Decoding, authority, pytest_framings
@@ -26,8 +24,6 @@ pytest_generate_tests = pytest_framings
 
 class TestRequests(Decoding):
     """Responses of a session."""
-
-    adapter: ClassVar[Any] = adapter
 
     @pytest.fixture(autouse=True)
     def _folder(self, tmp_path: Path) -> None:
@@ -56,7 +52,7 @@ class TestRequests(Decoding):
         """Closing closes the response of requests, and gives back what it holds."""
         replay = Replay(BODY, delays=[0, 600, 0])
         with ReplayServer(replay) as server, self.opened(server.url) as response:
-            with Stream(adapter.source(response)) as stream:
+            with Stream(adapters.source(response)) as stream:
                 assert next(stream).text == "Hel"
             assert response.raw.closed
 
@@ -65,7 +61,7 @@ class TestRequests(Decoding):
         with ReplayServer(Replay(BODY, status=203)) as server, plain_session() as session:
             read = session.get(server.url)
             for response in (read, pickle.loads(pickle.dumps(read))):
-                source = adapter.source(response)
+                source = adapters.source(response)
                 assert source.status == 203
                 assert source.headers["CONTENT-type"][:17] == "text/event-stream"
                 with Stream(source) as stream:
@@ -78,7 +74,7 @@ class TestRequests(Decoding):
         with ReplayServer(coded) as server, plain_session() as session:
             response = session.get(server.url)
         with pytest.raises(NotEventStream, match="compressed with compress"):
-            Stream(adapter.source(response)).result()
+            Stream(adapters.source(response)).result()
 
     def test_a_body_of_another_kind(self) -> None:
         """A response that is not read by urllib3 is refused, with what to pass instead."""
@@ -86,7 +82,7 @@ class TestRequests(Decoding):
         response.status_code = 200
         response.raw = io.BytesIO(BODY)
         with pytest.raises(TypeError, match=r"BytesIO.*pass response.iter_content\(None\)"):
-            adapter.source(response)
+            adapters.source(response)
         assert Stream(response.iter_content(None)).result().text == "Hello"
 
 
@@ -99,9 +95,7 @@ def plain_session() -> requests.Session:
 
 def test_the_adapter_loads_no_library() -> None:
     """Importing it imports neither requests nor urllib3."""
-    code = (
-        "import sys, sseparse.adapters.requests; print({'requests', 'urllib3'} & set(sys.modules))"
-    )
+    code = "import sys, sseparse.adapters._read1; print({'requests', 'urllib3'} & set(sys.modules))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert out.stdout.strip() == "set()"

@@ -7,15 +7,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 import pytest
 import trustme
 import urllib3
 from urllib3.http2.connection import HTTP2Response
 
-from sseparse import Stream
-from sseparse.adapters import urllib3 as adapter
+from sseparse import Stream, adapters
 from sseparse.testing import Replay, ReplayServer
 
 from .blocking import BODY, Decoding, authority, pytest_framings
@@ -27,8 +26,6 @@ pytest_generate_tests = pytest_framings
 
 class TestURLLib3(Decoding):
     """Responses of a pool."""
-
-    adapter: ClassVar[Any] = adapter
 
     @contextmanager
     def opened(
@@ -58,7 +55,7 @@ class TestURLLib3(Decoding):
         with ReplayServer(replay) as server, urllib3.PoolManager(block=True, maxsize=1) as pool:
             for _ in range(3):
                 response = pool.request("GET", server.url, preload_content=False, pool_timeout=1)
-                with Stream(adapter.source(response)) as stream:
+                with Stream(adapters.source(response)) as stream:
                     assert next(stream).text == "Hel"
 
     def test_a_preloaded_response(self) -> None:
@@ -68,30 +65,30 @@ class TestURLLib3(Decoding):
             asked = pool.request("GET", server.url, preload_content=False)
             assert asked.data == BODY
             for response in (preloaded, asked):
-                assert Stream(adapter.source(response)).result().text == "Hello"
+                assert Stream(adapters.source(response)).result().text == "Hello"
 
     def test_a_preloaded_empty_response(self) -> None:
         """No body is a body, too."""
         with serving(sending(CHUNKED + b"0\r\n\r\n")) as server, urllib3.PoolManager() as pool:
-            assert list(adapter.source(pool.request("GET", server.url))) == []
+            assert list(adapters.source(pool.request("GET", server.url))) == []
 
     def test_half_read(self) -> None:
         """Of a response that someone began to read, the rest is read."""
         with ReplayServer(Replay(BODY)) as server, self.opened(server.url) as response:
             assert response.read1(6) == b"data: "
-            assert b"".join(adapter.source(response)) == BODY[6:]
+            assert b"".join(adapters.source(response)) == BODY[6:]
 
     def test_http_2(self) -> None:
         """A response of HTTP/2 holds its body, and the error says how to pass it."""
         response = HTTP2Response(200, urllib3.HTTPHeaderDict(), "http://test", BODY)
         with pytest.raises(TypeError, match=r"pass \[response.data\]"):
-            adapter.source(response)
+            adapters.source(response)
         assert Stream([response.data]).result().text == "Hello"
 
     def test_a_response_without_a_socket(self) -> None:
         """A response made by hand is read from whatever it holds."""
         response = urllib3.HTTPResponse(io.BytesIO(BODY), preload_content=False)
-        source = adapter.source(response)
+        source = adapters.source(response)
         source.wait_at_most(1)
         source.wake()
         assert next(source) == BODY
@@ -103,7 +100,7 @@ class TestURLLib3(Decoding):
         with ours, theirs:
             theirs.sendall(b"a")
             wrapped = Wrapped(ours)
-            source = adapter.source(response_over(wrapped))
+            source = adapters.source(response_over(wrapped))
             source.wait_at_most(2000)
             next(source)
             assert wrapped.timeout is not None
@@ -117,7 +114,7 @@ class TestURLLib3(Decoding):
         """Setting its timeout and waking its reader do nothing; that is for reads to report."""
         ours, theirs = socket.socketpair()
         with ours, theirs:
-            source = adapter.source(response_over(Wrapped(ours)))
+            source = adapters.source(response_over(Wrapped(ours)))
             ours.close()
             source.wait_at_most(2)
             source.wake()
@@ -163,7 +160,7 @@ def response_over(sock: object) -> urllib3.BaseHTTPResponse:
 
 def test_the_adapter_loads_no_library() -> None:
     """Importing it does not import urllib3."""
-    code = "import sys, sseparse.adapters.urllib3; print({'urllib3'} & set(sys.modules))"
+    code = "import sys, sseparse.adapters._read1; print({'urllib3'} & set(sys.modules))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert out.stdout.strip() == "set()"

@@ -197,7 +197,7 @@ def test_estimated_tokens_say_so(chat: Chat, body: Body, monkeypatch: pytest.Mon
         asked.append(encoding)
         return Estimated(completion_tokens=1)
 
-    monkeypatch.setattr("sseparse.tokens.estimate_usage", estimate)
+    monkeypatch.setattr("sseparse.chunks.estimate_usage", estimate)
     assert chat(body({"content": "Hi"}), "hi")[2].startswith("sseparse: ~1 token (estimated), ")
     nameless = b'data: {"choices": [{"delta": {"content": "a"}, "finish_reason": "stop"}]}\n\n'
     err = chat(nameless, "-m", "gpt-4o", "hi")[2]
@@ -741,7 +741,7 @@ def test_ctrl_c_with_json_prints_what_came(
             server.release()
 
         server.release()
-        monkeypatch.setattr("sseparse.cli._recording.Recording.write", write)
+        monkeypatch.setattr("sseparse.cli._record.Recording.write", write)
         status, out, err = chat(server, "--json", "--save", str(tmp_path / "a.sse"), "hi")
     assert status == 130
     assert json.loads(out)["choices"][0]["message"]["content"] == "Hel"

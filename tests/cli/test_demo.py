@@ -13,7 +13,7 @@ import pytest
 
 from sseparse import __version__
 from sseparse.cli import main
-from sseparse.cli._demo_script import make_asks
+from sseparse.cli._demo import make_asks
 from sseparse.testing import ReplayServer
 from terminals import pseudo_terminal
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from sseparse import AsyncStream, IncompleteStream, Stream
-from sseparse.chunks import CompletionUsage
-from sseparse.tokens import EstimatedUsage, Uncountable, UnknownEncoding, VocabularyMissing
+from sseparse.chunks import CompletionUsage, EstimatedUsage
+from sseparse.tokens import Uncountable, UnknownEncoding, VocabularyMissing
 
 from .sources import DONE, FINISH, AsyncSource, Source, chunk, data
 

@@ -447,7 +447,7 @@ def test_the_rest_of_the_module_needs_no_h11() -> None:
 
 def test_without_h11(monkeypatch: pytest.MonkeyPatch) -> None:
     """The error says what to install."""
-    monkeypatch.delitem(sys.modules, "sseparse.testing._replay_connection", raising=False)
+    monkeypatch.delitem(sys.modules, "sseparse.testing._connection", raising=False)
     monkeypatch.setitem(sys.modules, "h11", None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'sseparse\[h11\]'") as raised:
         ReplayServer(b"").__enter__()

@@ -206,8 +206,8 @@ def test_no_folder(tmp_path: Path) -> None:
 
 def test_matplotlib_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without matplotlib the error says what to install."""
-    monkeypatch.delitem(sys.modules, "sseparse.timing._figure", raising=False)
-    monkeypatch.delattr("sseparse.timing._figure", raising=False)
+    monkeypatch.delitem(sys.modules, "sseparse.timing._plot", raising=False)
+    monkeypatch.delattr("sseparse.timing._plot", raising=False)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match=r"pip install 'sseparse\[plot\]'"):
         stream(0.1).plot(tmp_path / "a.svg")

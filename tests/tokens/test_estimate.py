@@ -12,19 +12,19 @@ from sseparse.chunks import (
     ChatChoice,
     ChatCompletion,
     ChatMessage,
+    ChoiceTokens,
     Completion,
     CompletionChoice,
     CompletionUsage,
     CustomTool,
+    EstimatedUsage,
     Function,
     ToolCall,
+    estimate_usage,
 )
 from sseparse.tokens import (
-    ChoiceTokens,
-    EstimatedUsage,
     Uncountable,
     UnknownEncoding,
-    estimate_usage,
 )
 
 # The examples of the cookbook, with the counts that OpenAI's API gave.

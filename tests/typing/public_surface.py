@@ -36,6 +36,7 @@ from sseparse.chunks import (
     CompletionUsage,
     ContentDelta,
     ContentDone,
+    EstimatedUsage,
     JSONFault,
     LogprobsDelta,
     Note,
@@ -50,10 +51,11 @@ from sseparse.chunks import (
     TranscriptDone,
     Update,
     UsageReported,
+    estimate_usage,
 )
 from sseparse.moderation import AsyncCheck, Gate, Release, Window
 from sseparse.timing import Metric, Summary, Timeline
-from sseparse.tokens import EstimatedUsage, TokenCounter, estimate_usage
+from sseparse.tokens import TokenCounter
 
 Chunks = list[ChatCompletionChunk | CompletionChunk]
 

@@ -1,1 +1,21 @@
-"""Adapters: each finds the bytes of one library's responses. Import them by name."""
+"""Adapters: the bytes of a response, whatever library it is from."""
+
+from ._registry import (
+    AiohttpResponse,
+    AsyncReadable,
+    AsyncSource,
+    HTTPXResponse,
+    SyncReadable,
+    SyncSource,
+    source,
+)
+
+__all__ = (
+    "AiohttpResponse",
+    "AsyncReadable",
+    "AsyncSource",
+    "HTTPXResponse",
+    "SyncReadable",
+    "SyncSource",
+    "source",
+)

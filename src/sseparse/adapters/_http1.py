@@ -1,14 +1,30 @@
-"""HTTP/1.1 as a stage: what comes over a connection in, the body of the response out."""
+"""Requests and responses of HTTP/1.1 over a connection, without I/O."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json as jsonlib
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from typing import Final, Self
+from urllib.parse import urljoin, urlsplit
 
-from .._ends import End, EndCause
-from .._errors import NotEventStream, TransportError
-from .._pieces import SLICE, check_piece
-from .._stage import Breakable, breaking
-from ._encodings import undecoded
+from attrs import evolve, field, frozen
+
+from .. import __version__
+from .._end import End, EndCause
+from .._errors import NotEventStream, StreamTimeout, TransportError, refused
+from .._stage import SLICE, Breakable, Uncopyable, breaking, check_piece, raise_stored
+from ._http import (
+    REDIRECTS,
+    Origin,
+    checked_content,
+    checked_headers,
+    checked_method,
+    is_default_port,
+    origin_of,
+    undecoded,
+)
 
 try:
     import h11
@@ -16,7 +32,6 @@ except ModuleNotFoundError as error:
     message = "this adapter needs h11: pip install 'sseparse[h11]'"
     raise ModuleNotFoundError(message, name=error.name) from error
 
-__all__ = ("HTTPBody", "h11", "joined")
 
 _START = b"HTTP/"
 _MAXIMUM = SLICE
@@ -203,3 +218,261 @@ def joined(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
         name, value = raw_name.decode("ascii").lower(), raw_value.decode("latin-1")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return headers
+
+
+class _NotGiven:
+    def __repr__(self) -> str:
+        return "<not given>"
+
+
+NOT_GIVEN: Final = _NotGiven()
+"""Stands for JSON that was not given; None would be null."""
+
+_MOST_REDIRECTS = 5
+_DEFAULTS: Final[Mapping[str, str]] = {
+    "Accept": "text/event-stream",
+    # Nothing here decompresses.
+    "Accept-Encoding": "identity",
+    "User-Agent": f"sseparse/{__version__}",
+    "Connection": "close",
+}
+_URL = re.compile(r"[!-~]+")
+
+
+@frozen
+class Request:
+    """
+    Hold a request.
+
+    Attributes:
+        method: The method, in capitals.
+        url: The URL as it was given.
+        origin: Where the request goes, and no redirect leads away from.
+        headers: The caller's headers, and the Content-Type that goes with JSON.
+        body: The body; None for none.
+        redirects_left: How many redirects may still be followed.
+    """
+
+    method: str
+    url: str
+    origin: Origin
+    headers: tuple[tuple[str, str], ...] = field(repr=False)
+    body: bytes | None = field(repr=False)
+    redirects_left: int = _MOST_REDIRECTS
+
+    def to_bytes(self) -> bytes:
+        """
+        Return the request as it goes onto the wire.
+
+        Raises:
+            ValueError: The headers contradict each other.
+        """
+        http = h11.Connection(h11.CLIENT)
+        body = self.body or b""
+        try:
+            head = h11.Request(
+                method=self.method, target=self._target(), headers=self._all_headers()
+            )
+        except h11.LocalProtocolError as error:
+            raise ValueError(f"the headers make no request: {error}") from error
+        sent = [http.send(head), http.send(h11.Data(data=body)), http.send(h11.EndOfMessage())]
+        return b"".join(part for part in sent if part)
+
+    def _target(self) -> str:
+        parts = urlsplit(self.url)
+        return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+
+    def _all_headers(self) -> list[tuple[str, str]]:
+        named = {name.lower() for name, _ in self.headers}
+        headers = [("Host", self._host_and_port()), *_DEFAULTS.items()]
+        if self.body is not None or self.method in ("POST", "PUT", "PATCH"):
+            headers.append(("Content-Length", str(len(self.body or b""))))
+        return [
+            *(header for header in headers if header[0].lower() not in named),
+            *self.headers,
+        ]
+
+    def _host_and_port(self) -> str:
+        host = f"[{self.origin.host}]" if ":" in self.origin.host else self.origin.host
+        return host if is_default_port(self.origin) else f"{host}:{self.origin.port}"
+
+    def redirected(self, status: int | None, headers: Mapping[str, str]) -> Request | None:
+        """
+        Follow a redirect within the request's origin.
+
+        Args:
+            status: The response's status.
+            headers: Its headers, by lower-case name.
+
+        Returns:
+            The request to make next; None if the response isn't a redirect, or is one that would
+            change the request's method, or the sixth.
+
+        Raises:
+            NotEventStream: The redirect leads to another origin, or to no valid URL.
+        """
+        if status not in REDIRECTS or "location" not in headers:
+            return None
+        target = headers["location"]
+        try:
+            target = urljoin(self.url, target)
+            stays = _origin(target) == self.origin
+        except ValueError:
+            stays = False
+        if not stays:
+            raise refused(status, {**headers, "location": target})
+        if not self.redirects_left or not self._keeps_method(status):
+            return None
+        return evolve(self, url=target, redirects_left=self.redirects_left - 1)
+
+    def _keeps_method(self, status: int | None) -> bool:
+        return status in (307, 308) or self.method in ("GET", "HEAD")
+
+
+def prepare(
+    method: str,
+    url: str,
+    *,
+    headers: Mapping[str, str] | None,
+    json: object,
+    content: bytes | None,
+) -> Request:
+    """
+    Make a request of what a caller gave.
+
+    Args:
+        method: The method, in any case.
+        url: An absolute URL of http or https.
+        headers: Headers, which go before those that are sent anyway.
+        json: What to send as JSON, or `NOT_GIVEN`.
+        content: What to send as it is.
+
+    Raises:
+        ValueError: The method, the URL or a header is none that can be sent; or JSON and content
+            are both given.
+        TypeError: The content is not bytes, or JSON has no such type.
+    """
+    method = checked_method(method)
+    given = checked_headers(headers)
+    origin = _origin(url)
+    body = _body(json, content)
+    if json is not NOT_GIVEN and not any(name.lower() == "content-type" for name, _ in given):
+        given = (("Content-Type", "application/json"), *given)
+    return Request(method, url, origin, given, body)
+
+
+def _origin(url: str) -> Origin:
+    origin = origin_of(url)
+    if not _URL.fullmatch(url):
+        raise ValueError("url holds a blank, a control character or one outside ASCII; quote it")
+    if "@" in urlsplit(url).netloc:
+        raise ValueError("url holds a user name or password; send them in a header")
+    return origin
+
+
+def _body(json: object, content: bytes | None) -> bytes | None:
+    if json is NOT_GIVEN:
+        return checked_content(content)
+    if content is not None:
+        raise ValueError("json and content are both given; give one of them")
+    text = jsonlib.dumps(json, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.encode()
+
+
+READ_SIZE = 65536
+"""How many bytes a read asks for at most."""
+
+
+class Received(Uncopyable):
+    """
+    Keep what has come of a response.
+
+    Args:
+        method: The request's method.
+
+    Attributes:
+        pooled: Whether the connection serves another request after this one: never.
+    """
+
+    pooled = False
+
+    def __init__(self, method: str = "POST") -> None:
+        self._http = HTTPBody(method)
+        self._ready = b""
+        self._closed = False
+
+    @property
+    def status(self) -> int | None:
+        """The HTTP status, or None until the head of the response has come."""
+        return self._http.status
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The response's headers by lower-case name; empty until its head has come."""
+        return self._http.headers
+
+    def _take(self, data: bytes) -> None:
+        """Take what was read; nothing is the end of the connection."""
+        try:
+            pieces = self._http.feed(data) if data else self._http.close()
+            self._ready = b"".join(pieces)
+        except BaseException:
+            self._http.stopped = True
+            raise
+        if self.status is None:
+            raise_stored(self._http.error)
+
+    def _pop(self) -> bytes | None:
+        """Hand out what is ready: b"" if more must be read first, None at the body's end."""
+        if self._closed:
+            raise RuntimeError("the source was closed; ask again to read on")
+        piece, self._ready = self._ready, b""
+        if not piece:
+            raise_stored(self._http.error)
+        return None if not piece and self._http.whole else piece
+
+
+class AsyncReceived(Received, ABC):
+    """Iterate the body of a response; those who inherit read and close."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        while not (piece := self._pop()):
+            if piece is None:
+                raise StopAsyncIteration
+            self._take(await self._read())
+        return piece
+
+    async def read_head(self) -> None:
+        """Read until the head of the response has come."""
+        while self.status is None:
+            self._take(await self._read())
+
+    @abstractmethod
+    async def aclose(self) -> None:
+        """Close the stream, without waiting for the other side."""
+
+    @abstractmethod
+    async def _read(self) -> bytes:
+        """Read what has come, waiting for it; nothing is the end of the connection."""
+
+
+def failure(library: str, error: Exception) -> TransportError:
+    """Tell of a library's exception, which the caller makes the cause."""
+    reason = str(error) or error.__cause__ or "no reason given"
+    return TransportError(f"{library} failed: {type(error).__name__}: {reason}")
+
+
+def timed_out(library: str, error: Exception) -> StreamTimeout:
+    """Tell of a library's timeout, which the caller makes the cause."""
+    reason = str(error) or "timed out"
+    message = f"{library} failed: {type(error).__name__}: {reason}"
+    return StreamTimeout(message, clock="transport")

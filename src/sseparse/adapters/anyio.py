@@ -6,9 +6,8 @@ import ssl
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 
-from ._exchange import NOT_GIVEN, Request, prepare
-from ._received import READ_SIZE, AsyncReceived, failure, timed_out
-from ._request_checks import check_timeout
+from ._http import check_timeout
+from ._http1 import NOT_GIVEN, READ_SIZE, AsyncReceived, Request, failure, prepare, timed_out
 
 try:
     import anyio

@@ -11,10 +11,8 @@ from time import monotonic
 from typing import Any, Self
 
 from .._errors import TransportError
-from ._exchange import NOT_GIVEN, Request, prepare
-from ._received import READ_SIZE, Received, failure, timed_out
-from ._request_checks import check_timeout
-from ._waits import shorter
+from ._http import check_timeout, shorter
+from ._http1 import NOT_GIVEN, READ_SIZE, Received, Request, failure, prepare, timed_out
 
 __all__ = ("SocketSource", "request", "source")
 

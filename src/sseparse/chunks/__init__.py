@@ -3,37 +3,8 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .accumulating._accumulator import Accumulator
-    from .decoding._chunk_parser import ChunkParser
-    from .decoding._decoder import ChunkDecoder
-    from .encoding._encode_chunk import encode_chunk
-    from .encoding._to_chunks import to_chunks
-    from .models._chat_chunk import (
-        AudioDelta,
-        ChatCompletionChunk,
-        ChoiceDelta,
-        ChunkChoice,
-        CustomToolDelta,
-        FunctionDelta,
-        ToolCallDelta,
-    )
-    from .models._chunk import Chunk
-    from .models._completion_chunk import CompletionChunk, CompletionChunkChoice
-    from .models._logprobs import ChoiceLogprobs, CompletionLogprobs, TokenLogprob, TopLogprob
-    from .models._notes import Note, NoteKind
-    from .models._results import (
-        Audio,
-        ChatChoice,
-        ChatCompletion,
-        ChatMessage,
-        Completion,
-        CompletionChoice,
-        CustomTool,
-        Function,
-        Result,
-        ToolCall,
-    )
-    from .models._updates import (
+    from ..payloads._partial_json import JSONFault, PartialJSON
+    from ..payloads._updates import (
         ArgumentsDelta,
         ChoiceFinished,
         ContentDelta,
@@ -48,53 +19,55 @@ if TYPE_CHECKING:
         ToolCallStarted,
         TranscriptDelta,
         TranscriptDone,
-        Update,
         UsageReported,
     )
-    from .models._usage import CompletionTokensDetails, CompletionUsage, PromptTokensDetails
-    from .partial_json._parser import JSONFault, PartialJSON
+    from ._accumulator import Accumulator
+    from ._decoder import ChunkDecoder
+    from ._encode import encode_chunk, to_chunks
+    from ._estimate import ChoiceTokens, EstimatedUsage, estimate_usage
+    from ._models import (
+        AudioDelta,
+        ChatCompletionChunk,
+        ChoiceDelta,
+        ChoiceLogprobs,
+        Chunk,
+        ChunkChoice,
+        CompletionChunk,
+        CompletionChunkChoice,
+        CompletionLogprobs,
+        CompletionTokensDetails,
+        CompletionUsage,
+        CustomToolDelta,
+        FunctionDelta,
+        PromptTokensDetails,
+        TokenLogprob,
+        ToolCallDelta,
+        TopLogprob,
+    )
+    from ._parser import ChunkParser
+    from ._results import (
+        Audio,
+        ChatChoice,
+        ChatCompletion,
+        ChatMessage,
+        Completion,
+        CompletionChoice,
+        CustomTool,
+        Function,
+        Note,
+        NoteKind,
+        Result,
+        ToolCall,
+    )
+    from ._updates import Update
 else:
     from .. import _lazy
 
     __getattr__, __dir__ = _lazy.names(
         __name__,
         {
-            "accumulating._accumulator": ("Accumulator",),
-            "decoding._chunk_parser": ("ChunkParser",),
-            "decoding._decoder": ("ChunkDecoder",),
-            "encoding._encode_chunk": ("encode_chunk",),
-            "encoding._to_chunks": ("to_chunks",),
-            "models._chat_chunk": (
-                "AudioDelta",
-                "ChatCompletionChunk",
-                "ChoiceDelta",
-                "ChunkChoice",
-                "CustomToolDelta",
-                "FunctionDelta",
-                "ToolCallDelta",
-            ),
-            "models._chunk": ("Chunk",),
-            "models._completion_chunk": ("CompletionChunk", "CompletionChunkChoice"),
-            "models._logprobs": (
-                "ChoiceLogprobs",
-                "CompletionLogprobs",
-                "TokenLogprob",
-                "TopLogprob",
-            ),
-            "models._notes": ("Note", "NoteKind"),
-            "models._results": (
-                "Audio",
-                "ChatChoice",
-                "ChatCompletion",
-                "ChatMessage",
-                "Completion",
-                "CompletionChoice",
-                "CustomTool",
-                "Function",
-                "Result",
-                "ToolCall",
-            ),
-            "models._updates": (
+            ".payloads._partial_json": ("JSONFault", "PartialJSON"),
+            ".payloads._updates": (
                 "ArgumentsDelta",
                 "ChoiceFinished",
                 "ContentDelta",
@@ -109,11 +82,47 @@ else:
                 "ToolCallStarted",
                 "TranscriptDelta",
                 "TranscriptDone",
-                "Update",
                 "UsageReported",
             ),
-            "models._usage": ("CompletionTokensDetails", "CompletionUsage", "PromptTokensDetails"),
-            "partial_json._parser": ("JSONFault", "PartialJSON"),
+            "_accumulator": ("Accumulator",),
+            "_decoder": ("ChunkDecoder",),
+            "_encode": ("encode_chunk", "to_chunks"),
+            "_estimate": ("ChoiceTokens", "EstimatedUsage", "estimate_usage"),
+            "_models": (
+                "AudioDelta",
+                "ChatCompletionChunk",
+                "ChoiceDelta",
+                "ChoiceLogprobs",
+                "Chunk",
+                "ChunkChoice",
+                "CompletionChunk",
+                "CompletionChunkChoice",
+                "CompletionLogprobs",
+                "CompletionTokensDetails",
+                "CompletionUsage",
+                "CustomToolDelta",
+                "FunctionDelta",
+                "PromptTokensDetails",
+                "TokenLogprob",
+                "ToolCallDelta",
+                "TopLogprob",
+            ),
+            "_parser": ("ChunkParser",),
+            "_results": (
+                "Audio",
+                "ChatChoice",
+                "ChatCompletion",
+                "ChatMessage",
+                "Completion",
+                "CompletionChoice",
+                "CustomTool",
+                "Function",
+                "Note",
+                "NoteKind",
+                "Result",
+                "ToolCall",
+            ),
+            "_updates": ("Update",),
         },
     )
 
@@ -129,6 +138,7 @@ __all__ = (
     "ChoiceDelta",
     "ChoiceFinished",
     "ChoiceLogprobs",
+    "ChoiceTokens",
     "Chunk",
     "ChunkChoice",
     "ChunkDecoder",
@@ -144,6 +154,7 @@ __all__ = (
     "ContentDone",
     "CustomTool",
     "CustomToolDelta",
+    "EstimatedUsage",
     "Function",
     "FunctionDelta",
     "JSONFault",
@@ -169,5 +180,6 @@ __all__ = (
     "Update",
     "UsageReported",
     "encode_chunk",
+    "estimate_usage",
     "to_chunks",
 )

@@ -1,32 +1,324 @@
-"""`sseparse chat`: asks an OpenAI-compatible API, and shows the answer as it comes."""
+"""`sseparse chat`."""
 
 from __future__ import annotations
 
 import contextlib
+import json
+import os
+import re
 import sys
 import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
+from urllib.parse import urlsplit, urlunsplit
 
-from attrs import frozen
+from attrs import field, frozen
 
-from .. import Deadlines, End, EndCause, NotEventStream, SSEError, Stream, TransportError
+from .. import (
+    Deadlines,
+    End,
+    EndCause,
+    NotEventStream,
+    ServerSentError,
+    SSEError,
+    Stream,
+    TransportError,
+)
+from .._errors import count
+from .._json import is_list, is_object
 from ..adapters.sockets import SocketSource, request
-from ..chunks import Result
-from ..timing import Timeline
-from ._chat_ask import Ask, make_ask
-from ._chat_live import Live
-from ._chat_options import ChatOptions
-from ._chat_summary import describe_bad_end, summarize
-from ._chat_tap import Tap, read_up_to
-from ._ending import exit_status
-from ._json_lines import json_line
-from ._misuse import Misuse
-from ._needs import missing
-from ._recording import Recording
-from ._redact import Redactor
-from ._say import say
-from ._terminal import is_terminal, visible_json, wants_colour
+from ..chunks import CompletionUsage, Result
+from ..timing import Summary, Timeline
+from ._live import Live
+from ._main import missing
+from ._output import (
+    NO_STREAM,
+    Misuse,
+    describe,
+    exit_status,
+    is_terminal,
+    json_line,
+    say,
+    visible_json,
+    wants_colour,
+)
+from ._record import Recording, Redactor, Tap, read_up_to
+
+
+@frozen
+class ChatOptions:
+    """
+    Hold the options of `sseparse chat`.
+
+    Attributes:
+        prompt: The words of the prompt; none, or "-" alone, for standard input.
+        model: The model; None for that of the environment.
+        base_url: Where the API is; None for that of the environment.
+        system: What the model is told before the prompt, or None.
+        tool: Files with definitions of tools.
+        completion: Whether to use the legacy endpoint.
+        max_tokens: How long the answer may become, in tokens; None for the server's limit.
+        json: Whether to print the finished completion as JSON instead of its text.
+        save: Where to write the body, or None.
+        timeline: Where to draw the timeline, or None.
+        timeout: How long to wait for the server each time, in seconds.
+        no_color: Whether to do without colours.
+    """
+
+    prompt: list[str]
+    model: str | None
+    base_url: str | None
+    system: str | None
+    tool: list[Path]
+    completion: bool
+    max_tokens: int | None
+    json: bool
+    save: Path | None
+    timeline: Path | None
+    timeout: float
+    no_color: bool
+
+
+_SHAPES = 'give a definition, a list of them, or {"tools": [...]}'
+
+
+def read_tools(paths: Iterable[Path]) -> list[dict[str, Any]]:
+    """
+    Read definitions of tools, each as the API wants it.
+
+    Args:
+        paths: JSON files: each holds a definition, a list of them, or an object with such a list
+            as its "tools". A function's definition may lack what the API wants around it.
+
+    Raises:
+        Misuse: A file cannot be read, or holds something else.
+    """
+    return [_wrapped(path, definition) for path in paths for definition in _definitions(path)]
+
+
+def _definitions(path: Path) -> list[Any]:
+    try:
+        found = json.loads(path.read_text("utf-8-sig"))
+    except OSError as error:
+        raise Misuse(f"--tool: cannot read {path}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise Misuse(f"--tool: {path} is no JSON: {error}") from error
+    if is_object(found) and "tools" in found:
+        found = found["tools"]
+    if is_object(found):
+        return [found]
+    if not is_list(found) or not found:
+        raise Misuse(f"--tool: {path} holds no definition of a tool; {_SHAPES}")
+    return found
+
+
+def _wrapped(path: Path, definition: Any) -> dict[str, Any]:
+    if not is_object(definition):
+        raise Misuse(f"--tool: {path} holds {json.dumps(definition)[:40]} for a tool; {_SHAPES}")
+    if definition.get("type", "function") != "function":
+        return definition
+    function: Any = definition.get("function")
+    if function is None:
+        function = {name: value for name, value in definition.items() if name != "type"}
+    if not is_object(function) or not isinstance(function.get("name"), str):
+        raise Misuse(f'--tool: {path} holds a function without a "name"')
+    return {"type": "function", "function": function}
+
+
+OPENAI_URL: Final = "https://api.openai.com/v1"
+CHAT_MODEL: Final = "gpt-4o-mini"
+LEGACY_MODEL: Final = "gpt-3.5-turbo-instruct"
+
+_KEY: Final = re.compile("[!-~]*")
+
+
+@frozen
+class Ask:
+    """
+    Hold a request.
+
+    Attributes:
+        url: Where it goes.
+        host: The part of that which errors may show.
+        key: The key, "" for none.
+        body: What is sent as JSON.
+    """
+
+    url: str = field(repr=False)
+    host: str
+    key: str = field(repr=False)
+    body: dict[str, Any]
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers to send besides the usual ones."""
+        return {"Authorization": f"Bearer {self.key}"} if self.key else {}
+
+
+def make_ask(options: ChatOptions) -> Ask:
+    """
+    Make a request of the options, the environment and standard input.
+
+    Raises:
+        Misuse: Something is missing, or is none that can be sent.
+    """
+    base = options.base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL
+    url, host = _endpoint(base, "completions" if options.completion else "chat/completions")
+    key = os.environ.get("OPENAI_API_KEY", "")
+    if not _KEY.fullmatch(key):
+        raise Misuse(
+            "OPENAI_API_KEY holds a blank, a line break or another character that no key has"
+        )
+    if not key and base == OPENAI_URL:
+        raise Misuse("set OPENAI_API_KEY; or give --base-url, for a server that wants no key")
+    body = _legacy_body(options) if options.completion else _chat_body(options)
+    body |= {"stream": True, "stream_options": {"include_usage": True}}
+    if options.max_tokens is not None:
+        body["max_tokens"] = options.max_tokens
+    return Ask(url, host, key, body)
+
+
+def _endpoint(base: str, path: str) -> tuple[str, str]:
+    try:
+        parts = urlsplit(base)
+        port = parts.port
+    except ValueError as error:
+        # Its words may hold a password.
+        raise Misuse("the base URL is none: its host or its port cannot be read") from error
+    host = f"{parts.hostname}:{port}" if port else f"{parts.hostname}"
+    url = parts._replace(path=f"{parts.path.rstrip('/')}/{path}", fragment="")
+    return urlunsplit(url), host
+
+
+def _chat_body(options: ChatOptions) -> dict[str, Any]:
+    messages = [{"role": "user", "content": _prompt(options.prompt)}]
+    if options.system is not None:
+        messages.insert(0, {"role": "system", "content": options.system})
+    body: dict[str, Any] = {"model": _model(options, CHAT_MODEL), "messages": messages}
+    if options.tool:
+        body["tools"] = read_tools(options.tool)
+    return body
+
+
+def _legacy_body(options: ChatOptions) -> dict[str, Any]:
+    if options.system is not None or options.tool:
+        raise Misuse("--completion goes with neither --system nor --tool")
+    return {"model": _model(options, LEGACY_MODEL), "prompt": _prompt(options.prompt)}
+
+
+def _model(options: ChatOptions, default: str) -> str:
+    return options.model or os.environ.get("OPENAI_MODEL") or default
+
+
+def _prompt(words: list[str]) -> str:
+    prompt = _standard_input(asked=bool(words)) if words in ([], ["-"]) else " ".join(words)
+    if not prompt.strip():
+        raise Misuse("the prompt is empty")
+    return prompt
+
+
+def _standard_input(*, asked: bool) -> str:
+    if sys.stdin is None:
+        raise Misuse("there is no standard input")
+    if not asked and is_terminal(sys.stdin):
+        raise Misuse("give a prompt; - reads it from standard input")
+    try:
+        return sys.stdin.buffer.read().decode().removesuffix("\n")
+    except UnicodeDecodeError as error:
+        raise Misuse("standard input is not UTF-8") from error
+    except OSError as error:
+        raise Misuse(f"cannot read standard input: {error.strerror}") from error
+
+
+_LONGEST = 400
+
+
+def summarize(
+    answer: Result,
+    request: Mapping[str, Any],
+    timeline: Timeline,
+    *,
+    end: End,
+    fault: SSEError | None,
+    redact: Callable[[str], str],
+) -> str:
+    """
+    Say what an answer cost, how fast it came, and how it ended.
+
+    Args:
+        answer: The completion, as far as it came.
+        request: The request's JSON.
+        timeline: When it came.
+        end: How it ended.
+        fault: The fault that ended it, or None.
+        redact: Returns a text without the key.
+    """
+    usage = answer.usage
+    if usage is None or usage.completion_tokens is None:
+        usage = _estimate(answer, request)
+    figures = timeline.summary(usage)
+    parts = [part for part in _figures(figures, usage) if part]
+    if fault is None and end.complete:
+        parts += _good_end(end)
+        return ", ".join(parts)
+    if end.cause is EndCause.CANCELLED:
+        verdict = _interrupted(end)
+    else:
+        verdict = describe_bad_end(end, fault, redact)
+    return "; ".join(filter(None, (", ".join(parts), verdict)))
+
+
+def _estimate(answer: Result, request: Mapping[str, Any]) -> CompletionUsage | None:
+    from ..chunks import estimate_usage  # noqa: PLC0415 - where the server counted, not needed
+
+    if not answer.choices:
+        return None
+    try:
+        return estimate_usage(answer, encoding=None if answer.model else request["model"])
+    except (ImportError, SSEError):
+        # Without tiktoken, or a vocabulary that is on this machine, characters must do.
+        return None
+
+
+def _figures(figures: Summary, usage: CompletionUsage | None) -> Iterator[str]:
+    if figures.tokens is not None:
+        estimated = figures.tokens_estimated
+        yield f"{'~' * estimated}{count(figures.tokens, 'token')}{' (estimated)' * estimated}"
+        if usage is not None and usage.prompt_tokens is not None:
+            yield f"prompt {usage.prompt_tokens:,}"
+    elif figures.characters:
+        yield count(figures.characters, "character")
+    if figures.time_to_first_token is not None:
+        yield f"first after {figures.time_to_first_token:.2f} s"
+    if figures.tokens_per_second is not None:
+        yield f"{figures.tokens_per_second:.1f} tokens/s"
+    elif figures.tokens is None and figures.characters_per_second is not None:
+        yield f"{figures.characters_per_second:.0f}/s"
+
+
+def _good_end(end: End) -> list[str]:
+    reason = end.finish_reasons.get(0)
+    if end.one_object:
+        return [reason or "", "not streamed"]
+    return [reason or "no finish reason", "[DONE]" if end.done_seen else "no [DONE]"]
+
+
+def _interrupted(end: End) -> str:
+    return f"interrupted after {count(end.events_seen, 'event')}, {count(end.bytes_seen, 'byte')}"
+
+
+def describe_bad_end(end: End, fault: SSEError | None, redact: Callable[[str], str]) -> str:
+    """Describe in one line how an answer that isn't complete ended."""
+    verdict = describe(end, fault)
+    if isinstance(fault, ServerSentError | NotEventStream) and fault.status not in (None, 200):
+        location = fault.headers.get("location")
+        if isinstance(fault, NotEventStream) and location is not None:
+            verdict = f"a redirect to {location}, which is not followed"
+        verdict = f"HTTP {fault.status}: {verdict.removeprefix(NO_STREAM)}"
+    # Cut afterwards: what is left of a key wouldn't be found.
+    return redact(verdict)[:_LONGEST]
+
 
 _INTERRUPTED = 130
 # What sysexits.h names EX_IOERR.

@@ -11,9 +11,8 @@ too, for those who ask for verdicts themselves: `feed()` tells which windows wan
 """
 
 from ._core import HasOnRelease
-from ._flagged import Flagged
 from ._gate import AsyncCheck, Check, Gate
-from ._verdicts import HasFlagged, HasResults, Verdict
+from ._verdicts import Flagged, HasFlagged, HasResults, Verdict
 from ._windows import Release, Window
 
 __all__ = (

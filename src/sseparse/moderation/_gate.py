@@ -1,18 +1,369 @@
-"""The gate, and whom it asks."""
+"""Gates that release text once it is checked."""
 
 from __future__ import annotations
 
+import contextvars
+import inspect
+import queue
+import threading  # noqa: TID251 - nothing else leaves a call that hangs behind
+from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from typing import Literal
+from contextlib import suppress
+from typing import Any, Literal, Self
 
+from .._deadlines import Timers, TimeUp, running_timers
+from .._stage import Breakable, Uncopyable, breaking, raise_stored
 from ..chunks import Chunk
-from ._async import AsyncReleases, AsyncTextDeltas
 from ._core import GateCore, HasOnRelease
-from ._late import Bounded
-from ._sync import Releases, TextDeltas
-from ._verdicts import Verdict
-from ._windows import Release
-from ._work import Work
+from ._verdicts import Flagged, Verdict
+from ._windows import Release, Window
+
+
+def check_is_late(seconds: float) -> TimeoutError:
+    """Make the error of a check that took longer than it might."""
+    return TimeoutError(f"no verdict within {seconds} s")
+
+
+class Bounded:
+    """
+    Call a check, in a thread of its own, and wait for at most so many seconds.
+
+    A check that hangs stays behind in its thread, which does not keep the interpreter alive. For
+    as long as it does every other call is late at once: so no more than one thread stays behind.
+
+    Args:
+        seconds: How long a call is waited for.
+        check: What to call.
+
+    Raises:
+        TimeoutError: They passed, or an earlier call still hangs.
+        BaseException: Whatever the check raised.
+    """
+
+    def __init__(self, seconds: float, check: Callable[[str], object]) -> None:
+        self._seconds = seconds
+        self._check = check
+        self._behind: threading.Thread | None = None
+
+    def __call__(self, text: str) -> object:
+        if self._behind is not None and self._behind.is_alive():
+            raise check_is_late(self._seconds)
+        outcomes: queue.SimpleQueue[tuple[object, BaseException | None]] = queue.SimpleQueue()
+        context = contextvars.copy_context()
+
+        def work() -> None:
+            try:
+                outcomes.put((context.run(self._check, text), None))
+            except BaseException as error:  # it is raised again where it is waited for
+                outcomes.put((None, error))
+
+        thread = threading.Thread(target=work, name="sseparse-check", daemon=True)
+        thread.start()
+        try:
+            verdict, error = outcomes.get(timeout=min(self._seconds, threading.TIMEOUT_MAX))
+        except queue.Empty:
+            self._behind = thread
+            raise check_is_late(self._seconds) from None
+        thread.join()
+        if error is not None:
+            raise error
+        return verdict
+
+
+class Work(Breakable):
+    """
+    Keep what of one stream was read and not yet judged or handed out.
+
+    A face enters it, as a context, for as long as it works.
+
+    Args:
+        gate: Where the text waits.
+        stream: Where the chunks come from.
+        decide: What takes verdicts, and tells nobody.
+        fail: What takes failures, and tells nobody.
+        tell: What is told of releases. It may raise: so it comes after all else.
+
+    Attributes:
+        stream: The same.
+        chunks: Its iterator, once there is one.
+        windows: Those that want a verdict. One that is being judged stays until that is done, so
+            that an interrupt in the middle loses nothing.
+        ready: What passed.
+        over: Whether the stream came to its end.
+    """
+
+    def __init__(
+        self,
+        gate: GateCore,
+        stream: object,
+        *,
+        decide: Callable[[Window, Any], list[Release]],
+        fail: Callable[[Window, Exception], list[Release]],
+        tell: Callable[[list[Release]], object],
+    ) -> None:
+        super().__init__()
+        self.gate = gate
+        self._decide = decide
+        self._fail = fail
+        self._tell = tell
+        self.stream: Any = stream
+        self.chunks: Any = None
+        self.windows: deque[Window] = deque()
+        self.ready: deque[Release] = deque()
+        self.over = False
+        self._fault: Exception | None = None
+        self._busy = False
+
+    def __enter__(self) -> None:
+        if self._busy:
+            raise RuntimeError(
+                "the gate is at work: its check, another task or another thread cannot iterate it, "
+                "too; make one for each answer"
+            )
+        self._busy = True
+
+    def __exit__(self, *_: object) -> None:
+        self._busy = False
+
+    def raise_error(self) -> None:
+        """Raise the error that stopped the gate, if one did."""
+        raise_stored(self.gate.error or self.error)
+
+    @breaking
+    def take_chunk(self, chunk: Chunk) -> None:
+        """Take a chunk of the stream."""
+        self.windows += self.gate.feed(chunk)
+
+    @breaking
+    def take_end(self, fault: Exception | None = None) -> None:
+        """Take the end of the stream, and the fault that ended it: what came before is judged."""
+        self.windows += self.gate.close()
+        self._fault = fault
+        self.over = True
+
+    def take_verdict(self, verdict: Any) -> None:
+        """Take the verdict on the first window."""
+        self._take(self._decide(self.windows[0], verdict))
+
+    def take_failure(self, error: Exception) -> None:
+        """Take that the first window's check failed."""
+        self._take(self._fail(self.windows[0], error))
+
+    def raise_fault(self) -> None:
+        """Raise the fault that ended the stream, if one did."""
+        if self._fault is not None:
+            raise self._fault
+
+    def add_partial(self, flagged: Flagged) -> None:
+        """Add to an error what the stream's chunks amount to, where the stream knows that."""
+        # That there is no snapshot is no news beside what was flagged.
+        with suppress(Exception):
+            snapshot = getattr(self.stream, "snapshot", None)
+            if snapshot is not None:
+                flagged.partial = snapshot()
+
+    def _take(self, releases: list[Release]) -> None:
+        self._make_ready(releases)
+        self._tell(releases)
+
+    @breaking
+    def _make_ready(self, releases: list[Release]) -> None:
+        self.windows.popleft()
+        self.ready += releases
+
+
+class Releases(Uncopyable):
+    # A class, not a generator: an interrupt would end that, and lose what is held.
+
+    def __init__(self, work: Work, ask: Callable[[str], object]) -> None:
+        self._work = work
+        self._ask = ask
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Release:
+        with self._work:
+            return self._next()
+
+    def _next(self) -> Release:
+        work = self._work
+        work.raise_error()
+        while not work.ready:
+            if work.windows:
+                self._judge()
+            elif work.over:
+                work.raise_fault()
+                raise StopIteration
+            else:
+                self._read()
+        return work.ready.popleft()
+
+    def _judge(self) -> None:
+        work = self._work
+        try:
+            try:
+                verdict = self._ask(work.windows[0].text)
+            except Exception as error:  # a check may raise anything
+                work.take_failure(error)
+            else:
+                work.take_verdict(verdict)
+        except Flagged as flagged:
+            try:
+                work.add_partial(flagged)
+            finally:
+                self._close()
+            raise
+
+    def _read(self) -> None:
+        work = self._work
+        try:
+            if work.chunks is None:
+                work.chunks = iter(work.stream)
+            chunk = next(work.chunks)
+        except StopIteration:
+            work.take_end()
+        except (RuntimeError, TypeError):
+            # Misuse of the stream, not its fault.
+            raise
+        except Exception as error:  # an iterable may raise anything
+            work.take_end(error)
+        except BaseException:
+            # An iterator in C may have returned a chunk before the interrupt was noticed.
+            work.stopped = True
+            raise
+        else:
+            work.take_chunk(chunk)
+
+    def _close(self) -> None:
+        # That the stream did not close well is no news beside what was flagged.
+        for each in (self._work.chunks, self._work.stream):
+            close: Any = getattr(each, "close", None)
+            if close is not None:
+                with suppress(Exception):
+                    close()
+
+
+class TextDeltas(Uncopyable):
+    def __init__(self, releases: Iterator[Release]) -> None:
+        self._releases = releases
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
+        for release in self._releases:
+            if release.choice == 0:
+                return release.text
+        raise StopIteration
+
+
+class AsyncReleases(Uncopyable):
+    # A class, not an async generator, which would leave its clean-up to the collector.
+
+    def __init__(self, work: Work, check: Callable[[str], object], timeout: float | None) -> None:
+        self._work = work
+        self._check = check
+        self._timeout = timeout
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Release:
+        with self._work:
+            return await self._next()
+
+    async def _next(self) -> Release:
+        work = self._work
+        work.raise_error()
+        while not work.ready:
+            if work.windows:
+                await self._judge()
+            elif work.over:
+                work.raise_fault()
+                raise StopAsyncIteration
+            else:
+                await self._read()
+        return work.ready.popleft()
+
+    async def _judge(self) -> None:
+        work, timers = self._work, self._timers()
+        try:
+            try:
+                verdict = await self._ask(work.windows[0].text, timers)
+            except Exception as error:  # a check may raise anything
+                work.take_failure(error)
+            else:
+                work.take_verdict(verdict)
+        except Flagged as flagged:
+            try:
+                work.add_partial(flagged)
+            finally:
+                await self._close()
+            raise
+
+    async def _ask(self, text: str, timers: Timers | None) -> object:
+        verdict = self._check(text)
+        if not inspect.isawaitable(verdict):
+            return verdict
+        if self._timeout is None or timers is None:
+            return await verdict
+        due = timers.now() + self._timeout
+        try:
+            judged = await timers.within(self._timeout, verdict)
+        except TimeUp:
+            raise check_is_late(self._timeout) from None
+        # A check may swallow its cancellation and return all the same.
+        if timers.now() > due:
+            raise check_is_late(self._timeout)
+        return judged
+
+    def _timers(self) -> Timers | None:
+        if self._timeout is None:
+            return None
+        timers = running_timers()
+        if timers is None:
+            raise RuntimeError("a timeout needs the event loop of asyncio or trio; neither runs")
+        return timers
+
+    async def _read(self) -> None:
+        work = self._work
+        try:
+            if work.chunks is None:
+                work.chunks = aiter(work.stream)
+            chunk = await anext(work.chunks)
+        except StopAsyncIteration:
+            work.take_end()
+        except (RuntimeError, TypeError):
+            # Misuse of the stream, not its fault.
+            raise
+        except Exception as error:  # an iterable may raise anything
+            work.take_end(error)
+        else:
+            work.take_chunk(chunk)
+
+    async def _close(self) -> None:
+        # That the stream did not close well is no news beside what was flagged.
+        for each in (self._work.chunks, self._work.stream):
+            close: Any = getattr(each, "aclose", None)
+            if close is not None:
+                with suppress(Exception):
+                    await close()
+
+
+class AsyncTextDeltas(Uncopyable):
+    def __init__(self, releases: AsyncIterator[Release]) -> None:
+        self._releases = releases
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> str:
+        async for release in self._releases:
+            if release.choice == 0:
+                return release.text
+        raise StopAsyncIteration
+
 
 Check = Callable[[str], Verdict]
 """A function that gets a window's text and returns a verdict on it."""

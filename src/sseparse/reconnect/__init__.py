@@ -11,17 +11,41 @@ Decide whether, when and how to reconnect, without a clock, chance or I/O.
     state, decision = state.on_end(stream.end.cause, random(), parser=parser)
     # Retry: wait decision.delay seconds and send the request again. Stop, Fail: it is over.
 
-`sseparse.adapters.eventsource` does all this over httpx2.
+`EventSource` does all this over httpx2.
 """
 
-from ._policy import Kind, ReconnectPolicy
-from ._retry_after import retry_after
-from ._state import Cursor, ReconnectState
-from ._verdicts import Decision, Fail, FailReason, Read, Retry, Stop, StopReason, Verdict
+from typing import TYPE_CHECKING
+
+from ._policy import (
+    Decision,
+    Fail,
+    FailReason,
+    Kind,
+    Read,
+    ReconnectPolicy,
+    Retry,
+    Stop,
+    StopReason,
+    Verdict,
+)
+from ._state import Cursor, ReconnectState, retry_after
+
+if TYPE_CHECKING:
+    from ._async import AsyncEventSource
+    from ._sync import EventSource
+else:
+    from .. import _lazy
+
+    # They import httpx2, which the policy does without.
+    __getattr__, __dir__ = _lazy.names(
+        __name__, {"_async": ("AsyncEventSource",), "_sync": ("EventSource",)}
+    )
 
 __all__ = [
+    "AsyncEventSource",
     "Cursor",
     "Decision",
+    "EventSource",
     "Fail",
     "FailReason",
     "Kind",

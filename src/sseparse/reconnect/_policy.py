@@ -1,20 +1,192 @@
-"""What may be asked for again, how often, and after what time."""
+"""When and how to reconnect: policy, decisions, and cursors."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 
 from attrs import Attribute, Factory, field, frozen
 
-from .._events import Event
+from .._errors import LimitExceeded
 from .._options import check_choice
-from ._cursors import header_value
+from ..sse._event import Event
 
 if TYPE_CHECKING:
     from ._state import ReconnectState
+
+
+# RFC 9110, 5.5: "Field values containing CR, LF, or NUL characters are invalid and dangerous";
+# other control characters are invalid too, the tab is not.
+_CONTROL: Final = re.compile("[\0-\x08\x0a-\x1f\x7f]")
+
+
+# Servers answer 431 to a longer header: by default nginx and Apache from 8 KiB on, Node from 16.
+_MAX_ID_BYTES: Final = 8192
+
+
+def header_value(last_event_id: str) -> bytes | None:
+    """
+    Encode an ID for the `Last-Event-ID` header; None for one that cannot stand there.
+
+    HTTP drops blanks around a value, and its libraries refuse them.
+
+    Source: WHATWG HTML, 9.2.3: "the EventSource's last event ID string, encoded as UTF-8".
+    """
+    text = last_event_id.strip(" \t")
+    if not text or too_long(text) is not None or _CONTROL.search(text):
+        return None
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return None
+
+
+def too_long(last_event_id: str) -> LimitExceeded | None:
+    """Return the error of an ID that is too long for a header, or None."""
+    text = last_event_id.strip(" \t")
+    # A character has a byte at least, so that most long ones need not be encoded.
+    if len(text) <= _MAX_ID_BYTES and len(text.encode(errors="replace")) <= _MAX_ID_BYTES:
+        return None
+    return LimitExceeded(limit="last_event_id", maximum=_MAX_ID_BYTES)
+
+
+@frozen
+class Progress:
+    """Hold what an event of the Responses API says of its place in the response."""
+
+    sequence_number: int | None
+    response_id: str | None
+    type: str
+
+
+def progress(event: Event) -> Progress:
+    """Read an event of the Responses API; what is not there is None."""
+    body = _object(_json(event))
+    number = body.get("sequence_number")
+    response_id = _object(body.get("response")).get("id")
+    kind = body.get("type")
+    return Progress(
+        sequence_number=number if isinstance(number, int) and type(number) is not bool else None,
+        response_id=response_id if isinstance(response_id, str) else None,
+        type=kind if isinstance(kind, str) else event.event,
+    )
+
+
+def _json(event: Event) -> Any:
+    try:
+        return event.json()
+    except (ValueError, RecursionError):
+        return None
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+StopReason = Literal["no_content", "finished", "cancelled", "gone", "not_offered"]
+"""
+Why there is nothing more to read.
+
+"no_content"
+    The server answered 204: it wants no reconnection.
+"finished"
+    The stream came to its own end: a terminal event, or [DONE].
+"cancelled"
+    The reader closed it.
+"gone"
+    The session is no more (MCP, status 404): begin a new one.
+"not_offered"
+    The server offers no stream here (MCP, status 405).
+"""
+
+FailReason = Literal[
+    "status",
+    "content_type",
+    "retry_after",
+    "attempts",
+    "mid_stream",
+    "no_cursor",
+    "server_error",
+    "not_a_stream",
+]
+"""
+Why to give up.
+
+"status", "content_type"
+    The answer is no stream, and another would be none either.
+"retry_after"
+    The server asks for a longer wait than `honor_retry_after`.
+"attempts"
+    `max_attempts` reconnections brought nothing new.
+"mid_stream"
+    The answer had begun, and the protocol cannot go on from there.
+"no_cursor"
+    The protocol can, but nothing says from where: no event ID, no sequence number came.
+"server_error"
+    The server reported an error in the stream.
+"not_a_stream"
+    The body held no event stream.
+"""
+
+
+@frozen
+class Read:
+    """Say that the answer holds the stream: read its body."""
+
+
+@frozen
+class Stop:
+    """
+    Say that all is well and nothing more will come.
+
+    Attributes:
+        reason: Why.
+    """
+
+    reason: StopReason
+
+
+@frozen
+class Fail:
+    """
+    Say that the stream is lost for good.
+
+    Attributes:
+        reason: Why.
+    """
+
+    reason: FailReason
+
+
+@frozen
+class Retry:
+    """
+    Say to send a request again, and when.
+
+    Attributes:
+        delay: How long to wait first, in seconds.
+        method: The method of the next request, without a body; None for the same method and body
+            as before.
+        headers: Headers the next request has to have, in place of an earlier request's. Names and
+            values are bytes, as an ID may hold any character and goes out as UTF-8.
+        params: Query parameters the next request has to have.
+    """
+
+    delay: float
+    method: Literal["GET"] | None = None
+    headers: Mapping[bytes, bytes] = field(factory=dict[bytes, bytes], hash=False)
+    params: Mapping[str, str] = field(factory=dict[str, str], hash=False)
+
+
+Decision: TypeAlias = Stop | Fail | Retry
+"""What to do once a connection has ended."""
+
+Verdict: TypeAlias = Read | Decision
+"""What to do with an answer."""
+
 
 ResetOn = Literal["event", "response"]
 

@@ -7,22 +7,19 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self, TypeVar, Unpack, cast, overload
 
-from .._deadlines import Deadlines
-from .._events import Comment, Event
-from .._interpreter import ItemT
+from .._deadlines import Deadlines, Timers, TimeUp, running_timers
 from .._options import EventOptions
-from .._parser import Parser
 from .._stage import Uncopyable
+from ..adapters._registry import AsyncReadable, is_pooled, open_async
 from ..chunks import Chunk, Result
-from ._chunk_state import ChunkState
-from ._faces import ChunkFace, EventFace, Face
-from ._options import Recorder, StreamOptions
-from ._sources import AsyncReadable, is_pooled, open_async
-from ._state import StreamState
-from ._timers import Timers, TimeUp, running_timers
+from ..sse._core import ItemT
+from ..sse._event import Comment, Event
+from ..sse._parser import Parser
+from ._state import ChunkFace, ChunkState, EventFace, Face, Recorder, StreamOptions, StreamState
 
 if TYPE_CHECKING:
     from ..chunks import Update
+
 
 T = TypeVar("T")
 

@@ -1,12 +1,9 @@
 """Help for tests: cuts, checks, and a server that replays streams."""
 
-from ._adapter_checks import ADAPTER_CHECKS, check_adapter
-from ._checks import Outcome, check_parser, run_stage
-from ._replay import Cutting, Fault, Framing, Replay
-from ._replay_faults import FAULTS, bomb, faulty
-from ._replay_received import Answered, ReceivedConnection, ReceivedRequest
-from ._replay_server import ReplayServer
-from ._splits import every_split
+from ._adapters import ADAPTER_CHECKS, check_adapter
+from ._replay import FAULTS, Cutting, Fault, Framing, Replay, bomb, faulty
+from ._server import Answered, ReceivedConnection, ReceivedRequest, ReplayServer
+from ._stages import Outcome, check_parser, every_split, run_stage
 
 __all__ = (
     "ADAPTER_CHECKS",

@@ -16,9 +16,8 @@ The streams call the hooks themselves: `Stream(response, timeline=timeline)`.
 """
 
 from ._otel import Metric
-from ._plot import plot
 from ._record import Record
 from ._summary import Spread, Stall, Summary
-from ._timeline import Timeline
+from ._timeline import Timeline, plot
 
 __all__ = ("Metric", "Record", "Spread", "Stall", "Summary", "Timeline", "plot")

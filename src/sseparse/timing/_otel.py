@@ -7,7 +7,7 @@ from typing import Final
 
 from attrs import field, frozen
 
-from .._ends import EndCause
+from .._end import EndCause
 from ..chunks import CompletionUsage
 from ._record import Record
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from attrs import field, frozen
 
-from .._ends import End
+from .._end import End
 from ..chunks import CompletionUsage
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 from attrs import frozen
 
-from .._ends import EndCause
+from .._end import EndCause
 from .._errors import count
 from .._options import check_seconds
 from ..chunks import CompletionUsage

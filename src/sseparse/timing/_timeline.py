@@ -5,15 +5,14 @@ from __future__ import annotations
 import time
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from os import PathLike
+from os import PathLike, fspath
 from typing import Any
 
-from .._ends import End
+from .._end import End
 from .._stage import Uncopyable
 from ..chunks import ChatCompletionChunk, Chunk, CompletionUsage
-from ..chunks.accumulating._usage import ReportedUsage
+from ..chunks._accumulator import ReportedUsage
 from ._otel import Metric, attributes_of, metrics_of
-from ._plot import plot
 from ._record import Record
 from ._summary import Summary, summarize, to_dict
 
@@ -315,3 +314,35 @@ class Timeline(Uncopyable):
 def _length(text: str) -> int:
     """Return the characters of a piece of text; one cut in half counts where its end arrives."""
     return len(text) - (not text.isascii() and "\ud800" <= text[-1] <= "\udbff")
+
+
+def plot(path: str | PathLike[str], timelines: Mapping[str, Timeline]) -> None:
+    """
+    Draw the arrival of the text of several streams over time, on one picture.
+
+    Above stands how much text had come, below each gap between two chunks. Where a stream stood
+    still is shaded; comments are small ticks; what a gate let through is dashed. Where no chunk
+    came, events stand in place of text.
+
+    It uses no pyplot and no display. While it draws, some of matplotlib's settings and Python's
+    warning filters are set: it belongs in one thread at a time.
+
+    Args:
+        path: Where to write it; ".png" or ".svg".
+        timelines: The streams, each by the label to show.
+
+    Raises:
+        ImportError: matplotlib is missing: `pip install 'sseparse[plot]'`.
+        OSError: The file cannot be written.
+        ValueError: The path has another suffix.
+    """
+    name = fspath(path)
+    suffix = name[-4:].lower()
+    if suffix not in (".png", ".svg"):
+        raise ValueError(f"{name!r} names no picture that can be drawn; end it in .png or .svg")
+    try:
+        from ._plot import save  # noqa: PLC0415 - loads matplotlib
+    except ImportError as error:
+        raise ImportError("plotting needs matplotlib: pip install 'sseparse[plot]'") from error
+    records = {label: timeline.record() for label, timeline in timelines.items()}
+    save(name, suffix, records)

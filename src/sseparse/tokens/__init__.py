@@ -14,16 +14,11 @@ vocabulary that is not in tiktoken's cache is a VocabularyMissing.
 """
 
 from ._counter import TokenCounter
-from ._errors import Uncountable, UnknownEncoding, VocabularyMissing
-from ._estimate import estimate_usage
-from ._usage import ChoiceTokens, EstimatedUsage
+from ._vocabularies import Uncountable, UnknownEncoding, VocabularyMissing
 
 __all__ = (
-    "ChoiceTokens",
-    "EstimatedUsage",
     "TokenCounter",
     "Uncountable",
     "UnknownEncoding",
     "VocabularyMissing",
-    "estimate_usage",
 )

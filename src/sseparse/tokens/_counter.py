@@ -1,16 +1,90 @@
-"""The count of tokens of a text that is still arriving."""
+"""Incremental token counter."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from .._stage import Breakable, breaking
-from ._cuts import final_length
-from ._encode import count_tokens
-from ._vocabularies import find_encoding
+from ._vocabularies import Uncountable, find_encoding
 
 if TYPE_CHECKING:
     from tiktoken import Encoding
+
+
+# tiktoken's matching of a run of blanks takes stack for each: at some 1,000,000 it panics, with
+# what is no Exception.
+_MOST_BLANKS: Final = 500_000
+_BLANKS: Final = re.compile(r"\s+")
+
+
+def count_tokens(encoding: Encoding, text: str) -> int:
+    """
+    Count the tokens of a text, encoded as ordinary text.
+
+    Raises:
+        Uncountable: It has a run of more than 500,000 blanks.
+    """
+    if len(text) > _MOST_BLANKS:
+        longest = max((len(run[0]) for run in _BLANKS.finditer(text)), default=0)
+        if longest > _MOST_BLANKS:
+            raise Uncountable(blanks=longest, maximum=_MOST_BLANKS)
+    return len(encoding.encode_ordinary(text))
+
+
+_LETTERS: Final = r"A-Za-z\u3041-\u3096\u30a1-\u30fa\u4e00-\u9fa5\uac00-\ud7a3"
+_OTHERS: Final = (
+    r"!-&(-/:-@\[-`{-~\u2014\u2026\u201c\u201d"
+    r"\u3001\u3002\u300c-\u300f\uff01\uff08\uff09\uff0c\uff1a\uff1b\uff1f"
+)
+_BORDER: Final = re.compile(
+    r"(?s:.*)(?:"
+    r"\S(?=[ \t])"
+    rf"|[0-9{_LETTERS}](?=[\t\n\r {_OTHERS}])"
+    rf"|[{_LETTERS}'{_OTHERS}](?=[0-9])"
+    rf"|[0-9](?=[{_LETTERS}])"
+    r")"
+)
+_THREES: Final = re.compile(r" ?(?:[0-9]{3})+")
+
+_R50K: Final = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"
+_CL100K: Final = (
+    r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+"
+    r"|\s++$|\s*[\r\n]|\s+(?!\S)|\s"
+)
+_O200K: Final = (
+    r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+"
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
+    r"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*"
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
+    r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+IN_THREES: Final[Mapping[str, bool]] = {_R50K: False, _CL100K: True, _O200K: True}
+"""The patterns that this is true of, and whether they match digits in threes."""
+
+
+def final_length(text: str, pattern: str, searched: int) -> int:
+    """
+    Return how much of a text is encoded alike whatever follows it.
+
+    Args:
+        text: The text, from a border on.
+        pattern: The encoding's pattern. Of one that is not known here, nothing is final.
+        searched: How many characters were looked at before, without a border among them.
+
+    Returns:
+        Characters, from its beginning.
+    """
+    in_threes = IN_THREES.get(pattern)
+    if in_threes is None:
+        return 0
+    # A border is between two characters: the last one looked at can be the first of them.
+    border = _BORDER.match(text, max(searched - 1, 0))
+    end = border.end() if border else 0
+    threes = _THREES.match(text, end) if in_threes else None
+    return threes.end() if threes else end
+
 
 _AT_ONCE: Final = 4096
 """Characters that are kept at most before what is final among them is encoded."""

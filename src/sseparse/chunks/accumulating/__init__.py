@@ -1,1 +1,0 @@
-"""The completion out of its chunks, and what each chunk changed."""

@@ -1,1 +1,0 @@
-"""Chunks out of bytes and events."""

@@ -1,1 +1,0 @@
-"""The way back: chunks out of completions, and bytes out of chunks."""

@@ -1,1 +1,0 @@
-"""The models: what chunks and completions are made of."""
