@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 import sseparse
-from sseparse import ChunkParser, Event, adapters, streams
+from sseparse import ChunkParser, Event, adapters
 from sseparse._stage import Uncopyable
 from sseparse.adapters._http1 import HTTPBody
 from sseparse.moderation import Gate
@@ -52,13 +52,13 @@ MAKERS: dict[str, Callable[[], Any]] = {
     },
     "PartialJSON": sseparse.chunks.PartialJSON,
     **{
-        name: partial(getattr(streams, name), Pieces())
+        name: partial(getattr(sseparse, name), Pieces())
         for name in ("EventStream", "Stream", "AsyncEventStream", "AsyncStream")
     },
-    "Stream.text_deltas": lambda: streams.Stream(Pieces()).text_deltas(),
-    "Stream.updates": lambda: streams.Stream(Pieces()).updates(),
-    "AsyncStream.text_deltas": lambda: streams.AsyncStream(Pieces()).text_deltas(),
-    "AsyncStream.updates": lambda: streams.AsyncStream(Pieces()).updates(),
+    "Stream.text_deltas": lambda: sseparse.Stream(Pieces()).text_deltas(),
+    "Stream.updates": lambda: sseparse.Stream(Pieces()).updates(),
+    "AsyncStream.text_deltas": lambda: sseparse.AsyncStream(Pieces()).text_deltas(),
+    "AsyncStream.updates": lambda: sseparse.AsyncStream(Pieces()).updates(),
     "EventSource": lambda: EventSource("http://localhost"),
     "AsyncEventSource": lambda: AsyncEventSource("http://localhost"),
     "Gate": Gate,

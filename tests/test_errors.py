@@ -7,7 +7,7 @@ import pytest
 
 from sseparse import (
     BrokenStage,
-    ChunkDecodeError,
+    DecodeError,
     EncodingError,
     End,
     EndCause,
@@ -20,12 +20,15 @@ from sseparse import (
     StreamTimeout,
     TransportError,
 )
+from sseparse.chunks._incomplete import incomplete
 
 ERRORS = [
-    LimitExceeded(limit="event", maximum=8, offset=3),
+    LimitExceeded(
+        limit="event", maximum=8, offset=3, what="Event larger than 8 bytes", advice="raise it"
+    ),
     EncodingError(offset=3, reason="invalid start byte"),
     NotEventStream(body_start=b"<html>", status=502, content_type="text/html"),
-    ChunkDecodeError(event=Event("no JSON"), reason="Expected `{`"),
+    DecodeError(event=Event("no JSON"), reason="Expected `{`"),
     ServerSentError(message="busy", body={"error": {}}, type="overloaded", code=529, param=None),
     IncompleteStream(end=End(cause=EndCause.INCOMPLETE, mid_event=True, bytes_seen=7)),
     BrokenStage(),
@@ -48,7 +51,7 @@ def test_errors_cross_process_borders(error: SSEError) -> None:
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (ERRORS[0], ["event larger than 8 bytes", "byte 3", "max_event_bytes"]),
+        (ERRORS[0], ["Event larger than 8 bytes at byte 3: raise it."]),
         (ERRORS[1], ["byte 3", "invalid start byte", 'errors="replace"']),
         (ERRORS[2], ["status 502", "text/html", "<html>", "check the URL"]),
         (NotEventStream(body_start=b""), ["not an event stream (no body was read)"]),
@@ -57,6 +60,7 @@ def test_errors_cross_process_borders(error: SSEError) -> None:
         (ERRORS[4], ["busy", "type overloaded", "code 529"]),
         (ServerSentError(message="", body={}), ["no message"]),
         (ERRORS[5], ["ended inside the first event (7 bytes)", ".partial"]),
+        (LimitExceeded(limit="calls", maximum=2), ["limit 'calls' of 2 is exceeded: raise"]),
         (IncompleteStream(end=End(cause=EndCause.INCOMPLETE)), ["ended before the first event w"]),
         (IncompleteStream("why", end=End(cause=EndCause.INCOMPLETE)), ["why"]),
         (ERRORS[6], ["interrupted an earlier call", "new object"]),
@@ -109,7 +113,7 @@ ENDS = [
 def test_an_incomplete_stream_claims_what_its_end_reports(end: End) -> None:
     """Whatever the end, each statement of the message follows from one of its attributes."""
     cause, events, size, reasons = end.cause, end.events_seen, end.bytes_seen, end.finish_reasons
-    message = str(IncompleteStream(end=end))
+    message = str(incomplete(end))
     neither = cause is EndCause.INCOMPLETE and not end.done_seen and not end.finish_seen
     is_stream = not (neither and end.one_object)
 

@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,12 +14,11 @@ RANKS = {
     "ground": 1,
     "sse": 2,
     **dict.fromkeys(("payloads", "adapters", "tokens"), 3),
+    **dict.fromkeys(("streams", "timing"), 4),
     "chunks": 5,
-    "streams": 6,
-    "timing": 6,
-    **dict.fromkeys(("moderation", "reconnect"), 7),
-    "testing": 8,
-    "cli": 9,
+    **dict.fromkeys(("moderation", "reconnect"), 6),
+    "testing": 7,
+    "cli": 8,
 }
 DEPENDENCIES = {
     **{name: {"attrs"} for name in ("ground", "sse")},
@@ -38,7 +38,7 @@ def layer_of(path: Path) -> str:
 
 
 def imports_of(path: Path) -> set[str]:
-    """Return the layers and the outside packages that a module imports."""
+    """Return the packages of the library and of others that a module imports, early or late."""
     package = ["sseparse", *path.relative_to(SRC).parts[:-1]]
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
@@ -49,9 +49,10 @@ def imports_of(path: Path) -> set[str]:
             parts = [*base, *(node.module.split(".") if node.module else ())]
             if parts[0] != "sseparse":
                 found.add(parts[0])
+            elif parts[1:]:
+                found.add(parts[1] if parts[1] in RANKS else "ground")
             else:
-                names = parts[1:2] or [alias.name for alias in node.names]
-                found |= {name if name in RANKS else "ground" for name in names}
+                found |= {alias.name if alias.name in RANKS else "ground" for alias in node.names}
     return found
 
 
@@ -61,9 +62,9 @@ def imports_of(path: Path) -> set[str]:
     ids=lambda path: str(path.relative_to(SRC)),
 )
 def test_imports_point_one_way(path: Path) -> None:
-    """cli, testing -> adapters -> streams -> chunks -> core; up to streams few packages."""
+    """A module imports from lower ranks and its own package, at the top or in a function."""
     if path in (SRC / "__init__.py", SRC / "__main__.py"):
-        return  # they hand out what the layers hold
+        return  # they export the names of the packages
     layer = layer_of(path)
     imported = imports_of(path)
 
@@ -75,10 +76,49 @@ def test_imports_point_one_way(path: Path) -> None:
         assert outside <= DEPENDENCIES[layer] | {"typing_extensions"}
 
 
+IMPORTERS = {
+    "_lazy.py": "the names of a package",
+    "adapters/_registry.py": "the adapter of a response",
+    "cli/_main.py": "whether an extra is installed",
+    "testing/_trials.py": "the event loop's library",
+    "testing/_replay.py": "the library of a content encoding",
+    "tokens/_vocabularies.py": "tiktoken",
+}
+"""Modules that import by name, and what they import. None is another package of ours."""
+
+
+def test_imports_by_name_are_known() -> None:
+    """importlib is used where a name is known at run time only, and for nothing else."""
+    found = {
+        str(path.relative_to(SRC)) for path in SRC.rglob("*.py") if "importlib" in path.read_text()
+    }
+    assert found <= IMPORTERS.keys()
+
+
+NEUTRAL = ("sse", "payloads", "streams", "adapters")
+EXEMPT = re.compile(r"end\.finish_reasons|finish_reasons: Mapping|finish_reasons: The first")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        path
+        for path in [*SRC.glob("_*.py"), *(p for name in NEUTRAL for p in (SRC / name).rglob("*"))]
+        if path.suffix in (".py", ".c") and path.name not in ("__init__.py", "__main__.py")
+    ],
+    ids=lambda path: str(path.relative_to(SRC)),
+)
+def test_shared_packages_know_no_api(path: Path) -> None:
+    """The words of the chat API occur in its package alone; `End.finish_reasons` is exempt."""
+    text = EXEMPT.sub("", path.read_text())
+    words = re.findall(r"\[DONE\]|finish_reason|completion", text, re.IGNORECASE)
+    assert words == []
+
+
 @pytest.mark.parametrize(
     "module",
     [
-        *("sseparse", "sseparse.chunks", "sseparse.streams"),
+        *("sseparse", "sseparse.chunks", "sseparse.streams", "sseparse.adapters"),
         *("sseparse.moderation", "sseparse.timing"),
     ],
 )

@@ -26,7 +26,7 @@ def test_a_line_too_long_is_a_fault_after_the_events_before_it() -> None:
     assert events == [Event("a")]
     error = limit_error(parser)
     assert (error.limit, error.maximum, error.offset) == ("line", MEBIBYTE, 9)
-    with pytest.raises(LimitExceeded, match=r"line larger than 1048576 bytes.*byte 9"):
+    with pytest.raises(LimitExceeded, match=r"Line larger than 1,048,576 bytes at byte 9"):
         parser.feed(b"\n\n")
     with pytest.raises(LimitExceeded):
         parser.close()

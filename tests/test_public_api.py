@@ -75,10 +75,10 @@ def test_names_of_the_contract() -> None:
     """The names that users build on."""
     assert set(sseparse.__all__) >= {
         *("Parser", "Event", "Comment", "encode"),
-        *("ChunkParser", "ChunkDecoder", "ChatCompletionChunk", "CompletionChunk"),
+        *("ChunkParser", "ChunkDecoder", "ChunkReader", "ChatCompletionChunk", "CompletionChunk"),
         *("Accumulator", "ChatCompletion", "Completion"),
         *("EventStream", "AsyncEventStream", "Stream", "AsyncStream", "End", "EndCause"),
-        *("SSEError", "LimitExceeded", "NotEventStream", "ChunkDecodeError", "ServerSentError"),
+        *("SSEError", "LimitExceeded", "NotEventStream", "DecodeError", "ServerSentError"),
         *("IncompleteStream", "TransportError", "StreamTimeout", "Deadlines", "BrokenStage"),
     }
 

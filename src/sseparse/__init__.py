@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from ._end import End, EndCause
     from ._errors import (
         BrokenStage,
-        ChunkDecodeError,
         EncodingError,
         IncompleteStream,
         LimitExceeded,
@@ -28,20 +27,24 @@ if TYPE_CHECKING:
     from ._stage import Stage
     from .chunks import (
         Accumulator,
+        AsyncStream,
         ChatCompletion,
         ChatCompletionChunk,
         Chunk,
         ChunkDecoder,
         ChunkParser,
+        ChunkReader,
         Completion,
         CompletionChunk,
         Result,
+        Stream,
         encode_chunk,
         to_chunks,
     )
+    from .payloads._decoder import DecodeError
     from .sse._event import Comment, Event, encode
     from .sse._parser import ACCELERATED, Parser
-    from .streams import AsyncEventStream, AsyncStream, EventStream, Stream
+    from .streams import AsyncEventStream, EventStream
 else:
     from . import _lazy
 
@@ -52,33 +55,36 @@ else:
             "_end": ("End", "EndCause"),
             "_errors": (
                 "BrokenStage",
-                "ChunkDecodeError",
                 "EncodingError",
                 "IncompleteStream",
                 "LimitExceeded",
                 "NotEventStream",
-                "ServerSentError",
                 "SSEError",
+                "ServerSentError",
                 "StreamTimeout",
                 "TransportError",
             ),
             "_stage": ("Stage",),
             "chunks": (
                 "Accumulator",
+                "AsyncStream",
                 "ChatCompletion",
                 "ChatCompletionChunk",
                 "Chunk",
                 "ChunkDecoder",
                 "ChunkParser",
+                "ChunkReader",
                 "Completion",
                 "CompletionChunk",
                 "Result",
+                "Stream",
                 "encode_chunk",
                 "to_chunks",
             ),
+            "payloads._decoder": ("DecodeError",),
             "sse._event": ("Comment", "Event", "encode"),
             "sse._parser": ("ACCELERATED", "Parser"),
-            "streams": ("AsyncEventStream", "AsyncStream", "EventStream", "Stream"),
+            "streams": ("AsyncEventStream", "EventStream"),
         },
     )
 
@@ -93,13 +99,14 @@ __all__ = (
     "ChatCompletion",
     "ChatCompletionChunk",
     "Chunk",
-    "ChunkDecodeError",
     "ChunkDecoder",
     "ChunkParser",
+    "ChunkReader",
     "Comment",
     "Completion",
     "CompletionChunk",
     "Deadlines",
+    "DecodeError",
     "EncodingError",
     "End",
     "EndCause",

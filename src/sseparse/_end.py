@@ -9,25 +9,28 @@ from attrs import field, frozen
 
 
 class EndCause(Enum):
-    """Name the ways in which a stream can end."""
+    """Why a stream ended."""
 
     DONE = "done"
-    """The [DONE] mark came."""
+    """The API's terminal event was received."""
     FINISHED = "finished"
     """
-    Chunks: every choice has its finish reason, and no [DONE] came. Events: the input ended
+    Items: the result is finished, but the terminal event is missing. Events: the input ended
     between two events.
     """
     INCOMPLETE = "incomplete"
-    """Chunks: neither came. Events: the input ended inside an event. Or a fault stopped it."""
+    """
+    Items: neither. Events: the input ended inside an event. Or an error in the input stopped the
+    parser.
+    """
     SERVER_ERROR = "server_error"
     """The server sent an error in the stream."""
     NOT_A_STREAM = "not_a_stream"
-    """The body held no event stream."""
+    """The body isn't an event stream."""
     TRANSPORT = "transport"
     """The connection failed."""
     TIMEOUT = "timeout"
-    """Nothing came in time."""
+    """A deadline passed."""
     CANCELLED = "cancelled"
     """The reader closed the stream before its end."""
 
@@ -35,18 +38,19 @@ class EndCause(Enum):
 @frozen
 class End:
     """
-    Say how a stream ended, and what had come by then.
+    How a stream ended, and what had been received by then.
 
     Attributes:
-        cause: The verdict.
-        done_seen: Whether the [DONE] mark came.
-        finish_seen: Whether every choice that came has its finish reason.
-        mid_event: Whether the input stopped inside an event.
-        bytes_seen: How many bytes came.
-        events_seen: How many events were dispatched.
-        comments_seen: How many comment lines came.
-        one_object: Whether the body was one JSON object, and no stream.
-        finish_reasons: Of each choice that came, by its index, the first finish reason, or None.
+        cause: Why the stream ended.
+        done_seen: Whether the API's terminal event was received.
+        finish_seen: Whether every choice has its finish reason.
+        mid_event: Whether the input ended inside an event.
+        bytes_seen: The number of bytes received.
+        events_seen: The number of events dispatched.
+        comments_seen: The number of comment lines received.
+        one_object: Whether the body was one JSON object instead of a stream.
+        finish_reasons: The first finish reason of each choice, by its index; None for a choice
+            without one.
     """
 
     cause: EndCause
@@ -61,5 +65,5 @@ class End:
 
     @property
     def complete(self) -> bool:
-        """Whether the stream came to an end of its own: [DONE], or a finish."""
+        """Whether the cause is `DONE` or `FINISHED`."""
         return self.cause in (EndCause.DONE, EndCause.FINISHED)

@@ -1,18 +1,14 @@
-"""The errors of the library, their causes, and how those of other libraries are translated."""
+"""The errors of the library, the end that each causes, and the errors of other libraries."""
 
 from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final
 
-from ._deadlines import Clock
 from ._end import End, EndCause
-
-if TYPE_CHECKING:
-    from .sse._event import Event
 
 
 def _rebuild(kind: type[SSEError], args: tuple[Any, ...], state: dict[str, Any]) -> SSEError:
@@ -21,76 +17,66 @@ def _rebuild(kind: type[SSEError], args: tuple[Any, ...], state: dict[str, Any])
     return error
 
 
-Limit = Literal["line", "event", "objects", "choices", "tool_calls", "accumulated", "last_event_id"]
-_LIMITS: Mapping[Limit, tuple[str, str]] = {
-    "line": ("line larger than {} bytes", "max_line_bytes"),
-    "event": ("event larger than {} bytes", "max_event_bytes"),
-    "objects": ("event of more than {} JSON objects and arrays", "max_objects"),
-    "choices": ("more than {} choices in one completion, or an index as large", "max_choices"),
-    "tool_calls": ("more than {} tool calls in one completion", "max_tool_calls"),
-    "accumulated": ("completion larger than {} bytes", "max_accumulated_bytes"),
-    "last_event_id": ("last event ID larger than {} bytes", ""),
-}
-_SHORTER_IDS = (
-    "it isn't sent as Last-Event-ID, so the server can't resume after it: have the server send "
-    "shorter ids"
-)
-
-
 class SSEError(Exception):
     """
-    Root of everything this library raises about a stream.
+    Base class of all errors about a stream.
 
     Attributes:
-        partial: The completion accumulated before the fault, or None where nothing accumulates.
+        partial: The result accumulated before the error, or None where nothing accumulates.
     """
 
     partial: Any = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Exception's own pickling calls the class with `args` alone, which would lose the
-        # keyword arguments below when an error crosses a process border.
+        # keyword arguments below when an error is sent to another process.
         return _rebuild, (type(self), self.args, dict(self.__dict__))
 
 
 class LimitExceeded(SSEError):
     """
-    Report that a stream went beyond a limit.
+    Raised when a stream exceeds a limit.
 
     Attributes:
-        limit: Which limit: "line" or "event", of one line or of one event's data; "objects", of
-            the number of JSON objects and arrays in it; "choices" or "tool_calls", of their
-            number in a completion; "accumulated", of all that is kept of a completion;
-            "last_event_id", of the ID that a new connection sends.
-        maximum: The limit: of bytes for "line", "event", "accumulated" and "last_event_id", else
-            of things.
-        offset: Where in the stream the line that went too far begins, in bytes, for "line" and
-            "event"; else None.
+        limit: The limit: "line" or "event", of the bytes in a line or in an event's data;
+            "last_event_id", of the bytes in the ID that a new connection sends; or a limit of the
+            API, such as "objects", "choices", "tool_calls" or "accumulated".
+        maximum: Its value: bytes for "line", "event", "accumulated" and "last_event_id",
+            otherwise a count.
+        offset: For "line" and "event", where the line begins that exceeds it, in bytes from the
+            start of the stream; otherwise None.
     """
 
-    def __init__(self, *, limit: Limit, maximum: int, offset: int | None = None) -> None:
-        said, option = _LIMITS[limit]
-        place = "" if offset is None else f", at the line that begins at byte {offset}"
-        advice = f"raise {option} if the server is trusted" if option else _SHORTER_IDS
-        super().__init__(f"{said.format(maximum)}{place}; {advice}")
-        self.limit: Limit = limit
+    def __init__(
+        self,
+        *,
+        limit: str,
+        maximum: int,
+        offset: int | None = None,
+        what: str | None = None,
+        advice: str | None = None,
+    ) -> None:
+        place = "" if offset is None else f" at byte {offset:,}"
+        what = what or f"The limit '{limit}' of {maximum:,} is exceeded"
+        super().__init__(f"{what}{place}: {advice or 'raise the limit if you trust the server'}.")
+        self.limit = limit
         self.maximum = maximum
         self.offset = offset
 
 
 class EncodingError(SSEError):
     """
-    Report ill-formed UTF-8 in a stream read with errors="strict".
+    Raised for malformed UTF-8 in a stream read with errors="strict".
 
     Attributes:
-        offset: Where the ill-formed sequence begins, in bytes from the start of the stream.
+        offset: Where the malformed sequence begins, in bytes from the start of the stream.
         reason: What is wrong with it.
     """
 
     def __init__(self, *, offset: int, reason: str) -> None:
         super().__init__(
-            f"ill-formed UTF-8 at byte {offset}: {reason}; "
-            'errors="replace" reads on with U+FFFD, as the standard does'
+            f"Malformed UTF-8 at byte {offset:,} ({reason}): "
+            'errors="replace" continues with U+FFFD, as the standard does.'
         )
         self.offset = offset
         self.reason = reason
@@ -98,13 +84,13 @@ class EncodingError(SSEError):
 
 class NotEventStream(SSEError):
     """
-    Report a body that holds no event stream: an HTML page, plain JSON, text.
+    Raised for a body that isn't an event stream: an HTML page, JSON, text.
 
     Attributes:
-        status: The HTTP status, where the source has one.
-        content_type: The Content-Type header, where the source has one.
+        status: The HTTP status, or None if unknown.
+        content_type: The Content-Type header, or None if unknown.
         body_start: The first bytes of the body, at most 512.
-        headers: The response's headers, by lower-case name; empty where the source has none.
+        headers: The response's headers by lower-case name; empty if unknown.
     """
 
     def __init__(
@@ -128,6 +114,19 @@ class NotEventStream(SSEError):
         self.content_type = content_type
         self.body_start = body_start
         self.headers = known
+
+    @classmethod
+    def from_response(
+        cls, status: int | None, headers: object, body_start: bytes = b""
+    ) -> NotEventStream:
+        """Make the error of a response's status, its headers (a mapping, or None) and its body."""
+        known = lower_case(headers)
+        return cls(
+            body_start=body_start,
+            status=status,
+            content_type=known.get("content-type"),
+            headers=known,
+        )
 
 
 def _redirect(status: int | None, headers: Mapping[str, str]) -> tuple[str, str] | None:
@@ -190,37 +189,19 @@ def _looks_like(body_start: bytes) -> str | None:
     return "JSON Lines" if one_each else "JSON"
 
 
-class ChunkDecodeError(SSEError):
-    """
-    Report an event whose data is not a JSON object.
-
-    Attributes:
-        event: The event as it came.
-        reason: What is wrong with its data.
-    """
-
-    def __init__(self, *, event: Event, reason: str) -> None:
-        super().__init__(
-            f"event is no chunk: {reason}; data begins {event.data[:80]!r}; "
-            'on_bad_json="skip" drops such events and counts them'
-        )
-        self.event = event
-        self.reason = reason
-
-
 class ServerSentError(SSEError):
     """
-    Report an error that the server sent inside the stream.
+    Raised for an error that the server sent in the stream.
 
     Attributes:
-        message: The server's words.
-        type: The server's class of error, or None.
+        message: The server's message.
+        type: The server's type of error, or None.
         code: The server's code, a string or a number, or None.
-        param: The request's parameter at fault, or None.
-        body: The event's data as it came, or the whole body where that was the error: the JSON
-            object, or the text where it was no JSON.
-        status: The HTTP status, where the source has one.
-        headers: The response's headers, by lower-case name; empty where the source has none.
+        param: The parameter of the request that caused it, or None.
+        body: The event's data, or the complete body if that was the error: the JSON object, or
+            the text if it isn't JSON.
+        status: The HTTP status, or None if unknown.
+        headers: The response's headers by lower-case name; empty if unknown.
     """
 
     status: int | None = None
@@ -239,7 +220,7 @@ class ServerSentError(SSEError):
             f"{name} {value}" for name, value in (("type", type), ("code", code)) if value
         )
         super().__init__(
-            f"the server sent an error: {message or 'no message'}{f' ({about})' if about else ''}"
+            f"The server sent an error: {message or 'no message'}{f' ({about})' if about else ''}"
         )
         self.message = message
         self.type = type
@@ -260,8 +241,12 @@ class IncompleteStream(SSEError):
     """
 
     def __init__(self, message: str | None = None, *, end: End) -> None:
-        super().__init__(_describe(end) if message is None else message)
+        super().__init__(message or describe_end(end, _without_terminal))
         self.end = end
+
+
+def _without_terminal(end: End) -> str:
+    return f"{place_of(end)} without a terminal event"
 
 
 _REPORTED: Final = "(the parser or stream reported it)"
@@ -276,19 +261,27 @@ _STOPPED: Final[Mapping[EndCause, str]] = {
 }
 
 
-def _describe(end: End) -> str:
-    """Say what an end reports, and nothing that it doesn't know."""
+def describe_end(end: End, describe_missing: Callable[[End], str]) -> str:
+    """
+    Describe an end by what it reports, for an `IncompleteStream`.
+
+    Args:
+        end: The end.
+        describe_missing: Says what is missing, in the words of the API, if no error explains the
+            end.
+    """
     reasons = end.finish_reasons.values()
     if end.cause is not EndCause.INCOMPLETE:
-        what = _place(end) + _STOPPED[end.cause]
+        what = place_of(end) + _STOPPED[end.cause]
     elif end.done_seen or end.finish_seen or (reasons and None not in reasons):
-        what = f"{_place(end)} with an error {_REPORTED}"
+        what = f"{place_of(end)} with an error {_REPORTED}"
     else:
-        what = f"{_what_is_missing(end)}: the response is incomplete"
+        what = f"{describe_missing(end)}: the response is incomplete"
     return f"{what}. What was accumulated is in .partial."
 
 
-def _place(end: End) -> str:
+def place_of(end: End) -> str:
+    """Return where a stream ended: "Stream ended after 12 events (3,410 bytes)"."""
     size = f" ({count(end.bytes_seen, 'byte')})" if end.bytes_seen else ""
     if not end.events_seen:
         return f"Stream ended {'inside' if end.mid_event else 'before'} the first event{size}"
@@ -296,25 +289,9 @@ def _place(end: End) -> str:
     return f"Stream ended {inside}after {count(end.events_seen, 'event')}{size}"
 
 
-def _what_is_missing(end: End) -> str:
-    reasons = end.finish_reasons
-    whose = f" for {describe_unfinished(reasons)}" if reasons else ""
-    if end.one_object:
-        missing = f"a finish_reason{whose}" if reasons else "a choice"
-        return f"The body is one JSON object without {missing}"
-    if end.events_seen and not reasons:
-        return (
-            f"{_place(end)} without [DONE] or a choice (EventStream reads streams that aren't chat "
-            "or legacy completions)"
-        )
-    return f"{_place(end)} without [DONE] or a finish_reason{whose}"
-
-
-def describe_unfinished(finish_reasons: Mapping[int, str | None]) -> str:
-    """Name the first choice that has no finish reason, and count those that have one."""
-    missing = [index for index, reason in finish_reasons.items() if reason is None]
-    total = count(len(finish_reasons), "choice")
-    return f"choice {min(missing)} ({len(finish_reasons) - len(missing)} of {total} finished)"
+def describe_seen(end: End) -> str:
+    """Return what was received: "after 12 events (3,410 bytes)"."""
+    return f"after {count(end.events_seen, 'event')} ({count(end.bytes_seen, 'byte')})"
 
 
 def count(number: int, noun: str) -> str:
@@ -339,7 +316,7 @@ class BrokenStage(SSEError):
 
 class TransportError(SSEError):
     """
-    Report a connection that failed under the stream.
+    Raised for a connection that failed during the stream.
 
     The transport's own exception is the `__cause__`.
     """
@@ -347,11 +324,11 @@ class TransportError(SSEError):
 
 class StreamTimeout(TransportError):
     """
-    Report that nothing came in time.
+    Raised when a deadline passes.
 
     Attributes:
-        clock: Which deadline passed: "first_event", "between_bytes", "between_events" or "total";
-            or "transport" for the HTTP library's own read timeout.
+        clock: The deadline: "first_event", "between_bytes", "between_events" or "total"; or
+            "transport" for a read timeout of the HTTP library.
     """
 
     def __init__(self, message: str, *, clock: str) -> None:
@@ -359,77 +336,69 @@ class StreamTimeout(TransportError):
         self.clock = clock
 
 
-_WAITED: Final[Mapping[Clock, str]] = {
-    "first_event": "no event within {} s of the first read",
-    "between_bytes": "no bytes for {} s",
-    "between_events": "no event for {} s",
-    "total": "not over after {} s",
-}
+_CAUSES: Final = (
+    (NotEventStream, EndCause.NOT_A_STREAM),
+    (StreamTimeout, EndCause.TIMEOUT),
+    (TransportError, EndCause.TRANSPORT),
+    (ServerSentError, EndCause.SERVER_ERROR),
+    (SSEError, EndCause.INCOMPLETE),
+)
 
 
-def status_of(source: object) -> int | None:
-    """Return the HTTP status of a source, where it has one."""
-    status: int | None = getattr(source, "status", None)
+def cause_of(error: SSEError | None) -> EndCause | None:
+    """Return how a stream ends that an error stops; None for no error."""
+    return next((cause for kind, cause in _CAUSES if isinstance(error, kind)), None)
+
+
+def status_of(response: object) -> int | None:
+    """Return the HTTP status of a response or source, or None."""
+    status: int | None = getattr(response, "status", None)
     return status
 
 
-def headers_of(source: object) -> dict[str, str]:
-    """Return the headers of a source by lower-case name; none where it has none."""
-    return _known(getattr(source, "headers", None) or {})
+def headers_of(response: object) -> dict[str, str]:
+    """Return the headers of a response or source by lower-case name."""
+    return lower_case(getattr(response, "headers", None))
 
 
-def _known(headers: Any) -> dict[str, str]:
+def lower_case(headers: Any) -> dict[str, str]:
+    """Return headers by lower-case name, without those that aren't text."""
     return {
         name.lower(): value
-        for name, value in headers.items()
+        for name, value in (headers.items() if headers else ())
         if isinstance(name, str) and isinstance(value, str)
     }
 
 
-def not_a_stream(body_start: bytes, source: object) -> NotEventStream:
-    """Say that the body of a source is something else."""
-    return refused(status_of(source), getattr(source, "headers", None) or {}, body_start)
-
-
-def refused(status: int | None, headers: object, body_start: bytes = b"") -> NotEventStream:
-    """Say that a response is something else, by its status, its headers and what its body shows."""
-    known = _known(headers)
-    return NotEventStream(
-        body_start=body_start,
-        status=status,
-        content_type=known.get("content-type"),
-        headers=known,
-    )
-
-
-def with_response(error: SSEError, source: object) -> SSEError:
-    """Add to an error what the response says, of which the stage that met it knows nothing."""
+def add_response(error: SSEError, response: object) -> SSEError:
+    """Return the error with the status and headers of the response that it's about."""
     if isinstance(error, NotEventStream):
-        return not_a_stream(error.body_start, source)
+        headers = getattr(response, "headers", None)
+        return NotEventStream.from_response(status_of(response), headers, error.body_start)
     if isinstance(error, ServerSentError):
-        error.status = status_of(source)
-        error.headers = headers_of(source)
+        error.status = status_of(response)
+        error.headers = headers_of(response)
     return error
 
 
-def transport_error(cause: Exception, seen: End) -> TransportError:
-    """Say that a source raised what is no error of ours."""
-    message = (
-        f"the connection failed after {seen.bytes_seen} bytes, {seen.events_seen} events seen: "
-        f"{type(cause).__name__}: {cause}"
-    )
-    late = isinstance(cause, TimeoutError)
-    error = StreamTimeout(message, clock="transport") if late else TransportError(message)
-    error.__cause__ = cause
-    return error
+def translated(library: str, cause: Exception, place: str = "") -> TransportError:
+    """
+    Return the error for an exception of another library, which becomes its `__cause__`.
 
-
-def timeout(clock: Clock, seconds: float, seen: End, cause: BaseException | None) -> StreamTimeout:
-    """Say that a deadline passed, and what the transport raised at that, if it did."""
-    error = StreamTimeout(
-        f"{_WAITED[clock].format(seconds)}: the deadline {clock} passed after "
-        f"{seen.bytes_seen} bytes, {seen.events_seen} events seen",
-        clock=clock,
+    Args:
+        library: The library's name, for the message.
+        cause: The exception. A TimeoutError, or a class named so, becomes a `StreamTimeout`.
+        place: Where in the stream it happened, for the message.
+    """
+    message = f"{library} failed{place}: {type(cause).__name__}: {cause}"
+    names = {kind.__name__ for kind in type(cause).__mro__}
+    error = (
+        StreamTimeout(message, clock="transport")
+        if names & {"TimeoutError", "TimeoutException"}
+        else TransportError(message)
     )
     error.__cause__ = cause
     return error
+
+
+refused = NotEventStream.from_response

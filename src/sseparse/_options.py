@@ -1,4 +1,4 @@
-"""The options that parsers take and streams hand on."""
+"""Options of parsers and streams, and their checks."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from typing import Literal, TypedDict
 
 
 def check_choice(name: str, value: str, *known: str) -> None:
-    """Refuse a value that an option does not have, and name those that it has."""
+    """Raise ValueError unless the option has one of the known values."""
     if value not in known:
         raise ValueError(f"{name} is {value!r}; give one of {', '.join(map(repr, known))}")
 
 
 def check_id(name: str, value: object) -> None:
-    """Refuse a last event ID that is no text."""
+    """Raise ValueError unless a last event ID is text."""
     if not isinstance(value, str):
         raise ValueError(f"{name} is {value!r}; give text, '' for none")
 
 
 def check_retry(name: str, value: object) -> None:
-    """Refuse a reconnection time that is no number of milliseconds."""
+    """Raise ValueError unless a reconnection time is a number of milliseconds, or None."""
     if value is not None and (not isinstance(value, int) or value < 0):
         raise ValueError(f"{name} is {value!r}; give milliseconds, 0 or more, or None")
 
 
 def check_bytes(name: str, value: object) -> None:
-    """Refuse a limit of bytes that nothing could keep to."""
+    """Raise ValueError unless a limit is a number of bytes above 0, or None."""
     if value is not None and (not isinstance(value, int) or value < 1):
         raise ValueError(
             f"{name} is {value!r}; give a number of bytes above 0, or None for no limit"
@@ -33,19 +33,19 @@ def check_bytes(name: str, value: object) -> None:
 
 
 def check_number(name: str, value: object) -> None:
-    """Refuse a limit that is no number of things."""
+    """Raise ValueError unless a limit is a number of 0 or more, or None."""
     if value is not None and (not isinstance(value, int) or value < 0):
         raise ValueError(f"{name} is {value!r}; give a number, or None for no limit")
 
 
 def check_seconds(name: str, value: object) -> None:
-    """Refuse a time that nothing could take."""
+    """Raise ValueError unless a time is finite and 0 or more."""
     if not isinstance(value, int | float) or not 0 <= value < math.inf:
         raise ValueError(f"{name} is {value!r}; give seconds, 0 or more")
 
 
 class ParserOptions(TypedDict, total=False):
-    """Name the options of every parser; `Parser` says what they do."""
+    """Options of every parser; see `Parser`."""
 
     last_event_id: str
     retry: int | None
@@ -55,14 +55,13 @@ class ParserOptions(TypedDict, total=False):
 
 
 class EventOptions(ParserOptions, total=False):
-    """Name the options of a parser of events; `Parser` says what they do."""
+    """Options of a parser of events; see `Parser`."""
 
     incomplete: Literal["discard", "dispatch"]
 
 
-class ChunkOptions(ParserOptions, total=False):
-    """Name the options of a parser of chunks; `ChunkParser` says what they do."""
+class ItemOptions(ParserOptions, total=False):
+    """Options of a parser of an API's items."""
 
     on_bad_json: Literal["raise", "skip"]
-    max_choices: int | None
     max_objects: int | None

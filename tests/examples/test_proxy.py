@@ -19,9 +19,9 @@ from anyio.abc import SocketAttribute, SocketStream
 
 from sseparse import (
     Accumulator,
-    ChunkDecodeError,
     ChunkParser,
     Comment,
+    DecodeError,
     EndCause,
     Event,
     LimitExceeded,
@@ -475,7 +475,7 @@ class TestAnswers:
     @pytest.mark.parametrize(
         ("fault", "kind", "cause"),
         [
-            (data("{no JSON"), ChunkDecodeError, EndCause.INCOMPLETE),
+            (data("{no JSON"), DecodeError, EndCause.INCOMPLETE),
             (data({"error": {"message": "busy"}}), ServerSentError, EndCause.SERVER_ERROR),
         ],
         ids=["bad JSON", "server error"],
@@ -639,7 +639,7 @@ class TestUpstreamsThatFail:
         record = await Exchange().run(URL, transport)
 
         assert record.end.cause is EndCause.TRANSPORT
-        assert isinstance(record.error, ChunkDecodeError)
+        assert isinstance(record.error, DecodeError)
 
     async def test_after_the_done_mark(self) -> None:
         """There is nothing to tell."""

@@ -9,8 +9,8 @@ import pytest
 from sseparse import (
     AsyncEventStream,
     AsyncStream,
-    ChunkDecodeError,
     Comment,
+    DecodeError,
     EndCause,
     Event,
     IncompleteStream,
@@ -81,7 +81,7 @@ class TestResultsAndEnds:
         ("last", "kind"),
         [
             (b"", IncompleteStream),
-            (data("no JSON"), ChunkDecodeError),
+            (data("no JSON"), DecodeError),
             (OSError("reset"), TransportError),
             (TimeoutError("late"), StreamTimeout),
         ],

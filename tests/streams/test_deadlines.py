@@ -294,7 +294,7 @@ class TestAsync:
         stream = AsyncStream(Silent(chunk("a")), deadlines=Deadlines(total=SOON))
         await anext(stream)
         await anyio.sleep(2 * SOON)
-        with pytest.raises(StreamTimeout, match=r"not over after 0\.02 s"):
+        with pytest.raises(StreamTimeout, match=r"isn't complete after 0\.02 s"):
             await anext(stream)
 
     async def test_no_deadline_that_counts(self) -> None:

@@ -28,15 +28,16 @@ class Notes:
 
     def __init__(self) -> None:
         self.told: list[Any] = []
+        self.results: list[Any] = []
 
     def on_bytes(self, size: int, *, events: int = 0, comments: int = 0) -> None:
         self.told.append((size, events, comments))
 
-    def on_chunk(self, chunk: Chunk) -> None:
-        self.told.append(chunk.text)
+    def on_item(self, item: Chunk) -> None:
+        self.told.append(item.text)
 
-    def on_end(self, end: End | None = None) -> None:
-        assert end is not None
+    def on_end(self, end: End, result: object) -> None:
+        self.results.append(result)
         self.told.append(end.cause)
 
 

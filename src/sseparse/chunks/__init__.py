@@ -22,7 +22,7 @@ if TYPE_CHECKING:
         UsageReported,
     )
     from ._accumulator import Accumulator
-    from ._decoder import ChunkDecoder
+    from ._decoder import ChunkDecoder, ChunkOptions, ChunkParser
     from ._encode import encode_chunk, to_chunks
     from ._estimate import ChoiceTokens, EstimatedUsage, estimate_usage
     from ._models import (
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
         ToolCallDelta,
         TopLogprob,
     )
-    from ._parser import ChunkParser
     from ._results import (
         Audio,
         ChatChoice,
@@ -59,6 +58,7 @@ if TYPE_CHECKING:
         Result,
         ToolCall,
     )
+    from ._stream import AsyncStream, ChunkReader, ReaderOptions, Stream, StreamOptions
     from ._updates import Update
 else:
     from .. import _lazy
@@ -85,7 +85,7 @@ else:
                 "UsageReported",
             ),
             "_accumulator": ("Accumulator",),
-            "_decoder": ("ChunkDecoder",),
+            "_decoder": ("ChunkDecoder", "ChunkOptions", "ChunkParser"),
             "_encode": ("encode_chunk", "to_chunks"),
             "_estimate": ("ChoiceTokens", "EstimatedUsage", "estimate_usage"),
             "_models": (
@@ -107,7 +107,6 @@ else:
                 "ToolCallDelta",
                 "TopLogprob",
             ),
-            "_parser": ("ChunkParser",),
             "_results": (
                 "Audio",
                 "ChatChoice",
@@ -122,6 +121,7 @@ else:
                 "Result",
                 "ToolCall",
             ),
+            "_stream": ("AsyncStream", "ChunkReader", "ReaderOptions", "Stream", "StreamOptions"),
             "_updates": ("Update",),
         },
     )
@@ -129,6 +129,7 @@ else:
 __all__ = (
     "Accumulator",
     "ArgumentsDelta",
+    "AsyncStream",
     "Audio",
     "AudioDelta",
     "ChatChoice",
@@ -142,7 +143,9 @@ __all__ = (
     "Chunk",
     "ChunkChoice",
     "ChunkDecoder",
+    "ChunkOptions",
     "ChunkParser",
+    "ChunkReader",
     "Completion",
     "CompletionChoice",
     "CompletionChunk",
@@ -163,11 +166,14 @@ __all__ = (
     "NoteKind",
     "PartialJSON",
     "PromptTokensDetails",
+    "ReaderOptions",
     "ReasoningDelta",
     "ReasoningDone",
     "RefusalDelta",
     "RefusalDone",
     "Result",
+    "Stream",
+    "StreamOptions",
     "TextUpdate",
     "TokenLogprob",
     "ToolCall",

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 from .._end import End, EndCause
-from .._errors import IncompleteStream, LimitExceeded
+from .._errors import LimitExceeded
 from .._json import is_object
 from .._options import check_bytes, check_number
 from .._stage import Breakable, breaking
 from ..payloads._growing import Budget, GrowingText, copy_fields, keep_last, no_json, unknown_fields
 from ..payloads._model import build
 from ._choices import ChatChoiceState, CompletionChoiceState, Notes, make_incomplete
+from ._incomplete import incomplete
 from ._models import (
     ChatCompletionChunk,
     Chunk,
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from ._updates import Update, Watch
 
 
-MAX_OBJECTS = 1 << 19
 MAX_CHOICES = 16384
 MAX_TOOL_CALLS = 4096
 MAX_ACCUMULATED = 512 * 1024 * 1024
@@ -48,7 +48,12 @@ def check_choice_limit(index: int, known: int, maximum: int | None) -> None:
         LimitExceeded: It is one too many.
     """
     if maximum is not None and (known >= maximum or index >= maximum):
-        raise LimitExceeded(limit="choices", maximum=maximum)
+        raise LimitExceeded(
+            limit="choices",
+            maximum=maximum,
+            what=f"More than {maximum:,} choices, or an index as large",
+            advice="raise max_choices if you trust the server",
+        )
 
 
 _EMPTY = CompletionUsage()
@@ -443,6 +448,6 @@ class Accumulator(Breakable):
             reasons = {index: state.finish.first for index, state in self._choices.items()}
             error = make_incomplete(reasons, self._chunks_seen)
         else:
-            error = IncompleteStream(end=end)
+            error = incomplete(end)
         error.partial = self.snapshot()
         raise error

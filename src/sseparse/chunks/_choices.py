@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .._end import End, EndCause
-from .._errors import IncompleteStream, count, describe_unfinished
+from .._errors import IncompleteStream, count
 from .._json import is_list
 from ..payloads._growing import (
     OBJECT,
@@ -18,6 +18,7 @@ from ..payloads._growing import (
     unknown_fields,
 )
 from ..payloads._model import Model
+from ._incomplete import describe_unfinished
 from ._message_parts import ReasoningDetails
 from ._models import (
     AudioDelta,

@@ -1,127 +1,61 @@
-"""Decoder for chunks: events to chat chunks and legacy completion chunks."""
+"""Decoder and parser for chat chunks and legacy completion chunks."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Container, Iterator
 from typing import Any, Final, Literal, TypeVar
 
 import msgspec
+from attrs import evolve
 
-from .._end import End, EndCause
-from .._errors import ChunkDecodeError, LimitExceeded, NotEventStream, ServerSentError, SSEError
-from .._json import (
-    JSON_BLANKS,
-    MAX_DEPTH,
-    UNREADABLE,
-    count_objects,
-    is_deep,
-    is_list,
-    is_object,
-    load_object,
-)
-from .._options import check_choice, check_number
-from .._stage import Breakable, breaking
-from ..payloads._decoder import find_error, make_error
+from .._end import End
+from .._errors import LimitExceeded, ServerSentError
+from .._json import UNREADABLE, is_deep, is_list, is_object
+from .._options import ItemOptions, check_number
+from ..payloads._decoder import MAX_OBJECTS, Decoder, make_error
 from ..payloads._model import build
+from ..payloads._parser import ItemParser
 from ..sse._event import Event
-from ..sse._parser import Parser
-from ._accumulator import MAX_CHOICES, MAX_OBJECTS, check_choice_limit
+from ..sse._parser import DEFAULT_MAXIMUM, Parser
+from ._accumulator import MAX_CHOICES, check_choice_limit
 from ._models import LEGACY, ChatCompletionChunk, Chunk, CompletionChunk, kind_of
-
-
-def is_whole(body: dict[str, Any], seen: Container[int]) -> bool:
-    """
-    Tell whether a JSON object is a whole chat completion instead of a chunk of one.
-
-    Args:
-        body: The object.
-        seen: The choices that came before it, by their indexes: after their deltas a message
-            only repeats them.
-    """
-    choices = body.get("choices")
-    first = choices[0] if is_list(choices) and choices else None
-    if not is_object(first) or "delta" in first or not is_object(first.get("message")):
-        return False
-    index = first.get("index")
-    return (index if isinstance(index, int) else 0) not in seen
-
-
-def as_chunk(body: dict[str, Any]) -> dict[str, Any]:
-    """Return the one chunk that would have streamed a whole completion: its messages are deltas."""
-    choices = [_with_delta(choice, place) for place, choice in enumerate(body["choices"])]
-    return {**body, "choices": choices}
-
-
-def _with_delta(choice: Any, place: int) -> Any:
-    if not is_object(choice) or not is_object(choice.get("message")):
-        return choice
-    rest = {name: value for name, value in choice.items() if name != "message"}
-    delta = {**choice["message"]}
-    calls = delta.get("tool_calls")
-    if is_list(calls):
-        # A message has them in order, and pieces of calls say their place.
-        delta["tool_calls"] = [
-            {"index": place, **call} if is_object(call) else call
-            for place, call in enumerate(calls)
-        ]
-    # So are choices numbered by their order, where they have no numbers.
-    return {"index": place, **rest, "delta": delta}
-
 
 DataT = TypeVar("DataT", str, bytes)
 
 DONE_MARK = "[DONE]"
 _CHAT = "chat.completion.chunk"
-# Neither keeps anything from one call to the next: one serves all streams.
+# They keep nothing from one call to the next: one serves all streams.
 _DECODE_CHAT: Final = msgspec.json.Decoder(ChatCompletionChunk).decode
 _DECODE_LEGACY: Final = msgspec.json.Decoder(CompletionChunk).decode
-# What says that an event is of a certain kind, for which the general path has eyes.
+# Values of `object` that decide the kind of an event, which the general case handles.
 _OBJECTS = (_CHAT, LEGACY, "error")
-# So many chunks in a row that are not of the schema alone, and the stream's others will not be
-# either: trying costs more than it saves.
+# After so many chunks in a row with unknown fields, the rest has them too: trying the fast path
+# costs more than it saves.
 _MISSES = 3
-# In characters. No server has a longer one, and a hostile one shall not fill the memory with them.
+# In characters. No server has longer ones; this bounds what a hostile one can make us keep.
 _LONGEST_REASON = 256
 
 
-class ChunkDecoder(Breakable):
+class ChunkDecoder(Decoder[Chunk]):
     """
-    Decode events into chunks, without I/O.
+    Decoder for chunks: events to chat chunks or legacy completion chunks, without I/O.
 
-    Events without data are passed over, for servers send them to keep a connection alive. What
-    comes after the [DONE] mark is counted, not decoded.
+    Events without data are ignored: servers send them to keep a connection open. Events after
+    [DONE] are counted, not decoded.
 
     Args:
-        on_bad_json: What an event does whose data is not a JSON object: "raise" stops with
-            `ChunkDecodeError`; "skip" drops the event and counts it in `skipped`.
-        max_choices: How many choices there may be; an index beyond it is one too many, too.
-            None for no limit.
-        max_objects: How many JSON objects and arrays one event may hold; None for no limit.
+        on_bad_json: What to do with an event whose data isn't a JSON object: "raise" stops with
+            `DecodeError`, "skip" drops the event and counts it in `skipped`.
+        max_choices: The most choices, and the highest index plus one; None for no limit. Default:
+            16,384.
+        max_objects: The most JSON objects and arrays in one event; None for no limit. Default:
+            524,288.
 
     Raises:
-        ValueError: An option has no such value.
+        ValueError: An option has an invalid value.
     """
 
-    # A dictionary of their own is made for those alone who set attributes of their own.
-    __slots__ = (
-        "__dict__",
-        "__weakref__",
-        "_decode_plain",
-        "_end",
-        "_kind",
-        "_max_choices",
-        "_max_objects",
-        "_misses",
-        "_object",
-        "_reasons",
-        "_skip_bad_json",
-        "_small",
-        "after_done",
-        "done",
-        "events_seen",
-        "skipped",
-    )
+    __slots__ = ("_decode", "_kind", "_max_choices", "_misses", "_object", "_reasons")
 
     def __init__(
         self,
@@ -130,81 +64,38 @@ class ChunkDecoder(Breakable):
         max_choices: int | None = MAX_CHOICES,
         max_objects: int | None = MAX_OBJECTS,
     ) -> None:
-        super().__init__()
-        check_choice("on_bad_json", on_bad_json, "raise", "skip")
+        super().__init__(on_bad_json=on_bad_json, max_objects=max_objects)
         check_number("max_choices", max_choices)
-        check_number("max_objects", max_objects)
-        self.done = False
-        """Whether the [DONE] mark was seen."""
-        self.skipped = 0
-        """How many events were dropped because their data was not a JSON object."""
-        self.after_done = 0
-        """How many events came after the [DONE] mark."""
-        self._skip_bad_json = on_bad_json == "skip"
         self._max_choices = max_choices
-        self._max_objects = sys.maxsize if max_objects is None else max_objects
-        # What is not longer has neither too many objects nor is it too deep: each has two brackets.
-        self._small = min(self._max_objects, 2 * MAX_DEPTH)
         self._reasons: dict[int, str | None] = {}
-        self.events_seen = 0
-        """How many events came."""
-        self._end: End | None = None
-        self._decode_plain: Callable[[str | bytes], Chunk] | None = _DECODE_CHAT
+        self._decode: Callable[[str | bytes], Chunk] | None = _DECODE_CHAT
         self._kind: type[Chunk] | None = None
         self._object = _CHAT
         self._misses = 0
 
-    @property
-    def end(self) -> End | None:
-        """How the input ended, or None while it goes on."""
-        return self.end_now() if self.stopped else self._end
+    def _decode_fast(self, event: Event, items: list[Chunk]) -> bool:
+        # Errors are for the general case.
+        return event.event != "error" and self._decode_known(iter((event.data,)), items) is None
 
-    def feed(self, event: Event) -> list[Chunk]:
-        """
-        Take an event; return the chunk that its data holds, if any.
-
-        Args:
-            event: The event.
-
-        Returns:
-            One chunk or none. An error that the server sent beside choices or usage sets
-            `error`, and the chunk is returned; one that stands alone sets `error` only.
-
-        Raises:
-            SSEError: The decoder met a fault in an earlier feed: that fault; or an exception
-                interrupted an earlier call: `BrokenStage`.
-            RuntimeError: The decoder was closed.
-            TypeError: It is not an event.
-        """
-        if not isinstance(event, Event):
-            raise TypeError(f"feed() takes an Event, not {type(event).__name__}")
-        self._check_open()
-        return self._feed(event)
-
-    @breaking
-    def _feed(self, event: Event) -> list[Chunk]:
-        chunks: list[Chunk] = []
-        # An error is for the general path, which has eyes for it.
-        rest = iter((event.data,))
-        odd = event.data if event.event == "error" else self._take_ordinary(rest, chunks)
-        if odd is not None:
-            self._take_odd(event, chunks)
-        return chunks
-
-    def feed_values(self, values: list[bytes], parser: Parser) -> list[Chunk]:
-        """Take the data of events of type "message", as the parser gave it in bulk."""
+    def decode_values(self, values: list[bytes], last_event_id: str) -> list[Chunk]:
+        """Decode the data of several events of type "message"."""
         chunks: list[Chunk] = []
         rest = iter(values)
-        while (odd := self._take_ordinary(rest, chunks)) is not None:
-            data = odd.decode("utf-8", "replace")
-            self._take_odd(Event(data, "message", parser.last_event_id), chunks)
+        while (value := self._decode_known(rest, chunks)) is not None:
+            data = value.decode("utf-8", "replace")
+            self._decode_event(Event(data, "message", last_event_id), chunks)
             if self.stopped:
                 break
         return chunks
 
-    def _take_ordinary(self, values: Iterator[DataT], chunks: list[Chunk]) -> DataT | None:
-        """Take chunks that hold nothing but fields of the schema; return what is another thing."""
-        decode, kind, reasons = self._decode_plain, self._object, self._reasons
+    def _decode_known(self, values: Iterator[DataT], chunks: list[Chunk]) -> DataT | None:
+        """
+        Decode values as long as they are chunks with known fields only; return the first other.
+
+        msgspec decodes such a chunk in one call. Unknown fields, errors, [DONE], large or deep
+        JSON and a change of the kind fall through to the general case.
+        """
+        decode, kind, reasons = self._decode, self._object, self._reasons
         if decode is None or self.done:
             return next(values, None)
         for value in values:
@@ -220,37 +111,15 @@ class ChunkDecoder(Breakable):
             self.events_seen += 1
             for choice in chunk.choices:
                 if choice.finish_reason or choice.index not in reasons:
-                    self.note(chunk)
+                    self._note_choices(chunk)
                     break
             if self.stopped:
                 break
             chunks.append(chunk)
         return None
 
-    def _take_odd(self, event: Event, chunks: list[Chunk]) -> None:
-        self.events_seen += 1
-        if self.done:
-            self.after_done += 1
-        elif len(event.data) > self._small and not self.fits(event.data):
-            self.stop_at_objects()
-        else:
-            chunks += self._decode(event)
-
-    def _check_open(self) -> None:
-        self._raise_error()
-        if self._end is not None:
-            raise RuntimeError("feed() after close(): the stream has ended; use a new decoder")
-
-    def fits(self, data: str | bytes) -> bool:
-        """Tell whether JSON is small enough to be decoded."""
-        return count_objects(data) <= self._max_objects
-
-    def stop_at_objects(self) -> None:
-        """Stop at JSON that is not small enough."""
-        self.stop(LimitExceeded(limit="objects", maximum=self._max_objects))
-
-    def note(self, chunk: Chunk) -> bool:
-        """Keep account of a chunk's choices; stop where they are too many."""
+    def _note_choices(self, chunk: Chunk) -> bool:
+        """Record the choices of a chunk; stop and return False if there are too many."""
         if self._kind is None and chunk.choices:
             self._settle(type(chunk))
         reasons = self._reasons
@@ -267,107 +136,158 @@ class ChunkDecoder(Breakable):
                 reasons[index] = choice.finish_reason[:_LONGEST_REASON]
         return True
 
-    def _decode(self, event: Event) -> list[Chunk]:
-        data = event.data.strip(JSON_BLANKS)
-        if not data:
-            return []
-        if data == DONE_MARK:
-            self.done = True
-            return []
-        try:
-            body = load_object(data)
-        except UNREADABLE as failure:
-            self._take_bad_json(event, str(failure))
-            return []
-        return self._take(event.event, body)
-
-    def take_body(self, body: dict[str, Any]) -> list[Chunk] | None:
-        """Take a whole body that is a JSON object; None if it is no completion and no error."""
-        if not is_list(body.get("choices")) and find_error("", body) is None:
-            return None
-        return self._take("", body)
-
-    def _take(self, event_type: str, body: dict[str, Any]) -> list[Chunk]:
-        error = find_error(event_type, body)
-        has_chunk = error is None or body.get("choices") or body.get("usage")
-        chunks = self._build(body) if has_chunk else []
-        if error is not None and not self.stopped:
-            self.stop(error)
-        return chunks
-
-    def _take_bad_json(self, event: Event, reason: str) -> None:
-        if event.event == "error":
-            self.stop(make_error(event.data, event.data))
-        elif self._skip_bad_json:
-            self.skipped += 1
-        else:
-            self.stop(ChunkDecodeError(event=event, reason=reason))
+    def _settle(self, kind: type[Chunk]) -> None:
+        """Keep the kind of the first chunk with choices: a stream is of one kind."""
+        self._kind = kind
+        if kind is CompletionChunk:
+            self._decode = _DECODE_LEGACY
+            self._object = LEGACY
+            self._misses = 0
 
     def _build(self, body: dict[str, Any]) -> list[Chunk]:
-        if is_whole(body, self._reasons):
-            # From a server that does not stream, maybe behind one that says it does.
+        if is_complete(body, self._reasons):
+            # A server that doesn't stream, or one behind a proxy that says it does.
             body = as_chunk(body)
         kind = self._kind or kind_of(body)
         self._misses += 1
         if self._misses == _MISSES:
-            self._decode_plain = None
+            self._decode = None
         chunk: Chunk = build(kind, body)
-        return [chunk] if self.note(chunk) else []
+        return [chunk] if self._note_choices(chunk) else []
 
-    def _settle(self, kind: type[Chunk]) -> None:
-        """Keep to the kind of the first chunk with choices: a stream is of one kind."""
-        self._kind = kind
-        if kind is CompletionChunk:
-            self._decode_plain = _DECODE_LEGACY
-            self._object = LEGACY
-            self._misses = 0
-
-    @breaking
-    def close(self) -> list[Chunk]:
-        """
-        Take the end of the stream. Closing again does nothing.
-
-        Returns:
-            Nothing: no chunk waits for a later event.
-
-        Raises:
-            SSEError: The decoder met a fault in an earlier feed: that fault.
-        """
-        self._raise_error()
-        if self._end is None:
-            self._end = self.end_now()
-        return []
-
-    def stop(self, error: SSEError) -> None:
-        """Stop at a fault."""
-        self._stop(error)
-
-    def interrupt(self) -> None:
-        """Stop, unless closed, because an exception interrupts a call of what feeds the decoder."""
-        if self._end is None:
-            self.stopped = True
-
-    def end_now(self) -> End:
-        """Say how the input would have ended, had it ended here."""
-        return End(
-            cause=self._cause(),
-            done_seen=self.done,
-            finish_seen=self._finish_seen,
-            events_seen=self.events_seen,
-            finish_reasons={**self._reasons},
-        )
-
-    def _cause(self) -> EndCause:
-        if isinstance(self.error, ServerSentError):
-            return EndCause.SERVER_ERROR
-        if isinstance(self.error, NotEventStream):
-            return EndCause.NOT_A_STREAM
-        if self.error is not None:
-            return EndCause.INCOMPLETE
-        if self.done:
-            return EndCause.DONE
-        return EndCause.FINISHED if self._finish_seen else EndCause.INCOMPLETE
+    def is_terminal(self, data: str) -> bool:
+        """Return whether data is the [DONE] mark."""
+        return data == DONE_MARK
 
     @property
-    def _finish_seen(self) -> bool:
+    def is_finished(self) -> bool:
+        """Whether there is a choice, and every choice has its finish reason."""
         return bool(self._reasons) and None not in self._reasons.values()
+
+    def end_now(self) -> End:
+        """Return how the input would have ended if this were its end."""
+        return evolve(super().end_now(), finish_reasons={**self._reasons})
+
+    def _find_error(self, event_type: str, body: dict[str, Any]) -> ServerSentError | None:
+        return find_error(event_type, body)
+
+    def _is_result(self, body: dict[str, Any]) -> bool:
+        return is_list(body.get("choices"))
+
+    def _has_item(self, body: dict[str, Any]) -> bool:
+        return bool(body.get("choices") or body.get("usage"))
+
+
+def find_error(event_type: str, body: dict[str, Any]) -> ServerSentError | None:
+    """
+    Return the error in an event's JSON object, or None.
+
+    The forms: `{"error": {...}}` or `{"error": "..."}`, alone or next to choices; any object
+    of an event of type "error"; `{"object": "error", ...}`; `{"type": "error", ...}`.
+
+    Source: OpenAI's and OpenRouter's error references; recordings of Groq and vLLM.
+    """
+    inner = body.get("error")
+    if inner or (inner is not None and "choices" not in body):
+        return make_error(inner, body)
+    flat = body.get("object") == "error" or (body.get("type") == "error" and "choices" not in body)
+    return make_error(body, body) if flat or event_type == "error" else None
+
+
+def is_complete(body: dict[str, Any], seen: Container[int]) -> bool:
+    """
+    Return whether a JSON object is a complete chat completion, not a chunk of one.
+
+    Args:
+        body: The object.
+        seen: The indexes of earlier choices: after their deltas, a message only repeats them.
+    """
+    choices = body.get("choices")
+    first = choices[0] if is_list(choices) and choices else None
+    if not is_object(first) or "delta" in first or not is_object(first.get("message")):
+        return False
+    index = first.get("index")
+    return (index if isinstance(index, int) else 0) not in seen
+
+
+def as_chunk(body: dict[str, Any]) -> dict[str, Any]:
+    """Return a complete chat completion as its only chunk: its messages become deltas."""
+    choices = [_with_delta(choice, place) for place, choice in enumerate(body["choices"])]
+    return {**body, "choices": choices}
+
+
+def _with_delta(choice: Any, place: int) -> Any:
+    if not is_object(choice) or not is_object(choice.get("message")):
+        return choice
+    rest = {name: value for name, value in choice.items() if name != "message"}
+    delta = {**choice["message"]}
+    calls = delta.get("tool_calls")
+    if is_list(calls):
+        # In a message their order is their index.
+        delta["tool_calls"] = [
+            {"index": place, **call} if is_object(call) else call
+            for place, call in enumerate(calls)
+        ]
+    # So is the order of choices without an index.
+    return {"index": place, **rest, "delta": delta}
+
+
+class ChunkOptions(ItemOptions, total=False):
+    """Options of a parser of chunks; see `ChunkParser`."""
+
+    max_choices: int | None
+
+
+class ChunkParser(ItemParser[Chunk]):
+    """
+    Parser for chunks: bytes to chat chunks or legacy completion chunks, without I/O.
+
+    It's a `Parser` and a `ChunkDecoder`, joined. Comments are counted in `end`. The last event,
+    if no blank line ended it, is used if its data is a complete JSON object or [DONE].
+
+    A body that is one JSON object instead of a stream is decoded at its end: a completion becomes
+    the chunk that would have streamed it, an error a `ServerSentError`. Any other body without an
+    event is a `NotEventStream`; JSON Lines are recognised at the second line.
+
+    Args:
+        last_event_id: The last event ID to begin with.
+        retry: The reconnection time to begin with, in milliseconds, or None.
+        errors: What to do with malformed UTF-8: "replace" or "strict".
+        max_line_bytes: The longest line, in bytes without its end; None for no limit. Default:
+            32 MiB.
+        max_event_bytes: The largest data of an event, in bytes; None for no limit. Default:
+            32 MiB.
+        on_bad_json: What to do with an event whose data isn't a JSON object: "raise" or "skip".
+        max_choices: The most choices; None for no limit. Default: 16,384.
+        max_objects: The most JSON objects and arrays in one event; None for no limit. Default:
+            524,288.
+
+    Raises:
+        ValueError: An option has an invalid value.
+    """
+
+    __slots__ = ()
+
+    def __init__(
+        self,
+        *,
+        last_event_id: str = "",
+        retry: int | None = None,
+        errors: Literal["replace", "strict"] = "replace",
+        max_line_bytes: int | None = DEFAULT_MAXIMUM,
+        max_event_bytes: int | None = DEFAULT_MAXIMUM,
+        on_bad_json: Literal["raise", "skip"] = "raise",
+        max_choices: int | None = MAX_CHOICES,
+        max_objects: int | None = MAX_OBJECTS,
+    ) -> None:
+        parser = Parser(
+            last_event_id=last_event_id,
+            retry=retry,
+            errors=errors,
+            max_line_bytes=max_line_bytes,
+            max_event_bytes=max_event_bytes,
+        )
+        decoder = ChunkDecoder(
+            on_bad_json=on_bad_json, max_choices=max_choices, max_objects=max_objects
+        )
+        super().__init__(parser, decoder, errors=errors, max_event_bytes=max_event_bytes)

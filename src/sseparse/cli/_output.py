@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any, Final, TextIO
 
-from .. import ChunkDecodeError, End, EndCause, IncompleteStream, NotEventStream, SSEError
+from .. import DecodeError, End, EndCause, IncompleteStream, NotEventStream, SSEError
 from .._errors import count
 
 
@@ -125,7 +125,7 @@ def _fault(fault: SSEError, end: End) -> str:
         case IncompleteStream():
             where = "inside an event" if fault.end.mid_event else "between two events"
             return f"incomplete: neither [DONE] nor a finish reason; the body ended {where}"
-        case ChunkDecodeError():
+        case DecodeError():
             return f"event is no chunk: {fault.reason}; its data begins {fault.event.data[:60]!r}"
         case _:
             return str(fault)

@@ -12,7 +12,8 @@ from typing import cast
 import attrs
 from attrs import evolve
 
-from .. import ChunkDecoder, End, Event, EventStream, IncompleteStream, SSEError, Stream
+from .. import ChunkDecoder, End, Event, EventStream, SSEError, Stream
+from ..chunks._incomplete import incomplete
 from ._output import (
     describe,
     exit_status,
@@ -54,7 +55,7 @@ class Judge:
             finish_seen=chunks.finish_seen,
             finish_reasons=chunks.finish_reasons,
         )
-        return judged, None if judged.complete else IncompleteStream(end=judged)
+        return judged, None if judged.complete else incomplete(judged)
 
 
 _READ_SIZE = 65536

@@ -1,33 +1,263 @@
-"""Errors that a server sends inside the stream, in the forms seen on the wire."""
+"""Base class of decoders: events to the items of an API."""
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+from typing import Any, Generic, Literal, TypeVar
 
-from .._errors import ServerSentError
-from .._json import is_object
+from .._end import End, EndCause
+from .._errors import LimitExceeded, ServerSentError, SSEError, cause_of
+from .._json import JSON_BLANKS, MAX_DEPTH, UNREADABLE, count_objects, is_object, load_object
+from .._options import check_choice, check_number
+from .._stage import Breakable, breaking
+from ..sse._event import Event
+
+MAX_OBJECTS = 1 << 19
+
+ItemT = TypeVar("ItemT")
 
 
-def find_error(event_type: str, body: dict[str, Any]) -> ServerSentError | None:
+class DecodeError(SSEError):
     """
-    Find an error in an event's JSON object.
+    Raised for an event whose data isn't a JSON object.
 
-    The forms: `{"error": {...}}` or `{"error": "..."}`, alone or beside choices; any object
-    under `event: error`; `{"object": "error", ...}`; `{"type": "error", ...}`.
-
-    Source: OpenAI's and OpenRouter's error references; recordings of Groq and vLLM.
+    Attributes:
+        event: The event.
+        reason: What is wrong with its data.
     """
-    inner = body.get("error")
-    if inner or (inner is not None and "choices" not in body):
-        return make_error(inner, body)
-    flat = body.get("object") == "error" or (body.get("type") == "error" and "choices" not in body)
-    if flat or event_type == "error":
-        return make_error(body, body)
-    return None
+
+    def __init__(self, *, event: Event, reason: str) -> None:
+        super().__init__(
+            f"Event data isn't a JSON object ({reason}); it begins {event.data[:80]!r}: "
+            'on_bad_json="skip" drops such events and counts them.'
+        )
+        self.event = event
+        self.reason = reason
+
+
+class Decoder(Breakable, Generic[ItemT]):
+    """
+    Base class of the decoders of an API.
+
+    A subclass says what the API's fast path, terminal event, errors and items are. The base has
+    what all share: limits, malformed JSON, events after the terminal one, and the end.
+
+    Args:
+        on_bad_json: What to do with an event whose data isn't a JSON object: "raise" stops with
+            `DecodeError`, "skip" drops the event and counts it in `skipped`.
+        max_objects: The most JSON objects and arrays in one event; None for no limit.
+
+    Raises:
+        ValueError: An option has an invalid value.
+    """
+
+    # Most decoders never get a `__dict__`: only those with attributes that a user sets.
+    __slots__ = (
+        "__dict__",
+        "__weakref__",
+        "_end",
+        "_max_objects",
+        "_skip_bad_json",
+        "_small",
+        "after_done",
+        "done",
+        "events_seen",
+        "skipped",
+    )
+
+    def __init__(self, *, on_bad_json: Literal["raise", "skip"], max_objects: int | None) -> None:
+        super().__init__()
+        check_choice("on_bad_json", on_bad_json, "raise", "skip")
+        check_number("max_objects", max_objects)
+        self.done = False
+        """Whether the API's terminal event was received."""
+        self.skipped = 0
+        """The number of events dropped because their data isn't a JSON object."""
+        self.after_done = 0
+        """The number of events after the terminal one. They aren't decoded."""
+        self.events_seen = 0
+        """The number of events received."""
+        self._skip_bad_json = on_bad_json == "skip"
+        self._max_objects = sys.maxsize if max_objects is None else max_objects
+        # Each object has two brackets: shorter data has neither too many nor too deep ones.
+        self._small = min(self._max_objects, 2 * MAX_DEPTH)
+        self._end: End | None = None
+
+    @property
+    def end(self) -> End | None:
+        """How the input ended, or None before its end."""
+        return self.end_now() if self.stopped else self._end
+
+    def feed(self, event: Event) -> list[ItemT]:
+        """
+        Decode an event and return its items.
+
+        Args:
+            event: The event. One without data is ignored: servers send them to keep a connection
+                open.
+
+        Returns:
+            The items, usually one. If the event has an error next to an item, `error` is set and
+            the item is returned.
+
+        Raises:
+            SSEError: An earlier event had an error, which is raised again; or an exception
+                interrupted an earlier call: `BrokenStage`.
+            RuntimeError: The decoder is closed.
+            TypeError: It isn't an Event.
+        """
+        if not isinstance(event, Event):
+            raise TypeError(f"feed() takes an Event, not {type(event).__name__}")
+        self._raise_error()
+        if self._end is not None:
+            raise RuntimeError("feed() after close(): the stream has ended; use a new decoder")
+        return self._feed(event)
+
+    @breaking
+    def _feed(self, event: Event) -> list[ItemT]:
+        items: list[ItemT] = []
+        if not self._decode_fast(event, items):
+            self._decode_event(event, items)
+        return items
+
+    def _decode_event(self, event: Event, items: list[ItemT]) -> None:
+        """Decode an event in the general case."""
+        self.events_seen += 1
+        if self.done:
+            self.after_done += 1
+        elif len(event.data) > self._small and not self.fits(event.data):
+            self.stop_at_objects()
+        else:
+            items += self._decode_data(event)
+
+    def _decode_data(self, event: Event) -> list[ItemT]:
+        data = event.data.strip(JSON_BLANKS)
+        if not data:
+            return []
+        if self.is_terminal(data):
+            self.done = True
+            return []
+        try:
+            body = load_object(data)
+        except UNREADABLE as failure:
+            self._handle_bad_json(event, str(failure))
+            return []
+        return self._decode_object(event.event, body)
+
+    def _handle_bad_json(self, event: Event, reason: str) -> None:
+        if event.event == "error":
+            self.stop(make_error(event.data, event.data))
+        elif self._skip_bad_json:
+            self.skipped += 1
+        else:
+            self.stop(DecodeError(event=event, reason=reason))
+
+    def decode_body(self, body: dict[str, Any]) -> list[ItemT] | None:
+        """Decode a body that is one JSON object; None if it's neither a result nor an error."""
+        if not self._is_result(body) and self._find_error("", body) is None:
+            return None
+        return self._decode_object("", body)
+
+    def _decode_object(self, event_type: str, body: dict[str, Any]) -> list[ItemT]:
+        error = self._find_error(event_type, body)
+        items = self._build(body) if error is None or self._has_item(body) else []
+        if error is not None and not self.stopped:
+            self.stop(error)
+        return items
+
+    def fits(self, data: str | bytes) -> bool:
+        """Return whether JSON has few enough objects and arrays to be decoded."""
+        return count_objects(data) <= self._max_objects
+
+    def stop_at_objects(self) -> None:
+        """Stop at JSON with too many objects and arrays."""
+        maximum = self._max_objects
+        self.stop(
+            LimitExceeded(
+                limit="objects",
+                maximum=maximum,
+                what=f"Event with more than {maximum:,} JSON objects and arrays",
+                advice="raise max_objects if you trust the server",
+            )
+        )
+
+    @breaking
+    def close(self) -> list[ItemT]:
+        """
+        Process the end of the input. Closing again does nothing.
+
+        Returns:
+            Nothing: no item waits for a later event.
+
+        Raises:
+            SSEError: An event had an error, which is raised again.
+        """
+        self._raise_error()
+        if self._end is None:
+            self._end = self.end_now()
+        return []
+
+    def stop(self, error: SSEError) -> None:
+        """Stop at an error."""
+        self._stop(error)
+
+    def interrupt(self) -> None:
+        """Stop, unless closed, because an exception interrupts a call of the decoder's owner."""
+        if self._end is None:
+            self.stopped = True
+
+    def end_now(self) -> End:
+        """Return how the input would have ended if this were its end."""
+        cause = cause_of(self.error) or (
+            EndCause.DONE
+            if self.done
+            else EndCause.FINISHED
+            if self.is_finished
+            else EndCause.INCOMPLETE
+        )
+        return End(
+            cause=cause,
+            done_seen=self.done,
+            finish_seen=self.is_finished,
+            events_seen=self.events_seen,
+        )
+
+    # What an API decides.
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the result is finished, apart from the terminal event."""
+        raise NotImplementedError
+
+    def is_terminal(self, data: str) -> bool:
+        """Return whether an event with this data is the API's terminal one."""
+        raise NotImplementedError
+
+    def _decode_fast(self, event: Event, items: list[ItemT]) -> bool:
+        """Decode an event if it has the most common shape, and return whether it has."""
+        raise NotImplementedError
+
+    def decode_values(self, values: list[bytes], last_event_id: str) -> list[ItemT]:
+        """Decode the data of several events of type "message"."""
+        raise NotImplementedError
+
+    def _find_error(self, event_type: str, body: dict[str, Any]) -> ServerSentError | None:
+        raise NotImplementedError
+
+    def _is_result(self, body: dict[str, Any]) -> bool:
+        """Return whether a body is a result of the API."""
+        raise NotImplementedError
+
+    def _has_item(self, body: dict[str, Any]) -> bool:
+        """Return whether there is an item next to an error."""
+        raise NotImplementedError
+
+    def _build(self, body: dict[str, Any]) -> list[ItemT]:
+        raise NotImplementedError
 
 
 def make_error(inner: Any, body: dict[str, Any] | str) -> ServerSentError:
-    """Make the error of the part of the body that describes it."""
+    """Make the error that a part of an event's data describes."""
     if not is_object(inner):
         return ServerSentError(message=str(inner), body=body)
     code = inner.get("code")

@@ -59,11 +59,23 @@ class Budget:
         if self._calls_left is not None:
             self._calls_left -= 1
             if self._calls_left < 0:
-                raise LimitExceeded(limit="tool_calls", maximum=self._max_calls or 0)
+                maximum = self._max_calls or 0
+                raise LimitExceeded(
+                    limit="tool_calls",
+                    maximum=maximum,
+                    what=f"More than {maximum:,} tool calls",
+                    advice="raise max_tool_calls if you trust the server",
+                )
 
     def raise_overrun(self) -> NoReturn:
         """Raise `LimitExceeded`, because nothing is left."""
-        raise LimitExceeded(limit="accumulated", maximum=self._max_bytes or 0)
+        maximum = self._max_bytes or 0
+        raise LimitExceeded(
+            limit="accumulated",
+            maximum=maximum,
+            what=f"Result larger than {maximum:,} bytes",
+            advice="raise max_accumulated_bytes if you trust the server",
+        )
 
 
 def weigh(value: Any) -> int:

@@ -1,49 +1,56 @@
-"""How a body begins, and whether it may be one JSON object instead of a stream."""
+"""Base class of item parsers: bytes to the items of an API."""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Callable
+from typing import Generic, Literal
 
-from .._errors import LimitExceeded, NotEventStream, SSEError
-from .._json import UNREADABLE, load_object
-from ..sse._parser import BODY_START
+from attrs import evolve
 
-# The bytes of a byte-order mark and blanks say nothing yet.
+from .._end import End, EndCause
+from .._errors import EncodingError, LimitExceeded, NotEventStream, SSEError
+from .._json import JSON_BLANKS, UNREADABLE, load_object
+from .._stage import SLICE, Uncopyable, check_piece, feed_slices, raise_stored
+from ..sse._core import LF
+from ..sse._event import Event
+from ..sse._parser import BODY_START, Parser, looks_like_events
+from ._decoder import Decoder, ItemT
+
+# A byte-order mark and blanks say nothing about a body.
 _FIRST = re.compile(rb"[^ \t\r\n\xef\xbb\xbf]")
 _NOT_BLANK = re.compile(rb"[^ \t\r\n]")
 _LINE_END = re.compile(rb"[\r\n]")
-# No JSON has a line that begins so: a line end cannot stand inside a string (RFC 8259, 7).
+# No line of JSON begins like this: a string can't contain a line end (RFC 8259, 7).
 _FIELD_LINE = re.compile(rb"[\r\n](?:data|event|id|retry):")
 _FIELD_LENGTH = len("\nevent:")
 
 
-class Opening:
+class BodyPrefix:
     """
-    Hold a body back as long as it may be one JSON object.
+    The start of a body, held back as long as the body can be one JSON object.
 
-    By the standard such a body is a stream of unknown fields, of which nothing would ever come.
-    What begins otherwise is let through at once; what begins so is, too, when a line shows that
-    it has fields all the same.
+    By the standard such a body is a stream of unknown fields, without any event. A body that
+    begins differently is released at once, one that begins like JSON as soon as a line shows that
+    it has fields after all.
 
     Args:
-        max_bytes: How many bytes are held back at most; None for no limit.
-        fits: Tells whether JSON is small enough to be decoded.
+        max_bytes: The most bytes to hold back; None for no limit.
+        fits: Returns whether JSON is small enough to be decoded.
 
     Attributes:
         start: The first bytes of the body, at most 512.
         settled: Whether nothing is held back any more.
-        error: The fault that it is several JSON objects, a line each, or too large a one; or
-            None.
+        error: The error if the body is JSON Lines or too large an object; otherwise None.
     """
 
     __slots__ = (
         "_before",
+        "_checked_lines",
         "_first_line",
         "_fits",
         "_held",
-        "_looked_at_lines",
         "_max_bytes",
         "error",
         "settled",
@@ -59,15 +66,15 @@ class Opening:
         self._before = 0
         self._held = bytearray()
         self._first_line = -1
-        self._looked_at_lines = False
+        self._checked_lines = False
 
     @property
     def size(self) -> int:
-        """How many bytes are held back."""
+        """The number of bytes held back."""
         return len(self._held)
 
     def feed(self, data: bytes) -> bytes:
-        """Take bytes; return those that are let through."""
+        """Add bytes and return those that are released."""
         self.start += data[: BODY_START - len(self.start)]
         if self.settled:
             return data
@@ -87,20 +94,27 @@ class Opening:
     def _hold(self, data: bytes) -> bytes:
         old = len(self._held)
         self._held += data
-        # What is seen first decides, however the bytes are cut.
+        # What is found first in the body decides, however the bytes are split.
         limit = math.inf if self._max_bytes is None else self._max_bytes
         field = _FIELD_LINE.search(self._held, max(0, old - _FIELD_LENGTH))
         end = math.inf if field is None else field.end()
-        if not self._looked_at_lines:
-            self._look_for_lines(old, min(end, limit))
+        if not self._checked_lines:
+            self._check_lines(old, min(end, limit))
         if self.error is None and min(end, len(self._held)) > limit:
-            self.error = LimitExceeded(limit="event", maximum=int(limit), offset=self._before)
+            maximum = int(limit)
+            self.error = LimitExceeded(
+                limit="event",
+                maximum=maximum,
+                offset=self._before,
+                what=f"JSON body larger than {maximum:,} bytes",
+                advice="raise max_event_bytes if you trust the server",
+            )
         if self.error is None and field is not None:
-            return self.let_through()
+            return self.release()
         return b""
 
-    def _look_for_lines(self, old: int, end: float) -> None:
-        """Look at the beginning of the second line, once it is there and before the end."""
+    def _check_lines(self, old: int, end: float) -> None:
+        """Recognise JSON Lines at the first byte of the second line, if that is before the end."""
         held = self._held
         if self._first_line < 0:
             line_end = _LINE_END.search(held, old)
@@ -110,22 +124,271 @@ class Opening:
         second = _NOT_BLANK.search(held, max(old, self._first_line))
         if second is None or second.end() > end:
             return
-        self._looked_at_lines = True
+        self._checked_lines = True
         at = second.start()
         if held.startswith(b"{", at) and self._is_object(bytes(held[: self._first_line])):
             self.error = NotEventStream(body_start=self.start[: self._before + at + 1])
-
-    def let_through(self) -> bytes:
-        """Return what is held back, and hold nothing back from now on."""
-        held, self._held = bytes(self._held), bytearray()
-        self.settled = True
-        return held
 
     def _is_object(self, data: bytes) -> bool:
         if not self._fits(data):
             return False
         try:
             load_object(data.decode("utf-8", "replace"))
+        except UNREADABLE:
+            return False
+        return True
+
+    def release(self) -> bytes:
+        """Return the bytes held back, and hold none from now on."""
+        held, self._held = bytes(self._held), bytearray()
+        self.settled = True
+        return held
+
+
+class ItemParser(Uncopyable, Generic[ItemT]):
+    """
+    A parser and a decoder, joined: bytes to the items of an API.
+
+    It also recognises bodies that aren't event streams: one JSON object is decoded as a result or
+    an error, and any other body without an event is a `NotEventStream`.
+
+    Args:
+        parser: The parser for events.
+        decoder: The decoder for the API's items.
+        errors: What to do with malformed UTF-8 in a JSON body: "replace" or "strict".
+        max_event_bytes: The largest JSON body, in bytes; None for no limit.
+    """
+
+    # Most parsers never get a `__dict__`: only those with attributes that a user sets.
+    __slots__ = (
+        "__dict__",
+        "__weakref__",
+        "_body_bytes",
+        "_decoder",
+        "_errors",
+        "_last_event_id",
+        "_one_object",
+        "_parser",
+        "_prefix",
+    )
+
+    def __init__(
+        self,
+        parser: Parser[Event],
+        decoder: Decoder[ItemT],
+        *,
+        errors: Literal["replace", "strict"],
+        max_event_bytes: int | None,
+    ) -> None:
+        self._parser = parser
+        self._decoder = decoder
+        self._prefix: BodyPrefix | None = BodyPrefix(max_event_bytes, decoder.fits)
+        self._errors = errors
+        self._body_bytes = 0
+        self._one_object = False
+        self._last_event_id: str | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether the API's terminal event was received."""
+        return self._decoder.done
+
+    @property
+    def error(self) -> SSEError | None:
+        """The error that stopped the parser, or None."""
+        return self._decoder.error if self._decoder.stopped else self._parser.error
+
+    @property
+    def last_event_id(self) -> str:
+        """The last event ID, which a reconnection sends as `Last-Event-ID`."""
+        return self._parser.last_event_id if self._last_event_id is None else self._last_event_id
+
+    @property
+    def retry(self) -> int | None:
+        """The reconnection time in milliseconds, or None if the stream never set one."""
+        return self._parser.retry
+
+    @property
+    def skipped(self) -> int:
+        """The number of events dropped because their data isn't a JSON object."""
+        return self._decoder.skipped
+
+    @property
+    def events_seen(self) -> int:
+        """The number of events dispatched."""
+        return self._decoder.events_seen
+
+    @property
+    def comments_seen(self) -> int:
+        """The number of comment lines received."""
+        return self._parser.comments_seen
+
+    @property
+    def after_done(self) -> int:
+        """The number of events after the terminal one."""
+        return self._decoder.after_done
+
+    @property
+    def end(self) -> End | None:
+        """How the input ended, or None before its end."""
+        parsed = self._parser.end
+        if self._decoder.end is None and self._parser.error is None:
+            return None
+        end = self._decoder.end_now()
+        if self._decoder.error is None and self._parser.error is not None:
+            end = evolve(end, cause=EndCause.INCOMPLETE)
+        # Within one piece, an error of the decoder is earlier than the parser's end.
+        inside = self._decoder.error is None and not self._body_bytes
+        return evolve(
+            end,
+            mid_event=inside and parsed is not None and parsed.mid_event,
+            one_object=self._one_object,
+            bytes_seen=self._parser.bytes_seen + self._body_bytes,
+            comments_seen=self._parser.comments_seen,
+        )
+
+    def feed(self, data: bytes | bytearray | memoryview) -> list[ItemT]:
+        """
+        Feed bytes and return the items that they complete.
+
+        Args:
+            data: Bytes, split anywhere.
+
+        Returns:
+            The items, in order. At an error, those before it; then `error` is set.
+
+        Raises:
+            SSEError: An earlier feed met an error, which is raised again; or an exception
+                interrupted an earlier call: `BrokenStage`.
+            RuntimeError: The parser is closed.
+            TypeError: The data isn't bytes.
+        """
+        if self._decoder.stopped:
+            raise_stored(self.error)
+        if type(data) is not bytes:
+            check_piece(data)
+        try:
+            if type(data) is not bytes or self._prefix is not None or len(data) > SLICE:
+                return self._feed_slowly(data)
+            # Most pieces consist of complete events with data alone: their values need no Event.
+            if LF in data:
+                values = self._parser.plain_events(data)
+                if values is not None:
+                    return self._decoder.decode_values(values, self._parser.last_event_id)
+            events = self._parser.feed(data)
+            return self._decode(events) if events else []
+        except SSEError:
+            # The parser stopped earlier.
+            raise
+        except BaseException:
+            self._decoder.interrupt()
+            raise
+
+    def _feed_slowly(self, data: bytes | bytearray | memoryview) -> list[ItemT]:
+        data = bytes(data)
+        if len(data) > SLICE:
+            return feed_slices(self, data)
+        if self._prefix is not None:
+            return self._feed_prefix(self._prefix, data)
+        return self.feed(data)
+
+    def _feed_prefix(self, prefix: BodyPrefix, data: bytes) -> list[ItemT]:
+        self._prefix = None
+        # What was held back can be larger than a slice.
+        items = feed_slices(self, prefix.feed(data))
+        if not prefix.settled or not self._anything_seen:
+            self._prefix = prefix
+        if prefix.error is not None and self.error is None:
+            self._body_bytes = len(prefix.release())
+            self._decoder.stop(prefix.error)
+        return items
+
+    def _decode(self, events: list[Event]) -> list[ItemT]:
+        items: list[ItemT] = []
+        for event in events:
+            items += self._decoder.feed(event)
+            if self._decoder.stopped:
+                # Later events of the same piece weren't used: a reconnection asks for them again.
+                self._last_event_id = event.id
+                break
+        return items
+
+    def close(self) -> list[ItemT]:
+        """
+        Process the end of the input. Closing again does nothing.
+
+        Returns:
+            The item of the last event, if no blank line ended it but its data is complete.
+
+        Raises:
+            SSEError: An earlier feed met an error, which is raised again.
+        """
+        raise_stored(self.error)
+        if self._decoder.end is not None:
+            return []
+        try:
+            return self._close()
+        except BaseException:
+            self._decoder.stopped = True
+            raise
+
+    def _close(self) -> list[ItemT]:
+        prefix, self._prefix = self._prefix, None
+        items = [] if prefix is None else self._close_body(prefix)
+        if self.error is None:
+            items += self._decode(self._parser.close_if(self._is_complete))
+        if self.error is None and prefix is not None and not self._is_stream(prefix):
+            self._decoder.stop(NotEventStream(body_start=prefix.start))
+        if self.error is None:
+            self._decoder.close()
+        return items
+
+    def _close_body(self, prefix: BodyPrefix) -> list[ItemT]:
+        """Decode the bytes held back as one JSON object, or else feed them."""
+        if not prefix.size:
+            return []
+        body = prefix.release()
+        self._body_bytes = len(body)
+        if not self._decoder.fits(body):
+            self._decoder.stop_at_objects()
+            return []
+        try:
+            text = body.decode("utf-8", self._errors).strip(JSON_BLANKS)
+        except UnicodeDecodeError as error:
+            offset = self._parser.bytes_seen + error.start
+            self._decoder.stop(EncodingError(offset=offset, reason=error.reason))
+            return []
+        if text.startswith("[") and text.endswith("]"):
+            # Gemini sends its errors in a list of one.
+            text = text[1:-1]
+        try:
+            value = load_object(text)
+        except UNREADABLE:
+            self._body_bytes = 0
+            return feed_slices(self, body)
+        items = self._decoder.decode_body(value)
+        self._one_object = items is not None
+        if items is None:
+            self._decoder.stop(NotEventStream(body_start=prefix.start))
+        return items or []
+
+    def _is_stream(self, prefix: BodyPrefix) -> bool:
+        if self._body_bytes or self._anything_seen:
+            return True
+        return looks_like_events(prefix.start)
+
+    @property
+    def _anything_seen(self) -> bool:
+        return bool(self._decoder.events_seen or self._parser.comments_seen)
+
+    def _is_complete(self, event: Event) -> bool:
+        """Return whether the data of the last event is complete without the blank line."""
+        data = event.data.strip(JSON_BLANKS)
+        if self._decoder.is_terminal(data) or not self._decoder.fits(data):
+            # The decoder rejects data with too many objects.
+            return True
+        try:
+            load_object(data)
         except UNREADABLE:
             return False
         return True

@@ -50,7 +50,13 @@ def too_long(last_event_id: str) -> LimitExceeded | None:
     # A character has a byte at least, so that most long ones need not be encoded.
     if len(text) <= _MAX_ID_BYTES and len(text.encode(errors="replace")) <= _MAX_ID_BYTES:
         return None
-    return LimitExceeded(limit="last_event_id", maximum=_MAX_ID_BYTES)
+    return LimitExceeded(
+        limit="last_event_id",
+        maximum=_MAX_ID_BYTES,
+        what=f"Last event ID larger than {_MAX_ID_BYTES:,} bytes",
+        advice="it isn't sent as Last-Event-ID, so the server can't resume after it; have the "
+        "server send shorter ids",
+    )
 
 
 @frozen

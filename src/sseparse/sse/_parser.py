@@ -341,8 +341,16 @@ class Parser(Interpreter[ItemT], Uncopyable):
         )
 
     def _stop_at(self, limit: Literal["line", "event"], offset: int) -> None:
-        maximum = self._max_event if limit == "event" else self._max_line
-        self._stop(LimitExceeded(limit=limit, maximum=cast(int, maximum), offset=offset))
+        maximum = cast(int, self._max_event if limit == "event" else self._max_line)
+        self._stop(
+            LimitExceeded(
+                limit=limit,
+                maximum=maximum,
+                offset=offset,
+                what=f"{limit.capitalize()} larger than {maximum:,} bytes",
+                advice=f"raise max_{limit}_bytes if you trust the server",
+            )
+        )
 
     def _stop(self, error: SSEError) -> None:
         # Of two faults in one feed the first counts.

@@ -1,17 +1,8 @@
-"""Streams: iterate the events or the chunks of a response."""
+"""Streams: a reader, and a source of bytes that it's driven from."""
 
-from .._options import ChunkOptions, EventOptions
-from ._async import AsyncEventStream, AsyncStream
-from ._state import Recorder, StreamOptions
-from ._sync import EventStream, Stream
+from .._options import EventOptions
+from ._async import AsyncEventStream
+from ._reader import EventReader, Reader, Recorder
+from ._sync import EventStream
 
-__all__ = (
-    "AsyncEventStream",
-    "AsyncStream",
-    "ChunkOptions",
-    "EventOptions",
-    "EventStream",
-    "Recorder",
-    "Stream",
-    "StreamOptions",
-)
+__all__ = ("AsyncEventStream", "EventOptions", "EventReader", "EventStream", "Reader", "Recorder")

@@ -1,56 +1,54 @@
-"""Streams for those who wait with await, on any event loop."""
+"""Asynchronous streams, for the event loops of asyncio and trio."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self, TypeVar, Unpack, cast, overload
+from typing import Any, Generic, Literal, Self, TypeVar, Unpack, cast, overload
 
 from .._deadlines import Deadlines, Timers, TimeUp, running_timers
 from .._options import EventOptions
 from .._stage import Uncopyable
 from ..adapters._registry import AsyncReadable, is_pooled, open_async
-from ..chunks import Chunk, Result
-from ..sse._core import ItemT
+from ..sse._core import ItemT as EventT
 from ..sse._event import Comment, Event
 from ..sse._parser import Parser
-from ._state import ChunkFace, ChunkState, EventFace, Face, Recorder, StreamOptions, StreamState
+from ._reader import EventReader, ItemT, Reader, Recorder, ResultT, TextItem, TextItemT
+from ._state import ItemStreamView, StreamState, StreamView
 
-if TYPE_CHECKING:
-    from ..chunks import Update
-
-
-T = TypeVar("T")
+UpdateT = TypeVar("UpdateT")
 
 
-class AsyncDriver(Face[T]):
-    """Bring bytes from an asynchronous source to a stream's state, and hand out its items."""
+class AsyncDriver(StreamView[ItemT]):
+    """Driver of an asynchronous stream: reads the source when the reader needs bytes."""
 
-    def __init__(self, source: object, state: StreamState[T]) -> None:
-        super().__init__(source, state)
+    def __init__(
+        self, source: object, reader: EventReader[ItemT], state: StreamState[ItemT]
+    ) -> None:
+        super().__init__(source, reader, state)
         self._pieces: AsyncIterator[bytes] | None = None
 
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> T:
+    async def __anext__(self) -> ItemT:
         """
         Return the next item, waiting for it.
 
         Raises:
-            StopAsyncIteration: The stream has come to its end.
-            SSEError: It has come to another end; all items before the fault were returned.
-            RuntimeError: It was closed before its end.
+            StopAsyncIteration: The stream is complete.
+            SSEError: The stream ended with an error; all items before it were returned.
+            RuntimeError: The stream was closed before its end.
         """
-        state = self._state
-        while (item := state.pop()) is None:
-            if state.over:
-                # How the stream ended is what its reader asks; that its source did not close
-                # well after that is no news. An explicit aclose() tells it.
+        reader = self._reader
+        while (item := reader.pop()) is None:
+            if reader.over:
+                # An error in closing the source doesn't change how the stream ended. An explicit
+                # aclose() raises it.
                 with suppress(Exception):
                     await self._close_source()
-                state.raise_error()
+                reader.raise_error()
                 raise StopAsyncIteration
             await self._read()
         return item
@@ -61,7 +59,7 @@ class AsyncDriver(Face[T]):
         seconds = None
         if timers is not None:
             seconds = state.wait(timers.now())
-            if state.over:
+            if self._reader.over:
                 return
         try:
             if self._pieces is None:
@@ -72,35 +70,35 @@ class AsyncDriver(Face[T]):
             else:
                 piece = await timers.within(seconds, coming)
         except StopAsyncIteration:
-            state.take_end()
+            state.receive_end()
         except TimeUp:
-            state.take_time_up()
+            state.time_out()
         except (RuntimeError, TypeError):
             # Misuse of the source, not a failure of the connection.
             state.interrupt()
             raise
-        except Exception as error:  # a source may raise anything
-            state.take_failure(error)
+        except Exception as error:  # a source can raise anything
+            state.receive_failure(error)
         except BaseException:
             state.interrupt()
             raise
         else:
             try:
                 if timers is None:
-                    state.take(piece)
+                    state.receive(piece)
                 else:
-                    state.take_at(piece, timers.now())
+                    state.receive_at(piece, timers.now())
             except BaseException:
-                state.stopped = True
+                self._reader.stopped = True
                 raise
 
     async def aclose(self) -> None:
         """
         Close the source. Closing again does nothing.
 
-        What was read and not yet handed out is dropped, unless the stream had come to its end.
+        Items that were read but not returned are dropped, unless the stream had ended.
         """
-        self._state.cancel()
+        self._reader.cancel()
         await self._close_source()
 
     async def _close_source(self) -> None:
@@ -114,13 +112,13 @@ class AsyncDriver(Face[T]):
                 await _close(self._source)
 
     async def _drain(self) -> None:
-        """Read on for a while: at the end of its body a connection goes back to its pool."""
+        """Read on for a while: at the end of its body, a connection returns to its pool."""
         seconds = self._state.drain_seconds()
         pieces, timers = self._pieces, running_timers()
         if not seconds or pieces is None or timers is None or not is_pooled(self._source):
             return
         until = timers.now() + seconds
-        # Nothing that happens now changes how the stream ended.
+        # An error here doesn't change how the stream ended.
         with suppress(Exception):
             while (left := until - timers.now()) > 0:
                 await timers.within(left, anext(pieces))
@@ -150,25 +148,25 @@ async def _close(source: object) -> None:
         await close()
 
 
-class AsyncEventStream(AsyncDriver[ItemT], EventFace[ItemT]):
+class AsyncEventStream(AsyncDriver[EventT]):
     """
-    Iterate the events of a response, asynchronously.
+    Asynchronous iterator over the events of a response.
 
-    A second loop goes on where the first one stopped. As a context manager it closes the
-    source when the block is left.
+    A second loop continues where the first one stopped. As a context manager, it closes the
+    source at the end of the block.
 
     Args:
         source: An asynchronous iterable of bytes, a streamed response of aiohttp or of an
             asynchronous client of httpx or httpx2, or a stream of trio or anyio on which a request
             was sent.
-        comments: Whether to iterate comments too.
-        deadlines: For how long the source may be waited for, as in `AsyncStream`.
-        timeline: What notes when all that came did: a `sseparse.timing.Timeline`.
+        comments: Whether to return comments too.
+        deadlines: How long to wait for the source, as in `AsyncStream`; None for no limit.
+        timeline: Records when everything is received: a `sseparse.timing.Timeline`.
         options: The options of `Parser`.
 
     Raises:
-        TypeError: The source is nothing that can be read.
-        ValueError: An option has no such value.
+        TypeError: The source can't be read.
+        ValueError: An option has an invalid value.
     """
 
     @overload
@@ -202,106 +200,62 @@ class AsyncEventStream(AsyncDriver[ItemT], EventFace[ItemT]):
         timeline: Recorder | None = None,
         **options: Unpack[EventOptions],
     ) -> None:
-        parser = cast("Parser[ItemT]", Parser(comments=comments, **options))
         opened = open_async(source, "AsyncEventStream")
-        super().__init__(opened, StreamState(parser, opened, deadlines, timeline))
-        self._parser = parser
+        parser = cast("Parser[EventT]", Parser(comments=comments, **options))
+        reader = EventReader(parser, response=opened, timeline=timeline)
+        super().__init__(opened, reader, StreamState(reader, deadlines))
 
 
-class AsyncStream(AsyncDriver[Chunk], ChunkFace):
-    """
-    Iterate the chunks of a streamed completion, asynchronously.
-
-    A second loop goes on where the first one stopped. As a context manager it closes the
-    source when the block is left. Every error carries the completion so far as `partial`.
-
-    Args:
-        source: An asynchronous iterable of bytes, a streamed response of aiohttp or of an
-            asynchronous client of httpx or httpx2, or a stream of trio or anyio on which a request
-            was sent.
-        on_incomplete: What an end does that neither [DONE] nor a finish reason announced:
-            "raise", the default, raises `IncompleteStream` after the last chunk; "accept" ends
-            quietly.
-        deadlines: For how long the source may be waited for, once it is there: the wait for the
-            head of a response is its client's. By the clock of the event loop, asyncio's or
-            trio's.
-        drain: For how long to read on after [DONE], in seconds, so that the connection can go
-            back to its pool; 0 closes it at once. A server that never ends the body costs that
-            long, after the last item.
-        max_tool_calls: How many tool calls there may be; None for no limit.
-        max_accumulated_bytes: How much may be kept of the completion, roughly in bytes of memory;
-            None for no limit.
-        timeline: What notes when all that came did: a `sseparse.timing.Timeline`. Give each
-            stream its own.
-        usage: What a completion gets whose server sent no token counts: "server", the default,
-            none; "estimate" has `result()` count them, as `sseparse.tokens.estimate_usage()`
-            does, which needs tiktoken and never goes to the network.
-        messages: For an estimate: the request's messages, or a legacy request's prompt; without
-            them only the answer is counted.
-        tools: For an estimate: the request's tools.
-        encoding: For an estimate: the encoding, or a model that has it; None for that of the
-            completion's model.
-        options: The options of `ChunkParser`.
-
-    Raises:
-        TypeError: The source is nothing that can be read.
-        ValueError: An option has no such value.
-        ImportError: An estimate is asked for, and tiktoken is not installed.
-        SSEError: An estimate is asked for, and its encoding not known, or not on this machine.
-    """
-
-    def __init__(
-        self,
-        source: AsyncReadable,
-        **options: Unpack[StreamOptions],
-    ) -> None:
-        opened = open_async(source, "AsyncStream")
-        self._chunks = ChunkState(opened, **options)
-        super().__init__(opened, self._chunks)
+class AsyncItemStream(
+    AsyncDriver[TextItemT],
+    ItemStreamView[TextItemT, ResultT],
+    Generic[TextItemT, ResultT, UpdateT],
+):
+    """Base class of the asynchronous streams of an API's items."""
 
     def text_deltas(self) -> AsyncIterator[str]:
-        """Iterate the new texts of choice 0, leaving out chunks that bring none."""
-        return _AsyncTextDeltas(self, self._chunks)
+        """Iterate over the new text of choice 0, without items that have none."""
+        return _AsyncTextDeltas(self, self._reader)
 
-    def updates(self) -> AsyncIterator[Update]:
+    def updates(self) -> AsyncIterator[UpdateT]:
         """
-        Iterate what the chunks change, as `Accumulator.updates()` tells it.
+        Iterate over what the items change, as the accumulator's `updates()` returns it.
 
-        Where the stream ends well, what is done by that comes last. Errors are raised as in
-        iterating the chunks.
+        If the stream is complete, what its end finishes comes last. Errors are raised as in
+        iterating over the items.
         """
-        return _AsyncUpdates(self, self._chunks)
+        return _AsyncUpdates(self, self._reader)
 
-    async def result(self) -> Result:
+    async def result(self) -> ResultT:
         """
-        Read the rest of the stream; return the finished completion.
+        Read the rest of the stream and return the finished result.
 
         Raises:
-            SSEError: The stream did not end well, or its tokens cannot be counted as asked;
-                `partial` holds what came.
+            SSEError: The stream isn't complete, or its tokens can't be counted as requested;
+                `partial` has the result so far.
             RuntimeError: The stream was closed before its end.
         """
         async for _ in self:
             pass
-        return self._chunks.result()
+        return self._reader.result()
 
 
 class _AsyncTextDeltas(Uncopyable):
-    # A class, not an async generator, which would leave its clean-up to the collector.
+    # A class, not an async generator, whose clean-up would be left to the garbage collector.
 
-    def __init__(self, stream: AsyncStream, state: ChunkState) -> None:
+    def __init__(self, stream: AsyncIterator[TextItem], reader: Reader[Any, Any]) -> None:
         self._stream = stream
-        self._state = state
+        self._reader = reader
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> str:
-        async for chunk in self._stream:
+        async for item in self._stream:
             try:
-                text = chunk.text
+                text = item.text
             except BaseException:
-                self._state.stopped = True
+                self._reader.stopped = True
                 raise
             if text:
                 return text
@@ -309,22 +263,22 @@ class _AsyncTextDeltas(Uncopyable):
 
 
 class _AsyncUpdates(Uncopyable):
-    def __init__(self, stream: AsyncStream, state: ChunkState) -> None:
+    def __init__(self, stream: AsyncIterator[Any], reader: Reader[Any, Any]) -> None:
         self._stream = stream
-        self._state = state
+        self._reader = reader
 
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> Update:
-        state = self._state
-        while (update := state.pop_update()) is None:
-            state.watched = True
+    async def __anext__(self) -> Any:
+        reader = self._reader
+        while (update := reader.pop_update()) is None:
+            reader.tracks_updates = True
             try:
                 await anext(self._stream)
             except StopAsyncIteration:
-                if not state.tell_end():
+                if not reader.push_last_updates():
                     raise
             finally:
-                state.watched = False
+                reader.tracks_updates = False
         return update

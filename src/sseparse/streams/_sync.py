@@ -1,4 +1,4 @@
-"""Streams for those who wait by blocking."""
+"""Blocking streams."""
 
 from __future__ import annotations
 
@@ -6,30 +6,28 @@ from collections.abc import Iterator
 from contextlib import suppress
 from time import monotonic
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self, TypeVar, Unpack, cast, overload
+from typing import Any, Generic, Literal, Self, TypeVar, Unpack, cast, overload
 
 from .._deadlines import Deadlines
 from .._options import EventOptions
 from .._stage import Uncopyable
 from ..adapters._registry import SyncReadable, is_pooled, open_sync, wait_at_most, wake
-from ..chunks import Chunk, Result
-from ..sse._core import ItemT
+from ..sse._core import ItemT as EventT
 from ..sse._event import Comment, Event
 from ..sse._parser import Parser
-from ._state import ChunkFace, ChunkState, EventFace, Face, Recorder, StreamOptions, StreamState
+from ._reader import EventReader, ItemT, Reader, Recorder, ResultT, TextItem, TextItemT
+from ._state import ItemStreamView, StreamState, StreamView
 
-if TYPE_CHECKING:
-    from ..chunks import Update
-
-
-T = TypeVar("T")
+UpdateT = TypeVar("UpdateT")
 
 
-class SyncDriver(Face[T]):
-    """Bring bytes from a source to a stream's state, and hand out its items."""
+class SyncDriver(StreamView[ItemT]):
+    """Driver of a stream: reads the source when the reader needs bytes."""
 
-    def __init__(self, source: object, state: StreamState[T]) -> None:
-        super().__init__(source, state)
+    def __init__(
+        self, source: object, reader: EventReader[ItemT], state: StreamState[ItemT]
+    ) -> None:
+        super().__init__(source, reader, state)
         self._pieces: Iterator[bytes] | None = None
         self._reading = False
         self._to_close = False
@@ -37,90 +35,90 @@ class SyncDriver(Face[T]):
     def __iter__(self) -> Self:
         return self
 
-    def __next__(self) -> T:
+    def __next__(self) -> ItemT:
         """
         Return the next item, waiting for it.
 
         Raises:
-            StopIteration: The stream has come to its end.
-            SSEError: It has come to another end; all items before the fault were returned.
-            RuntimeError: It was closed before its end.
+            StopIteration: The stream is complete.
+            SSEError: The stream ended with an error; all items before it were returned.
+            RuntimeError: The stream was closed before its end.
         """
-        state = self._state
-        while (item := state.pop()) is None:
-            if state.over:
-                # How the stream ended is what its reader asks; that its source did not close
-                # well after that is no news. An explicit close() tells it.
+        reader = self._reader
+        while (item := reader.pop()) is None:
+            if reader.over:
+                # An error in closing the source doesn't change how the stream ended. An explicit
+                # close() raises it.
                 with suppress(Exception):
                     self._close_source()
-                state.raise_error()
+                reader.raise_error()
                 raise StopIteration
             self._read()
         return item
 
     def _read(self) -> None:
-        # What another thread wants closed is closed in this one, when its read has come back.
+        # If another thread calls close() meanwhile, this one closes the source after its read.
         self._reading = True
         try:
             self._read_piece()
         finally:
             self._reading = False
             if self._to_close:
-                self._state.cancel()
+                self._reader.cancel()
 
     def _read_piece(self) -> None:
         state = self._state
         if state.timed:
             wait_at_most(self._source, state.wait(monotonic()))
-            if state.over:
+            if self._reader.over:
                 return
         try:
             if self._pieces is None:
                 self._pieces = iter(self._source)
             piece = next(self._pieces)
-        except Exception as error:  # a source may raise anything
-            # What is raised by a read that was woken to be closed says no more than that.
+        except Exception as error:  # a source can raise anything
+            # close() in another thread woke this read, which can raise for that reason.
             if not self._to_close:
-                self._take_exception(error)
+                self._handle_exception(error)
         except BaseException:
-            # An iterator in C may have returned a piece before the interrupt was noticed: what
-            # came next would look like the rest.
-            state.cancel()
+            # An iterator in C can have lost a piece before Python noticed the interrupt: the next
+            # piece would look like the continuation.
+            self._reader.cancel()
             raise
         else:
             try:
                 if state.timed:
-                    state.take_at(piece, monotonic())
+                    state.receive_at(piece, monotonic())
                 else:
-                    state.take(piece)
+                    state.receive(piece)
             except BaseException:
-                state.stopped = True
+                self._reader.stopped = True
                 raise
 
-    def _take_exception(self, error: Exception) -> None:
+    def _handle_exception(self, error: Exception) -> None:
         match error:
             case StopIteration():
-                self._state.take_end()
+                self._state.receive_end()
             case RuntimeError() | TypeError():
                 # Misuse of the source, not a failure of the connection.
                 self._state.interrupt()
                 raise error
             case _:
-                self._state.take_failure(error, monotonic())
+                self._state.receive_failure(error, monotonic())
 
     def close(self) -> None:
         """
         Close the source. Closing again does nothing.
 
-        What was read and not yet handed out is dropped, unless the stream had come to its end.
-        Another thread may call it: a read that waits is woken where the source has `wake()`, and
-        ends with a RuntimeError.
+        Items that were read but not returned are dropped, unless the stream had ended. Another
+        thread can call it: a waiting read ends with a RuntimeError, at once if the source has
+        `wake()`.
         """
         self._to_close = True
         if self._reading:
             wake(self._source)
         else:
-            self._state.cancel()
+            self._reader.cancel()
             self._close_source()
 
     def _close_source(self) -> None:
@@ -134,13 +132,13 @@ class SyncDriver(Face[T]):
                 _close(self._source)
 
     def _drain(self) -> None:
-        """Read on for a while: at the end of its body a connection goes back to its pool."""
+        """Read on for a while: at the end of its body, a connection returns to its pool."""
         seconds = self._state.drain_seconds()
         pieces = self._pieces
         if not seconds or pieces is None or not is_pooled(self._source):
             return
         until = monotonic() + seconds
-        # Nothing that happens now changes how the stream ended.
+        # An error here doesn't change how the stream ended.
         with suppress(Exception):
             while (left := until - monotonic()) > 0:
                 wait_at_most(self._source, left)
@@ -164,24 +162,24 @@ def _close(source: object) -> None:
         close()
 
 
-class EventStream(SyncDriver[ItemT], EventFace[ItemT]):
+class EventStream(SyncDriver[EventT]):
     """
-    Iterate the events of a response.
+    Iterator over the events of a response.
 
-    A second loop goes on where the first one stopped. As a context manager it closes the
-    source when the block is left.
+    A second loop continues where the first one stopped. As a context manager, it closes the
+    source at the end of the block.
 
     Args:
         source: An iterable of bytes, a streamed response of requests, urllib3, httpx, httpx2 or
             http.client, or a socket on which a request was sent.
-        comments: Whether to iterate comments too.
-        deadlines: For how long the source may be waited for, as in `Stream`.
-        timeline: What notes when all that came did: a `sseparse.timing.Timeline`.
+        comments: Whether to return comments too.
+        deadlines: How long to wait for the source, as in `Stream`; None for no limit.
+        timeline: Records when everything is received: a `sseparse.timing.Timeline`.
         options: The options of `Parser`.
 
     Raises:
-        TypeError: The source is nothing that can be read.
-        ValueError: An option has no such value.
+        TypeError: The source can't be read.
+        ValueError: An option has an invalid value.
     """
 
     @overload
@@ -215,106 +213,63 @@ class EventStream(SyncDriver[ItemT], EventFace[ItemT]):
         timeline: Recorder | None = None,
         **options: Unpack[EventOptions],
     ) -> None:
-        parser = cast("Parser[ItemT]", Parser(comments=comments, **options))
         opened = open_sync(source, "EventStream")
-        super().__init__(opened, StreamState(parser, opened, deadlines, timeline))
-        self._parser = parser
+        parser = cast("Parser[EventT]", Parser(comments=comments, **options))
+        reader = EventReader(parser, response=opened, timeline=timeline)
+        super().__init__(opened, reader, StreamState(reader, deadlines))
 
 
-class Stream(SyncDriver[Chunk], ChunkFace):
-    """
-    Iterate the chunks of a streamed completion.
-
-    A second loop goes on where the first one stopped. As a context manager it closes the
-    source when the block is left. Every error carries the completion so far as `partial`.
-
-    Args:
-        source: An iterable of bytes, a streamed response of requests, urllib3, httpx, httpx2 or
-            http.client, or a socket on which a request was sent.
-        on_incomplete: What an end does that neither [DONE] nor a finish reason announced:
-            "raise", the default, raises `IncompleteStream` after the last chunk; "accept" ends
-            quietly.
-        deadlines: For how long the source may be waited for, once it is there: the wait for the
-            head of a response is its client's. Kept to the moment where reads can be bounded, as
-            sockets and the adapters let them be; of a plain iterable, and over HTTP/2, at each
-            piece.
-        drain: For how long to read on after [DONE], in seconds, so that the connection can go
-            back to its pool; 0 closes it at once. A server that never ends the body costs that
-            long, after the last item.
-        max_tool_calls: How many tool calls there may be; None for no limit.
-        max_accumulated_bytes: How much may be kept of the completion, roughly in bytes of memory;
-            None for no limit.
-        timeline: What notes when all that came did: a `sseparse.timing.Timeline`. Give each
-            stream its own.
-        usage: What a completion gets whose server sent no token counts: "server", the default,
-            none; "estimate" has `result()` count them, as `sseparse.tokens.estimate_usage()`
-            does, which needs tiktoken and never goes to the network.
-        messages: For an estimate: the request's messages, or a legacy request's prompt; without
-            them only the answer is counted.
-        tools: For an estimate: the request's tools.
-        encoding: For an estimate: the encoding, or a model that has it; None for that of the
-            completion's model.
-        options: The options of `ChunkParser`.
-
-    Raises:
-        TypeError: The source is nothing that can be read.
-        ValueError: An option has no such value.
-        ImportError: An estimate is asked for, and tiktoken is not installed.
-        SSEError: An estimate is asked for, and its encoding not known, or not on this machine.
-    """
-
-    def __init__(
-        self,
-        source: SyncReadable,
-        **options: Unpack[StreamOptions],
-    ) -> None:
-        opened = open_sync(source, "Stream")
-        self._chunks = ChunkState(opened, **options)
-        super().__init__(opened, self._chunks)
+class ItemStream(
+    SyncDriver[TextItemT],
+    ItemStreamView[TextItemT, ResultT],
+    Generic[TextItemT, ResultT, UpdateT],
+):
+    """Base class of the streams of an API's items."""
 
     def text_deltas(self) -> Iterator[str]:
-        """Iterate the new texts of choice 0, leaving out chunks that bring none."""
-        return _TextDeltas(self, self._chunks)
+        """Iterate over the new text of choice 0, without items that have none."""
+        return _TextDeltas(self, self._reader)
 
-    def updates(self) -> Iterator[Update]:
+    def updates(self) -> Iterator[UpdateT]:
         """
-        Iterate what the chunks change, as `Accumulator.updates()` tells it.
+        Iterate over what the items change, as the accumulator's `updates()` returns it.
 
-        Where the stream ends well, what is done by that comes last. Errors are raised as in
-        iterating the chunks.
+        If the stream is complete, what its end finishes comes last. Errors are raised as in
+        iterating over the items.
         """
-        return _Updates(self, self._chunks)
+        return _Updates(self, self._reader)
 
-    def result(self) -> Result:
+    def result(self) -> ResultT:
         """
-        Read the rest of the stream; return the finished completion.
+        Read the rest of the stream and return the finished result.
 
         Raises:
-            SSEError: The stream did not end well, or its tokens cannot be counted as asked;
-                `partial` holds what came.
+            SSEError: The stream isn't complete, or its tokens can't be counted as requested;
+                `partial` has the result so far.
             RuntimeError: The stream was closed before its end.
         """
         for _ in self:
             pass
-        return self._chunks.result()
+        return self._reader.result()
 
 
 class _TextDeltas(Uncopyable):
-    # A class, not a generator: an exception would end that, and a later loop look complete.
+    # A class, not a generator: a generator is exhausted after an exception, and a later loop would
+    # look complete.
 
-    def __init__(self, stream: Stream, state: ChunkState) -> None:
+    def __init__(self, stream: Iterator[TextItem], reader: Reader[Any, Any]) -> None:
         self._stream = stream
-        self._state = state
+        self._reader = reader
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> str:
-        for chunk in self._stream:
+        for item in self._stream:
             try:
-                text = chunk.text
+                text = item.text
             except BaseException:
-                self._state.stopped = True
+                self._reader.stopped = True
                 raise
             if text:
                 return text
@@ -322,22 +277,22 @@ class _TextDeltas(Uncopyable):
 
 
 class _Updates(Uncopyable):
-    def __init__(self, stream: Stream, state: ChunkState) -> None:
+    def __init__(self, stream: Iterator[Any], reader: Reader[Any, Any]) -> None:
         self._stream = stream
-        self._state = state
+        self._reader = reader
 
     def __iter__(self) -> Self:
         return self
 
-    def __next__(self) -> Update:
-        state = self._state
-        while (update := state.pop_update()) is None:
-            state.watched = True
+    def __next__(self) -> Any:
+        reader = self._reader
+        while (update := reader.pop_update()) is None:
+            reader.tracks_updates = True
             try:
                 next(self._stream)
             except StopIteration:
-                if not state.tell_end():
+                if not reader.push_last_updates():
                     raise
             finally:
-                state.watched = False
+                reader.tracks_updates = False
         return update

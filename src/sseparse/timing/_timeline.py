@@ -131,11 +131,13 @@ class Timeline(Uncopyable):
                 self._finish_reasons.setdefault(choice.index, choice.finish_reason)
         return size
 
+    on_item = on_chunk
+
     def on_release(self, text: str) -> None:
         """Note that a gate let text through to the reader."""
         self._released.append((self._clock(), len(text)))
 
-    def on_end(self, end: End | None = None) -> None:
+    def on_end(self, end: End | None = None, result: object = None) -> None:
         """
         Note that the stream ended; only the first end counts.
 

@@ -498,6 +498,6 @@ class TestStreams:
     def test_the_number_of_choices(self) -> None:
         """It is the parser's limit."""
         body = b"".join(data(choice(index, content="a")) for index in range(4))
-        with pytest.raises(LimitExceeded, match="more than 2 choices") as raised:
+        with pytest.raises(LimitExceeded, match="More than 2 choices") as raised:
             Stream([body], max_choices=2).result()
         assert len(raised.value.partial.choices) == 2

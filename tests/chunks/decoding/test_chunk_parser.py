@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sseparse import ChunkDecodeError, ChunkParser, EndCause, LimitExceeded, ServerSentError
+from sseparse import ChunkParser, DecodeError, EndCause, LimitExceeded, ServerSentError
 from sseparse.testing import check_parser
 
 
@@ -84,7 +84,7 @@ def test_the_event_of_a_decode_error() -> None:
     parser.feed(b"id: 7\ndata: {}\n\n")
     parser.feed(data(chunk()) + data(b"no JSON") + data(chunk()))
 
-    assert isinstance(parser.error, ChunkDecodeError)
+    assert isinstance(parser.error, DecodeError)
     assert parser.error.event.id == "7"
 
 

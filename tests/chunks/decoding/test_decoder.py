@@ -7,9 +7,9 @@ import pytest
 
 from sseparse import (
     ChatCompletionChunk,
-    ChunkDecodeError,
     ChunkDecoder,
     CompletionChunk,
+    DecodeError,
     EndCause,
     Event,
     ServerSentError,
@@ -214,7 +214,7 @@ class TestMarks:
     def test_bad_json(self, data: str, reason: str) -> None:
         """By default an error that holds the event; or dropped and counted."""
         _, decoder = decode(event(CHUNK), event(data))
-        assert isinstance(decoder.error, ChunkDecodeError)
+        assert isinstance(decoder.error, DecodeError)
         assert decoder.error.event.data == data
         assert reason in decoder.error.reason
 
@@ -391,7 +391,7 @@ def test_a_dictionary_is_a_copy() -> None:
 def test_a_number_out_of_range() -> None:
     """JSON that no number can hold is an error, not infinity; other large numbers are read."""
     _, decoder = decode(event('{"choices":[],"x":1e400}'))
-    assert isinstance(decoder.error, ChunkDecodeError)
+    assert isinstance(decoder.error, DecodeError)
     assert "out of range" in decoder.error.reason
 
     (chunk,), _ = decode(event('{"choices":[],"x":"\\ud83d","y":1.5e300}'))
@@ -431,7 +431,7 @@ def test_only_json_blanks_are_blank(blank: str) -> None:
     """Other spaces around JSON or the mark make it something else."""
     _, decoder = decode(event(f"{blank}[DONE]"))
 
-    assert isinstance(decoder.error, ChunkDecodeError)
+    assert isinstance(decoder.error, DecodeError)
 
 
 def test_text_of_a_choice_that_comes_twice() -> None:

@@ -238,7 +238,7 @@ def test_limits_hold() -> None:
     """A whole completion is held to the limits of a stream."""
     body = {"choices": [{"index": 0, "message": {"content": "a"}}, {"index": 9}]}
     stream = Stream([json.dumps(body).encode()], max_choices=2)
-    with pytest.raises(LimitExceeded, match="more than 2 choices"):
+    with pytest.raises(LimitExceeded, match="More than 2 choices"):
         stream.result()
 
 

@@ -1,0 +1,220 @@
+"""Reader and streams of chat completions and legacy completions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Unpack
+
+from .._deadlines import Deadlines
+from .._options import check_choice, check_seconds
+from ..adapters._registry import AsyncReadable, SyncReadable, open_async, open_sync
+from ..streams._async import AsyncItemStream
+from ..streams._reader import Reader, Recorder
+from ..streams._state import StreamState
+from ..streams._sync import ItemStream
+from ._accumulator import MAX_ACCUMULATED, MAX_TOOL_CALLS, Accumulator
+from ._decoder import ChunkOptions, ChunkParser
+from ._incomplete import incomplete
+from ._models import Chunk, CompletionUsage
+from ._results import Result
+
+if TYPE_CHECKING:
+    from ._estimate import UsageEstimate
+    from ._updates import Update
+else:
+    Update: TypeAlias = Any  # most programs do without updates
+
+Prompt: TypeAlias = Sequence[Mapping[str, Any] | str | int | Sequence[int]]
+"""The messages of a chat request, or the text, texts or tokens of a legacy one."""
+
+
+class ReaderOptions(ChunkOptions, total=False):
+    """Options of a reader; see `ChunkReader`."""
+
+    on_incomplete: Literal["raise", "accept"]
+    max_tool_calls: int | None
+    max_accumulated_bytes: int | None
+    timeline: Recorder | None
+    usage: Literal["server", "estimate"]
+    messages: Prompt | None
+    tools: Sequence[Mapping[str, Any]] | None
+    encoding: str | None
+
+
+class StreamOptions(ReaderOptions, total=False):
+    """Options of a stream of chunks; see `Stream`."""
+
+    deadlines: Deadlines | None
+    drain: float
+
+
+class ChunkReader(Reader[Chunk, Result]):
+    """
+    Parser, accumulator and verdict of a streamed completion, joined, without I/O.
+
+        reader = ChunkReader()
+        for data in pieces:
+            for chunk in reader.feed(data):
+                forward(chunk)
+        reader.close()
+        completion = reader.result()
+
+    Push bytes with `feed()` and finish with `close()`, or with `fail()` if the connection failed.
+    Then `end` says how the stream ended, and `error` is set unless it's complete.
+
+    Args:
+        response: An object with the `status` and `headers` of the response, for errors; or None.
+        on_incomplete: What to do if the stream ends without [DONE] or a finish reason: "raise", the
+            default, sets `error` to an `IncompleteStream`; "accept" accepts the end.
+        max_tool_calls: The most tool calls; None for no limit. Default: 4,096.
+        max_accumulated_bytes: The most that is kept of the completion, roughly in bytes of memory;
+            None for no limit. Default: 512 MiB.
+        timeline: Records when everything is received: a `sseparse.timing.Timeline`.
+        usage: The token counts of a completion whose server sent none: "server", the default,
+            leaves them out; "estimate" counts them in `result()`, as
+            `sseparse.chunks.estimate_usage()` does. That needs tiktoken and never uses the network.
+        messages: For an estimate: the request's messages, or a legacy request's prompt; without
+            them only the answer is counted.
+        tools: For an estimate: the request's tools.
+        encoding: For an estimate: the encoding, or a model that has it; by default that of the
+            completion's model.
+        options: The options of `ChunkParser`.
+
+    Attributes:
+        accumulator: The accumulator of the chunks returned so far.
+
+    Raises:
+        ValueError: An option has an invalid value.
+        ImportError: An estimate is requested, and tiktoken isn't installed.
+        SSEError: An estimate is requested, and its encoding is unknown or not on this machine.
+    """
+
+    accumulator: Accumulator
+
+    def __init__(
+        self,
+        response: object = None,
+        *,
+        on_incomplete: Literal["raise", "accept"] = "raise",
+        max_tool_calls: int | None = MAX_TOOL_CALLS,
+        max_accumulated_bytes: int | None = MAX_ACCUMULATED,
+        timeline: Recorder | None = None,
+        usage: Literal["server", "estimate"] = "server",
+        messages: Prompt | None = None,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        encoding: str | None = None,
+        **options: Unpack[ChunkOptions],
+    ) -> None:
+        check_choice("on_incomplete", on_incomplete, "raise", "accept")
+        check_choice("usage", usage, "server", "estimate")
+        self._estimate: UsageEstimate | None = None
+        if usage == "estimate":
+            from ._estimate import UsageEstimate  # noqa: PLC0415 - loads the counting of tokens
+
+            self._estimate = UsageEstimate(messages, tools, encoding)
+        elif (messages, tools, encoding) != (None, None, None):
+            raise ValueError('messages, tools and encoding are for usage="estimate"; give that too')
+        self.accumulator = Accumulator(
+            max_choices=None,  # the parser counts them
+            max_tool_calls=max_tool_calls,
+            max_accumulated_bytes=max_accumulated_bytes,
+        )
+        super().__init__(
+            ChunkParser(**options),
+            self.accumulator,
+            response=response,
+            timeline=timeline,
+            incomplete=incomplete if on_incomplete == "raise" else None,
+        )
+
+    @property
+    def usage(self) -> CompletionUsage | None:
+        """The token counts that the server reported, or None."""
+        return self.accumulator.usage
+
+    def result(self) -> Result:
+        """
+        Return the completion of a stream that has ended.
+
+        Raises:
+            SSEError: The stream ended with an error, or its tokens can't be counted as requested;
+                `partial` has the completion so far.
+            RuntimeError: The stream hasn't ended.
+        """
+        result = super().result()
+        return result if self._estimate is None else self._estimate.complete(result)
+
+
+def _open(
+    response: object,
+    *,
+    deadlines: Deadlines | None = None,
+    drain: float = 0.1,
+    **options: Unpack[ReaderOptions],
+) -> tuple[ChunkReader, StreamState[Chunk]]:
+    check_seconds("drain", drain)
+    reader = ChunkReader(response, **options)
+    return reader, StreamState(reader, deadlines, drain)
+
+
+class Stream(ItemStream[Chunk, Result, Update]):
+    """
+    Iterator over the chunks of a streamed completion.
+
+    A second loop continues where the first one stopped. As a context manager, it closes the
+    source at the end of the block. Every error has the completion so far as `partial`.
+
+    Args:
+        source: An iterable of bytes, a streamed response of requests, urllib3, httpx, httpx2 or
+            http.client, or a socket on which a request was sent.
+        deadlines: How long to wait for the source; None for no limit. The wait for the head of
+            a response is its client's. Deadlines are exact where reads can be limited, as those of
+            sockets and of the adapters can; for a plain iterable, and over HTTP/2, they are
+            checked at each piece.
+        drain: How long to continue to read after [DONE], in seconds, so that the connection can
+            return to its pool; 0 closes it at once. A server that never ends the body costs that
+            long, after the last item. Default: 0.1.
+        options: The options of `ChunkReader`.
+
+    Attributes:
+        accumulator: The accumulator of the chunks returned so far.
+
+    Raises:
+        TypeError: The source can't be read.
+        ValueError: An option has an invalid value.
+        ImportError: An estimate is requested, and tiktoken isn't installed.
+        SSEError: An estimate is requested, and its encoding is unknown or not on this machine.
+    """
+
+    def __init__(self, source: SyncReadable, **options: Unpack[StreamOptions]) -> None:
+        opened = open_sync(source, "Stream")
+        reader, state = _open(opened, **options)
+        super().__init__(opened, reader, state)
+        self.accumulator = reader.accumulator
+
+
+class AsyncStream(AsyncItemStream[Chunk, Result, Update]):
+    """
+    Asynchronous iterator over the chunks of a streamed completion.
+
+    As `Stream`, but for an asynchronous source.
+
+    Args:
+        source: An asynchronous iterable of bytes, a streamed response of aiohttp or of an
+            asynchronous client of httpx or httpx2, or a stream of trio or anyio on which a request
+            was sent.
+        options: The options of `Stream`. Deadlines are by the clock of the event loop, asyncio's
+            or trio's.
+
+    Attributes:
+        accumulator: The accumulator of the chunks returned so far.
+
+    Raises:
+        TypeError, ValueError, ImportError, SSEError: As for `Stream`.
+    """
+
+    def __init__(self, source: AsyncReadable, **options: Unpack[StreamOptions]) -> None:
+        opened = open_async(source, "AsyncStream")
+        reader, state = _open(opened, **options)
+        super().__init__(opened, reader, state)
+        self.accumulator = reader.accumulator

@@ -1,0 +1,470 @@
+"""Reader: the stages of one stream, with the verdict on its end, without I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Generic, Protocol, TypeVar, cast
+
+from attrs import evolve
+
+from .._end import End, EndCause
+from .._errors import (
+    IncompleteStream,
+    NotEventStream,
+    ServerSentError,
+    SSEError,
+    add_response,
+    cause_of,
+    describe_seen,
+    headers_of,
+    looks_encoded,
+    status_of,
+    translated,
+)
+from .._stage import Breakable, Stage, breaking, raise_stored
+from ..sse._parser import BODY_START, EVENT_STREAM, is_event_stream_type, looks_like_events
+
+ItemT = TypeVar("ItemT")
+ItemT_contra = TypeVar("ItemT_contra", contravariant=True)
+ResultT = TypeVar("ResultT")
+
+
+class TextItem(Protocol):
+    """An item of an API, which can have text."""
+
+    @property
+    def text(self) -> str:
+        """The new text of choice 0, or ""."""
+        ...
+
+
+TextItemT = TypeVar("TextItemT", bound=TextItem)
+ResultT_co = TypeVar("ResultT_co", covariant=True)
+
+
+class StreamParser(Stage[bytes | bytearray | memoryview, ItemT], Protocol):
+    """A parser of events or items, with what streams show of it."""
+
+    @property
+    def last_event_id(self) -> str:
+        """The last event ID."""
+        ...
+
+    @property
+    def retry(self) -> int | None:
+        """The reconnection time in milliseconds, or None."""
+
+    @property
+    def events_seen(self) -> int:
+        """The number of events dispatched."""
+        ...
+
+    @property
+    def comments_seen(self) -> int:
+        """The number of comment lines received."""
+        ...
+
+
+class ItemAccumulator(Protocol[ItemT_contra, ResultT_co]):
+    """An accumulator of an API: its items to its result."""
+
+    @property
+    def error(self) -> SSEError | None:
+        """The error that stopped it, or None."""
+
+    @property
+    def usage(self) -> Any:
+        """The token counts that the server reported, or None."""
+
+    def add(self, item: ItemT_contra, /) -> None:
+        """Add an item."""
+        ...
+
+    def updates(self, item: ItemT_contra, /) -> list[Any]:
+        """Add an item and return what it changed."""
+        ...
+
+    def last_updates(self) -> list[Any]:
+        """Return what the end of a complete stream finished."""
+        ...
+
+    def snapshot(self) -> ResultT_co:
+        """Return the result so far."""
+        ...
+
+
+class Recorder(Protocol):
+    """What records when something is received; `sseparse.timing.Timeline` does."""
+
+    def on_bytes(self, size: int, /, *, events: int, comments: int) -> None:
+        """Record `size` bytes, and the number of events and comments that they complete."""
+        ...
+
+    def on_item(self, item: Any, /) -> None:
+        """Record an item of the API."""
+        ...
+
+    def on_end(self, end: End, result: Any, /) -> None:
+        """Record the end of the stream, and the result so far."""
+        ...
+
+
+class EventReader(Breakable, Generic[ItemT]):
+    """
+    Parser and verdict of one stream of events, joined, without I/O.
+
+    Push bytes with `feed()` and finish with `close()`, or with `fail()` if the connection failed.
+    Streams do the same, an item at a time.
+
+    Args:
+        parser: The parser of events.
+        response: An object with the `status` and `headers` of the response, for errors; or None.
+        timeline: Records when everything is received; or None.
+    """
+
+    def __init__(
+        self,
+        parser: StreamParser[ItemT],
+        *,
+        response: object = None,
+        timeline: Recorder | None = None,
+    ) -> None:
+        super().__init__()
+        self.parser = parser
+        self._response = response
+        self._timeline = timeline
+        # In reverse: the last item of a list is the cheapest to remove.
+        self._ready: list[ItemT] | None = None
+        self._body_start = b""
+        self._recorded = (0, 0)
+        self._end: End | None = None
+
+    # For those who push bytes.
+
+    def feed(self, data: bytes | bytearray | memoryview) -> list[ItemT]:
+        """
+        Feed bytes and return the items that they complete.
+
+        Args:
+            data: Bytes, split anywhere.
+
+        Returns:
+            The items, in order. At an error, those before it; then `error` is set.
+
+        Raises:
+            SSEError: An earlier call met an error, which is raised again.
+            RuntimeError: The reader is closed.
+            TypeError: The data isn't bytes.
+        """
+        if self.over:
+            self.raise_error()
+            raise RuntimeError("feed() after close(): the stream has ended; use a new reader")
+        self.push(data)
+        return self._pop_all()
+
+    def close(self) -> list[ItemT]:
+        """
+        Process the end of the body and return the items that it completes.
+
+        Then `end` says how the stream ended, and `error` is set unless it's complete. Closing
+        again does nothing.
+        """
+        self.push_end()
+        return self._pop_all()
+
+    def fail(self, cause: Exception) -> list[ItemT]:
+        """
+        Process a failure of the connection and return the items completed before it.
+
+        Args:
+            cause: The transport's exception, which becomes the `__cause__` of `error`: a
+                `TransportError`, or a `StreamTimeout` for a TimeoutError.
+        """
+        self.push_failure(cause)
+        return self._pop_all()
+
+    def _pop_all(self) -> list[ItemT]:
+        items: list[ItemT] = []
+        while (item := self.pop()) is not None:
+            items.append(item)
+        return items
+
+    @property
+    def closed(self) -> bool:
+        """Whether the stream has ended: by `close()`, by `fail()` or at an error."""
+        self._finish_broken()
+        return self._end is not None
+
+    @property
+    def end(self) -> End:
+        """
+        How the stream ended.
+
+        Raises:
+            RuntimeError: It hasn't ended.
+        """
+        self._finish_broken()
+        if self._end is None:
+            raise RuntimeError("the stream hasn't ended: call close() or fail() first")
+        return self._end
+
+    # For streams, which return an item at a time.
+
+    def push(self, data: bytes | bytearray | memoryview) -> None:
+        """Decode bytes; `pop()` returns the items."""
+        parser = self.parser
+        items = parser.feed(data)
+        if self._timeline is not None:
+            self._record(len(data), items)
+        if items:
+            self._add_ready(items)
+        elif not parser.events_seen:
+            self._body_start += bytes(data[: BODY_START - len(self._body_start)])
+        if parser.error is not None:
+            self.finish(add_response(parser.error, self._response))
+
+    def pop(self) -> ItemT | None:
+        """Return the next item, or None if another piece is needed."""
+        ready = self._ready
+        if not ready:
+            return None
+        # No call: a signal could raise after one, and the item would be lost.
+        item = ready[-1]
+        del ready[-1]
+        return item
+
+    def _add_ready(self, items: list[ItemT]) -> None:
+        items.reverse()
+        self._ready = items + self._ready if self._ready else items
+
+    @breaking
+    def push_end(self) -> None:
+        """Process the end of the body; `pop()` returns the items that it completes."""
+        if self.over:
+            return
+        self.close_parser()
+        error = self.parser.error
+        self.finish(add_response(error, self._response) if error else self._judge(self.seen))
+
+    @breaking
+    def push_failure(self, cause: Exception) -> None:
+        """Process a failure of the connection; an `SSEError` is used as it is."""
+        if self.over:
+            return
+        self.close_parser()
+        error = cause
+        if not isinstance(error, SSEError):
+            error = translated("The connection", cause, f" {describe_seen(self.seen)}")
+        # What the server said explains more than the failure after it.
+        if isinstance(self.parser.error, ServerSentError):
+            error = add_response(self.parser.error, self._response)
+        self.finish(error)
+
+    @breaking
+    def cancel(self) -> None:
+        """End the stream because nothing more is wanted."""
+        if self.has_ready or not self.closed:
+            self._drop_ready()
+            self.finish(None, EndCause.CANCELLED)
+
+    @property
+    def has_ready(self) -> bool:
+        """Whether there is something to return before the end."""
+        return bool(self._ready)
+
+    def _drop_ready(self) -> None:
+        self._ready = None
+
+    @property
+    def over(self) -> bool:
+        """Whether no more bytes are needed."""
+        return self._end is not None or self.stopped
+
+    @property
+    def seen(self) -> End:
+        """What the closed parser reports."""
+        return cast(End, self.parser.end)
+
+    def raise_error(self) -> None:
+        """Raise the error that ended the stream, if any."""
+        self._finish_broken()
+        raise_stored(self.error)
+        if self._end is not None and self._end.cause is EndCause.CANCELLED:
+            raise RuntimeError(
+                "the stream was closed before its end, or a read of it interrupted; "
+                "open a new one to read on"
+            )
+
+    def close_parser(self) -> None:
+        """Close the parser; `pop()` returns the items that it completes."""
+        items = self.parser.close()
+        if items and self._timeline is not None:
+            self._record(0, items)
+        self._add_ready(items)
+
+    def finish(self, error: SSEError | None, cause: EndCause | None = None) -> None:
+        """End the stream, with or without an error."""
+        if self.parser.end is None:
+            self.parser.close()
+        end = self.seen
+        self._error = error
+        self._end = evolve(end, cause=cause or cause_of(error) or end.cause)
+        # Once, even if the timeline raises.
+        timeline, self._timeline = self._timeline, None
+        if timeline is not None:
+            timeline.on_end(self._end, self._partial())
+
+    def _partial(self) -> Any:
+        """Return the result so far."""
+        return None
+
+    def _finish_broken(self) -> None:
+        """Finish a stream that an unexpected exception stopped, at the first look at it."""
+        if self.stopped and (self._end is None or self._error is None):
+            self.finish(super().error)
+
+    def _judge(self, end: End) -> SSEError | None:
+        """Return what is wrong with an end that no error caused."""
+        if end.events_seen or end.comments_seen or end.finish_reasons:
+            return None
+        return self._judge_body(end)
+
+    def _judge_body(self, end: End) -> SSEError | None:
+        """Return the error for a body without any event if it can't be an event stream."""
+        headers = headers_of(self._response)
+        content_type = headers.get("content-type", "")
+        # WHATWG HTML 9.2.6 ignores unknown fields, so any body of that type is an event stream,
+        # once it's decompressed.
+        is_declared = is_event_stream_type(content_type) and not looks_encoded(
+            self._body_start, headers
+        )
+        can_be_stream = end.one_object or is_declared or looks_like_events(self._body_start)
+        is_empty = not self._body_start and not is_event_stream_type(content_type or EVENT_STREAM)
+        if can_be_stream and not is_empty and status_of(self._response) in (None, 200):
+            return None
+        return add_response(NotEventStream(body_start=self._body_start), self._response)
+
+    def _record(self, size: int, _items: list[ItemT]) -> None:
+        timeline = cast(Recorder, self._timeline)
+        events, comments = self.parser.events_seen, self.parser.comments_seen
+        last_events, last_comments = self._recorded
+        timeline.on_bytes(size, events=events - last_events, comments=comments - last_comments)
+        self._recorded = (events, comments)
+
+
+class Reader(EventReader[ItemT], Generic[ItemT, ResultT]):
+    """
+    Parser, accumulator and verdict of one stream of an API's items, joined, without I/O.
+
+    Args:
+        parser: The parser of the API's items.
+        accumulator: The accumulator of the API.
+        response: An object with the `status` and `headers` of the response, for errors; or None.
+        timeline: Records when everything is received; or None.
+        incomplete: Returns the error for an end without the API's terminal event; None accepts it.
+    """
+
+    def __init__(
+        self,
+        parser: StreamParser[ItemT],
+        accumulator: ItemAccumulator[ItemT, ResultT],
+        *,
+        response: object = None,
+        timeline: Recorder | None = None,
+        incomplete: Callable[[End], IncompleteStream] | None = None,
+    ) -> None:
+        super().__init__(parser, response=response, timeline=timeline)
+        self._accumulator = accumulator
+        self._incomplete = incomplete
+        self._updates: list[Any] | None = None
+        self.tracks_updates = False
+        """Whether `pop()` collects the updates of the items that it returns."""
+
+    @property
+    def error(self) -> SSEError | None:
+        """The error that ended the stream, with the result so far as `partial`; or None."""
+        error = super().error
+        if error is not None:
+            error.partial = self._accumulator.snapshot()
+        return error
+
+    @property
+    def usage(self) -> Any:
+        """The token counts that the server reported, or None."""
+        return self._accumulator.usage
+
+    def snapshot(self) -> ResultT:
+        """Return the result of the items returned so far."""
+        return self._accumulator.snapshot()
+
+    def result(self) -> ResultT:
+        """
+        Return the result of a stream that has ended.
+
+        Raises:
+            SSEError: The stream ended with an error; the result so far is its `partial`.
+            RuntimeError: The stream hasn't ended.
+        """
+        self.raise_error()
+        _ = self.end
+        raise_stored(self._accumulator.error)
+        return self._accumulator.snapshot()
+
+    def pop(self) -> ItemT | None:
+        """Accumulate and return the next item, or return None if another piece is needed."""
+        ready = self._ready
+        if not ready:
+            return None
+        try:
+            item = ready.pop()
+            if self.tracks_updates:
+                self._add_updates(self._accumulator.updates(item))
+            else:
+                self._accumulator.add(item)
+            return item  # noqa: TRY300 - an exception before the return loses the item
+        except SSEError as error:
+            # An item that exceeds a limit; those after it are dropped.
+            self._ready = None
+            self.finish(error)
+            return None
+        except BaseException:
+            self.stopped = True
+            raise
+
+    def pop_update(self) -> Any:
+        """Return the next update, or None."""
+        return self._updates.pop() if self._updates else None
+
+    @breaking
+    def push_last_updates(self) -> bool:
+        """Collect the updates of a complete end; return whether there are updates."""
+        if self.end.complete:
+            self._add_updates(self._accumulator.last_updates())
+        return bool(self._updates)
+
+    def _add_updates(self, updates: list[Any]) -> None:
+        updates.reverse()
+        self._updates = updates + self._updates if self._updates else updates
+
+    @property
+    def has_ready(self) -> bool:
+        """Whether there is an item or update to return before the end."""
+        return bool(self._ready or self._updates)
+
+    def _drop_ready(self) -> None:
+        self._ready = self._updates = None
+
+    def _partial(self) -> ResultT:
+        return self._accumulator.snapshot()
+
+    def _judge(self, end: End) -> SSEError | None:
+        error = super()._judge(end)
+        if error is None and self._incomplete is not None and not end.complete:
+            return self._incomplete(end)
+        return error
+
+    def _record(self, size: int, items: list[ItemT]) -> None:
+        timeline = cast(Recorder, self._timeline)
+        super()._record(size, items)
+        for item in items:
+            timeline.on_item(item)

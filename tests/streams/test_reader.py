@@ -1,0 +1,194 @@
+"""A reader has the chunks, the result and the verdict of a stream whose bytes are pushed."""
+
+from collections.abc import Callable
+
+import pytest
+
+from sseparse import (
+    ChunkReader,
+    End,
+    EndCause,
+    IncompleteStream,
+    LimitExceeded,
+    NotEventStream,
+    Parser,
+    ServerSentError,
+    SSEError,
+    Stream,
+    StreamTimeout,
+    TransportError,
+)
+from sseparse.streams import EventReader
+from sseparse.timing import Timeline
+
+TEXT = b'data: {"id": "1", "choices": [{"index": 0, "delta": {"content": "Hello"}}]}\n\n'
+FINISH = b'data: {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}\n\n'
+USAGE = b'data: {"choices": [], "usage": {"completion_tokens": 3}}\n\n'
+DONE = b"data: [DONE]\n\n"
+ERROR = b'data: {"error": {"message": "overloaded"}}\n\n'
+BODY = TEXT + FINISH + USAGE + DONE
+BODIES: dict[str, tuple[bytes, type[SSEError] | None, EndCause]] = {
+    "complete": (BODY, None, EndCause.DONE),
+    "without [DONE]": (TEXT + FINISH, None, EndCause.FINISHED),
+    "truncated": (TEXT, IncompleteStream, EndCause.INCOMPLETE),
+    "cut inside an event": (TEXT + FINISH[:20], IncompleteStream, EndCause.INCOMPLETE),
+    "empty": (b"", IncompleteStream, EndCause.INCOMPLETE),
+    "HTML": (b"<html>", NotEventStream, EndCause.NOT_A_STREAM),
+    "an error": (TEXT + ERROR + FINISH, ServerSentError, EndCause.SERVER_ERROR),
+    "an error as the body": (b'{"error": "no"}', ServerSentError, EndCause.SERVER_ERROR),
+}
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_the_result_does_not_depend_on_the_pieces(name: str) -> None:
+    """However a body is split, its chunks, end, error and result are those of a stream."""
+    body, kind, cause = BODIES[name]
+    expected = list(Stream([body], on_incomplete="accept")) if kind is None else None
+    for size in (1, 7, len(body) + 1):
+        reader = ChunkReader()
+        chunks = []
+        for at in range(0, len(body), size):
+            if not reader.closed:
+                chunks += reader.feed(body[at : at + size])
+        chunks += reader.close()
+        assert expected is None or chunks == expected
+        assert reader.end.cause is cause
+        assert (reader.error is None) == (kind is None)
+        if kind is None:
+            assert reader.result().text == "Hello"
+        else:
+            assert isinstance(reader.error, kind)
+            assert reader.error.partial == reader.snapshot()
+            with pytest.raises(kind):
+                reader.result()
+
+
+def test_chunks_before_an_error_are_returned() -> None:
+    """The feed that meets an error returns the chunks before it; later feeds raise the error."""
+    reader = ChunkReader()
+    assert len(reader.feed(TEXT + ERROR)) == 1
+    assert isinstance(reader.error, ServerSentError)
+    assert reader.error.partial.text == "Hello"
+    with pytest.raises(ServerSentError):
+        reader.feed(FINISH)
+    assert reader.close() == []
+
+
+def test_usage() -> None:
+    """`usage` has the counts reported so far."""
+    reader = ChunkReader()
+    reader.feed(TEXT)
+    assert reader.usage is None
+    reader.feed(USAGE)
+    assert reader.usage is not None
+    assert reader.usage.completion_tokens == 3
+
+
+@pytest.mark.parametrize(
+    ("cause", "kind", "end"),
+    [
+        (ConnectionResetError("gone"), TransportError, EndCause.TRANSPORT),
+        (TimeoutError("late"), StreamTimeout, EndCause.TIMEOUT),
+        (TransportError("ours"), TransportError, EndCause.TRANSPORT),
+    ],
+)
+def test_a_failed_connection(cause: Exception, kind: type[SSEError], end: EndCause) -> None:
+    """A failure is the error, caused by the transport's exception, with the partial result."""
+    reader = ChunkReader()
+    reader.feed(TEXT + FINISH[:-2])
+    chunks = reader.fail(cause)
+    assert [chunk.choices[0].finish_reason for chunk in chunks] == ["stop"]
+    assert type(reader.error) is kind
+    assert reader.error is cause or reader.error.__cause__ is cause
+    assert reader.error.partial.text == "Hello"
+    assert reader.end.cause is end
+    assert reader.fail(OSError()) == []
+    assert type(reader.error) is kind
+
+
+def test_an_error_of_the_server_explains_a_failed_connection() -> None:
+    """An error that the failed connection's last bytes have is the error."""
+    reader = ChunkReader()
+    reader.feed(TEXT + ERROR[:-2])
+    assert reader.fail(ConnectionResetError()) == []
+    assert isinstance(reader.error, ServerSentError)
+
+
+def test_a_limit_of_the_accumulator() -> None:
+    """An item beyond a limit of the accumulator is an error like any other; later ones are lost."""
+    reader = ChunkReader(max_accumulated_bytes=2000)
+    long = TEXT.replace(b"Hello", b"x" * 3000)
+    assert len(reader.feed(TEXT + long + FINISH)) == 1
+    assert isinstance(reader.error, LimitExceeded)
+    assert reader.end.cause is EndCause.INCOMPLETE
+
+
+def test_incomplete_streams_can_be_accepted() -> None:
+    """on_incomplete="accept" returns the result of a truncated stream, whose end says so."""
+    reader = ChunkReader(on_incomplete="accept")
+    reader.feed(TEXT)
+    reader.close()
+    assert reader.error is None
+    assert reader.result().text == "Hello"
+    assert reader.end.cause is EndCause.INCOMPLETE
+
+
+def test_misuse() -> None:
+    """Misuse raises RuntimeError, and changes nothing."""
+    reader = ChunkReader()
+    for look in (lambda: reader.end, reader.result):
+        with pytest.raises(RuntimeError, match="hasn't ended"):
+            look()
+    reader.feed(BODY)
+    reader.close()
+    with pytest.raises(RuntimeError, match="use a new reader"):
+        reader.feed(b"")
+    assert reader.close() == []
+    assert reader.result().text == "Hello"
+
+
+def test_typed_users_get_an_end() -> None:
+    """After close(), `end` is an End without a check for None."""
+    reader = ChunkReader()
+    reader.feed(BODY)
+    reader.close()
+    end: End = reader.end
+    assert end.complete
+
+
+class Response:
+    status = 502
+    headers: dict[str, str] = {"Content-Type": "text/html"}  # noqa: RUF012 - a double
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda: ChunkReader(Response()), lambda: EventReader(Parser(), response=Response())],
+    ids=["chunks", "events"],
+)
+def test_errors_have_the_response(make: Callable[[], ChunkReader | EventReader[object]]) -> None:
+    """The status and headers of the response are in the error."""
+    reader = make()
+    reader.feed(b"<html>")
+    reader.close()
+    assert isinstance(reader.error, NotEventStream)
+    assert (reader.error.status, reader.error.content_type) == (502, "text/html")
+
+
+def test_a_timeline_sees_each_item_and_the_end() -> None:
+    """A timeline records the items of a reader, and its end with the result."""
+    timeline = Timeline()
+    reader = ChunkReader(timeline=timeline)
+    reader.feed(BODY)
+    reader.close()
+    record = timeline.record()
+    assert record.sizes == (5, 0, 0)
+    assert record.end == reader.end
+
+
+def test_events() -> None:
+    """A reader of events has the events and the verdict, and no result."""
+    reader = EventReader(Parser())
+    assert [event.data for event in reader.feed(b"data: a\n\n")] == ["a"]
+    assert reader.close() == []
+    assert reader.end.cause is EndCause.FINISHED
