@@ -1,9 +1,9 @@
-"""Values that grow piece by piece within a budget."""
+"""Values that grow while a stream arrives, within a memory budget."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn
 
 from .._errors import LimitExceeded
 from .._json import is_list, is_object
@@ -14,18 +14,22 @@ if TYPE_CHECKING:
     from ._partial_json import PartialJSON
 
 
-# Roughly what an object takes beside its text.
+# Roughly the bytes of an object without its text.
 OVERHEAD = 64
-# Roughly what the state of a choice, or of a tool call, takes without its texts.
+# Roughly the bytes of the state of a choice, or of a tool call, without its texts.
 OBJECT = 512
 
 
 class Budget:
     """
-    Count down what may still be kept, for all choices of a completion together.
+    Memory budget of one result, for all its choices together.
+
+    Args:
+        max_bytes: Roughly how many bytes the result can take; None for no limit.
+        max_calls: How many tool calls it can have; None for no limit.
 
     Attributes:
-        left: How many bytes more may be kept; below 0 once they are too many.
+        left: How many bytes are left; negative once the limit is exceeded.
     """
 
     __slots__ = ("_calls_left", "_max_bytes", "_max_calls", "left")
@@ -33,53 +37,40 @@ class Budget:
     def __init__(self, max_bytes: int | None, max_calls: int | None) -> None:
         self._max_bytes = max_bytes
         self._max_calls = max_calls
-        self._calls_left = max_calls
+        self._calls_left: float = float("inf") if max_calls is None else max_calls
         self.left: float = float("inf") if max_bytes is None else max_bytes
 
     def charge(self, value: Any) -> None:
-        """Count a JSON value, or a model, that is kept."""
+        """Charge for a JSON value or a model that is stored."""
         self.left -= weigh(value)
 
     def replace(self, old: Any, new: Any) -> None:
-        """Count a JSON value that is kept in place of another one."""
+        """Charge for a JSON value that is stored in place of another one."""
         self.left -= weigh(new) - weigh(old)
-
-    def charge_values(self, text: str) -> None:
-        """Count the values that a JSON text becomes: each stands after one of a few marks."""
-        self.left -= OVERHEAD * sum(map(text.count, "[{,:"))
 
     def charge_call(self) -> None:
         """
-        Count a tool call, without its texts.
+        Charge for a tool call without its texts.
 
         Raises:
-            LimitExceeded: It is one too many.
+            LimitExceeded: There are more tool calls than the limit.
         """
         self.left -= OBJECT
-        if self._calls_left is not None:
-            self._calls_left -= 1
-            if self._calls_left < 0:
-                maximum = self._max_calls or 0
-                raise LimitExceeded(
-                    limit="tool_calls",
-                    maximum=maximum,
-                    what=f"More than {maximum:,} tool calls",
-                    advice="raise max_tool_calls if you trust the server",
-                )
+        self._calls_left -= 1
+        if self._calls_left < 0:
+            _raise_exceeded("tool_calls", self._max_calls)
 
     def raise_overrun(self) -> NoReturn:
-        """Raise `LimitExceeded`, because nothing is left."""
-        maximum = self._max_bytes or 0
-        raise LimitExceeded(
-            limit="accumulated",
-            maximum=maximum,
-            what=f"Result larger than {maximum:,} bytes",
-            advice="raise max_accumulated_bytes if you trust the server",
-        )
+        """Raise `LimitExceeded` because more bytes are used than the limit."""
+        _raise_exceeded("accumulated", self._max_bytes)
+
+
+def _raise_exceeded(limit: Literal["accumulated", "tool_calls"], maximum: int | None) -> NoReturn:
+    raise LimitExceeded(limit=limit, maximum=maximum or 0)
 
 
 def weigh(value: Any) -> int:
-    """Return roughly how many bytes a JSON value or a model takes in memory."""
+    """Return roughly how many bytes of memory a JSON value or a model takes."""
     weight = 0
     values: list[Any] = [value]
     while values:
@@ -90,7 +81,7 @@ def weigh(value: Any) -> int:
         if isinstance(value, str):
             weight += len(value)
         elif is_list(value):
-            # The bytes of a token: small numbers, which take a place in the list and no more.
+            # Small integers, such as the bytes of a token, take only their place in the list.
             weight += sum(8 + (item.bit_length() >> 3) for item in value if type(item) is int)
             values += (item for item in value if type(item) is not int)
         elif isinstance(value, int):
@@ -99,7 +90,7 @@ def weigh(value: Any) -> int:
             values += value.keys()
             values += value.values()
         elif isinstance(value, Model):
-            weight += OVERHEAD  # for its own dictionary of unknown fields, be it empty
+            weight += OVERHEAD  # its dictionary of unknown fields, which may be empty
             values += (getattr(value, name) for name in value.wire_fields())
             if value.extra:
                 values.append(value.extra)
@@ -107,33 +98,29 @@ def weigh(value: Any) -> int:
 
 
 def no_json() -> PartialJSON:
-    """Make a reader of JSON that has read nothing."""
-    # Most programs do without.
+    """Return a parser of JSON that has received nothing."""
+    # Most programs don't need it.
     from ._partial_json import PartialJSON  # noqa: PLC0415
 
     return PartialJSON()
 
 
-# So many pieces are kept before they are joined: each takes some ten times its text.
-_MANY: Final = 64
-# Or one for so many characters of a long text, which a join may copy.
-_SHARE: Final = 256
+# Pieces are joined once there are this many: each takes about ten times the memory of its text.
+_MIN_PIECES: Final = 64
+# In a long text, once there is one for this many characters: joining may copy the text.
+_CHARACTERS_PER_PIECE: Final = 256
 
 
 class GrowingText:
-    """
-    Collect pieces of text; join them when asked, and when they are many.
+    """Text that is built from pieces, which are joined on demand and when there are many."""
 
-    The join is kept, so that asking often does not join the same pieces again.
-    """
-
-    __slots__ = ("_budget", "_json", "_many", "_pieces", "_text")
+    __slots__ = ("_budget", "_json", "_max_pieces", "_pieces", "_text")
 
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
         self._text: str | None = None
         self._pieces: list[str] = []
-        self._many = _MANY
+        self._max_pieces = _MIN_PIECES
         self._json: PartialJSON | None = None
 
     def add(self, piece: str) -> None:
@@ -141,18 +128,14 @@ class GrowingText:
         pieces = self._pieces
         pieces.append(piece)
         self._budget.left -= len(piece) + OVERHEAD
-        if len(pieces) == self._many:
+        if len(pieces) == self._max_pieces:
             self._join()
         if self._json is not None:
-            self._read(self._json, piece)
-
-    def _read(self, json: PartialJSON, text: str) -> None:
-        json.feed(text)
-        self._budget.charge_values(text)
+            self._feed_json(self._json, piece)
 
     @property
     def value(self) -> str | None:
-        """The whole text so far; None where nothing ever came, not even an empty piece."""
+        """The text so far; None before the first piece, which may be empty."""
         if self._pieces:
             self._join()
         return self._text
@@ -161,32 +144,37 @@ class GrowingText:
         new = "".join(self._pieces)
         self._budget.left += OVERHEAD * len(self._pieces)
         self._pieces.clear()
-        # CPython appends in place to a text that a local variable alone holds.
+        # CPython appends in place if a local variable has the only reference to the text.
         text = self._text or ""
         self._text = None
         if not new.isascii() and has_halves(new):
             text, new = text[:-1], join_halves(text[-1:] + new)
         text += new
         self._text = text
-        self._many = max(_MANY, len(text) // _SHARE)
+        self._max_pieces = max(_MIN_PIECES, len(text) // _CHARACTERS_PER_PIECE)
 
     @property
     def json(self) -> PartialJSON:
-        """The text so far, read as JSON: from now on as it comes."""
+        """The text so far, parsed as JSON; from the first use on, `add()` feeds it each piece."""
         if self._json is None:
             self._json = no_json()
-            self._read(self._json, self.value or "")
+            self._feed_json(self._json, self.value or "")
         return self._json
 
+    def _feed_json(self, json: PartialJSON, text: str) -> None:
+        json.feed(text)
+        # Each decoded value follows one of these characters.
+        self._budget.left -= OVERHEAD * sum(map(text.count, "[{,:"))
 
-# Google's field: features of a provider arrive on different chunks and are sent back together.
+
+# Google's field: the features of a provider arrive on different chunks and are sent back together.
 _MERGED = ("extra_content",)
 # The name of a provider and the name of a feature. Deeper values are replaced.
 _MERGED_LEVELS = 3
 
 
 def keep_last(store: dict[str, Any], fields: dict[str, Any], budget: Budget) -> None:
-    """Keep each field's last value that isn't null."""
+    """Store each field's last value that isn't null."""
     for name, value in fields.items():
         if value is not None:
             _merge(store, name, value, _MERGED_LEVELS if name in _MERGED else 0, budget)
@@ -194,11 +182,10 @@ def keep_last(store: dict[str, Any], fields: dict[str, Any], budget: Budget) -> 
 
 def _merge(store: dict[str, Any], name: str, new: Any, levels: int, budget: Budget) -> None:
     """
-    Set a field, or merge an object into the object that the field already holds.
+    Store a field, or merge an object into the stored one.
 
-    Merging is in place and charges only the difference, so that a chunk costs what it brings and
-    not what earlier chunks brought. The objects down to `levels` are therefore copies that
-    belong to the store: a chunk is never changed.
+    Merging is in place, so that a chunk costs its own size and not that of earlier chunks. The
+    objects down to `levels` are therefore copies: a chunk is never changed.
     """
     old = store.get(name)
     if levels and is_object(old) and is_object(new):
@@ -218,7 +205,7 @@ def _copy_objects(value: Any, levels: int) -> Any:
 
 
 def copy_fields(store: dict[str, Any]) -> dict[str, Any]:
-    """Copy what `keep_last` collected, down to the objects that later chunks are merged into."""
+    """Copy what `keep_last` stored, down to the objects that later chunks are merged into."""
     return {
         name: _copy_objects(value, _MERGED_LEVELS) if name in _MERGED else value
         for name, value in store.items()
@@ -227,10 +214,10 @@ def copy_fields(store: dict[str, Any]) -> dict[str, Any]:
 
 def unknown_fields(model: Model) -> dict[str, Any]:
     """
-    Return what a model's `extra` holds that the schema does not name.
+    Return the fields of a model's `extra` that the schema doesn't name.
 
-    A known field of an unforeseen type is there too; it must not stand in for the values that
-    came in the type it should have.
+    The others are known fields with a value of the wrong type, which must not replace the values
+    that had the right type.
     """
     if not model.extra:
         return model.extra
@@ -239,7 +226,7 @@ def unknown_fields(model: Model) -> dict[str, Any]:
 
 
 class ItemList:
-    """Collect items; one that names the index of an earlier one updates that."""
+    """List of JSON values, where an item that has the index of an earlier one updates it."""
 
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
@@ -247,17 +234,16 @@ class ItemList:
         self._by_index: dict[int, dict[str, Any]] = {}
 
     def add(self, items: Iterable[Any]) -> None:
-        """Append items."""
+        """Append items, or update earlier ones."""
         for item in items:
             index = item.get("index") if is_object(item) else None
             if isinstance(index, int) and index in self._by_index:
                 keep_last(self._by_index[index], item, self._budget)
                 continue
             self._budget.charge(item)
-            kept = copy_fields(item) if isinstance(index, int) else item
             if isinstance(index, int):
-                self._by_index[index] = kept
-            self._items.append(kept)
+                item = self._by_index[index] = copy_fields(item)  # noqa: PLW2901
+            self._items.append(item)
 
     def result(self) -> list[Any]:
         """Return the items so far."""

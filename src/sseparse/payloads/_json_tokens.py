@@ -1,14 +1,13 @@
-"""Tokens of JSON text that arrives in pieces."""
+"""Strings and numbers of JSON text that arrives in pieces."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
 
 
 def has_halves(text: str) -> bool:
-    """Tell whether a text holds halves of surrogate pairs."""
+    """Return whether a text contains halves of surrogate pairs."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -17,65 +16,24 @@ def has_halves(text: str) -> bool:
 
 
 def join_halves(text: str) -> str:
-    """Join the halves of surrogate pairs, which may have come in different pieces."""
+    """Join the halves of surrogate pairs, which can arrive in different pieces."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
 
 
-_DIGITS = "0123456789"
-_NOT_HEX = re.compile("[^0-9a-fA-F]")
-# What ends a run of plain characters in a string.
-_SPECIAL = re.compile(r'["\\\x00-\x1f]')
-_ESCAPED = {
-    '"': '"',
-    "\\": "\\",
-    "/": "/",
-    "b": "\b",
-    "f": "\f",
-    "n": "\n",
-    "r": "\r",
-    "t": "\t",
-}
-# A backslash, the u, four digits.
-_CODE_LENGTH = 6
-
-WORDS: dict[str, tuple[str, Any]] = {
-    "t": ("true", True),
-    "f": ("false", False),
-    "n": ("null", None),
-}
-"""The literals and their values, by their first letter (RFC 8259, 3)."""
-
-_NONZERO = "123456789"
-_EXPONENT = {"e": "e", "E": "e"}
-NUMBER: dict[str, dict[str, str]] = {
-    "start": {"-": "minus", "0": "zero", **dict.fromkeys(_NONZERO, "integer")},
-    "minus": {"0": "zero", **dict.fromkeys(_NONZERO, "integer")},
-    "zero": {".": "point", **_EXPONENT},
-    "integer": {**dict.fromkeys(_DIGITS, "integer"), ".": "point", **_EXPONENT},
-    "point": dict.fromkeys(_DIGITS, "fraction"),
-    "fraction": {**dict.fromkeys(_DIGITS, "fraction"), **_EXPONENT},
-    "e": {"+": "sign", "-": "sign", **dict.fromkeys(_DIGITS, "exponent")},
-    "sign": dict.fromkeys(_DIGITS, "exponent"),
-    "exponent": dict.fromkeys(_DIGITS, "exponent"),
-}
-"""How a number goes on: for each place in it, to what place a character leads (RFC 8259, 6)."""
-
-# The places where a number may end, and what converts it there.
-_NUMBER_ENDS: dict[str, Callable[[str], int | float]] = {
-    "zero": int,
-    "integer": int,
-    "fraction": float,
-    "exponent": float,
-}
+def split_half(text: str) -> tuple[str, str]:
+    """Split off the first half of a surrogate pair at the end of a text."""
+    if "\ud800" <= text[-1:] <= "\udbff":
+        return text[:-1], text[-1]
+    return text, ""
 
 
 class Unexpected(Exception):
     """
-    Stop at a character that JSON does not allow in its place.
+    A character that JSON doesn't allow in its place.
 
     Args:
-        at: Where it stands in the piece.
-        reason: What was seen, and what was expected.
+        at: Its offset in the piece.
+        reason: What was expected and what was found.
     """
 
     def __init__(self, at: int, reason: str) -> None:
@@ -84,45 +42,55 @@ class Unexpected(Exception):
         self.reason = reason
 
 
+_NOT_HEX = re.compile("[^0-9a-fA-F]")
+# The end of a run of characters that stand for themselves.
+_SPECIAL = re.compile(r'["\\\x00-\x1f]')
+_ESCAPED = {
+    **{char: char for char in '"\\/'},
+    **{"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"},
+}
+_CODE_LENGTH = len(r"\u0000")
+
+
 class StringToken:
     """
-    Read a string, from behind its opening quote.
+    Reader of a string, starting after its opening quote.
 
-    An escape, and the first half of an escaped surrogate pair, wait until they are settled.
+    An unfinished escape, and the first half of an escaped surrogate pair, are held back.
 
     Attributes:
-        pieces: The text that came since it was last taken.
-        whole: Whether the closing quote came.
+        pieces: The text read since the last `pop_text()`.
+        complete: Whether the closing quote was read.
 
-    Source: RFC 8259, 7.
+    Source: RFC 8259, section 7.
     """
 
-    __slots__ = ("_escape", "_half", "pieces", "whole")
+    __slots__ = ("_escape", "_half", "complete", "pieces")
 
     def __init__(self) -> None:
         self.pieces: list[str] = []
-        self.whole = False
+        self.complete = False
         self._escape = ""
         self._half = ""
 
     def read(self, text: str, at: int) -> int:
-        """Read on; return where the string, or the text, ends."""
-        while at < len(text) and not self.whole:
+        """Read on at an offset; return the offset where the string, or the text, ends."""
+        while at < len(text) and not self.complete:
             if not self._escape:
-                at = self._read_plain(text, at)
+                at = self._read_run(text, at)
             elif self._escape == "\\":
                 at = self._read_escape(text, at)
             else:
                 at = self._read_code(text, at)
         return at
 
-    def take(self) -> str:
-        """Return the text that came since the last time."""
+    def pop_text(self) -> str:
+        """Return the text read since the last call."""
         new = "".join(self.pieces)
         self.pieces.clear()
         return new
 
-    def _read_plain(self, text: str, at: int) -> int:
+    def _read_run(self, text: str, at: int) -> int:
         found = _SPECIAL.search(text, at)
         end = len(text) if found is None else found.start()
         if end > at:
@@ -132,7 +100,7 @@ class StringToken:
         special = found.group()
         if special == '"':
             self._add("")
-            self.whole = True
+            self.complete = True
         elif special == "\\":
             self._escape = special
         else:
@@ -147,67 +115,88 @@ class StringToken:
             self._add(_ESCAPED[char])
             self._escape = ""
         else:
-            raise Unexpected(at, f"expected an escape, saw {char!a}")
+            raise Unexpected(at, f"expected an escape, got {char!a}")
         return at + 1
 
     def _read_code(self, text: str, at: int) -> int:
         end = min(len(text), at + _CODE_LENGTH - len(self._escape))
         wrong = _NOT_HEX.search(text, at, end)
         if wrong is not None:
-            raise Unexpected(wrong.start(), f"expected a hex digit, saw {wrong.group()!a}")
+            raise Unexpected(wrong.start(), f"expected a hex digit, got {wrong.group()!a}")
         self._escape += text[at:end]
         if len(self._escape) == _CODE_LENGTH:
-            digits = self._escape[2:]
-            self._add_unit(chr(int(digits, 16)))
+            unit = chr(int(self._escape[2:], 16))
+            if self._half:
+                unit = join_halves(self._half + unit)
+            unit, self._half = split_half(unit)
+            self.pieces.append(unit)
             self._escape = ""
         return end
 
     def _add(self, piece: str) -> None:
-        if self._half:
-            self.pieces.append(self._half)
-            self._half = ""
-        self.pieces.append(piece)
+        self.pieces.append(self._half + piece)
+        self._half = ""
 
-    def _add_unit(self, unit: str) -> None:
-        if self._half:
-            unit = join_halves(self._half + unit)
-        unit, self._half = split_half(unit)
-        self.pieces.append(unit)
+
+_DIGITS = "0123456789"
+_FIRST_DIGIT = {"0": "zero", **dict.fromkeys("123456789", "integer")}
+_EXPONENT = {"e": "e", "E": "e"}
+# How a number goes on: for each state, the characters it allows and the states they lead to.
+_NUMBER_STATES: dict[str, dict[str, str]] = {
+    "start": {"-": "minus", **_FIRST_DIGIT},
+    "minus": _FIRST_DIGIT,
+    "zero": {".": "point", **_EXPONENT},
+    "integer": {**dict.fromkeys(_DIGITS, "integer"), ".": "point", **_EXPONENT},
+    "point": dict.fromkeys(_DIGITS, "fraction"),
+    "fraction": {**dict.fromkeys(_DIGITS, "fraction"), **_EXPONENT},
+    "e": {"+": "sign", "-": "sign", **dict.fromkeys(_DIGITS, "exponent")},
+    "sign": dict.fromkeys(_DIGITS, "exponent"),
+    "exponent": dict.fromkeys(_DIGITS, "exponent"),
+}
+# The states in which a number can end, and what converts it there.
+_NUMBER_ENDS: dict[str, Callable[[str], int | float]] = {
+    **dict.fromkeys(("zero", "integer"), int),
+    **dict.fromkeys(("fraction", "exponent"), float),
+}
+NUMBER_START = frozenset(_NUMBER_STATES["start"])
 
 
 class NumberToken:
     """
-    Read a number.
+    Reader of a number.
 
     Args:
-        offset: Where it begins, in characters from the start of the whole text.
+        offset: Where the number begins, in characters from the start of the text.
 
-    Source: RFC 8259, 6.
+    Source: RFC 8259, section 6.
     """
 
-    __slots__ = ("_pieces", "_place", "offset")
+    __slots__ = ("_pieces", "_state", "offset")
 
     def __init__(self, offset: int) -> None:
         self.offset = offset
         self._pieces: list[str] = []
-        self._place = "start"
+        self._state = "start"
 
     def read(self, text: str, at: int) -> int:
-        """Read on; return where the number, or the text, ends."""
-        start, place = at, self._place
-        while at < len(text) and (following := NUMBER[place].get(text[at])) is not None:
-            place = following
+        """Read on at an offset; return the offset where the number, or the text, ends."""
+        start, state = at, self._state
+        while at < len(text) and (following := _NUMBER_STATES[state].get(text[at])) is not None:
+            state = following
             at += 1
         self._pieces.append(text[start:at])
-        self._place = place
+        self._state = state
         if at < len(text):
-            self._check_end(at, text[at])
+            if not self.can_end:
+                raise Unexpected(at, f"expected a digit, got {text[at]!a}")
+            if state == "zero" and text[at] in _DIGITS:
+                raise Unexpected(at, f"expected no digit after a leading zero, got {text[at]!a}")
         return at
 
     @property
     def can_end(self) -> bool:
-        """Whether what came is a number."""
-        return self._place in _NUMBER_ENDS
+        """Whether the characters read so far are a number."""
+        return self._state in _NUMBER_ENDS
 
     def value(self) -> int | float:
         """
@@ -216,48 +205,4 @@ class NumberToken:
         Raises:
             ValueError: It is an integer of more digits than Python converts.
         """
-        return _NUMBER_ENDS[self._place]("".join(self._pieces))
-
-    def _check_end(self, at: int, char: str) -> None:
-        if not self.can_end:
-            raise Unexpected(at, f"expected a digit, saw {char!a}")
-        if self._place == "zero" and char in _DIGITS:
-            raise Unexpected(at, f"expected no digit after a leading zero, saw {char!a}")
-
-
-class WordToken:
-    """
-    Read a literal.
-
-    Args:
-        first: Its first letter.
-
-    Attributes:
-        word: The literal.
-        value: What it stands for.
-        whole: Whether its last letter came.
-
-    Source: RFC 8259, 3.
-    """
-
-    __slots__ = ("_seen", "value", "whole", "word")
-
-    def __init__(self, first: str) -> None:
-        self.word, self.value = WORDS[first]
-        self.whole = False
-        self._seen = 0
-
-    def read(self, text: str, at: int) -> int:
-        """Read a letter; return where it ends."""
-        if text[at] != self.word[self._seen]:
-            raise Unexpected(at, f"expected {self.word}, saw {text[at]!a}")
-        self._seen += 1
-        self.whole = self._seen == len(self.word)
-        return at + 1
-
-
-def split_half(text: str) -> tuple[str, str]:
-    """Split off the first half of a surrogate pair that a text ends with."""
-    if "\ud800" <= text[-1:] <= "\udbff":
-        return text[:-1], text[-1]
-    return text, ""
+        return _NUMBER_ENDS[self._state]("".join(self._pieces))
