@@ -1,4 +1,4 @@
-"""Parts of a message that take more than joining texts: audio and structured reasoning."""
+"""Parts of a message that need more than joining text: audio and structured reasoning."""
 
 from __future__ import annotations
 
@@ -14,26 +14,20 @@ _PADDED = re.compile("[^=]+=*")
 
 
 class AudioState:
-    """
-    Collect a spoken answer.
-
-    Attributes:
-        transcript: What is said.
-    """
+    """Spoken answer while its pieces arrive."""
 
     def __init__(self, budget: Budget) -> None:
         self.transcript = GrowingText(budget)
         self._budget = budget
         self._id: str | None = None
         self._data = GrowingText(budget)
-        # The pieces of `_data` that are complete, decoded, and where they end in it.
-        self._sound = bytearray()
-        self._sound_end = 0
+        # The complete base64 texts in `_data`, decoded, and where the last one ends.
+        self._decoded = bytearray()
+        self._decoded_end = 0
         self._expires_at: int | None = None
         self._extra: dict[str, Any] = {}
 
     def add(self, delta: AudioDelta) -> None:
-        """Add a piece."""
         if delta.id and delta.id != self._id:
             self._budget.replace(self._id, delta.id)
             self._id = delta.id
@@ -47,40 +41,39 @@ class AudioState:
             keep_last(self._extra, unknown_fields(delta), self._budget)
 
     def result(self) -> Audio:
-        """Return the answer so far."""
         return Audio(
             id=self._id,
-            data=self._unpadded_data(),
+            data=self._join_base64(),
             transcript=self.transcript.value,
             expires_at=self._expires_at,
             extra=copy_fields(self._extra),
         )
 
-    def _unpadded_data(self) -> str | None:
-        """Return the base64 of all pieces as one, also where each piece was padded on its own."""
+    def _join_base64(self) -> str | None:
+        """Return all pieces as one base64 text, also if each piece has its own padding."""
         data = self._data.value
         if data is None or "=" not in data.rstrip("="):
             return data
         last = b""
         try:
-            for piece in _PADDED.finditer(data, self._sound_end):
+            for piece in _PADDED.finditer(data, self._decoded_end):
                 last = base64.b64decode(piece[0], validate=True)
                 if piece.end() < len(data):
-                    self._sound += last
-                    self._sound_end = piece.end()
+                    self._decoded += last
+                    self._decoded_end = piece.end()
                     self._budget.left -= len(last)
         except ValueError:  # not base64
             return data
-        return base64.b64encode(self._sound + last).decode()
+        return base64.b64encode(self._decoded + last).decode()
 
 
 class ReasoningDetails:
     """
-    Collect the entries of `reasoning_details`.
+    Entries of `reasoning_details` while their pieces arrive.
 
-    Pieces of one type and index are one entry: texts are appended, the last signature stays, of
-    all else the first. Encrypted entries come whole. Sent back otherwise than they came, the
-    entries are refused by the API.
+    Pieces of the same type and index are one entry: their texts are joined; of the signature the
+    last value is used, of other fields the first. Encrypted entries are never split. The API
+    rejects entries that are sent back in any other form.
 
     Source: OpenRouter documentation, "Reasoning tokens", and recordings.
     """
@@ -91,7 +84,6 @@ class ReasoningDetails:
         self._by_key: dict[tuple[str, int], _Entry] = {}
 
     def add(self, detail: dict[str, Any]) -> None:
-        """Add a piece to the entry that it belongs to, or begin a new entry with it."""
         kind, index = str(detail.get("type")), detail.get("index")
         entry = self._find(kind, index, detail)
         if entry is None:
@@ -104,16 +96,15 @@ class ReasoningDetails:
     def _find(self, kind: str, index: Any, detail: dict[str, Any]) -> _Entry | None:
         last = self._entries[-1] if self._entries else None
         same = self._by_key.get((kind, index)) if isinstance(index, int) else None
-        continues = last if last is not None and last.kind == kind else None
+        continued = last if last is not None and last.kind == kind else None
         if detail.get("signature") and not any(detail.get(name) for name in TEXTS):
-            # It signs what comes before it, whatever its index: OpenRouter sends it apart.
-            return same or (continues if "type" in detail else last)
+            # OpenRouter sends a signature after what it signs, in some cases with another index.
+            return same or (continued if "type" in detail else last)
         if kind == ENCRYPTED:
             return None
-        return same if isinstance(index, int) else continues
+        return same if isinstance(index, int) else continued
 
     def result(self) -> list[dict[str, Any]] | None:
-        """Return the entries so far; None for none."""
         return [entry.result() for entry in self._entries] or None
 
 
@@ -121,7 +112,7 @@ class _Entry:
     def __init__(self, kind: str, first: dict[str, Any], budget: Budget) -> None:
         self.kind = kind
         self._budget = budget
-        # Those of its first piece; a signature may come with others.
+        # The key is that of the first piece: a signature can have another one.
         self._fields: dict[str, Any] = {name: first[name] for name in KEY if name in first}
         budget.charge(self._fields)
 

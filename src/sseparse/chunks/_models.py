@@ -1,4 +1,4 @@
-"""Wire models of chat chunks and legacy completion chunks."""
+"""Chunks of chat completions and of legacy completions."""
 
 from __future__ import annotations
 
@@ -9,55 +9,53 @@ from typing import Any, ClassVar, Final
 from .._json import is_list, is_object
 from ..payloads._model import Model, Piece
 
+# Entries of `reasoning_details`: the fields that arrive in pieces, those that identify the entry
+# of a piece, and the type of entries that are never split.
 TEXTS: Final = ("text", "summary", "data")
-"""The fields of an entry that come piece by piece."""
 KEY: Final = ("type", "index")
-"""What says to which entry a piece belongs."""
 ENCRYPTED: Final = "reasoning.encrypted"
-"""The type of an entry that comes whole."""
-
-
-def text_in(detail: dict[str, Any]) -> str:
-    """Return the text of a piece that can be read, "" if there is none."""
-    text = detail.get("text") or detail.get("summary")
-    return text if isinstance(text, str) else ""
 
 
 def reasoning_texts(one: str, other: str, details: list[dict[str, Any]] | None) -> list[str]:
     """
-    Return the texts of the reasoning that a delta or a message has under its different names.
+    Return the reasoning texts that a delta or a message has under its different names.
 
     Servers that use two names send the same text under both, or different texts. Structured
-    details repeat what another name has.
+    details repeat the text of another name.
     """
     if not one and not other:
-        return [text_in(detail) for detail in details or ()]
+        return [_readable_text(detail) for detail in details or ()]
     return [one] if one == other else [one, other]
 
 
+def _readable_text(detail: dict[str, Any]) -> str:
+    text = detail.get("text") or detail.get("summary")
+    return text if isinstance(text, str) else ""
+
+
 def text_of(content: str | list[Any] | None) -> str:
-    """Return the text that stands in a content, be it a string or a list of parts."""
+    """Return the text of a content, which is a string or a list of parts."""
     if isinstance(content, str):
         return content
-    return "".join(_texts(content, "text")) if content else ""
+    return "".join(part["text"] for part in content or () if _is_part(part, "text", str))
 
 
 def thinking_of(content: list[Any]) -> str:
-    """Return the reasoning that stands in a list of parts, as Mistral sends it."""
+    """Return the reasoning in a list of parts, as Mistral sends it."""
     return "".join(
-        text_of(part["thinking"]) for part in content if _is(part, "thinking", (list, str))
+        text_of(part["thinking"]) for part in content if _is_part(part, "thinking", (list, str))
     )
 
 
 def other_parts(content: list[Any]) -> list[Any]:
-    """Return the parts that are not, or not only, text or reasoning."""
+    """Return the parts that aren't, or aren't only, text or reasoning."""
     return [part for part in content if not _is_only_text(part)]
 
 
 def _is_only_text(part: Any) -> bool:
-    if _is(part, "text", str):
+    if _is_part(part, "text", str):
         return len(part) == 2
-    if not _is(part, "thinking", (list, str)):
+    if not _is_part(part, "thinking", (list, str)):
         return False
     inner: Any = part["thinking"]
     if is_list(inner) and not all(map(_is_only_text, inner)):
@@ -65,21 +63,17 @@ def _is_only_text(part: Any) -> bool:
     return set(part) <= {"type", "thinking", "closed"}
 
 
-def _texts(parts: list[Any], kind: str) -> list[str]:
-    return [part[kind] for part in parts if _is(part, kind, str)]
-
-
-def _is(part: Any, kind: str, shape: type | tuple[type, ...]) -> bool:
+def _is_part(part: Any, kind: str, shape: type | tuple[type, ...]) -> bool:
     return is_object(part) and part.get("type") == kind and isinstance(part.get(kind), shape)
 
 
 class TopLogprob(Model, kw_only=True):
     """
-    Give one of the likeliest tokens at a position.
+    One of the most likely tokens at a position.
 
     Attributes:
-        token: The token.
-        logprob: Its natural logarithmic probability.
+        token: The token's text.
+        logprob: Natural logarithm of its probability.
         bytes: Its UTF-8 bytes.
     """
 
@@ -90,13 +84,13 @@ class TopLogprob(Model, kw_only=True):
 
 class TokenLogprob(Model, kw_only=True):
     """
-    Give the log-probability of one token.
+    Log-probability of a token.
 
     Attributes:
-        token: The token.
-        logprob: Its natural logarithmic probability; -9999.0 stands for very unlikely.
-        bytes: Its UTF-8 bytes: one character may be spread over several tokens.
-        top_logprobs: The likeliest tokens at this position.
+        token: The token's text.
+        logprob: Natural logarithm of its probability; -9999.0 means very unlikely.
+        bytes: Its UTF-8 bytes. A character can be split over several tokens.
+        top_logprobs: The most likely tokens at this position.
     """
 
     token: str | None = None
@@ -107,11 +101,11 @@ class TokenLogprob(Model, kw_only=True):
 
 class ChoiceLogprobs(Model, kw_only=True):
     """
-    Hold the log-probabilities of a choice's tokens.
+    Log-probabilities of a choice's tokens.
 
     Attributes:
-        content: Those of its content.
-        refusal: Those of its refusal.
+        content: Those of the content's tokens.
+        refusal: Those of the refusal's tokens.
     """
 
     content: list[TokenLogprob] | None = None
@@ -120,13 +114,13 @@ class ChoiceLogprobs(Model, kw_only=True):
 
 class CompletionLogprobs(Model, kw_only=True):
     """
-    Hold the log-probabilities of a legacy completion, in four lists of one length.
+    Log-probabilities of a legacy completion: lists with an item for each token.
 
     Attributes:
-        tokens: The tokens.
-        token_logprobs: The natural logarithmic probability of each.
-        top_logprobs: The likeliest tokens at the position of each, and their probabilities.
-        text_offset: Where each begins in the text.
+        tokens: The tokens' texts.
+        token_logprobs: Natural logarithms of their probabilities.
+        top_logprobs: The most likely tokens at each position, with their log-probabilities.
+        text_offset: Where each token begins in the text, in characters.
     """
 
     tokens: list[str] | None = None
@@ -137,14 +131,14 @@ class CompletionLogprobs(Model, kw_only=True):
 
 class PromptTokensDetails(Model, kw_only=True):
     """
-    Break down the prompt's tokens.
+    Breakdown of the prompt's tokens; None where the server sent no count.
 
     Attributes:
-        cached_tokens: Those read from the server's cache.
-        audio_tokens: Those of sound.
-        cache_write_tokens: Those written to the server's cache.
-        image_tokens: Those of images.
-        text_tokens: Those of text.
+        cached_tokens: Tokens read from the server's cache.
+        audio_tokens: Audio tokens.
+        cache_write_tokens: Tokens written to the server's cache.
+        image_tokens: Image tokens.
+        text_tokens: Text tokens.
     """
 
     cached_tokens: int | None = None
@@ -156,15 +150,15 @@ class PromptTokensDetails(Model, kw_only=True):
 
 class CompletionTokensDetails(Model, kw_only=True):
     """
-    Break down the completion's tokens.
+    Breakdown of the completion's tokens; None where the server sent no count.
 
     Attributes:
-        reasoning_tokens: Those of reasoning.
-        audio_tokens: Those of sound.
-        accepted_prediction_tokens: Those of the predicted output that came true.
-        rejected_prediction_tokens: Those of the predicted output that did not.
-        image_tokens: Those of images.
-        text_tokens: Those of text.
+        reasoning_tokens: Reasoning tokens.
+        audio_tokens: Audio tokens.
+        accepted_prediction_tokens: Tokens of the predicted output that were used.
+        rejected_prediction_tokens: Tokens of the predicted output that weren't used.
+        image_tokens: Image tokens.
+        text_tokens: Text tokens.
     """
 
     reasoning_tokens: int | None = None
@@ -177,14 +171,14 @@ class CompletionTokensDetails(Model, kw_only=True):
 
 class CompletionUsage(Model, kw_only=True):
     """
-    Count the tokens of a request and its answer.
+    Token counts of a request and its answer; None where the server sent no count.
 
     Attributes:
-        prompt_tokens: Those of the request.
-        completion_tokens: Those of the answer.
-        total_tokens: The total, which need not be the sum of the two: some servers count more.
-        prompt_tokens_details: What the request's tokens were.
-        completion_tokens_details: What the answer's tokens were.
+        prompt_tokens: Tokens of the request.
+        completion_tokens: Tokens of the answer.
+        total_tokens: The server's total. It can exceed the sum: some servers count more.
+        prompt_tokens_details: Breakdown of the request's tokens.
+        completion_tokens_details: Breakdown of the answer's tokens.
     """
 
     prompt_tokens: int | None = None
@@ -196,11 +190,11 @@ class CompletionUsage(Model, kw_only=True):
 
 class FunctionDelta(Model, kw_only=True):
     """
-    Carry a piece of a function call.
+    A piece of a function call.
 
     Attributes:
         name: The function's name.
-        arguments: The next piece of the arguments' JSON; a few servers send the object itself.
+        arguments: The next piece of the arguments' JSON text. A few servers send the object.
     """
 
     name: str | None = None
@@ -208,7 +202,7 @@ class FunctionDelta(Model, kw_only=True):
 
     @property
     def text(self) -> str:
-        """The next piece of the arguments' JSON, "" if there is none."""
+        """The next piece of the arguments' JSON text, or ""."""
         if isinstance(self.arguments, dict):
             return json.dumps(self.arguments, separators=(",", ":"))
         return self.arguments or ""
@@ -216,7 +210,7 @@ class FunctionDelta(Model, kw_only=True):
 
 class CustomToolDelta(Model, kw_only=True):
     """
-    Carry a piece of a custom tool's call.
+    A piece of a custom tool's call.
 
     Attributes:
         name: The tool's name.
@@ -228,17 +222,17 @@ class CustomToolDelta(Model, kw_only=True):
 
     @property
     def text(self) -> str:
-        """The next piece of the input, "" if there is none."""
+        """The next piece of the input, or ""."""
         return self.input or ""
 
 
 class ToolCallDelta(Model, kw_only=True):
     """
-    Carry a piece of a tool call.
+    A piece of a tool call.
 
     Attributes:
-        index: The call's place; missing, negative or the same for all on some servers.
-        id: The call's id, as a rule on its first piece alone.
+        index: The call's position. Some servers send none, -1, or the same for all calls.
+        id: The call's id, usually on its first piece only.
         type: "function" or "custom".
         function: The piece of a function call.
         custom: The piece of a custom tool's call.
@@ -253,13 +247,13 @@ class ToolCallDelta(Model, kw_only=True):
 
 class AudioDelta(Model, kw_only=True):
     """
-    Carry a piece of spoken answer.
+    A piece of a spoken answer.
 
     Attributes:
         id: The audio's id.
-        data: The next piece of the sound, base64.
+        data: The next piece of the audio, in base64.
         transcript: The next piece of the transcript.
-        expires_at: When the server forgets the audio, in seconds since 1970.
+        expires_at: When the server deletes the audio, in seconds since 1970.
     """
 
     id: str | None = None
@@ -270,18 +264,18 @@ class AudioDelta(Model, kw_only=True):
 
 class ChoiceDelta(Model, kw_only=True):
     """
-    Carry what a chunk adds to one choice's message.
+    What a chunk adds to the message of a choice.
 
     Attributes:
-        role: Who speaks, as a rule on the first delta alone.
+        role: The author's role, usually on the first delta only.
         content: The next piece of text; a list of parts on some servers.
         refusal: The next piece of a refusal.
         tool_calls: Pieces of tool calls.
-        function_call: A piece of a function call, the form before tool calls.
-        audio: A piece of spoken answer.
-        annotations: References that belong to the text.
+        function_call: A piece of a function call, the form that preceded tool calls.
+        audio: A piece of a spoken answer.
+        annotations: References of the text, such as citations.
         reasoning_content: The next piece of reasoning, as DeepSeek and others name it.
-        reasoning: The same, as OpenRouter, Groq and others name it.
+        reasoning: The next piece of reasoning, as OpenRouter, Groq and others name it.
         reasoning_details: Pieces of structured reasoning, as OpenRouter sends it.
     """
 
@@ -298,13 +292,13 @@ class ChoiceDelta(Model, kw_only=True):
 
     @property
     def reasoning_text(self) -> str:
-        """The next piece of reasoning, whatever the server calls it, "" if there is none."""
+        """The next piece of reasoning under any name, or ""."""
         thinking = thinking_of(self.content) if is_list(self.content) else ""
         other = thinking + (self.reasoning or "")
         return "".join(reasoning_texts(self.reasoning_content or "", other, self.reasoning_details))
 
     def callees(self) -> Iterator[FunctionDelta | CustomToolDelta]:
-        """Yield the pieces of what is called, in order."""
+        """Yield the pieces of functions and custom tools that are called, in order."""
         for call in self.tool_calls or ():
             if call.function is not None:
                 yield call.function
@@ -316,13 +310,13 @@ class ChoiceDelta(Model, kw_only=True):
 
 class ChunkChoice(Model, kw_only=True):
     """
-    Carry a chunk's part for one choice.
+    What a chunk adds to a choice.
 
     Attributes:
-        index: Which choice, when the request asked for several; 0 where the server sent none.
-        delta: What is new; empty where the server sent none.
-        finish_reason: Why the choice ended, or None while it goes on.
-        logprobs: The new tokens' log-probabilities, where the request asked for them.
+        index: Index of the choice; 0 if the server sent none.
+        delta: What is new; empty if the server sent none.
+        finish_reason: Why the choice ended; None while it continues.
+        logprobs: Log-probabilities of the new tokens, if requested.
     """
 
     required: ClassVar[Mapping[str, Callable[[], Any]]] = {"index": int, "delta": ChoiceDelta}
@@ -334,10 +328,10 @@ class ChunkChoice(Model, kw_only=True):
 
     def only_text(self) -> str | None:
         """
-        Return the text of a choice that brings text alone; None for every other choice.
+        Return the text if the choice has text and nothing else, or None.
 
-        Nearly all choices bring the next words of an answer and nothing else. What handles them
-        in one step asks here, and calls `pieces()` and reads the fields for all others.
+        This is true of nearly all choices, and allows a fast path for them. For other choices,
+        use `pieces()` and the fields.
         """
         delta = self.delta
         content = delta.content
@@ -360,7 +354,7 @@ class ChunkChoice(Model, kw_only=True):
         return None
 
     def pieces(self) -> list[Piece]:
-        """Return the pieces of generated text that the choice brings, reasoning first."""
+        """Return the pieces of generated text in the choice, reasoning first."""
         delta, index = self.delta, self.index
         transcript = delta.audio.transcript if delta.audio is not None else None
         pieces = [
@@ -375,19 +369,19 @@ class ChunkChoice(Model, kw_only=True):
 
 class ChatCompletionChunk(Model, kw_only=True):
     """
-    Hold one chunk of a streamed chat completion.
+    A chunk of a streamed chat completion.
 
     Attributes:
-        id: The completion's id, the same on all its chunks as a rule.
-        object: "chat.completion.chunk" by the schema; many servers differ.
+        id: The completion's id, usually the same on all its chunks.
+        object: "chat.completion.chunk"; many servers differ.
         created: When the completion was created, in seconds since 1970.
         model: The model that answers.
-        choices: The choices that this chunk adds to; none on chunks that carry only usage.
-        usage: Token counts, on the last chunk as a rule.
-        system_fingerprint: The configuration that the server ran.
-        service_tier: The tier that served the request.
+        choices: The choices that this chunk adds to; empty on a chunk that has only usage.
+        usage: Token counts, usually on the last chunk.
+        system_fingerprint: The server's configuration.
+        service_tier: The tier that processed the request.
         moderation: The verdict on the input and the output.
-        obfuscation: Padding that hides the text's length from listeners.
+        obfuscation: Padding that hides the text's length from eavesdroppers.
 
     Source: OpenAI API reference, "The chat completion chunk object".
     """
@@ -407,25 +401,26 @@ class ChatCompletionChunk(Model, kw_only=True):
 
     @property
     def text(self) -> str:
-        """The new text of choice 0, "" if there is none."""
+        """The new text of choice 0, or ""."""
         return "".join(
             [text_of(choice.delta.content) for choice in self.choices if choice.index == 0]
         )
 
     def pieces(self) -> list[Piece]:
-        """Return the pieces of generated text that the chunk brings, choice by choice."""
+        """Return the pieces of generated text in the chunk, choice by choice."""
         return [piece for choice in self.choices for piece in choice.pieces()]
 
 
 class CompletionChunkChoice(Model, kw_only=True):
     """
-    Carry a chunk's part for one choice.
+    What a chunk adds to a choice of a legacy completion.
 
     Attributes:
-        index: Which choice: several prompts times several answers are counted through.
-        text: The new text; "" where the server sent none.
-        finish_reason: Why the choice ended, or None while it goes on.
-        logprobs: The new tokens' log-probabilities, where the request asked for them.
+        index: Index of the choice, counted through all answers to all prompts; 0 if the server
+            sent none.
+        text: The new text; "" if the server sent none.
+        finish_reason: Why the choice ended; None while it continues.
+        logprobs: Log-probabilities of the new tokens, if requested.
     """
 
     required: ClassVar[Mapping[str, Callable[[], Any]]] = {"index": int, "text": str}
@@ -438,18 +433,18 @@ class CompletionChunkChoice(Model, kw_only=True):
 
 class CompletionChunk(Model, kw_only=True):
     """
-    Hold one chunk of a streamed legacy completion.
+    A chunk of a streamed legacy completion.
 
     Attributes:
         id: The completion's id.
-        object: "text_completion" by the schema.
+        object: "text_completion"; some servers differ.
         created: When the completion was created, in seconds since 1970.
         model: The model that answers.
         choices: The choices that this chunk adds to.
-        usage: Token counts, on the last chunk as a rule.
-        system_fingerprint: The configuration that the server ran.
+        usage: Token counts, usually on the last chunk.
+        system_fingerprint: The server's configuration.
 
-    Source: OpenAI API reference, "The completion object": streamed and whole share one shape.
+    Source: OpenAI API reference, "The completion object", also the shape of its chunks.
     """
 
     required: ClassVar[Mapping[str, Callable[[], Any]]] = {"choices": list}
@@ -464,11 +459,11 @@ class CompletionChunk(Model, kw_only=True):
 
     @property
     def text(self) -> str:
-        """The new text of choice 0, "" if there is none."""
+        """The new text of choice 0, or ""."""
         return "".join([choice.text for choice in self.choices if choice.index == 0])
 
     def pieces(self) -> list[Piece]:
-        """Return the pieces of generated text that the chunk brings, choice by choice."""
+        """Return the pieces of generated text in the chunk, choice by choice."""
         return [Piece("content", each.text, each.index) for each in self.choices if each.text]
 
 
@@ -478,7 +473,7 @@ LEGACY = "text_completion"
 
 
 def kind_of(body: dict[str, Any]) -> type[Chunk]:
-    """Tell which kind of completion a chunk, or a whole one, belongs to."""
+    """Return the chunk class of the API that a chunk, or a complete response, belongs to."""
     if body.get("object") == LEGACY:
         return CompletionChunk
     choices = body.get("choices")

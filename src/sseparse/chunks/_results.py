@@ -1,4 +1,4 @@
-"""Completions, and the notes on what accumulating them decided."""
+"""Completions, and the notes about assumptions made in accumulating them."""
 
 from __future__ import annotations
 
@@ -14,71 +14,63 @@ from ._models import ChoiceLogprobs, CompletionLogprobs, CompletionUsage
 
 
 class NoteKind(Enum):
-    """Name the assumptions."""
+    """Kinds of notes."""
 
     ROLE_ASSUMED = "role_assumed"
-    """No chunk of the choice named a role."""
+    """No chunk of the choice had a role."""
     MODEL_CHANGED = "model_changed"
-    """The last chunk names another model than the first that named one; `detail` is its name."""
+    """The last chunk has another model than the first; `detail` is its name."""
     USAGE_ELSEWHERE = "usage_elsewhere"
-    """No chunk had `usage`; its `x_groq` or a choice had."""
+    """Usage was in `x_groq` or in a choice, not in `usage`."""
     INDEX_ASSUMED = "index_assumed"
-    """A chunk's choice had none."""
+    """A chunk had a choice without an index."""
     CONTENT_PARTS = "content_parts"
-    """Text parts became content, thinking parts became reasoning."""
+    """Content was a list: its text parts became content, its thinking parts reasoning."""
     FINISHED_AGAIN = "finished_again"
-    """`finish_reasons_seen` has them all."""
+    """The choice has several finish reasons; `finish_reasons_seen` lists them."""
     AFTER_FINISH = "after_finish"
-    """A delta that was not empty came later than the choice's finish reason."""
+    """A delta that wasn't empty followed the choice's finish reason."""
     CALL_WITHOUT_INDEX = "call_without_index"
-    """A piece of the call had none, or a negative one."""
+    """A piece of the call had no index or a negative one."""
     CALL_INDEX_SHARED = "call_index_shared"
-    """Some servers number all calls 0."""
+    """Calls have the same index; some servers number all calls 0."""
     CALL_UNNAMED = "call_unnamed"
-    """It became a call of its own."""
+    """A piece of a call that couldn't be matched became a call of its own."""
     ARGUMENTS_MISSING = "arguments_missing"
-    """They are kept as the empty text."""
+    """The arguments are the empty text."""
     ARGUMENTS_OBJECT = "arguments_object"
-    """They should be a JSON text."""
+    """The arguments were a JSON object, not a JSON text."""
     VALUE_IGNORED = "value_ignored"
-    """`detail` is the field's name; the chunk's `extra` has the value."""
+    """`detail` is the field's name; its value is in the chunk's `extra`."""
 
 
-_SAID: Final[Mapping[NoteKind, str]] = {
-    NoteKind.ROLE_ASSUMED: "the server never sent a role; it is taken to be the assistant's",
-    NoteKind.MODEL_CHANGED: "the server named another model later; the first is kept",
-    NoteKind.USAGE_ELSEWHERE: (
-        "token counts came in another field than usage; they are taken from there"
-    ),
-    NoteKind.INDEX_ASSUMED: "the server sent no index; it is taken to be 0",
-    NoteKind.CONTENT_PARTS: "the content came as a list of parts; their texts are joined",
-    NoteKind.FINISHED_AGAIN: "the server sent another finish reason later; the first is kept",
-    NoteKind.AFTER_FINISH: "more came after the finish reason; it is kept",
-    NoteKind.CALL_WITHOUT_INDEX: (
-        "the tool call has no index; its pieces were found by id or by place"
-    ),
-    NoteKind.CALL_INDEX_SHARED: (
-        "an earlier tool call has the same index; id or name tell them apart"
-    ),
+_MESSAGES: Final[Mapping[NoteKind, str]] = {
+    NoteKind.ROLE_ASSUMED: 'the server sent no role; "assistant" is assumed',
+    NoteKind.MODEL_CHANGED: "the server sent another model later; the first is used",
+    NoteKind.USAGE_ELSEWHERE: "the token counts were in another field than usage",
+    NoteKind.INDEX_ASSUMED: "the server sent no index; 0 is assumed",
+    NoteKind.CONTENT_PARTS: "the content was a list of parts; their texts are joined",
+    NoteKind.FINISHED_AGAIN: "the server sent another finish reason later; the first is used",
+    NoteKind.AFTER_FINISH: "more data followed the finish reason; it is included",
+    NoteKind.CALL_WITHOUT_INDEX: "the tool call has no index; id or order match its pieces",
+    NoteKind.CALL_INDEX_SHARED: "an earlier tool call has the same index and another id or name",
     NoteKind.CALL_UNNAMED: "a piece of a tool call had no index, id or name, and no call was open",
-    NoteKind.ARGUMENTS_MISSING: "the choice finished, and no arguments of the tool call came",
-    NoteKind.ARGUMENTS_OBJECT: "the arguments came as a JSON object; its JSON text is kept",
-    NoteKind.VALUE_IGNORED: (
-        "a known field has a value of an unforeseen type; only its chunk keeps it"
-    ),
+    NoteKind.ARGUMENTS_MISSING: "the choice finished, and the tool call has no arguments",
+    NoteKind.ARGUMENTS_OBJECT: "the arguments were a JSON object; its JSON text is used",
+    NoteKind.VALUE_IGNORED: "a known field has a value of an unexpected type; it is ignored",
 }
 
 
 @frozen(repr=False)
 class Note:
     """
-    Tell one thing that had to be assumed.
+    An assumption made in accumulating a completion. `str(note)` is a sentence about it.
 
     Attributes:
         kind: What was assumed.
-        choice: The choice it is about, by its index; None for the completion itself.
-        call: The tool call it is about, by its place in `tool_calls`; None for none.
-        detail: What the kind leaves open, "" for nothing.
+        choice: Index of the choice; None if the note is about the completion.
+        call: Position in `tool_calls`; None if the note isn't about a tool call.
+        detail: What the kind leaves open, such as the name of a field, or "".
     """
 
     kind: NoteKind
@@ -87,31 +79,31 @@ class Note:
     detail: str = ""
 
     def __str__(self) -> str:
-        places = (("choice", self.choice), ("tool call", self.call))
-        where = ", ".join(f"{name} {number}" for name, number in places if number is not None)
+        numbers = (("choice", self.choice), ("tool call", self.call))
+        where = ", ".join(f"{name} {number}" for name, number in numbers if number is not None)
         detail = f" ({self.detail})" if self.detail else ""
-        return f"{where}: {_SAID[self.kind]}{detail}" if where else f"{_SAID[self.kind]}{detail}"
+        return f"{where}: {_MESSAGES[self.kind]}{detail}".removeprefix(": ")
 
     def __repr__(self) -> str:
-        places = (("choice", self.choice), ("call", self.call), ("detail", self.detail or None))
-        said = "".join(f", {name}={value!r}" for name, value in places if value is not None)
-        return f"Note({self.kind.name}{said})"
-
-
-# A field without a default is one that the API always sends: to_dict() keeps it when it is None.
+        fields = (("choice", self.choice), ("call", self.call), ("detail", self.detail or None))
+        shown = "".join(f", {name}={value!r}" for name, value in fields if value is not None)
+        return f"Note({self.kind.name}{shown})"
 
 
 FILTER_OFFSETS = "content_filter_offsets"
-"""What says that a filter beside the answer judged a stretch of it."""
+"""The field in which a filter sends the part of the text that it checked."""
+
+# In the models below, fields without a default are those that the API always sends: to_dict()
+# includes them even if they are None.
 
 
 class Function(Model, kw_only=True):
     """
-    Name the function to call, and give its arguments.
+    A function that is called.
 
     Attributes:
         name: The function's name.
-        arguments: The arguments, as the JSON text that came.
+        arguments: The arguments, as the JSON text that the server sent.
     """
 
     name: str
@@ -120,11 +112,11 @@ class Function(Model, kw_only=True):
 
 class CustomTool(Model, kw_only=True):
     """
-    Name the custom tool to call, and give its input.
+    A custom tool that is called.
 
     Attributes:
         name: The tool's name.
-        input: The input, free text.
+        input: The input, which is free text.
     """
 
     name: str
@@ -133,13 +125,13 @@ class CustomTool(Model, kw_only=True):
 
 class ToolCall(Model, kw_only=True):
     """
-    Hold one tool call.
+    A tool call.
 
     Attributes:
-        id: The call's id, or None where the server sent none.
+        id: The call's id; None if the server sent none.
         type: "function" or "custom".
-        function: The function to call.
-        custom: The custom tool to call.
+        function: The function to call; None for a custom tool.
+        custom: The custom tool to call; None for a function.
     """
 
     id: str | None
@@ -150,13 +142,13 @@ class ToolCall(Model, kw_only=True):
 
 class Audio(Model, kw_only=True):
     """
-    Hold the spoken answer.
+    A spoken answer.
 
     Attributes:
         id: The audio's id.
-        data: The sound, base64.
-        transcript: What is said.
-        expires_at: When the server forgets the audio, in seconds since 1970.
+        data: The audio, in base64.
+        transcript: The text that is spoken.
+        expires_at: When the server deletes the audio, in seconds since 1970.
     """
 
     id: str | None = None
@@ -167,18 +159,18 @@ class Audio(Model, kw_only=True):
 
 class ChatMessage(Model, kw_only=True):
     """
-    Hold the message of one choice.
+    The message of a choice.
 
     Attributes:
-        role: Who speaks.
-        content: The text; None where none came, as in an answer of tool calls alone.
+        role: The author's role.
+        content: The text; None if there is none, as in an answer that only calls tools.
         refusal: The refusal, if the model refused.
         tool_calls: The tool calls, in order.
-        function_call: The function call, the form before tool calls.
+        function_call: The function call, the form that preceded tool calls.
         audio: The spoken answer.
-        annotations: References that belong to the text.
-        reasoning_content: The reasoning, where the server names it so.
-        reasoning: The reasoning, where the server names it so.
+        annotations: References of the text, such as citations.
+        reasoning_content: The reasoning, from servers that use this name.
+        reasoning: The reasoning, from servers that use this name.
         reasoning_details: The structured reasoning.
     """
 
@@ -196,16 +188,16 @@ class ChatMessage(Model, kw_only=True):
 
 class ChatChoice(Model, kw_only=True):
     """
-    Hold one choice.
+    A choice of a chat completion.
 
     Attributes:
-        index: Its place among the choices.
+        index: Its index.
         message: Its message.
-        finish_reason: Why it ended: the first reason that came, or None where none did.
-        logprobs: Its tokens' log-probabilities.
-        finish_reasons_seen: All reasons that came, where they were not all the same.
-        content_filters: What a filter that works beside the answer said of stretches of it, one
-            after the other; the last also stands in `extra`. Not part of `to_dict()`.
+        finish_reason: Why it ended: the first reason of the server; None if it sent none.
+        logprobs: Log-probabilities of its tokens.
+        finish_reasons_seen: All reasons of the server, if they differ.
+        content_filters: Results of an asynchronous filter for each part of the text in turn. The
+            last one is also in `extra`. Not part of `to_dict()`.
 
     Source: Azure OpenAI documentation, "Content streaming".
     """
@@ -223,14 +215,12 @@ class ChatChoice(Model, kw_only=True):
     finish_reasons_seen: list[str] | None = None
 
 
-class Answer(Model, kw_only=True, eq=False):
+class AccumulatedResult(Model, kw_only=True, eq=False):
     """
-    Hold a completion, whole or as far as it came.
-
-    Two are equal when all but their notes is.
+    Base class of completions. They are equal if everything except their notes is.
 
     Attributes:
-        notes: What had to be assumed to make it of its chunks. Not part of `to_dict()`.
+        notes: Assumptions made in accumulating the chunks. Not part of `to_dict()`.
     """
 
     _private: ClassVar[int] = 3
@@ -246,22 +236,22 @@ class Answer(Model, kw_only=True, eq=False):
     def __ne__(self, other: object) -> bool:
         return not self == other
 
-    __hash__ = None  # type: ignore[assignment] # it can change
+    __hash__ = None  # type: ignore[assignment] # it is mutable
 
 
-class ChatCompletion(Answer, kw_only=True):
+class ChatCompletion(AccumulatedResult, kw_only=True):
     """
-    Hold a chat completion, whole or as far as it came.
+    A chat completion, complete or partial.
 
     Attributes:
         id: The completion's id.
         object: "chat.completion".
         created: When the completion was created, in seconds since 1970.
         model: The model that answered.
-        choices: The choices, by their index.
-        usage: Token counts, as the server sent them last.
-        system_fingerprint: The configuration that the server ran.
-        service_tier: The tier that served the request.
+        choices: The choices, in the order of their indexes.
+        usage: Token counts, as last reported by the server; None if it sent none.
+        system_fingerprint: The server's configuration.
+        service_tier: The tier that processed the request.
         moderation: The verdict on the input and the output.
 
     Source: OpenAI API reference, "The chat completion object".
@@ -279,23 +269,20 @@ class ChatCompletion(Answer, kw_only=True):
 
     @property
     def text(self) -> str:
-        """The text of choice 0, "" if there is none."""
-        for choice in self.choices:
-            if choice.index == 0:
-                return choice.message.content or ""
-        return ""
+        """The text of choice 0, or ""."""
+        return next((each.message.content or "" for each in self.choices if each.index == 0), "")
 
 
 class CompletionChoice(Model, kw_only=True):
     """
-    Hold one choice of a legacy completion.
+    A choice of a legacy completion.
 
     Attributes:
-        index: Its place among the choices.
+        index: Its index.
         text: Its text.
-        finish_reason: Why it ended: the first reason that came, or None where none did.
-        logprobs: Its tokens' log-probabilities.
-        finish_reasons_seen: All reasons that came, where they were not all the same.
+        finish_reason: Why it ended: the first reason of the server; None if it sent none.
+        logprobs: Log-probabilities of its tokens.
+        finish_reasons_seen: All reasons of the server, if they differ.
     """
 
     index: int
@@ -305,18 +292,18 @@ class CompletionChoice(Model, kw_only=True):
     finish_reasons_seen: list[str] | None = None
 
 
-class Completion(Answer, kw_only=True):
+class Completion(AccumulatedResult, kw_only=True):
     """
-    Hold a legacy completion, whole or as far as it came.
+    A legacy completion, complete or partial.
 
     Attributes:
         id: The completion's id.
         object: "text_completion".
         created: When the completion was created, in seconds since 1970.
         model: The model that answered.
-        choices: The choices, by their index.
-        usage: Token counts, as the server sent them last.
-        system_fingerprint: The configuration that the server ran.
+        choices: The choices, in the order of their indexes.
+        usage: Token counts, as last reported by the server; None if it sent none.
+        system_fingerprint: The server's configuration.
 
     Source: OpenAI API reference, "The completion object".
     """
@@ -331,11 +318,8 @@ class Completion(Answer, kw_only=True):
 
     @property
     def text(self) -> str:
-        """The text of choice 0, "" if there is none."""
-        for choice in self.choices:
-            if choice.index == 0:
-                return choice.text
-        return ""
+        """The text of choice 0, or ""."""
+        return next((each.text for each in self.choices if each.index == 0), "")
 
 
 Result = ChatCompletion | Completion

@@ -14,10 +14,8 @@ if TYPE_CHECKING:
     from ._partial_json import PartialJSON
 
 
-# Roughly the bytes of an object without its text.
-OVERHEAD = 64
-# Roughly the bytes of the state of a choice, or of a tool call, without its texts.
-OBJECT = 512
+OVERHEAD = 64  # roughly the bytes of an object without its text
+OBJECT = 512  # roughly the bytes of the state of a choice or a tool call without its texts
 
 
 class Budget:
@@ -49,12 +47,7 @@ class Budget:
         self.left -= weigh(new) - weigh(old)
 
     def charge_call(self) -> None:
-        """
-        Charge for a tool call without its texts.
-
-        Raises:
-            LimitExceeded: There are more tool calls than the limit.
-        """
+        """Charge for a tool call without its texts; raise `LimitExceeded` beyond the limit."""
         self.left -= OBJECT
         self._calls_left -= 1
         if self._calls_left < 0:
@@ -106,8 +99,8 @@ def no_json() -> PartialJSON:
 
 
 # Pieces are joined once there are this many: each takes about ten times the memory of its text.
+# In a long text that is one piece for so many characters, because joining can copy the text.
 _MIN_PIECES: Final = 64
-# In a long text, once there is one for this many characters: joining may copy the text.
 _CHARACTERS_PER_PIECE: Final = 256
 
 
@@ -168,8 +161,8 @@ class GrowingText:
 
 
 # Google's field: the features of a provider arrive on different chunks and are sent back together.
-_MERGED = ("extra_content",)
-# The name of a provider and the name of a feature. Deeper values are replaced.
+# The levels are those of the field, a provider and a feature; deeper values are replaced.
+_MERGED_FIELD = "extra_content"
 _MERGED_LEVELS = 3
 
 
@@ -177,7 +170,7 @@ def keep_last(store: dict[str, Any], fields: dict[str, Any], budget: Budget) -> 
     """Store each field's last value that isn't null."""
     for name, value in fields.items():
         if value is not None:
-            _merge(store, name, value, _MERGED_LEVELS if name in _MERGED else 0, budget)
+            _merge(store, name, value, _MERGED_LEVELS if name == _MERGED_FIELD else 0, budget)
 
 
 def _merge(store: dict[str, Any], name: str, new: Any, levels: int, budget: Budget) -> None:
@@ -206,10 +199,10 @@ def _copy_objects(value: Any, levels: int) -> Any:
 
 def copy_fields(store: dict[str, Any]) -> dict[str, Any]:
     """Copy what `keep_last` stored, down to the objects that later chunks are merged into."""
-    return {
-        name: _copy_objects(value, _MERGED_LEVELS) if name in _MERGED else value
-        for name, value in store.items()
-    }
+    fields = {**store}
+    if _MERGED_FIELD in fields:
+        fields[_MERGED_FIELD] = _copy_objects(fields[_MERGED_FIELD], _MERGED_LEVELS)
+    return fields
 
 
 def unknown_fields(model: Model) -> dict[str, Any]:

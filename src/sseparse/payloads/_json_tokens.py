@@ -1,9 +1,8 @@
-"""Strings and numbers of JSON text that arrives in pieces."""
+"""Strings of JSON text that arrives in pieces, and surrogate pairs cut in half."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 
 def has_halves(text: str) -> bool:
@@ -28,13 +27,7 @@ def split_half(text: str) -> tuple[str, str]:
 
 
 class Unexpected(Exception):
-    """
-    A character that JSON doesn't allow in its place.
-
-    Args:
-        at: Its offset in the piece.
-        reason: What was expected and what was found.
-    """
+    """A character that JSON doesn't allow at an offset of the piece."""
 
     def __init__(self, at: int, reason: str) -> None:
         super().__init__(reason)
@@ -45,33 +38,20 @@ class Unexpected(Exception):
 _NOT_HEX = re.compile("[^0-9a-fA-F]")
 # The end of a run of characters that stand for themselves.
 _SPECIAL = re.compile(r'["\\\x00-\x1f]')
-_ESCAPED = {
-    **{char: char for char in '"\\/'},
-    **{"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"},
-}
+_ESCAPED = dict(zip('"\\/bfnrt', '"\\/\b\f\n\r\t', strict=True))
 _CODE_LENGTH = len(r"\u0000")
 
 
 class StringToken:
-    """
-    Reader of a string, starting after its opening quote.
-
-    An unfinished escape, and the first half of an escaped surrogate pair, are held back.
-
-    Attributes:
-        pieces: The text read since the last `pop_text()`.
-        complete: Whether the closing quote was read.
-
-    Source: RFC 8259, section 7.
-    """
+    """Reader of a string from the character after its opening quote (RFC 8259, section 7)."""
 
     __slots__ = ("_escape", "_half", "complete", "pieces")
 
     def __init__(self) -> None:
         self.pieces: list[str] = []
-        self.complete = False
-        self._escape = ""
-        self._half = ""
+        self.complete = False  # whether the closing quote was read
+        self._escape = ""  # an unfinished escape
+        self._half = ""  # the first half of an escaped surrogate pair
 
     def read(self, text: str, at: int) -> int:
         """Read on at an offset; return the offset where the string, or the text, ends."""
@@ -85,7 +65,6 @@ class StringToken:
         return at
 
     def pop_text(self) -> str:
-        """Return the text read since the last call."""
         new = "".join(self.pieces)
         self.pieces.clear()
         return new
@@ -97,14 +76,13 @@ class StringToken:
             self._add(text[at:end])
         if found is None:
             return end
-        special = found.group()
-        if special == '"':
+        if text[end] == '"':
             self._add("")
             self.complete = True
-        elif special == "\\":
-            self._escape = special
+        elif text[end] == "\\":
+            self._escape = "\\"
         else:
-            raise Unexpected(end, f"control character {special!a} in a string")
+            raise Unexpected(end, f"control character {text[end]!a} in a string")
         return end + 1
 
     def _read_escape(self, text: str, at: int) -> int:
@@ -125,7 +103,8 @@ class StringToken:
             raise Unexpected(wrong.start(), f"expected a hex digit, got {wrong.group()!a}")
         self._escape += text[at:end]
         if len(self._escape) == _CODE_LENGTH:
-            unit = chr(int(self._escape[2:], 16))
+            digits = self._escape[2:]
+            unit = chr(int(digits, 16))
             if self._half:
                 unit = join_halves(self._half + unit)
             unit, self._half = split_half(unit)
@@ -136,73 +115,3 @@ class StringToken:
     def _add(self, piece: str) -> None:
         self.pieces.append(self._half + piece)
         self._half = ""
-
-
-_DIGITS = "0123456789"
-_FIRST_DIGIT = {"0": "zero", **dict.fromkeys("123456789", "integer")}
-_EXPONENT = {"e": "e", "E": "e"}
-# How a number goes on: for each state, the characters it allows and the states they lead to.
-_NUMBER_STATES: dict[str, dict[str, str]] = {
-    "start": {"-": "minus", **_FIRST_DIGIT},
-    "minus": _FIRST_DIGIT,
-    "zero": {".": "point", **_EXPONENT},
-    "integer": {**dict.fromkeys(_DIGITS, "integer"), ".": "point", **_EXPONENT},
-    "point": dict.fromkeys(_DIGITS, "fraction"),
-    "fraction": {**dict.fromkeys(_DIGITS, "fraction"), **_EXPONENT},
-    "e": {"+": "sign", "-": "sign", **dict.fromkeys(_DIGITS, "exponent")},
-    "sign": dict.fromkeys(_DIGITS, "exponent"),
-    "exponent": dict.fromkeys(_DIGITS, "exponent"),
-}
-# The states in which a number can end, and what converts it there.
-_NUMBER_ENDS: dict[str, Callable[[str], int | float]] = {
-    **dict.fromkeys(("zero", "integer"), int),
-    **dict.fromkeys(("fraction", "exponent"), float),
-}
-NUMBER_START = frozenset(_NUMBER_STATES["start"])
-
-
-class NumberToken:
-    """
-    Reader of a number.
-
-    Args:
-        offset: Where the number begins, in characters from the start of the text.
-
-    Source: RFC 8259, section 6.
-    """
-
-    __slots__ = ("_pieces", "_state", "offset")
-
-    def __init__(self, offset: int) -> None:
-        self.offset = offset
-        self._pieces: list[str] = []
-        self._state = "start"
-
-    def read(self, text: str, at: int) -> int:
-        """Read on at an offset; return the offset where the number, or the text, ends."""
-        start, state = at, self._state
-        while at < len(text) and (following := _NUMBER_STATES[state].get(text[at])) is not None:
-            state = following
-            at += 1
-        self._pieces.append(text[start:at])
-        self._state = state
-        if at < len(text):
-            if not self.can_end:
-                raise Unexpected(at, f"expected a digit, got {text[at]!a}")
-            if state == "zero" and text[at] in _DIGITS:
-                raise Unexpected(at, f"expected no digit after a leading zero, got {text[at]!a}")
-        return at
-
-    @property
-    def can_end(self) -> bool:
-        """Whether the characters read so far are a number."""
-        return self._state in _NUMBER_ENDS
-
-    def value(self) -> int | float:
-        """
-        Return the number.
-
-        Raises:
-            ValueError: It is an integer of more digits than Python converts.
-        """
-        return _NUMBER_ENDS[self._state]("".join(self._pieces))

@@ -57,15 +57,15 @@ class Model(
         Unknown fields are at their own level, as on the wire. Fields that are None are left out,
         except those that the API always sends.
         """
-        fields = {name: _to_builtins(getattr(self, name)) for name in self.wire_fields()}
+        fields: dict[str, Any] = {}
         defaults = self.__struct_defaults__[self._private :]
-        present = {
-            name: value
-            for (name, value), default in zip(fields.items(), defaults, strict=True)
-            if (value is not None or default is msgspec.NODEFAULT)
-            and (value or name not in self.absent)
-        }
-        return {**present, **_to_builtins(self.extra)}
+        for name, default in zip(self.wire_fields(), defaults, strict=True):
+            value = _to_builtins(getattr(self, name))
+            if value is None and default is not msgspec.NODEFAULT:
+                continue
+            if value or name not in self.absent:
+                fields[name] = value
+        return {**fields, **_to_builtins(self.extra)}
 
 
 def _to_builtins(value: Any) -> Any:
@@ -137,7 +137,7 @@ def _build_by_field(kind: type[ModelT], fields: dict[str, Any]) -> ModelT:
                 extra[name] = value
             else:
                 items = known[name]
-                if isinstance(items, list) and not (is_list(value) and len(items) == len(value)):
+                if is_list(items) and not (is_list(value) and len(items) == len(value)):
                     extra[name] = value  # it has more than the objects that were read
     missing = [name for name in kind.required if name not in known]
     for name in missing:
@@ -160,13 +160,12 @@ def _field_reader(annotation: Any) -> _FieldReader:
     kinds = [annotation]
     if typing.get_origin(annotation) is types.UnionType:
         kinds = [kind for kind in typing.get_args(annotation) if kind is not types.NoneType]
-    first = kinds[0]
-    if _is_model(first):
-        return _FieldReader(frozenset(), partial(_read_object, first))
-    if typing.get_origin(first) is list and _is_model(typing.get_args(first)[0]):
-        return _FieldReader(frozenset(), partial(_read_list, typing.get_args(first)[0]))
+    if _is_model(kinds[0]):
+        return _FieldReader(frozenset(), partial(_read_object, kinds[0]))
+    if typing.get_origin(kinds[0]) is list and _is_model(item := typing.get_args(kinds[0])[0]):
+        return _FieldReader(frozenset(), partial(_read_list, item))
     exact_types = frozenset(_EXACT_TYPES[kind] for kind in kinds if kind in _EXACT_TYPES)
-    return _FieldReader(exact_types, lambda value: msgspec.convert(value, annotation))
+    return _FieldReader(exact_types, partial(msgspec.convert, type=annotation))
 
 
 def _is_model(kind: Any) -> bool:

@@ -9,23 +9,29 @@ from attrs import frozen
 
 from .._json import JSON_BLANKS
 from .._stage import Breakable, breaking
-from ._json_tokens import (
-    NUMBER_START,
-    NumberToken,
-    StringToken,
-    Unexpected,
-    has_halves,
-    join_halves,
-    split_half,
-)
+from ._json_tokens import StringToken, Unexpected, has_halves, join_halves, split_half
 
 _NOT_BLANK = re.compile(f"[^{JSON_BLANKS}]")
 # The literals and their values, by their first letter (RFC 8259, section 3).
-_LITERALS: dict[str, tuple[str, Any]] = {
-    "t": ("true", True),
-    "f": ("false", False),
-    "n": ("null", None),
+_LITERALS = {"t": ("true", True), "f": ("false", False), "n": ("null", None)}
+_DIGITS = "0123456789"
+_FIRST_DIGIT = {"0": "zero", **dict.fromkeys("123456789", "integer")}
+_EXPONENT = {"e": "e", "E": "e"}
+# How a number goes on: for each state, the characters it allows and the states they lead to
+# (RFC 8259, section 6).
+_NUMBER_STATES: dict[str, dict[str, str]] = {
+    "start": {"-": "minus", **_FIRST_DIGIT},
+    "minus": _FIRST_DIGIT,
+    "zero": {".": "point", **_EXPONENT},
+    "integer": {**dict.fromkeys(_DIGITS, "integer"), ".": "point", **_EXPONENT},
+    "point": dict.fromkeys(_DIGITS, "fraction"),
+    "fraction": {**dict.fromkeys(_DIGITS, "fraction"), **_EXPONENT},
+    "e": {"+": "sign", "-": "sign", **dict.fromkeys(_DIGITS, "exponent")},
+    "sign": dict.fromkeys(_DIGITS, "exponent"),
+    "exponent": dict.fromkeys(_DIGITS, "exponent"),
 }
+# The states in which a number can end, and its type.
+_NUMBER_ENDS = {"zero": int, "integer": int, "fraction": float, "exponent": float}
 
 
 @frozen
@@ -60,22 +66,6 @@ class PartialJSON(Breakable):
     result is that of `json.loads`.
     """
 
-    __slots__ = (
-        "_closed",
-        "_fault",
-        "_held",
-        "_key",
-        "_literal",
-        "_max_depth",
-        "_number",
-        "_offset",
-        "_open",
-        "_shown",
-        "_state",
-        "_string",
-        "_value",
-    )
-
     def __init__(self, *, max_depth: int = 500) -> None:
         super().__init__()
         if max_depth < 1:
@@ -88,7 +78,9 @@ class PartialJSON(Breakable):
         self._open: list[dict[str, Any] | list[Any]] = []
         self._key = ""
         self._string = StringToken()
-        self._number = NumberToken(0)
+        self._number: list[str] = []  # its pieces
+        self._number_state = "start"
+        self._number_offset = 0
         self._literal = ""  # the letters read so far
         self._shown = ""  # what the value has of the string that is being read
         self._offset = 0  # of the current piece in the text
@@ -175,7 +167,7 @@ class PartialJSON(Breakable):
             self._fault = JSONFault(self._offset + error.at, error.reason)
 
     def _end(self) -> None:
-        if self._state is PartialJSON._in_number and self._number.can_end:
+        if self._state is PartialJSON._in_number and self._number_state in _NUMBER_ENDS:
             self._end_number()
         if self._state is PartialJSON._after_document:
             return
@@ -200,8 +192,10 @@ class PartialJSON(Breakable):
             self._place(container)
             self._open.append(container)
             self._state = PartialJSON._after_bracket
-        elif char in NUMBER_START:
-            self._number = NumberToken(self._offset + at)
+        elif char in _NUMBER_STATES["start"]:
+            self._number.clear()
+            self._number_state = "start"
+            self._number_offset = self._offset + at
             self._state = PartialJSON._in_number
             return at
         elif char in _LITERALS:
@@ -245,8 +239,17 @@ class PartialJSON(Breakable):
         return at
 
     def _in_number(self, text: str, at: int) -> int:
-        at = self._number.read(text, at)
+        start, state = at, self._number_state
+        while at < len(text) and (following := _NUMBER_STATES[state].get(text[at])) is not None:
+            state = following
+            at += 1
+        self._number.append(text[start:at])
+        self._number_state = state
         if at < len(text):
+            if state not in _NUMBER_ENDS:
+                raise Unexpected(at, f"expected a digit, got {text[at]!a}")
+            if state == "zero" and text[at] in _DIGITS:
+                raise Unexpected(at, f"expected no digit after a leading zero, got {text[at]!a}")
             self._end_number()
         return at
 
@@ -283,9 +286,9 @@ class PartialJSON(Breakable):
 
     def _end_number(self) -> None:
         try:
-            number = self._number.value()
+            number = _NUMBER_ENDS[self._number_state]("".join(self._number))
         except ValueError:
-            start = self._number.offset - self._offset
+            start = self._number_offset - self._offset
             raise Unexpected(start, "an integer of more digits than Python converts") from None
         self._place(number)
         self._end_value()

@@ -1,4 +1,4 @@
-"""What a chunk changed, as small values."""
+"""Updates: what one chunk changed."""
 
 from __future__ import annotations
 
@@ -15,11 +15,14 @@ UsageT = TypeVar("UsageT")
 @define
 class TextUpdate:
     """
-    Tell text of a choice: the base of all updates that do.
+    Base class of the updates about text of a choice.
+
+    Each `...Done` is emitted with the choice's first finish reason. If the server sends more text
+    after that, another one is emitted at the end of the stream.
 
     Attributes:
-        choice: The choice, by its index.
-        text: The new text of a `...Delta`, the whole text of a `...Done`.
+        choice: Index of the choice.
+        text: The new text (`...Delta`), or the complete text (`...Done`).
     """
 
     choice: int
@@ -28,71 +31,52 @@ class TextUpdate:
 
 @define
 class ContentDelta(TextUpdate):
-    """
-    Tell new text.
-    """
+    """New text of a choice."""
 
 
 @define
 class ContentDone(TextUpdate):
-    """
-    Tell that a choice's text is whole.
-
-    It comes with the choice's first finish reason, and again at the end where a server went on
-    after that.
-    """
+    """The complete text of a choice; see `TextUpdate`."""
 
 
 @define
 class ReasoningDelta(TextUpdate):
-    """
-    Tell new reasoning, whatever the server names it; what it sends under two names comes once.
-    """
+    """New reasoning. Text that the server sends under two names is emitted once."""
 
 
 @define
 class ReasoningDone(TextUpdate):
-    """
-    Tell that a choice's reasoning is whole; see `ContentDone` for when.
-    """
+    """The complete reasoning of a choice; see `TextUpdate`."""
 
 
 @define
 class RefusalDelta(TextUpdate):
-    """
-    Tell new text of a refusal.
-    """
+    """New text of a refusal."""
 
 
 @define
 class RefusalDone(TextUpdate):
-    """
-    Tell that a choice's refusal is whole; see `ContentDone` for when.
-    """
+    """The complete refusal of a choice; see `TextUpdate`."""
 
 
 @define
 class TranscriptDelta(TextUpdate):
-    """
-    Tell new text of a spoken answer.
-    """
+    """New text of a spoken answer."""
 
 
 @define
 class TranscriptDone(TextUpdate):
-    """
-    Tell that the text of a choice's spoken answer is whole; see `ContentDone` for when.
-    """
+    """The complete text of a choice's spoken answer; see `TextUpdate`."""
 
 
 @define
 class LogprobsDelta(Generic[LogprobsT]):
     """
-    Tell the log-probabilities of new tokens.
+    Log-probabilities of new tokens.
 
     Attributes:
-        choice: The choice they belong to, by its index.
-        logprobs: The new ones alone, in the form of the chat API or of the legacy one.
+        choice: Index of the choice.
+        logprobs: Those of the new tokens only, in the API's form.
     """
 
     choice: int
@@ -102,14 +86,13 @@ class LogprobsDelta(Generic[LogprobsT]):
 @define
 class ToolCallStarted:
     """
-    Tell that a tool call begins.
+    The start of a tool call.
 
     Attributes:
-        choice: The choice it belongs to, by its index.
-        call: Its place among the choice's tool calls; None for a function call of the form
-            before tool calls.
-        id: Its id, or None where its first piece has none.
-        name: What is called, "" where its first piece does not say.
+        choice: Index of the choice.
+        call: Position among the choice's tool calls; None for a legacy function call.
+        id: The call's id; None if its first piece has none.
+        name: Name of the function or tool; "" if its first piece has none.
         type: "function", or "custom" for a custom tool, whose input is free text.
     """
 
@@ -123,14 +106,14 @@ class ToolCallStarted:
 @define
 class ArgumentsDelta:
     """
-    Tell new text of a tool call's arguments.
+    New text of a tool call's arguments.
 
     Attributes:
-        choice: The choice it belongs to, by its index.
-        call: The call, as in its `ToolCallStarted`.
+        choice: Index of the choice.
+        call: The call, as in `ToolCallStarted`.
         text: The new text.
-        value: The arguments so far, as `PartialJSON.value` gives them: the object grows on.
-            None for a custom tool, whose input is free text.
+        value: The decoded arguments so far, the live object of `PartialJSON.value`. None for a
+            custom tool, whose input is free text.
     """
 
     choice: int
@@ -142,23 +125,23 @@ class ArgumentsDelta:
 @define
 class ToolCallDone:
     """
-    Tell, once, that a tool call is whole.
+    A completed tool call; emitted once for each call.
 
-    It comes when the arguments can become nothing else and another call begins or the choice
-    finishes, and for all other calls at the end. Look at `fault` before you call anything: of an
-    answer cut by its length, the arguments are cut too. And call nothing before the stream ended
-    well, if you would ask again where it does not.
+    It is emitted when the arguments are complete JSON and another call begins or the choice
+    finishes; for all other calls, at the end of the stream. Check `fault` before you run a call:
+    if the answer was cut by its length, the arguments are cut too. If you retry truncated
+    streams, run no call before the stream has ended.
 
     Attributes:
-        choice: The choice it belongs to, by its index.
-        call: The call, as in its `ToolCallStarted`.
-        id: Its id, or None where none came.
-        name: What is called.
+        choice: Index of the choice.
+        call: The call, as in `ToolCallStarted`.
+        id: The call's id; None if the server sent none.
+        name: Name of the function or tool.
         type: "function", or "custom" for a custom tool.
-        arguments: The arguments' JSON text, or a custom tool's input.
-        value: The arguments, decoded, as far as they could be. None for a custom tool.
-        fault: Where and why the arguments are no JSON; None where they are. Arguments that never
-            came are a fault too, and a custom tool's input where the answer was cut.
+        arguments: JSON text of the arguments, or the input of a custom tool.
+        value: The decoded arguments, up to the fault if there is one. None for a custom tool.
+        fault: Where and why the arguments aren't JSON; None if they are. Missing arguments are a
+            fault, and so is a custom tool's input in an answer that was cut.
     """
 
     choice: int
@@ -174,10 +157,10 @@ class ToolCallDone:
 @define
 class ChoiceFinished:
     """
-    Tell, once, that a choice has its finish reason; what is done by that comes before it.
+    A choice's finish reason; emitted once, after the updates that it completes.
 
     Attributes:
-        choice: The choice, by its index.
+        choice: Index of the choice.
         reason: The reason.
     """
 
@@ -188,10 +171,10 @@ class ChoiceFinished:
 @define
 class UsageReported(Generic[UsageT]):
     """
-    Tell the token counts that the server sent; some servers send them again and again.
+    Token counts of the server. Some servers report them repeatedly.
 
     Attributes:
-        usage: The counts; they replace those before.
+        usage: The counts, which replace earlier ones.
     """
 
     usage: UsageT

@@ -143,9 +143,9 @@ def test_a_field_of_that_name() -> None:
 def test_to_read() -> None:
     """A note reads as a sentence that says where."""
     assert str(Note(NoteKind.ROLE_ASSUMED, 1)) == (
-        "choice 1: the server never sent a role; it is taken to be the assistant's"
+        'choice 1: the server sent no role; "assistant" is assumed'
     )
     assert str(Note(NoteKind.CALL_INDEX_SHARED, 0, 2)).startswith("choice 0, tool call 2: an ")
     assert str(Note(NoteKind.MODEL_CHANGED, detail="b")) == (
-        "the server named another model later; the first is kept (b)"
+        "the server sent another model later; the first is used (b)"
     )
