@@ -1,4 +1,4 @@
-"""Decoding and accumulating cost what a stream brings, not that times what it brought before."""
+"""Tests that decoding and accumulating are linear in the length of a stream."""
 
 import json
 import signal
@@ -39,7 +39,7 @@ BODIES = {
 
 ERRORS = {
     "an error event": ServerSentError,
-    "brackets and escapes": LimitExceeded,  # of max_objects, which counts before it decodes
+    "brackets and escapes": LimitExceeded,  # max_objects, which is checked before decoding
     "a body": NotEventStream,
     "a list": NotEventStream,
 }
@@ -47,12 +47,12 @@ ERRORS = {
 
 @contextmanager
 def processor_seconds(limit: int) -> Iterator[None]:
-    """Fail, and do not hang, where work takes a hundred times what the slowest machine needs."""
+    """Fail instead of hanging if the block takes more processor time than the limit."""
 
-    def give_up(_number: int, _frame: FrameType | None) -> None:
+    def fail(_number: int, _frame: FrameType | None) -> None:
         pytest.fail(f"more than {limit} s of processor time")
 
-    before = signal.signal(signal.SIGVTALRM, give_up)
+    before = signal.signal(signal.SIGVTALRM, fail)
     signal.setitimer(signal.ITIMER_VIRTUAL, limit)
     try:
         yield
@@ -62,8 +62,8 @@ def processor_seconds(limit: int) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("body", BODIES)
-def test_strings_that_are_cut(body: str) -> None:
-    """However many escaped quotes a cut string has, its nesting is found in one pass."""
+def test_truncated_strings(body: str) -> None:
+    """The depth of JSON with a truncated string of many escaped quotes is found in one pass."""
     with processor_seconds(60):
         outcome = run_stage(ChunkParser(on_bad_json="skip"), [BODIES[body]])
 
@@ -71,8 +71,8 @@ def test_strings_that_are_cut(body: str) -> None:
     assert isinstance(outcome.error, ERRORS.get(body, type(None)))
 
 
-def test_a_tool_call_that_is_cut() -> None:
-    """The end of a stream inside large tool arguments is a truncation, found at once."""
+def test_truncated_tool_call() -> None:
+    """A stream that ends inside large tool arguments is reported as incomplete in linear time."""
     code = json.dumps(json.dumps({"code": 'print("[x]")\n' * 100_000}))
     body = '{"choices": [{"delta": {"tool_calls": [{"function": {"arguments": ' + code
     parser = ChunkParser()
@@ -86,15 +86,15 @@ def test_a_tool_call_that_is_cut() -> None:
 
 
 @given(
-    # Brackets, quotes and backslashes in every arrangement.
+    # Brackets, quotes and backslashes in any order.
     strings=st.lists(st.text('[]{}"\\a\u00e9'), max_size=8),
     depth=st.integers(495, 505),
     cut=st.integers(0, 20),
 )
-def test_brackets_in_strings_are_no_nesting(strings: list[str], depth: int, cut: int) -> None:
-    """JSON that is nested as deep as the limit is read, whatever stands in its strings."""
+def test_brackets_in_strings(strings: list[str], depth: int, cut: int) -> None:
+    """Brackets in strings don't count as nesting."""
     inner = "".join(f"{json.dumps(text, ensure_ascii=False)}," for text in strings)
-    # Strings of many brackets, so that counting all brackets would exceed the limit.
+    # Strings of many brackets, so that a count of all brackets would exceed the limit.
     text = '{"choices": [], "a": ' + "[" * (depth - 1) + inner + '"' + "[" * 501 + '"'
     data = (text + "]" * (depth - 1) + "}").encode()
     parser = ChunkParser()
@@ -104,7 +104,7 @@ def test_brackets_in_strings_are_no_nesting(strings: list[str], depth: int, cut:
         return
     assert len(items) == 1
 
-    # The same without its end isn't JSON, and isn't reported as deep.
+    # Without its end the text isn't JSON; it isn't reported as too deep.
     parser = ChunkParser()
     assert parser.feed(b"data: " + data[: -cut - 1] + b"\n\n") == []
     assert "deeper" not in str(parser.error)
@@ -124,7 +124,7 @@ def call(extra: dict[str, Any]) -> dict[str, Any]:
     return {"tool_calls": [{"index": 0, **extra}]}
 
 
-# What is there first, large, and what each later chunk merges into it, small.
+# Fields that are merged: a large value arrives first, then many small ones.
 MERGED: dict[str, Callable[[Any], dict[str, Any]]] = {
     "a provider": lambda value: {"extra_content": value},
     "a feature": lambda value: {"extra_content": {"a": value}},
@@ -147,7 +147,7 @@ MERGED: dict[str, Callable[[Any], dict[str, Any]]] = {
 
 @pytest.mark.parametrize("place", MERGED)
 def test_merging(place: str) -> None:
-    """A chunk that is merged costs its own size, not that of what it is merged into."""
+    """Merging a chunk costs its own size, not that of the accumulated value."""
     accumulator = Accumulator()
     accumulator.add(chunk_of(MERGED[place](many(1, 100_000))))
     piece = chunk_of(MERGED[place]({"x": 2}))
@@ -156,7 +156,7 @@ def test_merging(place: str) -> None:
         for _ in range(count):
             accumulator.add(piece)
 
-    # Counted lines show a loop over what is kept, processor time a copy of it.
+    # Counted lines reveal a loop over the accumulated value, processor time a copy of it.
     count_lines(lambda: add_pieces(100), most=200 * 100)
     with processor_seconds(5):
         add_pieces(10_000)
@@ -164,7 +164,7 @@ def test_merging(place: str) -> None:
 
 @pytest.mark.parametrize("place", MERGED)
 def test_merging_changes_no_chunk(place: str) -> None:
-    """Chunks, and snapshots made before, stay as they are while others are merged."""
+    """Merging changes neither chunks nor earlier snapshots."""
     first, second = (chunk_of(MERGED[place]({"x": value, f"x{value}": 1})) for value in (1, 2))
     before = [first.to_dict(), second.to_dict()]
     accumulator = Accumulator()
@@ -182,10 +182,10 @@ def test_merging_changes_no_chunk(place: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["function", "custom"])
-def test_calls_that_continue_in_one_chunk(kind: str) -> None:
-    """Updates of a chunk that begins many tool calls and continues each are linear."""
+def test_many_tool_calls_in_one_chunk(kind: str) -> None:
+    """Updates of a chunk that begins many tool calls and continues each take linear time."""
 
-    def work(count: int) -> Callable[[], object]:
+    def make_task(count: int) -> Callable[[], object]:
         text = {"function": "arguments", "custom": "input"}[kind]
         begun = [
             {"index": at, "id": f"c{at}", kind: {"name": "f", text: "{"}} for at in range(count)
@@ -194,15 +194,15 @@ def test_calls_that_continue_in_one_chunk(kind: str) -> None:
         chunk = chunk_of({"tool_calls": begun + ended})
         return lambda: Accumulator().updates(chunk)
 
-    once = count_lines(work(800), most=MOST)
-    assert count_lines(work(1600), most=2.2 * once) <= 2.2 * once
+    once = count_lines(make_task(800), most=MOST)
+    assert count_lines(make_task(1600), most=2.2 * once) <= 2.2 * once
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_calls_that_continue_in_many_chunks(order: int) -> None:
-    """So are those of chunks that each begin a call and continue another."""
+def test_many_tool_calls_in_many_chunks(order: int) -> None:
+    """Updates of chunks that each begin a tool call and continue another take linear time."""
 
-    def work(count: int) -> Callable[[], object]:
+    def make_task(count: int) -> Callable[[], object]:
         def piece(at: int, text: str) -> dict[str, Any]:
             return {"index": at, "id": f"c{at}", "function": {"name": "f", "arguments": text}}
 
@@ -213,8 +213,8 @@ def test_calls_that_continue_in_many_chunks(order: int) -> None:
         accumulator = Accumulator()
         return lambda: [accumulator.updates(chunk) for chunk in chunks]
 
-    once = count_lines(work(400), most=MOST)
-    assert count_lines(work(800), most=2.2 * once) <= 2.2 * once
+    once = count_lines(make_task(400), most=MOST)
+    assert count_lines(make_task(800), most=2.2 * once) <= 2.2 * once
 
 
 SNAPSHOTS: dict[str, Callable[[int], Any]] = {
@@ -242,35 +242,35 @@ SNAPSHOTS: dict[str, Callable[[int], Any]] = {
 
 @pytest.mark.parametrize("load", SNAPSHOTS)
 def test_snapshots(load: str) -> None:
-    """A snapshot costs no more than what is in it."""
+    """A snapshot costs its own size."""
 
-    def work(count: int) -> Callable[[], object]:
+    def make_task(count: int) -> Callable[[], object]:
         accumulator = Accumulator()
         for at in range(count):
             accumulator.add(SNAPSHOTS[load](at))
         accumulator.snapshot()
         return accumulator.snapshot
 
-    once = count_lines(work(200), most=MOST)
-    assert count_lines(work(400), most=2.2 * once) <= 2.2 * once
+    once = count_lines(make_task(200), most=MOST)
+    assert count_lines(make_task(400), most=2.2 * once) <= 2.2 * once
 
 
-def test_a_snapshot_at_each_padded_piece_of_sound() -> None:
-    """Sound is decoded once, however often a snapshot is made."""
+def test_a_snapshot_after_each_padded_piece_of_audio() -> None:
+    """Audio is decoded once, even with many snapshots."""
 
-    def work(count: int) -> Callable[[], object]:
+    def make_task(count: int) -> Callable[[], object]:
         accumulator = Accumulator()
         chunk = chunk_of({"audio": {"data": "QUJDRA=="}})
 
-        def add_and_look() -> None:
+        def add_and_snapshot() -> None:
             for _ in range(count):
                 accumulator.add(chunk)
                 accumulator.snapshot()
 
-        return add_and_look
+        return add_and_snapshot
 
-    once = count_lines(work(200), most=MOST)
-    assert count_lines(work(400), most=2.2 * once) <= 2.2 * once
+    once = count_lines(make_task(200), most=MOST)
+    assert count_lines(make_task(400), most=2.2 * once) <= 2.2 * once
 
 
 @pytest.mark.parametrize(
@@ -283,8 +283,8 @@ def test_a_snapshot_at_each_padded_piece_of_sound() -> None:
         (["=", "QUI=", "Q0Q="], "QUJDRA=="),
     ],
 )
-def test_sound_is_the_same_with_snapshots_in_between(pieces: list[str], data: str) -> None:
-    """What a snapshot decoded doesn't change what later ones have."""
+def test_snapshots_between_pieces_of_audio(pieces: list[str], data: str) -> None:
+    """An earlier snapshot doesn't change the audio of a later one."""
     once, often = Accumulator(), Accumulator()
     for piece in pieces:
         chunk = chunk_of({"audio": {"data": piece}})
@@ -297,8 +297,8 @@ def test_sound_is_the_same_with_snapshots_in_between(pieces: list[str], data: st
     assert often.snapshot() == once.snapshot()
 
 
-def test_a_snapshot_at_each_repeated_finish_reason() -> None:
-    """A reason that is repeated is in the completion once, and costs as much."""
+def test_a_snapshot_after_each_repeated_finish_reason() -> None:
+    """A repeated finish reason is in the completion once, and costs as much."""
     chunk = chunk_of({}, finish_reason="stop")
     accumulator = Accumulator()
     with processor_seconds(20):

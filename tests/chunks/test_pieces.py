@@ -1,4 +1,4 @@
-"""What a choice brings is answered by two methods of its own: `pieces()` and `only_text()`."""
+"""Tests of `pieces()` and `only_text()` of chunks and their choices."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from sseparse.chunks import (
     ToolCallDelta,
 )
 
-# Of each field a value, and the pieces of text that it is.
+# A value of each field, and its pieces.
 DELTA: dict[str, tuple[Any, list[tuple[str, str]]]] = {
     "role": ("assistant", []),
     "content": (
@@ -44,15 +44,15 @@ DELTA: dict[str, tuple[Any, list[tuple[str, str]]]] = {
 CHOICE: dict[str, Any] = {"finish_reason": "stop", "logprobs": ChoiceLogprobs()}
 
 
-def test_every_field_has_an_answer() -> None:
-    """A field that the models gain needs a line in the tables of this module."""
+def test_all_fields_are_tested() -> None:
+    """The tables of this module have an entry for each field of the models."""
     assert set(DELTA) == set(ChoiceDelta.wire_fields())
     assert {"index", "delta", *CHOICE} == set(ChunkChoice.wire_fields())
 
 
 @pytest.mark.parametrize("name", DELTA)
 def test_a_field_of_a_delta(name: str) -> None:
-    """Its texts are pieces; next to content it leaves the choice more than text."""
+    """A delta's texts are pieces; a choice with another field than content isn't only text."""
     value, pieces = DELTA[name]
     choice = ChunkChoice(index=3, delta=ChoiceDelta(**{name: value}))
     assert choice.pieces() == [(kind, text, 3) for kind, text in pieces]
@@ -63,7 +63,7 @@ def test_a_field_of_a_delta(name: str) -> None:
 
 @pytest.mark.parametrize("name", CHOICE)
 def test_a_field_of_a_choice(name: str) -> None:
-    """So does a field of the choice."""
+    """A choice with a field of its own isn't only text."""
     choice = ChunkChoice(index=0, delta=ChoiceDelta(content="a"), **{name: CHOICE[name]})
     assert choice.pieces() == [("content", "a", 0)]
     assert choice.only_text() is None
@@ -79,13 +79,13 @@ def test_a_field_of_a_choice(name: str) -> None:
     ],
 )
 def test_unknown_and_missing_fields(choice: ChunkChoice) -> None:
-    """Unknown fields, and those that were assumed, are more than text; no text is None."""
+    """A choice with unknown or missing fields, or without text, isn't only text."""
     assert choice.only_text() is None
 
 
 @pytest.mark.parametrize("text", ["a", ""])
-def test_text_alone(text: str) -> None:
-    """Content and nothing else is text alone, empty text too."""
+def test_only_text(text: str) -> None:
+    """A choice with content and nothing else is only text, even if the text is empty."""
     choice = ChunkChoice(index=0, delta=ChoiceDelta(content=text))
     assert choice.only_text() == text
     assert choice.pieces() == ([("content", "a", 0)] if text else [])
@@ -100,13 +100,13 @@ def test_text_alone(text: str) -> None:
     ],
 )
 def test_reasoning_under_several_names(fields: dict[str, Any], reasoning: str) -> None:
-    """The same text under two names counts once, different texts both."""
+    """The same text under two names is one piece; different texts are joined."""
     choice = ChunkChoice(index=0, delta=ChoiceDelta(**fields))
     assert choice.pieces() == [("reasoning", reasoning, 0)]
 
 
 def test_chunks() -> None:
-    """A chunk has the pieces of its choices, of either kind of completion."""
+    """A chunk has the pieces of its choices, in chat and in legacy completions."""
     deltas = [ChunkChoice(index=at, delta=ChoiceDelta(content="ab"[at])) for at in (1, 0)]
     texts = [CompletionChunkChoice(index=at, text="ab"[at]) for at in (1, 0)]
     texts.append(CompletionChunkChoice(index=2, text=""))

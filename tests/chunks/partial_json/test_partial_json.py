@@ -1,4 +1,4 @@
-"""JSON that is still arriving: the value so far, the same at every cut."""
+"""Tests of the incremental JSON parser."""
 
 import json
 import re
@@ -19,38 +19,38 @@ HIGH, LOW = "\ud83d", "\ude00"
 """The halves of U+1F600."""
 
 
-def parsed(*pieces: str, look: bool = True) -> PartialJSON:
-    """Feed pieces, and look at the value after each."""
+def parsed(*pieces: str, read_value: bool = True) -> PartialJSON:
+    """Feed pieces, and read the value after each."""
     parser = PartialJSON()
     for piece in pieces:
         parser.feed(piece)
-        if look:
+        if read_value:
             _ = parser.value
     return parser
 
 
-def closed(*pieces: str, look: bool = True) -> PartialJSON:
-    parser = parsed(*pieces, look=look)
+def closed(*pieces: str, read_value: bool = True) -> PartialJSON:
+    parser = parsed(*pieces, read_value=read_value)
     parser.close()
     return parser
 
 
 def joined(text: str) -> str:
-    """Join raw halves that stand side by side."""
+    """Join adjacent raw halves of surrogate pairs."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
 
 
 def outcome(parser: PartialJSON) -> tuple[str, bool, JSONFault | None]:
-    """Tell all that can be seen; repr tells 1 from 1.0 and True, and one order from another."""
+    """Return the public state; repr() distinguishes 1, 1.0 and True, and the order of keys."""
     return repr(parser.value), parser.complete, parser.fault
 
 
 def load(text: str) -> Any:
     """
-    Decode what RFC 8259 calls JSON.
+    Decode JSON as defined by RFC 8259.
 
     Raises:
-        ValueError: It is not.
+        ValueError: The text isn't JSON.
     """
 
     def refuse(name: str) -> NoReturn:
@@ -77,7 +77,7 @@ HALF_AT_END = re.compile(
 
 
 def open_parts(prefix: str) -> tuple[bool, str]:
-    """Tell whether a text ends in a string, and what closes the containers that are open."""
+    """Return whether a text ends in a string, and the brackets that close its open containers."""
     outside, quote, _ = STRING.sub("", prefix).partition('"')
     closers = ""
     for char in outside:
@@ -90,10 +90,10 @@ def open_parts(prefix: str) -> tuple[bool, str]:
 
 def value_so_far(prefix: str) -> Any:
     """
-    Say what the value of a prefix of JSON is, slowly.
+    Return the value of a prefix of JSON, computed by another, slow method.
 
-    It is what json.loads gives for as much of the prefix as can be completed by closing what is
-    open, once that is taken off which may still change: a number, an escape, half a pair.
+    Remove the end that can still change: a number, an escape, half of a surrogate pair. Then
+    decode the longest prefix of the rest that is JSON once its string and containers are closed.
     """
     if "\ud800" <= prefix[-1:] <= "\udbff":
         prefix = prefix[:-1]
@@ -103,14 +103,14 @@ def value_so_far(prefix: str) -> Any:
         prefix = NUMBER_AT_END.sub("", prefix)
     for end in range(len(prefix), 0, -1):
         in_string, closers = open_parts(prefix[:end])
-        whole = prefix[:end] + '"' * in_string + closers
-        if is_json(whole):
-            return load(whole)
+        completed = prefix[:end] + '"' * in_string + closers
+        if is_json(completed):
+            return load(completed)
     return None
 
 
 def can_be_completed(prefix: str) -> bool:
-    """Tell whether some text makes JSON of a prefix."""
+    """Return whether some continuation makes a prefix JSON."""
     _, closers = open_parts(prefix)
     words = [word[start:] for word in ("true", "false", "null") for start in range(5)]
     texts = [f'{escape}"' for escape in ("", "n", "0", "00", "000", "0000")]
@@ -174,13 +174,11 @@ class TestValue:
                 [[], [""], ["a"], ["ab"], ["ab"], ["ab"]],
                 id="a string from its opening quote on",
             ),
-            pytest.param(
-                ['"', "a", '"', " "], ["", "a", "a", "a"], id="a string and nothing around it"
-            ),
+            pytest.param(['"', "a", '"', " "], ["", "a", "a", "a"], id="a string at the top level"),
             pytest.param(
                 ["{", '"a', '"', ":", " ", '"'],
                 [{}, {}, {}, {}, {}, {"a": ""}],
-                id="a key with its value's first sign",
+                id="a key with its value's first character",
             ),
             pytest.param(
                 ['{"a":', "[", '],"b":', "{"],
@@ -225,12 +223,12 @@ class TestValue:
             pytest.param(
                 ['{"a":1,"b":2', ',"a":', '"', "x"],
                 [{"a": 1}, {"a": 1, "b": 2}, {"a": "", "b": 2}, {"a": "x", "b": 2}],
-                id="a key that comes again: the last value in the first place",
+                id="a duplicate key: the last value at the first position",
             ),
         ],
     )
     def test_appears(self, pieces: list[str], expected: list[Any]) -> None:
-        """Nothing is shown that may still change, but for a string, which may grow."""
+        """The value contains only what can no longer change, and unfinished strings."""
         parser = PartialJSON()
         assert parser.value is None
         for piece, value in zip(pieces, expected, strict=True):
@@ -240,7 +238,7 @@ class TestValue:
 
     @pytest.mark.parametrize("text", JSON_TEXTS)
     def test_at_every_prefix(self, text: str) -> None:
-        """It is what json.loads gives for the prefix, completed."""
+        """The value at a prefix is that of json.loads for the completed prefix."""
         parser = PartialJSON()
         for end, char in enumerate(text, 1):
             parser.feed(char)
@@ -249,26 +247,26 @@ class TestValue:
 
     @pytest.mark.parametrize("text", JSON_TEXTS)
     def test_at_the_end(self, text: str) -> None:
-        """It is what json.loads gives: the same types, order, and lone surrogates."""
+        """The value is that of json.loads, including types, order and lone surrogates."""
         parser = closed(text)
 
         assert outcome(parser) == (repr(load(text)), True, None)
 
     def test_a_number_ends_with_the_text(self) -> None:
-        """close() settles it, also where the text should have gone on."""
+        """close() ends a number, even inside a container."""
         assert outcome(parsed("12")) == ("None", False, None)
         assert outcome(closed("12")) == ("12", True, None)
         assert closed("[1").value == [1]
         assert closed("[1.").value == []
 
-    def test_an_escape_that_never_settles(self) -> None:
-        """What the end leaves open of an escape is not shown; a raw half is."""
+    def test_an_unfinished_escape_at_the_end(self) -> None:
+        """An unfinished escape isn't part of the value; a raw half of a pair is."""
         assert closed(r'"a\ud83d').value == "a"
         assert closed(r'"a\u00e').value == "a"
         assert closed('"a' + HIGH).value == "a" + HIGH
 
     def test_is_complete(self) -> None:
-        """With its last character; a number at the top with the character after it."""
+        """A value is complete with its last character; a number with the character after it."""
         assert not parsed("").complete
         assert not parsed("[1]"[:2]).complete
         assert parsed("[1]").complete
@@ -280,7 +278,7 @@ class TestValue:
 
     @pytest.mark.parametrize("text", ["[1] x", "{}}", '"a""', "null,", "1 2", "1x"])
     def test_stays_complete(self, text: str) -> None:
-        """Data after the value is a fault that takes nothing from it."""
+        """Text after the value is a fault, and the value stays complete."""
         parser = closed(text)
 
         assert parser.complete
@@ -289,10 +287,10 @@ class TestValue:
 
 
 class TestLiveObject:
-    """The value is one object, which grows."""
+    """The value is one object, which later pieces extend."""
 
     def test_is_the_same(self) -> None:
-        """A look gives the object of the look before."""
+        """Each read returns the same object."""
         parser = parsed('{"a": [1, "x')
         value = parser.value
         inner = value["a"]
@@ -302,8 +300,8 @@ class TestLiveObject:
         assert value == {"a": [1, "xy", {}], "b": "z"}
         assert value["a"] is inner
 
-    def test_a_kept_string_stays(self) -> None:
-        """A string that the reader keeps is as it was."""
+    def test_a_string_does_not_change(self) -> None:
+        """A string that was read before isn't changed by later pieces."""
         parser = parsed('["ab')
         kept = parser.value[0]
         parser.feed("cd")
@@ -312,8 +310,8 @@ class TestLiveObject:
         assert kept == "ab"
 
     @pytest.mark.parametrize("rest", ['b", 2, {"k": "v"}]}', 'b"', "b", "\\n", '", "c'])
-    def test_a_reader_may_change_it(self, rest: str) -> None:
-        """Whatever comes then, nothing is raised."""
+    def test_changes_by_the_reader(self, rest: str) -> None:
+        """After the reader changes the object, no later piece raises."""
         parser = parsed('{"a": ["x", "a')
         parser.value["a"].clear()
         parser.value.clear()
@@ -326,8 +324,8 @@ class TestLiveObject:
         ("start", "expected"),
         [('{"a": "x", "b": "a', {"b": "ab"}), ('["x", "a', ["ab"])],
     )
-    def test_the_string_that_grows_is_put_back(self, start: str, expected: Any) -> None:
-        """Where the reader took it out, the next look shows it again."""
+    def test_an_unfinished_string_is_restored(self, start: str, expected: Any) -> None:
+        """An unfinished string that the reader removed is in the value at the next read."""
         parser = parsed(start)
         parser.value.clear()
         parser.feed("b")
@@ -409,11 +407,11 @@ FAULTS: list[tuple[str, int, str, Any]] = [
 
 
 class TestFault:
-    """Text that is not JSON."""
+    """Text that isn't JSON."""
 
     @pytest.mark.parametrize(("text", "offset", "reason", "value"), FAULTS)
     def test_is_a_value(self, text: str, offset: int, reason: str, value: Any) -> None:
-        """It tells where and why; the value is what came before."""
+        """A fault has an offset and a reason; the value is that of the text before it."""
         parser = closed(text)
 
         assert parser.fault == JSONFault(offset, reason)
@@ -423,8 +421,8 @@ class TestFault:
         ("text", "offset"),
         [fault[:2] for fault in FAULTS if not fault[2].startswith("ends")],
     )
-    def test_is_met_at_its_character(self, text: str, offset: int) -> None:
-        """What comes before that character can be completed, and is no fault."""
+    def test_is_found_at_its_character(self, text: str, offset: int) -> None:
+        """A fault is found at its character: the text before it can be completed to JSON."""
         text = joined(text)
 
         assert can_be_completed(text[:offset])
@@ -432,7 +430,7 @@ class TestFault:
         assert closed(text[: offset + 1]).fault == closed(text).fault
 
     def test_stays(self) -> None:
-        """What is fed after it is ignored, and so is the end."""
+        """After a fault, pieces and close() are ignored."""
         parser = parsed("[1, x", "2]", HIGH, LOW)
         parser.close()
         parser.close()
@@ -440,7 +438,7 @@ class TestFault:
         assert outcome(parser) == ("[1]", False, JSONFault(4, "expected a value, got 'x'"))
 
     def test_integer_that_python_refuses(self) -> None:
-        """It has too many digits for int(), as for json.loads; the fault is where it begins."""
+        """An integer with too many digits for int() is a fault at its first digit."""
         limit = sys.get_int_max_str_digits()
         digits = "1" * (limit + 1)
         reason = "an integer of more digits than Python converts"
@@ -455,11 +453,11 @@ class TestFault:
         assert closed(digits + ".5").value == float(digits)
 
     def test_depth(self) -> None:
-        """Containers inside each other are limited, those side by side are not."""
+        """Nested containers are limited, adjacent ones aren't."""
         assert closed("[" * 500 + "]" * 500).complete
         fault = JSONFault(500, "nested deeper than 500")
-        assert parsed("[" * 100_000, look=False).fault == fault
-        assert parsed(*"[" * 1001, look=False).fault == fault
+        assert parsed("[" * 100_000, read_value=False).fault == fault
+        assert parsed(*"[" * 1001, read_value=False).fault == fault
 
         parser = PartialJSON(max_depth=2)
         parser.feed('[[],{"a":1},[1],{"a":{')
@@ -472,22 +470,22 @@ class TestFault:
 
 
 class TestUse:
-    """How a parser is used."""
+    """Arguments, and the order of calls."""
 
     @pytest.mark.parametrize("max_depth", [0, -1])
     def test_max_depth(self, max_depth: int) -> None:
-        """At least one container can be open."""
+        """A max_depth below 1 is rejected."""
         with pytest.raises(ValueError, match=f"max_depth is {max_depth}; give a number above 0"):
             PartialJSON(max_depth=max_depth)
 
     @pytest.mark.parametrize("piece", [b"[]", None, 1])
     def test_only_text(self, piece: Any) -> None:
-        """All else is refused."""
+        """feed() rejects everything except str."""
         with pytest.raises(TypeError, match=f"takes str, not {type(piece).__name__}"):
             PartialJSON().feed(piece)
 
     def test_close(self) -> None:
-        """It can be called again; after it nothing can be fed."""
+        """close() can be called again; feed() after it raises."""
         parser = closed("12")
         parser.close()
 
@@ -500,7 +498,7 @@ BLANKS = st.text(" \t\r\n", max_size=2)
 NUMBERS = st.from_regex(
     r"-?(0|[1-9][0-9]{0,25})(\.[0-9]{1,5})?([eE][+-]?[0-9]{1,3})?", fullmatch=True
 )
-# No halves: what every parser takes.
+# No halves of surrogate pairs, which not every parser accepts.
 CHARACTERS = st.one_of(
     st.characters(exclude_characters='"\\', exclude_categories=["Cs"], min_codepoint=0x20),
     st.sampled_from(["\x7f", "\u2028", "\U0001f600", *(f"\\{char}" for char in '"\\/bfnrt')]),
@@ -515,7 +513,7 @@ def strings(characters: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 
 def documents(characters: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     """Make JSON texts."""
-    # A few letters make keys come again.
+    # Few letters, so that keys repeat.
     keys = st.one_of(strings(st.sampled_from("ab")), strings(characters))
     scalars = st.one_of(st.sampled_from(["null", "true", "false"]), NUMBERS, strings(characters))
 
@@ -548,7 +546,7 @@ GARBAGE = st.one_of(
 
 @st.composite
 def mutated(draw: st.DrawFn) -> str:
-    """Take some of a JSON text out, or put something in."""
+    """Make a JSON text with characters removed or inserted."""
     text = draw(DOCUMENTS)
     start = draw(st.integers(0, len(text)))
     end = draw(st.integers(start, min(len(text), start + 3)))
@@ -561,7 +559,7 @@ def cut(text: str, data: st.DataObject) -> list[str]:
 
 
 def values(text: str) -> Iterator[str]:
-    """Say what the value is after each character."""
+    """Yield the value after each character."""
     parser = PartialJSON()
     for char in text:
         parser.feed(char)
@@ -569,27 +567,27 @@ def values(text: str) -> Iterator[str]:
 
 
 class TestAnyText:
-    """What holds for every text."""
+    """Properties of all texts."""
 
     @pytest.mark.parametrize("text", [*JSON_TEXTS, *(fault[0] for fault in FAULTS)])
     def test_every_cut(self, text: str) -> None:
-        """However it is cut, also between the halves of a pair, the same value and fault."""
+        """The value and the fault don't depend on how the text is cut."""
         expected = outcome(closed(text))
 
         assert outcome(closed(*text)) == expected
         for at in range(len(text)):
             assert outcome(closed(text[:at], text[at:])) == expected
-            assert outcome(closed(text[:at], "", text[at:], look=False)) == expected
+            assert outcome(closed(text[:at], "", text[at:], read_value=False)) == expected
 
     @given(DOCUMENTS, st.data())
     def test_json(self, text: str, data: st.DataObject) -> None:
-        """No prefix is a fault, and the end is what json.loads gives, at any cut."""
+        """JSON has no fault at any prefix and the value of json.loads, at any cut."""
         expected = (repr(load(joined(text))), True, None)
 
         assert outcome(closed(text)) == expected
         assert outcome(closed(*text)) == expected
         assert outcome(closed(*cut(text, data))) == expected
-        assert outcome(closed(*cut(text, data), look=False)) == expected
+        assert outcome(closed(*cut(text, data), read_value=False)) == expected
         parser = PartialJSON()
         for char in text:
             parser.feed(char)
@@ -597,25 +595,25 @@ class TestAnyText:
 
     @given(DOCUMENTS)
     def test_prefixes_of_json(self, text: str) -> None:
-        """The value is what json.loads gives for the prefix, completed."""
+        """The value at a prefix is that of json.loads for the completed prefix."""
         text = joined(text)
         for end, value in enumerate(values(text), 1):
             assert value == repr(value_so_far(text[:end]))
 
     @given(GARBAGE | mutated(), st.data())
     def test_anything(self, text: str, data: st.DataObject) -> None:
-        """It is a fault where json.loads raises, and nowhere else; the same at any cut."""
+        """A text has a fault if and only if json.loads raises, at any cut."""
         parser = closed(text)
         expected = outcome(parser)
 
         assert (parser.fault is None) == is_json(joined(text))
         assert outcome(closed(*text)) == expected
         assert outcome(closed(*cut(text, data))) == expected
-        assert outcome(closed(*cut(text, data), look=False)) == expected
+        assert outcome(closed(*cut(text, data), read_value=False)) == expected
 
     @given(GARBAGE | mutated(), st.data())
     def test_prefixes_of_anything(self, text: str, data: st.DataObject) -> None:
-        """The value at a prefix is the same however the prefix is cut."""
+        """The value at a prefix doesn't depend on how the prefix is cut."""
         pieces = cut(text, data)
         parser = PartialJSON()
         one_by_one = ["None", *values(text)]
@@ -628,7 +626,7 @@ class TestAnyText:
 
     @given(GARBAGE | mutated())
     def test_earliest(self, text: str) -> None:
-        """A fault is at the first character that makes it impossible to complete the text."""
+        """A fault is at the first character after which no continuation is JSON."""
         text = joined(text)
         fault = closed(text).fault
         if fault is not None:
@@ -638,26 +636,25 @@ class TestAnyText:
 
 def in_jiter(text: str) -> str:
     """
-    Say what jiter's partial mode makes of a prefix, which it parses anew at each look.
+    Return the value of a prefix in jiter's partial mode, which parses it from the start.
 
     Raises:
-        ValueError: It makes nothing of it.
+        ValueError: It finds no value.
     """
     jiter = pytest.importorskip("jiter", reason="jiter is not installed")
     return repr(jiter.from_json(text.encode(), partial_mode="trailing-strings"))
 
 
 class TestJiter:
-    """Where ours and jiter differ, and that nothing else does."""
+    """Differences from jiter, which are the only ones."""
 
     @given(documents(CHARACTERS))
     def test_every_prefix_of_json(self, text: str) -> None:
         """
-        Its value of a prefix is what ours is after close(), but where there is none yet.
+        jiter's value of a prefix is ours after close(); before any value, jiter raises.
 
-        There jiter raises, and ours is None. So, while more may come, only a number at the end
-        of the prefix differs: jiter shows 1, then 12, then 12.5; ours waits until it cannot
-        change any more.
+        Before close(), only a number at the end of the prefix differs: jiter returns 1, then 12,
+        then 12.5; ours waits until the number can no longer change.
         """
         for end in range(len(text) + 1):
             prefix = text[:end]
@@ -676,9 +673,9 @@ class TestJiter:
     @given((GARBAGE | mutated()).filter(lambda text: not HALF.search(text)))
     def test_anything(self, text: str) -> None:
         """
-        What it refuses is a fault; what it does not is the value before the fault, if any.
+        A text that jiter rejects has a fault; of other texts the value is the same.
 
-        But NaN and the infinities are values to it.
+        Except NaN and the infinities, which jiter accepts.
         """
         parser = closed(text)
         try:
@@ -691,20 +688,20 @@ class TestJiter:
     @pytest.mark.parametrize(
         "text", ["[] x", "[1 2", '{"a":[1}', '"a\\u"', "NaN", "-Infinity", "[Infinity"]
     )
-    def test_faults_it_does_not_tell(self, text: str) -> None:
-        """It stops without a word at what cannot follow a value, and at some broken escapes."""
+    def test_faults_without_an_error(self, text: str) -> None:
+        """jiter stops without an error at text after a value and at some invalid escapes."""
         assert in_jiter(text)
         assert parsed(text).fault is not None
 
     @pytest.mark.parametrize("text", [r'"\ud83d"', r'"\ude00"', r'["a\ud83d\n"]', r'{"\ud83d":1}'])
     def test_lone_halves(self, text: str) -> None:
-        """It refuses an escaped half that stands alone, which json.loads takes."""
+        """jiter rejects a lone escaped half of a pair, which json.loads accepts."""
         with pytest.raises(ValueError, match="line 1 column"):
             in_jiter(text)
         assert closed(text).value == load(text)
 
     def test_depth(self) -> None:
-        """It opens 200 containers inside each other."""
+        """jiter accepts 200 nested containers."""
         with pytest.raises(ValueError, match="recursion limit"):
             in_jiter("[" * 202)
         assert parsed("[" * 202).fault is None
@@ -718,12 +715,12 @@ LOADS: dict[str, Callable[[int], str]] = {
     "many keys": lambda count: (
         '{"a":{' + ",".join(f'"{n}":[{n},null]' for n in range(count)) + "}}"
     ),
-    "a fault, and what comes after": lambda count: "x" * 16 * count,
+    "a fault and text after it": lambda count: "x" * 16 * count,
 }
 
 
 def operations(text: str, size: int) -> int:
-    """Count the lines of Python that parsing takes, with a look after each piece."""
+    """Count the lines of Python that run to parse a text and read the value after each piece."""
     counted = 0
 
     def trace(_frame: FrameType, event: str, _argument: Any) -> Any:
@@ -745,24 +742,26 @@ def operations(text: str, size: int) -> int:
 
 
 class TestGrowth:
-    """Work is linear in the text, in operations counted and not in seconds."""
+    """The work is linear in the length of the text, measured in lines that run."""
 
     @pytest.mark.parametrize("size", [1, 4, 1 << 30])
     @pytest.mark.parametrize("load", LOADS)
-    def test_twice_the_text_takes_twice_the_work(self, load: str, size: int) -> None:
-        """However the text is shaped and cut, doubling it at most doubles the operations."""
+    def test_doubling_the_text(self, load: str, size: int) -> None:
+        """Twice the text takes at most twice the lines, whatever its content and cuts."""
         once = operations(LOADS[load](128), size)
         twice = operations(LOADS[load](256), size)
 
         assert twice <= 2.2 * once
 
-    @pytest.mark.skipif(sys.implementation.name != "cpython", reason="CPython's way of appending")
+    @pytest.mark.skipif(
+        sys.implementation.name != "cpython", reason="only CPython appends in place"
+    )
     @pytest.mark.parametrize("start", ['"', '["', '{"a":["b",{"c":"'])
     @pytest.mark.parametrize("character", ["x", "\u00e9", "\u4f60", "\U0001f600"])
-    def test_a_look_copies_no_long_string(self, start: str, character: str) -> None:
-        """What is added to a long string takes memory for itself, and not for all again."""
+    def test_reading_does_not_copy_a_long_string(self, start: str, character: str) -> None:
+        """A piece of a long string takes memory for itself, not for the complete string again."""
         parser = parsed(start + character * 100_000)
-        # A trace function has the interpreter append by copying.
+        # With a trace function, the interpreter copies to append.
         before = sys.gettrace()
         sys.settrace(None)
         tracemalloc.start()
@@ -771,7 +770,7 @@ class TestGrowth:
                 parser.feed(character)
                 assert parser.value
             tracemalloc.reset_peak()
-            held, _ = tracemalloc.get_traced_memory()
+            used, _ = tracemalloc.get_traced_memory()
             for _ in range(100):
                 parser.feed(character)
                 assert parser.value
@@ -780,4 +779,4 @@ class TestGrowth:
             tracemalloc.stop()
             sys.settrace(before)
 
-        assert peak - held < 50_000
+        assert peak - used < 50_000
