@@ -81,8 +81,8 @@ class Note:
     def __str__(self) -> str:
         numbers = (("choice", self.choice), ("tool call", self.call))
         where = ", ".join(f"{name} {number}" for name, number in numbers if number is not None)
-        detail = f" ({self.detail})" if self.detail else ""
-        return f"{where}: {_MESSAGES[self.kind]}{detail}".removeprefix(": ")
+        message = _MESSAGES[self.kind] + (f" ({self.detail})" if self.detail else "")
+        return f"{where}: {message}" if where else message
 
     def __repr__(self) -> str:
         fields = (("choice", self.choice), ("call", self.call), ("detail", self.detail or None))
