@@ -149,3 +149,7 @@ def test_to_read() -> None:
     assert str(Note(NoteKind.MODEL_CHANGED, detail="b")) == (
         "the server sent another model later; the first is used (b)"
     )
+    assert repr(Note(NoteKind.VALUE_IGNORED, 0, 2, "a")) == (
+        "Note(VALUE_IGNORED, choice=0, call=2, detail='a')"
+    )
+    assert repr(Note(NoteKind.ROLE_ASSUMED, 1)) == "Note(ROLE_ASSUMED, choice=1)"
