@@ -51,15 +51,21 @@ class Budget:
         self.left -= OBJECT
         self._calls_left -= 1
         if self._calls_left < 0:
-            _raise_exceeded("tool_calls", self._max_calls)
+            raise LimitExceeded(
+                limit="tool_calls",
+                maximum=self._max_calls or 0,
+                what=f"More than {self._max_calls:,} tool calls",
+                advice="raise max_tool_calls if you trust the server",
+            )
 
     def raise_overrun(self) -> NoReturn:
         """Raise `LimitExceeded` because more bytes are used than the limit."""
-        _raise_exceeded("accumulated", self._max_bytes)
-
-
-def _raise_exceeded(limit: Literal["accumulated", "tool_calls"], maximum: int | None) -> NoReturn:
-    raise LimitExceeded(limit=limit, maximum=maximum or 0)
+        raise LimitExceeded(
+            limit="accumulated",
+            maximum=self._max_bytes or 0,
+            what=f"Result larger than {self._max_bytes:,} bytes",
+            advice="raise max_accumulated_bytes if you trust the server",
+        )
 
 
 def weigh(value: Any) -> int:
