@@ -549,7 +549,9 @@ class TestReconnecting:
         assert outcome.last_event_id == last_event_id
         assert isinstance(outcome.last_error, LimitExceeded) is not sent
         if not sent:
-            assert str(outcome.last_error).startswith("last event ID larger than 8192 bytes; ")
+            error = outcome.last_error
+            assert isinstance(error, LimitExceeded)
+            assert (error.limit, error.maximum) == ("last_event_id", 8192)
         assert run(Server(answer(large), answer(b"id: 2\n\n"), answer())).last_error is None
 
     def test_large_ids_over_connections(self) -> None:
@@ -567,7 +569,7 @@ class TestReconnecting:
         outcome = run(Server(answer(large)), policy=ReconnectPolicy(Kind.MCP_2025_11))
         assert isinstance(outcome.raised, LimitExceeded)
         assert outcome.raised is outcome.last_error
-        assert outcome.raised.__notes__ == ["not asked for again: no_cursor"]
+        assert outcome.raised.__notes__ == ["not reconnected: no_cursor"]
         assert outcome.sleeps == []
 
     @pytest.mark.parametrize("cut", [httpx2.ReadError("reset"), httpx2.ReadTimeout("late"), None])
@@ -625,7 +627,7 @@ class TestReconnecting:
         assert isinstance(outcome.raised, StreamTimeout)
         assert outcome.raised is outcome.last_error
         assert isinstance(outcome.raised.__cause__, httpx2.ConnectTimeout)
-        assert outcome.raised.__notes__ == ["not asked for again: attempts"]
+        assert outcome.raised.__notes__ == ["not reconnected: attempts"]
 
     def test_gives_up(self, run: Run) -> None:
         """A policy that gives up raises what the last connection failed of, or says so."""
@@ -762,7 +764,7 @@ class TestClosing:
             def close(self) -> None:
                 closed.append(threading.current_thread())
 
-        monkeypatch.setattr(sync_module, "source_of", lambda _response: Source())
+        monkeypatch.setattr(sync_module, "HTTPXSource", lambda _response: Source())
         client = httpx2.Client(transport=Server(answer()).transport)
         source = EventSource(URL, client=client)
         thread = threading.Thread(target=lambda: list(source))
@@ -997,7 +999,7 @@ def test_other_options(
 def test_another_client() -> None:
     """A client of the other kind, or of another library, is refused at once."""
     other: Any = httpx2.AsyncClient()
-    with pytest.raises(TypeError, match=r"client is httpx2.AsyncClient; EventSource takes"):
+    with pytest.raises(TypeError, match=r"client is httpx2.AsyncClient; give EventSource an"):
         EventSource(URL, client=other)
     another: Any = object()
     with pytest.raises(TypeError, match=r"client is builtins.object; .*AsyncEventSource an httpx2"):

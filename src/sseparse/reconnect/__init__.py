@@ -1,17 +1,17 @@
 """
-Decide whether, when and how to reconnect, without a clock, chance or I/O.
+Policy for reconnecting lost streams, without clock, randomness or I/O; and EventSource.
 
     policy = ReconnectPolicy(Kind.EVENTSOURCE)
     state = policy.start()
     # Send the request with state.headers and state.params, then:
     state, verdict = state.on_response(status, headers, time.time(), random())
-    # Read: read the body, and tell each event:
+    # Read: read the body, and pass on each event:
     state, replayed = state.on_event(event)
-    # The connection ended:
+    # At the end of the connection:
     state, decision = state.on_end(stream.end.cause, random(), parser=parser)
-    # Retry: wait decision.delay seconds and send the request again. Stop, Fail: it is over.
+    # Retry: wait decision.delay seconds and send the request again. Stop, Fail: don't.
 
-`EventSource` does all this over httpx2.
+`EventSource` does all of this over httpx2.
 """
 
 from typing import TYPE_CHECKING
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 else:
     from .. import _lazy
 
-    # They import httpx2, which the policy does without.
+    # These import httpx2, which the policy doesn't need.
     __getattr__, __dir__ = _lazy.names(
         __name__, {"_async": ("AsyncEventSource",), "_sync": ("EventSource",)}
     )

@@ -1,10 +1,12 @@
-"""What an EventSource knows and decides, apart from how it waits."""
+"""Requests, responses and events of an EventSource, without I/O."""
 
 from __future__ import annotations
 
+import random
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Literal, Unpack, cast, overload
+from typing import Any, Final, Literal, Unpack, cast
 
 from attrs import frozen
 
@@ -32,19 +34,19 @@ except ModuleNotFoundError as _error:
 
 _HEADERS: Final = {
     "Accept": "text/event-stream",
-    # What nobody flushes, compression holds back.
+    # A server that compresses without flushing delays events.
     "Accept-Encoding": "identity",
     # Fetch, 4.5 "HTTP-network-or-cache fetch": what the cache mode "no-store" sends.
     "Cache-Control": "no-cache",
     "Pragma": "no-cache",
 }
-# Headers of the client that another origin gets too; any other may be a key.
-_OF_EVERY_ORIGIN: Final = frozenset({"connection", "user-agent"})
-STANDARD: Final = ReconnectPolicy()
-# What sending a request can fail of; errors of TLS have been seen to come as they are.
-CONNECTION_FAILURES: Final = (httpx2.RequestError, OSError, UnicodeError)
-# No connection that is made again would fare better.
-_FOR_GOOD: Final = (
+# The only headers of the client that another origin gets; any other can be a key.
+_CROSS_ORIGIN_HEADERS: Final = frozenset({"connection", "user-agent"})
+_DEFAULT_POLICY: Final = ReconnectPolicy()
+# What sending a request can raise. Errors of TLS have been seen untranslated.
+CONNECTION_ERRORS: Final = (httpx2.RequestError, OSError, UnicodeError)
+# Another attempt would raise these again.
+_PERMANENT_ERRORS: Final = (
     httpx2.UnsupportedProtocol,
     httpx2.LocalProtocolError,
     httpx2.TooManyRedirects,
@@ -54,40 +56,44 @@ _FOR_GOOD: Final = (
 
 @frozen
 class _Redirect:
-    """
-    A redirect to follow.
-
-    Attributes:
-        url: Where it leads.
-        crossed: Whether it, or one before it, led to another origin.
-    """
-
     url: httpx2.URL
-    crossed: bool
+    is_cross_origin: bool  # this redirect, or one before it
 
 
-class Session(Breakable):
-    """Follow a stream over its connections: requests, answers, bytes and ends, without I/O."""
+class EventSourceOptions(ParserOptions, total=False):
+    """Options of `EventSource` and `AsyncEventSource`."""
+
+    headers: Mapping[str, str] | None
+    method: str
+    content: bytes | None
+    policy: ReconnectPolicy
+    read_timeout: float | None
+    clock: Callable[[], float]
+    rnd: Callable[[], float]
+
+
+class ReconnectingSession(Breakable):
+    """The connections of an EventSource, without I/O."""
 
     def __init__(
         self,
         url: str,
         *,
-        headers: Mapping[str, str] | None,
-        method: str,
-        content: bytes | None,
-        policy: ReconnectPolicy,
-        read_timeout: float | None,
-        clock: Callable[[], float],
-        rnd: Callable[[], float],
+        headers: Mapping[str, str] | None = None,
+        method: str = "GET",
+        content: bytes | None = None,
+        policy: ReconnectPolicy = _DEFAULT_POLICY,
+        read_timeout: float | None = None,
+        clock: Callable[[], float] = time.time,
+        rnd: Callable[[], float] = random.random,
         **options: Unpack[ParserOptions],
     ) -> None:
         super().__init__()
-        self._url = _parsed(url)
+        self._url = _parse_url(url)
         self._headers = httpx2.Headers(_HEADERS)
         self._headers.update(checked_headers(headers))
         if "last-event-id" in self._headers:
-            raise ValueError("headers holds Last-Event-ID; last_event_id= decides that")
+            raise ValueError("headers holds Last-Event-ID; give last_event_id= instead")
         self._method = checked_method(method)
         self._content = checked_content(content)
         check_timeout(read_timeout, "read_timeout")
@@ -95,85 +101,72 @@ class Session(Breakable):
         self._clock = clock
         self._rnd = rnd
         self.parser = Parser(**options)
-        self._state = policy.start(options.get("last_event_id", ""))
-        self._ready: deque[Event] = deque()
-        self._connected = False
+        self.state = policy.start(options.get("last_event_id", ""))
+        self.received: deque[Event] = deque()
+        self.is_connected = False
+        self.is_over = False
+        self.last_error: SSEError | None = None
         self._redirect: _Redirect | None = None
         self._redirects_left = 0
-        self.delay: float | None = None
-        self.over = False
-        self.last_error: SSEError | None = None
-
-    @property
-    def last_event_id(self) -> str:
-        """The last event ID, as of the last event handed out."""
-        return (self._state if self._ready else self.parser).last_event_id
-
-    @property
-    def ready_state(self) -> Literal["connecting", "open", "closed"]:
-        """Whether there is a connection."""
-        if self.over:
-            return "closed"
-        return "open" if self._connected else "connecting"
+        self._delay: float | None = None
 
     @property
     def send_options(self) -> dict[str, Any]:
-        """How the client is to send the next request."""
+        """The arguments of the client's `send()` for the next request."""
         options: dict[str, Any] = {"stream": True, "follow_redirects": False}
-        if self._redirect is not None and self._redirect.crossed:
-            options["auth"] = httpx2.Auth()  # none
+        if self._redirect is not None and self._redirect.is_cross_origin:
+            options["auth"] = httpx2.Auth()  # no authentication
         return options
 
-    def request(self, client: httpx2.Client | httpx2.AsyncClient) -> httpx2.Request:
-        """Build the request for the next connection, or the one that a redirect leads to."""
+    def build_request(self, client: httpx2.Client | httpx2.AsyncClient) -> httpx2.Request:
         if self._redirect is not None:
-            return self._redirected(self._redirect, client)
+            return self._build_redirected(self._redirect, client)
         self._redirects_left = client.max_redirects
-        self.last_error = self._state.header_error or self.last_error
+        self.last_error = self.state.header_error or self.last_error
         headers = self._headers.copy()
-        headers.update(dict(self._state.headers))
+        headers.update(dict(self.state.headers))
         url = self._url
-        if self._state.params:
-            url = url.copy_merge_params(self._state.params)
+        if self.state.params:
+            url = url.copy_merge_params(self.state.params)
         return client.build_request(self._method, url, headers=headers, content=self._content)
 
-    def _redirected(
+    def _build_redirected(
         self, redirect: _Redirect, client: httpx2.Client | httpx2.AsyncClient
     ) -> httpx2.Request:
-        # Not client.build_request(): that would send the client's query parameters along.
+        # Not client.build_request(), which would add the client's query parameters.
         headers, cookies, content = client.headers.copy(), client.cookies, self._content
-        if redirect.crossed:
-            for name in set(headers) - _OF_EVERY_ORIGIN:
+        if redirect.is_cross_origin:
+            for name in set(headers) - _CROSS_ORIGIN_HEADERS:
                 del headers[name]
-            cookies, content = _of_domains(cookies), None
-        headers.update(_HEADERS if redirect.crossed else self._headers)
-        headers.update(dict(self._state.headers))
+            cookies, content = _select_with_domain(cookies), None
+        headers.update(_HEADERS if redirect.is_cross_origin else self._headers)
+        headers.update(dict(self.state.headers))
         return httpx2.Request(
             self._method, redirect.url, headers=headers, cookies=cookies, content=content
         )
 
     @breaking
-    def take_response(self, response: httpx2.Response) -> bool:
-        """Process the head of a response; return whether its body is to be read."""
-        if self._follows(response):
+    def on_response(self, response: httpx2.Response) -> bool:
+        """Process the head of a response; return whether to read its body."""
+        if self._follow_redirect(response):
             return False
         self._redirect = None
-        status, headers = response.status_code, _with_target(response)
-        self._state, verdict = self._state.on_response(status, headers, self._clock(), self._rnd())
+        status, headers = response.status_code, _resolve_location(response)
+        self.state, verdict = self.state.on_response(status, headers, self._clock(), self._rnd())
         if isinstance(verdict, Read):
-            self._connected = True
-            # The client's own time was for the head; httpx2 looks again before the body.
+            self.is_connected = True
+            # The client's timeout was for the head; httpx2 reads this one before the body.
             response.request.extensions["timeout"]["read"] = self._read_timeout
             return True
         if not isinstance(verdict, Stop):
             self.last_error = refused(status, headers)
-        self._act_on(verdict)
+        self._apply(verdict)
         return False
 
-    def _follows(self, response: httpx2.Response) -> bool:
+    def _follow_redirect(self, response: httpx2.Response) -> bool:
         """Follow a redirect of a GET, unless it leads from https to http or to no valid URL."""
         following = response.next_request
-        if following is None or self._method != "GET":  # a POST could become a GET
+        if following is None or self._method != "GET":  # a POST can become a GET
             return False
         try:
             target = origin_of(str(following.url))
@@ -182,179 +175,166 @@ class Session(Breakable):
         if (response.url.scheme, target.scheme) == ("https", "http"):
             return False
         if not self._redirects_left:
-            self.take_failure(httpx2.TooManyRedirects("too many redirects", request=following))
+            self.on_failure(httpx2.TooManyRedirects("too many redirects", request=following))
             return True
         self._redirects_left -= 1
-        # As in Fetch, what was dropped on the way stays dropped, even back at the first origin.
-        crossed = self._redirect is not None and self._redirect.crossed
+        # As in Fetch, dropped headers stay dropped, even back at the first origin.
+        crossed = self._redirect is not None and self._redirect.is_cross_origin
         if crossed or target != origin_of(str(self._url)):
-            self._redirect = _Redirect(following.url, crossed=True)
+            self._redirect = _Redirect(following.url, is_cross_origin=True)
         else:
             url = following.url.copy_with(userinfo=self._url.userinfo)
-            self._redirect = _Redirect(url, crossed=False)
+            self._redirect = _Redirect(url, is_cross_origin=False)
         return True
 
     @breaking
-    def take_body_start(self, body_start: bytes) -> None:
-        """Take what the body of a refused answer begins with, for the error to show."""
+    def add_body_start(self, body_start: bytes) -> None:
+        """Add the first bytes of a rejected response to its error."""
         error = self.error
         if isinstance(error, NotEventStream):
             start = body_start[:BODY_START]
             self._error = self.last_error = refused(error.status, error.headers, start)
 
     @breaking
-    def take(self, piece: bytes) -> None:
-        """Take bytes of the body."""
-        self._ready.extend(self.parser.feed(piece))
+    def feed(self, data: bytes) -> None:
+        self.received.extend(self.parser.feed(data))
 
     @breaking
-    def take_end(self) -> None:
-        """Take the end of the body; the event that it cut off is dropped."""
+    def on_end(self) -> None:
+        """Process the end of the body. An event that it cuts off is dropped."""
         self.last_error = None
         self.parser.close()
-        self._take_end(cast("End", self.parser.end).cause)
+        self._reconnect(cast("End", self.parser.end).cause)
         if self.error is None:
-            self.last_error = self._state.header_error
+            self.last_error = self.state.header_error
 
     @breaking
-    def take_failure(self, failure: Exception) -> None:
-        """Take what a connection failed of."""
+    def on_failure(self, failure: Exception) -> None:
         error = failure if isinstance(failure, SSEError) else translated(failure)
         if error is not failure:
             error.__cause__ = failure
         self.last_error = error
-        if isinstance(error.__cause__, _FOR_GOOD) or not isinstance(error, TransportError):
+        if isinstance(error.__cause__, _PERMANENT_ERRORS) or not isinstance(error, TransportError):
             self._finish(error)
             return
         timed_out = isinstance(error, StreamTimeout)
-        self._take_end(EndCause.TIMEOUT if timed_out else EndCause.TRANSPORT)
+        self._reconnect(EndCause.TIMEOUT if timed_out else EndCause.TRANSPORT)
 
-    def _take_end(self, cause: EndCause) -> None:
-        self._state, decision = self._state.on_end(cause, self._rnd(), parser=self.parser)
-        self._act_on(decision)
+    def _reconnect(self, cause: EndCause) -> None:
+        self.state, decision = self.state.on_end(cause, self._rnd(), parser=self.parser)
+        self._apply(decision)
 
-    def _act_on(self, decision: Decision) -> None:
-        self._connected = False
+    def _apply(self, decision: Decision) -> None:
+        self.is_connected = False
         if isinstance(decision, Retry):
-            self.delay = decision.delay
+            self._delay = decision.delay
             self.parser.reset()
             if decision.method is not None:
                 self._method, self._content = decision.method, None
         elif isinstance(decision, Fail):
-            why = f"not asked for again: {decision.reason}"
-            self.last_error = self.last_error or self._state.header_error
-            error = self.last_error or TransportError(f"the stream ended and is {why}")
+            why = f"not reconnected: {decision.reason}"
+            self.last_error = self.last_error or self.state.header_error
+            error = self.last_error or TransportError(f"the stream ended and was {why}")
             error.add_note(why)
             self._finish(error)
         else:
             self._finish(None)
 
     def _finish(self, error: SSEError | None) -> None:
-        self.over = True
+        self.is_over = True
         self._error = error
 
-    def take_delay(self) -> float:
-        """Return the seconds to wait now; then a connection is due."""
-        delay, self.delay = self.delay, None
-        return delay or 0.0
+    def pop_delay(self) -> float | None:
+        """Return the seconds to wait before the next connection, once; otherwise None."""
+        delay, self._delay = self._delay, None
+        return delay
 
     @breaking
-    def pop(self) -> Event | None:
-        """Take the next event that is ready, or None."""
+    def pop_event(self) -> Event | None:
+        """Return the next event that was received, or None."""
         if self.stopped:
             self._finish(self.error)
-        while self._ready and not self.over:
-            event = self._ready.popleft()
-            self._state, replayed = self._state.on_event(event)
-            if self._state.outcome is not None:
+        while self.received and not self.is_over:
+            event = self.received.popleft()
+            self.state, replayed = self.state.on_event(event)
+            if self.state.outcome is not None:
                 self._finish(None)
             if not replayed:
                 return event
-        if self.parser.error is not None and not self.over:
+        if self.parser.error is not None and not self.is_over:
             self._finish(self.parser.error)
         return None
 
-    def raise_error(self) -> None:
-        """Raise what the stream failed of, if it did."""
-        self._raise_error()
 
-
-def _parsed(url: str) -> httpx2.URL:
+def _parse_url(url: str) -> httpx2.URL:
     origin_of(url)
     try:
         parsed = httpx2.URL(url)
     except (httpx2.InvalidURL, UnicodeError) as error:
         raise ValueError(f"url can't be requested: {error}") from error
-    origin_of(str(parsed))  # a name outside ASCII is encoded now
+    origin_of(str(parsed))  # a host outside ASCII is encoded now
     return parsed
 
 
-def _of_domains(cookies: httpx2.Cookies) -> httpx2.Cookies:
-    """Return the cookies that name a domain; those without one are sent to every host."""
-    kept = httpx2.Cookies()
+def _select_with_domain(cookies: httpx2.Cookies) -> httpx2.Cookies:
+    """Return the cookies that have a domain; the others are sent to every host."""
+    selected = httpx2.Cookies()
     for cookie in cookies.jar:
         if cookie.domain:
-            kept.jar.set_cookie(cookie)
-    return kept
+            selected.jar.set_cookie(cookie)
+    return selected
 
 
-def _with_target(response: httpx2.Response) -> Mapping[str, str]:
-    """Return the headers of a response; those of a redirect with the absolute URL of its target."""
+def _resolve_location(response: httpx2.Response) -> Mapping[str, str]:
+    """Return the headers of a response, with an absolute URL as the target of a redirect."""
     if response.next_request is None:
         return response.headers
     return {**response.headers, "location": str(response.next_request.url)}
 
 
-@overload
-def open_client(client: httpx2.Client | None, kind: Literal["Client"]) -> httpx2.Client: ...
-
-
-@overload
-def open_client(
-    client: httpx2.AsyncClient | None, kind: Literal["AsyncClient"]
-) -> httpx2.AsyncClient: ...
-
-
-def open_client(client: object, kind: Literal["Client", "AsyncClient"]) -> object:
-    """Return the client, or a new one for None; refuse the other kind and other libraries."""
-    wanted = getattr(httpx2, kind)
+def open_client(client: object, kind: Literal["Client", "AsyncClient"]) -> Any:
+    """Return the client, or a new one for None; reject other kinds and other libraries."""
+    expected = getattr(httpx2, kind)
     if client is None:
-        return wanted()
-    if not isinstance(client, wanted):
+        return expected()
+    if not isinstance(client, expected):
         name = f"{type(client).__module__.partition('.')[0]}.{type(client).__name__}"
         raise TypeError(
-            f"client is {name}; EventSource takes an httpx2.Client, AsyncEventSource an "
+            f"client is {name}; give EventSource an httpx2.Client, or AsyncEventSource an "
             "httpx2.AsyncClient"
         )
     return client
 
 
-class Face(Uncopyable):
-    """Show what a stream knows of itself: nothing here waits."""
+class BaseEventSource(Uncopyable):
+    """Properties of EventSource and AsyncEventSource."""
 
-    _session: Session
+    _session: ReconnectingSession
 
     @property
     def last_event_id(self) -> str:
-        """The last event ID, as of the last event handed out: what resumes the stream after it."""
-        return self._session.last_event_id
+        """The last event ID as of the last event that was returned; resume the stream after it."""
+        session = self._session
+        return (session.state if session.received else session.parser).last_event_id
 
     @property
     def retry(self) -> int | None:
-        """The reconnection time in milliseconds, or None where the server never set one."""
+        """The reconnection time in milliseconds, or None if the server never set one."""
         return self._session.parser.retry
 
     @property
     def ready_state(self) -> Literal["connecting", "open", "closed"]:
-        """Whether the stream waits for a connection, has one, or is over."""
-        return self._session.ready_state
+        """Whether the stream is waiting for a connection, has one, or is over."""
+        if self._session.is_over:
+            return "closed"
+        return "open" if self._session.is_connected else "connecting"
 
     @property
     def last_error(self) -> Exception | None:
         """
-        What the last connection that failed failed of; None where each came to its end.
+        The error of the last connection; None if it ended without one.
 
-        `LimitExceeded` while the last event ID is larger than 8,192 bytes: servers refuse such a
+        `LimitExceeded` while the last event ID is larger than 8,192 bytes: servers reject such a
         header, so the ID isn't sent.
         """
         return self._session.last_error

@@ -1,4 +1,4 @@
-"""State of a connection that is opened again."""
+"""State of a stream over its connections, and the headers it reads and sends."""
 
 from __future__ import annotations
 
@@ -6,117 +6,120 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Final, Literal, Protocol
+from typing import Any, Final, Protocol
 
 from attrs import evolve, frozen
 
 from .._end import EndCause
 from .._errors import LimitExceeded
+from .._json import UNREADABLE, is_object
 from ..sse._event import Event
 from ..sse._parser import is_event_stream_type
 from ._policy import (
+    RULES,
     Decision,
     Fail,
     FailReason,
-    Kind,
-    Progress,
+    ProtocolRules,
     Read,
     ReconnectPolicy,
     Retry,
     Stop,
-    StopReason,
     Verdict,
-    header_value,
-    progress,
-    too_long,
 )
 
+# RFC 9110, 5.5: "Field values containing CR, LF, or NUL characters are invalid and dangerous".
+# Other control characters except the tab are invalid, too.
+_CONTROL: Final = re.compile("[\0-\x08\x0a-\x1f\x7f]")
+
+# Servers answer 431 to a longer header: by default nginx and Apache from 8 KiB on, Node from 16.
+_MAX_ID_BYTES: Final = 8192
+
+
+def encode_id(last_event_id: str) -> bytes | None:
+    """Encode an ID for the `Last-Event-ID` header; return None if it can't be sent."""
+    text = last_event_id.strip(" \t")  # HTTP libraries reject blanks around a value
+    if not text or check_id_size(text) is not None or _CONTROL.search(text):
+        return None
+    try:
+        return text.encode()  # WHATWG HTML, 9.2.3: "encoded as UTF-8"
+    except UnicodeEncodeError:
+        return None
+
+
+def check_id_size(last_event_id: str) -> LimitExceeded | None:
+    """Return the error of an ID that is too large for a header, or None."""
+    text = last_event_id.strip(" \t")
+    # Each character has at least one byte, so that most large IDs needn't be encoded.
+    if len(text) <= _MAX_ID_BYTES and len(text.encode(errors="replace")) <= _MAX_ID_BYTES:
+        return None
+    return LimitExceeded(limit="last_event_id", maximum=_MAX_ID_BYTES)
+
+
 _NUMBER: Final = re.compile(r"[0-9]+(?:\.[0-9]*)?")
-_MONTHS: Final = (
-    "jan",
-    "feb",
-    "mar",
-    "apr",
-    "may",
-    "jun",
-    "jul",
-    "aug",
-    "sep",
-    "oct",
-    "nov",
-    "dec",
-)
-_CLOCK = r"(?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)"
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_TIME = r"(?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)"
 # "A recipient that parses a timestamp value in an HTTP field MUST accept all three HTTP-date
 # formats" (RFC 9110, 5.6.7): today's, that of RFC 850, and that of C's asctime().
 _DATES: Final = tuple(
     re.compile(rf"[a-z]+,? {date}", re.ASCII | re.IGNORECASE)
     for date in (
-        rf"(?P<day>\d\d) (?P<month>[a-z]{{3}}) (?P<year>\d{{4}}) {_CLOCK} GMT",
-        rf"(?P<day>\d\d)-(?P<month>[a-z]{{3}})-(?P<year>\d\d) {_CLOCK} GMT",
-        rf"(?P<month>[a-z]{{3}}) (?P<day>[ \d]\d) {_CLOCK} (?P<year>\d{{4}})",
+        rf"(?P<day>\d\d) (?P<month>[a-z]{{3}}) (?P<year>\d{{4}}) {_TIME} GMT",
+        rf"(?P<day>\d\d)-(?P<month>[a-z]{{3}})-(?P<year>\d\d) {_TIME} GMT",
+        rf"(?P<month>[a-z]{{3}}) (?P<day>[ \d]\d) {_TIME} (?P<year>\d{{4}})",
     )
 )
 
 
-def header(headers: Mapping[str, str], name: str) -> str | None:
-    """Find a header, whatever case its name is written in."""
-    return next((value for key, value in headers.items() if key.lower() == name), None)
+def _find_header(headers: Mapping[str, str], name: str) -> str:
+    return next((value for key, value in headers.items() if key.lower() == name), "")
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     """
-    Read how long a server asks to wait before the next request.
+    Return the delay that a server requests before the next request.
 
-    `retry-after-ms`, which OpenAI's and other APIs send, is the finer one and counts first; a
-    value that is no such number or date is as good as none.
+    `retry-after-ms`, which OpenAI's and other APIs send, takes precedence.
 
     Args:
-        headers: The answer's headers, names in any case.
+        headers: The headers of the response, names in any case.
         now: Seconds since the epoch, for a date.
 
     Returns:
-        Seconds, 0.0 for a date that has passed and infinity for a number of too many digits; None
-        where nothing readable asks.
+        Seconds: 0.0 for a date in the past, infinity for a number with too many digits. None
+        without a valid value.
 
     Source: RFC 9110, 10.2.3 "Retry-After" and 5.6.7 "Date/Time Formats".
     """
-    milliseconds = _number(header(headers, "retry-after-ms") or "")
+    milliseconds = _parse_number(_find_header(headers, "retry-after-ms"))
     if milliseconds is not None:
         return milliseconds / 1000
-    value = (header(headers, "retry-after") or "").strip()
-    seconds = _number(value)
+    value = _find_header(headers, "retry-after").strip()
+    seconds = _parse_number(value)
     if seconds is not None:
         return seconds
-    date = _date(value, now)
+    date = _parse_date(value, now)
     return None if date is None else max(0.0, date - now)
 
 
-def _number(value: str) -> float | None:
-    # float() alone would take "inf", "nan", "1e400" and "1_0", and a sign.
+def _parse_number(value: str) -> float | None:
+    # float() alone accepts "inf", "nan", "1e400", "1_0" and signs.
     return float(value) if _NUMBER.fullmatch(value.strip()) else None
 
 
-def _date(value: str, now: float) -> float | None:
-    match = next(filter(None, (form.fullmatch(value) for form in _DATES)), None)
+def _parse_date(value: str, now: float) -> float | None:
+    match = next(filter(None, (pattern.fullmatch(value) for pattern in _DATES)), None)
     if match is None:
         return None
+    day, hour, minute, second = map(int, match.group("day", "hour", "minute", "second"))
     try:
-        date = datetime(
-            _year(match["year"], now),
-            _MONTHS.index(match["month"].lower()) + 1,
-            int(match["day"]),
-            int(match["hour"]),
-            int(match["minute"]),
-            int(match["second"]),
-            tzinfo=UTC,
-        )
+        year, month = _parse_year(match["year"], now), _MONTHS.index(match["month"].lower()) + 1
+        return datetime(year, month, day, hour, minute, second, tzinfo=UTC).timestamp()
     except ValueError:
         return None
-    return date.timestamp()
 
 
-def _year(digits: str, now: float) -> int:
+def _parse_year(digits: str, now: float) -> int:
     if len(digits) == 4:
         return int(digits)
     # "Recipients of a timestamp value in rfc850-date format, which uses a two-digit year, MUST
@@ -127,17 +130,22 @@ def _year(digits: str, now: float) -> int:
     return year - 100 if year > this_year + 50 else year
 
 
-_TERMINAL: Final = frozenset({"response.completed", "response.failed", "response.incomplete"})
-_ID_IN_HEADER: Final = frozenset({Kind.EVENTSOURCE, Kind.MCP_2025_11})
-_MCP_STOPS: Final[Mapping[int, StopReason]] = {404: "gone", 405: "not_offered"}
-_FAILURES: Final[Mapping[EndCause, FailReason]] = {
-    EndCause.SERVER_ERROR: "server_error",
-    EndCause.NOT_A_STREAM: "not_a_stream",
+_TERMINAL_EVENTS: Final[Mapping[str, Stop | Fail]] = {
+    "response.completed": Stop("finished"),
+    "response.failed": Stop("finished"),
+    "response.incomplete": Stop("finished"),
+    "error": Fail("server_error"),
+}
+_OUTCOMES: Final[Mapping[EndCause, Stop | Fail]] = {
+    EndCause.DONE: Stop("finished"),
+    EndCause.CANCELLED: Stop("cancelled"),
+    EndCause.SERVER_ERROR: Fail("server_error"),
+    EndCause.NOT_A_STREAM: Fail("not_a_stream"),
 }
 
 
 class Cursor(Protocol):
-    """What a parser, and a stream, knows after an ID or a time that came without an event."""
+    """The position that a parser or stream has reached, including blocks without data."""
 
     @property
     def last_event_id(self) -> str:
@@ -153,20 +161,20 @@ class Cursor(Protocol):
 @frozen
 class ReconnectState:
     """
-    Follow a stream over its connections.
+    State of a stream over its connections.
 
-    Immutable: each step returns the next state. `ReconnectPolicy.start()` makes the first one.
+    Immutable: each method returns the next state. `ReconnectPolicy.start()` makes the first one.
 
     Attributes:
-        policy: What decides.
-        last_event_id: The last event ID that was committed.
+        policy: The policy that decides.
+        last_event_id: The last event ID that was recorded.
         retry: The reconnection time that the server set, in milliseconds, or None.
         sequence_number: RESPONSES: the highest number that was read, or None.
-        response_id: RESPONSES: the response's `id`, which the next request's path needs, or None
-            as long as no event told it.
-        attempts: How many reconnections brought nothing since the last progress.
-        answered: Whether an answer with a stream came at all.
-        outcome: How it ended for good, or None while it goes on. Every later step returns it.
+        response_id: RESPONSES: the response's `id`, which the path of the next request needs, or
+            None if no event had it yet.
+        attempts: The number of reconnections since the last progress.
+        answered: Whether any response had a stream.
+        outcome: The final decision, which each later call returns, or None.
     """
 
     policy: ReconnectPolicy
@@ -179,22 +187,24 @@ class ReconnectState:
     outcome: Stop | Fail | None = None
 
     @property
+    def _rules(self) -> ProtocolRules:
+        return RULES[self.policy.kind]
+
+    @property
     def headers(self) -> Mapping[bytes, bytes]:
-        """The headers that the next request, also the first one, needs, in bytes."""
-        value = header_value(self.last_event_id)
-        if value is None or self.policy.kind not in _ID_IN_HEADER:
-            return {}
-        return {b"Last-Event-ID": value}
+        """The headers that the next request needs, including the first one, in bytes."""
+        value = encode_id(self.last_event_id) if self._rules.sends_last_event_id else None
+        return {} if value is None else {b"Last-Event-ID": value}
 
     @property
     def header_error(self) -> LimitExceeded | None:
-        """Why `headers` holds no last event ID: it is larger than 8,192 bytes. Else None."""
-        return too_long(self.last_event_id) if self.policy.kind in _ID_IN_HEADER else None
+        """Why `headers` has no last event ID: it's larger than 8,192 bytes. Otherwise None."""
+        return check_id_size(self.last_event_id) if self._rules.sends_last_event_id else None
 
     @property
     def params(self) -> Mapping[str, str]:
-        """The query parameters that the next request, also the first one, needs."""
-        if self.policy.kind is not Kind.RESPONSES or self.sequence_number is None:
+        """The query parameters that the next request needs, including the first one."""
+        if not self._rules.sends_sequence_number or self.sequence_number is None:
             return {}
         return {"stream": "true", "starting_after": str(self.sequence_number)}
 
@@ -202,12 +212,12 @@ class ReconnectState:
         self, status: int, headers: Mapping[str, str], now: float, rnd: float
     ) -> tuple[ReconnectState, Verdict]:
         """
-        Take the head of an answer.
+        Process the status and headers of a response.
 
         Args:
-            status: The HTTP status, of the last answer where redirects were followed.
+            status: The HTTP status; after redirects that of the last response.
             headers: Its headers, names in any case.
-            now: Seconds since the epoch, to which a date in Retry-After is compared.
+            now: Seconds since the epoch, for a date in Retry-After.
             rnd: A random number, from 0 up to but not including 1.
 
         Returns:
@@ -215,11 +225,12 @@ class ReconnectState:
         """
         if self.outcome is not None:
             return self, self.outcome
-        if (reason := self._stop_reason(status)) is not None:
+        if (reason := self._rules.stop_statuses.get(status)) is not None:
             return self._settle(Stop(reason))
-        if self._success(status):
-            return self._take_success(headers)
-        if not self._passing(status, headers) or self._hindrance() is not None:
+        # The standard and MCP accept 200 only; OpenAI's clients read any success.
+        if status == 200 or (200 <= status < 300 and not self._rules.sends_last_event_id):
+            return self._accept(headers)
+        if not self._should_retry(status, headers) or self._why_not_repeat() is not None:
             return self._settle(Fail("status"))
         wait = retry_after(headers, now) or 0.0
         if wait > self.policy.honor_retry_after:
@@ -228,23 +239,34 @@ class ReconnectState:
 
     def on_event(self, event: Event) -> tuple[ReconnectState, bool]:
         """
-        Take an event: commit its ID or number, and know whether it is the last one.
+        Record the ID or number of an event, and whether the event is the last one.
 
         Args:
             event: The event.
 
         Returns:
-            The next state, and whether the event was read before, on an earlier connection, and
-            should be dropped; sequence numbers alone can tell.
+            The next state, and whether to drop the event because it was read on an earlier
+            connection. Only sequence numbers show that.
         """
         if self.outcome is not None:
             return self, False
-        state = self._commit(event.id, event.retry, came=True)
-        if self.policy.kind is Kind.RESPONSES:
-            told = progress(event)
-            if _read_before(told.sequence_number, self.sequence_number):
+        state = self._record(event.id, event.retry, is_event=True)
+        if self._rules.sends_sequence_number:
+            body = _decode_object(event)
+            number = body.get("sequence_number")
+            if type(number) is not int:  # isinstance() accepts True
+                number = self.sequence_number
+            elif self.sequence_number is not None and number <= self.sequence_number:
                 return self, True
-            state = _advanced(state, told)
+            response = body.get("response")
+            response_id = response.get("id") if is_object(response) else None
+            kind = body.get("type")
+            state = evolve(
+                state,
+                sequence_number=number,
+                response_id=(isinstance(response_id, str) and response_id) or self.response_id,
+                outcome=_TERMINAL_EVENTS.get(kind if isinstance(kind, str) else event.event),
+            )
         if self.policy.ends(event):
             state = evolve(state, outcome=Stop("finished"))
         return state, False
@@ -253,17 +275,17 @@ class ReconnectState:
         self, cause: EndCause, rnd: float, *, parser: Cursor | None
     ) -> tuple[ReconnectState, Decision]:
         """
-        Take the end of a connection, or of the attempt to make one.
+        Process the end of a connection, or a failed attempt to connect.
 
-        A fault of the parser, such as `LimitExceeded`, is no end of a connection: a stream that
-        was asked for again would bring it again.
+        Don't call it for an error of the parser, such as `LimitExceeded`: a repeated request
+        would lead to the same error.
 
         Args:
-            cause: How it ended: TRANSPORT or TIMEOUT for an attempt that failed.
+            cause: How the connection ended: TRANSPORT or TIMEOUT for a failed attempt.
             rnd: A random number, from 0 up to but not including 1.
-            parser: The parser, or stream, that read it and that began with the state's
-                `last_event_id`; it knows the ID and the time of blocks that hold no data, which
-                no event tells. None where there is none.
+            parser: The parser or stream that read the connection and was created with this
+                state's `last_event_id`. It knows the IDs and times of blocks without data, for
+                which there is no event. None if there is no parser.
 
         Returns:
             The next state, and what to do.
@@ -271,93 +293,63 @@ class ReconnectState:
         if self.outcome is not None:
             return self, self.outcome
         if parser is not None:
-            state = self._commit(parser.last_event_id, parser.retry, came=False)
+            state = self._record(parser.last_event_id, parser.retry, is_event=False)
             return state.on_end(cause, rnd, parser=None)
-        if cause is EndCause.CANCELLED:
-            return self._settle(Stop("cancelled"))
-        if cause is EndCause.DONE or self._finished(cause):
+        if (outcome := _OUTCOMES.get(cause)) is not None:
+            return self._settle(outcome)
+        # Events that end so may go on: FINISHED means only that the last event is complete.
+        if cause is EndCause.FINISHED and self._rules.has_finish_reasons and self.answered:
             return self._settle(Stop("finished"))
-        reason = _FAILURES.get(cause) or self._hindrance()
+        reason = self._why_not_repeat()
         return self._retry(rnd) if reason is None else self._settle(Fail(reason))
 
     def _settle(self, outcome: Stop | Fail) -> tuple[ReconnectState, Stop | Fail]:
         return evolve(self, outcome=outcome), outcome
 
-    def _stop_reason(self, status: int) -> StopReason | None:
-        if status == 204:
-            return "no_content"
-        return _MCP_STOPS.get(status) if self.policy.kind is Kind.MCP_2025_11 else None
-
-    def _success(self, status: int) -> bool:
-        # The standard, and MCP, know 200 alone; OpenAI's clients read any success.
-        return status == 200 or (200 <= status < 300 and self.policy.kind not in _ID_IN_HEADER)
-
-    def _take_success(self, headers: Mapping[str, str]) -> tuple[ReconnectState, Verdict]:
-        if self.policy.kind in _ID_IN_HEADER and not _event_stream(headers):
+    def _accept(self, headers: Mapping[str, str]) -> tuple[ReconnectState, Verdict]:
+        is_event_stream = is_event_stream_type(_find_header(headers, "content-type"))
+        if self._rules.sends_last_event_id and not is_event_stream:
             return self._settle(Fail("content_type"))
         attempts = 0 if self.policy.reset_on == "response" else self.attempts
         return evolve(self, answered=True, attempts=attempts), Read()
 
-    def _passing(self, status: int, headers: Mapping[str, str]) -> bool:
-        word = (header(headers, "x-should-retry") or "").lower()
-        if self.policy.kind is not Kind.EVENTSOURCE and word in ("true", "false"):
-            return word == "true"
-        return status in self.policy.retry_statuses
-
-    def _commit(self, last_event_id: str, retry: int | None, *, came: bool) -> ReconnectState:
-        moved = last_event_id != self.last_event_id
-        attempts = 0 if came or moved else self.attempts
-        answered = self.answered or came
+    def _record(self, last_event_id: str, retry: int | None, *, is_event: bool) -> ReconnectState:
+        is_new_id = last_event_id != self.last_event_id
+        attempts = 0 if is_event or is_new_id else self.attempts
+        answered = self.answered or is_event
         time = self.retry if retry is None else retry
-        if not moved and (attempts, answered, time) == (self.attempts, self.answered, self.retry):
-            return self
+        recorded = (self.last_event_id, self.retry, self.attempts, self.answered)
+        if (last_event_id, time, attempts, answered) == recorded:
+            return self  # evolve() is far slower
         return evolve(
             self, last_event_id=last_event_id, retry=time, attempts=attempts, answered=answered
         )
 
-    def _finished(self, cause: EndCause) -> bool:
-        # Of a chat completion FINISHED means that its finish reasons came; of events, only that
-        # the connection ended between two of them.
-        return cause is EndCause.FINISHED and self.policy.kind is Kind.NEVER and self.answered
+    def _should_retry(self, status: int, headers: Mapping[str, str]) -> bool:
+        requested = _find_header(headers, "x-should-retry").lower()
+        if self._rules.obeys_should_retry and requested in ("true", "false"):
+            return requested == "true"
+        return status in self.policy.retry_statuses
 
-    def _hindrance(self) -> FailReason | None:
-        """Find what stands against asking again, or None."""
-        kind = self.policy.kind
-        if kind is Kind.EVENTSOURCE or self.headers or self.params:
+    def _why_not_repeat(self) -> FailReason | None:
+        if self.headers or self.params:
             return None
-        if kind is Kind.MCP_2025_11:
-            # The first request may be a tool's call, which must not be made twice.
-            return "no_cursor"
-        if not self.answered:
-            return None
-        return "mid_stream" if kind is Kind.NEVER else "no_cursor"
+        return self._rules.no_repeat_mid_stream if self.answered else self._rules.no_repeat
 
     def _retry(self, rnd: float, at_least: float = 0.0) -> tuple[ReconnectState, Decision]:
-        most = self.policy.max_attempts
-        if most is not None and self.attempts >= most:
+        limit = self.policy.max_attempts
+        if limit is not None and self.attempts >= limit:
             return self._settle(Fail("attempts"))
         delay = self.policy.delay(self.attempts, rnd, retry=self.retry, at_least=at_least)
-        method: Literal["GET"] | None = None
-        if self.policy.kind is not Kind.EVENTSOURCE and (self.headers or self.params):
-            method = "GET"
+        headers, params = self.headers, self.params
+        by_get = self._rules.resumes_by_get and (headers or params)
         state = evolve(self, attempts=self.attempts + 1)
-        return state, Retry(delay, method, self.headers, self.params)
+        return state, Retry(delay, "GET" if by_get else None, headers, params)
 
 
-def _event_stream(headers: Mapping[str, str]) -> bool:
-    return is_event_stream_type(header(headers, "content-type") or "")
-
-
-def _read_before(number: int | None, last: int | None) -> bool:
-    return number is not None and last is not None and number <= last
-
-
-def _advanced(state: ReconnectState, told: Progress) -> ReconnectState:
-    outcome = Stop("finished") if told.type in _TERMINAL else None
-    number = told.sequence_number
-    return evolve(
-        state,
-        sequence_number=state.sequence_number if number is None else number,
-        response_id=told.response_id or state.response_id,
-        outcome=Fail("server_error") if told.type == "error" else outcome,
-    )
+def _decode_object(event: Event) -> dict[str, Any]:
+    try:
+        body = event.json()
+    except UNREADABLE:
+        return {}
+    return body if is_object(body) else {}

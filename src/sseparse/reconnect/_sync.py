@@ -1,63 +1,60 @@
-"""EventSource for those who wait by blocking."""
+"""EventSource for synchronous programs."""
 
 from __future__ import annotations
 
-import random
 import threading
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self, Unpack, cast
+from typing import TYPE_CHECKING, Self, Unpack
 
-from .._options import ParserOptions
-from ..adapters._httpx import source as source_of
+from .._stage import raise_stored
+from ..adapters._httpx import HTTPXSource
 from ..sse._event import Event
-from ._policy import ReconnectPolicy
-from ._session import CONNECTION_FAILURES, STANDARD, Face, Session, open_client
+from ._session import (
+    CONNECTION_ERRORS,
+    BaseEventSource,
+    EventSourceOptions,
+    ReconnectingSession,
+    open_client,
+)
 
 if TYPE_CHECKING:
     import httpx2
 
 
-class _Source(Protocol):
-    def __next__(self) -> bytes: ...
-    def close(self) -> None: ...
-
-
-class EventSource(Face):
+class EventSource(BaseEventSource):
     """
-    Iterate the events of a URL, over as many connections as it takes.
+    Iterator of the events of a URL that reconnects when a connection is lost.
 
-    A lost connection is made again after a while, and goes on after the last event ID. The
-    iteration ends when the server answers 204, or when the stream is closed. Until the head of an
-    answer has come, the client's own read timeout counts; from then on `read_timeout` alone.
+    Each new connection resumes after the last event ID. The iteration ends when the server answers
+    with status 204 or the stream is closed. The client's read timeout applies until the head of a
+    response is received, and from then on only `read_timeout`.
 
     Redirects of a GET are followed, but never from https to http. A redirect to another origin
     gets neither `headers` and `content` nor any credentials; each new connection begins at `url`
     and sends them again.
 
     Args:
-        url: Where the events are: an absolute URL of http or https.
-        client: Makes the requests, with its own headers, cookies, authentication and timeouts,
-            and stays open; None for a new client, closed with the stream.
-        headers: Headers to send besides `Accept`, `Accept-Encoding`, `Cache-Control`, `Pragma` and
-            `Last-Event-ID`; they may replace all but the last one.
-        method: The method; with another than GET no redirect is followed.
-        content: The body to send, each time.
+        url: The absolute URL of the events, http or https.
+        client: The client that sends the requests, with its own headers, cookies, authentication
+            and timeouts. It stays open. None for a new client, closed with the stream.
+        headers: Headers to send in addition to `Accept`, `Accept-Encoding`, `Cache-Control`,
+            `Pragma` and `Last-Event-ID`. They can replace all of these but the last one.
+        method: The method. Only redirects of a GET are followed.
+        content: The body to send with each request.
         policy: When to reconnect.
-        read_timeout: How long nothing at all may come, in seconds, before the connection is
-            taken for lost and made again; None, the default, waits for ever. Where the server
-            sends comments to keep the connection alive, give a little more than their distance.
+        read_timeout: Seconds without any bytes after which the connection counts as lost; None
+            for no limit. If the server sends comments to keep the connection alive, give a little
+            more than their interval.
         clock: Returns seconds since the epoch.
-        sleep: Waits for so many seconds; by default so that `close()` ends the wait.
+        sleep: Waits for a number of seconds. With the default, `close()` ends the wait.
         rnd: Returns a random number, from 0 up to but not including 1.
-        options: The options of `Parser`, such as `last_event_id`, to begin with, and `retry`.
+        options: The options of `Parser`, such as the initial `last_event_id` and `retry`.
 
     Raises:
-        ValueError: An option has no such value; `url` can't be requested; `headers` holds
-            Last-Event-ID, or what can't be sent.
-        TypeError: A header is not str, or the client is of another kind.
+        ValueError: An option is out of range; `url` can't be requested; `headers` holds
+            Last-Event-ID, or a header that can't be sent.
+        TypeError: A header isn't str, or the client isn't an httpx2.Client.
 
     Source: WHATWG HTML, 9.2.2 "The EventSource interface" and 9.2.3 "Processing model".
     """
@@ -67,65 +64,47 @@ class EventSource(Face):
         url: str,
         *,
         client: httpx2.Client | None = None,
-        headers: Mapping[str, str] | None = None,
-        method: str = "GET",
-        content: bytes | None = None,
-        policy: ReconnectPolicy = STANDARD,
-        read_timeout: float | None = None,
-        clock: Callable[[], float] = time.time,
         sleep: Callable[[float], object] | None = None,
-        rnd: Callable[[], float] = random.random,
-        **options: Unpack[ParserOptions],
+        **options: Unpack[EventSourceOptions],
     ) -> None:
-        self._session = Session(
-            url,
-            headers=headers,
-            method=method,
-            content=content,
-            policy=policy,
-            read_timeout=read_timeout,
-            clock=clock,
-            rnd=rnd,
-            **options,
-        )
-        self._client = open_client(client, "Client")
+        self._session = ReconnectingSession(url, **options)
+        self._client: httpx2.Client = open_client(client, "Client")
         self._owns_client = client is None
         self._closed = threading.Event()
         self._sleep = self._closed.wait if sleep is None else sleep
-        self._source: _Source | None = None
-        # Held by the thread that reads: only the reader may close a response that it reads.
-        self._turn = threading.Lock()
+        self._source: HTTPXSource | None = None
+        # Held by the thread that reads: only that thread may close the response it reads.
+        self._reading = threading.Lock()
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> Event:
         """
-        Return the next event, waiting for it and reconnecting as long as it takes.
+        Return the next event; wait for it and reconnect as long as necessary.
 
         Raises:
             StopIteration: The server wants no reconnection, or the stream was closed.
-            NotEventStream: The answer was no event stream, or a redirect that is not followed;
-                its status and content type tell.
-            LimitExceeded: A line or an event was too large.
-            EncodingError: The text was ill-formed, with errors="strict".
-            TransportError: No connection can be made so, or the policy gave up.
+            NotEventStream: The response isn't an event stream, or is a redirect that isn't
+                followed. The error has its status and content type.
+            LimitExceeded: A line or an event is too large.
+            EncodingError: The text is ill-formed, with errors="strict".
+            TransportError: No connection is possible, or the policy gave up.
         """
-        with self._turn:
+        with self._reading:
             while not self._closed.is_set():
-                if (event := self._session.pop()) is not None:
+                if (event := self._session.pop_event()) is not None:
                     return event
-                if self._session.over:
+                if self._session.is_over:
                     break
                 self._step()
             self._release()
-        self._session.raise_error()
+        raise_stored(self._session.error)
         raise StopIteration
 
     def _step(self) -> None:
-        session = self._session
-        if session.delay is not None:
-            self._sleep(session.take_delay())
+        if (delay := self._session.pop_delay()) is not None:
+            self._sleep(delay)
         elif self._source is None:
             self._connect()
         else:
@@ -133,39 +112,35 @@ class EventSource(Face):
 
     def _connect(self) -> None:
         session = self._session
-        request = session.request(self._client)
+        request = session.build_request(self._client)
         try:
             response = self._client.send(request, **session.send_options)
-        except CONNECTION_FAILURES as error:
-            session.take_failure(error)
+        except CONNECTION_ERRORS as error:
+            session.on_failure(error)
             return
-        self._source = cast("_Source", source_of(response))
-        if not session.take_response(response):
-            session.take_body_start(self._body_start(self._source))
+        self._source = HTTPXSource(response)
+        if not session.on_response(response):
+            body_start = b""
+            if session.error is not None:
+                with suppress(Exception):  # the error is useful without the body, too
+                    body_start = next(self._source)
+            session.add_body_start(body_start)
             self._disconnect()
 
-    def _body_start(self, source: _Source) -> bytes:
-        if self._session.error is not None:
-            # What the body shows is worth little: its own failure is no news.
-            with suppress(Exception):
-                return next(source)
-        return b""
-
-    def _read(self, source: _Source) -> None:
-        session = self._session
+    def _read(self, source: HTTPXSource) -> None:
         try:
-            piece = next(source)
+            data = next(source)
         except StopIteration:
-            session.take_end()
+            self._session.on_end()
             self._disconnect()
         except (RuntimeError, TypeError):
             # Misuse, not a failure of the connection.
             raise
-        except Exception as error:  # whatever it fails of, it is told
-            session.take_failure(error)
+        except Exception as error:  # the session translates it
+            self._session.on_failure(error)
             self._disconnect()
         else:
-            session.take(piece)
+            self._session.feed(data)
 
     def _disconnect(self) -> None:
         source, self._source = self._source, None
@@ -173,7 +148,7 @@ class EventSource(Face):
             source.close()
 
     def _release(self) -> None:
-        self._session.over = True
+        self._session.is_over = True
         try:
             self._disconnect()
         finally:
@@ -184,25 +159,20 @@ class EventSource(Face):
         """
         Close the stream. Closing again does nothing.
 
-        Another thread may do so: a wait, and a read where the connection can be woken, end at
-        once; a connection that is being made is given up as soon as it is made or has failed.
+        Another thread can call this: a wait ends at once, and so does a read if the connection
+        can be interrupted. An attempt to connect is abandoned once it has succeeded or failed.
         """
         self._closed.set()
-        if self._turn.acquire(blocking=False):
+        if self._reading.acquire(blocking=False):
             try:
                 self._release()
             finally:
-                self._turn.release()
-        elif (wake := getattr(self._source, "wake", None)) is not None:
-            wake()
+                self._reading.release()
+        elif (source := self._source) is not None:
+            source.wake()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
