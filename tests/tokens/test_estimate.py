@@ -243,7 +243,7 @@ def test_parts_of_messages() -> None:
     assert usage.prompt_tokens == 4 * 3 + 3 + sum(map(tokens, words))
     assert usage.prompt_partial is True
     assert "(image_url, content, tool_calls, audio): its tokens are a lower bound" in usage.notes[0]
-    assert "(tool_calls, function_call): its texts are counted" in usage.notes[1]
+    assert "(tool_calls, function_call): their texts are counted" in usage.notes[1]
 
 
 def test_tools_beyond_the_rule() -> None:
@@ -276,7 +276,7 @@ def test_tools_alone() -> None:
     """Tools without messages are not counted, and that is said."""
     usage = estimate_usage(chat("gpt-4o", says("Hi")), tools=[TOOL])
     assert usage.prompt_tokens is None
-    assert usage.notes == ["the tools are not counted without the messages"]
+    assert usage.notes == ["the tools aren't counted without the messages"]
 
 
 @pytest.mark.parametrize(
@@ -311,7 +311,7 @@ def test_what_tiktoken_cannot_take() -> None:
     """A run of blanks that would overflow tiktoken's stack is an error that says so."""
     blank = " " * 500_001
 
-    with pytest.raises(Uncountable, match="500,001 blanks on end") as caught:
+    with pytest.raises(Uncountable, match="500,001 consecutive blanks") as caught:
         estimate_usage(chat("gpt-4o", says(f"{blank}x")))
 
     assert (caught.value.blanks, caught.value.maximum) == (500_001, 500_000)

@@ -1,4 +1,9 @@
-"""Incremental token counter."""
+"""
+Incremental token counter.
+
+It reads tiktoken's private `Encoding._pat_str` (seen in 0.14.0). Without it the count is exact,
+too, but memory isn't bounded.
+"""
 
 from __future__ import annotations
 
@@ -12,33 +17,30 @@ from ._vocabularies import Uncountable, find_encoding
 if TYPE_CHECKING:
     from tiktoken import Encoding
 
-
-# tiktoken's matching of a run of blanks takes stack for each: at some 1,000,000 it panics, with
-# what is no Exception.
-_MOST_BLANKS: Final = 500_000
+# tiktoken's pattern uses stack for each blank of a run. At about 1,000,000 it panics, with an
+# exception that isn't an Exception.
+_MAX_BLANKS: Final = 500_000
 _BLANKS: Final = re.compile(r"\s+")
 
 
 def count_tokens(encoding: Encoding, text: str) -> int:
-    """
-    Count the tokens of a text, encoded as ordinary text.
-
-    Raises:
-        Uncountable: It has a run of more than 500,000 blanks.
-    """
-    if len(text) > _MOST_BLANKS:
+    """Count the tokens of a text; special tokens in it count as text."""
+    if len(text) > _MAX_BLANKS:
         longest = max((len(run[0]) for run in _BLANKS.finditer(text)), default=0)
-        if longest > _MOST_BLANKS:
-            raise Uncountable(blanks=longest, maximum=_MOST_BLANKS)
+        if longest > _MAX_BLANKS:
+            raise Uncountable(blanks=longest, maximum=_MAX_BLANKS)
     return len(encoding.encode_ordinary(text))
 
 
+# A border is a place between two characters at which each of the patterns below ends a match,
+# whatever text follows. Only frequent characters make borders: other text stays exact, but is
+# encoded later.
 _LETTERS: Final = r"A-Za-z\u3041-\u3096\u30a1-\u30fa\u4e00-\u9fa5\uac00-\ud7a3"
 _OTHERS: Final = (
     r"!-&(-/:-@\[-`{-~\u2014\u2026\u201c\u201d"
     r"\u3001\u3002\u300c-\u300f\uff01\uff08\uff09\uff0c\uff1a\uff1b\uff1f"
 )
-_BORDER: Final = re.compile(
+_LAST_BORDER: Final = re.compile(
     r"(?s:.*)(?:"
     r"\S(?=[ \t])"
     rf"|[0-9{_LETTERS}](?=[\t\n\r {_OTHERS}])"
@@ -60,77 +62,51 @@ _O200K: Final = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
     r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
-IN_THREES: Final[Mapping[str, bool]] = {_R50K: False, _CL100K: True, _O200K: True}
-"""The patterns that this is true of, and whether they match digits in threes."""
+_MATCHES_THREE_DIGITS: Final[Mapping[str, bool]] = {_R50K: False, _CL100K: True, _O200K: True}
 
 
-def final_length(text: str, pattern: str, searched: int) -> int:
-    """
-    Return how much of a text is encoded alike whatever follows it.
-
-    Args:
-        text: The text, from a border on.
-        pattern: The encoding's pattern. Of one that is not known here, nothing is final.
-        searched: How many characters were looked at before, without a border among them.
-
-    Returns:
-        Characters, from its beginning.
-    """
-    in_threes = IN_THREES.get(pattern)
-    if in_threes is None:
+def _final_length(text: str, pattern: str, searched: int) -> int:
+    """Return the length of the start of a text whose tokens no further text can change."""
+    if pattern not in _MATCHES_THREE_DIGITS:
         return 0
-    # A border is between two characters: the last one looked at can be the first of them.
-    border = _BORDER.match(text, max(searched - 1, 0))
+    # The searched characters have no border, but the last one can be the first of a border.
+    border = _LAST_BORDER.match(text, max(searched - 1, 0))
     end = border.end() if border else 0
-    threes = _THREES.match(text, end) if in_threes else None
+    threes = _THREES.match(text, end) if _MATCHES_THREE_DIGITS[pattern] else None
     return threes.end() if threes else end
 
 
-_AT_ONCE: Final = 4096
-"""Characters that are kept at most before what is final among them is encoded."""
+_MIN_BATCH: Final = 4096
 
 
 class TokenCounter(Breakable):
     """
-    Count the tokens of a text that arrives piece by piece, exactly, at every moment.
+    Exact token counter for text that arrives in pieces.
 
-    Tokens do not end where pieces do, so the pieces' own counts do not add up. Text whose tokens
-    can no longer change is encoded once and dropped. The rest, mostly the last word, is kept, and
-    encoded when the count is asked for.
+    Tokens don't end where pieces do, so the counts of pieces don't add up. Text whose tokens can
+    no longer change is encoded once and dropped. The rest, usually the last word, is encoded when
+    you read `count`.
 
-    So the work is linear in the text however it is cut, and so is memory bounded, at some 4,096
-    characters and the last unbroken run, where the encoding is one of OpenAI's and runs are. Not
-    bounded is a run that is one match of the encoding's pattern, as ten thousand letters, spaces,
-    newlines or dashes are, or a script without spaces and punctuation: it is kept whole and, if
-    the count is asked for while it lasts, encoded anew each time. Without asking, even that is
-    linear. An encoding with a pattern of its own is exact too, but there all text is such a run.
+    With OpenAI's encodings time is linear in the text, however it's cut, and memory is bounded by
+    about 4,096 characters and the last unbroken run. Runs that match the encoding's pattern as
+    one piece, such as thousands of letters, spaces or dashes, or a script without spaces and
+    punctuation, are kept and encoded again each time `count` is read. For other encodings all
+    text is such a run.
 
-    A counter is for one thread at a time.
+    Use a counter from one thread at a time.
 
     Args:
         model_or_encoding: A model ("gpt-4o"), an encoding ("o200k_base") or a tiktoken.Encoding.
-            Models are those that tiktoken knows; a provider's prefix ("openai/gpt-4o") is not
-            taken off.
-        download: Whether tiktoken may fetch a vocabulary that its cache does not have. An
-            encoding of another tiktoken plugin is loaded as the plugin does it, either way.
+            Models are those that tiktoken knows, without a provider's prefix ("openai/gpt-4o").
+        download: Whether tiktoken may download a vocabulary that isn't in its cache. Encodings of
+            other tiktoken plugins load in the plugin's own way.
 
     Raises:
-        ImportError: tiktoken is not installed.
-        UnknownEncoding: tiktoken knows neither an encoding nor a model of that name.
-        VocabularyMissing: The vocabulary is not in tiktoken's cache.
-        TypeError: It is neither a name nor an encoding.
+        ImportError: tiktoken isn't installed.
+        UnknownEncoding: tiktoken knows no encoding or model of this name.
+        VocabularyMissing: The vocabulary isn't in tiktoken's cache.
+        TypeError: The argument is neither a name nor an encoding.
     """
-
-    __slots__ = (
-        "_at_most",
-        "_encoding",
-        "_final",
-        "_fresh",
-        "_fresh_length",
-        "_pattern",
-        "_tail",
-        "_tail_count",
-    )
 
     def __init__(self, model_or_encoding: str | Encoding, *, download: bool = False) -> None:
         super().__init__()
@@ -139,9 +115,9 @@ class TokenCounter(Breakable):
         self._final = 0
         self._tail = ""
         self._tail_count: int | None = 0
-        self._fresh: list[str] = []
-        self._fresh_length = 0
-        self._at_most = _AT_ONCE
+        self._pieces: list[str] = []
+        self._pieces_length = 0
+        self._max_unsettled = _MIN_BATCH
 
     @property
     def encoding(self) -> str:
@@ -151,14 +127,14 @@ class TokenCounter(Breakable):
     @property
     def count(self) -> int:
         """
-        How many tokens the text so far has, encoded as ordinary text.
+        The number of tokens of the text so far; special tokens in it count as text.
 
         Raises:
-            Uncountable: It has a run of more than 500,000 blanks, which tiktoken cannot take.
+            Uncountable: It has a run of more than 500,000 blanks, which tiktoken can't encode.
             BrokenStage: An exception interrupted an earlier call.
         """
         self._raise_error()
-        if self._fresh:
+        if self._pieces:
             self._settle()
         if self._tail_count is None:
             self._tail_count = count_tokens(self._encoding, self._tail)
@@ -169,22 +145,22 @@ class TokenCounter(Breakable):
         Add the next piece of the text.
 
         Args:
-            text: The piece, of any length. Half of a surrogate pair joins its other half, if
-                that comes next; else it counts as U+FFFD, as it does for tiktoken.
+            text: The piece, of any length. Half of a surrogate pair joins the other half if that
+                comes next; otherwise it counts as U+FFFD, as in tiktoken.
 
         Raises:
-            TypeError: It is no text.
+            TypeError: It isn't str.
             Uncountable: As for `count`.
             BrokenStage: As for `count`.
         """
         if not isinstance(text, str):
-            raise TypeError(f"add() takes text, not {type(text).__name__}; chunk.text is text")
+            raise TypeError(f"add() takes str, not {type(text).__name__}; give chunk.text")
         if self.stopped:
             self._raise_error()
         try:
-            self._fresh.append(text)
-            self._fresh_length += len(text)
-            if self._fresh_length >= self._at_most:
+            self._pieces.append(text)
+            self._pieces_length += len(text)
+            if self._pieces_length >= self._max_unsettled:
                 self._settle()
         except BaseException:
             self.stopped = True
@@ -193,13 +169,13 @@ class TokenCounter(Breakable):
     @breaking
     def _settle(self) -> None:
         searched = len(self._tail)
-        self._tail = text = "".join((self._tail, *self._fresh))
+        self._tail = text = "".join((self._tail, *self._pieces))
         self._tail_count = None
-        self._fresh.clear()
-        self._fresh_length = 0
-        end = final_length(text, self._pattern, searched)
+        self._pieces.clear()
+        self._pieces_length = 0
+        end = _final_length(text, self._pattern, searched)
         if end:
             self._final += count_tokens(self._encoding, text[:end])
             self._tail = text[end:]
-        # Joined again only when it has doubled, an unbroken run takes linear work.
-        self._at_most = max(_AT_ONCE, len(self._tail))
+        # An unbroken run is joined again only after it has doubled, so that time stays linear.
+        self._max_unsettled = max(_MIN_BATCH, len(self._tail))
