@@ -101,14 +101,11 @@ class Kind(Enum):
     """Protocols, by how they resume a stream."""
 
     EVENTSOURCE = "eventsource"
-    """
-    WHATWG HTML, 9.2.3: the same request with `Last-Event-ID`, until a response has status 204 or
-    isn't an event stream.
-    """
+    """WHATWG HTML, 9.2.3: repeats the request with `Last-Event-ID` until status 204 or an error."""
     RESPONSES = "responses"
     """
     OpenAI's Responses API: `GET /responses/{id}?stream=true&starting_after=N`, until a terminal
-    event. The response must have been created with `background`.
+    event. It requires a response created with `background`.
     """
     MCP_2025_11 = "mcp-2025-11"
     """
@@ -117,8 +114,8 @@ class Kind(Enum):
     """
     NEVER = "never"
     """
-    Chat completions, which can't be resumed. A second request would be billed again and generate
-    another text, so it's sent only if the first one got no response.
+    Chat completions, which can't be resumed: a second request is billed again and generates
+    another text. It's sent only if the first one got no response.
     """
 
 

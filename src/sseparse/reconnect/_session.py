@@ -125,9 +125,8 @@ class ReconnectingSession(Breakable):
         self.last_error = self.state.header_error or self.last_error
         headers = self._headers.copy()
         headers.update(dict(self.state.headers))
-        url = self._url
-        if self.state.params:
-            url = url.copy_merge_params(self.state.params)
+        params = self.state.params
+        url = self._url.copy_merge_params(params) if params else self._url
         return client.build_request(self._method, url, headers=headers, content=self._content)
 
     def _build_redirected(
@@ -180,20 +179,17 @@ class ReconnectingSession(Breakable):
         self._redirects_left -= 1
         # As in Fetch, dropped headers stay dropped, even back at the first origin.
         crossed = self._redirect is not None and self._redirect.is_cross_origin
-        if crossed or target != origin_of(str(self._url)):
-            self._redirect = _Redirect(following.url, is_cross_origin=True)
-        else:
-            url = following.url.copy_with(userinfo=self._url.userinfo)
-            self._redirect = _Redirect(url, is_cross_origin=False)
+        crossed = crossed or target != origin_of(str(self._url))
+        url = following.url if crossed else following.url.copy_with(userinfo=self._url.userinfo)
+        self._redirect = _Redirect(url, crossed)
         return True
 
     @breaking
     def add_body_start(self, body_start: bytes) -> None:
         """Add the first bytes of a rejected response to its error."""
-        error = self.error
-        if isinstance(error, NotEventStream):
-            start = body_start[:BODY_START]
-            self._error = self.last_error = refused(error.status, error.headers, start)
+        if isinstance(error := self.error, NotEventStream):
+            error = refused(error.status, error.headers, body_start[:BODY_START])
+            self._error = self.last_error = error
 
     @breaking
     def feed(self, data: bytes) -> None:

@@ -241,9 +241,6 @@ class ReconnectState:
         """
         Record the ID or number of an event, and whether the event is the last one.
 
-        Args:
-            event: The event.
-
         Returns:
             The next state, and whether to drop the event because it was read on an earlier
             connection. Only sequence numbers show that.
@@ -258,15 +255,7 @@ class ReconnectState:
                 number = self.sequence_number
             elif self.sequence_number is not None and number <= self.sequence_number:
                 return self, True
-            response = body.get("response")
-            response_id = response.get("id") if is_object(response) else None
-            kind = body.get("type")
-            state = evolve(
-                state,
-                sequence_number=number,
-                response_id=(isinstance(response_id, str) and response_id) or self.response_id,
-                outcome=_TERMINAL_EVENTS.get(kind if isinstance(kind, str) else event.event),
-            )
+            state = _record_number(state, number, body, event.event)
         if self.policy.ends(event):
             state = evolve(state, outcome=Stop("finished"))
         return state, False
@@ -283,9 +272,8 @@ class ReconnectState:
         Args:
             cause: How the connection ended: TRANSPORT or TIMEOUT for a failed attempt.
             rnd: A random number, from 0 up to but not including 1.
-            parser: The parser or stream that read the connection and was created with this
-                state's `last_event_id`. It knows the IDs and times of blocks without data, for
-                which there is no event. None if there is no parser.
+            parser: The parser or stream that read the connection, created with this state's
+                `last_event_id`, or None. Without it, blocks that have no data are lost.
 
         Returns:
             The next state, and what to do.
@@ -297,7 +285,6 @@ class ReconnectState:
             return state.on_end(cause, rnd, parser=None)
         if (outcome := _OUTCOMES.get(cause)) is not None:
             return self._settle(outcome)
-        # Events that end so may go on: FINISHED means only that the last event is complete.
         if cause is EndCause.FINISHED and self._rules.has_finish_reasons and self.answered:
             return self._settle(Stop("finished"))
         reason = self._why_not_repeat()
@@ -345,6 +332,18 @@ class ReconnectState:
         by_get = self._rules.resumes_by_get and (headers or params)
         state = evolve(self, attempts=self.attempts + 1)
         return state, Retry(delay, "GET" if by_get else None, headers, params)
+
+
+def _record_number(
+    state: ReconnectState, number: int | None, body: dict[str, Any], event_type: str
+) -> ReconnectState:
+    response = body.get("response")
+    response_id = response.get("id") if is_object(response) else None
+    if not response_id or not isinstance(response_id, str):
+        response_id = state.response_id
+    kind = body.get("type")
+    outcome = _TERMINAL_EVENTS.get(kind if isinstance(kind, str) else event_type)
+    return evolve(state, sequence_number=number, response_id=response_id, outcome=outcome)
 
 
 def _decode_object(event: Event) -> dict[str, Any]:

@@ -88,10 +88,9 @@ class TokenCounter(Breakable):
     you read `count`.
 
     With OpenAI's encodings time is linear in the text, however it's cut, and memory is bounded by
-    about 4,096 characters and the last unbroken run. Runs that match the encoding's pattern as
-    one piece, such as thousands of letters, spaces or dashes, or a script without spaces and
-    punctuation, are kept and encoded again each time `count` is read. For other encodings all
-    text is such a run.
+    about 4,096 characters and the last unbroken run, such as thousands of letters, spaces or
+    dashes, or a script without spaces and punctuation. Such a run is kept, and encoded again each
+    time `count` is read. For other encodings all text is one run.
 
     Use a counter from one thread at a time.
 

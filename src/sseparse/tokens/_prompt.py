@@ -79,7 +79,7 @@ class PromptCounter:
         for tool in tools:
             function = tool.get("function")
             if is_object(function):
-                self._add_overhead(begin + 12)
+                self._add_overhead(begin + 12)  # the start and the end of a function
                 self._add_function(function)
             else:
                 self.uncounted.append(f"{tool.get('type')} tool")
@@ -93,10 +93,10 @@ class PromptCounter:
 
     def _add_messages(self, messages: Iterable[Mapping[str, Any]]) -> None:
         for message in messages:
-            self._add_overhead(3 + ("name" in message))
+            self._add_overhead(3 + ("name" in message))  # each message, and its name
             for name, value in message.items():
                 self._add_field(name, value)
-        self._add_overhead(3)
+        self._add_overhead(3)  # the start of the reply
 
     def _add_field(self, name: str, value: Any) -> None:
         if isinstance(value, str):
