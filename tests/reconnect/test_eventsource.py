@@ -1,4 +1,4 @@
-"""EventSource over httpx2: what the standard, web-platform-tests and LaunchDarkly's ask."""
+"""EventSource over httpx2, by the standard, web-platform-tests and LaunchDarkly's tests."""
 
 import importlib
 import socket
@@ -32,7 +32,7 @@ STANDARD = ReconnectPolicy(jitter=0)
 
 
 class Body(httpx2.SyncByteStream, httpx2.AsyncByteStream):
-    """Pieces of a body; an exception among them is raised."""
+    """A body in pieces; exceptions among these are raised."""
 
     def __init__(self, *pieces: bytes | Exception) -> None:
         self._pieces = pieces
@@ -55,21 +55,21 @@ class Body(httpx2.SyncByteStream, httpx2.AsyncByteStream):
         self.closed = True
 
 
-def answer(*pieces: bytes | Exception, status: int = 200, **headers: str) -> httpx2.Response:
+def make_response(*pieces: bytes | Exception, status: int = 200, **headers: str) -> httpx2.Response:
     named = {"content-type": "text/event-stream"}
     named |= {name.replace("_", "-"): value for name, value in headers.items()}
     return httpx2.Response(status, headers=named, stream=Body(*pieces))
 
 
-def no_content() -> httpx2.Response:
+def make_no_content() -> httpx2.Response:
     return httpx2.Response(204, stream=Body())
 
 
 class Server:
-    """Answers given in order; after the last one 204, for good."""
+    """A server that sends responses in order, and then status 204."""
 
-    def __init__(self, *answers: httpx2.Response | Exception) -> None:
-        self._answers = list(answers)
+    def __init__(self, *responses: httpx2.Response | Exception) -> None:
+        self._pending = list(responses)
         self.responses: list[httpx2.Response] = []
         self.requests: list[httpx2.Request] = []
         self.transport = httpx2.MockTransport(self._handle)
@@ -77,15 +77,15 @@ class Server:
     def _handle(self, request: httpx2.Request) -> httpx2.Response:
         request.read()
         self.requests.append(request)
-        answer = self._answers.pop(0) if self._answers else no_content()
-        if isinstance(answer, Exception):
-            raise answer
-        self.responses.append(answer)
-        return answer
+        response = self._pending.pop(0) if self._pending else make_no_content()
+        if isinstance(response, Exception):
+            raise response
+        self.responses.append(response)
+        return response
 
     @property
     def ids(self) -> list[bytes | None]:
-        """The Last-Event-ID of each request."""
+        """The `Last-Event-ID` of each request."""
         return [
             dict(request.headers.raw).get(b"Last-Event-ID")
             or dict(request.headers.raw).get(b"last-event-id")
@@ -94,7 +94,7 @@ class Server:
 
 
 class Outcome:
-    """What a whole iteration brought."""
+    """The results of a complete iteration."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -157,17 +157,17 @@ def run_async(backend: str, server: Server, url: str = URL, **options: Any) -> O
 
 @pytest.fixture(params=["sync", "asyncio", "trio"])
 def run(request: pytest.FixtureRequest) -> Run:
-    """Run a whole iteration, on each face."""
+    """Run a complete iteration, synchronously and on each event loop."""
     if request.param == "sync":
         return run_sync
     return lambda *args, **options: run_async(request.param, *args, **options)
 
 
 class TestRequests:
-    """What is sent."""
+    """The requests that are sent."""
 
     def test_headers(self, run: Run) -> None:
-        """The first request asks for an event stream, not cached, and sends no Last-Event-ID."""
+        """The first request accepts an uncached event stream and has no Last-Event-ID."""
         server = Server()
         run(server, headers={"X-Own": "1", "accept": "text/event-stream, */*"})
         (request,) = server.requests
@@ -179,26 +179,28 @@ class TestRequests:
         assert server.ids == [None]
 
     def test_accept(self, run: Run) -> None:
-        """Accept is text/event-stream alone."""
+        """By default, Accept has only text/event-stream."""
         server = Server()
         run(server)
         assert server.requests[0].headers.get_list("accept") == ["text/event-stream"]
 
     def test_first_id(self, run: Run) -> None:
-        """An ID to begin with is sent, and again until another one comes."""
-        server = Server(answer(), httpx2.ConnectError("refused"), answer(b"id: 2\n\n"))
+        """The first ID is sent with each request until another one is received."""
+        server = Server(
+            make_response(), httpx2.ConnectError("refused"), make_response(b"id: 2\n\n")
+        )
         outcome = run(server, last_event_id="1")
         assert server.ids == [b"1", b"1", b"1", b"2"]
         assert outcome.last_event_id == "2"
 
     def test_id_in_headers(self) -> None:
-        """The header has one place where it is given."""
+        """Last-Event-ID in `headers` raises ValueError."""
         with pytest.raises(ValueError, match="last_event_id="):
             EventSource(URL, headers={"Last-Event-Id": "1"})
 
     def test_method_and_body(self, run: Run) -> None:
-        """Another method and a body are sent, again at each connection."""
-        server = Server(answer(b"id: 1\n\n"))
+        """The method and the body are sent with each request."""
+        server = Server(make_response(b"id: 1\n\n"))
         run(server, method="POST", content=b"{}")
         assert [(request.method, request.content) for request in server.requests] == [
             ("POST", b"{}")
@@ -206,24 +208,24 @@ class TestRequests:
 
     @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
     def test_redirects(self, run: Run, status: int) -> None:
-        """Redirects are followed, each time anew from the URL that was given."""
+        """Redirects are followed; each connection begins at the original URL."""
         moved = httpx2.Response(status, headers={"location": "/moved"})
         again = httpx2.Response(status, headers={"location": "/moved"})
-        server = Server(moved, answer(b"data: x\n\n"), again)
+        server = Server(moved, make_response(b"data: x\n\n"), again)
         assert run(server).data == ["x"]
         assert [request.url.path for request in server.requests] == ["/", "/moved"] * 2
 
     def test_redirect_of_a_post(self, run: Run) -> None:
-        """A POST is not redirected, as it could become a GET."""
+        """A redirect of a POST isn't followed, because it can become a GET."""
         server = Server(httpx2.Response(302, headers={"location": "/moved"}))
         outcome = run(server, method="POST")
         assert isinstance(outcome.raised, NotEventStream)
         assert (outcome.raised.status, len(server.requests)) == (302, 1)
 
-    def test_most_redirects(self, run: Run) -> None:
-        """As many redirects are followed as the client allows: 20 by default."""
+    def test_max_redirects(self, run: Run) -> None:
+        """The client's limit of redirects applies: 20 by default."""
         moved = [httpx2.Response(302, headers={"location": "/moved"}) for _ in range(21)]
-        server = Server(*moved[:20], answer(b"data: x\n\n"))
+        server = Server(*moved[:20], make_response(b"data: x\n\n"))
         assert run(server).data == ["x"]
         server = Server(*moved)
         outcome = run(server)
@@ -235,15 +237,15 @@ class TestRequests:
         "headers",
         [{}, *({"location": to} for to in ("", "http://a b/", "http://[::1]b/", "ftp://a/"))],
     )
-    def test_redirects_to_nowhere(self, run: Run, headers: dict[str, str]) -> None:
-        """A redirect without a place to go to is an error, not a loop."""
+    def test_redirects_without_a_valid_target(self, run: Run, headers: dict[str, str]) -> None:
+        """A redirect without a valid target raises an error."""
         outcome = run(Server(*(httpx2.Response(301, headers=headers) for _ in range(50))))
         assert isinstance(outcome.raised, SSEError)
         assert outcome.sleeps == []
 
     def test_mcp(self, run: Run) -> None:
         """MCP resumes by GET, without the body."""
-        server = Server(answer(b"id: 1\nretry: 5\n\n"))
+        server = Server(make_response(b"id: 1\nretry: 5\n\n"))
         policy = ReconnectPolicy(Kind.MCP_2025_11)
         outcome = run(server, method="POST", content=b"{}", policy=policy)
         sent = [(request.method, request.content) for request in server.requests]
@@ -251,10 +253,10 @@ class TestRequests:
         assert (server.ids, outcome.sleeps) == ([None, b"1"], [0.05])
 
     def test_responses(self, run: Run) -> None:
-        """The Responses API resumes after a number; replayed events are dropped."""
+        """The Responses API resumes after a sequence number; replayed events are dropped."""
         first = b'data: {"sequence_number": 1}\n\n'
         second = b'data: {"sequence_number": 2, "type": "response.completed"}\n\n'
-        server = Server(answer(first), answer(first, second, b"data: late\n\n"))
+        server = Server(make_response(first), make_response(first, second, b"data: late\n\n"))
         policy = ReconnectPolicy(Kind.RESPONSES)
         outcome = run(server, f"{URL}responses/r?stream=true", policy=policy)
         assert [event.json()["sequence_number"] for event in outcome.events] == [1, 2]
@@ -278,17 +280,17 @@ SECRETS = {
 }
 
 
-def moved(location: str, status: int = 307) -> Replay:
+def make_redirect(location: str, status: int = 307) -> Replay:
     return Replay(b"", status=status, headers={"Location": location}, content_type=None)
 
 
-def received(server: ReplayServer) -> list[dict[str, str]]:
+def received_headers(server: ReplayServer) -> list[dict[str, str]]:
     return [dict(request.headers) for request in server.requests]
 
 
 @pytest.fixture(params=["sync", "asyncio", "trio"])
 def read(request: pytest.FixtureRequest) -> Callable[..., None]:
-    """Read two events over real connections, each over one of its own."""
+    """Read two events over real connections, one event over each."""
 
     def read_sync(url: str, *, client: Any = None, **options: Any) -> None:
         with httpx2.Client(**client or {}) as made:
@@ -311,17 +313,20 @@ def read(request: pytest.FixtureRequest) -> Callable[..., None]:
 
 
 class TestOrigins:
-    """What a redirect takes to another origin."""
+    """What another origin receives after a redirect."""
 
     body = Replay(b"id: 1\ndata: x\n\n", framing="close")
 
     @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
     def test_another_origin(self, read: Callable[..., None], status: int) -> None:
-        """No header of the caller's goes along; the standard's do, with the standard's values."""
-        with ReplayServer(self.body) as other, ReplayServer(moved(other.url, status)) as server:
+        """Another origin gets the headers of the standard, but none of the caller's."""
+        with (
+            ReplayServer(self.body) as other,
+            ReplayServer(make_redirect(other.url, status)) as server,
+        ):
             read(server.url, headers=SECRETS, content=b"k")
-        assert [headers["x-api-key"] for headers in received(server)] == ["k", "k"]
-        for headers in received(other):
+        assert [headers["x-api-key"] for headers in received_headers(server)] == ["k", "k"]
+        for headers in received_headers(other):
             assert headers.pop("user-agent").startswith("python-httpx2/")
             assert headers.pop("host") == other.url.removeprefix("http://")
             headers.pop("last-event-id", None)
@@ -332,23 +337,23 @@ class TestOrigins:
                 "pragma": "no-cache",
                 "connection": "keep-alive",
             }
-        assert [headers.get("last-event-id") for headers in received(other)] == [None, "1"]
+        assert [headers.get("last-event-id") for headers in received_headers(other)] == [None, "1"]
         assert [request.body for request in other.requests] == [b"", b""]
 
     def test_the_same_origin(self, read: Callable[..., None]) -> None:
-        """Within an origin every header goes along, and so does the body."""
-        with ReplayServer({"/": moved("/b"), "/b": self.body}) as server:
+        """The same origin gets all headers and the body."""
+        with ReplayServer({"/": make_redirect("/b"), "/b": self.body}) as server:
             read(f"{server.url}/", headers=SECRETS, content=b"k")
-        for headers in received(server):
+        for headers in received_headers(server):
             assert (
                 headers.items() >= {name.lower(): value for name, value in SECRETS.items()}.items()
             )
         assert [request.body for request in server.requests] == [b"k"] * 4
 
     def test_spellings_of_an_origin(self, run: Run) -> None:
-        """The default port and the case of the host make no other origin."""
+        """The default port and the case of the host don't change the origin."""
         same = httpx2.Response(302, headers={"location": "HTTP://Events.Test:80/b"})
-        server = Server(same, answer(b"data: x\n\n"))
+        server = Server(same, make_response(b"data: x\n\n"))
         assert run(server, headers={"X-Api-Key": "k"}).data == ["x"]
         assert [request.headers.get("x-api-key") for request in server.requests] == ["k"] * 3
 
@@ -360,33 +365,33 @@ class TestOrigins:
         ],
     )
     def test_other_origins(self, run: Run, location: str) -> None:
-        """Another scheme, host or port makes another origin."""
-        server = Server(httpx2.Response(302, headers={"location": location}), answer())
+        """Another scheme, host or port is another origin."""
+        server = Server(httpx2.Response(302, headers={"location": location}), make_response())
         run(server, headers={"X-Api-Key": "k", "Authorization": "k", "Cookie": "k"})
         leaked = {"x-api-key", "authorization", "cookie"} & set(server.requests[1].headers)
         assert not leaked
 
     def test_there_and_back(self, read: Callable[..., None]) -> None:
-        """Dropped headers stay dropped back at the first origin; the next connection has them."""
-        answers: dict[str, Replay] = {"/b": self.body}
-        with ReplayServer(lambda request: answers[request.path]) as server:
-            with ReplayServer(moved(f"{server.url}/b")) as other:
-                answers["/"] = moved(other.url)
+        """Dropped headers aren't sent back at the first origin, only with the next connection."""
+        replays: dict[str, Replay] = {"/b": self.body}
+        with ReplayServer(lambda request: replays[request.path]) as server:
+            with ReplayServer(make_redirect(f"{server.url}/b")) as other:
+                replays["/"] = make_redirect(other.url)
                 read(f"{server.url}/", headers={"X-Api-Key": "k", "Authorization": "k"})
         sent = [(request.path, request.headers.get("x-api-key")) for request in server.requests]
         assert sent == [("/", "k"), ("/b", None)] * 2
-        assert all("authorization" not in headers for headers in received(server)[1::2])
+        assert all("authorization" not in headers for headers in received_headers(server)[1::2])
 
     def test_within_the_other_origin(self, read: Callable[..., None]) -> None:
-        """Nor do they come back on a redirect within the other origin."""
-        with ReplayServer({"/": moved("/b"), "/b": self.body}) as other:
-            with ReplayServer(moved(f"{other.url}/")) as server:
+        """Dropped headers aren't sent after a redirect within the other origin."""
+        with ReplayServer({"/": make_redirect("/b"), "/b": self.body}) as other:
+            with ReplayServer(make_redirect(f"{other.url}/")) as server:
                 read(server.url, headers={"X-Api-Key": "k"})
         assert len(other.requests) == 4
-        assert all("x-api-key" not in headers for headers in received(other))
+        assert all("x-api-key" not in headers for headers in received_headers(other))
 
-    def test_the_clients_own(self, read: Callable[..., None]) -> None:
-        """Nothing that the client was given crosses but its User-Agent and cookies of a domain."""
+    def test_data_of_the_client(self, read: Callable[..., None]) -> None:
+        """Another origin gets only the client's User-Agent and cookies with a domain."""
         cookies = httpx2.Cookies()
         cookies.set("everywhere", "k")
         cookies.set("of_a_domain", "k", domain="127.0.0.1")
@@ -396,34 +401,39 @@ class TestOrigins:
             "params": {"key": "k"},
             "cookies": cookies,
         }
-        with ReplayServer(self.body) as other, ReplayServer(moved(f"{other.url}/b?c=d")) as server:
+        with (
+            ReplayServer(self.body) as other,
+            ReplayServer(make_redirect(f"{other.url}/b?c=d")) as server,
+        ):
             read(server.url, client=client)
         assert [request.target for request in other.requests] == ["/b?c=d"] * 2
-        for headers in received(other):
+        for headers in received_headers(other):
             assert headers["user-agent"] == "me"
             assert headers["cookie"] == "of_a_domain=k"
             assert not {"authorization", "x-own"} & set(headers)
-        for headers in received(server):
+        for headers in received_headers(server):
             assert headers["x-own"] == "1"
             assert "everywhere=k" in headers["cookie"]
             assert "authorization" in headers
 
     def test_user_and_password(self, read: Callable[..., None]) -> None:
-        """Those of the URL stay at their origin, and go along within it."""
-        answers: dict[str, Replay] = {"/a": moved("/b"), "/d": self.body}
+        """User and password of the URL are sent only to their origin."""
+        replays: dict[str, Replay] = {"/a": make_redirect("/b"), "/d": self.body}
         with ReplayServer(self.body) as other:
-            with ReplayServer(lambda request: answers[request.path]) as server:
-                answers["/b"] = moved(f"{server.url}/c")
-                answers["/c"] = moved(f"{other.url}/d")
+            with ReplayServer(lambda request: replays[request.path]) as server:
+                replays["/b"] = make_redirect(f"{server.url}/c")
+                replays["/c"] = make_redirect(f"{other.url}/d")
                 read(server.url.replace("//", "//user:k@") + "/a")
         assert [request.path for request in server.requests] == ["/a", "/b", "/c"] * 2
-        assert all(headers["authorization"].startswith("Basic ") for headers in received(server))
-        assert all("authorization" not in headers for headers in received(other))
+        assert all(
+            headers["authorization"].startswith("Basic ") for headers in received_headers(server)
+        )
+        assert all("authorization" not in headers for headers in received_headers(other))
 
     def test_https_to_http(self, run: Run) -> None:
-        """TLS is not given up: the error names the target, without its secrets."""
+        """A redirect from https to http raises an error that names the target without secrets."""
         location = "http://user:secret@events.test/b?token=secret"
-        server = Server(httpx2.Response(301, headers={"location": location}), answer())
+        server = Server(httpx2.Response(301, headers={"location": location}), make_response())
         outcome = run(server, "https://events.test/")
         assert isinstance(outcome.raised, NotEventStream)
         assert "a redirect to http://events.test/b;" in str(outcome.raised)
@@ -431,26 +441,26 @@ class TestOrigins:
         assert (len(server.requests), outcome.sleeps) == (1, [])
 
     def test_https_to_http_by_tls(self, read: Callable[..., None]) -> None:
-        """Nor over real connections: nothing is sent to the other server."""
+        """After a redirect from https to http nothing is sent to the other server."""
         authority = trustme.CA()
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         authority.issue_cert("127.0.0.1").configure_cert(context)
         trusting = ssl.create_default_context()
         authority.configure_trust(trusting)
         with ReplayServer(self.body) as other:
-            with ReplayServer(moved(other.url), ssl_context=context) as server:
+            with ReplayServer(make_redirect(other.url), ssl_context=context) as server:
                 with pytest.raises(NotEventStream, match=f"a redirect to {other.url}"):
                     read(server.url, client={"verify": trusting})
         assert not other.connections
 
 
-class TestAnswers:
-    """What comes back."""
+class TestResponses:
+    """The responses that are received."""
 
     @pytest.mark.parametrize("status", [205, 210, 299, 404, 410, 503])
     def test_statuses(self, run: Run, status: int) -> None:
-        """Any status but 200 and 204 raises, and is not asked again."""
-        server = Server(answer(b"<h1>", b"rest", status=status, content_type="text/html"))
+        """Any status but 200 and 204 raises an error without another attempt."""
+        server = Server(make_response(b"<h1>", b"rest", status=status, content_type="text/html"))
         outcome = run(server)
         assert isinstance(outcome.raised, NotEventStream)
         assert (outcome.raised.status, outcome.raised.content_type) == (status, "text/html")
@@ -458,14 +468,14 @@ class TestAnswers:
         assert (len(server.requests), outcome.sleeps) == (1, [])
         assert all(response.is_closed for response in server.responses)
 
-    def test_body_of_a_refusal_fails(self, run: Run) -> None:
-        """A refused answer whose body cannot be read is told without it."""
-        outcome = run(Server(answer(httpx2.ReadError("cut"), status=500)))
+    def test_unreadable_body_of_an_error(self, run: Run) -> None:
+        """A rejected response whose body can't be read is reported without it."""
+        outcome = run(Server(make_response(httpx2.ReadError("cut"), status=500)))
         assert isinstance(outcome.raised, NotEventStream)
         assert outcome.raised.body_start == b""
 
     def test_no_content(self, run: Run) -> None:
-        """204 ends the iteration."""
+        """Status 204 ends the iteration."""
         server = Server()
         outcome = run(server)
         assert (outcome.events, outcome.raised, len(server.requests)) == ([], None, 1)
@@ -475,26 +485,26 @@ class TestAnswers:
         ["text/event-stream;charset=windows-1251", "text/event-stream;", "TEXT/EVENT-STREAM"],
     )
     def test_content_types(self, run: Run, content_type: str) -> None:
-        """Parameters change nothing: the text is UTF-8."""
-        server = Server(answer("data: ok…\n\n".encode(), content_type=content_type))
+        """Parameters of the type don't matter: the text is UTF-8."""
+        server = Server(make_response("data: ok…\n\n".encode(), content_type=content_type))
         assert run(server).data == ["ok…"]
 
     @pytest.mark.parametrize("content_type", ["text/event-streamx", "x bogus", "text/html", ""])
     def test_other_content_types(self, run: Run, content_type: str) -> None:
-        """Another type raises."""
-        outcome = run(Server(answer(b"data: x\n\n", content_type=content_type)))
+        """Another content type raises an error."""
+        outcome = run(Server(make_response(b"data: x\n\n", content_type=content_type)))
         assert isinstance(outcome.raised, NotEventStream)
         assert (outcome.raised.status, outcome.events) == (200, [])
 
-    def test_passing_statuses(self, run: Run) -> None:
-        """A policy may have passing statuses retried, as Retry-After says."""
+    def test_retry_statuses(self, run: Run) -> None:
+        """A policy can retry statuses after the delay of Retry-After."""
         policy = ReconnectPolicy(jitter=0, max_attempts=1, retry_statuses=frozenset({503}))
         date = "Thu, 01 Jan 1970 00:00:09 GMT"
         server = Server(
-            answer(status=503, retry_after=date),
-            answer(b"data: x\n\n"),
-            answer(status=503, retry_after="2"),
-            answer(b"<h1>", status=503),
+            make_response(status=503, retry_after=date),
+            make_response(b"data: x\n\n"),
+            make_response(status=503, retry_after="2"),
+            make_response(b"<h1>", status=503),
         )
         outcome = run(server, policy=policy, clock=lambda: 5.0)
         assert (outcome.data, outcome.sleeps) == (["x"], [4.0, 1.0])
@@ -502,32 +512,32 @@ class TestAnswers:
 
 
 class TestReconnecting:
-    """What happens when a connection ends."""
+    """Reconnections after the end of a connection."""
 
     def test_sends_the_last_id(self, run: Run) -> None:
-        """The last ID is sent as UTF-8, also where later events have none."""
-        server = Server(answer("id: …é\ndata: a\n\ndata: b\n\n".encode()))
+        """The last ID is sent as UTF-8, even if later events have none."""
+        server = Server(make_response("id: …é\ndata: a\n\ndata: b\n\n".encode()))
         outcome = run(server)
         assert [(event.data, event.id) for event in outcome.events] == [("a", "…é"), ("b", "…é")]
         assert server.ids == [None, "…é".encode()]
 
     def test_id_without_data(self, run: Run) -> None:
-        """A block that holds an id alone is no event, and its id counts."""
-        server = Server(answer(b"id: 1\n\n"), answer(b"data: x\n\n"))
+        """A block with only an id isn't an event, but its id counts."""
+        server = Server(make_response(b"id: 1\n\n"), make_response(b"data: x\n\n"))
         outcome = run(server)
         assert outcome.events == [Event("x", id="1")]
         assert server.ids == [None, b"1", b"1"]
 
     def test_empty_id(self, run: Run) -> None:
-        """An empty id takes the ID back: no header is sent."""
-        server = Server(answer(b"id: 1\ndata: a\n\n"), answer(b"id:\ndata: b\n\n"))
+        """An empty id resets the ID, so that no header is sent."""
+        server = Server(make_response(b"id: 1\ndata: a\n\n"), make_response(b"id:\ndata: b\n\n"))
         outcome = run(server)
         assert server.ids == [None, b"1", None]
         assert outcome.last_event_id == ""
 
-    def test_ids_that_are_no_header(self, run: Run) -> None:
-        """An ID with NUL is ignored by the parser; other control characters are not sent."""
-        server = Server(answer(b"id: 1\n\nid: 2\0\n\n"), answer(b"id: 3\x0b\n\n"))
+    def test_ids_with_control_characters(self, run: Run) -> None:
+        """The parser ignores an ID with NUL; IDs with other control characters aren't sent."""
+        server = Server(make_response(b"id: 1\n\nid: 2\0\n\n"), make_response(b"id: 3\x0b\n\n"))
         run(server)
         assert server.ids == [None, b"1", None]
 
@@ -540,9 +550,9 @@ class TestReconnecting:
     def test_large_ids(
         self, run: Run, cut: list[Exception], last_event_id: str, sent: bool
     ) -> None:
-        """An ID of more than 8 KiB isn't sent, and `last_error` says so until a shorter one."""
+        """An ID of more than 8 KiB isn't sent; `last_error` reports it until a shorter one."""
         large = f"id: {last_event_id}\ndata: x\n\n".encode()
-        server = Server(answer(large, *cut), answer(b"data: y\n\n"))
+        server = Server(make_response(large, *cut), make_response(b"data: y\n\n"))
         outcome = run(server)
         value = last_event_id.encode() if sent else None
         assert (outcome.data, server.ids) == (["x", "y"], [None, value, value])
@@ -552,10 +562,15 @@ class TestReconnecting:
             error = outcome.last_error
             assert isinstance(error, LimitExceeded)
             assert (error.limit, error.maximum) == ("last_event_id", 8192)
-        assert run(Server(answer(large), answer(b"id: 2\n\n"), answer())).last_error is None
+        assert (
+            run(
+                Server(make_response(large), make_response(b"id: 2\n\n"), make_response())
+            ).last_error
+            is None
+        )
 
     def test_large_ids_over_connections(self) -> None:
-        """A server that refuses a large header sees none, and the stream goes on."""
+        """The stream continues without the header while the ID is too large."""
         replay = Replay(b"id: " + b"1" * 70_000 + b"\ndata: x\n\n", framing="close")
         with ReplayServer(replay) as server:
             with EventSource(server.url, sleep=lambda _: None) as source:
@@ -564,9 +579,9 @@ class TestReconnecting:
         assert all("last-event-id" not in request.headers for request in server.requests)
 
     def test_large_ids_of_mcp(self, run: Run) -> None:
-        """Where the ID is the only place to go on from, the stream ends with that error."""
+        """A protocol that can only resume after an ID ends with an error if it's too large."""
         large = b"id: " + b"1" * 8193 + b"\ndata: x\n\n"
-        outcome = run(Server(answer(large)), policy=ReconnectPolicy(Kind.MCP_2025_11))
+        outcome = run(Server(make_response(large)), policy=ReconnectPolicy(Kind.MCP_2025_11))
         assert isinstance(outcome.raised, LimitExceeded)
         assert outcome.raised is outcome.last_error
         assert outcome.raised.__notes__ == ["not reconnected: no_cursor"]
@@ -574,46 +589,52 @@ class TestReconnecting:
 
     @pytest.mark.parametrize("cut", [httpx2.ReadError("reset"), httpx2.ReadTimeout("late"), None])
     def test_incomplete_event(self, run: Run, cut: Exception | None) -> None:
-        """An event that was cut is dropped, with its id; its connection is made again."""
+        """An incomplete event is dropped with its id, and the stream reconnects."""
         pieces: list[bytes | Exception] = [
             b"id: 1\ndata: a\n\nid: 2\ndata: b\n",
             *([] if cut is None else [cut]),
         ]
-        server = Server(answer(*pieces), answer(b"data: c\n\n"))
+        server = Server(make_response(*pieces), make_response(b"data: c\n\n"))
         outcome = run(server)
         assert outcome.events == [Event("a", id="1"), Event("c", id="1")]
         assert server.ids == [None, b"1", b"1"]
         assert all(response.is_closed for response in server.responses)
 
     def test_first_delay(self, run: Run) -> None:
-        """Without a word from the server the base is waited."""
-        assert run(Server(answer()), policy=ReconnectPolicy(base=0.5, jitter=0)).sleeps == [0.5]
+        """Without `retry` from the server the first delay is the base."""
+        assert run(Server(make_response()), policy=ReconnectPolicy(base=0.5, jitter=0)).sleeps == [
+            0.5
+        ]
 
     def test_retry(self, run: Run) -> None:
-        """`retry` is waited, also from a block without data, and over connections."""
-        server = Server(answer(b"retry: 250\n\n"), answer(b"data: x\n\n"), answer(b"retry: x\n\n"))
+        """`retry` sets the delay, even in a block without data, for all connections."""
+        server = Server(
+            make_response(b"retry: 250\n\n"),
+            make_response(b"data: x\n\n"),
+            make_response(b"retry: x\n\n"),
+        )
         outcome = run(server, policy=ReconnectPolicy(base=0.1, jitter=0))
         assert outcome.sleeps == [0.25, 0.25, 0.5]
         assert outcome.retry == 250
 
-    def test_retry_to_begin_with(self, run: Run) -> None:
-        """A time known from an earlier run counts."""
-        assert run(Server(answer()), retry=70).sleeps == [0.07]
+    def test_initial_retry(self, run: Run) -> None:
+        """The option `retry` sets the first delay."""
+        assert run(Server(make_response()), retry=70).sleeps == [0.07]
 
     def test_max_delay_and_jitter(self, run: Run) -> None:
-        """Waits grow to a maximum, and chance takes off a part."""
+        """Delays grow up to a maximum, and jitter shortens them."""
         refused = [httpx2.ConnectError("refused") for _ in range(4)]
         policy = ReconnectPolicy(base=1, factor=2, cap=3, jitter=0.5)
         outcome = run(Server(*refused), policy=policy, rnd=lambda: 0.5)
         assert outcome.sleeps == [0.75, 1.5, 2.25, 2.25]
 
     def test_refused_then_success(self, run: Run) -> None:
-        """A connection that cannot be made is tried again; events start the waits anew."""
+        """A failed attempt to connect is repeated; an event resets the delays."""
         server = Server(
             httpx2.ConnectError("refused"),
             httpx2.ConnectTimeout("late"),
             OSError("as TLS has leaked"),
-            answer(b"data: x\n\n", ConnectionResetError("leaked too")),
+            make_response(b"data: x\n\n", ConnectionResetError("leaked too")),
         )
         outcome = run(server)
         assert (outcome.data, outcome.sleeps) == (["x"], [1, 2, 4, 1])
@@ -621,8 +642,8 @@ class TestReconnecting:
         assert isinstance(outcome.last_error.__cause__, ConnectionResetError)
 
     def test_last_error(self, run: Run) -> None:
-        """A timeout is told as one; an end without a fault leaves no error."""
-        assert run(Server(httpx2.ConnectTimeout("late"), answer())).last_error is None
+        """A timeout is a StreamTimeout; an end without an error resets `last_error`."""
+        assert run(Server(httpx2.ConnectTimeout("late"), make_response())).last_error is None
         outcome = run(Server(httpx2.ConnectTimeout("late")), policy=ReconnectPolicy(max_attempts=0))
         assert isinstance(outcome.raised, StreamTimeout)
         assert outcome.raised is outcome.last_error
@@ -630,45 +651,47 @@ class TestReconnecting:
         assert outcome.raised.__notes__ == ["not reconnected: attempts"]
 
     def test_gives_up(self, run: Run) -> None:
-        """A policy that gives up raises what the last connection failed of, or says so."""
+        """A policy that gives up raises a TransportError that names the reason."""
         policy = ReconnectPolicy(max_attempts=1)
-        outcome = run(Server(answer(), answer(), answer()), policy=policy)
+        outcome = run(Server(make_response(), make_response(), make_response()), policy=policy)
         assert isinstance(outcome.raised, TransportError)
         assert "attempts" in str(outcome.raised)
         assert len(outcome.sleeps) == 1
 
     @pytest.mark.parametrize(
-        "fault", [httpx2.UnsupportedProtocol, httpx2.LocalProtocolError, UnicodeError]
+        "error", [httpx2.UnsupportedProtocol, httpx2.LocalProtocolError, UnicodeError]
     )
-    def test_never_possible(self, run: Run, fault: type[Exception]) -> None:
-        """A request that can never be sent is not tried again."""
-        outcome = run(Server(fault("no")))
+    def test_permanent_errors(self, run: Run, error: type[Exception]) -> None:
+        """A request that can never be sent isn't repeated."""
+        outcome = run(Server(error("no")))
         assert isinstance(outcome.raised, TransportError)
-        assert (type(outcome.raised.__cause__), outcome.sleeps) == (fault, [])
+        assert (type(outcome.raised.__cause__), outcome.sleeps) == (error, [])
 
     def test_terminator(self, run: Run) -> None:
-        """After the terminal event nothing is read, whatever came with it."""
-        server = Server(answer(b"data: x\n\ndata: [DONE]\n\ndata: y\n\n", RuntimeError()))
+        """After the terminal event nothing is read or returned."""
+        server = Server(make_response(b"data: x\n\ndata: [DONE]\n\ndata: y\n\n", RuntimeError()))
         outcome = run(server, policy=ReconnectPolicy(terminator="[DONE]"))
         assert (outcome.data, len(server.requests)) == (["x", "[DONE]"], 1)
         assert server.responses[0].is_closed
 
-    def test_faults_of_the_text(self, run: Run) -> None:
-        """What the parser refuses is raised after the events before it, and not asked again."""
-        server = Server(answer(b"data: x\n\ndata: " + b"y" * 50))
+    def test_parser_errors(self, run: Run) -> None:
+        """An error of the parser is raised after the events before it, without reconnecting."""
+        server = Server(make_response(b"data: x\n\ndata: " + b"y" * 50))
         outcome = run(server, max_line_bytes=20)
         assert (outcome.data, outcome.sleeps) == (["x"], [])
         assert isinstance(outcome.raised, LimitExceeded)
-        outcome = run(Server(answer(b"data: \xff\n\n")), errors="strict")
+        outcome = run(Server(make_response(b"data: \xff\n\n")), errors="strict")
         assert isinstance(outcome.raised, EncodingError)
 
 
-class TestFaults:
-    """What is no failure of a connection."""
+class TestErrors:
+    """Errors that aren't failures of a connection."""
 
     def test_misuse(self) -> None:
-        """Errors of the program go through, and the next call makes a new connection."""
-        server = Server(answer(b"data: x\n\n", TypeError("mine")), answer(b"data: y\n\n"))
+        """Errors of the program are raised, and the next call continues with a new connection."""
+        server = Server(
+            make_response(b"data: x\n\n", TypeError("mine")), make_response(b"data: y\n\n")
+        )
         client = httpx2.Client(transport=server.transport)
         with EventSource(URL, client=client, sleep=lambda _: None) as source:
             assert next(source).data == "x"
@@ -678,30 +701,30 @@ class TestFaults:
 
     @pytest.mark.anyio
     async def test_misuse_async(self) -> None:
-        """Of the asynchronous one too."""
-        server = Server(answer(b"data: x\n\n", TypeError("mine")))
+        """AsyncEventSource raises errors of the program, too."""
+        server = Server(make_response(b"data: x\n\n", TypeError("mine")))
         async with httpx2.AsyncClient(transport=server.transport) as client:
             async with AsyncEventSource(URL, client=client) as source:
                 assert (await anext(source)).data == "x"
                 with pytest.raises(TypeError, match="mine"):
                     await anext(source)
 
-    def test_refusals_of_the_source(self, run: Run) -> None:
-        """A body that its source refuses to read is raised, and not asked again."""
+    def test_errors_of_the_adapter(self, run: Run) -> None:
+        """A body that the adapter rejects raises its error, without reconnecting."""
         refusal = NotEventStream(body_start=b"\x1f\x8b", status=200)
-        outcome = run(Server(answer(refusal)))
+        outcome = run(Server(make_response(refusal)))
         assert (outcome.raised, outcome.sleeps) == (refusal, [])
 
-    def test_errors_stay(self) -> None:
-        """Asking again after an error raises it again."""
-        client = httpx2.Client(transport=Server(answer(status=500)).transport)
+    def test_errors_repeat(self) -> None:
+        """Each call after an error raises it again."""
+        client = httpx2.Client(transport=Server(make_response(status=500)).transport)
         source = EventSource(URL, client=client)
         for _ in range(2):
             with pytest.raises(NotEventStream):
                 next(source)
 
     def test_without_httpx2(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Where httpx2 is missing, the error names the extra."""
+        """Without httpx2 the error names the extra to install."""
         for name in list(sys.modules):
             if name.startswith("sseparse.reconnect"):
                 monkeypatch.delitem(sys.modules, name)
@@ -711,11 +734,11 @@ class TestFaults:
 
 
 class TestClosing:
-    """How the reader ends it."""
+    """Closing the stream."""
 
     def test_states(self) -> None:
-        """Connecting, open, closed; the ID is that of the last event handed out."""
-        server = Server(answer(b"id: 1\ndata: a\n\nid: 2\ndata: b\n\n"))
+        """`ready_state` follows the connection; the ID is that of the last returned event."""
+        server = Server(make_response(b"id: 1\ndata: a\n\nid: 2\ndata: b\n\n"))
         client = httpx2.Client(transport=server.transport)
         source = EventSource(URL, client=client)
         assert source.ready_state == "connecting"
@@ -727,14 +750,14 @@ class TestClosing:
         assert (source.ready_state, source.last_event_id) == ("closed", "1")
         assert server.responses[0].is_closed
 
-    def test_sleep_is_ended(self) -> None:
-        """A wait, however long, ends when another thread closes."""
-        server = Server(answer(b"retry: 3000000\n\n"))
+    def test_closing_ends_a_wait(self) -> None:
+        """A wait ends when another thread closes the stream."""
+        server = Server(make_response(b"retry: 3000000\n\n"))
         client = httpx2.Client(transport=server.transport)
         waiting = threading.Event()
 
         def rnd() -> float:
-            waiting.set()  # asked for just before the wait
+            waiting.set()  # called just before the wait
             return 0.0
 
         source = EventSource(URL, client=client, rnd=rnd)
@@ -746,8 +769,8 @@ class TestClosing:
         assert not thread.is_alive()
         assert source.ready_state == "closed"
 
-    def test_closing_while_it_reads(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A read that another thread's close() finds under way is woken, where it can be."""
+    def test_closing_during_a_read(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """close() in another thread interrupts a read if the connection supports it."""
         woken = threading.Event()
         reading = threading.Event()
         closed = []
@@ -765,7 +788,7 @@ class TestClosing:
                 closed.append(threading.current_thread())
 
         monkeypatch.setattr(sync_module, "HTTPXSource", lambda _response: Source())
-        client = httpx2.Client(transport=Server(answer()).transport)
+        client = httpx2.Client(transport=Server(make_response()).transport)
         source = EventSource(URL, client=client)
         thread = threading.Thread(target=lambda: list(source))
         thread.start()
@@ -774,8 +797,8 @@ class TestClosing:
         thread.join(30)
         assert closed == [thread]
 
-    def test_closing_while_it_connects(self) -> None:
-        """A connection that is being made is given up once it is made."""
+    def test_closing_during_a_connect(self) -> None:
+        """A connection that succeeds after close() is closed."""
         body = Body(b"data: x\n\n")
 
         def handle(_request: httpx2.Request) -> httpx2.Response:
@@ -788,9 +811,9 @@ class TestClosing:
         assert body.closed
 
     @pytest.mark.anyio
-    async def test_sleep_is_ended_async(self) -> None:
-        """Another task ends a wait; a second reader is refused meanwhile."""
-        server = Server(answer(b"retry: 3000000\n\n"))
+    async def test_closing_ends_a_wait_async(self) -> None:
+        """Another task can end a wait, but not read at the same time."""
+        server = Server(make_response(b"retry: 3000000\n\n"))
         async with httpx2.AsyncClient(transport=server.transport) as client:
             source = AsyncEventSource(URL, client=client)
 
@@ -811,8 +834,8 @@ class TestClosing:
 
     @pytest.mark.anyio
     async def test_default_sleep_async(self) -> None:
-        """The default wait, on the loop that runs, comes to its end."""
-        server = Server(answer(b"retry: 1\ndata: x\n\n"))
+        """The default sleep waits on the running event loop."""
+        server = Server(make_response(b"retry: 1\ndata: x\n\n"))
         async with httpx2.AsyncClient(transport=server.transport) as client:
             async with AsyncEventSource(URL, client=client) as source:
                 assert [event.data async for event in source] == ["x"]
@@ -820,7 +843,7 @@ class TestClosing:
 
     @pytest.mark.anyio
     async def test_cancelling(self) -> None:
-        """A cancelled read ends; closing then closes the response."""
+        """After a cancelled read, closing the stream closes the response."""
         reading = anyio.Event()
 
         class Silent(Body):
@@ -846,10 +869,10 @@ class TestClosing:
 
 
 class TestConnections:
-    """Over real connections."""
+    """EventSource over real connections."""
 
     def test_own_client(self) -> None:
-        """A client of its own reconnects, with the ID, and is closed at the end."""
+        """The stream's own client reconnects with the ID."""
         with ReplayServer(Replay(b"id: 1\ndata: x\n\n")) as server:
             with EventSource(server.url, sleep=lambda _: None) as source:
                 assert [next(source).data for _ in range(3)] == ["x"] * 3
@@ -858,14 +881,14 @@ class TestConnections:
 
     @pytest.mark.anyio
     async def test_own_client_async(self) -> None:
-        """So does an asynchronous one."""
+        """The stream's own asynchronous client reconnects."""
         with ReplayServer(Replay(b"retry: 0\nid: 1\ndata: x\n\n", framing="close")) as server:
             async with AsyncEventSource(server.url) as source:
                 assert [(await anext(source)).data for _ in range(3)] == ["x"] * 3
             assert len(server.requests) == 3
 
     def test_closing_from_another_thread(self) -> None:
-        """A read that waits on a silent connection ends when another thread closes."""
+        """A read from a silent connection ends when another thread closes the stream."""
         silent = Replay(b"data: a\n\ndata: b\n\n", delays=[0.0, 120.0])
         got = threading.Event()
         data = []
@@ -884,8 +907,8 @@ class TestConnections:
             assert not thread.is_alive()
         assert data == ["a"]
 
-    def test_nobody_there(self) -> None:
-        """A refused connection is tried again, as often as the policy says."""
+    def test_refused_connections(self) -> None:
+        """A refused connection is repeated as often as the policy allows."""
         with socket.create_server(("127.0.0.1", 0)) as listener:
             port = listener.getsockname()[1]
         sleeps: list[float] = []
@@ -897,14 +920,14 @@ class TestConnections:
         assert sleeps == [1, 2]
 
     def test_read_timeout_of_the_client(self) -> None:
-        """The client's read timeout does not end a silent stream."""
+        """The client's read timeout doesn't end a silent stream."""
         replay = Replay(b"data: a\n\ndata: b\n\n", delays=[0.0, 0.6])
         with ReplayServer(replay) as server, httpx2.Client(timeout=0.3) as client:
             with EventSource(server.url, client=client, sleep=lambda _: None) as source:
                 assert [next(source).data for _ in range(2)] == ["a", "b"]
 
     def test_read_timeout(self) -> None:
-        """`read_timeout` does, and the connection is made again."""
+        """`read_timeout` ends a silent connection, and the stream reconnects."""
         replay = Replay(b"data: a\n\ndata: b\n\n", delays=[0.0, 120.0])
         with ReplayServer(replay) as server:
             with EventSource(server.url, read_timeout=0.2, sleep=lambda _: None) as source:
@@ -926,14 +949,14 @@ class TestConnections:
 )
 @pytest.mark.parametrize("make", [EventSource, AsyncEventSource])
 def test_urls_that_cannot_be_requested(make: Callable[[str], object], url: str) -> None:
-    """They are refused at once, and not tried again for ever."""
+    """A URL that can't be requested raises ValueError at once."""
     with pytest.raises(ValueError, match="url"):
         make(url)
 
 
 @pytest.mark.parametrize("url", ["http://user:a@s3cret@a/", "http://user:s3cret/@a/"])
 def test_a_password_is_not_shown(url: str) -> None:
-    """Where a URL is read otherwise than it was meant, no part of it is in the message."""
+    """The error of a misread URL shows no part of it."""
     with pytest.raises(ValueError, match="url has an invalid") as raised:
         EventSource(url)
     assert "s3cret" not in str(raised.value)
@@ -946,8 +969,8 @@ def test_a_password_is_not_shown(url: str) -> None:
         *("http://münchen.example/", "http://user:p%40ss@a_b.c./", "http://127.1/#f"),
     ],
 )
-def test_urls(url: str) -> None:
-    """Others are taken as they are, httpx2 quotes and encodes them."""
+def test_valid_urls(url: str) -> None:
+    """Other URLs are accepted; httpx2 quotes and encodes them."""
     EventSource(url).close()
 
 
@@ -969,7 +992,7 @@ def test_urls(url: str) -> None:
 def test_headers_that_cannot_be_sent(
     make: Any, headers: Any, error: type[Exception], message: str
 ) -> None:
-    """They are refused at once, without their values, which may be secret."""
+    """Headers that can't be sent raise an error at once, without their values."""
     with pytest.raises(error, match=message) as raised:
         make(URL, headers=headers)
     assert "secret" not in str(raised.value)
@@ -988,16 +1011,16 @@ def test_headers_that_cannot_be_sent(
     ],
 )
 @pytest.mark.parametrize("make", [EventSource, AsyncEventSource])
-def test_other_options(
+def test_invalid_options(
     make: Any, options: dict[str, Any], error: type[Exception], message: str
 ) -> None:
-    """What no request can have is refused at once, as `request()` does."""
+    """Invalid options of the request raise an error at once, as in `request()`."""
     with pytest.raises(error, match=message):
         make(**{"url": URL, **options})
 
 
-def test_another_client() -> None:
-    """A client of the other kind, or of another library, is refused at once."""
+def test_clients_of_another_type() -> None:
+    """A client of another kind or library raises TypeError at once."""
     other: Any = httpx2.AsyncClient()
     with pytest.raises(TypeError, match=r"client is httpx2.AsyncClient; give EventSource an"):
         EventSource(URL, client=other)

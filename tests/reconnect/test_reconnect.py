@@ -1,4 +1,4 @@
-"""When a lost stream is asked for again, by protocol."""
+"""Reconnection policy of each protocol."""
 
 import json
 import math
@@ -65,8 +65,8 @@ class TestRetryAfter:
             ({"retry-after-ms": "9" * 400}, math.inf),
         ],
     )
-    def test_readable(self, headers: Mapping[str, str], seconds: float | None) -> None:
-        """Milliseconds before seconds before a date, in each of HTTP's three forms."""
+    def test_valid_values(self, headers: Mapping[str, str], seconds: float | None) -> None:
+        """Milliseconds take precedence; dates are read in each of HTTP's three formats."""
         assert retry_after(headers, NOW) == seconds
 
     @pytest.mark.parametrize(
@@ -79,13 +79,13 @@ class TestRetryAfter:
             "Sat, 21 Nov 0000 00:00:00 GMT",
         ],
     )
-    def test_unreadable(self, value: str) -> None:
-        """What is neither a number nor a date is as good as no header."""
+    def test_invalid_values(self, value: str) -> None:
+        """A value that is neither a number nor a date is ignored."""
         assert retry_after({"retry-after": value}, NOW) is None
 
     @given(st.text() | st.from_regex(r"[0-9A-Za-z :,.+-]*"), st.floats(0, 1e10))
-    def test_anything(self, value: str, now: float) -> None:
-        """Whatever comes, the answer is None or a number of seconds not below 0."""
+    def test_any_value(self, value: str, now: float) -> None:
+        """Any value leads to None or to seconds that aren't negative."""
         seconds = retry_after({"retry-after": value, "retry-after-ms": value}, now)
         assert seconds is None or seconds >= 0
 
@@ -102,23 +102,23 @@ class TestOptions:
             {"reset_on": "never"},
         ],
     )
-    def test_refused(self, options: dict[str, Any]) -> None:
-        """What no policy could keep to is a ValueError that names the option."""
+    def test_invalid_options(self, options: dict[str, Any]) -> None:
+        """An option out of range raises a ValueError that names it."""
         with pytest.raises(ValueError, match=f"^{list(options)[-1]} is "):
             ReconnectPolicy(**options)
 
     @pytest.mark.parametrize(
-        "seed", ["a\rb", "a\nb", "a\0b", "\x7f", " \t", "\ud800", "a" * 8193, "é" * 4097]
+        "last_event_id", ["a\rb", "a\nb", "a\0b", "\x7f", " \t", "\ud800", "a" * 8193, "é" * 4097]
     )
-    def test_seeds_refused(self, seed: str) -> None:
-        """An ID to begin with that can be no header is the caller's mistake."""
+    def test_invalid_first_ids(self, last_event_id: str) -> None:
+        """A first ID that can't be sent as a header raises ValueError."""
         with pytest.raises(ValueError, match="last_event_id") as raised:
-            ReconnectPolicy().start(seed)
+            ReconnectPolicy().start(last_event_id)
         assert len(str(raised.value)) < 300
 
     @pytest.mark.parametrize("kind", [Kind.EVENTSOURCE, Kind.MCP_2025_11])
     def test_large_ids(self, kind: Kind) -> None:
-        """An ID of more than 8,192 bytes is in no header, and the state says why."""
+        """An ID of more than 8,192 bytes isn't sent, and `header_error` is set."""
         for last_event_id, sent in [
             *((" " + "a" * 8192, True), ("a" * 8193, False), ("a" * 70_000, False)),
             *(("é" * 4096, True), ("é" * 4097, False)),
@@ -136,25 +136,25 @@ class TestOptions:
         assert error is not None
         assert (error.limit, error.maximum) == ("last_event_id", 8192)
 
-    def test_ids_of_other_kinds(self) -> None:
-        """Where no ID is ever sent, none is too large."""
+    def test_large_ids_that_are_never_sent(self) -> None:
+        """A protocol that sends no IDs reports no error for large ones."""
         state, _ = answered(ReconnectPolicy(Kind.NEVER)).on_event(Event("x", id="a" * 8193))
         assert (state.headers, state.header_error) == ({}, None)
 
-    def test_values(self) -> None:
-        """Policies are values: equal when their options are, and usable as keys."""
+    def test_equality(self) -> None:
+        """Policies with equal options are equal and have the same hash."""
         assert {ReconnectPolicy(): 1}[ReconnectPolicy(Kind.EVENTSOURCE)] == 1
 
 
 class TestDelay:
-    """How long to wait."""
+    """The delay before a request."""
 
     def test_growth(self) -> None:
-        """The first wait is the base; each further one without progress grows, up to the cap."""
+        """The first delay is the base; further ones without progress grow up to the cap."""
         policy = ReconnectPolicy(base=1, factor=3, cap=10, jitter=0)
         assert [policy.delay(n, 0.9, retry=None) for n in range(5)] == [1, 3, 9, 10, 10]
         assert policy.delay(10**6, 0.9, retry=None) == 10
-        # A float's power overflows.
+        # The power of a float overflows.
         policy = ReconnectPolicy(base=1, factor=2.5, cap=10, jitter=0)
         assert policy.delay(1000, 0.9, retry=None) == 10
         policy = ReconnectPolicy(base=0.0, factor=2.5, cap=10, least=0, jitter=0)
@@ -162,7 +162,7 @@ class TestDelay:
         assert ReconnectPolicy(base=0, cap=0, least=0).delay(10**6, 0.9, retry=None) == 0
 
     def test_jitter(self) -> None:
-        """Chance takes away up to `jitter` of a wait, and never of what the server asked for."""
+        """Jitter shortens a delay by at most its part, but never below the server's request."""
         policy = ReconnectPolicy(base=8, jitter=0.5)
         assert policy.delay(0, 0.0, retry=None) == 8
         assert policy.delay(0, 0.5, retry=None) == 6
@@ -171,14 +171,14 @@ class TestDelay:
         assert policy.delay(0, 0.5, retry=None, at_least=7.5) == 7.5
 
     def test_retry(self) -> None:
-        """The server's time takes the place of the base, beyond the cap too, to retry_cap."""
+        """The server's time replaces the base, even above the cap, up to `retry_cap`."""
         policy = ReconnectPolicy(base=1, cap=30, jitter=0, retry_cap=100)
         assert policy.delay(0, 0, retry=250) == 0.25
         assert policy.delay(0, 0, retry=60_000) == 60
         assert policy.delay(0, 0, retry=10**600) == 100
 
     def test_no_hot_loop(self) -> None:
-        """`retry: 0` makes the shortest wait, once; without progress the base counts again."""
+        """`retry: 0` leads to the shortest delay once; without progress the base applies again."""
         policy = ReconnectPolicy(base=1, factor=2, jitter=0)
         assert [policy.delay(n, 0, retry=0) for n in range(3)] == [0.05, 2, 4]
         assert ReconnectPolicy(least=0).delay(0, 0, retry=0) == 0
@@ -190,7 +190,7 @@ class TestDelay:
         st.floats(0, 100),
     )
     def test_bounds(self, attempts: int, rnd: float, retry: int | None, at_least: float) -> None:
-        """No wait is below what was asked for, nor above the cap and what was asked for."""
+        """No delay is below the server's request, or above both the cap and this request."""
         policy = ReconnectPolicy(base=0.5, factor=1.5, cap=20, jitter=1, retry_cap=50)
         asked = max(at_least, min(retry or 0, 50_000) / 1000)
         delay = policy.delay(attempts, rnd, retry=retry, at_least=at_least)
@@ -204,7 +204,7 @@ class TestEventSource:
 
     @pytest.mark.parametrize("status", [201, 205, 210, 299, 301, 404, 410, 429, 500, 503])
     def test_statuses(self, status: int) -> None:
-        """Any status but 200 fails for good, and stays so; no header changes that."""
+        """Any status but 200 fails permanently; no header changes that."""
         headers = {**STREAM, "Retry-After": "1", "x-should-retry": "true"}
         state, verdict = self.policy.start().on_response(status, headers, NOW, 0.0)
         assert verdict == Fail("status")
@@ -212,7 +212,7 @@ class TestEventSource:
         assert state.on_response(200, STREAM, NOW, 0.0) == (state, verdict)
 
     def test_no_content(self) -> None:
-        """204 stops for good."""
+        """Status 204 stops permanently."""
         state, verdict = self.policy.start().on_response(204, {}, NOW, 0.0)
         assert verdict == Stop("no_content")
         assert state.outcome == verdict
@@ -230,13 +230,13 @@ class TestEventSource:
         ],
     )
     def test_content_types(self, content_type: str | None, verdict: Verdict) -> None:
-        """The type has to be text/event-stream; its parameters do not matter."""
+        """The type must be text/event-stream; its parameters don't matter."""
         headers = {} if content_type is None else {"content-type": content_type}
         assert self.policy.start().on_response(200, headers, NOW, 0.0)[1] == verdict
 
     @pytest.mark.parametrize("cause", ENDS)
     def test_ends(self, cause: EndCause) -> None:
-        """However the connection ended, it is made again, with the last event ID."""
+        """Any end of a connection leads to a reconnection with the last event ID."""
         state = answered(self.policy)
         state, _ = state.on_event(Event("x", id="5"))
         _, decision = state.on_end(cause, 0.0, parser=None)
@@ -252,13 +252,13 @@ class TestEventSource:
             (EndCause.NOT_A_STREAM, Fail("not_a_stream")),
         ],
     )
-    def test_ends_for_good(self, cause: EndCause, decision: Decision) -> None:
-        """What was no lost connection is not asked for again."""
+    def test_final_ends(self, cause: EndCause, decision: Decision) -> None:
+        """An end that isn't a lost connection doesn't lead to a reconnection."""
         state, decided = answered(self.policy).on_end(cause, 0.0, parser=None)
         assert (decided, state.outcome) == (decision, decision)
 
     def test_blocks_without_data(self) -> None:
-        """What the parser knows of an id and a retry without data counts; so does an empty id."""
+        """`id` and `retry` of a block without data count; an empty id resets the ID."""
         parser = Parser()
         state = answered(self.policy)
         parser.feed(b"id: 7\nretry: 2500\n\ndata: cut off")
@@ -271,7 +271,7 @@ class TestEventSource:
         assert decision == Retry(2.5)
 
     def test_ids_as_headers(self) -> None:
-        """An ID goes out as UTF-8 without blanks around it; one with control characters not."""
+        """An ID is sent as UTF-8 without blanks around it, unless it has control characters."""
         for last_event_id, sent in {
             "é…": "é…".encode(),
             " a\tb ": b"a\tb",
@@ -283,8 +283,8 @@ class TestEventSource:
             state, _ = answered(self.policy).on_event(Event("x", id=last_event_id))
             assert state.headers == ({} if sent is None else {b"Last-Event-ID": sent})
 
-    def test_statuses_of_ones_own(self) -> None:
-        """A policy may call statuses passing, and then waits as Retry-After says, to a limit."""
+    def test_retry_statuses(self) -> None:
+        """A policy can retry statuses; it waits as Retry-After requests, up to a limit."""
         policy = ReconnectPolicy(jitter=0, retry_statuses=frozenset({503}))
         state = policy.start("seed")
         state, verdict = state.on_response(503, {"retry-after": "7"}, NOW, 0.0)
@@ -295,7 +295,7 @@ class TestEventSource:
         assert verdict == Fail("retry_after")
 
     def test_terminator(self) -> None:
-        """The terminal event, told by its data or by a function, ends the stream for good."""
+        """The terminal event, found by its data or by a function, ends the stream."""
         for terminator in ("[DONE]", lambda event: event.data == "[DONE]"):
             state = answered(ReconnectPolicy(terminator=terminator))
             state, _ = state.on_event(Event("x"))
@@ -306,7 +306,7 @@ class TestEventSource:
             assert state.on_end(EndCause.TRANSPORT, 0.0, parser=None) == (state, state.outcome)
 
     def test_attempts(self) -> None:
-        """Events start the count anew; without them the policy gives up."""
+        """An event resets the number of attempts; without events the policy gives up."""
         policy = ReconnectPolicy(max_attempts=2, jitter=0)
         state = answered(policy)
         delays = []
@@ -318,15 +318,15 @@ class TestEventSource:
         assert delays == [1, 1, 2, Fail("attempts")]
 
     def test_reset_on_response(self) -> None:
-        """Where an answer is progress, it starts the count anew."""
+        """With reset_on="response" a response resets the number of attempts."""
         state = ReconnectPolicy(reset_on="response", jitter=0).start()
         for _ in range(3):
             state, decision = state.on_end(EndCause.TRANSPORT, 0.0, parser=None)
             assert decision == Retry(1.0)
             state, _ = state.on_response(200, STREAM, NOW, 0.0)
 
-    def test_nothing_new(self) -> None:
-        """An event that changes nothing costs no new state."""
+    def test_unchanged_state(self) -> None:
+        """An event that changes nothing returns the same state."""
         state = answered(self.policy)
         assert state.on_event(Event("x"))[0] is state
 
@@ -337,7 +337,7 @@ class TestResponses:
     policy = ReconnectPolicy(Kind.RESPONSES, jitter=0)
 
     def test_resume(self) -> None:
-        """A lost stream is resumed by GET after the highest number; replays are told."""
+        """A lost stream resumes by GET after the highest number; replayed events are reported."""
         state = answered(self.policy)
         created = response_event(0, "response.created", response={"id": "resp_1"})
         state, _ = state.on_event(created)
@@ -352,32 +352,32 @@ class TestResponses:
 
     @pytest.mark.parametrize("kind", ["completed", "failed", "incomplete"])
     def test_terminal(self, kind: str) -> None:
-        """A terminal event ends it."""
+        """A terminal event ends the stream."""
         state, _ = answered(self.policy).on_event(response_event(3, f"response.{kind}"))
         assert state.outcome == Stop("finished")
 
     def test_error(self) -> None:
-        """So does an error event, badly."""
+        """An error event fails the stream."""
         state, _ = answered(self.policy).on_event(response_event(3, "error"))
         assert state.outcome == Fail("server_error")
 
     @pytest.mark.parametrize("data", ["", "{", "[]", '{"sequence_number": true}', "[" * 100_000])
-    def test_odd_events(self, data: str) -> None:
-        """Events without a number leave the place where it was; their type may be SSE's."""
+    def test_events_without_a_number(self, data: str) -> None:
+        """Events without a number keep the position; their type can be the one of the event."""
         state, replayed = answered(self.policy, sequence_number=4).on_event(Event(data))
         assert (state.sequence_number, replayed) == (4, False)
         state, _ = state.on_event(Event(data, "response.completed"))
         assert state.outcome == Stop("finished")
 
     def test_before_the_first_number(self) -> None:
-        """Without an answer the request is repeated; with one and no number, it is lost."""
+        """A request without a response is repeated; a response without a number is lost."""
         _, decision = self.policy.start().on_end(EndCause.TRANSPORT, 0.0, parser=None)
         assert decision == Retry(1.0)
         _, decision = answered(self.policy).on_end(EndCause.TRANSPORT, 0.0, parser=None)
         assert decision == Fail("no_cursor")
 
     def test_statuses(self) -> None:
-        """A resumption that a passing status meets is tried again."""
+        """A temporary status leads to another attempt to resume."""
         state, verdict = self.policy.start(sequence_number=4).on_response(503, {}, NOW, 0.0)
         assert verdict == Retry(1.0, "GET", {}, {"stream": "true", "starting_after": "4"})
         assert state.on_response(404, {}, NOW, 0.0)[1] == Fail("status")
@@ -389,7 +389,7 @@ class TestMCP:
     policy = ReconnectPolicy(Kind.MCP_2025_11, jitter=0)
 
     def test_priming(self) -> None:
-        """An id without data is enough to go on from; retry is respected; polling is no failure."""
+        """An id without data is enough to resume; `retry` applies; polling isn't a failure."""
         parser = Parser()
         state = answered(self.policy)
         parser.feed(b"id: prime\nretry: 4000\ndata:\n\n")
@@ -409,11 +409,11 @@ class TestMCP:
         ],
     )
     def test_statuses(self, status: int, verdict: Verdict) -> None:
-        """404 is the end of the session, 405 of the offer."""
+        """Status 404 means that the session is gone, 405 that no stream is offered."""
         assert self.policy.start("a").on_response(status, {}, NOW, 0.0)[1] == verdict
 
     def test_without_an_id(self) -> None:
-        """A request that may have called a tool is never repeated."""
+        """A request that can be a tool call is never repeated."""
         start = self.policy.start()
         assert start.on_end(EndCause.TRANSPORT, 0.0, parser=None)[1] == Fail("no_cursor")
         assert start.on_response(503, {}, NOW, 0.0)[1] == Fail("status")
@@ -427,8 +427,8 @@ class TestNever:
     policy = ReconnectPolicy(Kind.NEVER, jitter=0)
 
     @pytest.mark.parametrize("status", [408, 409, 429, 500, 503, 529])
-    def test_passing(self, status: int) -> None:
-        """Before an answer a passing status is retried, as the server's headers say."""
+    def test_temporary_statuses(self, status: int) -> None:
+        """A temporary status is retried as the server's headers request."""
         start = self.policy.start()
         assert start.on_response(status, {}, NOW, 0.0)[1] == Retry(1.0)
         headers = {"retry-after-ms": "3000"}
@@ -437,7 +437,7 @@ class TestNever:
         assert start.on_response(status, headers, NOW, 0.0)[1] == Fail("status")
 
     def test_other_statuses(self) -> None:
-        """Other failures are not, unless the server says so; any success is read."""
+        """Other errors aren't retried unless the server requests it; any success is read."""
         start = self.policy.start()
         assert start.on_response(400, {}, NOW, 0.0)[1] == Fail("status")
         assert start.on_response(400, {"x-should-retry": "true"}, NOW, 0.0)[1] == Retry(1.0)
@@ -445,7 +445,7 @@ class TestNever:
         assert start.on_response(204, {}, NOW, 0.0)[1] == Stop("no_content")
 
     def test_connection_failed(self) -> None:
-        """A connection that failed before any answer is tried again, so often."""
+        """An attempt to connect that fails is repeated, up to the maximum."""
         state = self.policy.start("not sent")
         for delay in (1, 2, 4, 8, 16):
             state, decision = state.on_end(EndCause.TRANSPORT, 0.0, parser=None)
@@ -454,14 +454,14 @@ class TestNever:
 
     @pytest.mark.parametrize("cause", [EndCause.INCOMPLETE, EndCause.TRANSPORT, EndCause.TIMEOUT])
     def test_mid_stream(self, cause: EndCause) -> None:
-        """Once the answer began, it is never asked for again."""
+        """After the response has begun, the request is never repeated."""
         state = answered(self.policy)
         assert state.on_end(cause, 0.0, parser=None)[1] == Fail("mid_stream")
         state, _ = state.on_event(Event("{}"))
         assert state.on_end(cause, 0.0, parser=None)[1] == Fail("mid_stream")
 
     def test_finished(self) -> None:
-        """An answer with its finish reasons is whole."""
+        """A response with its finish reasons is complete."""
         for cause in (EndCause.FINISHED, EndCause.DONE):
             decision = answered(self.policy).on_end(cause, 0.0, parser=None)[1]
             assert decision == Stop("finished")
@@ -495,8 +495,8 @@ POLICIES = st.builds(
 )
 
 
-class Known:
-    """What a parser knows."""
+class FixedCursor:
+    """A cursor with a fixed ID."""
 
     def __init__(self, last_event_id: str) -> None:
         self.last_event_id = last_event_id
@@ -508,98 +508,98 @@ def event_of(step: Any) -> Event:
     return Event(json.dumps({"sequence_number": number}), id=last_event_id, retry=retry)
 
 
-def take(state: ReconnectState, step: Any) -> tuple[ReconnectState, Any]:
+def apply_step(state: ReconnectState, step: Any) -> tuple[ReconnectState, Any]:
     if step[0] == "response":
         return state.on_response(step[1], step[2], NOW, step[3])
     if step[0] == "event":
         return state.on_event(event_of(step))
-    known = None if step[3] is None else Known(step[3])
-    return state.on_end(step[1], step[2], parser=known)
+    cursor = None if step[3] is None else FixedCursor(step[3])
+    return state.on_end(step[1], step[2], parser=cursor)
 
 
 def run(policy: ReconnectPolicy, trace: list[Any]) -> list[tuple[ReconnectState, Any]]:
     state = policy.start()
     steps = []
     for step in trace:
-        state, said = take(state, step)
-        steps.append((state, said))
+        state, result = apply_step(state, step)
+        steps.append((state, result))
     return steps
 
 
 class TestProperties:
-    """What holds of every policy over every trace."""
+    """Properties of every policy over every trace."""
 
     @given(POLICIES, TRACES)
-    def test_the_end_is_the_end(self, policy: ReconnectPolicy, trace: list[Any]) -> None:
-        """After Stop or Fail, and after 204 and a terminal event, nothing else is ever said."""
+    def test_outcomes_are_final(self, policy: ReconnectPolicy, trace: list[Any]) -> None:
+        """After Stop or Fail, every further call returns the same outcome."""
         outcome = None
-        for (state, said), step in zip(run(policy, trace), trace, strict=True):
+        for (state, result), step in zip(run(policy, trace), trace, strict=True):
             if outcome is not None:
                 assert state.outcome == outcome
-                assert said == (False if step[0] == "event" else outcome)
+                assert result == (False if step[0] == "event" else outcome)
             outcome = state.outcome
             assert not (step[:2] == ("response", 204) and outcome is None)
 
     @given(POLICIES, TRACES)
     def test_delays(self, policy: ReconnectPolicy, trace: list[Any]) -> None:
-        """No delay is below 0 or above the largest cap."""
+        """No delay is negative or above the largest cap."""
         most = max(policy.cap, policy.retry_cap, policy.honor_retry_after)
-        for _, said in run(policy, trace):
-            if isinstance(said, Retry):
-                assert 0 <= said.delay <= most
+        for _, result in run(policy, trace):
+            if isinstance(result, Retry):
+                assert 0 <= result.delay <= most
 
     @given(POLICIES, TRACES)
     def test_ids(self, policy: ReconnectPolicy, trace: list[Any]) -> None:
-        """The ID is the one last committed, and goes out only where it can be a header."""
-        committed = ""
+        """The ID is the one last recorded, and it's sent only if it can be a header."""
+        recorded = ""
         ended = False
-        for (state, said), step in zip(run(policy, trace), trace, strict=True):
-            replayed = step[0] == "event" and said
+        for (state, result), step in zip(run(policy, trace), trace, strict=True):
+            replayed = step[0] == "event" and result
             if step[0] == "event" and not replayed and not ended:
-                committed = step[1]
+                recorded = step[1]
             elif step[0] == "end" and step[3] is not None and not ended:
-                committed = step[3]
+                recorded = step[3]
             ended = state.outcome is not None
-            assert state.last_event_id == committed
-            headers = said.headers if isinstance(said, Retry) else state.headers
+            assert state.last_event_id == recorded
+            headers = result.headers if isinstance(result, Retry) else state.headers
             for value in headers.values():
-                assert value.decode() == committed.strip(" \t") != ""
+                assert value.decode() == recorded.strip(" \t") != ""
                 assert not set(value) & {*range(9), *range(10, 32), 127}
 
     @given(POLICIES, TRACES)
     def test_attempts(self, policy: ReconnectPolicy, trace: list[Any]) -> None:
-        """Between one progress and the next there are no more retries than allowed."""
+        """Between one progress and the next there are at most `max_attempts` retries."""
         retries = 0
         before = policy.start()
-        for (state, said), step in zip(run(policy, trace), trace, strict=True):
-            event = step[0] == "event" and not said
-            answer = policy.reset_on == "response" and isinstance(said, Read)
+        for (state, result), step in zip(run(policy, trace), trace, strict=True):
+            event = step[0] == "event" and not result
+            answer = policy.reset_on == "response" and isinstance(result, Read)
             if event or answer or state.last_event_id != before.last_event_id:
                 retries = 0
-            retries += isinstance(said, Retry)
+            retries += isinstance(result, Retry)
             assert policy.max_attempts is None or retries <= policy.max_attempts
             before = state
 
     @given(POLICIES, TRACES)
-    def test_replay(self, policy: ReconnectPolicy, trace: list[Any]) -> None:
-        """The same trace gives the same states and the same words."""
+    def test_determinism(self, policy: ReconnectPolicy, trace: list[Any]) -> None:
+        """The same trace leads to the same states and decisions."""
         assert run(policy, trace) == run(policy, trace)
 
     @given(TRACES)
     def test_chat_is_never_repeated(self, trace: list[Any]) -> None:
-        """Once an event came, or the answer it could come in, no request follows."""
+        """After an event or a response, no further request is sent."""
         begun = False
-        for (_, said), step in zip(run(ReconnectPolicy(Kind.NEVER), trace), trace, strict=True):
-            assert not (begun and isinstance(said, Retry))
-            begun = begun or step[0] == "event" or isinstance(said, Read)
+        for (_, result), step in zip(run(ReconnectPolicy(Kind.NEVER), trace), trace, strict=True):
+            assert not (begun and isinstance(result, Retry))
+            begun = begun or step[0] == "event" or isinstance(result, Read)
 
     @given(st.sampled_from(["a", "é", "0"]), st.integers(1, 5))
-    def test_drops_before_any_event(self, seed: str, drops: int) -> None:
-        """However often the connection drops before a new event, the seed is sent."""
-        parser = Parser(last_event_id=seed)
-        state = ReconnectPolicy().start(seed)
+    def test_drops_before_any_event(self, first_id: str, drops: int) -> None:
+        """Each reconnection before a new event sends the first ID."""
+        parser = Parser(last_event_id=first_id)
+        state = ReconnectPolicy().start(first_id)
         for _ in range(drops):
             state, decision = state.on_end(EndCause.TRANSPORT, 0.0, parser=parser)
             assert isinstance(decision, Retry)
-            assert decision.headers == {b"Last-Event-ID": seed.encode()}
+            assert decision.headers == {b"Last-Event-ID": first_id.encode()}
             parser.reset()
