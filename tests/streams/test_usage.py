@@ -1,4 +1,4 @@
-"""Where the server sends no token counts, a stream counts, if asked to."""
+"""Streams with usage="estimate"."""
 
 import json
 import sys
@@ -25,14 +25,14 @@ def reported(usage: dict[str, Any]) -> bytes:
     return data(json.dumps({"choices": [], "usage": usage}))
 
 
-def test_no_counts_unless_asked_for() -> None:
-    """By default the usage is the server's, and None where it sent none."""
+def test_no_estimate_by_default() -> None:
+    """By default the usage is the server's, or None."""
     assert Stream([of_model("gpt-4o"), DONE]).result().usage is None
 
 
 @pytest.mark.usefixtures("vocabularies")
-def test_counted_by_the_model_that_answered() -> None:
-    """The model that the chunks name says how to count."""
+def test_encoding_of_the_model() -> None:
+    """The model in the chunks determines the encoding."""
     usage = Stream([of_model("gpt-4o"), DONE], usage="estimate").result().usage
 
     assert isinstance(usage, EstimatedUsage)
@@ -41,25 +41,25 @@ def test_counted_by_the_model_that_answered() -> None:
 
 
 @pytest.mark.usefixtures("vocabularies")
-def test_the_prompt_is_counted_where_it_is_given() -> None:
-    """Messages and tools are counted with the answer."""
+def test_prompts() -> None:
+    """Messages and tools are counted if they're given."""
     tool = {"type": "function", "function": {"name": "add", "parameters": {}}}
     body = [of_model("gpt-4o-2024-08-06"), DONE]
 
-    plain = Stream(body, usage="estimate", messages=MESSAGES).result().usage
+    without_tool = Stream(body, usage="estimate", messages=MESSAGES).result().usage
     with_tool = Stream(body, usage="estimate", messages=MESSAGES, tools=[tool]).result().usage
 
-    assert plain is not None
-    # 3 for the message, 1 for its role, 11 of text, 3 for the answer to begin.
-    assert (plain.prompt_tokens, plain.total_tokens) == (18, 21)
+    assert without_tool is not None
+    # 3 for the message, 1 for its role, 11 for the text, 3 for the start of the reply.
+    assert (without_tool.prompt_tokens, without_tool.total_tokens) == (18, 21)
     assert with_tool is not None
     assert (with_tool.prompt_tokens or 0) > 18
 
 
 @pytest.mark.usefixtures("vocabularies")
 @pytest.mark.parametrize("encoding", ["cl100k_base", "gpt-4"])
-def test_an_encoding_wins_over_the_model(encoding: str) -> None:
-    """By its name, or by a model's that has it."""
+def test_encoding_option(encoding: str) -> None:
+    """The option `encoding`, an encoding or a model, takes precedence over the chunks."""
     stream = Stream([of_model("deepseek-chat"), DONE], usage="estimate", encoding=encoding)
     usage = stream.result().usage
 
@@ -68,8 +68,8 @@ def test_an_encoding_wins_over_the_model(encoding: str) -> None:
 
 
 @pytest.mark.usefixtures("vocabularies")
-def test_the_servers_counts_win() -> None:
-    """Whatever they are, and though the model is not known."""
+def test_reported_usage() -> None:
+    """Usage that the server reports takes precedence, even for an unknown model."""
     counts: dict[str, Any] = {"prompt_tokens": 5, "completion_tokens": 700, "total_tokens": 705}
     body = [of_model("deepseek-chat"), reported(counts), DONE]
 
@@ -77,8 +77,8 @@ def test_the_servers_counts_win() -> None:
 
 
 @pytest.mark.usefixtures("vocabularies")
-def test_an_empty_usage_is_none() -> None:
-    """Some servers send the field without a count in it."""
+def test_empty_usage() -> None:
+    """A usage object without counts is replaced by an estimate."""
     usage = Stream([of_model("gpt-4o"), reported({}), DONE], usage="estimate").result().usage
 
     assert isinstance(usage, EstimatedUsage)
@@ -86,8 +86,8 @@ def test_an_empty_usage_is_none() -> None:
 
 @pytest.mark.usefixtures("vocabularies")
 @pytest.mark.parametrize("model", ["deepseek-chat", None])
-def test_a_model_without_a_known_encoding(model: str | None) -> None:
-    """It is an error that names the way out; the answer rides along."""
+def test_unknown_models(model: str | None) -> None:
+    """An unknown model raises an error that carries the completion."""
     stream = Stream([of_model(model), DONE], usage="estimate")
 
     with pytest.raises(UnknownEncoding, match="name the encoding") as caught:
@@ -98,8 +98,8 @@ def test_a_model_without_a_known_encoding(model: str | None) -> None:
 
 
 @pytest.mark.usefixtures("vocabularies")
-def test_an_encoding_that_is_none_is_refused_at_once() -> None:
-    """Before anything is read."""
+def test_unknown_encodings() -> None:
+    """An unknown encoding raises an error before anything is read."""
     source = Source(of_model("gpt-4o"), DONE)
 
     with pytest.raises(UnknownEncoding, match="o300k"):
@@ -107,18 +107,16 @@ def test_an_encoding_that_is_none_is_refused_at_once() -> None:
     assert source.left == 2
 
 
-def test_a_missing_vocabulary_is_told_at_once(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """Nothing is fetched; where the encoding is named, it is told before anything is read."""
+def test_missing_vocabularies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A missing vocabulary of a named encoding raises an error before anything is read."""
     monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
 
     with pytest.raises(VocabularyMissing, match="p50k_base"):
         Stream([DONE], usage="estimate", encoding="p50k_base")
 
 
-def test_without_tiktoken(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Asking for an estimate says what to install, before anything is read."""
+def test_estimates_without_tiktoken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without tiktoken the error names the extra to install, before anything is read."""
     monkeypatch.setitem(sys.modules, "tiktoken", None)
 
     with pytest.raises(ImportError, match=r"pip install 'sseparse\[tiktoken\]'"):
@@ -127,8 +125,8 @@ def test_without_tiktoken(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("vocabularies")
 @pytest.mark.parametrize("options", [{"messages": 123}, {"messages": [], "tools": [None]}])
-def test_messages_and_tools_of_another_form(options: Any) -> None:
-    """They are refused before anything is read."""
+def test_wrong_messages_and_tools(options: Any) -> None:
+    """Messages or tools of another form raise TypeError before anything is read."""
     source = Source(of_model("gpt-4o"), DONE)
 
     with pytest.raises(TypeError, match="expected a list of"):
@@ -137,8 +135,8 @@ def test_messages_and_tools_of_another_form(options: Any) -> None:
 
 
 @pytest.mark.usefixtures("vocabularies")
-def test_an_answer_that_cannot_be_counted() -> None:
-    """The answer rides along."""
+def test_uncountable_content() -> None:
+    """An error in counting carries the completion."""
     stream = Stream([of_model("gpt-4o", " " * 500_001), DONE], usage="estimate")
 
     with pytest.raises(Uncountable) as caught:
@@ -147,8 +145,8 @@ def test_an_answer_that_cannot_be_counted() -> None:
     assert caught.value.partial == stream.snapshot()
 
 
-def test_a_cut_stream_is_cut() -> None:
-    """Counting does not make an answer whole."""
+def test_truncated_streams() -> None:
+    """A truncated stream raises IncompleteStream, with or without an estimate."""
     with pytest.raises(IncompleteStream):
         Stream([chunk()], usage="estimate").result()
 
@@ -162,8 +160,8 @@ def test_a_cut_stream_is_cut() -> None:
         ({"encoding": "gpt-4o"}, 'are for usage="estimate"'),
     ],
 )
-def test_options_that_make_no_sense(options: Any, message: str) -> None:
-    """What would be ignored is refused."""
+def test_invalid_usage_options(options: Any, message: str) -> None:
+    """Options that would be ignored raise ValueError."""
     with pytest.raises(ValueError, match=message):
         Stream([FINISH], **options)
 
@@ -171,7 +169,7 @@ def test_options_that_make_no_sense(options: Any, message: str) -> None:
 @pytest.mark.anyio
 @pytest.mark.usefixtures("vocabularies")
 async def test_asynchronous_streams() -> None:
-    """Asynchronous streams count alike."""
+    """Asynchronous streams estimate usage, too."""
     stream = AsyncStream(AsyncSource(of_model("gpt-4o"), DONE), usage="estimate")
     usage = (await stream.result()).usage
 

@@ -1,4 +1,4 @@
-"""Vocabularies on this machine, and no way off it."""
+"""Local vocabularies, without network access."""
 
 import socket
 from pathlib import Path
@@ -8,10 +8,10 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def no_network(vocabularies: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fail a test at the first socket, or name looked up."""
+    """Fail a test that opens a socket or looks up a name."""
 
     def refuse(*_: object, **__: object) -> None:
-        raise AssertionError("a test went for the network")
+        raise AssertionError("the test accessed the network")
 
     monkeypatch.setattr(socket, "socket", refuse)
     monkeypatch.setattr(socket, "create_connection", refuse)

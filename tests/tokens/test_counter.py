@@ -1,4 +1,4 @@
-"""The count is that of the whole text, at every moment."""
+"""Incremental counts equal the count of the complete text."""
 
 import random
 from itertools import pairwise
@@ -85,7 +85,7 @@ TEXTS = st.one_of(
     st.text(st.characters(), max_size=30),
     st.lists(st.one_of(st.sampled_from(PIECES), st.text(max_size=3)), max_size=10).map("".join),
 )
-BOTH = ("cl100k_base", "o200k_base")
+CURRENT = ("cl100k_base", "o200k_base")
 
 
 def patterns() -> dict[str, str]:
@@ -98,7 +98,7 @@ def patterns() -> dict[str, str]:
 
 
 def small(pattern: str) -> tiktoken.Encoding:
-    """Return an encoding of a pattern, with merges enough that borders show in the count."""
+    """Return a small encoding of a pattern whose merges make wrong borders change the count."""
     words = [bytes([byte]) for byte in range(256)]
     letters = b" \n\r\t'01234abdefhlorstvxHELOW.,/-="
     words += [bytes([left, right]) for left in letters for right in letters]
@@ -114,25 +114,25 @@ def encoding_of(name: str) -> tiktoken.Encoding:
     return SMALL[name[6:]] if name.startswith("small ") else tiktoken.get_encoding(name)
 
 
-NAMES = [*BOTH, *(f"small {name}" for name in SMALL)]
+NAMES = [*CURRENT, *(f"small {name}" for name in SMALL)]
 
 
-def whole(encoding: tiktoken.Encoding, text: str) -> int:
+def count_all(encoding: tiktoken.Encoding, text: str) -> int:
     return len(encoding.encode_ordinary(text))
 
 
 @pytest.mark.parametrize("name", NAMES)
 @given(text=TEXTS, data=st.data())
 def test_random_cuts(name: str, text: str, data: st.DataObject) -> None:
-    """However the text is cut, the count after each piece is that of all so far."""
+    """After each piece the count is that of the text so far, however it's cut."""
     encoding = encoding_of(name)
     counter = TokenCounter(encoding)
     cuts = sorted(data.draw(st.sets(st.integers(0, len(text)), max_size=8)) | {0, len(text)})
     for begin, end in pairwise(cuts):
         counter.add(text[begin:end])
         if data.draw(st.booleans()):
-            assert counter.count == whole(encoding, text[:end])
-    assert counter.count == whole(encoding, text)
+            assert counter.count == count_all(encoding, text[:end])
+    assert counter.count == count_all(encoding, text)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -140,17 +140,17 @@ def test_random_cuts(name: str, text: str, data: st.DataObject) -> None:
 @example(text="I'll don't WE'VE x's 12345 678  9\n\n  a")
 @example(text="a \ud83d\ude00 b")
 def test_every_character(name: str, text: str) -> None:
-    """Asked after every character, the count is that of all so far."""
+    """After each character the count is that of the text so far."""
     encoding = encoding_of(name)
     counter = TokenCounter(encoding)
     for at, character in enumerate(text):
         counter.add(character)
-        assert counter.count == whole(encoding, text[: at + 1])
+        assert counter.count == count_all(encoding, text[: at + 1])
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_pair_at_a_border(name: str) -> None:
-    """Each piece before each other piece, in one and in two adds, counts as the whole does."""
+    """Each pair of pieces, added separately, counts as the complete text."""
     encoding = encoding_of(name)
     for left in PIECES:
         for right in PIECES:
@@ -158,41 +158,41 @@ def test_every_pair_at_a_border(name: str) -> None:
             for piece in ("a", left, right, "b"):
                 counter.add(piece)
                 _ = counter.count
-            assert counter.count == whole(encoding, f"a{left}{right}b"), (left, right)
+            assert counter.count == count_all(encoding, f"a{left}{right}b"), (left, right)
 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("unit", ["a", " ", "\n", "7", "\u4e2d", "=-", "aB", "\u0301", " 1"])
 def test_long_runs(name: str, unit: str) -> None:
-    """A run of twenty thousand is counted as the whole, added bit by bit, and after its end."""
+    """A run of 20,000 units counts as the complete text, also after its end."""
     encoding = encoding_of(name)
     counter = TokenCounter(encoding)
     text = unit * 20_000
     for at in range(0, len(text), 7):
         counter.add(text[at : at + 7])
-    assert counter.count == whole(encoding, text)
+    assert counter.count == count_all(encoding, text)
     counter.add("x y")
-    assert counter.count == whole(encoding, f"{text}x y")
+    assert counter.count == count_all(encoding, f"{text}x y")
 
 
-def watch(encoding: tiktoken.Encoding, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Return a list that grows by the length of each text that is encoded."""
-    seen: list[int] = []
+def record_lengths(encoding: tiktoken.Encoding, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list to which the length of each encoded text is appended."""
+    lengths: list[int] = []
     encode = encoding.encode_ordinary
 
-    def watched(text: str) -> list[int]:
-        seen.append(len(text))
+    def recorded(text: str) -> list[int]:
+        lengths.append(len(text))
         return encode(text)
 
-    monkeypatch.setattr(encoding, "encode_ordinary", watched)
-    return seen
+    monkeypatch.setattr(encoding, "encode_ordinary", recorded)
+    return lengths
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_is_final_is_dropped(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of prose, code and Chinese all is encoded about once, however often the count is asked."""
+def test_final_text_is_dropped(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prose, code and Chinese are encoded about once, however often the count is read."""
     encoding = encoding_of(name)
-    seen = watch(encoding, monkeypatch)
+    lengths = record_lengths(encoding, monkeypatch)
     text = (
         "It's prose, and code: f(x1, 22)\n    return x\n\u4f60\u597d\uff0c\u6211\u662f\u3002" * 300
     )
@@ -201,57 +201,57 @@ def test_what_is_final_is_dropped(name: str, monkeypatch: pytest.MonkeyPatch) ->
         counter.add(text[at : at + 4])
         _ = counter.count
 
-    assert max(seen) <= 40
-    assert sum(seen) <= 8 * len(text)
+    assert max(lengths) <= 40
+    assert sum(lengths) <= 8 * len(text)
 
 
-def test_memory_without_asking(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is final is encoded also when nobody asks for the count: little is left to do then."""
+def test_memory_without_reading_the_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Final text is encoded even if the count isn't read, so that little text is kept."""
     encoding = small(PATTERNS["o200k_base"])
-    expected = whole(encoding, "word " * 10_000)
-    seen = watch(encoding, monkeypatch)
+    expected = count_all(encoding, "word " * 10_000)
+    lengths = record_lengths(encoding, monkeypatch)
     counter = TokenCounter(encoding)
     for _ in range(10_000):
         counter.add("word ")
-    seen.clear()
+    lengths.clear()
 
     assert counter.count == expected
-    assert sum(seen) <= 2 * 4096
+    assert sum(lengths) <= 2 * 4096
 
 
 def test_border_between_adds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A border that lies between two adds is found: what stands before it is dropped."""
+    """A border between two pieces is found, and the text before it is dropped."""
     encoding = small(PATTERNS["cl100k_base"])
-    seen = watch(encoding, monkeypatch)
+    lengths = record_lengths(encoding, monkeypatch)
     counter = TokenCounter(encoding)
     for _ in range(100):
         counter.add(" word")
         _ = counter.count
 
-    assert max(seen) <= 10
+    assert max(lengths) <= 10
 
 
-def test_digits_go_in_threes() -> None:
-    """A long number is no open run where the pattern matches digits in threes."""
+def test_long_numbers() -> None:
+    """A long number is counted exactly if the pattern matches three digits."""
     counter = TokenCounter(SMALL["cl100k_base"])
     digits = "".join(random.Random(5).choices("0123456789", k=3000))  # noqa: S311 - no secret
     for at in range(0, len(digits), 2):
         counter.add(digits[at : at + 2])
-        assert counter.count == whole(SMALL["cl100k_base"], digits[: at + 2])
+        assert counter.count == count_all(SMALL["cl100k_base"], digits[: at + 2])
 
 
-def test_pattern_of_its_own() -> None:
-    """An encoding with another pattern is counted exactly too, look-behind and all."""
+def test_unknown_pattern() -> None:
+    """An encoding with an unknown pattern is counted exactly, even with look-behind."""
     encoding = small(r"(?<=a )b|[^b]+|b")
     counter = TokenCounter(encoding)
     for at, character in enumerate("xa bb a b ab"):
         counter.add(character)
-        assert counter.count == whole(encoding, "xa bb a b ab"[: at + 1])
+        assert counter.count == count_all(encoding, "xa bb a b ab"[: at + 1])
     assert counter.encoding == "small"
 
 
-def test_nothing_yet() -> None:
-    """No text, no tokens; an empty piece adds none."""
+def test_empty_text() -> None:
+    """Empty text has no tokens."""
     counter = TokenCounter("o200k_base")
     assert counter.count == 0
     counter.add("")
@@ -259,37 +259,37 @@ def test_nothing_yet() -> None:
 
 
 @pytest.mark.parametrize("name", [*PATTERNS])
-def test_patterns_are_known(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The borders of every pattern of tiktoken's own encodings are known: memory is freed."""
+def test_known_patterns(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Text is dropped with each pattern of tiktoken's own encodings."""
     encoding = small(PATTERNS[name])
-    seen = watch(encoding, monkeypatch)
+    lengths = record_lengths(encoding, monkeypatch)
     counter = TokenCounter(encoding)
     counter.add("word " * 2000)
     _ = counter.count
     counter.add("more")
     _ = counter.count
 
-    assert seen[-1] <= 10
+    assert lengths[-1] <= 10
 
 
-def test_more_blanks_than_tiktoken_takes() -> None:
-    """Piece by piece too they are an error, each time the count is asked for."""
+def test_too_many_blanks() -> None:
+    """A run of too many blanks raises an error each time the count is read."""
     counter = TokenCounter("o200k_base")
     for _ in range(6):
         counter.add(" " * 100_000)
 
     for _ in range(2):
-        with pytest.raises(Uncountable, match="600,000 blanks"):
+        with pytest.raises(Uncountable, match="600,000 consecutive blanks"):
             _ = counter.count
 
 
 @pytest.mark.parametrize("wrong", [None, 5, b"bytes"])
-def test_what_is_no_text(wrong: Any) -> None:
-    """It is refused, and the counter goes on without it."""
+def test_wrong_types(wrong: Any) -> None:
+    """A piece that isn't str raises TypeError and doesn't change the count."""
     counter = TokenCounter("o200k_base")
     counter.add("Hello")
 
-    with pytest.raises(TypeError, match=r"add\(\) takes text, not "):
+    with pytest.raises(TypeError, match=r"add\(\) takes str, not "):
         counter.add(wrong)
 
     assert counter.count == 1

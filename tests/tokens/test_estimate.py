@@ -1,4 +1,4 @@
-"""Usage that the server did not send is counted, told apart, and marked."""
+"""Usage estimates."""
 
 import copy
 from typing import Any
@@ -27,7 +27,7 @@ from sseparse.tokens import (
     UnknownEncoding,
 )
 
-# The examples of the cookbook, with the counts that OpenAI's API gave.
+# The examples of OpenAI's cookbook, with the counts of OpenAI's API.
 SYSTEM = (
     "You are a helpful, pattern-following assistant that translates corporate jargon into "
     "plain English."
@@ -94,7 +94,7 @@ def chat(model: str | None, *messages: ChatMessage) -> ChatCompletion:
     return ChatCompletion(id="1", created=1, model=model, choices=choices)
 
 
-def says(content: str | None, **fields: Any) -> ChatMessage:
+def make_message(content: str | None, **fields: Any) -> ChatMessage:
     return ChatMessage(role="assistant", content=content, **fields)
 
 
@@ -110,8 +110,8 @@ def tokens(text: str, encoding: str = "o200k_base") -> int:
     ],
 )
 def test_cookbook_messages(model: str, count: int, listed: bool) -> None:
-    """The cookbook's messages have the count that it says; models it does not list say so."""
-    usage = estimate_usage(chat(model, says("Hello")), messages=MESSAGES)
+    """The cookbook's messages have its count; a note names models that it doesn't list."""
+    usage = estimate_usage(chat(model, make_message("Hello")), messages=MESSAGES)
 
     assert (usage.prompt_tokens, usage.completion_tokens) == (count, 1)
     assert usage.total_tokens == count + 1
@@ -127,14 +127,14 @@ def test_cookbook_messages(model: str, count: int, listed: bool) -> None:
     [("gpt-3.5-turbo", 105), ("gpt-4-0613", 105), ("gpt-4o-2024-08-06", 101), ("gpt-4o-mini", 101)],
 )
 def test_cookbook_tools(model: str, count: int) -> None:
-    """The cookbook's tool has the count that it says."""
-    usage = estimate_usage(chat(model, says("")), messages=WEATHER, tools=[TOOL])
+    """The cookbook's tool has its count."""
+    usage = estimate_usage(chat(model, make_message("")), messages=WEATHER, tools=[TOOL])
     assert usage.prompt_tokens == count
     assert usage.prompt_partial is False
 
 
-def test_choices_are_told_apart() -> None:
-    """All that came in every choice is counted, by what it is."""
+def test_counts_of_choices() -> None:
+    """Each kind of content of each choice is counted separately."""
     calls = [
         ToolCall(id="a", type="function", function=Function(name="get_time", arguments='{"a":1}')),
         ToolCall(id="b", type="custom", custom=CustomTool(name="run", input="print(1)")),
@@ -142,11 +142,13 @@ def test_choices_are_told_apart() -> None:
     ]
     result = chat(
         "gpt-4o",
-        says("Hello world", reasoning_content="Let me think", reasoning="Let me think"),
-        says(None, tool_calls=calls, function_call=Function(name="old", arguments="{}")),
-        says(None, refusal="I cannot", audio=Audio(data="AAAA", transcript="Good day")),
-        says("x", reasoning_details=[{"text": "one two"}, {"summary": "three"}, {"data": "zz"}]),
-        says("y", audio=Audio(id="a")),
+        make_message("Hello world", reasoning_content="Let me think", reasoning="Let me think"),
+        make_message(None, tool_calls=calls, function_call=Function(name="old", arguments="{}")),
+        make_message(None, refusal="I cannot", audio=Audio(data="AAAA", transcript="Good day")),
+        make_message(
+            "x", reasoning_details=[{"text": "one two"}, {"summary": "three"}, {"data": "zz"}]
+        ),
+        make_message("y", audio=Audio(id="a")),
     )
     before = copy.deepcopy(result)
     usage = estimate_usage(result)
@@ -170,9 +172,9 @@ def test_choices_are_told_apart() -> None:
     assert result == before
 
 
-def test_mark() -> None:
-    """What is saved of it has the API's names, and cannot pass for the server's."""
-    usage = estimate_usage(chat("gpt-4o", says("Hello")), messages=MESSAGES)
+def test_estimated() -> None:
+    """A saved estimate has the API's names, and `estimated`."""
+    usage = estimate_usage(chat("gpt-4o", make_message("Hello")), messages=MESSAGES)
     saved = usage.to_dict()
 
     assert isinstance(usage, CompletionUsage)
@@ -186,13 +188,13 @@ def test_mark() -> None:
     )
     assert saved["choices"][0]["content"] == 1
     assert "estimated=True" in repr(usage)
-    assert usage == estimate_usage(chat("gpt-4o", says("Hello")), messages=MESSAGES)
+    assert usage == estimate_usage(chat("gpt-4o", make_message("Hello")), messages=MESSAGES)
     assert usage != CompletionUsage(prompt_tokens=124, completion_tokens=1, total_tokens=125)
     assert isinstance(usage, EstimatedUsage)
 
 
-def test_legacy() -> None:
-    """A legacy completion's prompt is a text or several, without overheads."""
+def test_legacy_completions() -> None:
+    """The prompt of a legacy completion is one or more texts, without overheads."""
     choice = CompletionChoice(index=0, text="Hello world", finish_reason="stop", logprobs=None)
     result = Completion(id="1", created=1, model="davinci-002", choices=[choice])
     one = estimate_usage(result, messages="Say hello")
@@ -203,24 +205,24 @@ def test_legacy() -> None:
     assert (one.encoding, one.prompt_listed, one.notes) == ("cl100k_base", None, [])
 
 
-def test_encoding_by_hand() -> None:
-    """A model that tiktoken does not know needs an encoding, and none is guessed."""
-    result = chat("llama-3", says("Hello"))
+def test_named_encodings() -> None:
+    """A model that tiktoken doesn't know needs a named encoding."""
+    result = chat("llama-3", make_message("Hello"))
     with pytest.raises(UnknownEncoding, match="'llama-3'"):
         estimate_usage(result)
     with pytest.raises(UnknownEncoding, match="no model is named"):
-        estimate_usage(chat(None, says("Hello")), messages=WEATHER)
+        estimate_usage(chat(None, make_message("Hello")), messages=WEATHER)
 
     assert estimate_usage(result, encoding="cl100k_base").encoding == "cl100k_base"
     assert (
         estimate_usage(result, encoding=tiktoken.get_encoding("o200k_base")).completion_tokens == 1
     )
-    nameless = estimate_usage(chat(None, says("Hi")), messages=WEATHER, encoding="gpt-4o")
+    nameless = estimate_usage(chat(None, make_message("Hi")), messages=WEATHER, encoding="gpt-4o")
     assert "a model without a name" in nameless.notes[0]
 
 
 def test_parts_of_messages() -> None:
-    """Text parts and calls are counted; what cannot be is named, and makes it a lower bound."""
+    """Text parts and calls are counted; a note names the other parts."""
     call = {"id": "a", "type": "function", "function": {"name": "get", "arguments": "{}"}}
     messages: list[dict[str, Any]] = [
         {
@@ -237,7 +239,7 @@ def test_parts_of_messages() -> None:
         {"role": "assistant", "function_call": {"name": "get", "arguments": "{}"}},
         {"role": "assistant", "function_call": None, "audio": {"id": "x"}},
     ]
-    usage = estimate_usage(chat("gpt-4o-2024-08-06", says("")), messages=messages)
+    usage = estimate_usage(chat("gpt-4o-2024-08-06", make_message("")), messages=messages)
 
     words = ("user", "Look", "No", "Go", *("assistant",) * 3, "get", "{}", "get", "{}")
     assert usage.prompt_tokens == 4 * 3 + 3 + sum(map(tokens, words))
@@ -246,8 +248,8 @@ def test_parts_of_messages() -> None:
     assert "(tool_calls, function_call): their texts are counted" in usage.notes[1]
 
 
-def test_tools_beyond_the_rule() -> None:
-    """Schemas that the rule does not speak of are named; the rest is counted by it."""
+def test_tools_without_a_published_rule() -> None:
+    """A note names schemas without a published rule; the others are counted."""
     nested = {"type": "array", "items": {"type": "string"}}
     tools: list[dict[str, Any]] = [
         {"type": "custom", "custom": {"name": "run"}},
@@ -261,8 +263,10 @@ def test_tools_beyond_the_rule() -> None:
             },
         },
     ]
-    usage = estimate_usage(chat("gpt-4o-2024-08-06", says("")), messages=WEATHER, tools=tools)
-    bare = estimate_usage(chat("gpt-4o-2024-08-06", says("")), messages=WEATHER)
+    usage = estimate_usage(
+        chat("gpt-4o-2024-08-06", make_message("")), messages=WEATHER, tools=tools
+    )
+    bare = estimate_usage(chat("gpt-4o-2024-08-06", make_message("")), messages=WEATHER)
 
     assert usage.prompt_tokens is not None
     assert bare.prompt_tokens is not None
@@ -273,14 +277,14 @@ def test_tools_beyond_the_rule() -> None:
 
 
 def test_tools_alone() -> None:
-    """Tools without messages are not counted, and that is said."""
-    usage = estimate_usage(chat("gpt-4o", says("Hi")), tools=[TOOL])
+    """Tools without messages aren't counted, and a note reports it."""
+    usage = estimate_usage(chat("gpt-4o", make_message("Hi")), tools=[TOOL])
     assert usage.prompt_tokens is None
     assert usage.notes == ["the tools aren't counted without the messages"]
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "found"),
     [
         ({"role": "user"}, "dict"),
         (123, "int"),
@@ -288,33 +292,35 @@ def test_tools_alone() -> None:
         ([[1], [None]], "a list of list"),
     ],
 )
-def test_wrong_messages(wrong: Any, said: str) -> None:
-    """Messages of another form are the caller's mistake."""
-    with pytest.raises(TypeError, match=f"not {said}"):
-        estimate_usage(chat("gpt-4o", says("Hi")), messages=wrong)
+def test_wrong_messages(wrong: Any, found: str) -> None:
+    """Messages of another form raise TypeError."""
+    with pytest.raises(TypeError, match=f"not {found}"):
+        estimate_usage(chat("gpt-4o", make_message("Hi")), messages=wrong)
 
 
 @pytest.mark.parametrize("wrong", [{"type": "function"}, "function", [None], 1])
 def test_wrong_tools(wrong: Any) -> None:
-    """Tools of another form are the caller's mistake."""
+    """Tools of another form raise TypeError."""
     with pytest.raises(TypeError, match="expected a list of tools, each a mapping"):
-        estimate_usage(chat("gpt-4o", says("Hi")), messages=[], tools=wrong)
+        estimate_usage(chat("gpt-4o", make_message("Hi")), messages=[], tools=wrong)
 
 
 @pytest.mark.parametrize(("prompt", "count"), [([5, 6, 7], 3), ([[5, 6], [7]], 3), ([[]], 0)])
-def test_a_prompt_of_tokens(prompt: Any, count: int) -> None:
-    """A legacy prompt may be tokens already, or several such."""
-    assert estimate_usage(chat("gpt-4o", says("Hi")), messages=prompt).prompt_tokens == count
+def test_prompts_of_tokens(prompt: Any, count: int) -> None:
+    """A legacy prompt can be tokens, or lists of tokens."""
+    assert (
+        estimate_usage(chat("gpt-4o", make_message("Hi")), messages=prompt).prompt_tokens == count
+    )
 
 
-def test_what_tiktoken_cannot_take() -> None:
-    """A run of blanks that would overflow tiktoken's stack is an error that says so."""
+def test_too_many_blanks_in_a_message() -> None:
+    """A run of blanks that would overflow tiktoken's stack raises Uncountable."""
     blank = " " * 500_001
 
     with pytest.raises(Uncountable, match="500,001 consecutive blanks") as caught:
-        estimate_usage(chat("gpt-4o", says(f"{blank}x")))
+        estimate_usage(chat("gpt-4o", make_message(f"{blank}x")))
 
     assert (caught.value.blanks, caught.value.maximum) == (500_001, 500_000)
-    longest = estimate_usage(chat("gpt-4o", says(f"{blank[1:]}x"))).completion_tokens
+    longest = estimate_usage(chat("gpt-4o", make_message(f"{blank[1:]}x"))).completion_tokens
     assert longest is not None
     assert longest > 1

@@ -1,4 +1,4 @@
-"""Names are never guessed at, and vocabularies never fetched by surprise."""
+"""Encodings by name, and vocabularies without unrequested downloads."""
 
 import hashlib
 import pickle
@@ -30,13 +30,13 @@ def nothing_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_names(name: str, encoding: str) -> None:
-    """A model's name gives tiktoken's encoding for it; an encoding's gives itself."""
+    """The name of a model or an encoding leads to tiktoken's encoding."""
     assert TokenCounter(name).encoding == encoding
 
 
 @pytest.mark.parametrize("name", ["openai/gpt-4o", "azure/gpt-4o", "llama-3-70b", "GPT-4o", ""])
 def test_unknown_names(name: str) -> None:
-    """What tiktoken does not know is an error that says so, and what to do."""
+    """A name that tiktoken doesn't know raises an error with the known encodings."""
     with pytest.raises(UnknownEncoding, match="name the encoding") as caught:
         TokenCounter(name)
 
@@ -47,8 +47,8 @@ def test_unknown_names(name: str) -> None:
     assert pickle.loads(pickle.dumps(caught.value)).name == name
 
 
-def test_no_name_at_all() -> None:
-    """Neither a name nor an encoding is a mistake of the caller's."""
+def test_other_types() -> None:
+    """An argument that is neither a name nor an encoding raises TypeError."""
     wrong: Any = 4
     with pytest.raises(TypeError, match="not int"):
         TokenCounter(wrong)
@@ -57,7 +57,7 @@ def test_no_name_at_all() -> None:
 @pytest.mark.usefixtures("nothing_loaded")
 @pytest.mark.parametrize("download", [False, True])
 def test_cached(vocabularies: Path, download: bool) -> None:
-    """A vocabulary in the cache is read from there, whether it might be fetched or not."""
+    """A cached vocabulary is used, whether a download is allowed or not."""
     counter = TokenCounter("gpt-4", download=download)
     counter.add("hello world")
     assert counter.count == 2
@@ -69,7 +69,7 @@ def test_cached(vocabularies: Path, download: bool) -> None:
 def test_missing(
     name: str, variable: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A vocabulary that is not where tiktoken looks is not fetched; the error names the file."""
+    """A vocabulary that isn't in tiktoken's cache raises an error that names the file."""
     monkeypatch.delenv("TIKTOKEN_CACHE_DIR")
     monkeypatch.delenv("DATA_GYM_CACHE_DIR", raising=False)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
@@ -92,7 +92,7 @@ def test_missing(
 
 @pytest.mark.usefixtures("nothing_loaded")
 def test_wrong_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file with another hash is left where it is; tiktoken would delete it, and fetch."""
+    """A file with another hash raises an error and stays; tiktoken would replace it."""
     monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
     path = tmp_path / "9b5ad71b2ce5302211f9c61530b329a4922fc6a4"
     path.write_bytes(b"YQ== 0\n")
@@ -104,7 +104,7 @@ def test_wrong_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("nothing_loaded")
 def test_cache_turned_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With an empty cache folder tiktoken fetches every time: not unasked."""
+    """Without a cache, which makes tiktoken download each time, an error is raised."""
     monkeypatch.setenv("TIKTOKEN_CACHE_DIR", "")
     with pytest.raises(VocabularyMissing, match="turns tiktoken's cache off") as caught:
         TokenCounter("cl100k_base")
@@ -114,27 +114,27 @@ def test_cache_turned_off(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("nothing_loaded")
 def test_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Asked to, tiktoken is let to fetch what is missing."""
-    asked: list[str] = []
+    """With download=True tiktoken downloads a missing vocabulary."""
+    requested: list[str] = []
 
     def fetch(url: str, **_: object) -> dict[bytes, int]:
-        asked.append(url)
+        requested.append(url)
         return {bytes([byte]): byte for byte in range(256)}
 
     monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
     monkeypatch.setattr(openai_public, "load_tiktoken_bpe", fetch)
 
     assert TokenCounter("cl100k_base", download=True).encoding == "cl100k_base"
-    assert asked == [FILES["cl100k_base"][0][0]]
-    assert TokenCounter("cl100k_base").encoding == "cl100k_base"  # it is in memory now
+    assert requested == [FILES["cl100k_base"][0][0]]
+    assert TokenCounter("cl100k_base").encoding == "cl100k_base"  # it's in memory now
 
 
 @pytest.mark.usefixtures("nothing_loaded")
-def test_encoding_newer_than_this(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of an encoding that a newer tiktoken brings, the files are not known: not unasked either."""
+def test_unknown_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An encoding of a newer tiktoken, with unknown files, raises an error."""
 
     def newer() -> dict[str, Any]:
-        raise AssertionError("it would fetch")
+        raise AssertionError("it would download")
 
     newer.__module__ = openai_public.__name__
     tiktoken.list_encoding_names()
@@ -146,7 +146,7 @@ def test_encoding_newer_than_this(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("nothing_loaded")
 def test_other_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another plugin's encoding is loaded as the plugin does it."""
+    """An encoding of another plugin loads in the plugin's own way."""
 
     def bytewise() -> dict[str, Any]:
         ranks = {bytes([byte]): byte for byte in range(256)}
@@ -161,37 +161,37 @@ def test_other_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_files_are_tiktokens(monkeypatch: pytest.MonkeyPatch) -> None:
-    """URLs and hashes are those that tiktoken itself reads, of all its encodings."""
-    asked: list[tuple[str, str]] = []
+    """The URLs and hashes are those in tiktoken, for all its encodings."""
+    requested: list[tuple[str, str]] = []
 
     def load(url: str, expected_hash: str) -> dict[bytes, int]:
-        asked.append((url, expected_hash))
+        requested.append((url, expected_hash))
         return {}
 
     def load_two(
         vocab_bpe_file: str, encoder_json_file: str, vocab_bpe_hash: str, encoder_json_hash: str
     ) -> dict[bytes, int]:
-        asked.extend([(vocab_bpe_file, vocab_bpe_hash), (encoder_json_file, encoder_json_hash)])
+        requested.extend([(vocab_bpe_file, vocab_bpe_hash), (encoder_json_file, encoder_json_hash)])
         return {}
 
     monkeypatch.setattr(openai_public, "load_tiktoken_bpe", load)
     monkeypatch.setattr(openai_public, "data_gym_to_mergeable_bpe_ranks", load_two)
     assert FILES.keys() == openai_public.ENCODING_CONSTRUCTORS.keys()
     for name, make in openai_public.ENCODING_CONSTRUCTORS.items():
-        asked.clear()
+        requested.clear()
         make()
-        assert tuple(asked) == FILES[name]
+        assert tuple(requested) == FILES[name]
 
 
-def test_without_tiktoken(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without tiktoken, the error names the extra."""
+def test_counters_without_tiktoken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without tiktoken the error names the extra to install."""
     monkeypatch.setitem(sys.modules, "tiktoken", None)
     with pytest.raises(ImportError, match=r"pip install 'sseparse\[tiktoken\]'"):
         TokenCounter("gpt-4o")
 
 
-def test_a_download_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a network it is the same error, which says where the file belongs."""
+def test_failed_downloads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failed download raises VocabularyMissing."""
     monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
     monkeypatch.setattr(registry, "ENCODINGS", {})
 
