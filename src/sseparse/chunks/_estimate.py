@@ -95,13 +95,13 @@ def _count_choice(choice: ChatChoice | CompletionChoice, count: CountTokens) -> 
 
 
 def _list_calls(message: ChatMessage) -> Iterator[tuple[str, str]]:
-    functions = [call.function for call in message.tool_calls or ()]
-    for function in (*functions, message.function_call):
-        if function:
-            yield function.name, function.arguments
     for call in message.tool_calls or ():
         if call.custom:
             yield call.custom.name, call.custom.input
+        elif call.function:
+            yield call.function.name, call.function.arguments
+    if message.function_call:
+        yield message.function_call.name, message.function_call.arguments
 
 
 # The models for which OpenAI published overheads, with the tokens at the beginning of each tool.

@@ -81,6 +81,8 @@ class AsyncEventSource(BaseEventSource):
             await self._connect()
         else:
             await self._read(self._source)
+        if not self._session.is_connected:
+            await self._disconnect()
 
     async def _connect(self) -> None:
         session = self._session
@@ -97,20 +99,17 @@ class AsyncEventSource(BaseEventSource):
                 with suppress(Exception):  # the error is useful without the body, too
                     body_start = await anext(self._source)
             session.add_body_start(body_start)
-            await self._disconnect()
 
     async def _read(self, source: HTTPXSource) -> None:
         try:
             data = await anext(source)
         except StopAsyncIteration:
             self._session.on_end()
-            await self._disconnect()
         except (RuntimeError, TypeError):
             # Misuse, not a failure of the connection.
             raise
         except Exception as error:  # the session translates it
             self._session.on_failure(error)
-            await self._disconnect()
         else:
             self._session.feed(data)
 

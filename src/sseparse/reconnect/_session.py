@@ -237,7 +237,7 @@ class ReconnectingSession(Breakable):
             self._finish(None)
 
     def _finish(self, error: SSEError | None) -> None:
-        self.is_over = True
+        self.is_connected, self.is_over = False, True
         self._error = error
 
     def pop_delay(self) -> float | None:

@@ -109,6 +109,8 @@ class EventSource(BaseEventSource):
             self._connect()
         else:
             self._read(self._source)
+        if not self._session.is_connected:
+            self._disconnect()
 
     def _connect(self) -> None:
         session = self._session
@@ -125,20 +127,17 @@ class EventSource(BaseEventSource):
                 with suppress(Exception):  # the error is useful without the body, too
                     body_start = next(self._source)
             session.add_body_start(body_start)
-            self._disconnect()
 
     def _read(self, source: HTTPXSource) -> None:
         try:
             data = next(source)
         except StopIteration:
             self._session.on_end()
-            self._disconnect()
         except (RuntimeError, TypeError):
             # Misuse, not a failure of the connection.
             raise
         except Exception as error:  # the session translates it
             self._session.on_failure(error)
-            self._disconnect()
         else:
             self._session.feed(data)
 
