@@ -163,14 +163,13 @@ RULES: Final[Mapping[Kind, ProtocolRules]] = {
 
 
 def _default(option: str) -> Any:
-    """Return an attrs default that the protocol's rules decide."""
     return Factory(lambda policy: getattr(RULES[policy.kind], option), takes_self=True)
 
 
 @frozen
 class ReconnectPolicy:
     """
-    Rules for reconnecting a lost stream: a value, without clock, randomness or I/O.
+    Policy for reconnecting a lost stream: a value, without clock, randomness or I/O.
 
     The first delay is the server's `retry` field, or else `base`. Each further delay without
     progress is `factor` times longer, up to `cap`, and shortened by a random part of up to

@@ -40,15 +40,15 @@ class EventSource(BaseEventSource):
             and timeouts. It stays open. None for a new client, closed with the stream.
         headers: Headers to send in addition to `Accept`, `Accept-Encoding`, `Cache-Control`,
             `Pragma` and `Last-Event-ID`. They can replace all of these but the last one.
-        method: The method. Only redirects of a GET are followed.
-        content: The body to send with each request.
-        policy: When to reconnect.
-        read_timeout: Seconds without any bytes after which the connection counts as lost; None
-            for no limit. If the server sends comments to keep the connection alive, give a little
-            more than their interval.
-        clock: Returns seconds since the epoch.
+        method: The method, by default GET. Only redirects of a GET are followed.
+        content: The body to send with each request, by default none.
+        policy: When to reconnect, by default `ReconnectPolicy()`.
+        read_timeout: Seconds without any bytes after which the connection counts as lost; by
+            default None, for no limit. If the server sends comments to keep the connection alive,
+            give a little more than their interval.
+        clock: Returns seconds since the epoch, by default `time.time`.
         sleep: Waits for a number of seconds. With the default, `close()` ends the wait.
-        rnd: Returns a random number, from 0 up to but not including 1.
+        rnd: Returns a random number from 0 up to but not including 1, by default `random.random`.
         options: The options of `Parser`, such as the initial `last_event_id` and `retry`.
 
     Raises:
