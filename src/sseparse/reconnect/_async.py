@@ -10,13 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 from .._stage import raise_stored
 from ..adapters._httpx import HTTPXSource
 from ..sse._event import Event
-from ._session import (
-    CONNECTION_ERRORS,
-    BaseEventSource,
-    EventSourceOptions,
-    ReconnectingSession,
-    open_client,
-)
+from ._session import CONNECTION_ERRORS, BaseEventSource, EventSourceOptions, open_client
 
 if TYPE_CHECKING:
     import httpx2
@@ -37,7 +31,7 @@ class AsyncEventSource(BaseEventSource):
         sleep: Callable[[float], Awaitable[object]] | None = None,
         **options: Unpack[EventSourceOptions],
     ) -> None:
-        self._session = ReconnectingSession(url, **options)
+        super().__init__(url, **options)
         self._client: httpx2.AsyncClient = open_client(client, "AsyncClient")
         self._owns_client = client is None
         self._closed = False

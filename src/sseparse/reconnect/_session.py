@@ -305,7 +305,8 @@ def open_client(client: object, kind: Literal["Client", "AsyncClient"]) -> Any:
 class BaseEventSource(Uncopyable):
     """Properties of EventSource and AsyncEventSource."""
 
-    _session: ReconnectingSession
+    def __init__(self, url: str, **options: Unpack[EventSourceOptions]) -> None:
+        self._session = ReconnectingSession(url, **options)
 
     @property
     def last_event_id(self) -> str:

@@ -10,13 +10,7 @@ from typing import TYPE_CHECKING, Self, Unpack
 from .._stage import raise_stored
 from ..adapters._httpx import HTTPXSource
 from ..sse._event import Event
-from ._session import (
-    CONNECTION_ERRORS,
-    BaseEventSource,
-    EventSourceOptions,
-    ReconnectingSession,
-    open_client,
-)
+from ._session import CONNECTION_ERRORS, BaseEventSource, EventSourceOptions, open_client
 
 if TYPE_CHECKING:
     import httpx2
@@ -67,7 +61,7 @@ class EventSource(BaseEventSource):
         sleep: Callable[[float], object] | None = None,
         **options: Unpack[EventSourceOptions],
     ) -> None:
-        self._session = ReconnectingSession(url, **options)
+        super().__init__(url, **options)
         self._client: httpx2.Client = open_client(client, "Client")
         self._owns_client = client is None
         self._closed = threading.Event()
