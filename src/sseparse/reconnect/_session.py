@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, Unpack, cast
 from attrs import frozen
 
 from .._end import End, EndCause
-from .._errors import NotEventStream, SSEError, StreamTimeout, TransportError, refused
+from .._errors import NotEventStream, SSEError, StreamTimeout, TransportError
 from .._options import ParserOptions
 from .._stage import Breakable, Uncopyable, breaking
 from ..adapters._http import (
@@ -158,7 +158,7 @@ class ReconnectingSession(Breakable):
             response.request.extensions["timeout"]["read"] = self._read_timeout
             return True
         if not isinstance(verdict, Stop):
-            self.last_error = refused(status, headers)
+            self.last_error = NotEventStream.from_response(status, headers)
         self._apply(verdict)
         return False
 
@@ -188,7 +188,9 @@ class ReconnectingSession(Breakable):
     def add_body_start(self, body_start: bytes) -> None:
         """Add the first bytes of a rejected response to its error."""
         if isinstance(error := self.error, NotEventStream):
-            error = refused(error.status, error.headers, body_start[:BODY_START])
+            error = NotEventStream.from_response(
+                error.status, error.headers, body_start[:BODY_START]
+            )
             self._error = self.last_error = error
 
     @breaking

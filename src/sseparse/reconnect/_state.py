@@ -53,7 +53,13 @@ def check_id_size(last_event_id: str) -> LimitExceeded | None:
     # Each character has at least one byte, so that most large IDs needn't be encoded.
     if len(text) <= _MAX_ID_BYTES and len(text.encode(errors="replace")) <= _MAX_ID_BYTES:
         return None
-    return LimitExceeded(limit="last_event_id", maximum=_MAX_ID_BYTES)
+    return LimitExceeded(
+        limit="last_event_id",
+        maximum=_MAX_ID_BYTES,
+        what=f"Last event ID larger than {_MAX_ID_BYTES:,} bytes",
+        advice="the server can't resume after it, since it isn't sent as Last-Event-ID; have the "
+        "server send shorter ids",
+    )
 
 
 _NUMBER: Final = re.compile(r"[0-9]+(?:\.[0-9]*)?")
