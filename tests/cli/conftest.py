@@ -1,4 +1,4 @@
-"""What several tests of the command need."""
+"""Fixtures of the command tests."""
 
 import contextlib
 import json
@@ -23,7 +23,7 @@ InTerminal = Callable[..., tuple[int, str]]
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No setting of whoever runs the tests counts, and no vocabulary of theirs."""
+    """Replace the settings and vocabularies of the user who runs the tests."""
     for name in ("OPENAI_BASE_URL", "OPENAI_MODEL", "NO_COLOR", "DATA_GYM_CACHE_DIR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
@@ -33,7 +33,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def body() -> Body:
-    """Make a body: each delta is a chunk; a finish reason and [DONE] end it."""
+    """Return a function that makes a body from deltas, a finish reason and [DONE]."""
 
     def make(
         *deltas: dict[str, Any], finish: str | None = "stop", done: bool = True, **more: Any
@@ -51,7 +51,7 @@ def body() -> Body:
 
 @pytest.fixture
 def chat(capsys: pytest.CaptureFixture[str]) -> Chat:
-    """Run `sseparse chat` in this process against a server that answers so."""
+    """Return a function that runs `sseparse chat` in this process against a replay server."""
 
     def run(answer: bytes | Replay | ReplayServer, *arguments: str) -> tuple[int, str, str]:
         if isinstance(answer, ReplayServer):
@@ -67,7 +67,7 @@ def chat(capsys: pytest.CaptureFixture[str]) -> Chat:
 
 @pytest.fixture
 def in_terminal(monkeypatch: pytest.MonkeyPatch) -> InTerminal:
-    """Run the command with standard streams that are one terminal; return what that was sent."""
+    """Return a function that runs the command in a terminal and returns the text sent to it."""
 
     def run(*arguments: str, streams: tuple[str, ...] = ("stdout", "stderr")) -> tuple[int, str]:
         with pseudo_terminal() as (terminal, sent), monkeypatch.context() as patch:

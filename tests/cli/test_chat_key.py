@@ -133,12 +133,12 @@ def test_the_key_in_pieces_cut_anywhere() -> None:
 @pytest.mark.parametrize("depth", range(4))
 def test_json_in_json(depth: int, pieces: Any) -> None:
     """Three levels deep: a text in the arguments of a tool call; also a byte at a time."""
-    told = f"é {NASTY} é"
+    text = f"é {NASTY} é"
     for _ in range(depth):
-        told = spell(told, seeded(depth))
+        text = spell(text, seeded(depth))
     with tempfile.TemporaryDirectory() as folder:
         saved = Path(folder, "a.sse")
-        run(Replay(f": {told}\n\n".encode(), pieces=pieces), NASTY, "--save", str(saved))
+        run(Replay(f": {text}\n\n".encode(), pieces=pieces), NASTY, "--save", str(saved))
         kept = saved.read_text("utf-8")
     assert kept.count("[key]") == 1
     assert not has_key(kept, NASTY)
@@ -149,8 +149,8 @@ def test_json_in_json(depth: int, pieces: Any) -> None:
 @settings(max_examples=20, deadline=None)
 def test_errors_do_not_show_the_key(key: str, choice: random.Random) -> None:
     """Messages of the server, data that isn't JSON, pages, status lines, and headers."""
-    told = f'{{"error": {{"message": "é {spell(key, choice)} é"}}}}'.encode()
-    _, out, err = run(Replay(told, status=401, content_type="application/json"), key)
+    text = f'{{"error": {{"message": "é {spell(key, choice)} é"}}}}'.encode()
+    _, out, err = run(Replay(text, status=401, content_type="application/json"), key)
     assert (out, " é [key] é" in err) == ("", True)
     padding = "x" * 370
     moved = f"http://127.0.0.1/?{padding}={quote(key)}"

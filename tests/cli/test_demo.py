@@ -1,4 +1,4 @@
-"""`sseparse demo` streams two completions and shows when their chunks came."""
+"""`sseparse demo` streams two completions and shows when their chunks arrive."""
 
 import json
 import os
@@ -13,7 +13,7 @@ import pytest
 
 from sseparse import __version__
 from sseparse.cli import main
-from sseparse.cli._demo import make_asks
+from sseparse.cli._demo import make_examples
 from sseparse.testing import ReplayServer
 from terminals import pseudo_terminal
 
@@ -24,53 +24,53 @@ ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 @pytest.fixture
 def plain(capsys: pytest.CaptureFixture[str]) -> str:
-    """Run the demo as in a pipe; return what it printed."""
+    """Run the demo with a pipe as its standard output and return the output."""
     assert main(["demo", "--fast"]) == 0
     printed = capsys.readouterr()
     assert printed.err == ""
     return printed.out
 
 
-def test_plain_lines_have_no_control_characters(plain: str) -> None:
-    """What is piped is text alone."""
+def test_output_to_a_pipe_has_no_control_characters(plain: str) -> None:
+    """Every character of the output to a pipe is printable."""
     assert all(line.isprintable() for line in plain.split("\n"))
 
 
-def test_each_chunk_is_told_with_its_time(plain: str) -> None:
-    """The role first, then a token at a time, an empty delta last; then the legacy tokens."""
-    told = re.findall(r"^Received \d+\.\d{3} seconds after the request: (.+)$", plain, re.MULTILINE)
-    news = [json.loads(line) for line in told]
-    assert news[:5] == [
+def test_each_chunk_is_printed_with_its_time(plain: str) -> None:
+    """The chunks are a role, one token each and an empty delta; then the legacy tokens."""
+    pattern = r"^Received \d+\.\d{3} seconds after the request: (.+)$"
+    deltas = [json.loads(text) for text in re.findall(pattern, plain, re.MULTILINE)]
+    assert deltas[:5] == [
         {"role": "assistant"},
         *({"content": token} for token in ("1", ",", " ", "2")),
     ]
-    assert news[298:302] == [{"content": "100"}, {}, "4", ","]
-    assert len(news) == 300 + 193
+    assert deltas[298:302] == [{"content": "100"}, {}, "4", ","]
+    assert len(deltas) == 300 + 193
 
 
-def test_the_times_do_not_go_back(plain: str) -> None:
-    """Each chunk comes after the one before it."""
+def test_times_increase(plain: str) -> None:
+    """The times of the chunks never decrease."""
     chat, legacy = plain.split("2. Legacy completion")
     for part in (chat, legacy):
         times = [float(time) for time in re.findall(r"^Received (\S+) seconds", part, re.MULTILINE)]
         assert times == sorted(times)
 
 
-def test_the_whole_and_its_times_are_told(plain: str) -> None:
-    """The text, the first token, the whole, and what lies between them."""
-    assert f"Whole text: {CHAT}\n" in plain
-    assert f"Whole text: {LEGACY}\n" in plain
+def test_the_text_and_its_times_are_printed(plain: str) -> None:
+    """After the chunks come the full text, its times and the time gained by streaming."""
+    assert f"Full text: {CHAT}\n" in plain
+    assert f"Full text: {LEGACY}\n" in plain
     number = r"(\d+\.\d{3}) seconds"
     summary = re.compile(
         rf"First token received {number} after the request\n"
-        rf"Whole answer received {number} after the request\n"
-        rf"The first word came {number} sooner than the whole\n"
+        rf"Full response received {number} after the request\n"
+        rf"The first token arrived {number} before the end\n"
     )
     assert len(summary.findall(plain)) == 2
 
 
-def test_the_results_are_told(plain: str) -> None:
-    """Both as the API would have answered them at once."""
+def test_the_results_are_printed(plain: str) -> None:
+    """The results have the shape of the API's responses without streaming."""
     results = re.findall(r"^\{\n.*?^\}$", plain, re.MULTILINE | re.DOTALL)
     chat, legacy = (json.loads(result) for result in results)
     assert chat["object"] == "chat.completion"
@@ -81,16 +81,16 @@ def test_the_results_are_told(plain: str) -> None:
     assert legacy["choices"][0]["finish_reason"] == "length"
 
 
-def test_the_requests_are_sent_over_http(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As JSON, asking for a stream of events that nobody compressed."""
+def test_requests_are_sent_over_http(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The requests are JSON and accept an uncompressed event stream."""
     servers: list[ReplayServer] = []
 
-    class Kept(ReplayServer):
+    class RecordedServer(ReplayServer):
         def __enter__(self) -> Self:
             servers.append(self)
             return super().__enter__()
 
-    monkeypatch.setattr("sseparse.cli._demo.ReplayServer", Kept)
+    monkeypatch.setattr("sseparse.cli._demo.ReplayServer", RecordedServer)
     assert main(["demo", "--fast"]) == 0
     chat, legacy = servers[0].requests
     for request, path in ((chat, "/v1/chat/completions"), (legacy, "/v1/completions")):
@@ -103,14 +103,15 @@ def test_the_requests_are_sent_over_http(monkeypatch: pytest.MonkeyPatch) -> Non
     assert legacy.json()["prompt"] == "1,2,3,"
 
 
-def test_without_fast_the_tokens_take_their_time() -> None:
-    """10 to 20 milliseconds after one another, the same at every run."""
-    for ask, again in zip(make_asks(fast=False), make_asks(fast=False), strict=True):
-        first, *others = ask.replay.waits()
+def test_delays_without_fast() -> None:
+    """Without --fast, tokens are 10 to 20 ms apart, with the same delays in each run."""
+    examples = zip(make_examples(fast=False), make_examples(fast=False), strict=True)
+    for example, repeated in examples:
+        first, *others = example.replay.waits()
         assert first == 0.1
         assert all(0.01 <= wait <= 0.02 for wait in others)
         assert len({*others}) > 1
-        assert ask.replay.waits() == again.replay.waits()
+        assert example.replay.waits() == repeated.replay.waits()
 
 
 # In a terminal.
@@ -118,7 +119,7 @@ def test_without_fast_the_tokens_take_their_time() -> None:
 
 @contextmanager
 def terminal(monkeypatch: pytest.MonkeyPatch, columns: int) -> Iterator[list[str]]:
-    """Make standard output a terminal; what it was sent is in the list after the block."""
+    """Make standard output a terminal; the list gets its output after the block."""
     shown: list[str] = []
     monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.setenv("LINES", "40")
@@ -132,24 +133,25 @@ def terminal(monkeypatch: pytest.MonkeyPatch, columns: int) -> Iterator[list[str
 
 
 def squeezed(text: str) -> str:
-    """Leave out colours, frames and white space."""
+    """Remove colours, frames and white space."""
     return re.sub(r"[\s\u2500-\u257f]", "", ESCAPE.sub("", text))
 
 
 @pytest.mark.parametrize("columns", [40, 80, 120, 200])
-def test_a_terminal_shows_it_all(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
-    """Text, chunks at both ends, times, and the results, at any width, none of it cut off."""
+def test_output_in_a_terminal(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    """A terminal of any width shows the text, the first and last chunks, the times and results."""
     with terminal(monkeypatch, columns) as shown:
         assert main(["demo", "--fast"]) == 0
     (text,) = shown
     content = squeezed(text)
     assert "\x1b[" in text
-    for whole in (CHAT, LEGACY):
-        # Beside the chunks, other text stands between its lines.
-        assert content.count(squeezed(whole)) >= (1 if columns >= 120 else 2)
-    for said in ("1.Chatcompletion", "2.Legacycompletion", "294more", "187more", "firsttoken"):
-        assert said in content
-    assert content.count("soonerthanthewhole.") == 2
+    for answer in (CHAT, LEGACY):
+        # In a wide terminal, chunks stand between the lines of the text.
+        assert content.count(squeezed(answer)) >= (1 if columns >= 120 else 2)
+    for shown_text in ("1.Chatcompletion", "2.Legacycompletion", "294more", "187more"):
+        assert shown_text in content
+    assert content.count("firsttoken") == 4
+    assert content.count("beforetheend.") == 2
     assert '"finish_reason":"stop"' in content
     assert '"finish_reason":"length"' in content
     lines = ESCAPE.sub("", text).splitlines()
@@ -157,10 +159,8 @@ def test_a_terminal_shows_it_all(monkeypatch: pytest.MonkeyPatch, columns: int) 
 
 
 @pytest.mark.parametrize("name", ["dumb", "unknown"])
-def test_a_terminal_that_can_do_nothing_gets_plain_lines(
-    monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    """As a pipe does."""
+def test_a_dumb_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """A terminal without escape sequences gets the same lines as a pipe."""
     with terminal(monkeypatch, 80) as shown:
         monkeypatch.setenv("TERM", name)
         assert main(["demo", "--fast"]) == 0
@@ -168,14 +168,14 @@ def test_a_terminal_that_can_do_nothing_gets_plain_lines(
     assert "Received " in shown[0]
 
 
-# What it needs.
+# Packages.
 
 
 @pytest.mark.parametrize("name", ["rich", "httpx2", "h11"])
-def test_what_is_not_installed_is_named(
+def test_a_missing_package_is_reported(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
-    """One line with the remedy, status 2."""
+    """A missing package exits with status 2 and a line that says how to install it."""
     monkeypatch.setitem(sys.modules, name, None)
     assert main(["demo", "--fast"]) == 2
     out, err = capsys.readouterr()
@@ -186,7 +186,7 @@ def test_what_is_not_installed_is_named(
 def test_the_module_is_the_command(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """`python -m sseparse` does what `sseparse` does."""
+    """`python -m sseparse` runs the same command as `sseparse`."""
     monkeypatch.setattr(sys, "argv", ["sseparse", "--version"])
     with pytest.raises(SystemExit) as caught:
         runpy.run_module("sseparse", run_name="__main__")

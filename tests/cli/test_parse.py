@@ -1,4 +1,4 @@
-"""`sseparse parse` prints what a body holds, and says how it ended."""
+"""`sseparse parse` prints the content of a body and reports how it ended."""
 
 import io
 import json
@@ -28,12 +28,12 @@ COMPLETION = b'{"choices": [{"message": {"content": "a"}, "finish_reason": "stop
 FAULT = encode(Event(json.dumps({"error": {"message": "too\nbusy\x1b[31m", "code": 529}})))
 TEXTS = ["Hel", "lo", "\n"]
 CHUNKS = b"".join(map(chunk, TEXTS))
-WHOLE = CHUNKS + chunk(None, "stop") + DONE
+COMPLETE = CHUNKS + chunk(None, "stop") + DONE
 
 
 @pytest.fixture
 def run(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run the command in this process, on a file or on standard input."""
+    """Return a function that runs the command in this process, on a file or standard input."""
 
     def run(body: bytes, *options: str, piped: bool = False) -> tuple[int, str, str]:
         (tmp_path / "body").write_bytes(body)
@@ -50,11 +50,11 @@ def json_lines(text: str) -> list[Any]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-# What is printed.
+# Output.
 
 
 def test_events_are_the_default(run: Run) -> None:
-    """One object a line: data, event, id, retry."""
+    """By default each event is a line of JSON with data, event, id and retry."""
     status, out, err = run(b"id: 7\nevent: a\nretry: 5\ndata: 1\ndata: 2\n\ndata: \xc3\xa9\n\n")
     assert status == 0
     assert out.splitlines() == [
@@ -62,25 +62,25 @@ def test_events_are_the_default(run: Run) -> None:
         '{"data": "é", "event": "message", "id": "7", "retry": null}',
     ]
     assert err == (
-        "sseparse: the body ended after a whole event; it held no chunks to judge by "
-        "(2 events, 51 bytes)\n"
+        "sseparse: the body ended after a complete event; "
+        "it has no chunks that show whether it's complete (2 events, 51 bytes)\n"
     )
 
 
 def test_chunks(run: Run) -> None:
-    """Each chunk is a line, unknown fields included."""
-    body = encode(Event('{"choices": [], "odd": 1}')) + WHOLE
+    """--chunks prints each chunk as a line, including unknown fields."""
+    body = encode(Event('{"choices": [], "unknown": 1}')) + COMPLETE
     status, out, _ = run(body, "--chunks")
     assert status == 0
     first, second, *_ = json_lines(out)
-    assert first == {"choices": [], "odd": 1}
+    assert first == {"choices": [], "unknown": 1}
     assert second["choices"][0]["delta"] == {"content": "Hel"}
     assert len(out.splitlines()) == 5
 
 
 def test_result(run: Run) -> None:
-    """The finished completion is one line."""
-    status, out, _ = run(WHOLE, "--result")
+    """--result prints the finished completion as one line."""
+    status, out, _ = run(COMPLETE, "--result")
     (result,) = json_lines(out)
     assert status == 0
     assert result["object"] == "chat.completion"
@@ -88,48 +88,52 @@ def test_result(run: Run) -> None:
 
 
 def test_text(run: Run) -> None:
-    """The text alone."""
-    assert run(WHOLE, "--text")[:2] == (0, "Hello\n")
+    """--text prints only the text."""
+    assert run(COMPLETE, "--text")[:2] == (0, "Hello\n")
 
 
 @pytest.mark.parametrize(("body", "text"), [(chunk("Hel", "stop"), "Hel\n"), (DONE, "")])
-def test_text_ends_with_its_line(run: Run, body: bytes, text: str) -> None:
-    """So that what follows in a terminal begins a line; no text is no line."""
+def test_text_ends_with_a_line_end(run: Run, body: bytes, text: str) -> None:
+    """Text without a line end gets one; no text gets none."""
     assert run(body, "--text")[1] == text
 
 
 @pytest.mark.parametrize("option", ["--events", "--chunks", "--result", "--text"])
-def test_standard_input_is_read_as_a_file_is(run: Run, option: str) -> None:
-    """`-`, or no name at all."""
-    expected = run(WHOLE, option)
-    assert run(WHOLE, option, piped=True) == expected
-    assert run(WHOLE, option, "-", piped=True) == expected
+def test_standard_input(run: Run, option: str) -> None:
+    """Standard input is read if the file is `-` or missing."""
+    expected = run(COMPLETE, option)
+    assert run(COMPLETE, option, piped=True) == expected
+    assert run(COMPLETE, option, "-", piped=True) == expected
 
 
-# How it ended.
+# The end.
 
 
 @pytest.mark.parametrize(
     ("body", "status", "verdict"),
     [
-        (WHOLE, 0, "complete: [DONE] came (5 events, "),
-        (chunk("a", "stop"), 0, "complete: a finish reason came, but no [DONE] (1 event, "),
+        (COMPLETE, 0, "complete: received [DONE] (5 events, "),
+        (chunk("a", "stop"), 0, "complete: received a finish reason, but no [DONE] (1 event, "),
         (chunk("a"), 1, "incomplete: neither [DONE] nor a finish reason; the body ended between"),
         (chunk("a")[:-9], 1, "incomplete: neither [DONE] nor a finish reason; the body ended ins"),
         (chunk("a") + FAULT, 1, "the server sent an error: too busy [31m (code 529) (2 events, "),
-        (b"data: {\n\n", 1, "event is no chunk: "),
-        (b"<html>\n", 2, "no event stream: the body begins '<html>\\n' (0 events, 7 bytes)"),
-        (b"\x93\x00\xff", 2, "no event stream: the body is binary data (0 events, 3 bytes)"),
-        (b"", 1, "nothing came: the body was empty"),
-        (b'data: {"type": "ping"}\n\n', 1, "no chunks of a completion came (another API?); --ev"),
+        (b"data: {\n\n", 1, "event isn't a chunk: "),
+        (
+            b"<html>\n",
+            2,
+            "not an event stream: the body begins with '<html>\\n' (0 events, 7 bytes)",
+        ),
+        (b"\x93\x00\xff", 2, "not an event stream: the body is binary data (0 events, 3 bytes)"),
+        (b"", 1, "incomplete: the body is empty"),
+        (b'data: {"type": "ping"}\n\n', 1, "no completion chunks (another API?); `sseparse parse"),
         (b'{"error": "busy"}', 1, "the server sent an error: busy (0 events, 17 bytes)"),
-        (b'{"a": 1}', 2, "no event stream: the body begins '{\"a\": 1}'"),
+        (b'{"a": 1}', 2, "not an event stream: the body begins with '{\"a\": 1}'"),
         (COMPLETION, 0, "complete: one JSON object, not a stream (0 events, "),
     ],
 )
 @pytest.mark.parametrize("option", ["--chunks", "--result", "--text"])
-def test_how_chunks_end(run: Run, option: str, body: bytes, status: int, verdict: str) -> None:
-    """One line on standard error, without control characters, and the exit status."""
+def test_end_of_chunks(run: Run, option: str, body: bytes, status: int, verdict: str) -> None:
+    """Standard error gets one line without control characters that matches the exit status."""
     ended, _, err = run(body, option)
     assert ended == status
     assert err.startswith(f"sseparse: {verdict}")
@@ -140,15 +144,15 @@ def test_how_chunks_end(run: Run, option: str, body: bytes, status: int, verdict
 @pytest.mark.parametrize(
     ("body", "status", "verdict"),
     [
-        (b"", 1, "nothing came: the body was empty"),
+        (b"", 1, "incomplete: the body is empty"),
         (b"data: 1\n", 1, "incomplete: the body ended inside an event (0 events, 8 bytes)"),
-        (b"<html>", 2, "no event stream: "),
+        (b"<html>", 2, "not an event stream: "),
         (b"data: " + b"x" * (33 << 20), 1, "line larger than 33554432 bytes"),
     ],
     ids=["empty", "cut", "page", "endless"],
 )
-def test_how_events_end(run: Run, body: bytes, status: int, verdict: str) -> None:
-    """As its events say."""
+def test_end_of_events(run: Run, body: bytes, status: int, verdict: str) -> None:
+    """The end of a body without chunks is judged by its framing."""
     ended, out, err = run(body)
     assert (ended, out) == (status, "")
     assert err.startswith(f"sseparse: {verdict}")
@@ -157,23 +161,27 @@ def test_how_events_end(run: Run, body: bytes, status: int, verdict: str) -> Non
 @pytest.mark.parametrize(
     ("body", "status", "verdict"),
     [
-        (WHOLE, 0, "complete: [DONE] came (5 events, "),
-        (chunk("a", "stop"), 0, "complete: a finish reason came, but no [DONE] (1 event, "),
+        (COMPLETE, 0, "complete: received [DONE] (5 events, "),
+        (chunk("a", "stop"), 0, "complete: received a finish reason, but no [DONE] (1 event, "),
         (chunk("a"), 1, "incomplete: neither [DONE] nor a finish reason; the body ended between"),
         (chunk("a") + FAULT + DONE, 1, "the server sent an error: too busy"),
-        (b"data: hi\n\n", 0, "the body ended after a whole event; it held no chunks to judge by"),
-        (b'data: {"choices": []}\n\n', 0, "the body ended after a whole event; it held no chunks"),
+        (b"data: hi\n\n", 0, "the body ended after a complete event; it has no chunks"),
+        (
+            b'data: {"choices": []}\n\n',
+            0,
+            "the body ended after a complete event; it has no chunks",
+        ),
     ],
 )
-def test_how_events_end_that_are_chunks(run: Run, body: bytes, status: int, verdict: str) -> None:
-    """Events that are chunks are judged as chunks; of others only the framing is."""
+def test_end_of_events_that_are_chunks(run: Run, body: bytes, status: int, verdict: str) -> None:
+    """Events that are chunks are judged by the rules for chunks, others by their framing."""
     ended, _, err = run(body)
     assert ended == status
     assert err.startswith(f"sseparse: {verdict}")
 
 
-def test_what_came_before_a_fault_is_printed(run: Run) -> None:
-    """Chunks, text, and the completion as far as it came."""
+def test_output_before_an_error(run: Run) -> None:
+    """Chunks, text and the partial completion before an error are printed."""
     body = CHUNKS + FAULT
     assert len(run(body, "--chunks")[1].splitlines()) == 3
     assert run(body, "--text")[1] == "Hello\n"
@@ -183,16 +191,16 @@ def test_what_came_before_a_fault_is_printed(run: Run) -> None:
 
 
 @pytest.mark.parametrize("body", [b"<html>", FAULT])
-def test_where_nothing_came_there_is_no_result(run: Run, body: bytes) -> None:
-    """An empty completion would look like one."""
+def test_no_result_without_choices(run: Run, body: bytes) -> None:
+    """--result prints nothing if no choice was received."""
     assert run(body, "--result")[1] == ""
 
 
-# What it cannot do.
+# Errors.
 
 
-def test_a_file_that_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One line, status 2."""
+def test_unreadable_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An unreadable file is reported in one line with status 2."""
     assert main(["parse", str(tmp_path / "none")]) == 2
     assert main(["parse", str(tmp_path)]) == 2
     out, err = capsys.readouterr()
@@ -204,8 +212,8 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixtur
 
 
 @pytest.mark.parametrize("arguments", [[], ["parse", "--text", "--result"], ["sing"]])
-def test_bad_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """Status 2, and how it is used."""
+def test_invalid_arguments(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Invalid arguments print the usage and exit with status 2."""
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert caught.value.code == 2
@@ -215,20 +223,20 @@ def test_bad_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> 
 def test_no_standard_input(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A shell may have closed it."""
+    """A closed standard input is reported with status 2."""
     monkeypatch.setattr(sys, "stdin", None)
     assert main(["parse"]) == 2
     assert capsys.readouterr().err == "sseparse: there is no standard input\n"
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
-def test_output_that_cannot_be_written(
+def test_unwritable_output(
     run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One line and a status of its own: the answer is not at fault."""
+    """Output that can't be written is reported with status 74."""
     with Path("/dev/full").open("w", encoding="utf-8") as full:
         monkeypatch.setattr(sys, "stdout", full)
-        assert run(WHOLE, "--text")[::2] == (
+        assert run(COMPLETE, "--text")[::2] == (
             74,
             "sseparse: cannot write: No space left on device\n",
         )
@@ -237,7 +245,7 @@ def test_output_that_cannot_be_written(
 def test_ctrl_c_ends_quietly(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With the status that a shell gives it."""
+    """Ctrl-C exits with status 130 and prints nothing."""
 
     class Interrupted(io.BytesIO):
         def read1(self, _size: int | None = -1, /) -> bytes:
@@ -251,20 +259,20 @@ def test_ctrl_c_ends_quietly(
 def test_a_closed_pipe_ends_quietly(
     run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With the status that a shell gives it; nothing is left that fails later."""
+    """A closed pipe exits with status 141, prints nothing and leaves nothing to flush."""
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "w", encoding="utf-8") as closed:
         monkeypatch.setattr(sys, "stdout", closed)
-        assert run(WHOLE, "--text")[0] == 141
+        assert run(COMPLETE, "--text")[0] == 141
     assert capsys.readouterr().err == ""
 
 
-# What standard output cannot encode.
+# Encodings.
 
 
-def test_json_that_cannot_be_encoded_is_escaped(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It says the same: lone surrogates, and letters that the terminal does not know."""
+def test_unencodable_json_is_escaped(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """JSON escapes lone surrogates and characters that standard output can't encode."""
     body = b'data: {"choices": [{"delta": {"content": "\\ud83d\xc3\xa9"}}]}\n\n'
     raw = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
@@ -275,23 +283,23 @@ def test_json_that_cannot_be_encoded_is_escaped(run: Run, monkeypatch: pytest.Mo
     assert event["data"] == "é"
 
 
-def test_text_that_cannot_be_encoded_is_replaced(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A question mark is better than no text at all."""
+def test_unencodable_text_is_replaced(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Text that standard output can't encode becomes question marks."""
     raw = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
     assert run(chunk("né", "stop"), "--text")[0] == 0
     assert raw.getvalue() == b"n?\n"
 
 
-def test_output_may_be_no_file(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As where a program calls main() and gathers the text."""
-    gathered = io.StringIO()
-    monkeypatch.setattr(sys, "stdout", gathered)
-    assert run(WHOLE, "--text")[0] == 0
-    assert gathered.getvalue() == "Hello\n"
+def test_output_to_a_text_buffer(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Standard output can be a StringIO when a program calls main()."""
+    output = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", output)
+    assert run(COMPLETE, "--text")[0] == 0
+    assert output.getvalue() == "Hello\n"
 
 
-# As a process of its own.
+# In a subprocess.
 
 
 def start(*arguments: str) -> subprocess.Popen[bytes]:
@@ -301,8 +309,8 @@ def start(*arguments: str) -> subprocess.Popen[bytes]:
     )
 
 
-def test_text_is_printed_while_the_answer_comes() -> None:
-    """Each piece as soon as its event is whole, without waiting for more input."""
+def test_text_is_printed_while_it_arrives() -> None:
+    """Each piece of text is printed once its event is complete, without waiting for more input."""
     with start("parse", "--text", "-") as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -312,28 +320,28 @@ def test_text_is_printed_while_the_answer_comes() -> None:
             assert process.stdout.read(len(text)) == text.encode()
         out, err = process.communicate(DONE)
     assert (process.returncode, out) == (0, b"")
-    assert err.startswith(b"sseparse: complete: [DONE] came")
+    assert err.startswith(b"sseparse: complete: received [DONE]")
 
 
-def test_a_reader_that_stops_early_is_no_accident() -> None:
-    """As `sseparse parse --chunks | head -1` does: no traceback, no warning at exit."""
+def test_a_reader_that_stops_early() -> None:
+    """A reader that stops early, like `head -1`, causes no traceback and no warning."""
     with start("parse") as process:
         assert process.stdin is not None
         assert process.stdout is not None
         assert process.stderr is not None
-        process.stdin.write(WHOLE)
+        process.stdin.write(COMPLETE)
         process.stdin.flush()
-        for _ in range(WHOLE.count(b"\n\n")):
+        for _ in range(COMPLETE.count(b"\n\n")):
             process.stdout.readline()
         process.stdout.close()
-        process.stdin.write(WHOLE)
+        process.stdin.write(COMPLETE)
         process.stdin.close()
         assert process.stderr.read() == b""
     assert process.returncode == 141
 
 
-def test_parsing_needs_the_core_alone() -> None:
-    """No library of an extra is imported."""
+def test_parse_needs_no_extra() -> None:
+    """`parse` imports no package of an extra."""
     code = (
         "import sys\n"
         "from sseparse.cli import main\n"
@@ -343,7 +351,7 @@ def test_parsing_needs_the_core_alone() -> None:
         "print(sorted({*names.split()} & {*sys.modules}))\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], input=WHOLE, capture_output=True, check=True
+        [sys.executable, "-c", code], input=COMPLETE, capture_output=True, check=True
     )
     assert done.stdout == b"Hello\n[]\n"
 
@@ -364,7 +372,7 @@ InTerminal = Callable[..., tuple[int, str]]
 def test_a_terminal_gets_no_control_characters(
     in_terminal: InTerminal, tmp_path: Path, option: str, shown: str
 ) -> None:
-    """Of what a body holds; a pipe gets it all."""
+    """Control characters in a body are escaped in a terminal."""
     (tmp_path / "body").write_bytes(chunk("a\x1b[31mb\x9b", "stop"))
     status, text = in_terminal("parse", option, str(tmp_path / "body"))
     assert status == 0
@@ -372,12 +380,12 @@ def test_a_terminal_gets_no_control_characters(
     assert not {"\x1b", "\x9b"} & {*text}
 
 
-LONG = b": %b\n\n" % (b"x" * 2**20) * 10 + WHOLE
+LONG = b": %b\n\n" % (b"x" * 2**20) * 10 + COMPLETE
 
 
 @pytest.mark.parametrize(("option", "streams"), [("--result", 2), ("--text", 1)])
 def test_progress(in_terminal: InTerminal, tmp_path: Path, option: str, streams: int) -> None:
-    """Of a long file, on a line that is gone before anything else is said."""
+    """A long file shows progress in a line that is erased before the report."""
     (tmp_path / "body").write_bytes(LONG)
     used = ("stdout", "stderr") if streams == 2 else ("stderr",)
     status, text = in_terminal("parse", option, str(tmp_path / "body"), streams=used)
@@ -387,11 +395,11 @@ def test_progress(in_terminal: InTerminal, tmp_path: Path, option: str, streams:
     assert second.startswith("8.0 of 10.0 MiB, ")
     assert not erased.strip()
     assert len(erased) >= len(second.rstrip())
-    assert rest.endswith(f"sseparse: complete: [DONE] came (5 events, {len(LONG):,} bytes)\n")
+    assert rest.endswith(f"sseparse: complete: received [DONE] (5 events, {len(LONG):,} bytes)\n")
 
 
 def test_progress_of_a_pipe(in_terminal: InTerminal, monkeypatch: pytest.MonkeyPatch) -> None:
-    """How much there will be is not known."""
+    """The progress of a pipe has no total size."""
     with subprocess.Popen(
         [sys.executable, "-c", "import sys; sys.stdout.buffer.write(b':' + bytes(5 << 20))"],
         stdout=subprocess.PIPE,
@@ -406,10 +414,10 @@ def test_progress_of_a_pipe(in_terminal: InTerminal, monkeypatch: pytest.MonkeyP
     ("option", "streams"),
     [("--text", ("stdout", "stderr")), ("--result", ("stdout",))],
 )
-def test_where_progress_would_be_in_the_way(
+def test_no_progress_between_output(
     in_terminal: InTerminal, tmp_path: Path, option: str, streams: tuple[str, ...]
 ) -> None:
-    """Between the lines of the output, or in a file, there is none."""
+    """No progress is shown between lines of output or in a file."""
     (tmp_path / "body").write_bytes(LONG)
     _, text = in_terminal("parse", option, str(tmp_path / "body"), streams=streams)
     assert "MiB" not in text

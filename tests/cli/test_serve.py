@@ -23,38 +23,37 @@ Body = Callable[..., bytes]
 @contextmanager
 def serving(*arguments: str) -> Iterator[tuple[str, list[str]]]:
     """
-    Serve; give what was printed, and a list of what standard error said, which is there at the end.
+    Run the command; yield its output and a list that gets the lines of standard error.
 
-    If something is put into the list, a line is waited for before the server is stopped.
+    If the block adds an item to the list, the server is stopped after its first line.
     """
     command = [sys.executable, "-m", "sseparse", "serve", *arguments]
-    said: list[str] = []
+    reported: list[str] = []
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
-        told = ""
-        while not told.endswith("Ctrl-C stops it.\n"):
+        output = ""
+        while not output.endswith("Press Ctrl-C to stop.\n"):
             line = process.stdout.readline()
             assert line, process.communicate()[1]
-            told += line
+            output += line
         try:
-            yield told, said
+            yield output, reported
         finally:
-            if said:
-                # Something is to be told first.
+            if reported:
                 assert process.stderr is not None
-                said[:] = [process.stderr.readline().rstrip()]
+                reported[:] = [process.stderr.readline().rstrip()]
             process.send_signal(signal.SIGINT)
-            said += process.communicate(timeout=60)[1].splitlines()
+            reported += process.communicate(timeout=60)[1].splitlines()
         assert process.returncode == 0
 
 
-def base_of(told: str) -> str:
-    return told.split("--base-url ")[1].split(maxsplit=1)[0]
+def base_of(output: str) -> str:
+    return output.split("--base-url ")[1].split(maxsplit=1)[0]
 
 
-def ask(url: str, method: str = "POST") -> tuple[int, bytes]:
+def send_request(url: str, method: str = "POST") -> tuple[int, bytes]:
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.netloc)
     try:
@@ -73,44 +72,44 @@ def saved(tmp_path: Path, body: Body) -> Path:
 
 
 def test_chat_against_serve(saved: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """What is printed can be typed: the answer comes from the file, and a line tells of it."""
-    with serving(str(saved)) as (told, said):
-        assert main(["chat", "--base-url", base_of(told), "hi"]) == 0
-        assert ask(f"{base_of(told)}/anything", "GET") == (200, saved.read_bytes())
+    """The printed chat command gets the file as its response, and each response is reported."""
+    with serving(str(saved)) as (output, reported):
+        assert main(["chat", "--base-url", base_of(output), "hi"]) == 0
+        assert send_request(f"{base_of(output)}/anything", "GET") == (200, saved.read_bytes())
     assert capsys.readouterr().out == "Hello\n"
     size = len(saved.read_bytes())
-    assert told.splitlines()[0].endswith(f"/... -> {saved}, {size} bytes, all at once")
-    assert "Try: curl -N -d '{}' http://127.0.0.1:" in told
-    assert said.pop() == "sseparse: stopped"
-    got, posted = sorted(said)
+    assert output.splitlines()[0].endswith(f"/... -> {saved}, {size} bytes, all at once")
+    assert "Try: curl -N -d '{}' http://127.0.0.1:" in output
+    assert reported.pop() == "sseparse: stopped"
+    got, posted = sorted(reported)
     assert posted.startswith("sseparse: POST /v1/chat/completions -> a b.sse, ")
     assert posted.endswith(" bytes, to its end")
     assert got.startswith("sseparse: GET /v1/anything -> a b.sse, ")
 
 
 def test_several_files(saved: Path, tmp_path: Path) -> None:
-    """The first part of the path says which."""
+    """The first part of the path selects one of several files."""
     (tmp_path / "other.sse").write_bytes(b"data: 1\n\n")
-    with serving(str(saved), str(tmp_path / "other.sse")) as (told, said):
-        root = base_of(told).removesuffix("/a%20b/v1")
-        assert ask(f"{root}/other/v1/chat/completions") == (200, b"data: 1\n\n")
-        assert ask(f"{root}/a%20b") == (200, saved.read_bytes())
-        for path in ("/nobody/v1", "/"):
-            status, text = ask(root + path)
+    with serving(str(saved), str(tmp_path / "other.sse")) as (output, reported):
+        root = base_of(output).removesuffix("/a%20b/v1")
+        assert send_request(f"{root}/other/v1/chat/completions") == (200, b"data: 1\n\n")
+        assert send_request(f"{root}/a%20b") == (200, saved.read_bytes())
+        for path in ("/unknown/v1", "/"):
+            status, text = send_request(root + path)
             assert status == 404
-            assert text.endswith(b"; there is /a%20b/..., /other/...\n")
-    assert any(line.startswith("sseparse: POST /nobody/v1 -> 404, ") for line in said)
+            assert text.endswith(b"; known paths: /a%20b/..., /other/...\n")
+    assert any(line.startswith("sseparse: POST /unknown/v1 -> 404, ") for line in reported)
 
 
 def test_a_name_that_is_not_utf_8(saved: Path, tmp_path: Path) -> None:
-    """It is percent-encoded byte by byte, as any other name."""
+    """A file name that isn't UTF-8 is percent-encoded byte by byte."""
     (tmp_path / os.fsdecode(b"\xff.sse")).write_bytes(b"data: 1\n\n")
-    with serving(str(saved), str(tmp_path / os.fsdecode(b"\xff.sse"))) as (told, _):
-        root = base_of(told).removesuffix("/a%20b/v1")
-        assert ask(f"{root}/%FF/v1") == (200, b"data: 1\n\n")
+    with serving(str(saved), str(tmp_path / os.fsdecode(b"\xff.sse"))) as (output, _):
+        root = base_of(output).removesuffix("/a%20b/v1")
+        assert send_request(f"{root}/%FF/v1") == (200, b"data: 1\n\n")
 
 
-ODD_TARGETS = [
+TARGETS = [
     ("GET", "foo", 400),
     ("GET", "*", 400),
     ("OPTIONS", "*", 400),
@@ -140,7 +139,7 @@ ODD_TARGETS = [
 
 
 def status_of(url: str, method: str, target: str) -> int:
-    """Send a request with a target as it is; return the status of the response."""
+    """Send a request with an unchanged target; return the status of the response."""
     connection = socket.create_connection((urlsplit(url).hostname, urlsplit(url).port), 60)
     request = f"{method} {target} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n"
     with connection, connection.makefile("rb") as response:
@@ -148,39 +147,42 @@ def status_of(url: str, method: str, target: str) -> int:
         return int(response.readline().split()[1])
 
 
-def test_odd_targets(saved: Path, tmp_path: Path) -> None:
-    """What has no path is refused, a URL is served as its path; no traceback for any of them."""
+def test_unusual_targets(saved: Path, tmp_path: Path) -> None:
+    """A target without a path is rejected, and a URL is served as its path."""
     (tmp_path / "other.sse").write_bytes(b"data: 1\n\n")
-    with serving(str(saved), str(tmp_path / "other.sse")) as (told, said):
-        for method, target, status in ODD_TARGETS:
-            assert (target[:99], status_of(base_of(told), method, target)) == (target[:99], status)
-    assert all(line.startswith("sseparse: ") for line in said)
-    assert any(line.startswith("sseparse: GET foo -> 400, ") for line in said)
+    with serving(str(saved), str(tmp_path / "other.sse")) as (output, reported):
+        for method, target, status in TARGETS:
+            assert (target[:99], status_of(base_of(output), method, target)) == (
+                target[:99],
+                status,
+            )
+    assert all(line.startswith("sseparse: ") for line in reported)
+    assert any(line.startswith("sseparse: GET foo -> 400, ") for line in reported)
 
 
-def test_odd_targets_where_one_file_answers_all(saved: Path) -> None:
-    """What has no path is refused all the same."""
-    with serving(str(saved)) as (told, said):
-        for method, target, status in ODD_TARGETS:
+def test_unusual_targets_of_a_single_file(saved: Path) -> None:
+    """A target without a path is rejected even if one file serves all paths."""
+    with serving(str(saved)) as (output, reported):
+        for method, target, status in TARGETS:
             expected = 200 if status == 404 else status
-            assert (target[:99], status_of(base_of(told), method, target)) == (
+            assert (target[:99], status_of(base_of(output), method, target)) == (
                 target[:99],
                 expected,
             )
-    assert all(line.startswith("sseparse: ") for line in said)
+    assert all(line.startswith("sseparse: ") for line in reported)
 
 
-def test_a_number_is_the_pace(saved: Path) -> None:
-    """Seconds before each event; a fault keeps to it too."""
-    with serving("--pace", "0.001", str(saved)) as (told, _):
-        assert ask(base_of(told))[1] == saved.read_bytes()
-    assert ", 0.001 s before each event\n" in told
-    with serving("--pace", "0.001", "--fault", "wrong-content-type", str(saved)) as (told, _):
-        assert ask(base_of(told))[1] == saved.read_bytes()
+def test_pace_in_seconds(saved: Path) -> None:
+    """A number for --pace is the seconds before each event, also with a fault."""
+    with serving("--pace", "0.001", str(saved)) as (output, _):
+        assert send_request(base_of(output))[1] == saved.read_bytes()
+    assert ", 0.001 s before each event\n" in output
+    with serving("--pace", "0.001", "--fault", "wrong-content-type", str(saved)) as (output, _):
+        assert send_request(base_of(output))[1] == saved.read_bytes()
 
 
 def test_recorded_times(saved: Path) -> None:
-    """Those that `chat --save` kept, unless another pace is asked for."""
+    """The recorded times are used unless another pace is requested."""
     size = len(saved.read_bytes())
     lines = [{"bytes": 7, "seconds": 0.0}, {"bytes": size - 7, "seconds": 0.01}]
     text = "".join(f"{json.dumps(line)}\n" for line in lines)
@@ -190,27 +192,27 @@ def test_recorded_times(saved: Path) -> None:
         (["--pace", "recorded"], "as recorded"),
         (["--pace", "fast"], "all at once"),
     ):
-        with serving(*options, str(saved)) as (told, _):
-            assert ask(base_of(told))[1] == saved.read_bytes()
-        assert f" bytes, {manner}\n" in told
+        with serving(*options, str(saved)) as (output, _):
+            assert send_request(base_of(output))[1] == saved.read_bytes()
+        assert f" bytes, {manner}\n" in output
 
 
-def test_what_chat_saves_is_served_as_it_came(saved: Path, tmp_path: Path) -> None:
-    """The two fit together."""
+def test_serve_a_body_saved_by_chat(saved: Path, tmp_path: Path) -> None:
+    """A body saved by chat is served with its recorded times."""
     copy = tmp_path / "copy.sse"
-    with serving("--pace", "0.001", str(saved)) as (told, _):
-        assert main(["chat", "--base-url", base_of(told), "--save", str(copy), "hi"]) == 0
-    with serving(str(copy)) as (told, _):
-        assert ask(base_of(told))[1] == saved.read_bytes()
-    assert "as recorded" in told
+    with serving("--pace", "0.001", str(saved)) as (output, _):
+        assert main(["chat", "--base-url", base_of(output), "--save", str(copy), "hi"]) == 0
+    with serving(str(copy)) as (output, _):
+        assert send_request(base_of(output))[1] == saved.read_bytes()
+    assert "as recorded" in output
 
 
-def test_times_that_were_not_recorded(saved: Path) -> None:
-    """One line says so; the body is sent all at once."""
-    with serving("--pace", "recorded", str(saved)) as (told, said):
+def test_missing_times(saved: Path) -> None:
+    """With --pace recorded and no times, a line reports it and the body is sent at once."""
+    with serving("--pace", "recorded", str(saved)) as (output, reported):
         pass
-    assert "all at once" in told
-    assert said[0].startswith("sseparse: serve: no times were recorded with ")
+    assert "all at once" in output
+    assert reported[0].startswith("sseparse: serve: no times were recorded with ")
 
 
 @pytest.mark.parametrize(
@@ -218,126 +220,129 @@ def test_times_that_were_not_recorded(saved: Path) -> None:
     [("close", "closed before its end"), ("reset", "reset"), ("html", "to its end")],
 )
 def test_faults(saved: Path, fault: str, how: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """What goes wrong is announced, done, and told."""
-    with serving("--fault", fault, str(saved)) as (told, said):
-        assert main(["chat", "--base-url", base_of(told), "hi"]) in (1, 2)
-    assert f"with a fault: {FAULTS[fault]}" in told
-    assert said[0].endswith(f" bytes, {how}")
+    """A fault is announced, applied and reported."""
+    with serving("--fault", fault, str(saved)) as (output, reported):
+        assert main(["chat", "--base-url", base_of(output), "hi"]) in (1, 2)
+    assert f"with a fault: {FAULTS[fault]}" in output
+    assert reported[0].endswith(f" bytes, {how}")
 
 
-def test_clients_that_go_away(saved: Path) -> None:
-    """That is told; or that the server stopped before."""
+def test_unfinished_responses(saved: Path) -> None:
+    """A response is reported as unfinished if the client or the server stops."""
     for leave, how in ((True, "the client went away"), (False, "the server stopped")):
-        with serving("--pace", "3600", str(saved)) as (told, said):
-            parts = urlsplit(base_of(told))
+        with serving("--pace", "3600", str(saved)) as (output, reported):
+            parts = urlsplit(base_of(output))
             connection = http.client.HTTPConnection(parts.netloc)
             connection.request("POST", parts.path)
             response = connection.getresponse()
             if leave:
                 response.close()
                 connection.close()
-                said.append("wait for it")
+                reported.append("wait for it")
         response.close()
         connection.close()
-        assert said[-2].endswith(f", {how}")
+        assert reported[-2].endswith(f", {how}")
 
 
-def test_a_request_that_is_none(saved: Path) -> None:
-    """It is told as that."""
-    with serving(str(saved)) as (told, said):
-        parts = urlsplit(base_of(told))
+def test_invalid_request(saved: Path) -> None:
+    """An invalid request is reported."""
+    with serving(str(saved)) as (output, reported):
+        parts = urlsplit(base_of(output))
         connection = http.client.HTTPConnection(parts.netloc)
         connection.connect()
         connection.sock.sendall(b"?\r\n\r\n")
         assert connection.sock.recv(9) == b"HTTP/1.1 "
         connection.close()
-    assert said[0].startswith("sseparse: bad request, ")
+    assert reported[0].startswith("sseparse: bad request, ")
 
 
 def test_host_and_port(saved: Path) -> None:
-    """Where it is told to; with the brackets that an address of IPv6 wants."""
-    with serving("--host", "::1", str(saved)) as (told, _):
-        assert told.startswith("http://[::1]:")
-        port = urlsplit(base_of(told)).port
-    with serving("--host", "127.0.0.1", "--port", str(port), str(saved)) as (told, _):
-        assert urlsplit(base_of(told)).port == port
+    """The server listens on the requested host and port, also on IPv6."""
+    with serving("--host", "::1", str(saved)) as (output, _):
+        assert output.startswith("http://[::1]:")
+        port = urlsplit(base_of(output)).port
+    with serving("--host", "127.0.0.1", "--port", str(port), str(saved)) as (output, _):
+        assert urlsplit(base_of(output)).port == port
         busy = subprocess.run(
             [sys.executable, "-m", "sseparse", "serve", "--port", str(port), str(saved)],
             capture_output=True,
             check=False,
         )
     assert busy.returncode == 2
-    assert busy.stderr.startswith(b"sseparse: serve: cannot listen at 127.0.0.1, port ")
+    assert busy.stderr.startswith(b"sseparse: serve: cannot listen on 127.0.0.1, port ")
 
 
 @pytest.mark.parametrize(
-    ("times", "said"),
+    ("times", "expected"),
     [
-        ("{", "holds no times: "),
-        ('{"bytes": 1}', "holds no times: "),
-        ("3", "holds no times: "),
-        ('{"bytes": 1, "seconds": 0}', "holds the times of another body than "),
+        ("{", "doesn't contain times: "),
+        ('{"bytes": 1}', "doesn't contain times: "),
+        ("3", "doesn't contain times: "),
+        ('{"bytes": 1, "seconds": 0}', "doesn't match "),
         ("\udcff", "cannot read "),
     ],
 )
-def test_times_that_are_none(
-    saved: Path, capsys: pytest.CaptureFixture[str], times: str, said: str
+def test_invalid_times(
+    saved: Path, capsys: pytest.CaptureFixture[str], times: str, expected: str
 ) -> None:
-    """One line, status 2."""
+    """Invalid times are reported in one line with status 2."""
     Path(f"{saved}.times").write_bytes(times.encode(errors="surrogateescape"))
     assert main(["serve", str(saved)]) == 2
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)
-    assert said in err
+    assert expected in err
 
 
-def test_what_cannot_be_served(
+def test_files_that_cannot_be_served(
     saved: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One line, status 2."""
+    """Files and options that can't be served are reported in one line with status 2."""
     empty = tmp_path / "empty"
     empty.write_bytes(b"")
     (tmp_path / "more").mkdir()
-    twin = tmp_path / "more" / "a b.txt"
-    twin.write_bytes(b"")
-    for arguments, said in (
+    namesake = tmp_path / "more" / "a b.txt"
+    namesake.write_bytes(b"")
+    for arguments, expected in (
         ([tmp_path / "none"], "cannot read "),
-        ([saved, twin], "two files have the same name"),
-        (["--fault", "gremlins", saved], "there is no fault 'gremlins'; "),
-        (["--fault", "close", empty], "holds no event that could come before it"),
-        (["--fault", "close", "--pace", "recorded", saved], "--fault goes with --pace fast or"),
-        (["--host", "192.0.2.1", saved], "cannot listen at 192.0.2.1, port 0: "),
+        ([saved, namesake], "two files have the same name"),
+        (["--fault", "gremlins", saved], "unknown fault 'gremlins': "),
+        (["--fault", "close", empty], "has no event to send before it"),
+        (
+            ["--fault", "close", "--pace", "recorded", saved],
+            "--fault can't be combined with --pace recorded",
+        ),
+        (["--host", "192.0.2.1", saved], "cannot listen on 192.0.2.1, port 0: "),
     ):
         assert main(["serve", *map(str, arguments)]) == 2
         out, err = capsys.readouterr()
         assert (out, err.count("\n")) == ("", 1)
         assert err.startswith("sseparse: serve: ")
-        assert said in err
+        assert expected in err
 
 
 @pytest.mark.parametrize("option", [["--pace", "-1"], ["--pace", "slow"], ["--port", "65536"]])
-def test_options_that_make_no_sense(option: list[str]) -> None:
-    """How it is used, status 2."""
+def test_invalid_options(option: list[str]) -> None:
+    """An invalid option prints the usage and exits with status 2."""
     with pytest.raises(SystemExit) as caught:
         main(["serve", *option, "a.sse"])
     assert caught.value.code == 2
 
 
-def test_help_names_the_faults(capsys: pytest.CaptureFixture[str]) -> None:
-    """Each with what it does."""
+def test_help_lists_the_faults(capsys: pytest.CaptureFixture[str]) -> None:
+    """The help lists each fault with its description."""
     with pytest.raises(SystemExit):
         main(["serve", "--help"])
     printed = capsys.readouterr().out
-    for name, does in FAULTS.items():
+    for name, description in FAULTS.items():
         assert f"\n  {name} " in printed
-        assert does in " ".join(printed.split())
+        assert description in " ".join(printed.split())
 
 
 @pytest.mark.parametrize("command", ["chat", "parse", "serve"])
-def test_help_fits_into_80_columns(
+def test_help_fits_in_80_columns(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
 ) -> None:
-    """With examples, and what the exit status says."""
+    """The help of each command fits in 80 columns, with examples and exit statuses."""
     monkeypatch.setenv("COLUMNS", "80")
     with pytest.raises(SystemExit) as caught:
         main([command, "--help"])
@@ -345,4 +350,4 @@ def test_help_fits_into_80_columns(
     assert caught.value.code == 0
     assert max(map(len, printed.splitlines())) <= 80
     assert "examples:\n  sseparse " in printed or f"| sseparse {command}" in printed
-    assert "exit status" in printed.replace("\n", " ")
+    assert "exit status" in printed.replace("\n", " ").lower()

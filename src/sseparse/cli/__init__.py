@@ -1,4 +1,4 @@
-"""The `sseparse` command."""
+"""`sseparse` command."""
 
 from ._main import main
 

@@ -7,8 +7,7 @@ import json
 import os
 import re
 import sys
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, cast
 from urllib.parse import urlsplit, urlunsplit
@@ -30,41 +29,28 @@ from .._json import is_list, is_object
 from ..adapters.sockets import SocketSource, request
 from ..chunks import CompletionUsage, Result
 from ..timing import Summary, Timeline
-from ._live import Live
-from ._main import missing
+from ._live import CompletionPrinter
 from ._output import (
-    NO_STREAM,
-    Misuse,
-    describe,
+    EXIT_INTERRUPTED,
+    EXIT_IO_ERROR,
+    JSON_ESCAPES,
+    NOT_A_STREAM,
+    CommandError,
+    describe_end,
     exit_status,
+    format_json_line,
     is_terminal,
-    json_line,
-    say,
-    visible_json,
+    make_writer,
+    missing_packages,
+    report,
     wants_colour,
 )
-from ._record import Recording, Redactor, Tap, read_up_to
+from ._record import BodyFile, RedactedSource, Redactor
 
 
 @frozen
 class ChatOptions:
-    """
-    Hold the options of `sseparse chat`.
-
-    Attributes:
-        prompt: The words of the prompt; none, or "-" alone, for standard input.
-        model: The model; None for that of the environment.
-        base_url: Where the API is; None for that of the environment.
-        system: What the model is told before the prompt, or None.
-        tool: Files with definitions of tools.
-        completion: Whether to use the legacy endpoint.
-        max_tokens: How long the answer may become, in tokens; None for the server's limit.
-        json: Whether to print the finished completion as JSON instead of its text.
-        save: Where to write the body, or None.
-        timeline: Where to draw the timeline, or None.
-        timeout: How long to wait for the server each time, in seconds.
-        no_color: Whether to do without colours.
-    """
+    """Options of `sseparse chat`, by their names on the command line."""
 
     prompt: list[str]
     model: str | None
@@ -80,435 +66,316 @@ class ChatOptions:
     no_color: bool
 
 
-_SHAPES = 'give a definition, a list of them, or {"tools": [...]}'
+_TOOL_SHAPES = 'expected a definition, a list of definitions, or {"tools": [...]}'
 
 
-def read_tools(paths: Iterable[Path]) -> list[dict[str, Any]]:
-    """
-    Read definitions of tools, each as the API wants it.
-
-    Args:
-        paths: JSON files: each holds a definition, a list of them, or an object with such a list
-            as its "tools". A function's definition may lack what the API wants around it.
-
-    Raises:
-        Misuse: A file cannot be read, or holds something else.
-    """
-    return [_wrapped(path, definition) for path in paths for definition in _definitions(path)]
-
-
-def _definitions(path: Path) -> list[Any]:
+def _load_tools(path: Path) -> list[Any]:
     try:
-        found = json.loads(path.read_text("utf-8-sig"))
+        tools = json.loads(path.read_text("utf-8-sig"))
     except OSError as error:
-        raise Misuse(f"--tool: cannot read {path}: {error.strerror}") from error
+        raise CommandError(f"--tool: cannot read {path}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
-        raise Misuse(f"--tool: {path} is no JSON: {error}") from error
-    if is_object(found) and "tools" in found:
-        found = found["tools"]
-    if is_object(found):
-        return [found]
-    if not is_list(found) or not found:
-        raise Misuse(f"--tool: {path} holds no definition of a tool; {_SHAPES}")
-    return found
+        raise CommandError(f"--tool: {path} isn't JSON: {error}") from error
+    if is_object(tools) and "tools" in tools:
+        tools = tools["tools"]
+    if is_object(tools):
+        return [tools]
+    if not is_list(tools) or not tools:
+        raise CommandError(f"--tool: {path} has no tool definition: {_TOOL_SHAPES}")
+    return tools
 
 
-def _wrapped(path: Path, definition: Any) -> dict[str, Any]:
-    if not is_object(definition):
-        raise Misuse(f"--tool: {path} holds {json.dumps(definition)[:40]} for a tool; {_SHAPES}")
-    if definition.get("type", "function") != "function":
-        return definition
-    function: Any = definition.get("function")
+def _wrap_tool(path: Path, tool: Any) -> dict[str, Any]:
+    """Return a tool in the form of the API; a function may lack the object around it."""
+    if not is_object(tool):
+        start = json.dumps(tool)[:40]
+        raise CommandError(f"--tool: {path} has {start} in place of a tool: {_TOOL_SHAPES}")
+    if tool.get("type", "function") != "function":
+        return tool
+    function: Any = tool.get("function")
     if function is None:
-        function = {name: value for name, value in definition.items() if name != "type"}
+        function = {name: value for name, value in tool.items() if name != "type"}
     if not is_object(function) or not isinstance(function.get("name"), str):
-        raise Misuse(f'--tool: {path} holds a function without a "name"')
+        raise CommandError(f'--tool: {path} has a function without a "name"')
     return {"type": "function", "function": function}
 
 
-OPENAI_URL: Final = "https://api.openai.com/v1"
-CHAT_MODEL: Final = "gpt-4o-mini"
-LEGACY_MODEL: Final = "gpt-3.5-turbo-instruct"
-
-_KEY: Final = re.compile("[!-~]*")
+_OPENAI_URL: Final = "https://api.openai.com/v1"
+_CHAT_MODEL: Final = "gpt-4o-mini"
+_LEGACY_MODEL: Final = "gpt-3.5-turbo-instruct"
 
 
 @frozen
-class Ask:
-    """
-    Hold a request.
-
-    Attributes:
-        url: Where it goes.
-        host: The part of that which errors may show.
-        key: The key, "" for none.
-        body: What is sent as JSON.
-    """
+class APIRequest:
+    """A request to the API. Messages show its host, but never its URL or key."""
 
     url: str = field(repr=False)
     host: str
     key: str = field(repr=False)
     body: dict[str, Any]
 
-    @property
-    def headers(self) -> dict[str, str]:
-        """The headers to send besides the usual ones."""
-        return {"Authorization": f"Bearer {self.key}"} if self.key else {}
 
-
-def make_ask(options: ChatOptions) -> Ask:
-    """
-    Make a request of the options, the environment and standard input.
-
-    Raises:
-        Misuse: Something is missing, or is none that can be sent.
-    """
-    base = options.base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL
-    url, host = _endpoint(base, "completions" if options.completion else "chat/completions")
+def make_request(options: ChatOptions) -> APIRequest:
+    """Make a request from the options, the environment and standard input."""
+    base = options.base_url or os.environ.get("OPENAI_BASE_URL") or _OPENAI_URL
+    url, host = _make_url(base, "completions" if options.completion else "chat/completions")
     key = os.environ.get("OPENAI_API_KEY", "")
-    if not _KEY.fullmatch(key):
-        raise Misuse(
-            "OPENAI_API_KEY holds a blank, a line break or another character that no key has"
-        )
-    if not key and base == OPENAI_URL:
-        raise Misuse("set OPENAI_API_KEY; or give --base-url, for a server that wants no key")
-    body = _legacy_body(options) if options.completion else _chat_body(options)
-    body |= {"stream": True, "stream_options": {"include_usage": True}}
-    if options.max_tokens is not None:
-        body["max_tokens"] = options.max_tokens
-    return Ask(url, host, key, body)
+    if not re.fullmatch("[!-~]*", key):
+        raise CommandError("OPENAI_API_KEY contains a space, a line break or a non-ASCII character")
+    if not key and base == _OPENAI_URL:
+        raise CommandError("set OPENAI_API_KEY, or use --base-url with a server that needs no key")
+    return APIRequest(url, host, key, _make_body(options))
 
 
-def _endpoint(base: str, path: str) -> tuple[str, str]:
+def _make_url(base: str, path: str) -> tuple[str, str]:
     try:
         parts = urlsplit(base)
         port = parts.port
     except ValueError as error:
-        # Its words may hold a password.
-        raise Misuse("the base URL is none: its host or its port cannot be read") from error
+        # The message of this error may contain a password.
+        raise CommandError("invalid base URL: its host or port can't be parsed") from error
     host = f"{parts.hostname}:{port}" if port else f"{parts.hostname}"
     url = parts._replace(path=f"{parts.path.rstrip('/')}/{path}", fragment="")
     return urlunsplit(url), host
 
 
-def _chat_body(options: ChatOptions) -> dict[str, Any]:
-    messages = [{"role": "user", "content": _prompt(options.prompt)}]
+def _make_body(options: ChatOptions) -> dict[str, Any]:
+    content = _legacy_content(options) if options.completion else _chat_content(options)
+    default = _LEGACY_MODEL if options.completion else _CHAT_MODEL
+    limit = {} if options.max_tokens is None else {"max_tokens": options.max_tokens}
+    return {
+        "model": options.model or os.environ.get("OPENAI_MODEL") or default,
+        **content,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        **limit,
+    }
+
+
+def _chat_content(options: ChatOptions) -> dict[str, Any]:
+    messages = [{"role": "user", "content": _read_prompt(options.prompt)}]
     if options.system is not None:
         messages.insert(0, {"role": "system", "content": options.system})
-    body: dict[str, Any] = {"model": _model(options, CHAT_MODEL), "messages": messages}
-    if options.tool:
-        body["tools"] = read_tools(options.tool)
-    return body
+    tools = [_wrap_tool(path, tool) for path in options.tool for tool in _load_tools(path)]
+    return {"messages": messages, **({"tools": tools} if tools else {})}
 
 
-def _legacy_body(options: ChatOptions) -> dict[str, Any]:
+def _legacy_content(options: ChatOptions) -> dict[str, Any]:
     if options.system is not None or options.tool:
-        raise Misuse("--completion goes with neither --system nor --tool")
-    return {"model": _model(options, LEGACY_MODEL), "prompt": _prompt(options.prompt)}
+        raise CommandError("--completion can't be combined with --system or --tool")
+    return {"prompt": _read_prompt(options.prompt)}
 
 
-def _model(options: ChatOptions, default: str) -> str:
-    return options.model or os.environ.get("OPENAI_MODEL") or default
-
-
-def _prompt(words: list[str]) -> str:
-    prompt = _standard_input(asked=bool(words)) if words in ([], ["-"]) else " ".join(words)
+def _read_prompt(words: list[str]) -> str:
+    if not words and is_terminal(sys.stdin):
+        raise CommandError("no prompt: add it to the command, or - to read standard input")
+    prompt = _read_standard_input() if words in ([], ["-"]) else " ".join(words)
     if not prompt.strip():
-        raise Misuse("the prompt is empty")
+        raise CommandError("the prompt is empty")
     return prompt
 
 
-def _standard_input(*, asked: bool) -> str:
+def _read_standard_input() -> str:
     if sys.stdin is None:
-        raise Misuse("there is no standard input")
-    if not asked and is_terminal(sys.stdin):
-        raise Misuse("give a prompt; - reads it from standard input")
+        raise CommandError("there is no standard input")
     try:
         return sys.stdin.buffer.read().decode().removesuffix("\n")
     except UnicodeDecodeError as error:
-        raise Misuse("standard input is not UTF-8") from error
+        raise CommandError("standard input isn't UTF-8") from error
     except OSError as error:
-        raise Misuse(f"cannot read standard input: {error.strerror}") from error
+        raise CommandError(f"cannot read standard input: {error.strerror}") from error
 
 
-_LONGEST = 400
+def _estimate_usage(completion: Result, request: Mapping[str, Any]) -> CompletionUsage | None:
+    from ..chunks import estimate_usage  # noqa: PLC0415 - only if the server sent no usage
 
-
-def summarize(
-    answer: Result,
-    request: Mapping[str, Any],
-    timeline: Timeline,
-    *,
-    end: End,
-    fault: SSEError | None,
-    redact: Callable[[str], str],
-) -> str:
-    """
-    Say what an answer cost, how fast it came, and how it ended.
-
-    Args:
-        answer: The completion, as far as it came.
-        request: The request's JSON.
-        timeline: When it came.
-        end: How it ended.
-        fault: The fault that ended it, or None.
-        redact: Returns a text without the key.
-    """
-    usage = answer.usage
-    if usage is None or usage.completion_tokens is None:
-        usage = _estimate(answer, request)
-    figures = timeline.summary(usage)
-    parts = [part for part in _figures(figures, usage) if part]
-    if fault is None and end.complete:
-        parts += _good_end(end)
-        return ", ".join(parts)
-    if end.cause is EndCause.CANCELLED:
-        verdict = _interrupted(end)
-    else:
-        verdict = describe_bad_end(end, fault, redact)
-    return "; ".join(filter(None, (", ".join(parts), verdict)))
-
-
-def _estimate(answer: Result, request: Mapping[str, Any]) -> CompletionUsage | None:
-    from ..chunks import estimate_usage  # noqa: PLC0415 - where the server counted, not needed
-
-    if not answer.choices:
+    if not completion.choices:
         return None
     try:
-        return estimate_usage(answer, encoding=None if answer.model else request["model"])
+        return estimate_usage(completion, encoding=None if completion.model else request["model"])
     except (ImportError, SSEError):
-        # Without tiktoken, or a vocabulary that is on this machine, characters must do.
+        # tiktoken or the vocabulary isn't installed: characters are reported instead.
         return None
 
 
-def _figures(figures: Summary, usage: CompletionUsage | None) -> Iterator[str]:
-    if figures.tokens is not None:
-        estimated = figures.tokens_estimated
-        yield f"{'~' * estimated}{count(figures.tokens, 'token')}{' (estimated)' * estimated}"
+def _format_figures(summary: Summary, usage: CompletionUsage | None) -> Iterator[str]:
+    if summary.tokens is not None:
+        estimated = summary.tokens_estimated
+        yield f"{'~' * estimated}{count(summary.tokens, 'token')}{' (estimated)' * estimated}"
         if usage is not None and usage.prompt_tokens is not None:
             yield f"prompt {usage.prompt_tokens:,}"
-    elif figures.characters:
-        yield count(figures.characters, "character")
-    if figures.time_to_first_token is not None:
-        yield f"first after {figures.time_to_first_token:.2f} s"
-    if figures.tokens_per_second is not None:
-        yield f"{figures.tokens_per_second:.1f} tokens/s"
-    elif figures.tokens is None and figures.characters_per_second is not None:
-        yield f"{figures.characters_per_second:.0f}/s"
-
-
-def _good_end(end: End) -> list[str]:
-    reason = end.finish_reasons.get(0)
-    if end.one_object:
-        return [reason or "", "not streamed"]
-    return [reason or "no finish reason", "[DONE]" if end.done_seen else "no [DONE]"]
-
-
-def _interrupted(end: End) -> str:
-    return f"interrupted after {count(end.events_seen, 'event')}, {count(end.bytes_seen, 'byte')}"
-
-
-def describe_bad_end(end: End, fault: SSEError | None, redact: Callable[[str], str]) -> str:
-    """Describe in one line how an answer that isn't complete ended."""
-    verdict = describe(end, fault)
-    if isinstance(fault, ServerSentError | NotEventStream) and fault.status not in (None, 200):
-        location = fault.headers.get("location")
-        if isinstance(fault, NotEventStream) and location is not None:
-            verdict = f"a redirect to {location}, which is not followed"
-        verdict = f"HTTP {fault.status}: {verdict.removeprefix(NO_STREAM)}"
-    # Cut afterwards: what is left of a key wouldn't be found.
-    return redact(verdict)[:_LONGEST]
-
-
-_INTERRUPTED = 130
-# What sysexits.h names EX_IOERR.
-_CANNOT_WRITE = 74
-# How servers refuse a request that they do not understand, and how much of the reason is read.
-_NOT_UNDERSTOOD = (400, 422)
-_REASON = 65536
-_PICTURES = (".png", ".svg")
-
-
-@frozen
-class _Answer:
-    completion: Result
-    end: End
-    fault: SSEError | None
-    interrupted: bool
+    elif summary.characters:
+        yield count(summary.characters, "character")
+    if summary.time_to_first_token is not None:
+        yield f"first token after {summary.time_to_first_token:.2f} s"
+    if summary.tokens_per_second is not None:
+        yield f"{summary.tokens_per_second:.1f} tokens/s"
+    elif summary.tokens is None and summary.characters_per_second is not None:
+        yield f"{summary.characters_per_second:.0f} characters/s"
 
 
 def chat(options: ChatOptions) -> int:
-    """
-    Ask, show the answer as it comes, and say on standard error what came.
-
-    Args:
-        options: What to ask, and how to show it.
-
-    Returns:
-        The exit status: 0 complete, 1 not complete, 2 no stream, 74 a file could not be written,
-        130 interrupted.
-    """
+    """Send a prompt, print the response while it arrives, and return the exit status."""
     try:
         _check_timeline(options.timeline)
-        ask = make_ask(options)
+        api_request = make_request(options)
         with contextlib.ExitStack() as stack:
-            recording = _open_recording(options.save)
-            if recording is not None:
-                stack.enter_context(recording)
-            return _Exchange(options, ask, recording).run()
-    except Misuse as error:
-        return say(f"chat: {error}", 2)
+            file = None if options.save is None else stack.enter_context(BodyFile(options.save))
+            return _Exchange(options, api_request, file).run()
+    except CommandError as error:
+        return report(f"chat: {error}", 2)
 
 
 def _check_timeline(path: Path | None) -> None:
     if path is None:
         return
-    if path.suffix.lower() not in _PICTURES:
-        raise Misuse(f"--timeline: {path} ends in neither .svg nor .png")
-    if missing("matplotlib"):
-        raise Misuse("--timeline: matplotlib not installed: pip install 'sseparse[plot]'")
+    if path.suffix.lower() not in (".png", ".svg"):
+        raise CommandError(f"--timeline: {path} must end in .svg or .png")
+    if missing_packages("matplotlib"):
+        raise CommandError("--timeline: matplotlib not installed: pip install 'sseparse[plot]'")
     try:
-        # To append changes nothing of a picture that is there.
-        new = not path.exists()
+        # Append mode leaves an existing picture as it is.
+        is_new = not path.exists()
         path.open("ab").close()
-        if new:
+        if is_new:
             path.unlink()
     except OSError as error:
-        raise Misuse(f"--timeline: cannot write {path}: {error.strerror}") from error
-
-
-def _open_recording(path: Path | None) -> Recording | None:
-    try:
-        return None if path is None else Recording(path, time.monotonic)
-    except OSError as error:
-        raise Misuse(f"--save: cannot write {path}: {error.strerror}") from error
+        raise CommandError(f"--timeline: cannot write {path}: {error.strerror}") from error
 
 
 class _Exchange:
-    """
-    Send the request, and show what comes.
+    """A request to the API, its response and the output."""
 
-    Args:
-        options: How to show it.
-        ask: The request.
-        recording: Where the body is written to, or None.
-    """
-
-    def __init__(self, options: ChatOptions, ask: Ask, recording: Recording | None) -> None:
+    def __init__(
+        self, options: ChatOptions, api_request: APIRequest, file: BodyFile | None
+    ) -> None:
         self._options = options
-        self._ask = ask
-        self._recording = recording
-        self._redactor = Redactor(ask.key)
-        self._body = dict(ask.body)
+        self._request = api_request
+        self._file = file
+        self._redactor = Redactor(api_request.key)
+        self._body = dict(api_request.body)
         self._timeline = Timeline()
         self._colour = wants_colour(no_color=options.no_color)
+        self._error: SSEError | None = None
+        self._interrupted = False
 
     def run(self) -> int:
-        """Do it; return the exit status."""
+        """Send the request, print the response and return the exit status."""
         try:
-            source = self._open()
+            source = self._connect()
         except NotEventStream as error:
-            verdict = describe_bad_end(End(EndCause.NOT_A_STREAM), error, self._redactor.whole)
-            return self._say(verdict, 2)
+            end = End(EndCause.NOT_A_STREAM)
+            return self._report(self._describe_failure(end, error), 2)
         except TransportError as error:
-            return self._say(f"no answer from {self._ask.host}: {_reason(error)}", 2)
+            cause: Any = error.__cause__
+            reason = getattr(cause, "strerror", None) or str(cause or error)
+            return self._report(f"no response from {self._request.host}: {reason}", 2)
         except (ValueError, RecursionError) as error:
-            # Of the URL or of the JSON: neither is shown.
-            raise Misuse(str(error)) from error
+            # An invalid URL or JSON body; the message shows neither.
+            raise CommandError(str(error)) from error
         except KeyboardInterrupt:
-            return self._say("interrupted before anything came", _INTERRUPTED)
-        answer = self._receive(source)
-        came = answer.completion.to_dict()
-        shown = self._redactor.value(came)
-        if self._options.json and answer.completion.choices:
-            # An empty completion would look like one.
-            self._print_json(shown)
-        about = summarize(
-            answer.completion,
-            self._body,
-            self._timeline,
-            end=answer.end,
-            fault=answer.fault,
-            redact=self._redactor.whole,
-        )
-        self._say(about, dim=answer.fault is None and not answer.interrupted)
-        if self._recording is not None and shown != came:
-            self._say(f"the server sent the key back in pieces: {self._options.save} holds them")
-        status = exit_status(answer.end, answer.fault)
-        return self._finish_files(_INTERRUPTED if answer.interrupted else status)
+            return self._report("interrupted before the response", EXIT_INTERRUPTED)
+        stream = self._receive(source)
+        self._report_completion(stream.snapshot(), cast(End, stream.end))
+        status = exit_status(cast(End, stream.end), self._error)
+        return self._finish_files(EXIT_INTERRUPTED if self._interrupted else status)
 
-    def _open(self) -> Tap:
-        response, first = self._send(), b""
-        if response.status in _NOT_UNDERSTOOD:
-            first = self._read_reason(response)
-            if b"stream_options" in first:
-                # Older servers do not know it: then they tell no usage.
+    def _connect(self) -> RedactedSource:
+        response, prefix = self._send(), b""
+        if response.status in (400, 422):  # the server may reject an unknown field
+            prefix = self._read_reason(response)
+            if b"stream_options" in prefix:
+                # Older servers don't know it, and send no usage.
                 response.close()
                 del self._body["stream_options"]
-                response, first = self._send(), b""
-        if self._recording is not None:
-            self._recording.begin()
-        return Tap(response, first, self._ask.key, self._recording)
+                response, prefix = self._send(), b""
+        if self._file is not None:
+            self._file.start()
+        return RedactedSource(response, prefix, self._request.key, self._file)
 
     def _send(self) -> SocketSource:
+        key, timeout = self._request.key, self._options.timeout
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._timeline.on_request()
-        return request(
-            "POST",
-            self._ask.url,
-            headers=self._ask.headers,
-            json=self._body,
-            timeout=self._options.timeout,
-        )
+        return request("POST", self._request.url, headers=headers, json=self._body, timeout=timeout)
 
     def _read_reason(self, response: SocketSource) -> bytes:
+        reason = b""
         try:
-            return read_up_to(response, _REASON)
-        except BaseException:  # an interrupt, too, leaves no socket open
+            while len(reason) < 65536 and (piece := next(response, b"")):
+                reason += piece
+        except BaseException:  # also an interrupt must close the socket
             response.close()
             raise
+        return reason
 
-    def _receive(self, source: Tap) -> _Answer:
-        live = Live(self._ask.key, colour=self._colour)
+    def _receive(self, source: RedactedSource) -> Stream:
+        printer = CompletionPrinter(self._request.key, colour=self._colour)
         seconds = self._options.timeout
         deadlines = Deadlines(first_event=seconds, between_events=seconds)
-        fault: SSEError | None = None
-        interrupted = False
         with Stream(source, deadlines=deadlines, timeline=self._timeline) as stream:
             try:
                 for update in stream.updates():
                     if not self._options.json:
-                        live.see(update)
+                        printer.feed(update)
             except SSEError as error:
-                fault = error
+                self._error = error
             except KeyboardInterrupt:
-                interrupted = True
-            live.end()
-        return _Answer(stream.snapshot(), cast(End, stream.end), fault, interrupted)
+                self._interrupted = True
+            printer.close()
+        return stream
 
-    def _print_json(self, completion: dict[str, Any]) -> None:
-        line = json_line(completion)
-        sys.stdout.write(visible_json(line) if is_terminal(sys.stdout) else line)
-        sys.stdout.flush()
+    def _report_completion(self, completion: Result, end: End) -> None:
+        received = completion.to_dict()
+        redacted = self._redactor.redact_json(received)
+        if self._options.json and completion.choices:
+            # Without choices, it would look like an empty completion.
+            make_writer(JSON_ESCAPES)(format_json_line(redacted))
+        summary = self._summarize(completion, end)
+        self._report(summary, dim=self._error is None and not self._interrupted)
+        if self._file is not None and redacted != received:
+            self._report(f"the server sent the key back in pieces: {self._options.save} has them")
+
+    def _summarize(self, completion: Result, end: End) -> str:
+        usage = completion.usage
+        if usage is None or usage.completion_tokens is None:
+            usage = _estimate_usage(completion, self._body)
+        figures = ", ".join(_format_figures(self._timeline.summary(usage), usage))
+        if self._error is None and end.complete:
+            reason = end.finish_reasons.get(0) or ("" if end.one_object else "no finish reason")
+            done = "[DONE]" if end.done_seen else "no [DONE]"
+            last = "not streamed" if end.one_object else done
+            return ", ".join(filter(None, (figures, reason, last)))
+        if end.cause is EndCause.CANCELLED:
+            events, size = count(end.events_seen, "event"), count(end.bytes_seen, "byte")
+            verdict = f"interrupted after {events}, {size}"
+        else:
+            verdict = self._describe_failure(end, self._error)
+        return "; ".join(filter(None, (figures, verdict)))
+
+    def _describe_failure(self, end: End, error: SSEError | None) -> str:
+        text = describe_end(end, error)
+        if isinstance(error, ServerSentError | NotEventStream) and error.status not in (None, 200):
+            location = error.headers.get("location")
+            if isinstance(error, NotEventStream) and location is not None:
+                text = f"a redirect to {location}, which is not followed"
+            text = f"HTTP {error.status}: {text.removeprefix(NOT_A_STREAM)}"
+        # Redacted before it's shortened: a part of the key wouldn't be found.
+        return self._redactor.redact(text)[:400]
 
     def _finish_files(self, status: int) -> int:
-        recording = self._recording
-        if recording is not None and recording.error is not None:
-            status = self._cannot_write(self._options.save, recording.error)
+        if self._file is not None and self._file.error is not None:
+            status = self._report_write_error(self._options.save, self._file.error)
         if self._options.timeline is not None:
             try:
                 self._timeline.plot(self._options.timeline)
             except OSError as error:
-                status = self._cannot_write(self._options.timeline, error)
+                status = self._report_write_error(self._options.timeline, error)
         return status
 
-    def _cannot_write(self, path: Path | None, error: OSError) -> int:
-        return self._say(f"cannot write {path}: {error.strerror}", _CANNOT_WRITE)
+    def _report_write_error(self, path: Path | None, error: OSError) -> int:
+        return self._report(f"cannot write {path}: {error.strerror}", EXIT_IO_ERROR)
 
-    def _say(self, text: str, status: int = 0, *, dim: bool = False) -> int:
-        dimmed = dim and self._colour and is_terminal(sys.stderr)
-        return say(self._redactor.whole(text), status, dim=dimmed)
-
-
-def _reason(error: TransportError) -> str:
-    cause: Any = error.__cause__
-    return getattr(cause, "strerror", None) or str(cause or error)
+    def _report(self, text: str, status: int = 0, *, dim: bool = False) -> int:
+        is_dim = dim and self._colour and is_terminal(sys.stderr)
+        return report(self._redactor.redact(text), status, dim=is_dim)

@@ -1,10 +1,11 @@
-"""Live display of a completion."""
+"""Display of a completion while it's received."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from typing import Literal, TextIO
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Literal
 
 from attrs import define
 
@@ -18,171 +19,143 @@ from ..chunks import (
     TranscriptDelta,
     Update,
 )
-from ._output import DIM, RESET, is_terminal, visible, write_error
+from ._output import DIM, RESET, VISIBLE, is_terminal, make_writer, write_error
 from ._record import Redactor
 
 
 @define
-class _Call:
-    place: int | None
+class _PendingCall:
+    index: int | None
     name: str
-    pending: str = ""
-    opened: bool = False
-    done: bool = False
+    arguments: str = ""
+    is_open: bool = False
+    is_done: bool = False
 
-    def take(self) -> Iterator[str]:
-        """Iterate what can be shown now and was not yet."""
-        if not self.opened:
-            self.opened = True
+    def format(self) -> Iterator[str]:
+        """Yield the text that is new since the last call."""
+        if not self.is_open:
+            self.is_open = True
             yield f"{self.name}("
-        if self.pending:
-            yield self.pending
-            self.pending = ""
-        if self.done:
+        if self.arguments:
+            yield self.arguments
+            self.arguments = ""
+        if self.is_done:
             yield ")\n"
 
 
-class Calls:
-    """
-    Put tool calls into an order in which they can be shown while they grow.
-
-    A call that begins before another one is whole is shown after that, and a call without a name
-    once it has one.
-    """
+class CallFormatter:
+    """Formatter of tool calls, which may grow in parallel, as one line after another."""
 
     def __init__(self) -> None:
-        self._calls: list[_Call] = []
+        self._calls: list[_PendingCall] = []
 
-    def see(self, update: ToolCallStarted | ArgumentsDelta | ToolCallDone) -> Iterator[str]:
-        """Take what is new of a call; iterate what can be shown."""
+    def feed(self, update: ToolCallStarted | ArgumentsDelta | ToolCallDone) -> Iterator[str]:
+        matching = [call for call in self._calls if call.index == update.call]
         match update:
             case ToolCallStarted():
-                self._calls.append(_Call(update.call, update.name))
+                self._calls.append(_PendingCall(update.call, update.name))
             case ArgumentsDelta():
-                for call in self._at(update.call):
-                    call.pending += update.text
+                for call in matching:
+                    call.arguments += update.text
             case _:
-                for call in self._at(update.call):
-                    call.name, call.done = update.name, True
+                for call in matching:
+                    call.name, call.is_done = update.name, True
         return self._advance()
 
-    def _at(self, place: int | None) -> list[_Call]:
-        return [call for call in self._calls if call.place == place]
-
     def _advance(self) -> Iterator[str]:
-        while self._calls and (self._calls[0].name or self._calls[0].done):
-            yield from self._calls[0].take()
-            if not self._calls[0].done:
+        while self._calls and (self._calls[0].name or self._calls[0].is_done):
+            yield from self._calls[0].format()
+            if not self._calls[0].is_done:
                 return
             del self._calls[0]
 
-    def rest(self) -> Iterator[str]:
-        """Iterate what is left of calls that were cut."""
+    def flush(self) -> Iterator[str]:
+        """Yield the rest of calls that aren't complete."""
         for number, call in enumerate(self._calls):
             if number:
                 yield "\n"
-            yield from call.take()
+            yield from call.format()
         self._calls.clear()
+
+
+class _LineWriter:
+    """Writes text without the API key, and knows whether a line is open."""
+
+    def __init__(self, key: str, write: Callable[[str], None]) -> None:
+        self._redactor = Redactor(key)
+        self._write = write
+        self._is_line_open = False
+
+    def feed(self, text: str) -> None:
+        self.write(self._redactor.feed(text))
+
+    def write(self, text: str) -> None:
+        if text:
+            self._write(text)
+            self._is_line_open = not text.endswith("\n")
+
+    def end_line(self) -> None:
+        self.write(self._redactor.flush())
+        if self._is_line_open:
+            self._write("\n")
+            self._is_line_open = False
+
+
+def _write_reasoning(text: str, *, dim: bool) -> None:
+    text = text.translate(VISIBLE)
+    # Each text resets its style, so that an interrupt leaves none behind.
+    write_error(f"{DIM}{text}{RESET}" if dim and text != "\n" else text)
 
 
 _Part = Literal["text", "reasoning", "calls"]
 
 
-class Live:
-    """
-    Show the first choice of an answer: its text and its tool calls on standard output; what the
-    model thinks on standard error, if that is a terminal.
-
-    Args:
-        key: What is not to be shown.
-        colour: Whether a terminal may be sent colours.
-    """
+class CompletionPrinter:
+    """Printer of the first choice; its reasoning goes to standard error, if that's a terminal."""
 
     def __init__(self, key: str, *, colour: bool) -> None:
-        self._out: TextIO = sys.stdout
         self._to_terminal = is_terminal(sys.stdout)
         self._shows_reasoning = is_terminal(sys.stderr)
-        self._colour = colour
-        self._redactors = {True: Redactor(key), False: Redactor(key)}
-        self._calls = Calls()
+        self._label = "" if colour else "[reasoning] "
+        self._out = _LineWriter(key, make_writer(VISIBLE))
+        self._err = _LineWriter(key, partial(_write_reasoning, dim=colour))
+        self._calls = CallFormatter()
         self._part: _Part | None = None
-        # What the last line of standard output is part of.
-        self._line: _Part | None = None
-        # Whether the last line is not ended yet, on standard output and on standard error.
-        self._open = False
-        self._error_open = False
+        # The part that the last line of standard output belongs to.
+        self._line_part: _Part | None = None
 
-    def see(self, update: Update) -> None:
-        """Show what is new, if it is of the first choice."""
+    def feed(self, update: Update) -> None:
         match update:
             case ContentDelta(0, text) | RefusalDelta(0, text) | TranscriptDelta(0, text):
-                self._turn_to("text")
-                self._print(text)
-            case ReasoningDelta(0, text):
-                self._reason(text)
+                self._switch_to("text")
+                self._out.feed(text)
+            case ReasoningDelta(0, text) if self._shows_reasoning:
+                if self._part != "reasoning":
+                    self._switch_to("reasoning")
+                    self._err.write(self._label)
+                self._err.feed(text)
             case ToolCallStarted() | ArgumentsDelta() | ToolCallDone() if update.choice == 0:
-                self._turn_to("calls")
-                for text in self._calls.see(update):
-                    self._print(text)
+                self._switch_to("calls")
+                for text in self._calls.feed(update):
+                    self._out.feed(text)
             case _:
                 pass
 
-    def end(self) -> None:
-        """Show what is left, and end the line."""
-        for text in self._calls.rest():
-            self._turn_to("calls")
-            self._print(text)
-        self._turn_to(None)
+    def close(self) -> None:
+        for text in self._calls.flush():
+            self._switch_to("calls")
+            self._out.feed(text)
+        self._switch_to(None)
 
-    def _reason(self, text: str) -> None:
-        if not self._shows_reasoning:
-            return
-        if self._part != "reasoning":
-            self._turn_to("reasoning")
-            self._print_error("" if self._colour else "[reasoning] ")
-        self._print_error(self._redactors[False].feed(text))
-
-    def _turn_to(self, part: _Part | None) -> None:
+    def _switch_to(self, part: _Part | None) -> None:
         if part == self._part:
             return
         if self._part == "reasoning":
-            self._print_error(self._redactors[False].rest())
-            self._end_reasoning(more=part is not None)
-        # In a pipe, reasoning that goes elsewhere does not break the text.
-        if part != "reasoning" or self._to_terminal:
-            self._end_line(part)
+            self._err.end_line()
+            if part is not None and self._to_terminal:
+                write_error("\n")  # a blank line between reasoning and answer
+        # In a pipe, reasoning that goes elsewhere doesn't interrupt the text.
+        if (part != "reasoning" or self._to_terminal) and part != self._line_part:
+            self._out.end_line()
+            self._line_part = part
         self._part = part
-
-    def _end_line(self, part: _Part | None) -> None:
-        if part == self._line:
-            return
-        self._write(self._redactors[True].rest())
-        if self._open:
-            self._write("\n")
-        self._line = part
-
-    def _end_reasoning(self, *, more: bool) -> None:
-        if self._error_open:
-            write_error("\n")
-            self._error_open = False
-        if more and self._to_terminal:
-            # A blank line between what was thought and what is answered.
-            write_error("\n")
-
-    def _print(self, text: str) -> None:
-        self._write(self._redactors[True].feed(text))
-
-    def _write(self, text: str) -> None:
-        if not text:
-            return
-        self._out.write(visible(text) if self._to_terminal else text)
-        self._out.flush()
-        self._open = not text.endswith("\n")
-
-    def _print_error(self, text: str) -> None:
-        if not text:
-            return
-        shown = visible(text)
-        # Each piece for itself: an interrupt leaves no colour behind.
-        write_error(f"{DIM}{shown}{RESET}" if self._colour else shown)
-        self._error_open = not text.endswith("\n")

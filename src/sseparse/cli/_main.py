@@ -1,118 +1,88 @@
-"""The command: its arguments, and what it runs."""
+"""Entry point of the command: its arguments, and the selection of a subcommand."""
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
+import contextlib
+import math
 import os
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from .. import __version__
-from ._output import say, write_error
+from ._output import (
+    EXIT_CLOSED_PIPE,
+    EXIT_INTERRUPTED,
+    EXIT_IO_ERROR,
+    missing_packages,
+    report,
+    write_error,
+)
 from ._parse import parse
 
-
-def missing(*names: str) -> list[str]:
-    """Return those of the modules that are not installed."""
-    return [name for name in names if importlib.util.find_spec(name) is None]
-
-
 _EXIT: Final = (
-    "Standard error says how the stream ended, and so does the exit status: 0 complete, 1 cut, "
-    "faulty or ended by a server's error, 2 "
+    "Standard error gets a line that says how the stream ended. Exit status: 0 complete; "
+    "1 truncated, malformed or ended by a server error; 2 "
 )
 _WIDTH: Final = 78
 
 
-class _Parser(argparse.ArgumentParser):
-    """Parse arguments; what its help needs alone is loaded for that alone."""
+class _CommandParser(argparse.ArgumentParser):
+    """Argument parser that makes its epilog only if help is requested."""
 
-    late_epilog: Callable[[], str] | None = None
+    make_epilog: Callable[[], str] | None = None
 
     def format_help(self) -> str:
-        if self.late_epilog is not None:
-            self.epilog = self.late_epilog()
+        if self.make_epilog is not None:
+            self.epilog = self.make_epilog()
         return super().format_help()
 
 
 def make_argument_parser() -> argparse.ArgumentParser:
-    """Make what parses the arguments of the command."""
-    parser = _Parser(
+    parser = _CommandParser(
         prog="sseparse",
-        description="Server-sent events, and the streamed completions in them.",
-        epilog="sseparse COMMAND --help says more, with examples.",
+        description="Work with server-sent events and streamed completions.",
+        epilog="Run sseparse COMMAND --help for options and examples.",
     )
     parser.add_argument("--version", action="version", version=f"sseparse {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, summary, description, add in (
-        (
-            "chat",
-            "ask an OpenAI-compatible API, and see the answer as it comes",
-            "Ask an OpenAI-compatible API, and print the answer as it comes.",
-            _add_chat,
-        ),
-        (
-            "parse",
-            "print what a captured body holds",
-            "Print what the body of a streamed answer holds, as it comes.",
-            _add_parse,
-        ),
-        (
-            "serve",
-            "replay captured bodies, to try out a client",
-            "Answer every request with a captured body, so that a client can be tried out.",
-            _add_serve,
-        ),
-        (
-            "demo",
-            "stream two completions from a server on this machine",
-            "Stream a chat and a legacy completion from a server on this machine.",
-            _add_demo,
-        ),
+    for name, summary, add_arguments in (
+        ("chat", "send a prompt to an OpenAI-compatible API and print the response", _add_chat),
+        ("parse", "print the content of a captured response body", _add_parse),
+        ("serve", "replay captured response bodies over HTTP, to test a client", _add_serve),
+        ("demo", "stream two completions from a server on this machine", _add_demo),
     ):
-        add(
-            commands.add_parser(
-                name,
-                help=summary,
-                description=description,
-                formatter_class=argparse.RawDescriptionHelpFormatter,
-            )
+        command = commands.add_parser(
+            name,
+            help=summary,
+            description=f"{summary[0].upper()}{summary[1:]}.",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
         )
+        add_arguments(command)
     return parser
 
 
-def _add_chat(parser: _Parser) -> None:
+def _add_chat(parser: _CommandParser) -> None:
     add = parser.add_argument
-    add("prompt", nargs="*", metavar="PROMPT", help="the prompt; - or none is standard input")
+    add("prompt", nargs="*", metavar="PROMPT", help="the prompt; - or none reads standard input")
     add("--model", "-m", metavar="M", help="the model (default: $OPENAI_MODEL, or gpt-4o-mini)")
     add("--base-url", metavar="URL", help="the API (default: $OPENAI_BASE_URL, or OpenAI's)")
-    add("--system", metavar="TEXT", help="what the model is told before the prompt")
-    add(
-        "--tool",
-        metavar="FILE",
-        action="append",
-        type=Path,
-        default=[],
-        help='tools, as JSON: a definition, a list or an object with "tools"; again for more',
-    )
+    add("--system", metavar="TEXT", help="the system message")
+    tools = 'a JSON file with a tool, a list of tools or an object with "tools"; repeatable'
+    add("--tool", metavar="FILE", action="append", type=Path, default=[], help=tools)
     add("--completion", action="store_true", help="use the legacy endpoint, /completions")
-    add("--max-tokens", metavar="N", type=_positive_int, help="how long the answer may become")
+    add("--max-tokens", metavar="N", type=_positive_int, help="the maximum number of tokens")
     add("--json", action="store_true", help="print the finished completion as JSON instead")
-    add("--save", metavar="FILE", type=Path, help="write the body, as parse and serve read it")
-    add("--timeline", metavar="FILE", type=Path, help="draw when the text came: .svg or .png")
-    add(
-        "--timeout",
-        metavar="SECONDS",
-        type=_positive,
-        default=300.0,
-        help="how long the server may be silent, comments not counted (default: 300)",
-    )
-    add("--no-color", action="store_true", help="no colours; $NO_COLOR says so too")
-    parser.late_epilog = _chat_epilog
+    add("--save", metavar="FILE", type=Path, help="write the body to a file for parse and serve")
+    add("--timeline", metavar="FILE", type=Path, help="plot the arrival of text: .svg or .png")
+    timeout = "the maximum time between two events; comments don't count (default: 300)"
+    add("--timeout", metavar="SECONDS", type=_timeout, default=300.0, help=timeout)
+    add("--no-color", action="store_true", help="print no colours; so does $NO_COLOR")
+    parser.make_epilog = _chat_epilog
 
 
 def _chat_epilog() -> str:
@@ -123,78 +93,70 @@ def _chat_epilog() -> str:
         "  sseparse chat --base-url http://127.0.0.1:11434/v1 -m llama3.2 hi\n"
         "  sseparse chat --tool weather.json 'Do I need an umbrella in Lisbon?'\n"
         "  sseparse chat --save a.sse --timeline a.svg Count to 20; sseparse serve a.sse",
-        "$OPENAI_API_KEY is the key. It is never shown: where the server sends it back, [key] "
-        "stands in its place, also in what --save writes, and also where JSON or a URL escapes it. "
-        "If the server sends it back in pieces, "
-        "they are saved, and a line says so.",
-        "Of several choices the first is shown; --json has all.",
-        "Standard output holds the answer alone; a tool call is a line, name(arguments). "
-        "Reasoning is shown where standard error is a terminal. A terminal gets no control "
-        "characters from the model, a pipe gets all of the text as it is.",
-        "The last line, on standard error: tokens as the server counts them, or ~N estimated "
-        "with tiktoken, time to the first token, tokens per second, and how it ended.",
-        "--save FILE writes FILE.times too: when each piece came, for serve.",
-        f"{_EXIT}no stream, no connection or a mistake in the arguments, 74 a file or the "
-        "output could not be written, 130 Ctrl-C.",
+        "$OPENAI_API_KEY is the API key. If the server sends it back, [key] replaces it in all "
+        "output and in the file of --save, also where it is escaped as in JSON or a URL. If the "
+        "server sends it back in pieces, the file contains the pieces, and a line reports it.",
+        "If there are several choices, only the first is printed; --json prints all of them.",
+        "Standard output gets only the response; a tool call is one line, name(arguments). "
+        "Reasoning is printed if standard error is a terminal. Control characters in the response "
+        "are escaped for a terminal, but not for a pipe.",
+        "The last line, on standard error, has the tokens reported by the server (or ~N, "
+        "estimated with tiktoken), the time to the first token, the tokens per second, and how "
+        "the stream ended.",
+        "--save FILE also writes FILE.times, the arrival time of each piece, for serve.",
+        f"{_EXIT}not a stream, no connection or invalid arguments; 74 a file or the output can't "
+        "be written; 130 interrupted by Ctrl-C.",
     )
 
 
-def _add_parse(parser: _Parser) -> None:
+def _add_parse(parser: _CommandParser) -> None:
     parser.add_argument(
-        "file", nargs="?", default="-", metavar="FILE", help="the body; - is standard input"
+        "path", nargs="?", default="-", metavar="FILE", help="the body; - reads standard input"
     )
     output = parser.add_mutually_exclusive_group()
     for name, text in (
-        ("events", "the events, one JSON object a line (the default)"),
-        ("chunks", "the chunks, one JSON object a line"),
-        ("result", "the finished completion, as one line of JSON"),
-        ("text", "the text of the first choice alone, each piece as it comes"),
+        ("events", "print each event as a line of JSON (default)"),
+        ("chunks", "print each chunk as a line of JSON"),
+        ("result", "print the finished completion as one line of JSON"),
+        ("text", "print only the text of the first choice, as it arrives"),
     ):
-        output.add_argument(
-            f"--{name}",
-            action="store_const",
-            dest="output",
-            const=name,
-            default="events",
-            help=text,
-        )
+        output.add_argument(f"--{name}", action="store_const", dest="output", const=name, help=text)
+    parser.set_defaults(output="events")
     parser.epilog = _paragraphs(
         "examples:\n"
         "  sseparse parse --text captured.sse\n"
         "  curl -sSN https://example.com/stream | sseparse parse\n"
         "  sseparse parse --result captured.sse | jq .usage",
-        f"{_EXIT}no stream at all. Events that are no chunks are complete when the last one is "
-        "whole.",
-        "A terminal gets no control characters from the body. Of a long file, standard error "
-        "shows how far it was read, if that is a terminal.",
+        f"{_EXIT}not a stream. Events that aren't chunks are complete if the body doesn't end "
+        "inside an event.",
+        "Control characters in the body are escaped for a terminal. While a long file is read, "
+        "standard error shows the progress, if it is a terminal.",
     )
 
 
-def _add_serve(parser: _Parser) -> None:
+def _add_serve(parser: _CommandParser) -> None:
     add = parser.add_argument
-    add("files", nargs="+", metavar="FILE", type=Path, help="a body, such as chat --save writes")
-    add(
-        "--pace",
-        type=_pace,
-        metavar="PACE",
-        help="recorded: as it came, which FILE.times tells; fast: at once; or seconds before each "
-        "event (default: recorded, where there are times)",
+    add("files", nargs="+", metavar="FILE", type=Path, help="a body, as written by chat --save")
+    pace = (
+        "recorded: with the times in FILE.times; fast: all at once; or the seconds before each "
+        "event (default: recorded, if there are times)"
     )
-    add("--fault", metavar="NAME", help="what goes wrong after the first event; see below")
-    add("--host", default="127.0.0.1", help="the address to listen at (default: 127.0.0.1)")
-    add("--port", type=_port, default=0, help="the port to listen at (default: a free one)")
-    parser.late_epilog = _serve_epilog
+    add("--pace", type=_pace, metavar="PACE", help=pace)
+    add("--fault", metavar="NAME", help="a fault after the first event; see below")
+    add("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)")
+    add("--port", type=_port, default=0, help="the port to listen on (default: a free one)")
+    parser.make_epilog = _serve_epilog
 
 
 def _serve_epilog() -> str:
-    from ..testing import FAULTS  # noqa: PLC0415 - for its names alone
+    from ..testing import FAULTS  # noqa: PLC0415 - only if help is requested
 
     column = max(map(len, FAULTS)) + 4
     faults = [
         textwrap.fill(
-            does, _WIDTH, initial_indent=f"  {name}".ljust(column), subsequent_indent=" " * column
+            text, _WIDTH, initial_indent=f"  {name}".ljust(column), subsequent_indent=" " * column
         )
-        for name, does in FAULTS.items()
+        for name, text in FAULTS.items()
     ]
     return _paragraphs(
         "examples:\n"
@@ -202,66 +164,47 @@ def _serve_epilog() -> str:
         "  sseparse serve --pace 0.02 --port 8000 a.sse\n"
         "  sseparse serve --fault stall a.sse\n"
         "  sseparse serve a.sse b.sse       # at /a/... and /b/...",
-        "With --fault there is no recorded pace.",
-        "One file answers every path and method. Of several, the first part of the path is the "
-        "name of the one that answers. Standard error gets a line for each answer.",
+        "--fault can't be combined with --pace recorded.",
+        "A single file is the response to every path and method. With several files, the first "
+        "part of the path is the name of the file. Standard error gets a line for each response.",
         "faults:\n" + "\n".join(faults),
-        "Ctrl-C stops it, with the exit status 0; 2 if there was nothing to serve, or no place "
-        "to listen.",
+        "Press Ctrl-C to stop. Exit status: 0 stopped; 2 a file can't be served, or the address "
+        "can't be used.",
     )
 
 
-def _add_demo(parser: _Parser) -> None:
-    parser.add_argument("--fast", action="store_true", help="do not wait between the tokens")
+def _add_demo(parser: _CommandParser) -> None:
+    parser.add_argument("--fast", action="store_true", help="send the tokens without delay")
 
 
 def _paragraphs(*texts: str) -> str:
-    """Wrap those paragraphs that are not laid out already."""
+    """Join paragraphs, and wrap those without line breaks."""
     return "\n\n".join(text if "\n" in text else textwrap.fill(text, _WIDTH) for text in texts)
 
 
-def _positive(text: str) -> float:
-    seconds = _number(text)
-    if not 0 < seconds <= 1e6:
-        raise argparse.ArgumentTypeError(f"{text} is not above 0, or more than a million")
-    return seconds
+def _number(convert: Callable[[str], float], low: float, high: float, what: str, text: str) -> Any:
+    with contextlib.suppress(ValueError):
+        number = convert(text)
+        if low <= number <= high:
+            return number
+    raise argparse.ArgumentTypeError(f"{text!r} isn't {what}")
 
 
-def _number(text: str, kinds: str = "a number of seconds") -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not {kinds}") from None
+def _integer(text: str) -> int:
+    return int(text if text.isdecimal() else "")  # int() alone accepts "1_000"
 
 
-def _positive_int(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
-    return int(text)
-
-
-def _port(text: str) -> int:
-    if not text.isdecimal() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a port: give a number up to 65535")
-    return int(text)
+_positive_int = partial(_number, _integer, 1, math.inf, "an integer above 0")
+_port = partial(_number, _integer, 0, 65535, "a port: use a number up to 65535")
+_timeout = partial(_number, float, math.ulp(0), 1e6, "a number of seconds from 0 to a million")
+_delay = partial(_number, float, 0, 1e6, "recorded, fast or a number of seconds up to a million")
 
 
 def _pace(text: str) -> str | float:
-    if text in ("recorded", "fast"):
-        return text
-    seconds = _number(text, "recorded, fast or a number of seconds")
-    if not 0 <= seconds <= 1e6:
-        raise argparse.ArgumentTypeError(f"{text} is below 0, or more than a million")
-    return seconds
+    return text if text in ("recorded", "fast") else _delay(text)
 
 
-# What a shell reports of a program that a closed pipe, or Ctrl-C, ended.
-_CLOSED_PIPE = 141
-_INTERRUPTED = 130
-# What sysexits.h names EX_IOERR.
-_CANNOT_WRITE = 74
-
-_NEEDS = {"demo": ("rich", "httpx2", "h11"), "chat": ("h11",), "serve": ("h11",)}
+_REQUIRED_PACKAGES = {"chat": ["h11"], "serve": ["h11"], "demo": ["rich", "httpx2", "h11"]}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -269,76 +212,56 @@ def main(argv: Sequence[str] | None = None) -> int:
     Run the `sseparse` command.
 
     Args:
-        argv: The arguments; those of the process where None.
+        argv: The arguments; None for those of the process.
 
     Returns:
         The exit status.
 
     Raises:
-        SystemExit: The arguments ask for help or for the version, or make no sense.
+        SystemExit: The arguments request help or the version, or are invalid.
     """
-    options = make_argument_parser().parse_args(argv)
+    options = vars(make_argument_parser().parse_args(argv))
     reconfigure = getattr(sys.stdout, "reconfigure", None)
     if reconfigure is not None:
-        # A character that the terminal does not know is no reason to stop.
+        # Characters that the terminal's encoding lacks become question marks.
         reconfigure(errors="replace")
     try:
-        return _run(options)
+        return _run(options.pop("command"), options)
     except BrokenPipeError:
-        _drop_output()
-        return _CLOSED_PIPE
+        _discard_output()
+        return EXIT_CLOSED_PIPE
     except OSError as error:
-        # Reading fails with errors of our own: it is the output that cannot be written.
-        _drop_output()
-        return say(f"cannot write: {error.strerror}", _CANNOT_WRITE)
+        # Errors of reading are handled where they occur: this is the output.
+        _discard_output()
+        return report(f"cannot write: {error.strerror}", EXIT_IO_ERROR)
     except KeyboardInterrupt:
-        return _INTERRUPTED
+        return EXIT_INTERRUPTED
 
 
-def _run(options: argparse.Namespace) -> int:
-    command: str = options.command
-    lacking = missing(*_NEEDS.get(command, ()))
-    if lacking:
-        names = ", ".join(lacking)
+def _run(command: str, options: dict[str, Any]) -> int:
+    missing = missing_packages(*_REQUIRED_PACKAGES.get(command, ()))
+    if missing:
+        names = ", ".join(missing)
         write_error(f"sseparse {command}: {names} not installed: pip install 'sseparse[cli]'\n")
         return 2
-    return _COMMANDS[command](options)
+    # `parse` works without the packages that the other modules import.
+    if command == "chat":
+        from ._chat import ChatOptions, chat  # noqa: PLC0415
+
+        return chat(ChatOptions(**options))
+    if command == "serve":
+        from ._serve import serve  # noqa: PLC0415
+
+        return serve(**options)
+    if command == "demo":
+        from ._demo import demo  # noqa: PLC0415
+
+        return demo(**options)
+    return parse(**options)
 
 
-def _parse(options: argparse.Namespace) -> int:
-    return parse(options.file, options.output)
-
-
-def _demo(options: argparse.Namespace) -> int:
-    from ._demo import demo  # noqa: PLC0415 - `parse` does without what this imports
-
-    return demo(fast=options.fast)
-
-
-def _chat(options: argparse.Namespace) -> int:
-    from ._chat import ChatOptions, chat  # noqa: PLC0415 - as above
-
-    given = {name: value for name, value in vars(options).items() if name != "command"}
-    return chat(ChatOptions(**given))
-
-
-def _serve(options: argparse.Namespace) -> int:
-    from ._serve import serve  # noqa: PLC0415 - as above
-
-    return serve(
-        options.files,
-        pace=options.pace,
-        fault=options.fault,
-        host=options.host,
-        port=options.port,
-    )
-
-
-_COMMANDS = {"parse": _parse, "demo": _demo, "chat": _chat, "serve": _serve}
-
-
-def _drop_output() -> None:
-    # What is still buffered would fail again when the interpreter exits.
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
+def _discard_output() -> None:
+    # The buffered output would fail again when the interpreter exits.
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)

@@ -1,14 +1,16 @@
-"""Recordings of a response, without secrets."""
+"""Files of recorded responses, and the removal of the API key from text and bytes."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import stat
+import time
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Self, cast
@@ -17,117 +19,75 @@ from attrs import frozen
 
 from .._json import is_list, is_object
 from ..adapters.sockets import SocketSource
-from ._output import Misuse
-
-
-@frozen
-class Times:
-    """
-    Hold when the pieces of a body came.
-
-    Attributes:
-        sizes: Their sizes, in bytes.
-        seconds: When each came, in seconds after the head of the response.
-    """
-
-    sizes: list[int]
-    seconds: list[float]
-
-    @property
-    def delays(self) -> list[float]:
-        """How long each came after the one before it, in seconds."""
-        return [max(0.0, later - sooner) for sooner, later in pairwise([0.0, *self.seconds])]
+from ._output import CommandError
 
 
 def times_path(path: Path) -> Path:
-    """Return where the times of a body are kept."""
     return path.with_name(f"{path.name}.times")
 
 
-def read_times(path: Path, size: int) -> Times | None:
-    """
-    Read the times of a body.
-
-    Args:
-        path: The body's file.
-        size: Its size, in bytes.
-
-    Returns:
-        The times; None where none were kept.
-
-    Raises:
-        Misuse: They cannot be read, or are those of another body.
-    """
-    beside = times_path(path)
+def read_times(path: Path, size: int) -> tuple[list[int], list[float]] | None:
+    """Return the sizes and delays of the pieces of a body, or None if none were recorded."""
+    file = times_path(path)
     try:
-        lines = beside.read_text("utf-8").splitlines()
+        lines = file.read_text("utf-8").splitlines()
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise Misuse(f"cannot read {beside}: {error}") from error
+        raise CommandError(f"cannot read {file}: {error}") from error
     try:
         pieces: list[Any] = [json.loads(line) for line in lines]
-        times = Times(
-            [int(piece["bytes"]) for piece in pieces], [float(piece["seconds"]) for piece in pieces]
-        )
+        sizes = [int(piece["bytes"]) for piece in pieces]
+        seconds = [0.0, *(float(piece["seconds"]) for piece in pieces)]
     except (ValueError, TypeError, KeyError) as error:
-        raise Misuse(f"{beside} holds no times: {error!r}") from error
-    if sum(times.sizes) != size or min(times.sizes, default=1) < 1:
-        raise Misuse(f"{beside} holds the times of another body than {path}; delete it")
-    return times
+        raise CommandError(f"{file} doesn't contain times: {error!r}") from error
+    if sum(sizes) != size or min(sizes, default=1) < 1:
+        raise CommandError(f"{file} doesn't match {path}: delete it, or record the body again")
+    return sizes, [max(0.0, later - sooner) for sooner, later in pairwise(seconds)]
 
 
-class Recording:
+class BodyFile:
     """
-    Write a body as it comes, and beside it when its pieces came.
+    File that a body is written to while it arrives, with a second file for the times.
 
-    A context manager, which leaves no file behind where nothing came. A failure to write is kept
-    in `error`, and ends the writing alone.
-
-    Args:
-        path: Where the body goes.
-        clock: Tells the time, in seconds.
-
-    Attributes:
-        error: Why no more could be written, or None.
-
-    Raises:
-        OSError: A file cannot be opened.
+    Without a response, an older recording stays and no new file is left. An error while writing
+    is stored in `error`, and ends the writing.
     """
 
-    def __init__(self, path: Path, clock: Callable[[], float]) -> None:
+    def __init__(self, path: Path) -> None:
         self.error: OSError | None = None
-        self._clock = clock
-        self._began: float | None = None
-        self._made: list[Path] = []
-        # Unbuffered: what came is on disk whatever happens next.
-        self._body = self._open(path)
+        self._started: float | None = None
+        self._new_paths: list[Path] = []
+        self._files = contextlib.ExitStack()
         self._times: BinaryIO | None = None
         try:
+            self._body = self._open(path)
             if stat.S_ISREG(os.fstat(self._body.fileno()).st_mode):
                 self._times = self._open(times_path(path))
-        except OSError:
+        except OSError as error:
             self.__exit__()
-            raise
+            raise CommandError(
+                f"--save: cannot write {error.filename}: {error.strerror}"
+            ) from error
 
     def _open(self, path: Path) -> BinaryIO:
-        # To append changes nothing of an older recording, until there is a new one.
+        # Append mode leaves an older recording as it is until start(). Unbuffered: an
+        # interrupt loses nothing.
         if not path.exists():
-            self._made.append(path)
-        return path.open("ab", buffering=0)
+            self._new_paths.append(path)
+        return self._files.enter_context(path.open("ab", buffering=0))
 
-    def begin(self) -> None:
-        """Note that the head of the response has come: an older recording is given up."""
-        self._began = self._clock()
+    def start(self) -> None:
+        """Start the clock at the head of a response, and drop an older recording."""
+        self._started = time.monotonic()
         if self._times is not None:
             self._body.truncate(0)
             self._times.truncate(0)
 
     def write(self, piece: bytes) -> None:
-        """Write a piece of the body."""
         if self.error is not None or not piece:
             return
-        seconds = self._clock() - cast(float, self._began)
+        seconds = time.monotonic() - cast(float, self._started)
         line = json.dumps({"bytes": len(piece), "seconds": round(seconds, 6)})
         try:
             _write_all(self._body, piece)
@@ -140,11 +100,9 @@ class Recording:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._body.close()
-        if self._times is not None:
-            self._times.close()
-        if self._began is None:
-            for path in self._made:
+        self._files.close()
+        if self._started is None:
+            for path in self._new_paths:
                 path.unlink(missing_ok=True)
 
 
@@ -154,16 +112,12 @@ def _write_all(file: BinaryIO, data: bytes) -> None:
         view = view[file.write(view) :]
 
 
-_SHORTEST: Final = 8
-"""Shorter keys, such as "none", are no secrets but words, which an answer may well hold."""
-
-_MARK: Final = "[key]"
-
+# Shorter keys, such as "none", are words that an answer may contain.
+_MIN_KEY_LENGTH: Final = 8
+# JSON in JSON: a body, the arguments of a tool call in it, a text in those.
 _JSON_DEPTH: Final = 3
-"""Levels of JSON in JSON: a body, the arguments of a tool call in it, a text in those."""
-
-_RESCAN: Final = 16
-"""What is held back is searched again once it has grown by one part in so many: linear cost."""
+# Held text is searched again once it has grown by this part, which makes the cost linear.
+_SEARCH_GROWTH: Final = 1 / 16
 
 # Python's repr(), in an error message, escapes quotes and backslashes as JSON does. "cut" is an
 # escape that the end of the text cuts.
@@ -177,19 +131,14 @@ _Span = tuple[int, int]
 
 
 @frozen
-class _Reading:
-    """
-    A text after its escapes were decoded.
-
-    Attributes:
-        text: The decoded text, up to an escape that is cut.
-        starts: The position in the original text of each character, and of the end.
-    """
+class _UnescapedText:
+    """A text after its escapes were decoded, up to an escape that is cut."""
 
     text: str
+    # The position in the original text of each character, and of the end.
     starts: Sequence[int]
 
-    def decoded(self, escape: re.Pattern[str]) -> _Reading:
+    def unescape(self, escape: re.Pattern[str]) -> _UnescapedText:
         """Decode one more level of escapes."""
         parts: list[str] = []
         starts = array("q")
@@ -205,26 +154,26 @@ class _Reading:
         else:
             parts.append(self.text[at:])
             starts.extend(self.starts[at:])
-        return _Reading("".join(parts), starts)
+        return _UnescapedText("".join(parts), starts)
 
-    def find(self, secret: str) -> tuple[list[_Span], int]:
-        """Return where the secret is, and where its beginning may be: the end if nowhere."""
+    def find(self, key: str) -> tuple[list[_Span], int]:
+        """Return the spans of the key, and where its beginning may be: the end if nowhere."""
         spans: list[_Span] = []
         at = 0
-        while (begin := self.text.find(secret, at)) >= 0:
-            at = begin + len(secret)
+        while (begin := self.text.find(key, at)) >= 0:
+            at = begin + len(key)
             spans.append((self.starts[begin], self.starts[at]))
-        at = self.text.find(secret[0], max(at, len(self.text) - len(secret) + 1))
-        while at >= 0 and not secret.startswith(self.text[at:]):
-            at = self.text.find(secret[0], at + 1)
+        at = self.text.find(key[0], max(at, len(self.text) - len(key) + 1))
+        while at >= 0 and not key.startswith(self.text[at:]):
+            at = self.text.find(key[0], at + 1)
         return spans, self.starts[at]
 
     def floor(self, position: int) -> int:
-        """Return where the character begins that a position of the original text is in."""
+        """Return the start of the character at a position of the original text."""
         return self.starts[bisect_right(self.starts, position) - 1]
 
     def ceil(self, position: int) -> int:
-        """Return where the character ends that a position is in; the position after the last."""
+        """Return the end of the character before a position; the position after the last."""
         after = bisect_left(self.starts, position)
         return self.starts[after] if after < len(self.starts) else position
 
@@ -241,72 +190,69 @@ def _decode(match: re.Match[str]) -> str:
 
 class Redactor:
     r"""
-    Put "[key]" in place of a secret, in what comes piece by piece.
+    Replaces an API key by "[key]", also in text that arrives in pieces.
 
-    The secret is found as it is, with JSON's escapes (`\"`, `\u0022`), also where that JSON is a
-    string in other JSON, and with those of URLs (`%22`). What may be the beginning of it is held
-    back until the next piece decides.
-
-    Args:
-        secret: The secret, which is ASCII; one of less than 8 characters is none.
+    It finds the key as it is, with JSON's escapes (`\"`, `\u0022`), also where that JSON is a
+    string in other JSON, and with the escapes of URLs (`%22`). Text that may be the beginning of
+    the key is held until the next piece.
     """
 
-    def __init__(self, secret: str) -> None:
-        self._secret = secret if len(secret) >= _SHORTEST else ""
+    def __init__(self, key: str) -> None:
+        self._key = key if len(key) >= _MIN_KEY_LENGTH else ""
         self._held = ""
         self._new = 0
 
-    def whole(self, text: str) -> str:
-        """Return a complete text without the secret."""
-        if not self._secret:
+    def redact(self, text: str) -> str:
+        if not self._key:
             return text
         spans, _ = self._find(text)
         return _replace(text, spans)
 
-    def value(self, value: Any) -> Any:
-        """Return a JSON value without the secret in its strings and names."""
+    def redact_json(self, value: Any) -> Any:
+        """Return a JSON value without the key in its strings and names of fields."""
         if isinstance(value, str):
-            return self.whole(value)
+            return self.redact(value)
         # No comprehensions, whose frames would count: values are nested up to 500 deep.
         if is_list(value):
-            return list(map(self.value, value))
+            return list(map(self.redact_json, value))
         if is_object(value):
-            return dict(zip(map(self.whole, value), map(self.value, value.values()), strict=True))
+            values = map(self.redact_json, value.values())
+            return dict(zip(map(self.redact, value), values, strict=True))
         return value
 
     def feed(self, piece: str) -> str:
-        """Return what can be shown of a piece and of what was held back."""
-        if not self._secret:
+        """Return the text that can be released after another piece."""
+        if not self._key:
             return piece
         text = self._held = self._held + piece
         self._new += len(piece)
-        if self._new * _RESCAN < len(text):
+        if self._new < len(text) * _SEARCH_GROWTH:
             return ""
-        spans, safe = self._find(text)
-        self._held, self._new = text[safe:], 0
-        return _replace(text[:safe], [span for span in spans if span[1] <= safe])
+        spans, end = self._find(text)
+        self._held, self._new = text[end:], 0
+        return _replace(text[:end], [span for span in spans if span[1] <= end])
 
-    def rest(self) -> str:
-        """Return what is held back: nothing more comes."""
+    def flush(self) -> str:
+        """Return the held text at the end of the input."""
         rest, self._held, self._new = self._held, "", 0
-        return self.whole(rest)
+        return self.redact(rest)
 
     def _find(self, text: str) -> tuple[list[_Span], int]:
-        """Return where the secret is in a text, and up to where more text changes nothing."""
-        readings = [_Reading(text, range(len(text) + 1))]
-        while "\\" in readings[-1].text and len(readings) <= _JSON_DEPTH:
-            readings.append(readings[-1].decoded(_JSON_ESCAPE))
-        found = [reading.find(self._secret) for reading in readings]
+        """Return the spans of the key, and the position up to which more text changes nothing."""
+        levels = [_UnescapedText(text, range(len(text) + 1))]
+        while "\\" in levels[-1].text and len(levels) <= _JSON_DEPTH:
+            levels.append(levels[-1].unescape(_JSON_ESCAPE))
+        found = [level.find(self._key) for level in levels]
         if "%" in text:
-            found.append(readings[0].decoded(_URL_ESCAPE).find(self._secret))
-        # An escape is replaced completely: JSON without the secret still is JSON.
-        escapes = readings[:2][-1]
+            found.append(levels[0].unescape(_URL_ESCAPE).find(self._key))
+        # An escape is replaced completely: JSON without the key still is JSON.
+        escapes = levels[:2][-1]
         plain = [(escapes.floor(begin), escapes.ceil(end)) for begin, end in found[0][0]]
         spans = sorted(plain + [span for more, _ in found[1:] for span in more])
-        return spans, _cut(spans, min(begin for _, begin in found), readings[-1])
+        return spans, _move_outside(min(begin for _, begin in found), spans, levels[-1])
 
 
-def _cut(spans: list[_Span], position: int, escapes: _Reading) -> int:
+def _move_outside(position: int, spans: list[_Span], escapes: _UnescapedText) -> int:
     """Return the last position up to the given one that is inside no escape and no span."""
     while True:
         begin = escapes.floor(position)
@@ -321,95 +267,49 @@ def _replace(text: str, spans: list[_Span]) -> str:
     at = 0
     for begin, end in spans:
         if begin >= at:
-            parts += text[at:begin], _MARK
+            parts += text[at:begin], "[key]"
         at = max(at, end)
     return "".join([*parts, text[at:]])
 
 
-class BodyRedactor:
-    """
-    Do so in the bytes of a body.
-
-    Args:
-        secret: The secret, which is ASCII.
-    """
-
-    def __init__(self, secret: str) -> None:
-        self._redactor = Redactor(secret)
-
-    def feed(self, piece: bytes) -> bytes:
-        """Return what can be passed on of a piece and of what was held back."""
-        # In Latin-1, each byte is a character.
-        return self._redactor.feed(piece.decode("latin-1")).encode("latin-1")
-
-    def rest(self) -> bytes:
-        """Return what is held back: nothing more comes."""
-        return self._redactor.rest().encode("latin-1")
-
-
-class Tap:
-    """
-    Pass on the body of a response.
-
-    Args:
-        response: The response.
-        first: What was read of its body already.
-        key: What is kept out of it, and out of the headers.
-        recording: Where it is written to, or None.
-
-    Attributes:
-        status: The HTTP status.
-        headers: The response's headers.
-        pooled: Whether the connection serves another request: never.
-    """
+class RedactedSource:
+    """Body of a response without the API key, written to a file while it's read."""
 
     pooled = False
 
     def __init__(
-        self,
-        response: SocketSource,
-        first: bytes,
-        key: str,
-        recording: Recording | None,
+        self, response: SocketSource, prefix: bytes, key: str, file: BodyFile | None
     ) -> None:
+        self._redactor = Redactor(key)
         self.status: int | None = response.status
-        self.headers: Mapping[str, str] = Redactor(key).value(dict(response.headers))
+        self.headers: Mapping[str, str] = self._redactor.redact_json(dict(response.headers))
         self._response = response
-        self._first = first
-        self._redactor = BodyRedactor(key)
-        self._recording = recording
+        self._prefix = prefix
+        self._file = file
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> bytes:
-        piece, self._first = self._first, b""
+        piece, self._prefix = self._prefix, b""
         try:
-            shown = self._redactor.feed(piece or next(self._response))
+            # In Latin-1, each byte is a character.
+            text = self._redactor.feed((piece or next(self._response)).decode("latin-1"))
         except StopIteration:
-            shown = self._redactor.rest()
-            if not shown:
+            text = self._redactor.flush()
+            if not text:
                 raise
-        self._record(shown)
-        return shown
+        return self._write(text)
 
-    def _record(self, piece: bytes) -> None:
-        if self._recording is not None:
-            self._recording.write(piece)
+    def _write(self, text: str) -> bytes:
+        data = text.encode("latin-1")
+        if self._file is not None:
+            self._file.write(data)
+        return data
 
     def wait_at_most(self, seconds: float | None) -> None:
-        """Bound the reads to come, in seconds."""
         self._response.wait_at_most(seconds)
 
     def close(self) -> None:
-        """Close the response; what is held back of it is written."""
-        self._record(self._redactor.rest())
+        self._write(self._redactor.flush())
         self._response.close()
-
-
-def read_up_to(response: Iterator[bytes], size: int) -> bytes:
-    """Read the beginning of a body: so many bytes, or a piece more."""
-    read = b""
-    while len(read) < size and (piece := next(response, b"")):
-        read += piece
-    return read
