@@ -1,4 +1,4 @@
-"""`sseparse chat` redacts the key in every spelling that JSON, repr() and URLs have for it."""
+"""`sseparse chat` redacts the key, also if it is escaped as in JSON, repr() or a URL."""
 
 import contextlib
 import io
@@ -34,7 +34,7 @@ def seeded(seed: int) -> random.Random:
 
 
 def run(answer: bytes | Replay, key: str, *options: str) -> tuple[int, str, str]:
-    """Run `sseparse chat` with a key; return its status and what it printed."""
+    """Run `sseparse chat` with a key; return its status and output."""
     out, err = io.StringIO(), io.StringIO()
     with ReplayServer(answer) as server, mock.patch.dict(os.environ, OPENAI_API_KEY=key):
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
@@ -43,7 +43,7 @@ def run(answer: bytes | Replay, key: str, *options: str) -> tuple[int, str, str]
 
 
 def spell(text: str, choice: random.Random) -> str:
-    """Write a text as the inside of a JSON string, each character in one of the allowed ways."""
+    """Escape a text for a JSON string, with a random valid spelling of each character."""
 
     def character(char: str) -> str:
         code = choice.choice((f"\\u{ord(char):04x}", f"\\u{ord(char):04X}"))
@@ -55,7 +55,7 @@ def spell(text: str, choice: random.Random) -> str:
 
 
 def has_key(text: str, key: str) -> bool:
-    """Return whether a text contains a key, or a JSON spelling of it, or one in other JSON."""
+    """Return whether a text contains a key, also escaped as JSON or as JSON in JSON."""
     spelling = "".join(rf"(?:\\?{re.escape(char)}|\\u00(?i:{ord(char):02x}))" for char in key)
     for _ in range(3):
         if re.search(spelling, text):
@@ -80,8 +80,8 @@ def answer_with(content: str, arguments: str) -> bytes:
 @given(key=KEYS, choice=st.randoms(use_true_random=False), at=CUTS)
 @example(key=NASTY, choice=seeded(1), at=0.5)
 @example(key="\\" * 8, choice=seeded(2), at=0.3)
-def test_no_spelling_of_the_key_gets_out(key: str, choice: random.Random, at: float) -> None:
-    """In text, names, and arguments: what is left is [key], and the JSON around it is intact."""
+def test_each_spelling_of_the_key_is_redacted(key: str, choice: random.Random, at: float) -> None:
+    """[key] replaces the key in text, names and arguments, and the JSON stays valid."""
     inner = f'{{"k": "ü {spell(key, choice)} ü"}}'
     body = answer_with(f"é {spell(key, choice)} é", spell(inner, choice))
     cut = round(at * len(body))
@@ -114,7 +114,7 @@ def in_pieces(text: str, arguments: str, cut: int) -> bytes:
 @settings(max_examples=30, deadline=None)
 @given(key=KEYS, choice=st.randoms(use_true_random=False), at=CUTS)
 def test_the_key_in_pieces_is_not_shown(key: str, choice: random.Random, at: float) -> None:
-    """Content and arguments that arrive in two deltas, as text and as JSON."""
+    """A key that arrives in two deltas isn't printed, neither as text nor as JSON."""
     arguments = f'{{"k": "ü {spell(key, choice)} ü"}}'
     body = in_pieces(key, arguments, round(at * len(arguments)))
     assert not has_key(run(body, key)[1], key)
@@ -122,7 +122,7 @@ def test_the_key_in_pieces_is_not_shown(key: str, choice: random.Random, at: flo
 
 
 def test_the_key_in_pieces_cut_anywhere() -> None:
-    """Each cut of the content and of the arguments leaves [key] alone."""
+    """[key] replaces a key that is cut at any position of the content and arguments."""
     spelling = spell(NASTY[:-1], seeded(3))
     for cut in range(len(spelling) + 1):
         shown = run(in_pieces(NASTY[:-1], spelling, cut), NASTY[:-1])[1]
@@ -132,7 +132,7 @@ def test_the_key_in_pieces_cut_anywhere() -> None:
 @pytest.mark.parametrize("pieces", ["bytes", "whole"])
 @pytest.mark.parametrize("depth", range(4))
 def test_json_in_json(depth: int, pieces: Any) -> None:
-    """Three levels deep: a text in the arguments of a tool call; also a byte at a time."""
+    """The key is found in up to three levels of JSON in JSON, also a byte at a time."""
     text = f"é {NASTY} é"
     for _ in range(depth):
         text = spell(text, seeded(depth))
@@ -148,7 +148,7 @@ def test_json_in_json(depth: int, pieces: Any) -> None:
 @example(key=NASTY, choice=seeded(1))
 @settings(max_examples=20, deadline=None)
 def test_errors_do_not_show_the_key(key: str, choice: random.Random) -> None:
-    """Messages of the server, data that isn't JSON, pages, status lines, and headers."""
+    """No error shows the key of a message, malformed data, a page or a header."""
     text = f'{{"error": {{"message": "é {spell(key, choice)} é"}}}}'.encode()
     _, out, err = run(Replay(text, status=401, content_type="application/json"), key)
     assert (out, " é [key] é" in err) == ("", True)
@@ -168,21 +168,21 @@ def test_errors_do_not_show_the_key(key: str, choice: random.Random) -> None:
         assert err.count("\n") == 1
 
 
-def test_a_message_that_is_cut_shows_no_part_of_the_key() -> None:
-    """The key is redacted first, and then the message is cut."""
+def test_a_shortened_message_has_no_part_of_the_key() -> None:
+    """The key is redacted before the message is shortened."""
     for padding in range(300, 400):
         moved = f"http://127.0.0.1/?{'x' * padding}={NASTY}"
         _, _, err = run(Replay(b"", status=307, headers={"Location": moved}), NASTY)
         assert NASTY[:4] not in err
 
 
-def test_reasoning_in_between_does_not_hide_the_key(
+def test_the_key_around_reasoning(
     in_terminal: InTerminal,
     body: Body,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The reasoning goes to the terminal; in the pipe the two halves would meet again."""
+    """The key is found in a pipe if reasoning on the terminal separates its pieces."""
     monkeypatch.setenv("OPENAI_API_KEY", NASTY)
     deltas = [{"content": NASTY[:7]}, {"reasoning_content": "hm"}, {"content": NASTY[7:]}]
     for last in ([], [{"reasoning_content": "hm"}]):
@@ -191,14 +191,14 @@ def test_reasoning_in_between_does_not_hide_the_key(
         assert capsys.readouterr().out == "[key]\n"
 
 
-def test_what_looks_like_the_key_in_an_escape(body: Body) -> None:
-    r"""A key that begins with n, after "\": the escape is replaced completely, JSON stays JSON."""
+def test_a_key_that_begins_inside_an_escape(body: Body) -> None:
+    r"""An escape like "\n" that contains the first letter of the key is replaced completely."""
     content = {"content": "a\nvapi-12345678 b"}
     assert run(body(content), "nvapi-12345678")[1] == "a[key] b\n"
 
 
 @pytest.mark.parametrize("unit", ["\\", "\\u005c", "\\u00", NASTY[:-1], "%"])
 def test_the_cost_is_linear(unit: str) -> None:
-    """A body of 128 KiB that always may become the key; quadratic cost would take hours."""
+    """128 KiB that may always become the key take linear time; quadratic time would be hours."""
     body = f": {unit * (2**17 // len(unit))}\n\n".encode()
     assert run(Replay(body, pieces="whole"), NASTY)[0] == 1

@@ -79,7 +79,7 @@ def _add_chat(parser: _CommandParser) -> None:
     add("--json", action="store_true", help="print the finished completion as JSON instead")
     add("--save", metavar="FILE", type=Path, help="write the body to a file for parse and serve")
     add("--timeline", metavar="FILE", type=Path, help="plot the arrival of text: .svg or .png")
-    timeout = "the maximum time between two events; comments don't count (default: 300)"
+    timeout = "the maximum wait for an event; comments don't count (default: 300)"
     add("--timeout", metavar="SECONDS", type=_timeout, default=300.0, help=timeout)
     add("--no-color", action="store_true", help="print no colours; so does $NO_COLOR")
     parser.make_epilog = _chat_epilog

@@ -140,7 +140,7 @@ def _describe_error(error: SSEError) -> str:
             start = error.event.data[:60]
             return f"event isn't a chunk: {error.reason}; its data begins with {start!r}"
         case _:
-            return str(error)
+            return str(error).removesuffix(".")
 
 
 def _describe_start(body: bytes) -> str:
