@@ -79,7 +79,7 @@ class CallFormatter:
 
 
 class _LineWriter:
-    """Writes text without the API key, and knows whether a line is open."""
+    """Writer of text without the API key that tracks whether its last line is open."""
 
     def __init__(self, key: str, write: Callable[[str], None]) -> None:
         self._redactor = Redactor(key)

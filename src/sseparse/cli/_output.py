@@ -33,7 +33,7 @@ JSON_ESCAPES: Final = {code: f"\\u{code:04x}" for code in _CONTROLS}
 
 
 class CommandError(Exception):
-    """Invalid input to the command, described in one line."""
+    """Error in the input to the command, described in one line."""
 
 
 def missing_packages(*names: str) -> list[str]:

@@ -190,7 +190,7 @@ def _decode(match: re.Match[str]) -> str:
 
 class Redactor:
     r"""
-    Replaces an API key by "[key]", also in text that arrives in pieces.
+    Filter that replaces an API key by "[key]", also in text that arrives in pieces.
 
     It finds the key as it is, with JSON's escapes (`\"`, `\u0022`), also where that JSON is a
     string in other JSON, and with the escapes of URLs (`%22`). Text that may be the beginning of
