@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from sseparse import Event, encode
+from sseparse.chunks import EstimatedUsage
 from sseparse.cli import main
 from sseparse.testing import Replay, ReplayServer, faulty
 
@@ -184,16 +185,13 @@ def test_characters_without_token_counts(chat: Chat, body: Body) -> None:
 
 def test_estimated_tokens(chat: Chat, body: Body, monkeypatch: pytest.MonkeyPatch) -> None:
     """Token counts that tiktoken estimated are marked."""
-    from sseparse.chunks import CompletionUsage
-
     encodings: list[Any] = []
 
-    class Estimated(CompletionUsage):
-        estimated = True
-
-    def estimate(_: object, *, encoding: str | None) -> CompletionUsage:
+    def estimate(_: object, *, encoding: str | None) -> EstimatedUsage:
         encodings.append(encoding)
-        return Estimated(completion_tokens=1)
+        return EstimatedUsage(
+            completion_tokens=1, estimated=True, encoding="o200k_base", choices=[], notes=[]
+        )
 
     monkeypatch.setattr("sseparse.chunks.estimate_usage", estimate)
     assert chat(body({"content": "Hi"}), "hi")[2].startswith("sseparse: ~1 token (estimated), ")
