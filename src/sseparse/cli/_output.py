@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, TextIO
 
-from .. import ChunkDecodeError, End, EndCause, IncompleteStream, NotEventStream, SSEError
+from .. import DecodeError, End, EndCause, IncompleteStream, NotEventStream, SSEError
 from .._errors import count
 
 # EX_IOERR of sysexits.h, and what a shell reports for programs that a signal ended.
@@ -136,7 +136,7 @@ def _describe_error(error: SSEError) -> str:
         case IncompleteStream():
             where = "inside an event" if error.end.mid_event else "between two events"
             return f"incomplete: neither [DONE] nor a finish reason; the body ended {where}"
-        case ChunkDecodeError():
+        case DecodeError():
             start = error.event.data[:60]
             return f"event isn't a chunk: {error.reason}; its data begins with {start!r}"
         case _:

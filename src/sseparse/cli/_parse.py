@@ -12,7 +12,8 @@ from typing import cast
 
 import attrs
 
-from .. import ChunkDecoder, End, EventStream, IncompleteStream, SSEError, Stream
+from .. import ChunkDecoder, End, EventStream, SSEError, Stream
+from ..chunks._incomplete import incomplete
 from ._output import (
     JSON_ESCAPES,
     VISIBLE,
@@ -70,7 +71,7 @@ def _print_events(pieces: Iterator[bytes]) -> tuple[End, SSEError | None]:
         finish_seen=chunk_end.finish_seen,
         finish_reasons=chunk_end.finish_reasons,
     )
-    return end, None if end.complete else IncompleteStream(end=end)
+    return end, None if end.complete else incomplete(end)
 
 
 def _events(stream: EventStream, decoder: ChunkDecoder) -> Iterator[str]:
