@@ -13,7 +13,7 @@ from .._deadlines import TimeUp
 from .._errors import SSEError, StreamTimeout, TransportError
 from .._options import check_choice
 from ._replay import Framing, Replay, faulty
-from ._trials import Adapter, AsyncReader, Backend, Check, Manager, Reader, Trial
+from ._runner import Adapter, AsyncReader, Backend, Check, Manager, Reader, Trial
 
 _BODY = (
     b'\xef\xbb\xbfdata: {"choices":[{"index":0,"delta":{"content":"H\xc3\xa9l"}}]}\n\n'

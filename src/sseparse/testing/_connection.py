@@ -10,9 +10,9 @@ from typing import Final
 
 import h11
 
-from ._link import Ending, Expired, Link, Stopped, Wire, break_off
 from ._replay import CONTENT_ENCODINGS, Coding, Replay, make_coding, plain_text
 from ._server import Answered, ReceivedRequest
+from ._socket import Ending, Expired, Link, Stopped, Wire, break_off
 
 _KEEP_ALIVE = b": keep-alive\n\n"
 # Bytes that no compressed format goes on with: each one's reserved or impossible block.

@@ -343,7 +343,7 @@ class ReplayServer(Uncopyable):
         except ModuleNotFoundError as error:
             message = "ReplayServer needs h11: pip install 'sseparse[h11]'"
             raise ModuleNotFoundError(message, name=error.name) from error
-        from ._link import Link  # noqa: PLC0415 - loads ssl
+        from ._socket import Link  # noqa: PLC0415 - loads ssl
 
         if self._listener is not None:
             raise RuntimeError("the server listens already; make one for each block")
