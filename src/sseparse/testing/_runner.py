@@ -1,266 +1,190 @@
-"""One response read by an adapter, in a thread that can be given up when it hangs."""
+"""A runner of adapter checks: each runs in a thread, which is abandoned if it hangs."""
 
 from __future__ import annotations
 
-import importlib
+import contextlib
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import (
-    AbstractAsyncContextManager,
-    AbstractContextManager,
-    asynccontextmanager,
-    suppress,
-)
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from functools import partial
-from typing import Any, Literal, NoReturn, Protocol, TypeAlias
+from importlib import import_module
+from typing import Any, Literal, NoReturn, TypeAlias
 
 from attrs import define, field
 
-from .. import AsyncStream, Stream
 from .._deadlines import running_timers
 from .._errors import SSEError
 from ..adapters._registry import open_async, open_sync
-from ._replay import Replay
+from ..streams import AsyncStream, Stream
+from ._replay import Framing, Replay
 from ._server import ReceivedConnection, ReplayServer
 
 Backend = Literal["asyncio", "trio"]
-"""The event loop that an asynchronous adapter runs on."""
-
 Check: TypeAlias = "Callable[[Trial], Coroutine[Any, Any, None]]"
-Manager: TypeAlias = "AbstractContextManager[Any] | AbstractAsyncContextManager[Any]"
+Manager: TypeAlias = (
+    "contextlib.AbstractContextManager[Any] | contextlib.AbstractAsyncContextManager[Any]"
+)
 
 
-class Reader(Protocol):
-    """Read a source in one way, be it synchronous or asynchronous."""
+class Reader:
+    """A reader of a source. If the source is synchronous, it never awaits."""
 
-    @property
-    def source(self) -> Any:
-        """What the adapter made."""
+    def __init__(self, response: Any, *, is_async: bool) -> None:
+        self.is_async = is_async
+        self.source: Any = (
+            open_async(response, "AsyncStream") if is_async else open_sync(response, "Stream")
+        )
+        self._pieces: Any = None
 
     async def read(self) -> bytes | None:
         """Return the next piece, or None at the end."""
-
-    async def read_stream(self, drain: float) -> SSEError | None:
-        """Read the source as a stream of chunks; return the fault that it ended with."""
-
-    async def close(self) -> None:
-        """Close the source, as a stream does."""
-
-
-class SyncReader:
-    """Read a source that blocks. Nothing here awaits."""
-
-    def __init__(self, response: Any) -> None:
-        self.source: Any = open_sync(response, "Stream")
-        self._pieces: Iterator[bytes] | None = None
-
-    async def read(self) -> bytes | None:
         if self._pieces is None:
-            self._pieces = iter(self.source)
-        return next(self._pieces, None)
+            self._pieces = aiter(self.source) if self.is_async else iter(self.source)
+        piece: bytes | None = (
+            await anext(self._pieces, None) if self.is_async else next(self._pieces, None)
+        )
+        return piece
 
-    async def read_stream(self, drain: float) -> SSEError | None:
-        try:
-            with Stream(self.source, drain=drain) as stream:
-                for _ in stream:
-                    pass
-        except SSEError as error:
-            # Its traceback would keep the response.
-            return error.with_traceback(None)
-        return None
-
-    async def close(self) -> None:
-        for each in _unlike(self._pieces, self.source):
-            if hasattr(each, "close"):
-                each.close()
-
-
-class AsyncReader:
-    """Read a source that awaits."""
-
-    def __init__(self, response: Any) -> None:
-        self.source: Any = open_async(response, "AsyncStream")
-        self._pieces: AsyncIterator[bytes] | None = None
-
-    async def read(self) -> bytes | None:
-        if self._pieces is None:
-            self._pieces = aiter(self.source)
-        return await anext(self._pieces, None)
-
-    async def read_within(self, seconds: float) -> bytes | None:
-        """
-        Read, and cancel that after so many seconds.
-
-        Raises:
-            TimeUp: They passed.
-        """
+    async def read_within(self, seconds: float) -> None:
+        """Read an asynchronous source; after some seconds cancel that and raise TimeUp."""
         timers = running_timers()
-        assert timers is not None  # noqa: S101 - it is read in the loop of its backend
-        return await timers.within(seconds, self.read())
+        assert timers is not None  # noqa: S101 - a backend runs
+        await timers.within(seconds, self.read())
 
     async def read_stream(self, drain: float) -> SSEError | None:
+        """Read the source as a stream of chunks; return the error that ended it."""
         try:
-            async with AsyncStream(self.source, drain=drain) as stream:
-                async for _ in stream:
-                    pass
+            if self.is_async:
+                async with AsyncStream(self.source, drain=drain) as stream:
+                    async for _ in stream:
+                        pass
+            else:
+                with Stream(self.source, drain=drain) as stream:
+                    for _ in stream:
+                        pass
         except SSEError as error:
-            # Its traceback would keep the response.
+            # The traceback would keep a reference to the response.
             return error.with_traceback(None)
         return None
 
     async def close(self) -> None:
-        for each in _unlike(self._pieces, self.source):
-            if hasattr(each, "aclose"):
+        """Close the iterator and the source, as a stream does."""
+        for each in [self.source] if self._pieces is self.source else [self._pieces, self.source]:
+            if self.is_async and hasattr(each, "aclose"):
                 await each.aclose()
+            elif not self.is_async and hasattr(each, "close"):
+                each.close()
 
 
 @define
 class Adapter:
-    """
-    Hold what a caller says of an adapter.
-
-    Attributes:
-        open_response: Makes the context manager of a response: of a URL, after the client if
-            there is one.
-        client: Makes the context manager of a client; None where each response has its own.
-        backend: The event loop that it needs; None where it blocks.
-        decodes: The framings that it decompresses.
-    """
+    """An adapter as `check_adapter` describes it."""
 
     open_response: Callable[..., Manager]
     client: Callable[[], Manager] | None
     backend: Backend | None
-    decodes: tuple[str, ...]
+    decodes: tuple[Framing, ...]
 
 
 @define
 class Trial:
-    """
-    Run one check in one case.
-
-    Attributes:
-        adapter: What is checked.
-        name: The check and its case, for messages.
-        case: The case.
-        replay: What the server answers.
-        limit: How long it may take, in seconds.
-        server: The server, while it runs.
-        opened: Whether a response was opened.
-    """
+    """One run of a check, of `limit` seconds at most, over a server that sends `replay`."""
 
     adapter: Adapter
-    name: str
+    check: str
     case: str
     replay: Replay
     limit: float
     server: ReplayServer = field(init=False)
-    opened: bool = False
+    has_opened: bool = False
     _client: tuple[Any, ...] = ()
     _step: tuple[str, str] = ("", "")
     _failure: AssertionError | None = None
 
     def run(self, check: Check) -> None:
-        """
-        Run it, and come back.
-
-        Raises:
-            AssertionError: The adapter failed, or hung.
-        """
+        """Run the check; raise AssertionError if the adapter fails it or hangs."""
         with ReplayServer(self.replay) as self.server:
-            work = partial(self._work, partial(self._with_client, check))
-            thread = threading.Thread(target=work, name="sseparse-adapter", daemon=True)
+            thread = threading.Thread(
+                target=self._run, args=(check,), name="sseparse-adapter", daemon=True
+            )
             thread.start()
             thread.join(self.limit)
-            hung, (doing, advice) = thread.is_alive(), self._step
-        # A read that hung ends with the server; what waits for something else is given up.
+            is_hung, (step, advice) = thread.is_alive(), self._step
+        # A read that hangs ends with the server. A thread that hangs elsewhere is abandoned.
         thread.join(self.limit)
-        if hung:
-            raise self._failed(f"{doing} did not come back within {self.limit:g} s", advice)
+        if is_hung:
+            raise self._error(f"{step} did not come back within {self.limit:g} s", advice)
         if self._failure is not None:
             raise self._failure
 
     def doing(self, step: str, advice: str) -> None:
-        """Note what begins now, and what to do should it never end or raise."""
+        """Record the step that starts now, and what to do if it hangs or raises."""
         self._step = (step, advice)
 
     def fail(self, saw: str, advice: str) -> NoReturn:
-        """Say what was seen, and what to do."""
-        self._failure = self._failed(saw, advice)
+        self._failure = self._error(saw, advice)
         raise self._failure
 
-    @asynccontextmanager
+    @contextlib.asynccontextmanager
     async def open(self) -> AsyncGenerator[Reader, None]:
-        """Open a response; the first piece of a gated body is on its way."""
+        """Open a response. The server sends the first piece if it's gated."""
         self.doing("opening a response", "let the opener return what the library returns")
         self.server.release()
         opened = self.adapter.open_response(*self._client, f"{self.server.url}/")
-        async with self._entered(opened, "the opener") as response:
-            self.opened = True
-            yield SyncReader(response) if self.adapter.backend is None else AsyncReader(response)
+        async with contextlib.AsyncExitStack() as stack:
+            response = await self._enter(stack, opened, "the opener")
+            self.has_opened = True
+            yield Reader(response, is_async=self.adapter.backend is not None)
 
     async def see_closed(self, connection: ReceivedConnection) -> None:
-        """Wait until the server sees that the connection was closed."""
+        """Wait until the client closes a connection, without blocking the event loop."""
         wait = partial(connection.wait_closed, threading.TIMEOUT_MAX)
         match self.adapter.backend:
             case None:
                 wait()
             case "asyncio":
-                await _library("asyncio").to_thread(wait)
+                await import_module("asyncio").to_thread(wait)
             case _:
-                await _library("trio").to_thread.run_sync(wait)
+                await import_module("trio").to_thread.run_sync(wait)
 
-    async def _with_client(self, check: Check) -> None:
-        if self.adapter.client is None:
-            await check(self)
-            return
-        self.doing("opening a client", "see to what client makes")
-        async with self._entered(self.adapter.client(), "client") as client:
-            self._client = (client,)
+    def _run(self, check: Check) -> None:
+        try:
+            # An event loop is imported only for an adapter that needs it.
+            match self.adapter.backend:
+                case None:
+                    # Synchronous code never awaits: the first step is the last one.
+                    with contextlib.suppress(StopIteration):
+                        self._run_with_client(check).send(None)
+                case "asyncio":
+                    import_module("asyncio").run(self._run_with_client(check))
+                case _:
+                    import_module("trio").run(self._run_with_client, check)
+        except Exception as error:  # an adapter may raise anything
+            # A task group of the opener may have wrapped the exception of fail().
+            if self._failure is None:
+                step, advice = self._step
+                self._failure = self._error(
+                    f"{step} raised {type(error).__name__}: {error}", advice
+                )
+                self._failure.__cause__ = error
+
+    async def _run_with_client(self, check: Check) -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            if self.adapter.client is not None:
+                self.doing("opening a client", "see to what client makes")
+                self._client = (await self._enter(stack, self.adapter.client(), "client"),)
             await check(self)
 
-    @asynccontextmanager
-    async def _entered(self, manager: Any, of: str) -> AsyncGenerator[Any, None]:
-        kind, backend = type(manager).__name__, self.adapter.backend
-        if backend is None:
+    async def _enter(self, stack: contextlib.AsyncExitStack, manager: Any, of: str) -> Any:
+        kind = type(manager).__name__
+        if self.adapter.backend is None:
             if not hasattr(manager, "__exit__"):
                 advice = "an asynchronous one needs backend='asyncio' or 'trio'"
                 self.fail(f"{of} gave {kind}, which is no context manager", advice)
-            with manager as entered:
-                yield entered
-        else:
-            if not hasattr(manager, "__aexit__"):
-                advice = "a synchronous one goes without backend"
-                self.fail(f"{of} gave {kind}, which is no asynchronous context manager", advice)
-            async with manager as entered:
-                yield entered
+            return stack.enter_context(manager)
+        if not hasattr(manager, "__aexit__"):
+            advice = "a synchronous one goes without backend"
+            self.fail(f"{of} gave {kind}, which is no asynchronous context manager", advice)
+        return await stack.enter_async_context(manager)
 
-    def _work(self, main: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        try:
-            match self.adapter.backend:
-                case None:
-                    # Nothing that is synchronous awaits: the first step is the last one.
-                    with suppress(StopIteration):
-                        main().send(None)
-                case "asyncio":
-                    _library("asyncio").run(main())
-                case _:
-                    _library("trio").run(main)
-        except Exception as error:  # an adapter may raise anything
-            # A task group in the opener would have wrapped what was said in fail().
-            if self._failure is None:
-                doing, advice = self._step
-                saw = f"{doing} raised {type(error).__name__}: {error}"
-                self._failure = self._failed(saw, advice)
-                self._failure.__cause__ = error
-
-    def _failed(self, saw: str, advice: str) -> AssertionError:
-        return AssertionError(f"{self.name}: {saw}; {advice}")
-
-
-def _unlike(pieces: object, source: object) -> list[Any]:
-    return [source] if pieces is source else [pieces, source]
-
-
-def _library(backend: Backend) -> Any:
-    # Those who check nothing asynchronous load none of it.
-    return importlib.import_module(backend)
+    def _error(self, saw: str, advice: str) -> AssertionError:
+        return AssertionError(f"check {self.check!r}, case {self.case!r}: {saw}; {advice}")

@@ -1,4 +1,4 @@
-"""Replay server."""
+"""A server that sends recorded streams."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from attrs import Factory, define, field, frozen
 
@@ -23,130 +23,90 @@ from ._replay import Replay, plain_text
 if TYPE_CHECKING:
     import ssl
 
+    from _typeshed import HasFileno
 
+# poll() needs no descriptor of its own, unlike epoll and kqueue: waiting works when none is left.
 _Selector: Final[type[selectors.BaseSelector]] = (
     selectors.SelectSelector if sys.platform == "win32" else selectors.PollSelector
 )
 
 
-class HasFileno(Protocol):
-    """What a selector waits for."""
-
-    def fileno(self) -> int:
-        """Return the descriptor."""
-        ...
-
-
 def wait_for(events: Mapping[HasFileno, int], timeout: float | None = None) -> None:
-    """
-    Wait until one of several files is ready.
-
-    Args:
-        events: The files, with the events of each: `selectors.EVENT_READ`, for one.
-        timeout: The longest time to wait, in seconds; None for no limit. After a million
-            seconds it returns in any case: poll() can't wait for much longer.
-    """
+    """Wait until a file is ready for its events, such as `selectors.EVENT_READ`."""
     with _Selector() as selector:
         for file, mask in events.items():
             selector.register(file, mask)
+        # poll() can't wait for much longer than a million seconds.
         selector.select(None if timeout is None else min(timeout, 1_000_000))
 
 
-class Signal:
-    """Raise a flag that a selector sees: its file can be read while the flag is up."""
+class SelectableSemaphore:
+    """A semaphore that a selector can wait for: it's readable while it has permits."""
 
-    def __init__(self) -> None:
-        self._seen, self._raised = socket.socketpair()
-        self.is_set = False
-
-    def fileno(self) -> int:
-        """Return what a selector waits on."""
-        return self._seen.fileno()
-
-    def set(self) -> None:
-        """Raise the flag, which is down."""
-        self.is_set = True
-        self._raised.send(b"\0")
-
-    def clear(self) -> None:
-        """Take down the flag, which is up."""
-        self.is_set = False
-        self._seen.recv(1)
-
-    def close(self) -> None:
-        """Close its files."""
-        self._seen.close()
-        self._raised.close()
-
-
-class Gate:
-    """Count permits; a selector sees whether there are any."""
-
-    def __init__(self) -> None:
+    def __init__(self, permits: int = 0) -> None:
         self._lock = threading.Lock()
-        self._permits = 0
-        self._open = Signal()
+        self._reader, self._writer = socket.socketpair()
+        self.permits = 0
+        self.release(permits)
 
     def fileno(self) -> int:
-        """Return what a selector waits on."""
-        return self._open.fileno()
+        return self._reader.fileno()
 
-    def release(self, permits: int) -> None:
-        """Give permits."""
+    def release(self, permits: int = 1) -> None:
         with self._lock:
-            self._permits += permits
-            if self._permits and not self._open.is_set:
-                self._open.set()
+            was_empty = not self.permits
+            self.permits += permits
+            if was_empty and self.permits:
+                self._writer.send(b"\0")
 
-    def take(self) -> bool:
-        """Take a permit; tell whether there was one."""
+    def acquire(self) -> bool:
+        """Take a permit without waiting; return whether there was one."""
         with self._lock:
-            if not self._permits:
+            if not self.permits:
                 return False
-            self._permits -= 1
-            if not self._permits:
-                self._open.clear()
+            self.permits -= 1
+            if not self.permits:
+                self._reader.recv(1)
             return True
 
     def close(self) -> None:
-        """Close its files."""
-        self._open.close()
+        self._reader.close()
+        self._writer.close()
 
 
 # RFC 9112, 3.2: a path, or a URL with one.
 _TARGET = re.compile(r"(?:(?i:https?)://(?P<host>[^/?#]+))?(?P<path>/[^?]*)?(?:\?.*)?", re.DOTALL)
 
 
-def _size_of_body(request: ReceivedRequest) -> int:
-    return len(request.body)
-
-
 @frozen
 class ReceivedRequest:
     """
-    Hold a request as the server got it.
+    A request that the server has received.
 
     Attributes:
-        method: The method: "POST".
-        target: The request target as sent: "/v1/chat/completions?a=b", for one.
-        headers: The headers, by lower-case name; the values of one sent twice are joined by ", ".
+        method: The method, such as "POST".
+        target: The request target as sent, such as "/v1/chat/completions?a=b".
+        headers: The headers, by lower-case name. The values of a repeated header are joined by
+            ", ".
         body: The body; of a larger one, the first MiB.
-        body_size: The size of the complete body, in bytes; that of `body` where not given.
+        body_size: The size of the complete body in bytes; by default that of `body`.
     """
 
     method: str
     target: str
     headers: dict[str, str]
     body: bytes
-    body_size: int = field(default=Factory(_size_of_body, takes_self=True), kw_only=True)
+    body_size: int = field(
+        default=Factory(lambda request: len(request.body), takes_self=True), kw_only=True
+    )
 
     @property
     def path(self) -> str:
         """
-        The path of the target, without the query; "" where the target has none.
+        The path of the target, without the query; "" if the target has none.
 
-        That of "http://host/path?query" is "/path". No path: "*", "host:port", "path", and any
-        target of the method CONNECT.
+        The path of "http://host/path?query" is "/path". The targets "*", "host:port" and "path"
+        have none, nor has any target of the method CONNECT.
         """
         match = None if self.method == "CONNECT" else _TARGET.fullmatch(self.target)
         if match is None:
@@ -158,7 +118,7 @@ class ReceivedRequest:
         Decode the body as JSON.
 
         Raises:
-            ValueError: The body is not JSON, or not all of it was kept.
+            ValueError: The body isn't JSON, or is larger than what was kept of it.
         """
         if self.body_size > len(self.body):
             raise ValueError(
@@ -171,12 +131,13 @@ class ReceivedRequest:
 @frozen
 class Answered:
     """
-    Tell what became of a request.
+    The outcome of a request.
 
     Attributes:
-        request: The request; None where what came was none.
-        bytes_sent: How many bytes the client was sent for it, those of HTTP included.
-        how: How that ended, in words: "to its end", for one.
+        request: The request; None if what the client sent wasn't one.
+        bytes_sent: How many bytes of the response were sent, its headers and framing included.
+        how: How the response ended: "to its end", "closed before its end", "reset", "left open",
+            "the client went away" or "the server stopped".
     """
 
     request: ReceivedRequest | None
@@ -187,10 +148,10 @@ class Answered:
 @define(eq=False)
 class ReceivedConnection:
     """
-    Tell what became of a connection to the server.
+    A connection to the server.
 
     Attributes:
-        requests: How many requests came on it.
+        requests: How many requests were received on it.
     """
 
     _closed: Future[bool]
@@ -200,16 +161,16 @@ class ReceivedConnection:
         """
         Wait until the client closes its side of the connection.
 
-        The server sees that also while it waits itself, for a delay, a permit or for nothing at
-        all, and after it has closed its own side. A connection that it has reset is gone before
-        the client could close it.
+        The server also notices that while it waits for a delay or a permit, after a "stall", and
+        after it has closed its own side. A connection that the server has reset can't be closed
+        by the client.
 
         Args:
             timeout: How long to wait, in seconds.
 
         Returns:
-            Whether the client has closed it, properly or by a reset; at once if the server is
-            through with the connection.
+            Whether the client has closed it, properly or by a reset. Returns at once if the
+            server has finished with the connection.
         """
         try:
             return self._closed.result(timeout)
@@ -218,19 +179,17 @@ class ReceivedConnection:
 
 
 _LOG = logging.getLogger("sseparse.testing")
+# Seconds between attempts if the system has no descriptor, memory or thread for a connection.
 _RETRY_AFTER = 0.1
-"""Seconds to wait where the system has no descriptor, memory or thread for a connection."""
-
-_Answer = Callable[[ReceivedRequest], Replay]
-_Answering = Callable[[ReceivedRequest], bytes | Replay]
+_Answer = Callable[[ReceivedRequest], bytes | Replay]
 
 
 class ReplayServer(Uncopyable):
     r"""
-    Serve recorded streams over real HTTP/1.1 connections on the loopback interface.
+    An HTTP/1.1 server on the loopback interface that sends recorded streams.
 
-    A context manager: it listens from the start of the block to its end, and then closes every
-    connection and waits for its threads. Connections are kept alive between requests. Needs
+    A context manager: it listens within the block. At the end of the block it closes all
+    connections and waits for its threads. Connections are kept alive between requests. Needs
     h11: `pip install 'sseparse[h11]'`.
 
         body = b'data: {"choices": []}\n\ndata: [DONE]\n\n'
@@ -241,33 +200,35 @@ class ReplayServer(Uncopyable):
         assert server.connections[0].wait_closed()
 
     Args:
-        replay: What to answer: one body or `Replay`, to every request; or several, by the path
-            that is asked for. Other paths are answered with 404. Or a function that is given the
-            `ReceivedRequest`, in the connection's own thread, and returns the one or the other;
-            what it raises is answered with 500. A request target without a path is answered with
-            400 in any case.
-        host: The address to listen at; any but the default lets other machines in.
-        port: The port to listen at; 0 for one that is free.
-        tell: Is called when an answer is over, in its connection's own thread.
-        ssl_context: The server's side of TLS, with its certificate, which makes it https; None
-            for http. A client that does not agree to it ends its own connection alone.
-        idle_timeout: Seconds after which a connection is closed if nothing of a request arrives
-            on it, or less than 1 KiB of one. Sending, and waiting to send, has no limit.
-        max_connections: How many connections are served at once, each by a thread; more wait
-            until another one ends.
+        replay: The response: a body or `Replay` for all requests; or a mapping of paths to them,
+            where other paths get 404. Or a function that returns one for a `ReceivedRequest`. It
+            is called in the connection's thread; if it raises, the response is 500. A request
+            target without a path always gets 400.
+        host: The address to listen at. Any but the default may let other machines in.
+        port: The port to listen at; 0 for a free one.
+        tell: Called after each response, in the connection's thread.
+        ssl_context: The server's TLS context, with its certificate, for https; None for http. If
+            a handshake fails, only its connection ends.
+        idle_timeout: Seconds after which a connection is closed if less than 1 KiB of a request
+            arrives on it, or nothing. Sending, and waiting to send, has no limit.
+        max_connections: How many connections are served at once, each by a thread. Others wait
+            until one ends.
 
     Raises:
         TypeError: The replay is neither bytes nor a Replay.
         ValueError: A number is out of range.
+        OSError: On entering the block: the server can't listen at the address.
+        RuntimeError: On entering the block: it listens already.
+        ModuleNotFoundError: On entering the block: h11 isn't installed.
 
     Attributes:
-        requests: The requests that came, oldest first. One is here before its answer begins.
-        connections: The connections that came, oldest first.
+        requests: The requests received, oldest first. Each is added before its response begins.
+        connections: The connections accepted, oldest first.
     """
 
     def __init__(
         self,
-        replay: bytes | Replay | Mapping[str, bytes | Replay] | _Answering,
+        replay: bytes | Replay | Mapping[str, bytes | Replay] | _Answer,
         *,
         host: str = "127.0.0.1",
         port: int = 0,
@@ -285,7 +246,7 @@ class ReplayServer(Uncopyable):
             raise ValueError(f"max_connections is {max_connections!r}; give 1 or more")
         self._replays = replay
         self._address = (host, port)
-        self._tell = tell or _tell_nobody
+        self._tell: Callable[[Answered], None] = tell or (lambda _: None)
         self._context = ssl_context
         self._idle_timeout = idle_timeout
         self._max_connections = max_connections
@@ -297,9 +258,9 @@ class ReplayServer(Uncopyable):
     @property
     def url(self) -> str:
         """
-        Where the server listens: "http://127.0.0.1:8000", for one, without a path.
+        The URL of the server, without a path, such as "http://127.0.0.1:8000".
 
-        After the block, where it has listened.
+        After the block, the URL that it had.
 
         Raises:
             RuntimeError: The block was not entered.
@@ -310,70 +271,60 @@ class ReplayServer(Uncopyable):
 
     def release(self, pieces: int = 1) -> None:
         """
-        Let the server send pieces of a `Replay` that is gated.
+        Let the server send pieces of a gated `Replay`.
 
-        A client that has read so many pieces proves that it did not need the next one for it.
-        Permits that no connection waits for yet are kept, until the end of the block.
+        A client that has read all pieces released so far doesn't need the next one for that.
+        Permits that no connection waits for are kept until the end of the block.
 
         Args:
-            pieces: How many pieces, on whichever connection waits for them.
+            pieces: How many pieces, on any connection that waits.
 
         Raises:
             ValueError: The number is below 0.
-            RuntimeError: The server does not listen.
+            RuntimeError: The server doesn't listen.
         """
         if pieces < 0:
             raise ValueError(f"pieces is {pieces}; give a number, 0 or more")
         if self._listener is None:
             raise RuntimeError("the server does not listen; release pieces within its block")
-        self._gate.release(pieces)
+        self._permits.release(pieces)
 
     def __enter__(self) -> Self:
-        """
-        Begin to listen.
-
-        Raises:
-            RuntimeError: The server listens already.
-            OSError: It cannot listen there.
-            ModuleNotFoundError: h11 is not installed.
-        """
-        # h11 is an extra, which the rest of `sseparse.testing` does without.
+        # h11 is an extra, which the rest of `sseparse.testing` doesn't need.
         try:
             from ._connection import Connection  # noqa: PLC0415 - an extra
         except ModuleNotFoundError as error:
             message = "ReplayServer needs h11: pip install 'sseparse[h11]'"
             raise ModuleNotFoundError(message, name=error.name) from error
-        from ._socket import Link  # noqa: PLC0415 - loads ssl
-
         if self._listener is not None:
             raise RuntimeError("the server listens already; make one for each block")
-
-        def serve(sock: socket.socket, answer: _Answer) -> bool:
-            link = Link(sock, self._stop, self._gate)
-            connection = Connection(link, answer, self._context, self._tell, self._idle_timeout)
-            return connection.serve()
-
-        self._serve = serve
         self._threads: list[threading.Thread] = []
         self._has_warned = False
         with contextlib.ExitStack() as stack:
             listener = stack.enter_context(self._open_listener())
-            self._stop = stack.enter_context(contextlib.closing(Signal()))
-            self._gate = stack.enter_context(contextlib.closing(Gate()))
-            self._free = stack.enter_context(contextlib.closing(Gate()))
-            self._free.release(self._max_connections)
+
+            def make_semaphore(permits: int = 0) -> SelectableSemaphore:
+                return stack.enter_context(contextlib.closing(SelectableSemaphore(permits)))
+
+            # Gets a permit, which is never acquired, when the server stops.
+            self._stop = make_semaphore()
+            self._permits = make_semaphore()
+            self._free_threads = make_semaphore(self._max_connections)
+            self._connect = partial(
+                Connection,
+                stop=self._stop,
+                permits=self._permits,
+                context=self._context,
+                tell=self._tell,
+                idle_timeout=self._idle_timeout,
+            )
             self._acceptor = _start(self._accept, listener)
             self._listener = listener
             self._files = stack.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._stop.set()
+    def __exit__(self, *_: object) -> None:
+        self._stop.release()
         self._acceptor.join()
         for thread in self._threads:
             thread.join()
@@ -390,30 +341,25 @@ class ReplayServer(Uncopyable):
         return listener
 
     def _accept(self, listener: socket.socket) -> None:
-        while self._wait_until_ready(self._free) and self._wait_until_ready(listener):
+        while self._wait_until_ready(self._free_threads) and self._wait_until_ready(listener):
             try:
-                # A client may go away again before it is let in.
+                # A client may close before its connection is accepted.
                 with contextlib.suppress(BlockingIOError, ConnectionAbortedError):
                     self._begin(listener.accept()[0])
             except (OSError, RuntimeError, MemoryError) as error:
-                self._warn(error)
-                # Not for the listener: it is ready all the time.
+                if not self._has_warned:
+                    message = (
+                        "The server at %s can't serve a connection: %s. It tries again every %s s."
+                    )
+                    _LOG.warning(message, self._url, error, _RETRY_AFTER)
+                self._has_warned = True
+                # Doesn't wait for the listener, which stays ready.
                 wait_for({self._stop: selectors.EVENT_READ}, _RETRY_AFTER)
 
-    def _wait_until_ready(self, file: socket.socket | Gate) -> bool:
+    def _wait_until_ready(self, file: HasFileno) -> bool:
         """Wait until a file can be read; return False if the server stops."""
         wait_for({file: selectors.EVENT_READ, self._stop: selectors.EVENT_READ})
-        return not self._stop.is_set
-
-    def _warn(self, error: Exception) -> None:
-        if not self._has_warned:
-            self._has_warned = True
-            _LOG.warning(
-                "The server at %s can't serve a connection: %s. It tries again every %s s.",
-                self._url,
-                error,
-                _RETRY_AFTER,
-            )
+        return not self._stop.permits
 
     def _begin(self, sock: socket.socket) -> None:
         # A connection that the client has reset may have no options any more.
@@ -429,21 +375,19 @@ class ReplayServer(Uncopyable):
             sock.close()
             closed.set_result(False)
             raise
-        self._free.take()
+        self._free_threads.acquire()
 
-    def _run(
-        self, sock: socket.socket, connection: ReceivedConnection, closed: Future[bool]
-    ) -> None:
+    def _run(self, sock: socket.socket, received: ReceivedConnection, closed: Future[bool]) -> None:
         def answer(request: ReceivedRequest) -> Replay:
-            connection.requests += 1
+            received.requests += 1
             return self._answer(request)
 
-        client_closed = False
+        has_closed = False
         try:
-            client_closed = self._serve(sock, answer)
+            has_closed = self._connect(sock, answer=answer).serve()
         finally:
-            closed.set_result(client_closed)
-            self._free.release(1)
+            closed.set_result(has_closed)
+            self._free_threads.release()
 
     def _answer(self, request: ReceivedRequest) -> Replay:
         self.requests.append(request)
@@ -463,16 +407,12 @@ class ReplayServer(Uncopyable):
         return _as_replay(replays)
 
 
-def _tell_nobody(_: Answered) -> None:
-    pass
-
-
-def _as_replay(answer: object) -> Replay:
-    if isinstance(answer, bytes):
-        return Replay(answer)
-    if isinstance(answer, Replay):
-        return answer
-    raise TypeError(f"replay is {type(answer).__name__}; give bytes or a Replay")
+def _as_replay(replay: object) -> Replay:
+    if isinstance(replay, bytes):
+        return Replay(replay)
+    if isinstance(replay, Replay):
+        return replay
+    raise TypeError(f"replay is {type(replay).__name__}; give bytes or a Replay")
 
 
 def _start(target: Callable[..., None], *args: object) -> threading.Thread:

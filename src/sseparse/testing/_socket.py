@@ -1,4 +1,4 @@
-"""Sockets of a replay server."""
+"""Sockets of a replay server, and the bytes of a response that they send."""
 
 from __future__ import annotations
 
@@ -9,95 +9,63 @@ import ssl
 import struct
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
-from typing import Final, Literal, TypeVar
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import TYPE_CHECKING, Literal, TypeVar
 
-from attrs import evolve, frozen
+from attrs import frozen
 
-from ._server import Gate, HasFileno, Signal, wait_for
+from ._server import SelectableSemaphore, wait_for
 
-Ending = Literal["http", "close", "reset", "open"]
-"""
-What becomes of a connection after an answer.
+if TYPE_CHECKING:
+    from _typeshed import HasFileno
 
-"http"
-    What HTTP says: it is kept alive, or closed properly.
-"close"
-    It is closed at once, by a FIN.
-"reset"
-    It is cut at once, by an RST.
-"open"
-    It stays open, and nothing comes any more.
-"""
+Ending = Literal["to its end", "closed before its end", "reset", "left open"]
 
 
 @frozen
 class Wire:
-    """
-    Hold an answer as it goes onto the wire.
-
-    Attributes:
-        head: The status line and the headers.
-        frames: For each piece, the seconds to wait before it and its bytes, framing included.
-        tail: What ends the body.
-        refrain: More frames after the tail, without an end.
-        ending: What becomes of the connection then.
-    """
+    """A response as bytes: each frame is a piece, with the seconds to wait before it."""
 
     head: bytes
     frames: list[tuple[float, bytes]]
     tail: bytes
-    refrain: Iterable[tuple[float, bytes]] = ()
-    ending: Ending = "http"
+    comments: Iterable[bytes] = ()
+    ending: Ending = "to its end"
 
 
 def break_off(wire: Wire, fault: str | None, after: int | None) -> Wire:
-    """
-    Do to an answer what a fault of the connection does.
-
-    Args:
-        wire: The answer without the fault.
-        fault: The fault; others than those of the connection change nothing.
-        after: How many pieces are sent whole; None for all.
-    """
+    """Apply a fault of the connection to a response; other faults change nothing."""
     frames = wire.frames[:after]
-    following = [data for _, data in wire.frames[len(frames) :]]
-    following.append(wire.tail)
-    broken = evolve(wire, frames=frames, tail=b"")
+    following = wire.frames[len(frames)][1] if len(frames) < len(wire.frames) else wire.tail
+    tail = b""
+    ending: Ending = "closed before its end"
     match fault:
         case "close":
-            return evolve(broken, ending="close")
+            pass
         case "close-inside":
-            half = following[0][: len(following[0]) // 2]
-            return evolve(broken, tail=half, ending="close")
+            tail = following[: len(following) // 2]
         case "reset":
-            return evolve(broken, ending="reset")
+            ending = "reset"
         case "stall":
-            return evolve(broken, ending="open")
+            ending = "left open"
         case "bad-chunk":
-            _, end_of_header, rest = following[0].partition(b"\r\n")
-            return evolve(broken, tail=b"zz" + end_of_header + rest, ending="open")
+            _, end_of_header, rest = following.partition(b"\r\n")
+            tail, ending = b"zz" + end_of_header + rest, "left open"
         case _:
             return wire
-
-
-# poll() needs no descriptor of its own, as epoll and kqueue do: waiting works when none is left.
+    return Wire(wire.head, frames, tail, ending=ending)
 
 
 T = TypeVar("T")
-R = TypeVar("R")
 
 _READ_SIZE = 65536
-# Enough to get past what a client had sent before it closed, and yet an end.
+# Bounds how much of what a client sent before it closed is skipped to find out that it closed.
 _LAST_READS = 64
-# What a client sends while the server waits is read up to here: only reading shows a close.
+# Only reading shows that a client has closed. So requests sent early are read, up to this size.
 _MOST_AHEAD = 2**20
-# Not to linger: what closes the socket is an RST.
+# With a linger time of 0, closing the socket sends an RST.
 _RESET = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
-_TLS_WANTS: Final[Mapping[type[Exception], int]] = {
-    ssl.SSLWantReadError: selectors.EVENT_READ,
-    ssl.SSLWantWriteError: selectors.EVENT_WRITE,
-}
 
 
 class Stopped(Exception):
@@ -110,169 +78,118 @@ class Expired(Exception):
 
 class Link:
     """
-    Send, receive and wait on one connection.
+    The server's socket of one connection.
 
-    Args:
-        sock: The connection, which is closed with the link.
-        stop: Set when the server stops, which ends every wait.
-        gate: Holds the permits of the server.
+    While it waits or sends, it raises `Stopped` if the server stops, and ConnectionError if the
+    client closes. Each `due` is a time of the monotonic clock; once it has passed, `Expired` is
+    raised.
 
     Attributes:
-        sent: How many bytes were sent; without what TLS makes of them.
+        sent: How many bytes were sent, before encryption.
     """
 
-    def __init__(self, sock: socket.socket, stop: Signal, gate: Gate) -> None:
+    def __init__(
+        self, sock: socket.socket, stop: SelectableSemaphore, permits: SelectableSemaphore
+    ) -> None:
         sock.setblocking(False)
         self._sock = sock
         self._stop = stop
-        self._gate = gate
+        self._permits = permits
         self._ahead = bytearray()
         self.sent = 0
 
     def encrypt(self, context: ssl.SSLContext, due: float) -> None:
-        """
-        Begin to speak TLS.
-
-        Args:
-            context: The server's side.
-            due: When the client must be through with it, by the monotonic clock.
-
-        Raises:
-            ssl.SSLError: The two could not agree.
-            Expired: The client was not through.
-            Stopped: The server stops.
-        """
+        """Do the server's side of a TLS handshake."""
         sock = context.wrap_socket(self._sock, server_side=True, do_handshake_on_connect=False)
         self._sock = sock
-        self._when_ready(lambda _: sock.do_handshake(), None, selectors.EVENT_READ, due)
+        self._when_ready(sock.do_handshake, selectors.EVENT_READ, due)
 
     def receive(self, due: float) -> bytes:
-        """
-        Return what the client has sent next; no bytes once it has closed.
-
-        Args:
-            due: When something must have arrived, by the monotonic clock.
-
-        Raises:
-            Expired: Nothing has.
-            Stopped: The server stops.
-        """
+        """Return the next bytes from the client; b"" once it has closed."""
         if self._ahead:
             data = bytes(self._ahead)
             self._ahead.clear()
             return data
-        return self._when_ready(self._sock.recv, _READ_SIZE, selectors.EVENT_READ, due)
+        return self._when_ready(lambda: self._sock.recv(_READ_SIZE), selectors.EVENT_READ, due)
 
     def send(self, data: bytes) -> None:
-        """
-        Send bytes, all of them.
-
-        Raises:
-            ConnectionError: The client went away.
-            Stopped: The server stops.
-        """
         view = memoryview(data)
         while view:
-            taken = self._when_ready(self._sock.send, view, selectors.EVENT_WRITE)
-            self.sent += taken
-            view = view[taken:]
+            size = self._when_ready(partial(self._sock.send, view), selectors.EVENT_WRITE)
+            self.sent += size
+            view = view[size:]
 
     def wait_until(self, due: float) -> None:
-        """
-        Wait for a time of the monotonic clock.
-
-        Raises:
-            ConnectionError: The client went away.
-            Stopped: The server stops.
-        """
-        while (pause := due - time.monotonic()) > 0:
-            self._watch(pause)
+        while (seconds := due - time.monotonic()) > 0:
+            self._wait(seconds)
 
     def wait_for_permit(self) -> None:
-        """
-        Wait until the gate gives a permit, and take it.
-
-        Raises:
-            ConnectionError: The client went away.
-            Stopped: The server stops.
-        """
-        while not self._gate.take():
-            self._watch(None, self._gate)
+        while not self._permits.acquire():
+            self._wait(None, self._permits)
 
     def end(self, ending: Ending) -> None:
-        """End the server's side; a client's data that still comes does no harm to it."""
+        """Close the server's side, except for a reset without discarding what the client sends."""
         if ending == "reset":
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             self._sock.close()
             return
         # The client may have reset the connection already.
         with contextlib.suppress(OSError):
-            if ending == "http" and isinstance(self._sock, ssl.SSLSocket):
-                # Says that this is the end, and does not wait for the client to say so too.
+            if ending == "to its end" and isinstance(self._sock, ssl.SSLSocket):
+                # Sends close_notify, without waiting for the client's.
                 with contextlib.suppress(ssl.SSLError):
                     self._sock.unwrap()
-            if ending != "open":
+            if ending != "left open":
                 self._sock.shutdown(socket.SHUT_WR)
 
     def outlast(self, due: float | None) -> bool:
-        """
-        Wait until the client closes its side; return whether it has.
-
-        Args:
-            due: When to stop waiting, by the monotonic clock; None for when the server stops.
-
-        Raises:
-            ConnectionError: The client has reset the connection.
-        """
+        """Wait until the client closes its side, or until `due`; return whether it has closed."""
         try:
-            while self._when_ready(self._receive_raw, _READ_SIZE, selectors.EVENT_READ, due):
+            while self._when_ready(self._receive_raw, selectors.EVENT_READ, due):
                 if due is not None and time.monotonic() >= due:
                     return False
         except (Stopped, Expired):
-            return self._has_closed()
+            with contextlib.suppress(BlockingIOError):
+                return any(not self._receive_raw() for _ in range(_LAST_READS))
+            return False
         return True
 
     def close(self) -> None:
-        """Close the socket."""
         self._sock.close()
 
-    def _has_closed(self) -> bool:
-        with contextlib.suppress(BlockingIOError):
-            return any(not self._receive_raw(_READ_SIZE) for _ in range(_LAST_READS))
-        return False
+    def _receive_raw(self) -> bytes:
+        # TCP shows whether the client has closed, in any state of TLS.
+        return socket.socket.recv(self._sock, _READ_SIZE)
 
-    def _receive_raw(self, size: int) -> bytes:
-        # Whether the client has closed shows below TLS, whatever state that is in.
-        return socket.socket.recv(self._sock, size)
-
-    def _watch(self, timeout: float | None, *others: Gate) -> None:
-        reads = len(self._ahead) < _MOST_AHEAD
-        events: dict[HasFileno, int] = dict.fromkeys(others, selectors.EVENT_READ)
-        if reads:
-            events[self._sock] = selectors.EVENT_READ
-        wait_for({self._stop: selectors.EVENT_READ, **events}, timeout)
-        if self._stop.is_set:
+    def _wait(self, timeout: float | None, *others: SelectableSemaphore) -> None:
+        can_read = len(self._ahead) < _MOST_AHEAD
+        files: list[HasFileno] = [self._stop, *others]
+        if can_read:
+            files.append(self._sock)
+        wait_for(dict.fromkeys(files, selectors.EVENT_READ), timeout)
+        if self._stop.permits:
             raise Stopped
-        if not reads:
+        if not can_read:
             return
-        # A request that comes early is kept; only reading it shows whether the client has closed.
         with contextlib.suppress(BlockingIOError, ssl.SSLWantReadError):
             data = self._sock.recv(_READ_SIZE)
             if not data:
                 raise ConnectionResetError("the client went away")
             self._ahead += data
 
-    def _when_ready(
-        self, call: Callable[[T], R], argument: T, events: int, due: float | None = None
-    ) -> R:
-        while not self._stop.is_set:
-            # Looked up first: what has arrived by then is in time, however late it is read.
+    def _when_ready(self, call: Callable[[], T], events: int, due: float | None = None) -> T:
+        while not self._stop.permits:
+            # Read the clock first: data that has arrived by now is in time, even if read late.
             is_late = due is not None and time.monotonic() >= due
             try:
-                return call(argument)
-            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError) as wants:
-                # TLS may have to read before it can write, and the other way round.
-                wanted = _TLS_WANTS.get(type(wants), events)
+                return call()
+            except BlockingIOError:
+                wanted = events
+            # TLS may have to read before it can write, and the other way round.
+            except ssl.SSLWantReadError:
+                wanted = selectors.EVENT_READ
+            except ssl.SSLWantWriteError:
+                wanted = selectors.EVENT_WRITE
             if is_late:
                 raise Expired
             timeout = None if due is None else due - time.monotonic()

@@ -1,4 +1,4 @@
-"""Checks of stages."""
+"""Checks that a parser's output doesn't depend on how its input is cut."""
 
 from __future__ import annotations
 
@@ -11,54 +11,52 @@ from attrs import define
 from .._errors import SSEError
 from .._stage import Stage
 
+T = TypeVar("T")
+
 
 def every_split(body: bytes, *, most: int = 600, seed: int = 0) -> Iterator[list[bytes]]:
     """
-    Cut a body in the ways that find a parser's faults.
+    Cut a body in the ways that reveal errors of incremental parsers.
 
-    Whole; byte by byte; in two at every position; and four times at random, empty pieces among
-    them.
+    The cuts are: one piece; single bytes; two pieces, at every position; and four random cuts,
+    which include empty pieces.
 
     Args:
         body: The bytes to cut.
-        most: Up to how many bytes the body is cut in two at every position; past that, at this
-            many positions drawn at random.
-        seed: Where the random cuts begin; the same seed gives the same cuts.
+        most: At how many positions the body is cut in two. If it has more, they're random.
+        seed: Seed of the random cuts. The same seed gives the same cuts.
 
     Yields:
         The pieces, which together are the body.
     """
-    draw = random.Random(seed)  # noqa: S311 - cuts are no secrets
+    draw = random.Random(seed)  # noqa: S311 - not for cryptography
     yield [body]
     yield [body[at : at + 1] for at in range(len(body))]
-    everywhere = range(len(body) + 1)
-    places = everywhere if len(everywhere) <= most else sorted(draw.sample(everywhere, most))
-    for at in places:
+    positions = range(len(body) + 1)
+    for at in positions if len(positions) <= most else sorted(draw.sample(positions, most)):
         yield [body[:at], body[at:]]
     for _ in range(4):
-        cuts = sorted(draw.choices(range(len(body) + 1), k=min(len(body), 16)))
+        cuts = sorted(draw.choices(positions, k=min(len(body), 16)))
         yield [body[start:stop] for start, stop in zip([0, *cuts], [*cuts, len(body)], strict=True)]
-
-
-T = TypeVar("T")
 
 
 @define
 class Outcome(Generic[T]):
     """
-    Hold what a stage made of a body.
+    The output of a stage for one body.
 
     Attributes:
         items: The items, in order.
-        error: The fault that stopped it, or None.
+        error: The error that stopped the stage, or None.
     """
 
     items: list[T]
     error: SSEError | None
 
     def same_as(self, other: Outcome[T]) -> bool:
-        """Tell whether both are the same; errors are when type and message are."""
-        return self.items == other.items and _told(self.error) == _told(other.error)
+        """Return whether both have equal items, and errors of the same type and message."""
+        mine, others = [(type(each.error), str(each.error)) for each in (self, other)]
+        return self.items == other.items and mine == others
 
 
 def run_stage(stage: Stage[bytes, T], pieces: Iterable[bytes]) -> Outcome[T]:
@@ -66,18 +64,19 @@ def run_stage(stage: Stage[bytes, T], pieces: Iterable[bytes]) -> Outcome[T]:
     Feed pieces to a stage, then close it.
 
     Args:
-        stage: The stage, fresh.
-        pieces: What to feed it.
+        stage: A new stage.
+        pieces: The pieces to feed.
 
     Returns:
-        The items, and the fault that stopped the stage.
+        The items, and the error that stopped the stage.
     """
     items: list[T] = []
     for piece in pieces:
         items += stage.feed(piece)
         if stage.error is not None:
-            return Outcome(items, stage.error)
-    items += stage.close()
+            break
+    else:
+        items += stage.close()
     return Outcome(items, stage.error)
 
 
@@ -88,32 +87,30 @@ def check_parser(
     state: Callable[[Any], object] = lambda stage: None,  # noqa: ARG005 - nothing to compare
 ) -> Outcome[T]:
     """
-    Check that a parser gives the same however its input is cut.
+    Check that a parser returns the same items and error for every split of its input.
 
     Args:
-        make: Makes a fresh parser: `Parser`, `ChunkParser`, or a stage of your own.
-        body: The bytes to feed it.
-        state: What else must be the same at the end, read off the parser.
+        make: Returns a new parser: `Parser`, `ChunkParser`, or a stage of your own.
+        body: The bytes to feed.
+        state: Returns further state of the parser that must be equal at the end.
 
     Returns:
-        What the parser made of the whole body.
+        The outcome for the body as one piece.
 
     Raises:
-        AssertionError: Some cut gave other items, another error or another state.
+        AssertionError: A split gave other items, another error or another state.
     """
-    parser = make()
-    whole = run_stage(parser, [body])
-    expected = state(parser)
-    for pieces in every_split(body):
+
+    def run(pieces: list[bytes]) -> tuple[Outcome[T], object]:
         parser = make()
-        outcome = run_stage(parser, pieces)
-        if not outcome.same_as(whole) or state(parser) != expected:
+        return run_stage(parser, pieces), state(parser)
+
+    expected, expected_state = run([body])
+    for pieces in every_split(body):
+        outcome, final_state = run(pieces)
+        if not outcome.same_as(expected) or final_state != expected_state:
             raise AssertionError(
-                f"fed whole: {whole!r}, {expected!r}\n"
-                f"fed as {[len(piece) for piece in pieces]} bytes: {outcome!r}, {state(parser)!r}"
+                f"fed whole: {expected!r}, {expected_state!r}\n"
+                f"fed as {[len(piece) for piece in pieces]} bytes: {outcome!r}, {final_state!r}"
             )
-    return whole
-
-
-def _told(error: SSEError | None) -> tuple[type, str] | None:
-    return None if error is None else (type(error), str(error))
+    return expected
