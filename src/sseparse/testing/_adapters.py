@@ -13,7 +13,7 @@ from .._deadlines import TimeUp
 from .._errors import SSEError, StreamTimeout, TransportError
 from .._options import check_choice
 from ._replay import Framing, Replay, faulty
-from ._runner import Adapter, Backend, Check, Manager, Reader, Trial
+from ._runner import AdapterUnderTest, Backend, Check, CheckRun, Manager, SourceReader
 
 _BODY = (
     b'\xef\xbb\xbfdata: {"choices":[{"index":0,"delta":{"content":"H\xc3\xa9l"}}]}\n\n'
@@ -69,14 +69,14 @@ def check_adapter(
     """
     if backend is not None:
         check_choice("backend", backend, "asyncio", "trio")
-    adapter = Adapter(open_response, client, backend, tuple(decodes))
+    adapter = AdapterUnderTest(open_response, client, backend, tuple(decodes))
     for name in ADAPTER_CHECKS if checks is None else checks:
         check_choice("checks", name, *ADAPTER_CHECKS)
         for case, replay in _make_cases(name, adapter).items():
-            Trial(adapter, name, case, replay, limit).run(_CHECKS[name][1])
+            CheckRun(adapter, name, case, replay, limit).run(_CHECKS[name][1])
 
 
-def _make_cases(check: str, adapter: Adapter) -> dict[str, Replay]:
+def _make_cases(check: str, adapter: AdapterUnderTest) -> dict[str, Replay]:
     framings = (*_UNCOMPRESSED, *adapter.decodes)
     has_gzip = "gzip" in adapter.decodes
     cases: dict[str, Replay] = {}
@@ -109,137 +109,137 @@ def _make_cases(check: str, adapter: Adapter) -> dict[str, Replay]:
     return cases
 
 
-async def _check_bytes(trial: Trial) -> None:
-    async with trial.open() as reader:
-        received = await _read_to_end(trial, reader)
-    expected = trial.replay.body
+async def _check_bytes(run: CheckRun) -> None:
+    async with run.open_response() as reader:
+        received = await _read_to_end(run, reader)
+    expected = run.replay.body
     if received != expected:
         pairs = enumerate(zip_longest(received, expected))
         differs = next(at for at, (byte, other) in pairs if byte != other)
-        trial.fail(
+        run.fail(
             f"{len(received)} bytes came of {len(expected)}, and differ from byte {differs} on",
             "hand out every piece of the body as it is, the last one too, and nothing else",
         )
 
 
-async def _check_prompt(trial: Trial) -> None:
-    pieces = trial.replay.cut()
+async def _check_prompt(run: CheckRun) -> None:
+    pieces = run.replay.cut()
     received, sent = b"", 0
-    async with trial.open() as reader:
+    async with run.open_response() as reader:
         for number, piece in enumerate(pieces, 1):
             sent += len(piece)
-            trial.doing(
+            run.begin(
                 f"reading event {number} of {len(pieces)}, which was sent, while the next one "
                 "waits for it,",
                 "hand out what has come: ask for what is there, not for a number of bytes",
             )
-            received = await _read_up_to(trial, reader, received, sent)
-            trial.server.release()
+            received = await _read_up_to(run, reader, received, sent)
+            run.server.release()
 
 
-async def _check_head(trial: Trial) -> None:
-    async with trial.open() as reader:
-        await _read_to_end(trial, reader)
-        source, expected = reader.source, trial.replay.status
-        trial.doing("looking at the status and the headers", "give the source both")
+async def _check_head(run: CheckRun) -> None:
+    async with run.open_response() as reader:
+        await _read_to_end(run, reader)
+        source, expected = reader.source, run.replay.status
+        run.begin("looking at the status and the headers", "give the source both")
         if source.status != expected:
-            trial.fail(f"status is {source.status!r}, not {expected}", "set the source's status")
+            run.fail(f"status is {source.status!r}, not {expected}", "set the source's status")
         if source.headers.get("x-request-id") != "r-1":
-            trial.fail(
+            run.fail(
                 f"headers has no 'x-request-id' among {sorted(source.headers)}",
                 "let headers be found by their names in lower case",
             )
         if (twice := source.headers.get("x-twice")) not in ("one", "two", "one, two"):
-            trial.fail(
+            run.fail(
                 f"headers has {twice!r} for x-twice, which came as 'one' and as 'two'",
                 "give one value, or both with a comma between them",
             )
 
 
-async def _check_fault(trial: Trial) -> None:
-    expected = b"" if trial.case in _CUTS_AT_ONCE else _FIRST
+async def _check_fault(run: CheckRun) -> None:
+    expected = b"" if run.case in _CUTS_AT_ONCE else _FIRST
     try:
-        async with trial.open() as reader:
-            trial.doing("reading", "end, with an exception")
+        async with run.open_response() as reader:
+            run.begin("reading", "end, with an exception")
             received, error = await _read_until_error(reader)
-            _check_error(trial, error)
+            _check_error(run, error)
             if not received.startswith(expected) or not _BODY.startswith(received):
-                trial.fail(
+                run.fail(
                     f"{received!r} came before the fault, where {expected!r} was sent",
                     "hand out what has come before raising",
                 )
-            await _close(trial, reader, gone=trial.case == "reset")
+            await _close(run, reader, is_gone=run.case == "reset")
     except Exception:  # an adapter may raise anything
-        if trial.has_opened or expected:
+        if run.has_opened or expected:
             raise
 
 
-def _check_error(trial: Trial, error: Exception | None) -> None:
+def _check_error(run: CheckRun, error: Exception | None) -> None:
     """Check the exception for a cut body: a TransportError, or one that streams convert to it."""
     advice = "raise TransportError from the library's own exception"
     if error is None:
-        trial.fail("a body that is not whole came to a good end", advice)
+        run.fail("a body that is not whole came to a good end", advice)
     if isinstance(error, TransportError):
         # If no byte was received, the library may have raised nothing.
-        if error.__cause__ is None and trial.case != "no-answer":
-            trial.fail(f"{type(error).__name__} has no __cause__: {error}", advice)
+        if error.__cause__ is None and run.case != "no-answer":
+            run.fail(f"{type(error).__name__} has no __cause__: {error}", advice)
     elif isinstance(error, SSEError | RuntimeError | TypeError):
         # Streams don't convert these, which report misuse of the source.
-        trial.fail(f"reading raised {type(error).__name__}: {error}", advice)
+        run.fail(f"reading raised {type(error).__name__}: {error}", advice)
 
 
-async def _check_encoded(trial: Trial) -> None:
-    async with trial.open() as reader:
-        trial.doing("reading a stream", "do not decompress, or say decodes=['gzip']")
+async def _check_encoded(run: CheckRun) -> None:
+    async with run.open_response() as reader:
+        run.begin("reading a stream", "do not decompress, or say decodes=['gzip']")
         if await reader.read_stream(0) is None:
-            trial.fail(
+            run.fail(
                 "a compressed stream was read well, though decodes has no 'gzip'",
                 "say decodes=['gzip'], to have that checked",
             )
 
 
-async def _check_close(trial: Trial) -> None:
-    async with trial.open() as reader:
-        if trial.case == "begun":
-            await _read_first(trial, reader)
-        elif trial.case == "read to the end":
-            await _read_to_end(trial, reader)
-        await _close(trial, reader, gone=trial.case == "read to the end")
+async def _check_close(run: CheckRun) -> None:
+    async with run.open_response() as reader:
+        if run.case == "begun":
+            await _read_first(run, reader)
+        elif run.case == "read to the end":
+            await _read_to_end(run, reader)
+        await _close(run, reader, is_gone=run.case == "read to the end")
 
 
-async def _check_time(trial: Trial) -> None:
-    async with trial.open() as reader:
-        await _read_first(trial, reader)
+async def _check_time(run: CheckRun) -> None:
+    async with run.open_response() as reader:
+        await _read_first(run, reader)
         if reader.is_async:
-            trial.doing("a read that is cancelled", "let it be cancelled")
+            run.begin("a read that is cancelled", "let it be cancelled")
             with suppress(TimeUp):
                 await reader.read_within(_SHORT_WAIT)
-                trial.fail("a silent server was read", "wait for bytes, or for the cancellation")
+                run.fail("a silent server was read", "wait for bytes, or for the cancellation")
         elif hasattr(reader.source, "wait_at_most"):
-            await _check_wait_at_most(trial, reader)
-        await _close(trial, reader)
+            await _check_wait_at_most(run, reader)
+        await _close(run, reader)
 
 
-async def _check_wait_at_most(trial: Trial, reader: Reader) -> None:
-    trial.doing(
+async def _check_wait_at_most(run: CheckRun, reader: SourceReader) -> None:
+    run.begin(
         f"a read after wait_at_most({_SHORT_WAIT})", "raise StreamTimeout after so many seconds"
     )
-    for seconds in (trial.limit, None, _SHORT_WAIT):
+    for seconds in (run.limit, None, _SHORT_WAIT):
         reader.source.wait_at_most(seconds)
     _, error = await _read_until_error(reader)
-    _check_error(trial, error)
+    _check_error(run, error)
     if not isinstance(error, StreamTimeout) or error.clock != "transport":
-        trial.fail(
+        run.fail(
             f"the read that waited too long raised {type(error).__name__}: {error}",
             "raise StreamTimeout(..., clock='transport') from the library's own exception",
         )
 
 
-async def _check_wake(trial: Trial) -> None:
-    async with trial.open() as reader:
-        await _read_first(trial, reader)
+async def _check_wake(run: CheckRun) -> None:
+    async with run.open_response() as reader:
+        await _read_first(run, reader)
         wake = getattr(reader.source, "wake", None)
-        if wake is None or trial.adapter.backend is not None:
+        if wake is None or run.adapter.backend is not None:
             return
 
         def wake_twice() -> None:
@@ -248,7 +248,7 @@ async def _check_wake(trial: Trial) -> None:
             wake()
             wake()
 
-        trial.doing(
+        run.begin(
             "wake() from another thread, of a read that waits,",
             "shut the socket down, so that this read ends and each one after it; raise nothing",
         )
@@ -257,20 +257,20 @@ async def _check_wake(trial: Trial) -> None:
             with suppress(Exception):  # the read may end in any way
                 await reader.read()
         woken.result()
-        await _close(trial, reader)
+        await _close(run, reader)
 
 
-async def _check_pool(trial: Trial) -> None:
+async def _check_pool(run: CheckRun) -> None:
     for _ in range(_RESPONSES):
-        async with trial.open() as reader:
+        async with run.open_response() as reader:
             if not getattr(reader.source, "pooled", False):
                 return
-            trial.doing("reading a stream to [DONE] and beyond", "end at the end of the body")
-            error = await reader.read_stream(trial.limit)
+            run.begin("reading a stream to [DONE] and beyond", "end at the end of the body")
+            error = await reader.read_stream(run.limit)
             if error is not None:
-                trial.fail(f"a stream ended with {error!r}", "see to the check 'bytes' first")
-    if (connections := len(trial.server.connections)) > 1:
-        trial.fail(
+                run.fail(f"a stream ended with {error!r}", "see to the check 'bytes' first")
+    if (connections := len(run.server.connections)) > 1:
+        run.fail(
             f"pooled is true, but {_RESPONSES} requests took {connections} connections",
             "give the connection back at the end of the body, or say pooled = False",
         )
@@ -292,31 +292,31 @@ ADAPTER_CHECKS = MappingProxyType({name: about for name, (about, _) in _CHECKS.i
 """The names of the checks of `check_adapter`, each with a description."""
 
 
-async def _read_piece(trial: Trial, reader: Reader) -> bytes | None:
+async def _read_piece(run: CheckRun, reader: SourceReader) -> bytes | None:
     piece = await reader.read()
     if not isinstance(piece, bytes | bytearray | None):
-        trial.fail(f"a piece is {type(piece).__name__}", "hand out bytes, as the server sent them")
+        run.fail(f"a piece is {type(piece).__name__}", "hand out bytes, as the server sent them")
     return piece
 
 
-async def _read_to_end(trial: Trial, reader: Reader) -> bytes:
-    trial.doing("reading", "end the iteration at the end of the body")
+async def _read_to_end(run: CheckRun, reader: SourceReader) -> bytes:
+    run.begin("reading", "end the iteration at the end of the body")
     received = bytearray()
-    while (piece := await _read_piece(trial, reader)) is not None:
+    while (piece := await _read_piece(run, reader)) is not None:
         received += piece
     return bytes(received)
 
 
-async def _read_first(trial: Trial, reader: Reader) -> None:
-    trial.doing("reading the first event, which was sent,", "see to the check 'prompt' first")
-    await _read_up_to(trial, reader, b"", len(_FIRST))
+async def _read_first(run: CheckRun, reader: SourceReader) -> None:
+    run.begin("reading the first event, which was sent,", "see to the check 'prompt' first")
+    await _read_up_to(run, reader, b"", len(_FIRST))
 
 
-async def _read_up_to(trial: Trial, reader: Reader, received: bytes, size: int) -> bytes:
+async def _read_up_to(run: CheckRun, reader: SourceReader, received: bytes, size: int) -> bytes:
     while len(received) < size:
-        piece = await _read_piece(trial, reader)
+        piece = await _read_piece(run, reader)
         if piece is None:
-            trial.fail(
+            run.fail(
                 f"the body ended after {len(received)} bytes, while the server had more to send",
                 "end the iteration at the end of the body alone",
             )
@@ -324,7 +324,7 @@ async def _read_up_to(trial: Trial, reader: Reader, received: bytes, size: int) 
     return received
 
 
-async def _read_until_error(reader: Reader) -> tuple[bytes, Exception | None]:
+async def _read_until_error(reader: SourceReader) -> tuple[bytes, Exception | None]:
     received = b""
     try:
         while (piece := await reader.read()) is not None:
@@ -334,15 +334,15 @@ async def _read_until_error(reader: Reader) -> tuple[bytes, Exception | None]:
     return received, None
 
 
-async def _close(trial: Trial, reader: Reader, *, gone: bool = False) -> None:
+async def _close(run: CheckRun, reader: SourceReader, *, is_gone: bool = False) -> None:
     """Close twice; check that the server sees it, unless the connection is gone or reused."""
-    trial.doing("close()", "let it be called at any time, also again; it raises nothing")
+    run.begin("close()", "let it be called at any time, also again; it raises nothing")
     await reader.close()
     await reader.close()
-    if not gone:
-        trial.doing(
+    if not is_gone:
+        run.begin(
             "the server, waiting to see that close() closed the connection,",
             "let close() close the response, and with it the connection that is not read to its "
             "end",
         )
-        await trial.see_closed(trial.server.connections[0])
+        await run.wait_closed(run.server.connections[0])

@@ -14,31 +14,40 @@ import h11
 
 from ._replay import CONTENT_ENCODINGS, Replay, make_coding, plain_text
 from ._server import Answered, ReceivedRequest, SelectableSemaphore
-from ._socket import Ending, Expired, Link, Stopped, Wire, break_off
+from ._socket import (
+    FramedResponse,
+    IdleTimeout,
+    ReplaySocket,
+    ResponseEnd,
+    ServerStopped,
+    apply_fault,
+)
 
-_KEEP_ALIVE = b": keep-alive\n\n"
+_COMMENT = b": keep-alive\n\n"
 # In every compressed format a run of these bytes begins a reserved or invalid block.
 _DAMAGED = b"\xff"
 _Frames = tuple[list[bytes], bytes, Iterable[bytes]]
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 
 
-def frame(http: h11.Connection, replay: Replay, *, to_head: bool = False) -> Wire:
+def frame(http: h11.Connection, replay: Replay, *, to_head: bool = False) -> FramedResponse:
     """Return the bytes of a response, with its fault, to the request that a connection has read."""
     if replay.fault == "no-answer":
-        return Wire(b"", [], b"", ending="closed before its end")
+        return FramedResponse(b"", [], b"", ending="closed before its end")
     if replay.framing == "close":
         # h11 omits the length only for clients of HTTP/1.0. It documents this attribute, but not
         # that it can be set; seen with h11 0.16.
         http.their_http_version = b"1.0"
     head = _encode(http, _make_head(replay))
     if to_head or replay.status in (204, 304):
-        return Wire(head, [], _encode(http, h11.EndOfMessage()))
+        return FramedResponse(head, [], _encode(http, h11.EndOfMessage()))
     in_one_chunk = replay.framing == "one-chunk" and replay.body
     pieces, tail, comments = (_frame_one_chunk if in_one_chunk else _frame_pieces)(http, replay)
     # A fault may leave fewer frames than there are pieces.
     frames = list(zip(replay.waits(), pieces, strict=False))
-    return break_off(Wire(head, frames, tail, comments), replay.fault, replay.fault_after)
+    return apply_fault(
+        FramedResponse(head, frames, tail, comments), replay.fault, replay.fault_after
+    )
 
 
 def _make_head(replay: Replay) -> h11.Response:
@@ -72,7 +81,7 @@ def _frame_pieces(http: h11.Connection, replay: Replay) -> _Frames:
         pieces = pieces[: replay.fault_after]
     coded = [coding.compress(piece) + coding.flush() for piece in pieces]
     if replay.fault == "comments":
-        comments = (coding.compress(comment) + coding.flush() for comment in repeat(_KEEP_ALIVE))
+        comments = (coding.compress(comment) + coding.flush() for comment in repeat(_COMMENT))
         return [encode(data) for data in coded], b"", map(encode, comments)
     last = b"" if replay.fault == "truncate" else coding.finish()
     if replay.fault == "corrupt":
@@ -87,12 +96,12 @@ def _encode(http: h11.Connection, event: h11.Event) -> bytes:
 
 
 # How much of a request's body is kept.
-_MOST_BODY = 2**20
+_MAX_BODY = 2**20
 # How much of a request must arrive within each idle timeout, so that a slow client counts as idle.
-_PROGRESS = 1024
+_MIN_PROGRESS = 1024
 
 
-class Connection:
+class ReplayConnection:
     """A connection that reads requests and sends the response to each."""
 
     def __init__(
@@ -102,16 +111,16 @@ class Connection:
         stop: SelectableSemaphore,
         permits: SelectableSemaphore,
         answer: Callable[[ReceivedRequest], Replay],
-        context: ssl.SSLContext | None,
-        tell: Callable[[Answered], None],
+        ssl_context: ssl.SSLContext | None,
+        on_answered: Callable[[Answered], None],
         idle_timeout: float,
     ) -> None:
-        self._link = Link(sock, stop, permits)
+        self._socket = ReplaySocket(sock, stop, permits)
         self._answer = answer
-        self._context = context
-        self._tell = tell
+        self._ssl_context = ssl_context
+        self._on_answered = on_answered
         self._idle_timeout = idle_timeout
-        self._due = time.monotonic() + idle_timeout
+        self._deadline = time.monotonic() + idle_timeout
         self._received = 0
         self._to_head = False
         self._http = h11.Connection(h11.SERVER)
@@ -119,24 +128,24 @@ class Connection:
     def serve(self) -> bool:
         """Serve the connection until it ends; return whether the client has closed its side."""
         try:
-            ending: Ending = "closed before its end"
-            with contextlib.suppress(Stopped, ssl.SSLError):
+            ending: ResponseEnd = "closed before its end"
+            with contextlib.suppress(ServerStopped, ssl.SSLError):
                 ending = self._answer_all()
-            self._link.end(ending)
+            self._socket.finish(ending)
             # A connection that is left open has no idle timeout.
-            due = None if ending == "left open" else time.monotonic() + self._idle_timeout
-            return ending != "reset" and self._link.outlast(due)
-        except Expired:
+            deadline = None if ending == "left open" else time.monotonic() + self._idle_timeout
+            return ending != "reset" and self._socket.wait_for_close(deadline)
+        except IdleTimeout:
             return False
         except OSError:
             # Whichever call failed, the cause is that the client has closed the connection.
             return True
         finally:
-            self._link.close()
+            self._socket.close()
 
-    def _answer_all(self) -> Ending:
-        if self._context is not None:
-            self._link.encrypt(self._context, self._due)
+    def _answer_all(self) -> ResponseEnd:
+        if self._ssl_context is not None:
+            self._socket.do_handshake(self._ssl_context, self._deadline)
         try:
             while (request := self._read_request()) is not None:
                 ending = self._respond(request, self._answer(request))
@@ -150,7 +159,7 @@ class Connection:
     def _read_request(self) -> ReceivedRequest | None:
         self._to_head = False
         # The first byte restarts the timeout.
-        self._due, self._received = time.monotonic() + self._idle_timeout, _PROGRESS - 1
+        self._deadline, self._received = time.monotonic() + self._idle_timeout, _MIN_PROGRESS - 1
         head = self._next_event()
         if not isinstance(head, h11.Request):
             return None
@@ -161,7 +170,7 @@ class Connection:
             headers[name] = f"{headers[name]}, {value}" if name in headers else value
         body, size = bytearray(), 0
         while isinstance(event := self._next_event(), h11.Data):
-            body += event.data[: _MOST_BODY - len(body)]
+            body += event.data[: _MAX_BODY - len(body)]
             size += len(event.data)
         method, target = head.method.decode(), head.target.decode()
         return ReceivedRequest(method, target, headers, bytes(body), body_size=size)
@@ -170,40 +179,40 @@ class Connection:
         while (event := self._http.next_event()) is h11.NEED_DATA:
             if self._http.they_are_waiting_for_100_continue:
                 go_on = h11.InformationalResponse(status_code=100, headers=[])
-                self._link.send(self._http.send(go_on) or b"")
-            data = self._link.receive(self._due)
+                self._socket.send(self._http.send(go_on) or b"")
+            data = self._socket.receive(self._deadline)
             self._received += len(data)
-            if self._received >= _PROGRESS:
-                self._due, self._received = time.monotonic() + self._idle_timeout, 0
+            if self._received >= _MIN_PROGRESS:
+                self._deadline, self._received = time.monotonic() + self._idle_timeout, 0
             self._http.receive_data(data)
         return event
 
-    def _respond(self, request: ReceivedRequest | None, replay: Replay) -> Ending:
-        before = self._link.sent
+    def _respond(self, request: ReceivedRequest | None, replay: Replay) -> ResponseEnd:
+        before = self._socket.sent
         how = "the client went away"
         try:
             how = ending = self._send(replay)
-        except Stopped:
+        except ServerStopped:
             how = "the server stopped"
             raise
         finally:
-            self._tell(Answered(request, self._link.sent - before, how))
+            self._on_answered(Answered(request, self._socket.sent - before, how))
         return ending
 
-    def _send(self, replay: Replay) -> Ending:
-        wire = frame(self._http, replay, to_head=self._to_head)
-        self._link.send(wire.head)
-        due = time.monotonic()
-        for delay, data in wire.frames:
+    def _send(self, replay: Replay) -> ResponseEnd:
+        response = frame(self._http, replay, to_head=self._to_head)
+        self._socket.send(response.head)
+        send_at = time.monotonic()
+        for delay, data in response.frames:
             if replay.gated:
-                self._link.wait_for_permit()
-                due = time.monotonic()
+                self._socket.wait_for_permit()
+                send_at = time.monotonic()
             # Counted from the first piece on, so that late wake-ups don't add up.
-            due += delay
-            self._link.wait_until(due)
-            self._link.send(data)
-        self._link.send(wire.tail)
-        for data in wire.comments:
-            self._link.wait_until(time.monotonic() + replay.keep_alive)
-            self._link.send(data)
-        return wire.ending
+            send_at += delay
+            self._socket.wait_until(send_at)
+            self._socket.send(data)
+        self._socket.send(response.tail)
+        for data in response.comments:
+            self._socket.wait_until(time.monotonic() + replay.keep_alive)
+            self._socket.send(data)
+        return response.ending

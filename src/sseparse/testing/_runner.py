@@ -19,13 +19,13 @@ from ._replay import Framing, Replay
 from ._server import ReceivedConnection, ReplayServer
 
 Backend = Literal["asyncio", "trio"]
-Check: TypeAlias = "Callable[[Trial], Coroutine[Any, Any, None]]"
+Check: TypeAlias = "Callable[[CheckRun], Coroutine[Any, Any, None]]"
 Manager: TypeAlias = (
     "contextlib.AbstractContextManager[Any] | contextlib.AbstractAsyncContextManager[Any]"
 )
 
 
-class Reader:
+class SourceReader:
     """A reader of a source. If the source is synchronous, it never awaits."""
 
     def __init__(self, response: Any, *, is_async: bool) -> None:
@@ -76,7 +76,7 @@ class Reader:
 
 
 @define
-class Adapter:
+class AdapterUnderTest:
     """An adapter as `check_adapter` describes it."""
 
     open_response: Callable[..., Manager]
@@ -86,10 +86,10 @@ class Adapter:
 
 
 @define
-class Trial:
+class CheckRun:
     """One run of a check, of `limit` seconds at most, over a server that sends `replay`."""
 
-    adapter: Adapter
+    adapter: AdapterUnderTest
     check: str
     case: str
     replay: Replay
@@ -116,7 +116,7 @@ class Trial:
         if self._failure is not None:
             raise self._failure
 
-    def doing(self, step: str, advice: str) -> None:
+    def begin(self, step: str, advice: str) -> None:
         """Record the step that starts now, and what to do if it hangs or raises."""
         self._step = (step, advice)
 
@@ -125,17 +125,17 @@ class Trial:
         raise self._failure
 
     @contextlib.asynccontextmanager
-    async def open(self) -> AsyncGenerator[Reader, None]:
+    async def open_response(self) -> AsyncGenerator[SourceReader, None]:
         """Open a response. The server sends the first piece if it's gated."""
-        self.doing("opening a response", "let the opener return what the library returns")
+        self.begin("opening a response", "let the opener return what the library returns")
         self.server.release()
         opened = self.adapter.open_response(*self._client, f"{self.server.url}/")
         async with contextlib.AsyncExitStack() as stack:
             response = await self._enter(stack, opened, "the opener")
             self.has_opened = True
-            yield Reader(response, is_async=self.adapter.backend is not None)
+            yield SourceReader(response, is_async=self.adapter.backend is not None)
 
-    async def see_closed(self, connection: ReceivedConnection) -> None:
+    async def wait_closed(self, connection: ReceivedConnection) -> None:
         """Wait until the client closes a connection, without blocking the event loop."""
         wait = partial(connection.wait_closed, threading.TIMEOUT_MAX)
         match self.adapter.backend:
@@ -170,7 +170,7 @@ class Trial:
     async def _run_with_client(self, check: Check) -> None:
         async with contextlib.AsyncExitStack() as stack:
             if self.adapter.client is not None:
-                self.doing("opening a client", "see to what client makes")
+                self.begin("opening a client", "see to what client makes")
                 self._client = (await self._enter(stack, self.adapter.client(), "client"),)
             await check(self)
 

@@ -181,7 +181,7 @@ class ReceivedConnection:
 _LOG = logging.getLogger("sseparse.testing")
 # Seconds between attempts if the system has no descriptor, memory or thread for a connection.
 _RETRY_AFTER = 0.1
-_Answer = Callable[[ReceivedRequest], bytes | Replay]
+_ReplayFunction = Callable[[ReceivedRequest], bytes | Replay]
 
 
 class ReplayServer(Uncopyable):
@@ -228,7 +228,7 @@ class ReplayServer(Uncopyable):
 
     def __init__(
         self,
-        replay: bytes | Replay | Mapping[str, bytes | Replay] | _Answer,
+        replay: bytes | Replay | Mapping[str, bytes | Replay] | _ReplayFunction,
         *,
         host: str = "127.0.0.1",
         port: int = 0,
@@ -246,8 +246,8 @@ class ReplayServer(Uncopyable):
             raise ValueError(f"max_connections is {max_connections!r}; give 1 or more")
         self._replays = replay
         self._address = (host, port)
-        self._tell: Callable[[Answered], None] = tell or (lambda _: None)
-        self._context = ssl_context
+        self._on_answered: Callable[[Answered], None] = tell or (lambda _: None)
+        self._ssl_context = ssl_context
         self._idle_timeout = idle_timeout
         self._max_connections = max_connections
         self.requests: list[ReceivedRequest] = []
@@ -292,7 +292,7 @@ class ReplayServer(Uncopyable):
     def __enter__(self) -> Self:
         # h11 is an extra, which the rest of `sseparse.testing` doesn't need.
         try:
-            from ._connection import Connection  # noqa: PLC0415 - an extra
+            from ._connection import ReplayConnection  # noqa: PLC0415 - an extra
         except ModuleNotFoundError as error:
             message = "ReplayServer needs h11: pip install 'sseparse[h11]'"
             raise ModuleNotFoundError(message, name=error.name) from error
@@ -311,11 +311,11 @@ class ReplayServer(Uncopyable):
             self._permits = make_semaphore()
             self._free_threads = make_semaphore(self._max_connections)
             self._connect = partial(
-                Connection,
+                ReplayConnection,
                 stop=self._stop,
                 permits=self._permits,
-                context=self._context,
-                tell=self._tell,
+                ssl_context=self._ssl_context,
+                on_answered=self._on_answered,
                 idle_timeout=self._idle_timeout,
             )
             self._acceptor = _start(self._accept, listener)
@@ -335,7 +335,7 @@ class ReplayServer(Uncopyable):
         family = socket.AF_INET6 if ":" in self._address[0] else socket.AF_INET
         listener = socket.create_server(self._address, family=family, backlog=socket.SOMAXCONN)
         listener.setblocking(False)
-        scheme = "http" if self._context is None else "https"
+        scheme = "http" if self._ssl_context is None else "https"
         host, port, *_ = listener.getsockname()
         self._url = f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
         return listener
@@ -345,7 +345,7 @@ class ReplayServer(Uncopyable):
             try:
                 # A client may close before its connection is accepted.
                 with contextlib.suppress(BlockingIOError, ConnectionAbortedError):
-                    self._begin(listener.accept()[0])
+                    self._start_connection(listener.accept()[0])
             except (OSError, RuntimeError, MemoryError) as error:
                 if not self._has_warned:
                     message = (
@@ -361,7 +361,7 @@ class ReplayServer(Uncopyable):
         wait_for({file: selectors.EVENT_READ, self._stop: selectors.EVENT_READ})
         return not self._stop.permits
 
-    def _begin(self, sock: socket.socket) -> None:
+    def _start_connection(self, sock: socket.socket) -> None:
         # A connection that the client has reset may have no options any more.
         with contextlib.suppress(OSError):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -370,17 +370,19 @@ class ReplayServer(Uncopyable):
         self.connections.append(connection)
         self._threads = [thread for thread in self._threads if thread.is_alive()]
         try:
-            self._threads.append(_start(self._run, sock, connection, closed))
+            self._threads.append(_start(self._serve, sock, connection, closed))
         except BaseException:
             sock.close()
             closed.set_result(False)
             raise
         self._free_threads.acquire()
 
-    def _run(self, sock: socket.socket, received: ReceivedConnection, closed: Future[bool]) -> None:
+    def _serve(
+        self, sock: socket.socket, received: ReceivedConnection, closed: Future[bool]
+    ) -> None:
         def answer(request: ReceivedRequest) -> Replay:
             received.requests += 1
-            return self._answer(request)
+            return self._find_replay(request)
 
         has_closed = False
         try:
@@ -389,7 +391,7 @@ class ReplayServer(Uncopyable):
             closed.set_result(has_closed)
             self._free_threads.release()
 
-    def _answer(self, request: ReceivedRequest) -> Replay:
+    def _find_replay(self, request: ReceivedRequest) -> Replay:
         self.requests.append(request)
         if not request.path:
             return plain_text(400, f"no path in the request target {request.target}")

@@ -20,26 +20,26 @@ from ._server import SelectableSemaphore, wait_for
 if TYPE_CHECKING:
     from _typeshed import HasFileno
 
-Ending = Literal["to its end", "closed before its end", "reset", "left open"]
+ResponseEnd = Literal["to its end", "closed before its end", "reset", "left open"]
 
 
 @frozen
-class Wire:
+class FramedResponse:
     """A response as bytes: each frame is a piece, with the seconds to wait before it."""
 
     head: bytes
     frames: list[tuple[float, bytes]]
     tail: bytes
     comments: Iterable[bytes] = ()
-    ending: Ending = "to its end"
+    ending: ResponseEnd = "to its end"
 
 
-def break_off(wire: Wire, fault: str | None, after: int | None) -> Wire:
+def apply_fault(response: FramedResponse, fault: str | None, after: int | None) -> FramedResponse:
     """Apply a fault of the connection to a response; other faults change nothing."""
-    frames = wire.frames[:after]
-    following = wire.frames[len(frames)][1] if len(frames) < len(wire.frames) else wire.tail
+    frames = response.frames[:after]
+    _, following = (*response.frames, (0, response.tail))[len(frames)]
     tail = b""
-    ending: Ending = "closed before its end"
+    ending: ResponseEnd = "closed before its end"
     match fault:
         case "close":
             pass
@@ -53,8 +53,8 @@ def break_off(wire: Wire, fault: str | None, after: int | None) -> Wire:
             _, end_of_header, rest = following.partition(b"\r\n")
             tail, ending = b"zz" + end_of_header + rest, "left open"
         case _:
-            return wire
-    return Wire(wire.head, frames, tail, ending=ending)
+            return response
+    return FramedResponse(response.head, frames, tail, ending=ending)
 
 
 T = TypeVar("T")
@@ -63,26 +63,25 @@ _READ_SIZE = 65536
 # Bounds how much of what a client sent before it closed is skipped to find out that it closed.
 _LAST_READS = 64
 # Only reading shows that a client has closed. So requests sent early are read, up to this size.
-_MOST_AHEAD = 2**20
+_MAX_EARLY = 2**20
 # With a linger time of 0, closing the socket sends an RST.
 _RESET = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 
 
-class Stopped(Exception):
+class ServerStopped(Exception):
     """The server stops."""
 
 
-class Expired(Exception):
+class IdleTimeout(Exception):
     """The client was silent for too long."""
 
 
-class Link:
+class ReplaySocket:
     """
     The server's socket of one connection.
 
-    While it waits or sends, it raises `Stopped` if the server stops, and ConnectionError if the
-    client closes. Each `due` is a time of the monotonic clock; once it has passed, `Expired` is
-    raised.
+    While it waits or sends, it raises `ServerStopped` if the server stops, ConnectionError if the
+    client closes, and `IdleTimeout` once a deadline, by the monotonic clock, has passed.
 
     Attributes:
         sent: How many bytes were sent, before encryption.
@@ -95,39 +94,41 @@ class Link:
         self._sock = sock
         self._stop = stop
         self._permits = permits
-        self._ahead = bytearray()
+        self._early = bytearray()
         self.sent = 0
 
-    def encrypt(self, context: ssl.SSLContext, due: float) -> None:
+    def do_handshake(self, context: ssl.SSLContext, deadline: float) -> None:
         """Do the server's side of a TLS handshake."""
         sock = context.wrap_socket(self._sock, server_side=True, do_handshake_on_connect=False)
         self._sock = sock
-        self._when_ready(sock.do_handshake, selectors.EVENT_READ, due)
+        self._call_when_ready(sock.do_handshake, deadline)
 
-    def receive(self, due: float) -> bytes:
+    def receive(self, deadline: float) -> bytes:
         """Return the next bytes from the client; b"" once it has closed."""
-        if self._ahead:
-            data = bytes(self._ahead)
-            self._ahead.clear()
+        if self._early:
+            data = bytes(self._early)
+            self._early.clear()
             return data
-        return self._when_ready(lambda: self._sock.recv(_READ_SIZE), selectors.EVENT_READ, due)
+        return self._call_when_ready(lambda: self._sock.recv(_READ_SIZE), deadline)
 
     def send(self, data: bytes) -> None:
         view = memoryview(data)
         while view:
-            size = self._when_ready(partial(self._sock.send, view), selectors.EVENT_WRITE)
+            size = self._call_when_ready(
+                partial(self._sock.send, view), events=selectors.EVENT_WRITE
+            )
             self.sent += size
             view = view[size:]
 
-    def wait_until(self, due: float) -> None:
-        while (seconds := due - time.monotonic()) > 0:
-            self._wait(seconds)
+    def wait_until(self, deadline: float) -> None:
+        while (seconds := deadline - time.monotonic()) > 0:
+            self._wait_and_read(seconds)
 
     def wait_for_permit(self) -> None:
         while not self._permits.acquire():
-            self._wait(None, self._permits)
+            self._wait_and_read(None, self._permits)
 
-    def end(self, ending: Ending) -> None:
+    def finish(self, ending: ResponseEnd) -> None:
         """Close the server's side, except for a reset without discarding what the client sends."""
         if ending == "reset":
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
@@ -142,13 +143,13 @@ class Link:
             if ending != "left open":
                 self._sock.shutdown(socket.SHUT_WR)
 
-    def outlast(self, due: float | None) -> bool:
-        """Wait until the client closes its side, or until `due`; return whether it has closed."""
+    def wait_for_close(self, deadline: float | None) -> bool:
+        """Wait until the client closes its side or the deadline; return whether it has closed."""
         try:
-            while self._when_ready(self._receive_raw, selectors.EVENT_READ, due):
-                if due is not None and time.monotonic() >= due:
+            while self._call_when_ready(self._receive_raw, deadline):
+                if deadline is not None and time.monotonic() >= deadline:
                     return False
-        except (Stopped, Expired):
+        except (ServerStopped, IdleTimeout):
             with contextlib.suppress(BlockingIOError):
                 return any(not self._receive_raw() for _ in range(_LAST_READS))
             return False
@@ -161,26 +162,31 @@ class Link:
         # TCP shows whether the client has closed, in any state of TLS.
         return socket.socket.recv(self._sock, _READ_SIZE)
 
-    def _wait(self, timeout: float | None, *others: SelectableSemaphore) -> None:
-        can_read = len(self._ahead) < _MOST_AHEAD
+    def _wait_and_read(self, timeout: float | None, *others: SelectableSemaphore) -> None:
+        can_read = len(self._early) < _MAX_EARLY
         files: list[HasFileno] = [self._stop, *others]
         if can_read:
             files.append(self._sock)
         wait_for(dict.fromkeys(files, selectors.EVENT_READ), timeout)
         if self._stop.permits:
-            raise Stopped
+            raise ServerStopped
         if not can_read:
             return
         with contextlib.suppress(BlockingIOError, ssl.SSLWantReadError):
             data = self._sock.recv(_READ_SIZE)
             if not data:
                 raise ConnectionResetError("the client went away")
-            self._ahead += data
+            self._early += data
 
-    def _when_ready(self, call: Callable[[], T], events: int, due: float | None = None) -> T:
+    def _call_when_ready(
+        self,
+        call: Callable[[], T],
+        deadline: float | None = None,
+        events: int = selectors.EVENT_READ,
+    ) -> T:
         while not self._stop.permits:
             # Read the clock first: data that has arrived by now is in time, even if read late.
-            is_late = due is not None and time.monotonic() >= due
+            is_late = deadline is not None and time.monotonic() >= deadline
             try:
                 return call()
             except BlockingIOError:
@@ -191,7 +197,7 @@ class Link:
             except ssl.SSLWantWriteError:
                 wanted = selectors.EVENT_WRITE
             if is_late:
-                raise Expired
-            timeout = None if due is None else due - time.monotonic()
+                raise IdleTimeout
+            timeout = None if deadline is None else deadline - time.monotonic()
             wait_for({self._sock: wanted, self._stop: selectors.EVENT_READ}, timeout)
-        raise Stopped
+        raise ServerStopped
