@@ -1,4 +1,4 @@
-"""The checks for adapters pass those that are sound, and tell what is wrong with the others."""
+"""Checks of adapters: correct adapters pass, and messages describe what is wrong with others."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import (
@@ -25,7 +25,7 @@ from sseparse.testing import ADAPTER_CHECKS, check_adapter
 
 LIMIT = 30.0
 SHORT = 2.0
-"""In seconds, for what never comes: the message is the same after any time."""
+"""Seconds to wait for what never happens. The message is the same after any time."""
 DECODED: Any = ["gzip", "gzip-unflushed", "br", "zstd"]
 
 
@@ -74,7 +74,7 @@ def opener_of(module: Any) -> Callable[[str], AbstractAsyncContextManager[Any]]:
         try:
             yield response
         finally:
-            # Where it was cancelled, closing is not to be.
+            # A cancelled task can await only within a shield.
             with anyio.CancelScope(shield=True):
                 await response.aclose()
 
@@ -82,30 +82,30 @@ def opener_of(module: Any) -> Callable[[str], AbstractAsyncContextManager[Any]]:
 
 
 @pytest.mark.parametrize("check", ADAPTER_CHECKS)
-class TestSoundAdapters:
-    """Those of the library pass every check."""
+class TestCorrectAdapters:
+    """The adapters of the library pass every check."""
 
     def test_sockets(self, check: str) -> None:
-        """Our own client, by itself."""
+        """`sockets.request` passes."""
         check_adapter(open_sockets, checks=[check])
 
     def test_http_client(self, check: str) -> None:
-        """A response of the standard library, which a stream would recognise."""
+        """A response of http.client passes without an adapter of its own."""
         check_adapter(open_http_client, checks=[check])
 
     def test_requests(self, check: str) -> None:
-        """A client that pools and decompresses."""
+        """requests, which pools and decompresses, passes."""
         check_adapter(open_requests, client=requests_client, decodes=DECODED, checks=[check])
 
     def test_httpx2(self, check: str) -> None:
-        """Another one."""
+        """httpx2 passes."""
         check_adapter(open_httpx, client=httpx_client, decodes=DECODED, checks=[check])
 
     @pytest.mark.parametrize("backend", ["asyncio", "trio"])
     @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
     @pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
     def test_async_httpx2(self, check: str, backend: Any) -> None:
-        """It awaits; a decoder that fails leaves generators of the library's to the collector."""
+        """Asynchronous httpx2 passes. Its decoder errors leave generators to the collector."""
         check_adapter(
             open_httpx,
             client=async_httpx_client,
@@ -115,7 +115,7 @@ class TestSoundAdapters:
         )
 
     def test_aiohttp(self, check: str) -> None:
-        """On the one event loop that it has."""
+        """aiohttp passes on asyncio."""
         check_adapter(
             open_aiohttp,
             client=aiohttp.ClientSession,
@@ -125,17 +125,17 @@ class TestSoundAdapters:
         )
 
     def test_trio(self, check: str) -> None:
-        """Our own client on trio."""
+        """`sseparse.adapters.trio` passes."""
         check_adapter(opener_of(sseparse.adapters.trio), backend="trio", checks=[check])
 
     @pytest.mark.parametrize("backend", ["asyncio", "trio"])
     def test_anyio(self, check: str, backend: Any) -> None:
-        """Our own client on either."""
+        """`sseparse.adapters.anyio` passes on both event loops."""
         check_adapter(opener_of(sseparse.adapters.anyio), backend=backend, checks=[check])
 
 
 class Fake:
-    """A sound adapter around another, for others to break."""
+    """A correct adapter around another. Its subclasses each have one error."""
 
     pooled = False
 
@@ -155,21 +155,21 @@ class Fake:
 
 
 class Minimal(Fake):
-    """It has nothing that may be left out."""
+    """An adapter without optional methods."""
 
 
 class Untranslated(Fake):
-    """It raises what its library raises."""
+    """An adapter that raises the exceptions of its library."""
 
     def __next__(self) -> Any:
         try:
             return next(self.inner)
         except TransportError as error:
-            raise error.__cause__ or OSError("nothing came") from None
+            raise error.__cause__ or OSError("no bytes") from None
 
 
 class HoldsBack(Fake):
-    """It hands out a piece when the next one is there."""
+    """An adapter that returns a piece once it has the next one."""
 
     held = b""
 
@@ -185,7 +185,7 @@ class HoldsBack(Fake):
 
 
 class Swallows(Fake):
-    """It takes a connection that failed for the end."""
+    """An adapter that treats a failed connection as the end."""
 
     def __next__(self) -> Any:
         try:
@@ -195,7 +195,7 @@ class Swallows(Fake):
 
 
 class Misuses(Fake):
-    """It raises what says that the caller is at fault."""
+    """An adapter that raises the exception for misuse."""
 
     def __next__(self) -> Any:
         try:
@@ -205,7 +205,7 @@ class Misuses(Fake):
 
 
 class NoCause(Fake):
-    """It does not tell what its library raised."""
+    """An adapter that hides the exception of its library."""
 
     def __next__(self) -> Any:
         try:
@@ -214,8 +214,8 @@ class NoCause(Fake):
             raise TransportError("lost") from None
 
 
-class LosesWhatCame(Fake):
-    """It drops the pieces before a failure."""
+class LosesReceivedPieces(Fake):
+    """An adapter that drops the pieces before an error."""
 
     def __next__(self) -> Any:
         pieces = list(self.inner)
@@ -225,28 +225,28 @@ class LosesWhatCame(Fake):
 
 
 class LosesTheLastByte(Fake):
-    """It does not hand out the last byte of a piece."""
+    """An adapter that drops the last byte of each piece."""
 
     def __next__(self) -> Any:
         return next(self.inner)[:-1]
 
 
-class Changes(Fake):
-    """It normalises line ends."""
+class NormalisesLineEnds(Fake):
+    """An adapter that changes line ends."""
 
     def __next__(self) -> Any:
         return next(self.inner).replace(b"\r", b"\n")
 
 
-class Texts(Fake):
-    """It decodes text."""
+class DecodesText(Fake):
+    """An adapter that returns text."""
 
     def __next__(self) -> Any:
         return next(self.inner).decode("latin-1")
 
 
 class EndsEarly(Fake):
-    """It stops after an event."""
+    """An adapter that ends after one event."""
 
     read = False
 
@@ -258,14 +258,14 @@ class EndsEarly(Fake):
 
 
 class NeverCloses(Fake):
-    """Its close() does nothing."""
+    """An adapter whose close() does nothing."""
 
     def close(self) -> None:
         pass
 
 
 class ClosesOnce(Fake):
-    """Its close() fails the second time."""
+    """An adapter whose second close() raises."""
 
     closed = False
 
@@ -277,7 +277,7 @@ class ClosesOnce(Fake):
 
 
 class NoStatus(Fake):
-    """It knows no status."""
+    """An adapter without a status."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
@@ -285,15 +285,15 @@ class NoStatus(Fake):
 
 
 class UpperCase(Fake):
-    """Its headers are found in the case that the server chose."""
+    """An adapter whose headers are looked up by names in title case."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
         self.headers = {name.title(): value for name, value in self.inner.headers.items()}
 
 
-class DropsDoubles(Fake):
-    """It passes over a header that came twice."""
+class DropsRepeatedHeader(Fake):
+    """An adapter that drops a header that was sent twice."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
@@ -301,30 +301,30 @@ class DropsDoubles(Fake):
 
 
 class Decompresses(Fake):
-    """It decompresses, though nobody says so."""
+    """An adapter that decompresses although `decodes` is empty."""
 
     def __next__(self) -> Any:
         self.inner.close()
-        self.__class__ = Done  # type: ignore[assignment] # the shortest way to a stream
+        self.__class__ = Exhausted  # type: ignore[assignment] # the shortest way to a stream
         return b"data: [DONE]\n\n"
 
 
-class Done(Fake):
-    """It is at its end."""
+class Exhausted(Fake):
+    """An adapter at the end of its body."""
 
     def __next__(self) -> Any:
         raise StopIteration
 
 
 class WaitsLonger(Fake):
-    """Its wait_at_most() does nothing."""
+    """An adapter whose wait_at_most() does nothing."""
 
     def wait_at_most(self, seconds: float | None) -> None:
         pass
 
 
 class TimesOutWrongly(Fake):
-    """It does not say that time was up."""
+    """An adapter that raises TransportError on a timeout."""
 
     def wait_at_most(self, seconds: float | None) -> None:
         self.inner.wait_at_most(seconds)
@@ -336,15 +336,15 @@ class TimesOutWrongly(Fake):
             raise TransportError("lost") from error.__cause__
 
 
-class SleepsOn(Fake):
-    """Its wake() does nothing."""
+class NeverWakes(Fake):
+    """An adapter whose wake() does nothing."""
 
     def wake(self) -> None:
         pass
 
 
 class WakesOnce(Fake):
-    """Its wake() fails the second time."""
+    """An adapter whose second wake() raises."""
 
     woken = False
 
@@ -355,8 +355,8 @@ class WakesOnce(Fake):
         self.inner.wake()
 
 
-class SaysPooled(Fake):
-    """It says that its connections are pooled; they are not."""
+class ClaimsPooled(Fake):
+    """An adapter that sets `pooled` without a pool."""
 
     pooled = True
 
@@ -365,7 +365,7 @@ def opening(kind: type[Fake]) -> Callable[[str], Any]:
     @contextmanager
     def open_response(url: str) -> Iterator[Any]:
         fake = kind(url)
-        # Whatever the fake does, nothing stays open.
+        # Close the connection even if the adapter under test does not.
         with closing(fake.inner):
             yield fake
 
@@ -373,81 +373,101 @@ def opening(kind: type[Fake]) -> Callable[[str], Any]:
 
 
 @pytest.mark.parametrize("kind", [Minimal, Untranslated])
-def test_what_is_left_out(kind: type[Fake]) -> None:
-    """An adapter need not have all, nor translate exceptions: streams do."""
+def test_optional_methods(kind: type[Fake]) -> None:
+    """An adapter passes without optional methods and without converting exceptions."""
     check_adapter(opening(kind))
 
 
 @pytest.mark.parametrize(
-    ("kind", "check", "saw"),
+    ("kind", "check", "message"),
     [
-        (Swallows, "faults", r"case 'close': a body that is not whole came to a good end; raise"),
+        (Swallows, "faults", r"case 'close': an incomplete body ended without an exception; raise"),
         (Misuses, "faults", "case 'close': reading raised RuntimeError: lost; raise Transport"),
         (NoCause, "faults", "case 'close': TransportError has no __cause__: lost; raise"),
-        (LosesWhatCame, "faults", "case 'close': b'' came before the fault.* before raising"),
-        (LosesTheLastByte, "bytes", r"case 'chunked': \d+ bytes came of \d+, and differ from"),
-        (Changes, "bytes", r"case 'chunked': (\d+) bytes came of \1, and differ from byte \d+"),
-        (Texts, "bytes", "case 'chunked': a piece is str; hand out bytes"),
-        (Texts, "prompt", "case 'chunked': a piece is str; hand out bytes"),
-        (EndsEarly, "bytes", r"case 'chunked': \d+ bytes came of"),
-        (EndsEarly, "prompt", r"case 'chunked': the body ended after \d+ bytes, while"),
-        (ClosesOnce, "close", r"case 'unread': close\(\) raised ValueError: closed already; let"),
+        (
+            LosesReceivedPieces,
+            "faults",
+            "case 'close': received b'' before the error.* before raising",
+        ),
+        (
+            LosesTheLastByte,
+            "bytes",
+            r"case 'chunked': received \d+ bytes of \d+; they differ at",
+        ),
+        (
+            NormalisesLineEnds,
+            "bytes",
+            r"case 'chunked': received (\d+) bytes of \1; they differ at byte \d+",
+        ),
+        (DecodesText, "bytes", "case 'chunked': a piece is str; return bytes"),
+        (DecodesText, "prompt", "case 'chunked': a piece is str; return bytes"),
+        (EndsEarly, "bytes", r"case 'chunked': received \d+ bytes of"),
+        (EndsEarly, "prompt", r"case 'chunked': the body ended after \d+ bytes, before"),
+        (ClosesOnce, "close", r"case 'unread': close\(\) raised ValueError: closed already; allow"),
         (NoStatus, "head", "case '200': status is None, not 200; set"),
-        (UpperCase, "head", "case '200': headers has no 'x-request-id' among .*lower case"),
-        (DropsDoubles, "head", "case '200': headers has '' for x-twice, which came as"),
-        (Decompresses, "encoded", r"case 'gzip': a compressed stream was read well.*decodes="),
-        (TimesOutWrongly, "time", "that waited too long raised TransportError: lost; raise Str"),
+        (UpperCase, "head", "case '200': headers has no 'x-request-id', only .*lower-case name"),
+        (DropsRepeatedHeader, "head", "case '200': headers has '' for x-twice, which was sent as"),
+        (
+            Decompresses,
+            "encoded",
+            r"case 'gzip': a compressed stream was read without an error.*decodes=",
+        ),
+        (
+            TimesOutWrongly,
+            "time",
+            "a read past its time limit raised TransportError: lost; raise Str",
+        ),
         (WakesOnce, "wake", r"wake\(\) .*raised ValueError: woken already; shut"),
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else None,
 )
-def test_broken(kind: type[Fake], check: str, saw: str) -> None:
-    """The message names the check and the case, says what was seen, and what to do."""
-    with pytest.raises(AssertionError, match=f"^check '{check}', .*{saw}"):
+def test_broken(kind: type[Fake], check: str, message: str) -> None:
+    """The message states the check, the case, what was seen and what to do."""
+    with pytest.raises(AssertionError, match=f"^check '{check}', .*{message}"):
         check_adapter(opening(kind), checks=[check])
 
 
 @pytest.mark.parametrize(
-    ("kind", "check", "doing"),
+    ("kind", "check", "step"),
     [
-        (HoldsBack, "prompt", r"reading event 1 of 4, which was sent, while the next one waits"),
-        (NeverCloses, "close", r"the server, waiting to see that close\(\) closed the conn"),
+        (HoldsBack, "prompt", r"reading event 1 of 4 before the server sends the next one"),
+        (NeverCloses, "close", r"waiting for the connection to close after close\(\)"),
         (WaitsLonger, "time", r"a read after wait_at_most\(0.05\)"),
-        (SleepsOn, "wake", r"wake\(\) from another thread, of a read that waits,"),
+        (NeverWakes, "wake", r"wake\(\) during a read in another thread"),
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else None,
 )
-def test_hung(kind: type[Fake], check: str, doing: str) -> None:
-    """What never comes is given up, and its threads end with the server."""
-    with pytest.raises(AssertionError, match=f"^check '{check}', .*{doing}.* within 2 s; "):
+def test_hung(kind: type[Fake], check: str, step: str) -> None:
+    """A check that hangs fails after its limit, and its thread ends with the server."""
+    with pytest.raises(AssertionError, match=f"^check '{check}', .*{step}.* within 2 s; "):
         check_adapter(opening(kind), checks=[check], limit=SHORT)
 
 
 def test_not_pooled() -> None:
-    """Where the adapter says so, requests of one client share a connection."""
-    with pytest.raises(AssertionError, match=r"3 requests took 3 connections; .*pooled = False"):
+    """If the adapter sets `pooled`, requests of one client must share a connection."""
+    with pytest.raises(AssertionError, match=r"3 requests used 3 connections; .*pooled = False"):
         check_adapter(
-            lambda _, url: opening(SaysPooled)(url),
+            lambda _, url: opening(ClaimsPooled)(url),
             client=lambda: closing(Unused()),
             checks=["pool"],
         )
 
 
 def test_no_pool() -> None:
-    """An adapter that promises no pool has none to check."""
+    """Without `pooled`, the check of pools passes."""
     check_adapter(
         lambda _, url: opening(Fake)(url), client=lambda: closing(Unused()), checks=["pool"]
     )
 
 
 def test_pooled_but_broken() -> None:
-    """A stream that fails says nothing of pools."""
+    """If a stream fails, the check of pools refers to the check of bytes."""
 
     class Broken(EndsEarly):
         pooled = True
 
         def __next__(self) -> Any:
-            return super().__next__()[:20]  # all may have come at once
+            return super().__next__()[:20]  # the first piece may be the complete body
 
     with pytest.raises(AssertionError, match=r"a stream ended with IncompleteStream.*'bytes'"):
         check_adapter(
@@ -456,14 +476,14 @@ def test_pooled_but_broken() -> None:
 
 
 class Unused:
-    """A client that nobody needs."""
+    """A client that no opener uses."""
 
     def close(self) -> None:
         pass
 
 
-class Impatient:
-    """It awaits, and ends after one piece."""
+class EndsEarlyAsync:
+    """An asynchronous adapter that ends after one piece."""
 
     status = 200
 
@@ -484,39 +504,45 @@ class Impatient:
 
 
 @asynccontextmanager
-async def open_impatient(url: str) -> AsyncIterator[Any]:
-    # What a task group raises is a group.
+async def open_ends_early(url: str) -> AsyncIterator[Any]:
+    # A task group wraps exceptions in a group.
     async with anyio.create_task_group(), opener_of(sseparse.adapters.anyio)(url) as inner:
-        yield Impatient(inner)
+        yield EndsEarlyAsync(inner)
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_no_cancellation(backend: Any) -> None:
-    """A read that does not wait for the server is told from one that is cancelled."""
-    with pytest.raises(AssertionError, match="a silent server was read; wait for bytes"):
-        check_adapter(open_impatient, backend=backend, checks=["time"])
+    """A read that returns while the server sends nothing fails."""
+    with pytest.raises(
+        AssertionError, match="a read returned although the server sent nothing; wait for bytes"
+    ):
+        check_adapter(open_ends_early, backend=backend, checks=["time"])
 
 
 def test_openers_of_the_other_kind() -> None:
-    """The message says which argument tells them apart."""
-    with pytest.raises(AssertionError, match=r"the opener gave _Async\w+, .*backend='asyncio' or"):
+    """A context manager of the wrong kind fails, and the message names the argument to change."""
+    with pytest.raises(
+        AssertionError, match=r"the opener returned _Async\w+, .*backend='asyncio' or"
+    ):
         check_adapter(opener_of(sseparse.adapters.anyio), checks=["head"])
-    with pytest.raises(AssertionError, match=r"the opener gave _Gen\w+, .* goes without backend"):
+    with pytest.raises(AssertionError, match=r"the opener returned _Gen\w+, .*omit backend"):
         check_adapter(opening(Fake), backend="trio", checks=["head"])
-    with pytest.raises(AssertionError, match=r"client gave Unused, which is no context manager"):
+    with pytest.raises(
+        AssertionError, match=r"client returned Unused, which isn't a context manager"
+    ):
         check_adapter(open_sockets, client=Unused, checks=["head"])  # type: ignore[arg-type] # misuse
 
 
 def test_openers_that_fail() -> None:
-    """The cause is kept."""
+    """An exception of the opener is the cause of the failure."""
     with pytest.raises(AssertionError, match="opening a response raised OSError: no way") as raised:
         check_adapter(raising, checks=["head"])
 
     assert isinstance(raised.value.__cause__, OSError)
 
 
-def test_openers_of_what_is_cut_at_once() -> None:
-    """A library may find out when it opens the response; but not where some of the body came."""
+def test_openers_that_read_the_body() -> None:
+    """The opener can raise for a truncated body only if no byte of it was received."""
 
     @contextmanager
     def open_response(url: str) -> Iterator[Any]:
@@ -536,7 +562,7 @@ def raising(url: str) -> Any:
 
 
 def test_options() -> None:
-    """Names that do not exist are refused, with those that do."""
+    """An unknown name raises ValueError that lists the known names."""
     with pytest.raises(ValueError, match=r"checks is 'speed'; give one of 'bytes', 'prompt'"):
         check_adapter(open_sockets, checks=["speed"])
     with pytest.raises(ValueError, match="backend is 'curio'; give one of 'asyncio', 'trio'"):

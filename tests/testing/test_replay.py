@@ -1,4 +1,4 @@
-"""A replay server sends the bytes it was given, in the pieces and the framing asked for."""
+"""Bodies, pieces, framings, headers and requests of a replay server."""
 
 import gzip
 import socket
@@ -35,25 +35,25 @@ def connect(server: ReplayServer) -> socket.socket:
 
 
 def send_raw(server: ReplayServer, request: bytes) -> bytes:
-    """Send bytes as they are; return all that comes until the server closes."""
+    """Send bytes unchanged; return all data received until the server closes."""
     with connect(server) as sock:
         sock.sendall(request)
         return b"".join(iter(lambda: sock.recv(65536), b""))
 
 
 def get_raw(server: ReplayServer, *, version: str = "1.1") -> tuple[bytes, bytes]:
-    """Ask for /, closing after the answer; return its head and its body as they came."""
+    """Request / with Connection: close; return the head and the body unchanged."""
     request = f"GET / HTTP/{version}\r\nHost: here\r\nConnection: close\r\n\r\n"
     head, _, body = send_raw(server, request.encode()).partition(b"\r\n\r\n")
     return head, body
 
 
-# Cutting.
+# Pieces.
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r", b"\r\n"])
 def test_events_are_cut_after_each_blank_line(end: bytes) -> None:
-    """Whichever line end: CRLF is one, never two."""
+    """LF, CR and CRLF end lines. A CRLF is one line end."""
     first = end.join([b"event: a", b"data: 1", b"", b""])
     second = end.join([b"data: 2", b"", b""])
     rest = b"data: 3" + end
@@ -61,25 +61,25 @@ def test_events_are_cut_after_each_blank_line(end: bytes) -> None:
 
 
 def test_further_blank_lines_stay_with_their_event() -> None:
-    """A piece never begins with the end of the event before it."""
+    """A piece never begins with a blank line."""
     assert Replay(b"data: 1\n\n\r\n\rdata: 2\n\n").cut() == [b"data: 1\n\n\r\n\r", b"data: 2\n\n"]
 
 
 def test_other_ways_to_cut() -> None:
-    """Bytes, the whole, and recorded sizes."""
+    """A body is cut into bytes, not at all, or into given sizes."""
     assert Replay(b"abc", pieces="bytes").cut() == [b"a", b"b", b"c"]
     assert Replay(b"a\n\nb", pieces="whole").cut() == [b"a\n\nb"]
     assert Replay(b"abc", pieces=[1, 2]).cut() == [b"a", b"bc"]
 
 
 @pytest.mark.parametrize("pieces", [*get_args(Cutting), []])
-def test_no_bytes_are_no_pieces(pieces: Any) -> None:
-    """An empty body has nothing to send."""
+def test_empty_body_has_no_pieces(pieces: Any) -> None:
+    """An empty body has no pieces."""
     assert Replay(b"", pieces=pieces).cut() == []
 
 
 def test_waits() -> None:
-    """One delay serves all pieces; recorded ones have each their own."""
+    """One delay is used for all pieces; a sequence has one for each."""
     assert Replay(b"abc", pieces="bytes", delays=0.5).waits() == [0.5, 0.5, 0.5]
     assert Replay(b"abc", pieces=[1, 2], delays=[0.1, 0]).waits() == [0.1, 0]
 
@@ -89,17 +89,20 @@ def test_waits() -> None:
     [
         ({"pieces": "lines"}, "pieces is 'lines'; give one of 'events', 'bytes', 'whole'"),
         ({"pieces": [1, 1]}, "pieces add up to 2 bytes, but the body has 3"),
-        ({"pieces": [0, 3]}, "pieces holds a size below 1"),
-        ({"delays": -0.1}, "delays holds a time below 0"),
-        ({"delays": [0, 0]}, "number of delays: 2; number of pieces: 1"),
+        ({"pieces": [0, 3]}, "pieces has a size below 1"),
+        ({"delays": -0.1}, "delays has a time below 0"),
+        ({"delays": [0, 0]}, "delays has 2 times; give 1, one for each piece"),
         ({"framing": "brotli"}, "framing is 'brotli'; give one of 'chunked'"),
         ({"status": 100}, "status is 100; give one from 200 to 599"),
-        ({"headers": {"Content-Length": "3"}}, "Content-Length; framing= decides that"),
-        ({"headers": {"content-type": "a/b"}}, "content-type; content_type= decides that"),
+        ({"headers": {"Content-Length": "3"}}, "headers has Content-Length, which framing= sets"),
+        (
+            {"headers": {"content-type": "a/b"}},
+            "headers has content-type, which content_type= sets",
+        ),
     ],
 )
-def test_options_that_do_not_fit_are_refused(options: dict[str, Any], message: str) -> None:
-    """With a word on what to give instead."""
+def test_invalid_options(options: dict[str, Any], message: str) -> None:
+    """An invalid option raises ValueError that says what to give instead."""
     with pytest.raises(ValueError, match=message):
         Replay(b"abc", **options)
 
@@ -113,7 +116,7 @@ def test_options_that_do_not_fit_are_refused(options: dict[str, Any], message: s
 def test_every_framing_and_pacing_gives_the_same_bytes(
     client: httpx2.Client, framing: Framing, pieces: Any, delays: float
 ) -> None:
-    """And a second request on the same client, whether its connection was kept or not."""
+    """A client reads the same body for every combination, also in its second request."""
     with ReplayServer(Replay(BODY, pieces=pieces, delays=delays, framing=framing)) as server:
         for _ in range(2):
             with client.stream("GET", server.url) as response:
@@ -122,21 +125,21 @@ def test_every_framing_and_pacing_gives_the_same_bytes(
 
 @pytest.mark.parametrize("framing", FRAMINGS)
 def test_every_framing_of_no_bytes(client: httpx2.Client, framing: Framing) -> None:
-    """An empty body is a body."""
+    """An empty body is sent in every framing."""
     with ReplayServer(Replay(b"", framing=framing)) as server:
         response = client.get(server.url)
         assert (response.status_code, response.content) == (200, b"")
 
 
 def test_recorded_times(client: httpx2.Client) -> None:
-    """Each piece may have a delay of its own."""
+    """Each piece can have its own delay."""
     replay = Replay(BODY, pieces=[10, len(BODY) - 10], delays=[0.001, 0.002])
     with ReplayServer(replay) as server:
         assert client.get(server.url).content == BODY
 
 
 def test_chunked() -> None:
-    """One HTTP chunk for each piece."""
+    """The framing "chunked" sends one HTTP chunk for each piece."""
     with ReplayServer(Replay(b"abcde", pieces=[2, 3])) as server:
         head, body = get_raw(server)
     assert b"\r\ntransfer-encoding: chunked" in head.lower()
@@ -144,7 +147,7 @@ def test_chunked() -> None:
 
 
 def test_one_chunk() -> None:
-    """One HTTP chunk for the whole body, whatever the pieces."""
+    """The framing "one-chunk" sends one HTTP chunk for the complete body."""
     with ReplayServer(Replay(b"abcde", pieces="bytes", framing="one-chunk")) as server:
         head, body = get_raw(server)
     assert b"\r\ntransfer-encoding: chunked" in head.lower()
@@ -152,7 +155,7 @@ def test_one_chunk() -> None:
 
 
 def test_one_chunk_trickles(client: httpx2.Client) -> None:
-    """The chunk is announced whole and then comes piece by piece."""
+    """The chunk's header has the complete size, and its bytes are sent piece by piece."""
     pieces = [b"data: 1\n\n", b"data: 2\n\n"]
     replay = Replay(b"".join(pieces), delays=[0, 3600], framing="one-chunk")
     with ReplayServer(replay) as server, client.stream("GET", server.url) as response:
@@ -160,7 +163,7 @@ def test_one_chunk_trickles(client: httpx2.Client) -> None:
 
 
 def test_close() -> None:
-    """No length at all: only the closed connection ends the body."""
+    """The framing "close" sends no length; closing the connection ends the body."""
     with ReplayServer(Replay(b"abc", framing="close")) as server:
         head, body = get_raw(server)
     assert b"content-length" not in head.lower()
@@ -171,7 +174,7 @@ def test_close() -> None:
 
 
 def test_content_length() -> None:
-    """The length is announced, and the body comes as it is."""
+    """The framing "content-length" sends the length and the unchanged body."""
     with ReplayServer(Replay(b"abc", pieces="bytes", framing="content-length")) as server:
         head, body = get_raw(server)
     assert b"\r\ncontent-length: 3" in head.lower()
@@ -179,7 +182,7 @@ def test_content_length() -> None:
 
 
 def test_gzip_is_flushed_after_each_piece(client: httpx2.Client) -> None:
-    """A piece can be read while the next one is still to come."""
+    """With "gzip" a piece can be decompressed before the next one is sent."""
     replay = Replay(b"data: 1\n\ndata: 2\n\n", delays=[0, 3600], framing="gzip")
     with ReplayServer(replay) as server, client.stream("GET", server.url) as response:
         first = next(response.iter_raw())
@@ -188,7 +191,7 @@ def test_gzip_is_flushed_after_each_piece(client: httpx2.Client) -> None:
 
 
 def test_gzip_unflushed_holds_the_pieces_back(client: httpx2.Client) -> None:
-    """Nothing of the body can be read off before its end."""
+    """With "gzip-unflushed" nothing can be decompressed before the end of the body."""
     body = b"data: 1\n\ndata: 2\n\n"
     with ReplayServer(Replay(body, framing="gzip-unflushed")) as server:
         with client.stream("GET", server.url) as response:
@@ -198,8 +201,8 @@ def test_gzip_unflushed_holds_the_pieces_back(client: httpx2.Client) -> None:
 
 
 @pytest.mark.parametrize("framing", ["chunked", "one-chunk"])
-def test_http_1_0_knows_no_chunks(framing: Framing) -> None:
-    """Such a client gets a body that the closed connection ends."""
+def test_http_1_0_has_no_chunks(framing: Framing) -> None:
+    """For an HTTP/1.0 client, closing the connection ends the body."""
     with ReplayServer(Replay(b"abc", pieces="bytes", framing=framing)) as server:
         head, body = get_raw(server, version="1.0")
     assert b"transfer-encoding" not in head.lower()
@@ -210,7 +213,7 @@ def test_http_1_0_knows_no_chunks(framing: Framing) -> None:
 
 
 def test_status_and_headers(client: httpx2.Client) -> None:
-    """Status, reason, content type and further headers are what the replay says."""
+    """Status, reason, content type and additional headers are those of the replay."""
     replay = Replay(b"{}", status=429, headers={"Retry-After": "1"}, content_type="a/b")
     with ReplayServer(replay) as server:
         response = client.get(server.url)
@@ -219,17 +222,17 @@ def test_status_and_headers(client: httpx2.Client) -> None:
     assert response.headers["content-type"] == "a/b"
 
 
-def test_a_header_may_come_twice() -> None:
-    """Given as pairs, they are sent as they are."""
+def test_repeated_header() -> None:
+    """Headers given as pairs can repeat a name."""
     with ReplayServer(Replay(b"abc", headers=[("X-A", "1"), ("X-A", "2")])) as server:
         head, _ = get_raw(server)
     assert head.count(b"\r\nX-A: ") == 2
-    with pytest.raises(ValueError, match="framing= decides that"):
+    with pytest.raises(ValueError, match="which framing= sets"):
         Replay(b"abc", headers=[("X-A", "1"), ("Content-Length", "2")])
 
 
-def test_a_replay_may_have_no_content_type_and_no_reason(client: httpx2.Client) -> None:
-    """As on servers that send neither."""
+def test_no_content_type_and_no_reason(client: httpx2.Client) -> None:
+    """content_type=None and an unknown status send neither Content-Type nor reason."""
     with ReplayServer(Replay(b"abc", status=599, content_type=None)) as server:
         response = client.get(server.url)
     assert (response.status_code, response.reason_phrase) == (599, "")
@@ -237,8 +240,8 @@ def test_a_replay_may_have_no_content_type_and_no_reason(client: httpx2.Client) 
 
 
 @pytest.mark.parametrize("framing", FRAMINGS)
-def test_answers_without_a_body(client: httpx2.Client, framing: Framing) -> None:
-    """A request for the head alone, and a status that has no body."""
+def test_responses_without_a_body(client: httpx2.Client, framing: Framing) -> None:
+    """A HEAD request and the status 204 get no body, in every framing."""
     replays = {
         "/": Replay(b"abc", framing=framing),
         "/none": Replay(b"", framing=framing, status=204),
@@ -252,8 +255,8 @@ def test_answers_without_a_body(client: httpx2.Client, framing: Framing) -> None
 # Requests.
 
 
-def test_requests_are_kept_whole(client: httpx2.Client) -> None:
-    """Method, target, headers and body, in the order in which they came."""
+def test_requests_are_recorded(client: httpx2.Client) -> None:
+    """Method, target, headers and body of each request are recorded in order."""
     with ReplayServer(b"data: 1\n\n") as server:
         client.post(f"{server.url}/v1?a=b", json={"stream": True}, headers={"Accept": "x"})
         client.get(server.url, headers=[("X-A", "1"), ("X-A", "2")])
@@ -265,8 +268,8 @@ def test_requests_are_kept_whole(client: httpx2.Client) -> None:
     assert isinstance(second, ReceivedRequest)
 
 
-def test_a_large_request_is_read_whole(client: httpx2.Client) -> None:
-    """Also when its body comes in chunks."""
+def test_large_request(client: httpx2.Client) -> None:
+    """A large body sent in chunks is recorded completely."""
     content = b"x" * 300_000
     with ReplayServer(b"") as server:
         client.post(server.url, content=iter([content[:1000], content[1000:]]))
@@ -274,13 +277,13 @@ def test_a_large_request_is_read_whole(client: httpx2.Client) -> None:
 
 
 def test_replays_by_path(client: httpx2.Client) -> None:
-    """Each path has its answer, whatever the query; other paths have none."""
+    """Each path has its response, regardless of the query. Other paths get 404."""
     with ReplayServer({"/a": b"data: 1\n\n", "/b": Replay(b"data: 2\n\n")}) as server:
         assert client.get(f"{server.url}/a?x").content == b"data: 1\n\n"
         assert client.get(f"{server.url}/b").content == b"data: 2\n\n"
         response = client.get(f"{server.url}/c")
     assert response.status_code == 404
-    assert response.text == "no replay at /c; there is /a, /b\n"
+    assert response.text == "no replay at /c; available: /a, /b\n"
 
 
 @pytest.mark.parametrize(
@@ -299,7 +302,7 @@ def test_replays_by_path(client: httpx2.Client) -> None:
     ],
 )
 def test_the_path_of_a_target(method: str, target: str, path: str) -> None:
-    """That of a URL is the one in it; where there is none, it is empty."""
+    """`path` is the path of the target or of its URL, or "" if there is none."""
     assert ReceivedRequest(method, target, {}, b"").path == path
     with ReplayServer({"/a": b"data: 1\n\n"}) as server:
         raw = f"{method} {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
@@ -307,27 +310,27 @@ def test_the_path_of_a_target(method: str, target: str, path: str) -> None:
     assert status == {"/a": b"200", "": b"400"}.get(path, b"404")
 
 
-def test_a_bad_request_for_the_head_alone() -> None:
-    """Its refusal has no body, and the next connection is served."""
-    ask = b"HEAD / HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"
+def test_malformed_head_request() -> None:
+    """The response 400 to a malformed HEAD request has no body."""
+    request = b"HEAD / HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"
     with ReplayServer(b"abc") as server:
-        answer = send_raw(server, ask)
-        assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
-        assert answer.endswith(b"\r\n\r\n")
+        response = send_raw(server, request)
+        assert response.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+        assert response.endswith(b"\r\n\r\n")
 
 
 def test_connections_are_kept_alive() -> None:
-    """Several requests on one connection, even sent ahead of their answers."""
-    ask = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
-    last = ask.replace(b"Host", b"Connection: close\r\nHost")
+    """A connection serves several requests, even if they are sent before the responses."""
+    request = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
+    last = request.replace(b"Host", b"Connection: close\r\nHost")
     with ReplayServer(Replay(b"abc", framing="content-length")) as server:
-        answer = send_raw(server, ask + ask + last)
-    assert answer.count(b"HTTP/1.1 200 OK") == 3
-    assert answer.count(b"abc") == 3
+        response = send_raw(server, request + request + last)
+    assert response.count(b"HTTP/1.1 200 OK") == 3
+    assert response.count(b"abc") == 3
 
 
-def test_a_client_that_waits_to_send_its_body_is_told_to_go_on() -> None:
-    """Expect: 100-continue, as curl sends it before a large body."""
+def test_expect_100_continue() -> None:
+    """The server responds to Expect: 100-continue, which curl sends before a large body."""
     with ReplayServer(b"abc") as server:
         with connect(server) as sock:
             sock.sendall(
@@ -336,25 +339,25 @@ def test_a_client_that_waits_to_send_its_body_is_told_to_go_on() -> None:
             )
             assert sock.recv(65536).startswith(b"HTTP/1.1 100 ")
             sock.sendall(b"hi")
-            answer = b"".join(iter(lambda: sock.recv(65536), b""))
-    assert answer.startswith(b"HTTP/1.1 200 OK")
+            response = b"".join(iter(lambda: sock.recv(65536), b""))
+    assert response.startswith(b"HTTP/1.1 200 OK")
     assert server.requests[0].body == b"hi"
 
 
-def test_what_is_no_request_is_refused() -> None:
-    """With a word on what is wrong, and without a trace in `requests`."""
+def test_malformed_request() -> None:
+    """A malformed request gets 400 with the reason, and isn't recorded."""
     with ReplayServer(b"abc") as server:
-        answer = send_raw(server, b"nonsense\r\n\r\n")
-    assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
-    assert b"bad request: " in answer
+        response = send_raw(server, b"nonsense\r\n\r\n")
+    assert response.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert b"bad request: " in response
     assert server.requests == []
 
 
-# Coming and going.
+# Connections and the block of the server.
 
 
-def test_a_stream_reads_it(client: httpx2.Client) -> None:
-    """The client's usual way."""
+def test_stream_reads_the_response(client: httpx2.Client) -> None:
+    """A `Stream` reads the response of a replay server."""
     with ReplayServer(
         b'data: {"choices": [{"index": 0, "delta": {"content": "hi"}}]}\n\n'
     ) as server:
@@ -363,7 +366,7 @@ def test_a_stream_reads_it(client: httpx2.Client) -> None:
 
 
 def test_many_clients_at_once(client: httpx2.Client) -> None:
-    """Each connection has a thread of its own."""
+    """Connections are served at the same time."""
     with ReplayServer(Replay(BODY, delays=0.001)) as server:
         bodies = []
         threads = [
@@ -378,10 +381,10 @@ def test_many_clients_at_once(client: httpx2.Client) -> None:
     assert len(server.requests) == 8
 
 
-def test_a_client_may_go_away_in_the_middle(
+def test_client_closes_within_a_response(
     client: httpx2.Client, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """The server says nothing about it, and serves the next one."""
+    """The server prints nothing, and serves the next request."""
     with ReplayServer(Replay(b"x" * 50_000_000, pieces="whole")) as server:
         with client.stream("GET", server.url) as response:
             next(response.iter_raw())
@@ -395,8 +398,8 @@ def test_a_client_may_go_away_in_the_middle(
     [Replay(b"a", delays=3600), Replay(b"x" * 50_000_000, pieces="whole")],
     ids=["delayed", "unread"],
 )
-def test_the_end_of_the_block_waits_for_no_client(replay: Replay) -> None:
-    """Neither for a delay to pass nor for a client to read; the connection is cut."""
+def test_end_of_the_block_does_not_wait_for_clients(replay: Replay) -> None:
+    """The end of the block interrupts delays and sends that wait for the client."""
     with ReplayServer(replay) as server:
         sock = connect(server)
         sock.sendall(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
@@ -406,8 +409,8 @@ def test_the_end_of_the_block_waits_for_no_client(replay: Replay) -> None:
     assert received < 50_000_000
 
 
-def test_the_end_of_the_block_leaves_nothing_behind(client: httpx2.Client) -> None:
-    """No thread, and no connection, though the client keeps one open."""
+def test_end_of_the_block_ends_threads_and_connections(client: httpx2.Client) -> None:
+    """After the block there is no thread and no listener, even if a client stays connected."""
     before = set(threading.enumerate())
     with ReplayServer(b"abc") as server:
         url = server.url
@@ -418,8 +421,8 @@ def test_the_end_of_the_block_leaves_nothing_behind(client: httpx2.Client) -> No
         client.get(url)
 
 
-def test_the_address_is_known_from_the_block_on() -> None:
-    """Also after it; and a server serves one block at a time."""
+def test_url() -> None:
+    """`url` works within the block and after it. A server can't be entered twice at once."""
     server = ReplayServer(b"")
     with pytest.raises(RuntimeError, match="use it as a context manager"):
         _ = server.url
@@ -433,8 +436,8 @@ def test_the_address_is_known_from_the_block_on() -> None:
         assert server.url.startswith("http://127.0.0.1:")
 
 
-def test_the_rest_of_the_module_needs_no_h11() -> None:
-    """h11 is imported by the block, not by the name."""
+def test_import_without_h11() -> None:
+    """h11 is imported when the block is entered, not with the module."""
     code = (
         "import sys; sys.modules['h11'] = None\n"
         "from sseparse.testing import ReplayServer, every_split\n"
@@ -446,7 +449,7 @@ def test_the_rest_of_the_module_needs_no_h11() -> None:
 
 
 def test_without_h11(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The error says what to install."""
+    """Without h11, entering the block raises an error that says what to install."""
     monkeypatch.delitem(sys.modules, "sseparse.testing._connection", raising=False)
     monkeypatch.setitem(sys.modules, "h11", None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'sseparse\[h11\]'") as raised:
@@ -455,8 +458,8 @@ def test_without_h11(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("body", ["data: a", 5, None])
-def test_no_bytes(body: Any) -> None:
-    """A body that is no bytes is refused, by the replay and by the server."""
+def test_body_of_wrong_type(body: Any) -> None:
+    """A body that isn't bytes raises TypeError in `Replay` and `ReplayServer`."""
     with pytest.raises(TypeError, match=r"body is .*; give bytes"):
         Replay(body)
     with pytest.raises(TypeError, match=r"replay is .*; give bytes or a Replay"):
@@ -465,15 +468,15 @@ def test_no_bytes(body: Any) -> None:
         ReplayServer({"/": b"", "/other": body})
 
 
-def test_an_answer_made_for_each_request() -> None:
-    """A function is given the request, and says what to answer."""
+def test_replay_function() -> None:
+    """A function receives each request and returns its response."""
 
-    def answer(request: ReceivedRequest) -> bytes | Replay:
+    def make_replay(request: ReceivedRequest) -> bytes | Replay:
         if request.path == "/gone":
             return Replay(b"gone", status=410)
         return b"data: " + request.body + b"\n\n"
 
-    with ReplayServer(answer) as server:
+    with ReplayServer(make_replay) as server:
         echoed = httpx2.post(server.url, content=b"hi", trust_env=False)
         gone = httpx2.get(f"{server.url}/gone", trust_env=False)
 
@@ -483,53 +486,63 @@ def test_an_answer_made_for_each_request() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("replay_function", "message"),
     [
-        (lambda request: request.json(), "no answer was made: JSONDecodeError: "),
-        (lambda request: "text", "no answer was made: TypeError: replay is str; give bytes or"),
+        (lambda request: request.json(), "the replay function failed: JSONDecodeError: "),
+        (
+            lambda request: "text",
+            "the replay function failed: TypeError: replay is str; give bytes or",
+        ),
     ],
 )
-def test_an_answer_that_cannot_be_made(
-    answer: Callable[[ReceivedRequest], bytes | Replay], told: str
+def test_replay_function_that_raises(
+    replay_function: Callable[[ReceivedRequest], bytes | Replay], message: str
 ) -> None:
-    """A client is told of it, rather than left waiting."""
-    with ReplayServer(answer) as server:
+    """If the function raises or returns another type, the response is 500 with the reason."""
+    with ReplayServer(replay_function) as server:
         response = httpx2.post(server.url, content=b"{", trust_env=False)
 
     assert response.status_code == 500
-    assert response.text.startswith(told)
+    assert response.text.startswith(message)
 
 
-def test_it_tells_of_each_answer_when_it_is_over() -> None:
-    """With the request, the bytes that went out, and how it ended."""
-    told: Queue[Answered] = Queue()
+def test_tell() -> None:
+    """`tell` is called with the request, the number of bytes sent, and how the response ended."""
+    outcomes: Queue[Answered] = Queue()
     body = b"data: 1\n\n"
 
-    with ReplayServer({"/": body, "/cut": Replay(body, fault="close")}, tell=told.put) as server:
+    with ReplayServer(
+        {"/": body, "/cut": Replay(body, fault="close")}, tell=outcomes.put
+    ) as server:
         httpx2.post(server.url, trust_env=False)
-        whole = told.get(timeout=30)
+        complete = outcomes.get(timeout=30)
         with pytest.raises(httpx2.RemoteProtocolError):
             httpx2.post(f"{server.url}/cut", trust_env=False)
-        cut = told.get(timeout=30)
+        cut = outcomes.get(timeout=30)
 
-    assert whole.request is not None
-    assert (whole.request.method, whole.request.path, whole.how) == ("POST", "/", "to its end")
-    assert whole.bytes_sent > len(body)
+    assert complete.request is not None
+    assert (complete.request.method, complete.request.path, complete.how) == (
+        "POST",
+        "/",
+        "to its end",
+    )
+    assert complete.bytes_sent > len(body)
     assert cut.how == "closed before its end"
 
 
-def test_it_tells_of_what_was_no_request() -> None:
-    told: Queue[Answered] = Queue()
+def test_tell_for_a_malformed_request() -> None:
+    """For a malformed request, `tell` gets an outcome without a request."""
+    outcomes: Queue[Answered] = Queue()
 
-    with ReplayServer(b"", tell=told.put) as server:
+    with ReplayServer(b"", tell=outcomes.put) as server:
         host, _, port = server.url.removeprefix("http://").partition(":")
         with socket.create_connection((host, int(port))) as sock:
             sock.sendall(b"hello\r\n\r\n")
-            assert told.get(timeout=30).request is None
+            assert outcomes.get(timeout=30).request is None
 
 
-def test_it_listens_where_it_is_told_to() -> None:
-    """At another address, and at a port that is somebody's choice."""
+def test_host_and_port() -> None:
+    """The server listens at the given address and port, which can be IPv6."""
     try:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError:

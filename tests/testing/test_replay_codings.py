@@ -1,4 +1,4 @@
-"""Every framing that compresses does so by its library, piece by piece."""
+"""Framings that compress."""
 
 import sys
 
@@ -11,8 +11,8 @@ BODY = b"data: 1\n\ndata: 2\n\n"
 
 
 @pytest.mark.parametrize("framing", ["gzip", "br", "zstd"])
-def test_each_piece_can_be_read_when_it_comes(framing: Framing) -> None:
-    """It is flushed; the second one is not needed for the first."""
+def test_each_piece_is_flushed(framing: Framing) -> None:
+    """A compressed piece can be decompressed before the next one is sent."""
     with ReplayServer(Replay(BODY, framing=framing, gated=True)) as server:
         with httpx2.stream("GET", server.url, trust_env=False, timeout=30) as response:
             assert response.headers["content-encoding"] == framing
@@ -24,10 +24,8 @@ def test_each_piece_can_be_read_when_it_comes(framing: Framing) -> None:
 
 
 @pytest.mark.parametrize(("framing", "library"), [("br", "brotli"), ("zstd", "zstandard")])
-def test_a_library_that_is_missing(
-    monkeypatch: pytest.MonkeyPatch, framing: Framing, library: str
-) -> None:
-    """It is missed where the framing is asked for, with a word on what to install."""
+def test_missing_library(monkeypatch: pytest.MonkeyPatch, framing: Framing, library: str) -> None:
+    """A framing whose library is missing raises an error that says what to install."""
     monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(ModuleNotFoundError, match=f"pip install {library}") as raised:
         Replay(BODY, framing=framing)

@@ -1,4 +1,4 @@
-"""A fault by name is the answer that its description tells of."""
+"""Faults by name."""
 
 import json
 from collections.abc import Iterator
@@ -23,8 +23,8 @@ def get(client: httpx2.Client, replay: Replay) -> httpx2.Response:
         return client.get(server.url)
 
 
-def test_every_name_has_a_description_and_an_answer() -> None:
-    """And no other name has one."""
+def test_names() -> None:
+    """Every name has a description and a response. Other names raise ValueError."""
     for name, description in FAULTS.items():
         assert description
         assert isinstance(faulty(name, BODY), Replay)
@@ -53,19 +53,19 @@ def test_every_name_has_a_description_and_an_answer() -> None:
     ],
 )
 def test_faults_on_the_wire(name: str, expected: Replay) -> None:
-    """They are those of `Replay`, after so many events."""
+    """Faults of the connection are those of `Replay`, after the given number of events."""
     assert faulty(name, BODY, after=2) == expected
 
 
-def test_a_fault_cannot_come_after_more_events_than_there_are() -> None:
-    """Whichever it is."""
+def test_after_more_events_than_the_body_has() -> None:
+    """`after` above the number of events raises ValueError."""
     for name in ("close", "bomb"):
-        with pytest.raises(ValueError, match="is 4; number of "):
+        with pytest.raises(ValueError, match="is 4; the body has 3 "):
             faulty(name, BODY, after=4)
 
 
 def test_drip(client: httpx2.Client) -> None:
-    """Each byte is a piece of its own."""
+    """The fault "drip" sends each byte as a piece."""
     replay = faulty("drip", BODY)
     assert len(replay.cut()) == len(BODY)
     assert min(replay.waits()) > 0
@@ -73,14 +73,14 @@ def test_drip(client: httpx2.Client) -> None:
 
 
 def test_wrong_content_type(client: httpx2.Client) -> None:
-    """The body is as it should be."""
+    """The content type is wrong and the body is correct."""
     response = get(client, faulty("wrong-content-type", BODY))
     assert response.headers["content-type"] == "text/plain; charset=utf-8"
     assert response.content == BODY
 
 
 def test_html(client: httpx2.Client) -> None:
-    """A page, as a proxy gives it."""
+    """The fault "html" sends a page like that of a proxy."""
     response = get(client, faulty("html", BODY))
     assert (response.status_code, response.headers["content-type"]) == (
         200,
@@ -94,7 +94,7 @@ def test_html(client: httpx2.Client) -> None:
     [("json-error", 200), ("unauthorized", 401), ("rate-limited", 429), ("server-error", 500)],
 )
 def test_errors_as_json(client: httpx2.Client, name: str, status: int) -> None:
-    """In the shape that OpenAI gives them."""
+    """Errors as JSON have the fields of OpenAI's errors."""
     response = get(client, faulty(name, BODY))
     assert response.status_code == status
     assert response.headers["content-type"] == "application/json"
@@ -104,14 +104,14 @@ def test_errors_as_json(client: httpx2.Client, name: str, status: int) -> None:
 
 
 def test_no_content(client: httpx2.Client) -> None:
-    """A status without a body."""
+    """The fault "no-content" sends 204 without a body."""
     response = get(client, faulty("no-content", BODY))
     assert (response.status_code, response.content) == (204, b"")
 
 
 @pytest.mark.parametrize(("name", "status"), [("moved", 301), ("redirect", 307)])
 def test_redirects(client: httpx2.Client, name: str, status: int) -> None:
-    """They point where they are told to, and a client that follows gets there."""
+    """Redirects point to `location`, and a client can follow them."""
     replays: dict[str, bytes | Replay] = {
         "/": faulty(name, BODY),
         "/a": faulty(name, BODY, location="/b"),
@@ -125,26 +125,26 @@ def test_redirects(client: httpx2.Client, name: str, status: int) -> None:
 
 @pytest.mark.parametrize("after", [0, 1, 3])
 def test_bomb(client: httpx2.Client, after: int) -> None:
-    """32 MiB in one comment between the events, and next to nothing on the wire."""
+    """A bomb is a comment of 32 MiB, of which under 100 kB are sent."""
     with ReplayServer(faulty("bomb", BODY, after=after)) as server:
         with client.stream("GET", server.url) as response:
             body = b"".join(response.iter_bytes())
             on_the_wire = response.num_bytes_downloaded
-    before, behind = b"".join(EVENTS[:after]), b"".join(EVENTS[after:])
+    before, later = b"".join(EVENTS[:after]), b"".join(EVENTS[after:])
     assert body.startswith(before + b": 000")
-    assert body.endswith(b"0\n\n" + behind)
+    assert body.endswith(b"0\n\n" + later)
     assert len(body) == len(BODY) + 32 * 2**20 + 2
     assert on_the_wire < 100_000
 
 
 @pytest.mark.parametrize("framing", ["gzip", "br", "zstd", "chunked"])
 def test_bombs_of_other_kinds(client: httpx2.Client, framing: Framing) -> None:
-    """Of another size, compressed in another way, as an event."""
+    """A bomb can have another size and framing, and can be an event."""
     replay = bomb(size=100_000, line="data", framing=framing)
     assert get(client, replay).content == b"data: " + b"0" * 99_994 + b"\n\n"
 
 
-def test_a_bomb_is_one_of_two_lines() -> None:
-    """Else it says which."""
+def test_bomb_with_an_unknown_line() -> None:
+    """An unknown line raises ValueError that lists the known ones."""
     with pytest.raises(ValueError, match="line is 'event'; give one of 'comment', 'data'"):
-        bomb(line="event")  # type: ignore[arg-type] # what is tested
+        bomb(line="event")  # type: ignore[arg-type] # misuse

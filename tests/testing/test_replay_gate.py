@@ -1,4 +1,4 @@
-"""A gated piece is not sent before its permit."""
+"""Gated pieces."""
 
 import select
 import socket
@@ -9,7 +9,7 @@ from sseparse.testing import Framing, Replay, ReplayServer
 
 EVENTS = [b"data: 1\n\n", b"data: 2\n\n", b"data: 3\n\n"]
 BODY = b"".join(EVENTS)
-ASK = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
+REQUEST = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
 LAST = b"GET / HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n"
 
 
@@ -32,10 +32,10 @@ def is_silent(sock: socket.socket) -> bool:
 
 
 def test_each_piece_waits_for_its_permit() -> None:
-    """Not so the head, nor what ends the body."""
+    """Each piece waits for a permit; the head and the end of the body don't."""
     with ReplayServer(Replay(BODY, framing="close", gated=True)) as server:
         with connect(server) as sock:
-            sock.sendall(ASK)
+            sock.sendall(REQUEST)
             assert read_to(sock, b"\r\n\r\n").startswith(b"HTTP/1.1 200 OK")
             for event in EVENTS:
                 assert is_silent(sock)
@@ -45,13 +45,13 @@ def test_each_piece_waits_for_its_permit() -> None:
 
 
 def test_several_permits_at_once() -> None:
-    """Given ahead, they are kept; none are given too, which changes nothing."""
+    """Permits released early are kept. Releasing 0 permits changes nothing."""
     with ReplayServer(Replay(BODY, framing="close", gated=True)) as server:
         server.release(0)
         server.release(1)
         server.release(1)
         with connect(server) as sock:
-            sock.sendall(ASK)
+            sock.sendall(REQUEST)
             assert read_to(sock, EVENTS[1]).endswith(EVENTS[0] + EVENTS[1])
             assert is_silent(sock)
             server.release(5)
@@ -59,11 +59,11 @@ def test_several_permits_at_once() -> None:
 
 
 def test_a_permit_serves_one_connection() -> None:
-    """Whichever takes it."""
+    """A permit releases one piece on one connection."""
     with ReplayServer(Replay(EVENTS[0], framing="close", gated=True)) as server:
         with connect(server) as one, connect(server) as other:
             for sock in (one, other):
-                sock.sendall(ASK)
+                sock.sendall(REQUEST)
                 read_to(sock, b"\r\n\r\n")
             server.release()
             served, _, _ = select.select([one, other], [], [], 30)
@@ -75,37 +75,37 @@ def test_a_permit_serves_one_connection() -> None:
 
 
 @pytest.mark.parametrize("framing", ["chunked", "content-length"])
-def test_a_request_that_comes_early_is_kept(framing: Framing) -> None:
-    """Though the server reads on while it waits."""
+def test_early_request(framing: Framing) -> None:
+    """A request sent while the server waits is answered afterwards."""
     with ReplayServer(Replay(BODY, framing=framing, gated=True, delays=0.1)) as server:
         with connect(server) as sock:
-            sock.sendall(ASK)
+            sock.sendall(REQUEST)
             read_to(sock, b"\r\n\r\n")
             sock.sendall(LAST[:10])
             sock.sendall(LAST[10:])
             server.release(6)
-            answers = b"".join(iter(lambda: sock.recv(65536), b""))
-    assert answers.count(b"HTTP/1.1 200 OK") == 1
-    assert answers.count(EVENTS[2]) == 2
+            responses = b"".join(iter(lambda: sock.recv(65536), b""))
+    assert responses.count(b"HTTP/1.1 200 OK") == 1
+    assert responses.count(EVENTS[2]) == 2
     assert [connection.requests for connection in server.connections] == [2]
 
 
 def test_a_fault_needs_no_permit() -> None:
-    """The pieces before it do."""
+    """The pieces before a fault need permits; the fault doesn't."""
     replay = Replay(BODY, framing="close", gated=True, fault="close-inside", fault_after=1)
     with ReplayServer(replay) as server, connect(server) as sock:
-        sock.sendall(ASK)
+        sock.sendall(REQUEST)
         read_to(sock, b"\r\n\r\n")
         server.release()
         assert b"".join(iter(lambda: sock.recv(65536), b"")) == EVENTS[0] + b"data"
 
 
-def test_permits_are_given_within_the_block() -> None:
-    """And not taken back."""
+def test_release_outside_the_block() -> None:
+    """release() raises outside the block, and for a number below 0."""
     server = ReplayServer(b"")
-    with pytest.raises(RuntimeError, match="release pieces within its block"):
+    with pytest.raises(RuntimeError, match=r"call release\(\) within its block"):
         server.release()
     with server, pytest.raises(ValueError, match="pieces is -1; give a number, 0 or more"):
         server.release(-1)
-    with pytest.raises(RuntimeError, match="release pieces within its block"):
+    with pytest.raises(RuntimeError, match=r"call release\(\) within its block"):
         server.release()

@@ -1,4 +1,4 @@
-"""A replay server outlives a lack of descriptors and threads, and silent, slow and many clients."""
+"""A replay server without resources, and with idle, slow and many clients."""
 
 import math
 import os
@@ -15,11 +15,11 @@ import pytest
 from sseparse.testing import Replay, ReplayServer
 
 BODY = b"data: 1\n\ndata: 2\n\n"
-ASK = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
-CLOSE = ASK.replace(b"Host", b"Connection: close\r\nHost")
+REQUEST = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
+CLOSE = REQUEST.replace(b"Host", b"Connection: close\r\nHost")
 IDLE = 0.05
 
-# Runs in a process of its own, whose limits it lowers.
+# Runs in its own process, whose limits it lowers.
 LACKING = """
 import errno, logging, os, resource, socket, threading, urllib.parse
 from sseparse.testing import ReplayServer
@@ -37,7 +37,7 @@ def lack():
 
 records = Records()
 logging.getLogger("sseparse.testing").addHandler(records)
-ASK = b"GET / HTTP/1.1\\r\\nHost: here\\r\\nConnection: close\\r\\n\\r\\n"
+REQUEST = b"GET / HTTP/1.1\\r\\nHost: here\\r\\nConnection: close\\r\\n\\r\\n"
 clients = [socket.socket() for _ in range(4)]
 with ReplayServer(b"data: 1\\n\\n") as server:
     parts = urllib.parse.urlsplit(server.url)
@@ -50,7 +50,7 @@ with ReplayServer(b"data: 1\\n\\n") as server:
     answered = 0
     for client in clients:
         client.settimeout(60)
-        client.sendall(ASK)
+        client.sendall(REQUEST)
         try:
             answered += b"data: 1" in b"".join(iter(lambda: client.recv(65536), b""))
         except ConnectionResetError:
@@ -69,8 +69,8 @@ NO_DESCRIPTOR = """
         assert error.errno == errno.EMFILE
     os.close(taken.pop())
     def supply():
-        # The one that was left is the first connection's, which needs no other.
-        clients[0].sendall(ASK.replace(b"close", b"keep-alive"))
+        # The first connection uses the descriptor that was left, and needs no other.
+        clients[0].sendall(REQUEST.replace(b"close", b"keep-alive"))
         assert clients[0].recv(4) == b"HTTP"
         for each in taken:
             os.close(each)
@@ -80,7 +80,7 @@ NO_THREAD = """
     threading.stack_size(2**46)
     def supply():
         for client in clients[:3]:
-            assert client.recv(1) == b""  # closed without an answer
+            assert client.recv(1) == b""  # closed without a response
         threading.stack_size(0)
     return supply
 """
@@ -91,8 +91,8 @@ def connect(server: ReplayServer) -> socket.socket:
     return socket.create_connection((host, int(port)), timeout=30)
 
 
-def ask(server: ReplayServer, request: bytes = ASK) -> socket.socket:
-    """Send a request; again if this process was stopped for too long before that."""
+def send_request(server: ReplayServer, request: bytes = REQUEST) -> socket.socket:
+    """Send a request, and repeat it if the idle timeout passed before that."""
     while True:
         sock = connect(server)
         try:
@@ -124,28 +124,30 @@ def outcome(lack: str) -> str:
     return done.stdout
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there is no limit to lower")
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit can be lowered")
 def test_no_descriptor_is_left() -> None:
-    """Connections wait until there are some again, and the one that has one is served."""
-    said = outcome(NO_DESCRIPTOR)
-    assert said.startswith("4 [True, True, True, True] 1 The server at http://127.0.0.1:")
-    assert f" can't serve a connection: [Errno 24] {os.strerror(24)}. It tries again every" in said
+    """Without descriptors, new connections wait, and the accepted one is served."""
+    printed = outcome(NO_DESCRIPTOR)
+    assert printed.startswith("4 [True, True, True, True] 1 The server at http://127.0.0.1:")
+    assert (
+        f" can't serve a connection: [Errno 24] {os.strerror(24)}. It tries again every" in printed
+    )
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="other systems may have the room")
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems may start the thread")
 def test_no_thread_can_start() -> None:
-    """Those connections are closed, and count as closed by the server; later ones are served."""
-    said = outcome(NO_THREAD)
-    assert said.startswith("1 [False, False, False, True] 1 The server at http://127.0.0.1:")
-    assert " can't serve a connection: can't start new thread. It tries again every " in said
+    """Without threads, new connections are closed by the server. Later ones are served."""
+    printed = outcome(NO_THREAD)
+    assert printed.startswith("1 [False, False, False, True] 1 The server at http://127.0.0.1:")
+    assert " can't serve a connection: can't start new thread. It tries again every " in printed
 
 
-def test_connections_that_are_too_many_wait() -> None:
-    """Until another one ends; none is refused."""
+def test_max_connections() -> None:
+    """Above `max_connections`, connections wait until another one ends."""
     lock = threading.Lock()
     active, most = 0, 0
 
-    def answer(_: object) -> bytes:
+    def respond(_: object) -> bytes:
         nonlocal active, most
         with lock:
             active += 1
@@ -160,22 +162,24 @@ def test_connections_that_are_too_many_wait() -> None:
             sock.sendall(CLOSE)
             return b"".join(iter(lambda: sock.recv(65536), b""))
 
-    with ReplayServer(answer, max_connections=2) as server, ThreadPoolExecutor(12) as pool:
-        answers = list(pool.map(get, [server] * 12))
-    assert all(b"data: 2" in each for each in answers)
+    with ReplayServer(respond, max_connections=2) as server, ThreadPoolExecutor(12) as pool:
+        responses = list(pool.map(get, [server] * 12))
+    assert all(b"data: 2" in each for each in responses)
     assert most <= 2
 
 
-def test_the_end_of_the_block_does_not_wait_for_a_free_thread() -> None:
-    """The only thread is busy for an hour, and another connection waits."""
+def test_end_of_the_block_with_a_waiting_connection() -> None:
+    """The end of the block interrupts a delay and ignores a waiting connection."""
     with ReplayServer(Replay(BODY, delays=3600), max_connections=1) as server:
-        with ask(server), connect(server):
+        with send_request(server), connect(server):
             pass
 
 
-@pytest.mark.parametrize("sent", [b"", b"GET / HT", ASK[:-2], CLOSE.replace(b"GET", b"POST")[:-2]])
+@pytest.mark.parametrize(
+    "sent", [b"", b"GET / HT", REQUEST[:-2], CLOSE.replace(b"GET", b"POST")[:-2]]
+)
 def test_an_idle_connection_ends(sent: bytes) -> None:
-    """Whether it waits for a request or for the rest of one; the client did not close it."""
+    """A connection ends if no request or only part of one arrives. The client didn't close it."""
     with ReplayServer(BODY, idle_timeout=IDLE) as server:
         with connect(server) as sock:
             sock.sendall(sent)
@@ -185,9 +189,9 @@ def test_an_idle_connection_ends(sent: bytes) -> None:
 
 
 def test_an_idle_connection_ends_between_two_requests() -> None:
-    """And before the end of a body."""
+    """A connection ends if no further request, or only part of a body, arrives."""
     with ReplayServer(Replay(BODY, framing="content-length"), idle_timeout=IDLE) as server:
-        with ask(server) as sock:
+        with send_request(server) as sock:
             assert b"".join(iter(lambda: sock.recv(65536), b"")).endswith(BODY)
         post = b"POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 5\r\n\r\nhi"
         with connect(server) as sock:
@@ -196,7 +200,7 @@ def test_an_idle_connection_ends_between_two_requests() -> None:
 
 
 def test_an_idle_tls_handshake_ends() -> None:
-    """No byte of it comes."""
+    """A connection ends if the client sends nothing of a TLS handshake."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     with ReplayServer(BODY, idle_timeout=IDLE, ssl_context=context) as server:
         with connect(server) as sock:
@@ -204,8 +208,8 @@ def test_an_idle_tls_handshake_ends() -> None:
 
 
 @pytest.mark.parametrize("head", [b"GET /", CLOSE[:-2] + b"Content-Length: 9999\r\n\r\n"])
-def test_a_slow_drip_is_idle(head: bytes) -> None:
-    """A byte now and then keeps no connection open."""
+def test_slow_request_is_idle(head: bytes) -> None:
+    """Single bytes don't keep a connection open."""
     with ReplayServer(BODY, idle_timeout=4 * IDLE) as server:
         with connect(server) as sock:
             sock.sendall(head)
@@ -224,8 +228,8 @@ def test_a_slow_drip_is_idle(head: bytes) -> None:
     assert server.requests == []
 
 
-def test_a_large_upload_may_take_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As long as it goes on: 50 s for each 2 KiB here."""
+def test_long_upload(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An upload can take longer than the idle timeout: here 50 s for each 2 KiB."""
     passed = [0.0]
     clock = time.monotonic
     monkeypatch.setattr(time, "monotonic", lambda: clock() + passed[0])
@@ -239,15 +243,15 @@ def test_a_large_upload_may_take_long(monkeypatch: pytest.MonkeyPatch) -> None:
     assert server.requests[0].body == b"x" * 20480
 
 
-def test_a_connection_that_the_server_uses_is_not_idle() -> None:
-    """It waits for a permit, or has left the connection open on purpose."""
+def test_waiting_server_is_not_idle() -> None:
+    """A connection isn't idle while it waits for a permit, or after a "stall"."""
     with ReplayServer(Replay(BODY, gated=True), idle_timeout=IDLE) as server:
-        with ask(server) as sock:
+        with send_request(server) as sock:
             time.sleep(4 * IDLE)
             server.release()
             read_until(sock, b"data: 1\n\n\r\n")
     with ReplayServer(Replay(BODY, fault="stall"), idle_timeout=IDLE) as server:
-        with ask(server) as sock:
+        with send_request(server) as sock:
             read_until(sock, b"data: 2\n\n\r\n")
             sock.settimeout(4 * IDLE)
             with pytest.raises(TimeoutError):
@@ -255,10 +259,10 @@ def test_a_connection_that_the_server_uses_is_not_idle() -> None:
 
 
 @pytest.mark.parametrize("goes_on", [False, True])
-def test_a_client_that_does_not_close(goes_on: bool) -> None:
-    """The server closed its side: it doesn't wait forever for the client, even one that sends."""
+def test_client_that_does_not_close(goes_on: bool) -> None:
+    """After closing its side the server waits at most `idle_timeout` for the client."""
     with ReplayServer(BODY, idle_timeout=IDLE) as server:
-        with ask(server, CLOSE) as sock:
+        with send_request(server, CLOSE) as sock:
             before = time.monotonic()
             while goes_on:
                 try:
@@ -270,7 +274,7 @@ def test_a_client_that_does_not_close(goes_on: bool) -> None:
 
 
 def test_the_first_mebibyte_of_a_body_is_kept() -> None:
-    """The rest is counted; such a body is no JSON."""
+    """The rest of a body is counted. json() raises for such a body."""
     size = 3 * 2**20 + 5
     with ReplayServer(BODY) as server:
         with connect(server) as sock:
@@ -284,10 +288,10 @@ def test_the_first_mebibyte_of_a_body_is_kept() -> None:
         request.json()
 
 
-def test_what_comes_early_is_not_kept_without_limit() -> None:
-    """A client that goes on sending while the server waits is made to wait."""
+def test_early_data_is_limited() -> None:
+    """While the server waits, it reads a limited amount from the client."""
     with ReplayServer(Replay(BODY, gated=True)) as server:
-        with ask(server) as sock:
+        with send_request(server) as sock:
             sock.settimeout(0.3)
             with pytest.raises(TimeoutError):
                 for _ in range(256):
@@ -305,18 +309,19 @@ def test_what_comes_early_is_not_kept_without_limit() -> None:
         ({"max_connections": 0}, "max_connections is 0; give 1 or more"),
     ],
 )
-def test_limits_that_make_no_sense(option: dict[str, int], message: str) -> None:
+def test_invalid_limits(option: dict[str, int], message: str) -> None:
+    """A limit out of range raises ValueError."""
     with pytest.raises(ValueError) as caught:
         ReplayServer(BODY, **option)  # type: ignore[arg-type] # one option of several types
     assert str(caught.value) == message
 
 
-def test_waits_without_an_end() -> None:
-    """A timeout, or a delay, that is longer than the system can wait for is no failure."""
+def test_very_long_waits() -> None:
+    """A timeout or a delay can be longer than the longest wait of the system."""
     replay = Replay(BODY, pieces=[9, 9], delays=[0.0, 1e12])
     with ReplayServer(replay, idle_timeout=math.inf) as server:
         with connect(server) as client:
-            client.sendall(ASK)
+            client.sendall(REQUEST)
             received = b""
             while b"data: 1" not in received:
                 received += client.recv(65536)

@@ -1,4 +1,4 @@
-"""The server tells of each connection how many requests came, and whether the client closed it."""
+"""Connections of a replay server: their requests, and whether the client closed them."""
 
 import socket
 import struct
@@ -10,7 +10,7 @@ import pytest
 from sseparse.testing import Framing, Replay, ReplayServer
 
 BODY = b"data: 1\n\ndata: 2\n\n"
-ASK = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
+REQUEST = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
 RESET = struct.pack("ii", 1, 0)
 WAITING = {
     "delay": Replay(BODY, delays=3600),
@@ -30,7 +30,7 @@ def connect(server: ReplayServer) -> socket.socket:
 
 
 def test_connections_and_their_requests() -> None:
-    """In the order in which they came; a connection without a request is one too."""
+    """Connections are recorded in order, with the number of their requests."""
     with ReplayServer(BODY) as server:
         with connect(server) as idle, httpx2.Client(trust_env=False, timeout=30) as client:
             for _ in range(3):
@@ -45,11 +45,11 @@ def test_connections_and_their_requests() -> None:
 
 @pytest.mark.parametrize("abruptly", [False, True], ids=["FIN", "RST"])
 @pytest.mark.parametrize("replay", WAITING.values(), ids=WAITING)
-def test_a_client_that_goes_away_is_noticed(replay: Replay, abruptly: bool) -> None:
-    """Whatever the server waits for meanwhile."""
+def test_client_that_closes(replay: Replay, abruptly: bool) -> None:
+    """The server notices a close, whatever it waits for."""
     with ReplayServer(replay) as server:
         with connect(server) as sock:
-            sock.sendall(ASK)
+            sock.sendall(REQUEST)
             assert sock.recv(4) == b"HTTP"
             connection = server.connections[0]
             assert not connection.wait_closed(timeout=0)
@@ -60,12 +60,12 @@ def test_a_client_that_goes_away_is_noticed(replay: Replay, abruptly: bool) -> N
 
 
 @pytest.mark.parametrize("replay", WAITING.values(), ids=WAITING)
-def test_a_client_that_stays_is_told_apart(replay: Replay) -> None:
-    """At the end of the block the server closes first; there is no more to wait for then."""
+def test_client_that_does_not_close(replay: Replay) -> None:
+    """If the server closes first, at the end of the block, wait_closed() returns False."""
     before = set(threading.enumerate())
     with ReplayServer(replay) as server:
         sock = connect(server)
-        sock.sendall(ASK)
+        sock.sendall(REQUEST)
         assert sock.recv(4) == b"HTTP"
     assert set(threading.enumerate()) == before
     assert not server.connections[0].wait_closed()
@@ -73,42 +73,42 @@ def test_a_client_that_stays_is_told_apart(replay: Replay) -> None:
 
 
 @pytest.mark.parametrize("framing", ["chunked", "close"])
-def test_a_client_that_goes_away_after_the_server(framing: Framing) -> None:
-    """The server has closed its side, and still waits to see the client close its own."""
+def test_client_that_closes_after_the_server(framing: Framing) -> None:
+    """After closing its side the server waits for the client to close."""
     with ReplayServer(Replay(BODY, framing=framing)) as server:
         with connect(server) as sock:
-            sock.sendall(ASK.replace(b"Host", b"Connection: close\r\nHost"))
+            sock.sendall(REQUEST.replace(b"Host", b"Connection: close\r\nHost"))
             assert b"".join(iter(lambda: sock.recv(65536), b"")).startswith(b"HTTP/1.1 200 OK")
             assert not server.connections[0].wait_closed(timeout=0)
             sock.sendall(b"too late")
         assert server.connections[0].wait_closed()
 
 
-def test_a_client_that_has_gone_when_the_block_ends() -> None:
-    """The server looks once more, behind what the client still sent."""
+def test_client_that_closes_before_the_end_of_the_block() -> None:
+    """At the end of the block the server finds a close after unread data."""
     with ReplayServer(Replay(b"x" * 50_000_000, pieces="whole")) as server:
         sock = connect(server)
-        sock.sendall(ASK)
+        sock.sendall(REQUEST)
         assert sock.recv(4) == b"HTTP"
-        sock.sendall(ASK)
+        sock.sendall(REQUEST)
         sock.shutdown(socket.SHUT_WR)
     assert server.connections[0].wait_closed()
     sock.close()
 
 
-def test_a_client_that_does_not_read_on() -> None:
-    """It goes away while the server sends."""
+def test_client_that_closes_while_the_server_sends() -> None:
+    """The server notices a close while it sends."""
     with ReplayServer(Replay(b"x" * 50_000_000, pieces="whole")) as server:
         with connect(server) as sock:
-            sock.sendall(ASK)
+            sock.sendall(REQUEST)
             assert sock.recv(4) == b"HTTP"
         assert server.connections[0].wait_closed()
 
 
-def test_a_connection_that_the_server_has_reset() -> None:
-    """The client had nothing left to close."""
+def test_connection_that_the_server_has_reset() -> None:
+    """After a reset by the server, wait_closed() returns False."""
     with ReplayServer(Replay(BODY, fault="reset", fault_after=0)) as server:
         with connect(server) as sock:
-            sock.sendall(ASK)
+            sock.sendall(REQUEST)
             assert sock.recv(4) == b"HTTP"
             assert not server.connections[0].wait_closed()

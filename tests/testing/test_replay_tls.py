@@ -1,4 +1,4 @@
-"""With a certificate the server speaks TLS, and all else is as without."""
+"""A replay server with TLS."""
 
 import select
 import socket
@@ -13,7 +13,7 @@ from sseparse.testing import Framing, Replay, ReplayServer
 
 BODY = b"data: 1\n\ndata: 2\n\n"
 FRAMED = b"9\r\ndata: 1\n\n\r\n"
-ASK = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
+REQUEST = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
 
 
 @pytest.fixture(scope="module")
@@ -35,17 +35,17 @@ def client_side(authority: trustme.CA) -> ssl.SSLContext:
     return context
 
 
-def connect_plainly(server: ReplayServer) -> socket.socket:
+def connect_tcp(server: ReplayServer) -> socket.socket:
     host, _, port = server.url.removeprefix("https://").partition(":")
     return socket.create_connection((host, int(port)), timeout=30)
 
 
 def connect(server: ReplayServer, context: ssl.SSLContext) -> ssl.SSLSocket:
-    """Ask for /, on a socket that tells a proper end of TLS from another."""
+    """Request / on a socket that reports a missing close_notify."""
     sock = context.wrap_socket(
-        connect_plainly(server), server_hostname="127.0.0.1", suppress_ragged_eofs=False
+        connect_tcp(server), server_hostname="127.0.0.1", suppress_ragged_eofs=False
     )
-    sock.sendall(ASK)
+    sock.sendall(REQUEST)
     return sock
 
 
@@ -59,10 +59,10 @@ def read_to(sock: socket.socket, end: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("framing", ["chunked", "close", "content-length", "gzip"])
-def test_a_client_reads_it(
+def test_framings(
     server_side: ssl.SSLContext, client_side: ssl.SSLContext, framing: Framing
 ) -> None:
-    """As over plain connections, which are kept alive too."""
+    """A client reads each framing over TLS, and connections are kept alive."""
     replay = Replay(BODY, framing=framing, delays=0.001)
     with ReplayServer(replay, ssl_context=server_side) as server:
         assert server.url.startswith("https://127.0.0.1:")
@@ -74,23 +74,21 @@ def test_a_client_reads_it(
 
 
 def test_a_large_body(server_side: ssl.SSLContext, client_side: ssl.SSLContext) -> None:
-    """More than fits into what lies between the two."""
+    """A body larger than the socket buffers is sent completely."""
     body = b"x" * 20_000_000
     replay = Replay(body, pieces="whole", framing="close")
     with ReplayServer(replay, ssl_context=server_side) as server:
         with connect(server, client_side) as sock:
-            answer = b"".join(iter(lambda: sock.recv(65536), b""))
-    assert answer.partition(b"\r\n\r\n")[2] == body
+            response = b"".join(iter(lambda: sock.recv(65536), b""))
+    assert response.partition(b"\r\n\r\n")[2] == body
 
 
-def test_a_client_that_does_not_agree(
-    server_side: ssl.SSLContext, client_side: ssl.SSLContext
-) -> None:
-    """It ends its own connection, whether it does not trust the server or speaks no TLS."""
+def test_failed_handshake(server_side: ssl.SSLContext, client_side: ssl.SSLContext) -> None:
+    """A failed handshake ends only its connection."""
     with ReplayServer(BODY, ssl_context=server_side) as server:
-        with connect_plainly(server) as plain:
-            plain.sendall(ASK)
-            assert b"HTTP" not in b"".join(iter(lambda: plain.recv(65536), b""))
+        with connect_tcp(server) as tcp:
+            tcp.sendall(REQUEST)
+            assert b"HTTP" not in b"".join(iter(lambda: tcp.recv(65536), b""))
         with pytest.raises(ssl.SSLCertVerificationError):
             connect(server, ssl.create_default_context())
         with connect(server, client_side) as sock:
@@ -99,23 +97,21 @@ def test_a_client_that_does_not_agree(
     assert [connection.requests for connection in server.connections] == [0, 0, 1]
 
 
-def test_a_client_that_says_nothing(
+def test_client_without_a_handshake(
     server_side: ssl.SSLContext, client_side: ssl.SSLContext
 ) -> None:
-    """The end of the block does not wait for it."""
+    """The end of the block doesn't wait for a handshake."""
     with ReplayServer(BODY, ssl_context=server_side) as server:
-        sock = connect_plainly(server)
-        # One that comes later is served: the first one's handshake has begun.
+        sock = connect_tcp(server)
+        # Once a later connection is served, the first one's handshake has begun.
         with connect(server, client_side) as later:
             read_to(later, b"0\r\n\r\n")
     with sock:
         assert sock.recv(1) == b""
 
 
-def test_the_body_that_the_end_of_the_connection_ends(
-    server_side: ssl.SSLContext, client_side: ssl.SSLContext
-) -> None:
-    """Properly: TLS says that this is the end."""
+def test_close_notify(server_side: ssl.SSLContext, client_side: ssl.SSLContext) -> None:
+    """With the framing "close" the server sends close_notify at the end of the body."""
     with ReplayServer(Replay(BODY, framing="close"), ssl_context=server_side) as server:
         with connect(server, client_side) as sock:
             assert read_to(sock, BODY)
@@ -123,7 +119,7 @@ def test_the_body_that_the_end_of_the_connection_ends(
 
 
 def test_close(server_side: ssl.SSLContext, client_side: ssl.SSLContext) -> None:
-    """The end of the TCP connection comes without TLS's own."""
+    """The fault "close" ends the TCP connection without close_notify."""
     replay = Replay(BODY, fault="close", fault_after=1)
     with ReplayServer(replay, ssl_context=server_side) as server:
         with connect(server, client_side) as sock:
@@ -134,7 +130,7 @@ def test_close(server_side: ssl.SSLContext, client_side: ssl.SSLContext) -> None
 
 
 def test_reset(server_side: ssl.SSLContext, client_side: ssl.SSLContext) -> None:
-    """As over TCP alone; Python's ssl may tell of an unexpected end, where TCP tells of a reset."""
+    """The fault "reset" resets the connection. Python's ssl may report an unexpected end."""
     replay = Replay(BODY, fault="reset", fault_after=1)
     with ReplayServer(replay, ssl_context=server_side) as server:
         with connect(server, client_side) as sock:
@@ -152,10 +148,10 @@ def test_reset(server_side: ssl.SSLContext, client_side: ssl.SSLContext) -> None
     [Replay(BODY, fault="stall"), Replay(BODY, gated=True), Replay(BODY, delays=3600)],
     ids=["stall", "gate", "delay"],
 )
-def test_a_client_that_goes_away_is_noticed(
+def test_client_that_closes(
     server_side: ssl.SSLContext, client_side: ssl.SSLContext, replay: Replay, leave: str
 ) -> None:
-    """Whether it takes its leave by TLS, by TCP alone, or not at all."""
+    """The server notices a close by close_notify, by FIN and by RST."""
     with ReplayServer(replay, ssl_context=server_side) as server:
         with connect(server, client_side) as sock:
             assert sock.recv(4) == b"HTTP"
@@ -170,11 +166,11 @@ def test_a_client_that_goes_away_is_noticed(
 
 
 def test_gate(server_side: ssl.SSLContext, client_side: ssl.SSLContext) -> None:
-    """Piece by piece, though the client sends early what comes next."""
+    """Gated pieces wait for permits, also when the client sends a request early."""
     replay = Replay(BODY, framing="content-length", gated=True, delays=0.05)
     with ReplayServer(replay, ssl_context=server_side) as server:
         with connect(server, client_side) as sock:
-            sock.sendall(ASK)
+            sock.sendall(REQUEST)
             for event in (b"data: 1\n\n", b"data: 2\n\n") * 2:
                 server.release()
                 assert read_to(sock, event)

@@ -1,4 +1,4 @@
-"""A fault on the wire is the one asked for: these bytes, and this end of the connection."""
+"""Faults of the connection: the bytes sent, and how the connection ends."""
 
 import select
 import socket
@@ -12,22 +12,22 @@ from sseparse.testing import Fault, Framing, Replay, ReplayServer
 
 FIRST, SECOND = b"data: 1\n\n", b"data: second\n\n"
 BODY = FIRST + SECOND
-ASK = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
+REQUEST = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
 FRAMED = [b"9\r\n%b\r\n" % FIRST, b"e\r\n%b\r\n" % SECOND]
 LAST = b"0\r\n\r\n"
 COMPRESSED = ["gzip", "gzip-unflushed", "br", "zstd"]
 
 
 def connect(server: ReplayServer) -> socket.socket:
-    """Ask for /; nothing is read yet."""
+    """Request /, without reading."""
     host, _, port = server.url.removeprefix("http://").partition(":")
     sock = socket.create_connection((host, int(port)), timeout=30)
-    sock.sendall(ASK)
+    sock.sendall(REQUEST)
     return sock
 
 
 def read_to(sock: socket.socket, end: bytes) -> bytes:
-    """Read to where an answer stands still."""
+    """Read until the data received ends with `end`."""
     received = b""
     while not received.endswith(end):
         data = sock.recv(65536)
@@ -37,18 +37,18 @@ def read_to(sock: socket.socket, end: bytes) -> bytes:
 
 
 def read_all(sock: socket.socket) -> bytes:
-    """Read to where the server closes."""
+    """Read until the server closes."""
     return b"".join(iter(lambda: sock.recv(65536), b""))
 
 
-def body_of(answer: bytes) -> bytes:
-    head, _, body = answer.partition(b"\r\n\r\n")
+def body_of(response: bytes) -> bytes:
+    head, _, body = response.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 200 OK\r\n")
     return body
 
 
 def is_silent(sock: socket.socket) -> bool:
-    """Neither bytes nor an end within a moment."""
+    """Return whether neither bytes nor an end arrives within 50 ms."""
     return not select.select([sock], [], [], 0.05)[0]
 
 
@@ -76,26 +76,26 @@ def client() -> Iterator[httpx2.Client]:
     ],
 )
 def test_close(framing: Framing, after: int | None, expected: bytes) -> None:
-    """These pieces, without what ends the body, and then the end of the connection."""
+    """The fault "close" sends the pieces before it, and closes without the end of the body."""
     replay = Replay(BODY, framing=framing, fault="close", fault_after=after)
     with ReplayServer(replay) as server, connect(server) as sock:
-        answer = read_all(sock)
-    assert body_of(answer) == expected
+        response = read_all(sock)
+    assert body_of(response) == expected
     if framing == "content-length":
-        assert b"\r\ncontent-length: 23" in answer.lower()
+        assert b"\r\ncontent-length: 23" in response.lower()
 
 
 @pytest.mark.parametrize("framing", COMPRESSED)
 def test_close_compressed(framing: Framing) -> None:
-    """The end of the compressed body is missing too."""
-    whole = Replay(BODY, framing=framing)
+    """The fault "close" also omits the end of a compressed body."""
+    correct = Replay(BODY, framing=framing)
     broken = Replay(BODY, framing=framing, fault="close")
-    with ReplayServer({"/": broken, "/whole": whole}) as server:
+    with ReplayServer({"/": broken, "/correct": correct}) as server:
         with connect(server) as sock:
-            answer = read_all(sock)
-        complete = httpx2.get(f"{server.url}/whole", trust_env=False)
+            response = read_all(sock)
+        complete = httpx2.get(f"{server.url}/correct", trust_env=False)
     assert complete.text == BODY.decode()
-    assert not answer.endswith(LAST)
+    assert not response.endswith(LAST)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_close_compressed(framing: Framing) -> None:
     ],
 )
 def test_close_inside(framing: Framing, after: int | None, expected: bytes) -> None:
-    """Half of what follows is sent."""
+    """The fault "close-inside" sends half of the next frame."""
     replay = Replay(BODY, framing=framing, fault="close-inside", fault_after=after)
     with ReplayServer(replay) as server, connect(server) as sock:
         body = body_of(read_all(sock))
@@ -121,7 +121,7 @@ def test_close_inside(framing: Framing, after: int | None, expected: bytes) -> N
 
 @pytest.mark.parametrize("after", [None, 0, 1])
 def test_no_answer(after: int | None) -> None:
-    """The request is read, and not a byte comes back."""
+    """The fault "no-answer" reads the request and sends nothing."""
     with ReplayServer(Replay(BODY, fault="no-answer", fault_after=after)) as server:
         with connect(server) as sock:
             assert read_all(sock) == b""
@@ -132,16 +132,16 @@ def test_no_answer(after: int | None) -> None:
     ("after", "expected"), [(0, b""), (1, FRAMED[0]), (None, b"".join(FRAMED))]
 )
 def test_reset(after: int | None, expected: bytes) -> None:
-    """What had come can still be read after the reset has arrived; then the reset is told."""
+    """After a reset the client can read the data sent before; then it gets the reset."""
     with ReplayServer(Replay(BODY, fault="reset", fault_after=after)) as server:
         with connect(server) as sock:
             poll = select.poll()
             poll.register(sock, 0)
             assert poll.poll(30_000)[0][1] & select.POLLERR
-            answer = sock.recv(65536)
+            response = sock.recv(65536)
             with pytest.raises(ConnectionResetError):
                 sock.recv(65536)
-    assert body_of(answer) == expected
+    assert body_of(response) == expected
 
 
 # A connection that stays open.
@@ -151,14 +151,14 @@ def test_reset(after: int | None, expected: bytes) -> None:
     ("after", "expected"), [(0, b""), (1, FRAMED[0]), (None, b"".join(FRAMED))]
 )
 def test_stall(after: int | None, expected: bytes) -> None:
-    """Nothing comes, not even the end, until the client closes."""
+    """The fault "stall" sends nothing more, and waits until the client closes."""
     with ReplayServer(Replay(BODY, fault="stall", fault_after=after)) as server:
         with connect(server) as sock:
-            answer = read_to(sock, expected or b"\r\n\r\n")
+            response = read_to(sock, expected or b"\r\n\r\n")
             assert is_silent(sock)
             sock.shutdown(socket.SHUT_WR)
             assert read_all(sock) == b""
-    assert body_of(answer) == expected
+    assert body_of(response) == expected
 
 
 @pytest.mark.parametrize(
@@ -170,20 +170,20 @@ def test_stall(after: int | None, expected: bytes) -> None:
     ],
 )
 def test_bad_chunk(after: int | None, expected: bytes) -> None:
-    """The next chunk's size is none; the client has to close the connection."""
+    """The fault "bad-chunk" sends an invalid chunk size, and waits until the client closes."""
     with ReplayServer(Replay(BODY, fault="bad-chunk", fault_after=after)) as server:
         with connect(server) as sock:
-            answer = read_to(sock, expected)
+            response = read_to(sock, expected)
             assert is_silent(sock)
             sock.shutdown(socket.SHUT_WR)
             assert read_all(sock) == b""
-    assert body_of(answer) == expected
+    assert body_of(response) == expected
 
 
 @pytest.mark.parametrize("after", [0, 1, None])
 @pytest.mark.parametrize("framing", ["chunked", "close", "gzip", "br", "zstd"])
 def test_comments(client: httpx2.Client, framing: Framing, after: int | None) -> None:
-    """Comments come on and on; each can be read when it comes."""
+    """The fault "comments" sends comments without an end, each of which can be read at once."""
     replay = Replay(BODY, framing=framing, fault="comments", fault_after=after, keep_alive=0.001)
     received = b""
     with ReplayServer(replay) as server, client.stream("GET", server.url) as response:
@@ -198,7 +198,7 @@ def test_comments(client: httpx2.Client, framing: Framing, after: int | None) ->
 
 
 def test_comments_that_wait_in_the_compressor() -> None:
-    """Nobody sees them; the server sees the client go all the same."""
+    """The server notices a close while the compressor holds comments back."""
     replay = Replay(BODY, framing="gzip-unflushed", fault="comments", keep_alive=0.001)
     with ReplayServer(replay) as server:
         with connect(server) as sock:
@@ -207,7 +207,7 @@ def test_comments_that_wait_in_the_compressor() -> None:
 
 
 def test_comments_on_time() -> None:
-    """A pause before each one."""
+    """The server waits `keep_alive` seconds before each comment."""
     with ReplayServer(Replay(BODY, fault="comments", keep_alive=3600)) as server:
         with connect(server) as sock:
             read_to(sock, FRAMED[1])
@@ -218,7 +218,7 @@ def test_comments_on_time() -> None:
 
 
 def decode(framing: Framing, data: bytes) -> tuple[bytes, bool]:
-    """Return what can be decoded, and whether that was all."""
+    """Return the data that can be decoded, and whether it is complete."""
     if framing == "br":
         import brotli  # type: ignore[import-untyped] # has no types
 
@@ -237,7 +237,7 @@ def decode(framing: Framing, data: bytes) -> tuple[bytes, bool]:
 
 
 def get_compressed(client: httpx2.Client, replay: Replay) -> bytes:
-    """Return the compressed body; its HTTP framing has to be sound, twice on one connection."""
+    """Return the compressed body, and check its HTTP framing by a second request."""
     with ReplayServer(replay) as server:
         for _ in range(2):
             with client.stream("GET", server.url) as response:
@@ -247,8 +247,8 @@ def get_compressed(client: httpx2.Client, replay: Replay) -> bytes:
 
 
 @pytest.mark.parametrize("framing", COMPRESSED)
-def test_whole(client: httpx2.Client, framing: Framing) -> None:
-    """What the faults are measured against."""
+def test_no_fault(client: httpx2.Client, framing: Framing) -> None:
+    """Without a fault the compressed body is complete."""
     assert decode(framing, get_compressed(client, Replay(BODY, framing=framing))) == (BODY, True)
 
 
@@ -257,7 +257,7 @@ def test_whole(client: httpx2.Client, framing: Framing) -> None:
 def test_truncate(
     client: httpx2.Client, framing: Framing, after: int | None, expected: bytes
 ) -> None:
-    """All that was flushed before can be decoded, and the end is missing."""
+    """The fault "truncate" sends what was flushed before, without the end."""
     replay = Replay(BODY, framing=framing, fault="truncate", fault_after=after)
     if framing == "gzip-unflushed":
         expected = b""
@@ -267,7 +267,7 @@ def test_truncate(
 @pytest.mark.parametrize("after", [0, 1, None])
 @pytest.mark.parametrize("framing", COMPRESSED)
 def test_corrupt(client: httpx2.Client, framing: Framing, after: int | None) -> None:
-    """As many bytes as the sound body has; a decoder cannot but see what they are."""
+    """The fault "corrupt" keeps the size, and decoders report an error."""
     sound = get_compressed(client, Replay(BODY, framing=framing))
     replay = Replay(BODY, framing=framing, fault="corrupt", fault_after=after)
     corrupt = get_compressed(client, replay)
@@ -281,12 +281,12 @@ def test_corrupt(client: httpx2.Client, framing: Framing, after: int | None) -> 
         assert decode(framing, corrupt[:same])[0] == {0: b"", 1: FIRST, None: BODY}[after]
 
 
-# What has no body, and what does not go together.
+# Responses without a body, and invalid options.
 
 
 @pytest.mark.parametrize("fault", [fault for fault in get_args(Fault) if fault != "no-answer"])
-def test_an_answer_without_a_body_has_no_such_fault(client: httpx2.Client, fault: Fault) -> None:
-    """There is nothing to break."""
+def test_response_without_a_body_has_no_fault(client: httpx2.Client, fault: Fault) -> None:
+    """A response without a body ignores all faults except "no-answer"."""
     framing: Framing = "gzip" if fault in ("truncate", "corrupt") else "chunked"
     replays = {
         "/": Replay(BODY, framing=framing, fault=fault),
@@ -302,27 +302,30 @@ def test_an_answer_without_a_body_has_no_such_fault(client: httpx2.Client, fault
     ("options", "message"),
     [
         ({"fault": "rst"}, "fault is 'rst'; give one of 'close', 'close-inside'"),
-        ({"fault": "close", "fault_after": 3}, "fault_after is 3; number of pieces: 2"),
+        (
+            {"fault": "close", "fault_after": 3},
+            "fault_after is 3; the body has 2 pieces",
+        ),
         ({"fault": "close", "fault_after": -1}, "fault_after is -1"),
         ({"fault_after": 1}, "fault_after is given without a fault"),
         ({"keep_alive": 0}, "keep_alive is 0; give seconds above 0"),
         ({"fault": "bad-chunk", "framing": "close"}, "give one of 'chunked'"),
-        ({"fault": "truncate"}, "does not go with framing='chunked'; give one of 'gzip'"),
+        ({"fault": "truncate"}, "doesn't work with framing='chunked'; give one of 'gzip'"),
         ({"fault": "corrupt", "framing": "close"}, "give one of 'gzip'"),
         ({"fault": "comments", "framing": "content-length"}, "give one of 'chunked', 'close'"),
         ({"fault": "comments", "framing": "one-chunk"}, "give one of 'chunked', 'close'"),
     ],
 )
-def test_options_that_do_not_fit_are_refused(options: dict[str, Any], message: str) -> None:
-    """With a word on what to give instead."""
+def test_invalid_options(options: dict[str, Any], message: str) -> None:
+    """An invalid option raises ValueError that says what to give instead."""
     with pytest.raises(ValueError, match=message):
         Replay(BODY, **options)
 
 
-def test_the_next_request_is_not_answered_after_a_fault() -> None:
-    """The connection is of no more use."""
+def test_next_request_after_a_fault() -> None:
+    """A request after a fault isn't answered."""
     with ReplayServer(Replay(BODY, fault="stall")) as server, connect(server) as sock:
-        sock.sendall(ASK)
+        sock.sendall(REQUEST)
         read_to(sock, FRAMED[1])
         assert is_silent(sock)
     assert len(server.requests) == 1

@@ -1,4 +1,4 @@
-"""Help for tests: cuts, checks, and a server that replays streams."""
+"""Test tools: checks of parsers and adapters, and a server that replays streams."""
 
 from ._adapters import ADAPTER_CHECKS, check_adapter
 from ._replay import FAULTS, Cutting, Fault, Framing, Replay, bomb, faulty

@@ -85,8 +85,8 @@ def _frame_pieces(http: h11.Connection, replay: Replay) -> _Frames:
         return [encode(data) for data in coded], b"", map(encode, comments)
     last = b"" if replay.fault == "truncate" else coding.finish()
     if replay.fault == "corrupt":
-        sound = len(coded) if replay.fault_after is None else replay.fault_after
-        coded[sound:] = [_DAMAGED * len(data) for data in coded[sound:]]
+        after = len(coded) if replay.fault_after is None else replay.fault_after
+        coded[after:] = [_DAMAGED * len(data) for data in coded[after:]]
         last = _DAMAGED * len(last)
     return [encode(data) for data in coded], encode(last) + _encode(http, h11.EndOfMessage()), ()
 
@@ -110,13 +110,13 @@ class ReplayConnection:
         *,
         stop: SelectableSemaphore,
         permits: SelectableSemaphore,
-        answer: Callable[[ReceivedRequest], Replay],
+        find_replay: Callable[[ReceivedRequest], Replay],
         ssl_context: ssl.SSLContext | None,
         on_answered: Callable[[Answered], None],
         idle_timeout: float,
     ) -> None:
         self._socket = ReplaySocket(sock, stop, permits)
-        self._answer = answer
+        self._find_replay = find_replay
         self._ssl_context = ssl_context
         self._on_answered = on_answered
         self._idle_timeout = idle_timeout
@@ -148,7 +148,7 @@ class ReplayConnection:
             self._socket.do_handshake(self._ssl_context, self._deadline)
         try:
             while (request := self._read_request()) is not None:
-                ending = self._respond(request, self._answer(request))
+                ending = self._respond(request, self._find_replay(request))
                 if ending != "to its end" or set(self._http.states.values()) != {h11.DONE}:
                     return ending
                 self._http.start_next_cycle()
@@ -179,7 +179,7 @@ class ReplayConnection:
         while (event := self._http.next_event()) is h11.NEED_DATA:
             if self._http.they_are_waiting_for_100_continue:
                 go_on = h11.InformationalResponse(status_code=100, headers=[])
-                self._socket.send(self._http.send(go_on) or b"")
+                self._socket.send(_encode(self._http, go_on))
             data = self._socket.receive(self._deadline)
             self._received += len(data)
             if self._received >= _MIN_PROGRESS:

@@ -118,11 +118,7 @@ the server stops.
 # An event ends after a blank line; further blank lines belong to it. A CRLF is one line end, never
 # a CR and an LF: the atomic group ensures that.
 _EVENT_END = re.compile(rb"(?>\r\n|\r|\n){2,}")
-_RESERVED_HEADERS = {
-    "content-length": "framing",
-    "content-type": "content_type",
-    "transfer-encoding": "framing",
-}
+_RESERVED_HEADERS = ("content-length", "content-type", "transfer-encoding")
 _FAULT_FRAMINGS = {
     "comments": ("chunked", "close", *CONTENT_ENCODINGS),
     "bad-chunk": ("chunked",),
@@ -141,19 +137,18 @@ class Replay:
         pieces: How to cut the body: "events" cuts after each blank line (LF, CR or CRLF), "bytes"
             after each byte, "whole" not at all. Or the sizes of the pieces in bytes, which add up
             to the size of the body.
-        delays: Seconds to wait before each piece: one number for all, or one for each piece. They
-            count from the piece before; that of the first piece counts from the headers.
+        delays: Seconds between a piece and the one before it, or the headers: one number for all
+            pieces, or one for each.
         framing: How HTTP marks the end of the body; see `Framing`.
         status: The HTTP status, from 200 to 599.
-        headers: Headers in addition to those that the framing needs: by name, or as pairs of name
-            and value, where a name can occur twice.
+        headers: Additional headers: by name, or as pairs of name and value, which can repeat a
+            name.
         content_type: The Content-Type header; None sends none.
         gated: Whether each piece waits for a call of `ReplayServer.release`, from which its delay
             then counts. The headers and the end of the body don't wait.
         fault: What goes wrong on the connection; None for nothing. See `Fault`. A response
             without a body (to HEAD, or with the status 204 or 304) can only have "no-answer".
-        fault_after: How many pieces are sent before the fault; None for all. "no-answer" sends
-            none in any case.
+        fault_after: How many pieces are sent before the fault; None for all.
         keep_alive: Seconds between the comments of the fault "comments".
 
     Raises:
@@ -185,29 +180,30 @@ class Replay:
         if not 200 <= self.status <= 599:
             raise ValueError(f"status is {self.status}; give one from 200 to 599")
         for name, _ in self.header_pairs():
-            if option := _RESERVED_HEADERS.get(name.lower()):
-                raise ValueError(f"headers holds {name}; {option}= decides that")
+            if name.lower() in _RESERVED_HEADERS:
+                option = "content_type" if name.lower() == "content-type" else "framing"
+                raise ValueError(f"headers has {name}, which {option}= sets")
 
     def _check_pieces(self) -> None:
         if isinstance(self.pieces, str):
             check_choice("pieces", self.pieces, *get_args(Cutting))
             return
         if any(size < 1 for size in self.pieces):
-            raise ValueError("pieces holds a size below 1; each piece has at least one byte")
+            raise ValueError("pieces has a size below 1; each piece has at least one byte")
         if (total := sum(self.pieces)) != len(self.body):
             raise ValueError(f"pieces add up to {total} bytes, but the body has {len(self.body)}")
 
     def _check_delays(self) -> None:
         delays, pieces = self.waits(), len(self.cut())
         if any(seconds < 0 for seconds in delays):
-            raise ValueError("delays holds a time below 0; give seconds, 0 or more")
+            raise ValueError("delays has a time below 0; give seconds, 0 or more")
         if len(delays) != pieces:
-            raise ValueError(f"number of delays: {len(delays)}; number of pieces: {pieces}")
+            raise ValueError(f"delays has {len(delays)} times; give {pieces}, one for each piece")
 
     def _check_fault(self) -> None:
         pieces = len(self.cut())
         if self.fault_after is not None and not 0 <= self.fault_after <= pieces:
-            raise ValueError(f"fault_after is {self.fault_after}; number of pieces: {pieces}")
+            raise ValueError(f"fault_after is {self.fault_after}; the body has {pieces} pieces")
         if self.keep_alive <= 0:
             raise ValueError(f"keep_alive is {self.keep_alive!r}; give seconds above 0")
         if self.fault is None:
@@ -218,7 +214,7 @@ class Replay:
         framings = _FAULT_FRAMINGS.get(self.fault, get_args(Framing))
         if self.framing not in framings:
             raise ValueError(
-                f"fault={self.fault!r} does not go with framing={self.framing!r}; "
+                f"fault={self.fault!r} doesn't work with framing={self.framing!r}; "
                 f"give one of {', '.join(map(repr, framings))}"
             )
 
@@ -297,7 +293,7 @@ def bomb(
     check_choice("line", line, "comment", "data")
     events = Replay(body).cut()
     if not 0 <= after <= len(events):
-        raise ValueError(f"after is {after}; number of events: {len(events)}")
+        raise ValueError(f"after is {after}; the body has {len(events)} events")
     start = b": " if line == "comment" else b"data: "
     events.insert(after, start.ljust(size, b"0") + b"\n\n")
     return Replay(b"".join(events), pieces=[len(event) for event in events], framing=framing)
@@ -305,19 +301,19 @@ def bomb(
 
 FAULTS = MappingProxyType(
     {
-        "close": "closed after a piece, the body without its end",
+        "close": "closed after a piece, without the end of the body",
         "close-inside": "closed in the middle of a chunk",
         "close-before-body": "closed after the headers",
         "no-answer": "closed before the status line",
         "reset": "reset (RST) after a piece",
         "stall": "silent after a piece, the connection open",
-        "comments": "nothing but comments after a piece, without an end",
-        "left-open": "the whole body, and then the connection open",
+        "comments": "only comments after a piece, without an end",
+        "left-open": "the complete body, and then the connection open",
         "drip": "one byte at a time",
         "bad-chunk": "an invalid chunk header after a piece, the connection open",
         "short-length": "closed before the announced length was sent",
         "truncated-gzip": "gzip that stops after a piece, in HTTP framing that ends properly",
-        "corrupt-gzip": "gzip that is damaged after a piece, in sound HTTP framing",
+        "corrupt-gzip": "gzip that is damaged after a piece, in correct HTTP framing",
         "bomb": "a comment of 32 MiB after a piece, in a few KiB of gzip",
         "wrong-content-type": "the body as text/plain",
         "html": "200 with an HTML page",

@@ -11,7 +11,6 @@ from typing import Any, Literal, NoReturn, TypeAlias
 
 from attrs import define, field
 
-from .._deadlines import running_timers
 from .._errors import SSEError
 from ..adapters._registry import open_async, open_sync
 from ..streams import AsyncStream, Stream
@@ -43,12 +42,6 @@ class SourceReader:
             await anext(self._pieces, None) if self.is_async else next(self._pieces, None)
         )
         return piece
-
-    async def read_within(self, seconds: float) -> None:
-        """Read an asynchronous source; after some seconds cancel that and raise TimeUp."""
-        timers = running_timers()
-        assert timers is not None  # noqa: S101 - a backend runs
-        await timers.within(seconds, self.read())
 
     async def read_stream(self, drain: float) -> SSEError | None:
         """Read the source as a stream of chunks; return the error that ended it."""
@@ -112,7 +105,7 @@ class CheckRun:
         # A read that hangs ends with the server. A thread that hangs elsewhere is abandoned.
         thread.join(self.limit)
         if is_hung:
-            raise self._error(f"{step} did not come back within {self.limit:g} s", advice)
+            raise self._error(f"{step} did not return within {self.limit:g} s", advice)
         if self._failure is not None:
             raise self._failure
 
@@ -127,7 +120,7 @@ class CheckRun:
     @contextlib.asynccontextmanager
     async def open_response(self) -> AsyncGenerator[SourceReader, None]:
         """Open a response. The server sends the first piece if it's gated."""
-        self.begin("opening a response", "let the opener return what the library returns")
+        self.begin("opening a response", "return the library's response from the opener")
         self.server.release()
         opened = self.adapter.open_response(*self._client, f"{self.server.url}/")
         async with contextlib.AsyncExitStack() as stack:
@@ -170,7 +163,7 @@ class CheckRun:
     async def _run_with_client(self, check: Check) -> None:
         async with contextlib.AsyncExitStack() as stack:
             if self.adapter.client is not None:
-                self.begin("opening a client", "see to what client makes")
+                self.begin("opening a client", "check what client returns")
                 self._client = (await self._enter(stack, self.adapter.client(), "client"),)
             await check(self)
 
@@ -178,12 +171,12 @@ class CheckRun:
         kind = type(manager).__name__
         if self.adapter.backend is None:
             if not hasattr(manager, "__exit__"):
-                advice = "an asynchronous one needs backend='asyncio' or 'trio'"
-                self.fail(f"{of} gave {kind}, which is no context manager", advice)
+                advice = "pass backend='asyncio' or 'trio' for an asynchronous adapter"
+                self.fail(f"{of} returned {kind}, which isn't a context manager", advice)
             return stack.enter_context(manager)
         if not hasattr(manager, "__aexit__"):
-            advice = "a synchronous one goes without backend"
-            self.fail(f"{of} gave {kind}, which is no asynchronous context manager", advice)
+            advice = "omit backend for a synchronous adapter"
+            self.fail(f"{of} returned {kind}, which isn't an asynchronous context manager", advice)
         return await stack.enter_async_context(manager)
 
     def _error(self, saw: str, advice: str) -> AssertionError:

@@ -86,8 +86,7 @@ class ReceivedRequest:
     Attributes:
         method: The method, such as "POST".
         target: The request target as sent, such as "/v1/chat/completions?a=b".
-        headers: The headers, by lower-case name. The values of a repeated header are joined by
-            ", ".
+        headers: The headers by lower-case name; values of a repeated one are joined by ", ".
         body: The body; of a larger one, the first MiB.
         body_size: The size of the complete body in bytes; by default that of `body`.
     """
@@ -103,10 +102,9 @@ class ReceivedRequest:
     @property
     def path(self) -> str:
         """
-        The path of the target, without the query; "" if the target has none.
+        The path of the target without its query, such as "/path" for "http://host/path?query".
 
-        The path of "http://host/path?query" is "/path". The targets "*", "host:port" and "path"
-        have none, nor has any target of the method CONNECT.
+        It's "" for targets without a path: "*", "host:port", "path", and any of a CONNECT request.
         """
         match = None if self.method == "CONNECT" else _TARGET.fullmatch(self.target)
         if match is None:
@@ -118,7 +116,7 @@ class ReceivedRequest:
         Decode the body as JSON.
 
         Raises:
-            ValueError: The body isn't JSON, or is larger than what was kept of it.
+            ValueError: The body isn't JSON, or is larger than 1 MiB.
         """
         if self.body_size > len(self.body):
             raise ValueError(
@@ -134,7 +132,7 @@ class Answered:
     The outcome of a request.
 
     Attributes:
-        request: The request; None if what the client sent wasn't one.
+        request: The request; None if the client sent a malformed one.
         bytes_sent: How many bytes of the response were sent, its headers and framing included.
         how: How the response ended: "to its end", "closed before its end", "reset", "left open",
             "the client went away" or "the server stopped".
@@ -161,16 +159,15 @@ class ReceivedConnection:
         """
         Wait until the client closes its side of the connection.
 
-        The server also notices that while it waits for a delay or a permit, after a "stall", and
-        after it has closed its own side. A connection that the server has reset can't be closed
-        by the client.
+        The server notices that at any time: also during a delay, after a "stall", and after it
+        has closed its own side.
 
         Args:
-            timeout: How long to wait, in seconds.
+            timeout: The longest time to wait, in seconds.
 
         Returns:
-            Whether the client has closed it, properly or by a reset. Returns at once if the
-            server has finished with the connection.
+            True once the client has closed the connection, properly or by a reset. False after the
+            timeout, or if the server ended the connection first, for example by a reset.
         """
         try:
             return self._closed.result(timeout)
@@ -258,26 +255,24 @@ class ReplayServer(Uncopyable):
     @property
     def url(self) -> str:
         """
-        The URL of the server, without a path, such as "http://127.0.0.1:8000".
-
-        After the block, the URL that it had.
+        The URL of the server without a path, such as "http://127.0.0.1:8000"; also after the block.
 
         Raises:
             RuntimeError: The block was not entered.
         """
         if not self._url:
-            raise RuntimeError("the server does not listen yet; use it as a context manager")
+            raise RuntimeError("the server doesn't listen yet; use it as a context manager")
         return self._url
 
     def release(self, pieces: int = 1) -> None:
         """
         Let the server send pieces of a gated `Replay`.
 
-        A client that has read all pieces released so far doesn't need the next one for that.
-        Permits that no connection waits for are kept until the end of the block.
+        So a test can check that a client returns each piece before the next one is sent. Pieces
+        can be released before a connection waits for them.
 
         Args:
-            pieces: How many pieces, on any connection that waits.
+            pieces: How many pieces, on any connections.
 
         Raises:
             ValueError: The number is below 0.
@@ -286,18 +281,17 @@ class ReplayServer(Uncopyable):
         if pieces < 0:
             raise ValueError(f"pieces is {pieces}; give a number, 0 or more")
         if self._listener is None:
-            raise RuntimeError("the server does not listen; release pieces within its block")
+            raise RuntimeError("the server doesn't listen; call release() within its block")
         self._permits.release(pieces)
 
     def __enter__(self) -> Self:
-        # h11 is an extra, which the rest of `sseparse.testing` doesn't need.
         try:
-            from ._connection import ReplayConnection  # noqa: PLC0415 - an extra
+            from ._connection import ReplayConnection  # noqa: PLC0415 - h11 is an extra
         except ModuleNotFoundError as error:
             message = "ReplayServer needs h11: pip install 'sseparse[h11]'"
             raise ModuleNotFoundError(message, name=error.name) from error
         if self._listener is not None:
-            raise RuntimeError("the server listens already; make one for each block")
+            raise RuntimeError("the server listens already; make another server for another block")
         self._threads: list[threading.Thread] = []
         self._has_warned = False
         with contextlib.ExitStack() as stack:
@@ -353,7 +347,7 @@ class ReplayServer(Uncopyable):
                     )
                     _LOG.warning(message, self._url, error, _RETRY_AFTER)
                 self._has_warned = True
-                # Doesn't wait for the listener, which stays ready.
+                # The listener stays ready, so wait for the stop alone.
                 wait_for({self._stop: selectors.EVENT_READ}, _RETRY_AFTER)
 
     def _wait_until_ready(self, file: HasFileno) -> bool:
@@ -380,13 +374,13 @@ class ReplayServer(Uncopyable):
     def _serve(
         self, sock: socket.socket, received: ReceivedConnection, closed: Future[bool]
     ) -> None:
-        def answer(request: ReceivedRequest) -> Replay:
+        def find_replay(request: ReceivedRequest) -> Replay:
             received.requests += 1
             return self._find_replay(request)
 
         has_closed = False
         try:
-            has_closed = self._connect(sock, answer=answer).serve()
+            has_closed = self._connect(sock, find_replay=find_replay).serve()
         finally:
             closed.set_result(has_closed)
             self._free_threads.release()
@@ -399,12 +393,13 @@ class ReplayServer(Uncopyable):
         if callable(replays):
             try:
                 return _as_replay(replays(request))
-            except Exception as error:  # the function may raise anything, and its client waits
-                return plain_text(500, f"no answer was made: {type(error).__name__}: {error}")
+            except Exception as error:  # the function may raise anything
+                reason = f"{type(error).__name__}: {error}"
+                return plain_text(500, f"the replay function failed: {reason}")
         if isinstance(replays, Mapping):
             if request.path not in replays:
                 known = ", ".join(sorted(replays))
-                return plain_text(404, f"no replay at {request.path}; there is {known}")
+                return plain_text(404, f"no replay at {request.path}; available: {known}")
             replays = replays[request.path]
         return _as_replay(replays)
 

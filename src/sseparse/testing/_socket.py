@@ -37,7 +37,7 @@ class FramedResponse:
 def apply_fault(response: FramedResponse, fault: str | None, after: int | None) -> FramedResponse:
     """Apply a fault of the connection to a response; other faults change nothing."""
     frames = response.frames[:after]
-    _, following = (*response.frames, (0, response.tail))[len(frames)]
+    following = next((data for _, data in response.frames[len(frames) :]), response.tail)
     tail = b""
     ending: ResponseEnd = "closed before its end"
     match fault:
@@ -78,13 +78,10 @@ class IdleTimeout(Exception):
 
 class ReplaySocket:
     """
-    The server's socket of one connection.
+    The server's socket of one connection, which counts the bytes `sent` before encryption.
 
     While it waits or sends, it raises `ServerStopped` if the server stops, ConnectionError if the
     client closes, and `IdleTimeout` once a deadline, by the monotonic clock, has passed.
-
-    Attributes:
-        sent: How many bytes were sent, before encryption.
     """
 
     def __init__(
@@ -98,7 +95,6 @@ class ReplaySocket:
         self.sent = 0
 
     def do_handshake(self, context: ssl.SSLContext, deadline: float) -> None:
-        """Do the server's side of a TLS handshake."""
         sock = context.wrap_socket(self._sock, server_side=True, do_handshake_on_connect=False)
         self._sock = sock
         self._call_when_ready(sock.do_handshake, deadline)

@@ -23,11 +23,12 @@ def every_split(body: bytes, *, most: int = 600, seed: int = 0) -> Iterator[list
 
     Args:
         body: The bytes to cut.
-        most: At how many positions the body is cut in two. If it has more, they're random.
-        seed: Seed of the random cuts. The same seed gives the same cuts.
+        most: At how many positions, at most, the body is cut in two. If it has more, some are
+            chosen at random.
+        seed: The seed of the random cuts. The same seed gives the same cuts.
 
     Yields:
-        The pieces, which together are the body.
+        The pieces of one cut.
     """
     draw = random.Random(seed)  # noqa: S311 - not for cryptography
     yield [body]
@@ -110,7 +111,7 @@ def check_parser(
         outcome, final_state = run(pieces)
         if not outcome.same_as(expected) or final_state != expected_state:
             raise AssertionError(
-                f"fed whole: {expected!r}, {expected_state!r}\n"
-                f"fed as {[len(piece) for piece in pieces]} bytes: {outcome!r}, {final_state!r}"
+                f"fed in one piece: {expected!r}, {expected_state!r}\n"
+                f"fed in pieces of {list(map(len, pieces))} bytes: {outcome!r}, {final_state!r}"
             )
     return expected
