@@ -13,7 +13,7 @@ from .._deadlines import TimeUp, running_timers
 from .._errors import SSEError, StreamTimeout, TransportError
 from .._options import check_choice
 from ._replay import Framing, Replay, faulty
-from ._runner import AdapterUnderTest, Backend, Check, CheckRun, Manager, SourceReader
+from ._runner import Backend, Check, CheckRun, Manager, SourceReader
 
 _BODY = (
     b'\xef\xbb\xbfdata: {"choices":[{"index":0,"delta":{"content":"H\xc3\xa9l"}}]}\n\n'
@@ -69,16 +69,17 @@ def check_adapter(
     """
     if backend is not None:
         check_choice("backend", backend, "asyncio", "trio")
-    adapter = AdapterUnderTest(open_response, client, backend, tuple(decodes))
+    decodes = tuple(decodes)
     for name in ADAPTER_CHECKS if checks is None else checks:
         check_choice("checks", name, *ADAPTER_CHECKS)
-        for case, replay in _make_cases(name, adapter).items():
-            CheckRun(adapter, name, case, replay, limit).run(_CHECKS[name][1])
+        for case, replay in _make_cases(name, decodes, has_client=client is not None).items():
+            run = CheckRun(open_response, client, backend, name, case, replay, limit)
+            run.run(_CHECKS[name][1])
 
 
-def _make_cases(check: str, adapter: AdapterUnderTest) -> dict[str, Replay]:
-    framings = (*_UNCOMPRESSED, *adapter.decodes)
-    has_gzip = "gzip" in adapter.decodes
+def _make_cases(check: str, decodes: tuple[Framing, ...], *, has_client: bool) -> dict[str, Replay]:
+    framings = (*_UNCOMPRESSED, *decodes)
+    has_gzip = "gzip" in decodes
     cases: dict[str, Replay]
     match check:
         case "bytes":
@@ -104,7 +105,7 @@ def _make_cases(check: str, adapter: AdapterUnderTest) -> dict[str, Replay]:
             gated = Replay(_BODY, gated=True)
             cases = {"unread": gated, "begun": gated, "read to the end": Replay(_BODY)}
         case "pool":
-            cases = {} if adapter.client is None else {"[DONE]": Replay(_BODY)}
+            cases = {"[DONE]": Replay(_BODY)} if has_client else {}
         case _:
             cases = {"stall": faulty("stall", _BODY)}
     return cases
@@ -175,7 +176,7 @@ async def _check_fault(run: CheckRun) -> None:
 
 
 def _check_error(run: CheckRun, error: Exception | None) -> None:
-    """Check the exception for a cut body: a TransportError, or one that streams convert to it."""
+    """Check that a truncated body raised TransportError, or what streams convert to it."""
     advice = "raise TransportError from the library's own exception"
     if error is None:
         run.fail("an incomplete body ended without an exception", advice)
@@ -242,7 +243,7 @@ async def _check_wake(run: CheckRun) -> None:
     async with run.open_response() as reader:
         await _read_first(run, reader)
         wake = getattr(reader.source, "wake", None)
-        if wake is None or run.adapter.backend is not None:
+        if wake is None or run.backend is not None:
             return
 
         def wake_twice() -> None:
@@ -295,7 +296,7 @@ ADAPTER_CHECKS = MappingProxyType({name: about for name, (about, _) in _CHECKS.i
 """The names of the checks of `check_adapter`, each with a description."""
 
 
-async def _read_piece(run: CheckRun, reader: SourceReader) -> bytes | None:
+async def _read_piece(run: CheckRun, reader: SourceReader) -> bytes | bytearray | None:
     piece = await reader.read()
     if not isinstance(piece, bytes | bytearray | None):
         run.fail(f"a piece is {type(piece).__name__}", "return bytes, as the server sent them")

@@ -36,12 +36,10 @@ class Coding:
 def make_coding(framing: str) -> Coding:
     """Return a new compressor for a framing, which changes nothing for most framings."""
     match framing:
-        case "gzip":
+        case "gzip" | "gzip-unflushed":
             gzip = zlib.compressobj(wbits=_GZIP)
-            return Coding(gzip.compress, partial(gzip.flush, zlib.Z_SYNC_FLUSH), gzip.flush)
-        case "gzip-unflushed":
-            gzip = zlib.compressobj(wbits=_GZIP)
-            return Coding(gzip.compress, bytes, gzip.flush)
+            flush = partial(gzip.flush, zlib.Z_SYNC_FLUSH) if framing == "gzip" else bytes
+            return Coding(gzip.compress, flush, gzip.flush)
         case "br":
             brotli = _import("brotli", framing).Compressor(quality=_BROTLI_QUALITY)
             return Coding(brotli.process, brotli.flush, brotli.finish)

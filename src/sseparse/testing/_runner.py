@@ -14,7 +14,7 @@ from attrs import define, field
 from .._errors import SSEError
 from ..adapters._registry import open_async, open_sync
 from ..streams import AsyncStream, Stream
-from ._replay import Framing, Replay
+from ._replay import Replay
 from ._server import ReceivedConnection, ReplayServer
 
 Backend = Literal["asyncio", "trio"]
@@ -34,14 +34,11 @@ class SourceReader:
         )
         self._pieces: Any = None
 
-    async def read(self) -> bytes | None:
+    async def read(self) -> Any:
         """Return the next piece, or None at the end."""
         if self._pieces is None:
             self._pieces = aiter(self.source) if self.is_async else iter(self.source)
-        piece: bytes | None = (
-            await anext(self._pieces, None) if self.is_async else next(self._pieces, None)
-        )
-        return piece
+        return await anext(self._pieces, None) if self.is_async else next(self._pieces, None)
 
     async def read_stream(self, drain: float) -> SSEError | None:
         """Read the source as a stream of chunks; return the error that ended it."""
@@ -69,27 +66,19 @@ class SourceReader:
 
 
 @define
-class AdapterUnderTest:
-    """An adapter as `check_adapter` describes it."""
-
-    open_response: Callable[..., Manager]
-    client: Callable[[], Manager] | None
-    backend: Backend | None
-    decodes: tuple[Framing, ...]
-
-
-@define
 class CheckRun:
     """One run of a check, of `limit` seconds at most, over a server that sends `replay`."""
 
-    adapter: AdapterUnderTest
+    open_source: Callable[..., Manager]
+    client: Callable[[], Manager] | None
+    backend: Backend | None
     check: str
     case: str
     replay: Replay
     limit: float
     server: ReplayServer = field(init=False)
     has_opened: bool = False
-    _client: tuple[Any, ...] = ()
+    _client_arguments: tuple[Any, ...] = ()
     _step: tuple[str, str] = ("", "")
     _failure: AssertionError | None = None
 
@@ -122,16 +111,16 @@ class CheckRun:
         """Open a response. The server sends the first piece if it's gated."""
         self.begin("opening a response", "return the library's response from the opener")
         self.server.release()
-        opened = self.adapter.open_response(*self._client, f"{self.server.url}/")
+        opened = self.open_source(*self._client_arguments, f"{self.server.url}/")
         async with contextlib.AsyncExitStack() as stack:
             response = await self._enter(stack, opened, "the opener")
             self.has_opened = True
-            yield SourceReader(response, is_async=self.adapter.backend is not None)
+            yield SourceReader(response, is_async=self.backend is not None)
 
     async def wait_closed(self, connection: ReceivedConnection) -> None:
         """Wait until the client closes a connection, without blocking the event loop."""
         wait = partial(connection.wait_closed, threading.TIMEOUT_MAX)
-        match self.adapter.backend:
+        match self.backend:
             case None:
                 wait()
             case "asyncio":
@@ -142,7 +131,7 @@ class CheckRun:
     def _run(self, check: Check) -> None:
         try:
             # An event loop is imported only for an adapter that needs it.
-            match self.adapter.backend:
+            match self.backend:
                 case None:
                     # Synchronous code never awaits: the first step is the last one.
                     with contextlib.suppress(StopIteration):
@@ -155,21 +144,20 @@ class CheckRun:
             # A task group of the opener may have wrapped the exception of fail().
             if self._failure is None:
                 step, advice = self._step
-                self._failure = self._error(
-                    f"{step} raised {type(error).__name__}: {error}", advice
-                )
+                saw = f"{step} raised {type(error).__name__}: {error}"
+                self._failure = self._error(saw, advice)
                 self._failure.__cause__ = error
 
     async def _run_with_client(self, check: Check) -> None:
         async with contextlib.AsyncExitStack() as stack:
-            if self.adapter.client is not None:
+            if self.client is not None:
                 self.begin("opening a client", "check what client returns")
-                self._client = (await self._enter(stack, self.adapter.client(), "client"),)
+                self._client_arguments = (await self._enter(stack, self.client(), "client"),)
             await check(self)
 
     async def _enter(self, stack: contextlib.AsyncExitStack, manager: Any, of: str) -> Any:
         kind = type(manager).__name__
-        if self.adapter.backend is None:
+        if self.backend is None:
             if not hasattr(manager, "__exit__"):
                 advice = "pass backend='asyncio' or 'trio' for an asynchronous adapter"
                 self.fail(f"{of} returned {kind}, which isn't a context manager", advice)

@@ -297,13 +297,11 @@ class ReplayServer(Uncopyable):
         with contextlib.ExitStack() as stack:
             listener = stack.enter_context(self._open_listener())
 
-            def make_semaphore(permits: int = 0) -> SelectableSemaphore:
-                return stack.enter_context(contextlib.closing(SelectableSemaphore(permits)))
-
-            # Gets a permit, which is never acquired, when the server stops.
-            self._stop = make_semaphore()
-            self._permits = make_semaphore()
-            self._free_threads = make_semaphore(self._max_connections)
+            # `_stop` gets a permit, which is never acquired, when the server stops.
+            self._stop, self._permits, self._free_threads = (
+                stack.enter_context(contextlib.closing(SelectableSemaphore(permits)))
+                for permits in (0, 0, self._max_connections)
+            )
             self._connect = partial(
                 ReplayConnection,
                 stop=self._stop,

@@ -110,9 +110,7 @@ class ReplaySocket:
     def send(self, data: bytes) -> None:
         view = memoryview(data)
         while view:
-            size = self._call_when_ready(
-                partial(self._sock.send, view), events=selectors.EVENT_WRITE
-            )
+            size = self._call_when_ready(partial(self._sock.send, view), is_write=True)
             self.sent += size
             view = view[size:]
 
@@ -160,9 +158,7 @@ class ReplaySocket:
 
     def _wait_and_read(self, timeout: float | None, *others: SelectableSemaphore) -> None:
         can_read = len(self._early) < _MAX_EARLY
-        files: list[HasFileno] = [self._stop, *others]
-        if can_read:
-            files.append(self._sock)
+        files: list[HasFileno] = [self._stop, *others, *([self._sock] if can_read else [])]
         wait_for(dict.fromkeys(files, selectors.EVENT_READ), timeout)
         if self._stop.permits:
             raise ServerStopped
@@ -175,10 +171,7 @@ class ReplaySocket:
             self._early += data
 
     def _call_when_ready(
-        self,
-        call: Callable[[], T],
-        deadline: float | None = None,
-        events: int = selectors.EVENT_READ,
+        self, call: Callable[[], T], deadline: float | None = None, *, is_write: bool = False
     ) -> T:
         while not self._stop.permits:
             # Read the clock first: data that has arrived by now is in time, even if read late.
@@ -186,7 +179,7 @@ class ReplaySocket:
             try:
                 return call()
             except BlockingIOError:
-                wanted = events
+                wanted = selectors.EVENT_WRITE if is_write else selectors.EVENT_READ
             # TLS may have to read before it can write, and the other way round.
             except ssl.SSLWantReadError:
                 wanted = selectors.EVENT_READ
