@@ -80,7 +80,7 @@ IMPORTERS = {
     "_lazy.py": "the names of a package",
     "adapters/_registry.py": "the adapter of a response",
     "cli/_main.py": "whether an extra is installed",
-    "testing/_trials.py": "the event loop's library",
+    "testing/_runner.py": "the event loop's library",
     "testing/_replay.py": "the library of a content encoding",
     "tokens/_vocabularies.py": "tiktoken",
 }

@@ -11,9 +11,9 @@ from typing import Any, Literal, NoReturn, TypeAlias
 
 from attrs import define, field
 
+from .. import AsyncStream, Stream
 from .._errors import SSEError
 from ..adapters._registry import open_async, open_sync
-from ..streams import AsyncStream, Stream
 from ._replay import Replay
 from ._server import ReceivedConnection, ReplayServer
 
