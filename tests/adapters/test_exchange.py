@@ -8,7 +8,7 @@ import pytest
 
 from sseparse import NotEventStream, __version__
 from sseparse.adapters._http import check_timeout
-from sseparse.adapters._http1 import NOT_GIVEN, Request, prepare
+from sseparse.adapters._http1 import NOT_GIVEN, Request, prepare_request
 
 URL = "https://api.example:8443/v1/chat?a=1#part"
 
@@ -21,7 +21,7 @@ def make(
     json: object = NOT_GIVEN,
     content: Any = None,
 ) -> Request:
-    return prepare(method, url, headers=headers, json=json, content=content)
+    return prepare_request(method, url, headers=headers, json=json, content=content, timeout=None)
 
 
 def wire(request: Request) -> tuple[str, list[str], bytes]:
@@ -139,14 +139,14 @@ BAD_HOSTS = [
         ({"method": "GET /x HTTP/1.1\r\n"}, "method"),
         ({"method": ""}, "method"),
         ({"method": "connect"}, "method"),
-        ({"headers": {"X-A\r\nX-B": "1"}}, "no name"),
-        ({"headers": {"": "1"}}, "no name"),
+        ({"headers": {"X-A\r\nX-B": "1"}}, "no name of a header"),
+        ({"headers": {"": "1"}}, "no name of a header"),
         ({"headers": {"X-A": "1\r\nX-B: 2"}}, "X-A has a value"),
         ({"headers": {"X-A": "1\x00"}}, "X-A has a value"),
         ({"headers": {"X-A": " 1"}}, "X-A has a value"),
         ({"headers": {"X-A": "é"}}, "X-A has a value"),
-        ({"headers": {"Content-Length": "1"}}, "the body decides"),
-        ({"headers": {"transfer-encoding": "chunked"}}, "the body decides"),
+        ({"headers": {"Content-Length": "1"}}, "the body determines"),
+        ({"headers": {"transfer-encoding": "chunked"}}, "the body determines"),
         ({"json": {}, "content": b""}, "both given"),
         ({"json": float("nan")}, "JSON compliant"),
     ],
@@ -159,7 +159,7 @@ def test_what_cannot_be_sent(options: dict[str, Any], message: str) -> None:
 
 def test_headers_that_contradict() -> None:
     """What only the whole request shows to be wrong."""
-    with pytest.raises(ValueError, match="make no request"):
+    with pytest.raises(ValueError, match="don't make a valid request"):
         make(headers={"Host": "a", "host": "b"}).to_bytes()
 
 

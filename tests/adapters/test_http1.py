@@ -69,7 +69,7 @@ def run(body: HTTPBody, pieces: list[bytes]) -> bytes:
 
 def told(body: HTTPBody) -> tuple[Any, ...]:
     error = body.error
-    return (type(error), str(error), body.status, body.headers, body.whole, body.end)
+    return (type(error), str(error), body.status, body.headers, body.is_complete, body.end)
 
 
 @pytest.mark.parametrize("wire", WHOLE.values(), ids=WHOLE.keys())
@@ -78,7 +78,7 @@ def test_bodies_at_every_cut(wire: bytes) -> None:
     for pieces in every_split(wire):
         body = HTTPBody()
         assert run(body, pieces) == BODY
-        assert (body.status, body.error, body.whole) == (200, None, True)
+        assert (body.status, body.error, body.is_complete) == (200, None, True)
         assert body.headers["content-type"] == "text/event-stream"
         assert body.end is not None
         assert (body.end.cause, body.end.bytes_seen) == (EndCause.FINISHED, len(BODY))
@@ -155,7 +155,7 @@ def test_answers_without_a_body(method: str, status: int) -> None:
     head = f"HTTP/1.1 {status} x\r\nContent-Length: 5\r\n\r\n".encode()
 
     assert body.feed(head + b"extra") == []
-    assert body.whole
+    assert body.is_complete
     assert body.close() == body.close() == []
 
 

@@ -129,7 +129,7 @@ class TestErrors:
     def test_an_error_without_a_response(self) -> None:
         """There is nothing to read in it."""
         error = urllib.error.HTTPError("http://test", 500, "no", Message(), io.BytesIO())
-        with closing(error), pytest.raises(TypeError, match="HTTPError is no response"):
+        with closing(error), pytest.raises(TypeError, match="HTTPError isn't a response"):
             adapters.source(error)
 
     def test_another_scheme(self) -> None:

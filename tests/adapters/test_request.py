@@ -415,5 +415,5 @@ def test_misuse_is_told_before_anything_is_sent(client: Client) -> None:
         client.fetch("POST", "http://[::1]evil.com/")
     with pytest.raises(TypeError, match="X-Key has a value of type bytes; decode"):
         client.fetch("POST", "http://127.0.0.1:1/", headers={"X-Key": b"k"})
-    with pytest.raises(ValueError, match="make no request"):
+    with pytest.raises(ValueError, match="don't make a valid request"):
         client.fetch("POST", "http://127.0.0.1:1/", headers={"Host": "a", "host": "b"})

@@ -123,7 +123,7 @@ class TestSource:
         with pytest.raises(TypeError, match="takes a socket, not BytesIO"):
             sockets.source(io.BytesIO())  # type: ignore[arg-type] # the misuse
         pair[0].setblocking(False)
-        with pytest.raises(ValueError, match="does not wait"):
+        with pytest.raises(ValueError, match="is non-blocking"):
             sockets.source(pair[0])
 
 

@@ -1,7 +1,12 @@
 """
-The bytes of a streamed response of aiohttp.
+Adapter for aiohttp, which isn't imported.
 
-The library is not imported.
+Private attributes used, seen in aiohttp 3.14.5:
+
+* `StreamReader._protocol`. Fallback: a connection that aiohttp drops isn't reported, and ends no
+  wait.
+* `StreamReader._read_nowait`. Fallback: bytes received just before an error are lost.
+* `ClientResponse._body`. Fallback: a body that was read already is an error.
 """
 
 from __future__ import annotations
@@ -12,28 +17,19 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Self
 
-from .._errors import StreamTimeout, TransportError
 from .._stage import Uncopyable
-from ._http import USUAL, turned_into_get, undecoded
+from ._http import USUAL_CODINGS, find_refusal, translated
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse
     from aiohttp.client_proto import ResponseHandler
 
 
-_LOOK_EVERY: Final = 1.0
-"""In seconds: how often it is looked whether the bytes waited for can come at all."""
+_CHECK_INTERVAL: Final = 1.0  # in seconds, between two checks of the connection during a wait
 
 
 class AiohttpSource(Uncopyable):
-    """
-    Iterate the bytes of a response, decompressed, as they come.
-
-    Attributes:
-        status: The HTTP status.
-        headers: The response's headers; names are found in any case.
-        pooled: Whether the connection goes back to its pool once the body was read to its end.
-    """
+    """Bytes of a response of aiohttp, decompressed, as they arrive."""
 
     pooled = True
 
@@ -42,120 +38,103 @@ class AiohttpSource(Uncopyable):
         self.headers: Mapping[str, str] = response.headers
         self._response = response
         self._content = response.content
-        # The response itself lets go of its connection once the body is there.
+        # At the end of the body, the response releases its connection.
         self._protocol: ResponseHandler | None = getattr(response.content, "_protocol", None)
         self._failure: Exception | None = None
         hops = [(each.method, each.status, each.headers) for each in response.history]
-        self._refused = turned_into_get(hops, response.method) or undecoded(
-            response.status, response.headers, USUAL
+        self._refusal = find_refusal(
+            response.status, response.headers, USUAL_CODINGS, hops, response.method
         )
         body: object = getattr(response, "_body", None)
-        self._held = body if isinstance(body, bytes) else None
-        if self._held is None and self._content.at_eof() and self._content.total_bytes:
+        self._body = body if isinstance(body, bytes) else None
+        if self._body is None and self._content.at_eof() and self._content.total_bytes:
             raise RuntimeError(
-                "this response was read already, and its body was not kept; pass one yet unread"
+                "this response was read already, and its body wasn't kept; pass a response that "
+                "hasn't been read"
             )
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> bytes:
-        if self._refused is not None:
-            raise self._refused
+        if self._refusal is not None:
+            raise self._refusal
         if self._failure is not None:
-            raise _translated(self._failure) from self._failure
+            raise translated(self._failure, "aiohttp") from self._failure
         try:
             piece = await self._read()
             if not piece:
-                self._require_whole()
+                self._require_complete()
         except _failures() as error:
-            piece = self._take_unread()
+            piece = self._read_rest()
             if not piece:
-                raise _translated(error) from error
+                raise translated(error, "aiohttp") from error
             self._failure = error
         if not piece:
             raise StopAsyncIteration
         return piece
 
     async def aclose(self) -> None:
-        """Close the response, and with it the connection, unless it can be used again."""
+        """Close the response, and the connection unless it can be used again."""
         if self._content.is_eof():
             self._response.release()
         else:
             self._response.close()
 
     async def _read(self) -> bytes:
-        if self._held is not None:
-            piece, self._held = self._held, b""
+        if self._body is not None:
+            piece, self._body = self._body, b""
             return piece
         piece = self._content.read_nowait()
         if piece or self._content.at_eof():
             return piece
-        self._look()
+        self._check_connection()
         try:
-            # Nothing is lost where this is cancelled: it takes bytes only once it need not wait.
+            # A cancellation loses nothing: bytes are removed only when it need not wait.
             return await self._content.readany()
         finally:
-            self._next_look.cancel()
+            self._next_check.cancel()
 
-    def _look(self) -> None:
+    def _check_connection(self) -> None:
         """
-        See whether bytes can still come; if not, let the one who reads know.
+        Make the read fail if the connection is gone, and check again after a while.
 
-        aiohttp 3.14 drops a connection on which the framing of chunks is broken, and one whose
-        session is closed, and tells it to nobody who waits for the body: not even its own read
-        timeout comes after that.
+        aiohttp 3.14 drops a connection with malformed chunks, or whose session is closed, without
+        an error for the reader; after that, its own read timeout doesn't apply either.
         """
-        fault = self._fault()
-        if fault is not None and self._content.exception() is None:
-            self._content.set_exception(fault)
-        self._next_look = asyncio.get_running_loop().call_later(_LOOK_EVERY, self._look)
+        error = self._find_connection_error()
+        if error is not None and self._content.exception() is None:
+            self._content.set_exception(error)
+        loop = asyncio.get_running_loop()
+        self._next_check = loop.call_later(_CHECK_INTERVAL, self._check_connection)
 
-    def _fault(self) -> BaseException | None:
+    def _find_connection_error(self) -> BaseException | None:
         protocol = self._protocol
         if protocol is None or protocol.is_connected():
             return None
         if protocol.connected:
-            # It is closing; if not for a fault of its own, what it got is not all told yet.
+            # It's closing: unless it has an error of its own, received bytes are still to come.
             return protocol.exception()
         return protocol.exception() or ConnectionAbortedError("the connection was closed")
 
-    def _require_whole(self) -> None:
+    def _require_complete(self) -> None:
         """
-        Raise what ended a body that had no announced end, if it was not closed but reset.
+        Raise the error of the connection if it ended a body without a length.
 
-        aiohttp takes the one for the other. Other bodies know their end, and their connection may
-        have had another fate since.
+        aiohttp takes a reset for the end of such a body. Bodies with a known end are complete,
+        and their connection can have failed since.
         """
-        announced = {"content-length", "transfer-encoding"} & {key.lower() for key in self.headers}
-        fault = None if announced or self._protocol is None else self._protocol.exception()
-        if isinstance(fault, OSError):
-            raise fault
+        framing = {"content-length", "transfer-encoding"} & {key.lower() for key in self.headers}
+        error = None if framing or self._protocol is None else self._protocol.exception()
+        if isinstance(error, OSError):
+            raise error
 
-    def _take_unread(self) -> bytes:
-        # The library no longer hands out what came before a fault.
-        take: Callable[[int], bytes] | None = getattr(self._content, "_read_nowait", None)
+    def _read_rest(self) -> bytes:
+        # The public methods no longer return the bytes received before an error.
+        read: Callable[[int], bytes] | None = getattr(self._content, "_read_nowait", None)
         with suppress(TimeoutError):
-            return b"" if take is None else take(-1)
+            return b"" if read is None else read(-1)
         return b""
-
-
-def source(response: ClientResponse) -> AiohttpSource:
-    """
-    Find the bytes of a response.
-
-    Args:
-        response: A response of aiohttp.
-
-    Returns:
-        An asynchronous iterable of bytes, decompressed, with `aclose()`, `status` and `headers`.
-        Reading raises `TransportError`, or `StreamTimeout` where one of the library's timeouts
-        passed, with the library's exception as its cause.
-
-    Raises:
-        RuntimeError: It was read already, and its body was not kept.
-    """
-    return AiohttpSource(response)
 
 
 def _failures() -> tuple[type[Exception], ...]:
@@ -163,10 +142,3 @@ def _failures() -> tuple[type[Exception], ...]:
     if library is None:
         return (OSError,)
     return OSError, library.ClientError, library.http.HttpProcessingError
-
-
-def _translated(error: Exception) -> TransportError:
-    message = f"aiohttp failed: {type(error).__name__}: {error}"
-    if isinstance(error, TimeoutError):
-        return StreamTimeout(message, clock="transport")
-    return TransportError(message)

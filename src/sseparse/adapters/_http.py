@@ -1,106 +1,96 @@
-"""Rules of HTTP that several adapters share."""
+"""Rules of HTTP that the adapters share: headers, URLs, redirects, encodings and timeouts."""
 
 from __future__ import annotations
 
 import re
 import socket
-import sys
 from collections.abc import Container, Iterable, Mapping
+from contextlib import suppress
 from ipaddress import IPv6Address
 from typing import Final, NamedTuple
 
 from .._errors import NotEventStream, StreamTimeout, TransportError, refused
 
-USUAL: Final = frozenset({"gzip", "deflate", "br", "zstd"})
-"""The codings that clients decode, or refuse by themselves."""
-
-
-def undecoded(
-    status: int | None, headers: Mapping[str, str], decoded: Container[str]
-) -> NotEventStream | None:
-    """
-    Tell of a body that nothing decodes; None where there is no such thing to tell.
-
-    Args:
-        status: The response's status.
-        headers: Its headers; names are found in lower case.
-        decoded: The values of Content-Encoding that are decoded, besides "identity".
-    """
-    codings = (headers.get("content-encoding") or "").lower().split(",")
-    names = [coding.strip() for coding in codings]
-    if all(name in ("", "identity") or name in decoded for name in names):
-        return None
-    return refused(status, headers)
-
-
-Hop = tuple[str, int, Mapping[str, str]]
-"""The method of a request, and the status and the headers of its answer."""
-
-
-def turned_into_get(hops: Iterable[Hop], method: str) -> NotEventStream | None:
-    """
-    Tell of a POST that became a GET on the way, as clients do where they are not told otherwise.
-
-    Args:
-        hops: The redirects that were followed, the first one first.
-        method: The method of the request that the response answers.
-    """
-    for asked, status, headers in hops:
-        if asked != method:
-            return refused(status, headers)
-    return None
-
-
-SHORTEST_WAIT: Final = 0.001
-"""In seconds. A timeout of 0 would make the socket one that never waits, and fails instead."""
-
-LONGEST_WAIT: Final = 2_000_000.0
-"""In seconds. poll() takes milliseconds as an int of C; a longer time would come out short."""
-
-
-def shorter(own: float | None, seconds: float | None) -> float | None:
-    """Return the shorter of a socket's own timeout and a bound, as a timeout it can have."""
-    if seconds is None:
-        return own
-    seconds = min(max(seconds, SHORTEST_WAIT), LONGEST_WAIT)
-    return seconds if own is None else min(own, seconds)
-
-
-_LIBRARIES = ("httpx", "httpx2")
-
-
-def failures() -> tuple[type[Exception], ...]:
-    """Find the root of the exceptions of each of the libraries that is loaded."""
-    modules = (sys.modules.get(name) for name in _LIBRARIES)
-    return tuple(module.RequestError for module in modules if module is not None)
-
-
-def translated(error: Exception) -> TransportError:
-    """Tell of a library's exception, which the caller makes the cause."""
-    message = f"{type(error).__module__.partition('.')[0]} failed: {type(error).__name__}: {error}"
-    if any(kind.__name__ == "TimeoutException" for kind in type(error).__mro__):
-        return StreamTimeout(message, clock="transport")
-    return TransportError(message)
-
-
+# The content codings that clients decode, or reject themselves.
+USUAL_CODINGS: Final = frozenset({"gzip", "deflate", "br", "zstd"})
+# Fetch, 2.2.6 "redirect status".
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-"""The statuses that redirect. Source: Fetch, 2.2.6 "redirect status"."""
+# In seconds. A timeout of 0 would make the socket non-blocking, and poll() takes milliseconds as a
+# C int, which a longer time would overflow.
+SHORTEST_WAIT: Final = 0.001
+LONGEST_WAIT: Final = 2_000_000.0
+# httpx, Python or urllib3, and trio; their subclasses have these names among their bases.
+_TIMEOUT_CLASSES: Final = frozenset({"TimeoutException", "TimeoutError", "TooSlowError"})
 
 # RFC 9110, 5.6.2: a method, or the name of a header.
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+# RFC 9110, 5.5: visible characters, with blanks between them.
+_VALUE: Final = re.compile(r"(?:[!-~](?:[ \t!-~]*[!-~])?)?")
+# The length of the body is known; a caller's could only be wrong.
+_DERIVED_FROM_BODY: Final = ("content-length", "transfer-encoding")
 
-_PORTS: Final[Mapping[str, int]] = {"http": 80, "https": 443}
+DEFAULT_PORTS: Final[Mapping[str, int]] = {"http": 80, "https": 443}
 _URL: Final = re.compile(r"(?P<scheme>https?)://(?P<authority>[^/?#]+)", re.IGNORECASE)
-# A backslash is a slash to browsers, so that they see another host behind it.
+# Browsers read a backslash as a slash, which would give them another host.
 _AUTHORITY: Final = re.compile(r"(?:[^@\\]*@)?(?P<host>\[[^\[\]]*\]|[^:]*)(?::(?P<port>.*))?")
 # RFC 3986, 3.2.2: unreserved characters and sub-delims. Names outside ASCII are left to IDNA.
 _HOST: Final = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=\-\x80-\U0010ffff]+")
 _LONGEST_HOST: Final = 253  # RFC 1035, 2.3.4, without the root's dot
 _IPV4: Final = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)", re.IGNORECASE)
-# The length of the body is known; one that the caller counted could only be wrong.
-_DECIDED_BY_BODY: Final = ("content-length", "transfer-encoding")
-# RFC 9110, 5.5: visible characters, with blanks between them.
-_VALUE: Final = re.compile(r"(?:[!-~](?:[ \t!-~]*[!-~])?)?")
+
+Hop = tuple[str, int, Mapping[str, str]]
+"""A redirect: the method of the request, and the status and headers of the response."""
+
+
+def find_refusal(
+    status: int | None,
+    headers: Mapping[str, str],
+    codings: Container[str] | None,
+    hops: Iterable[Hop] = (),
+    method: str = "",
+) -> NotEventStream | None:
+    """
+    Return the error for a response whose head shows that it can't be read, or None.
+
+    Args:
+        status: The status.
+        headers: The headers, found by lower-case names.
+        codings: The values of Content-Encoding that are decoded; None if unknown.
+        hops: The redirects that the client followed, in order.
+        method: The method of the last request.
+    """
+    # By default, clients turn a POST into a GET at most redirects.
+    for hop_method, hop_status, hop_headers in hops:
+        if hop_method != method:
+            return refused(hop_status, hop_headers)
+    names = [name.strip() for name in (headers.get("content-encoding") or "").lower().split(",")]
+    if codings is None or all(name in ("", "identity") or name in codings for name in names):
+        return None
+    return refused(status, headers)
+
+
+def translated(error: Exception, library: str = "") -> TransportError:
+    """Return the TransportError for an exception of a library, by default its own package."""
+    library = library or type(error).__module__.partition(".")[0]
+    is_timeout = any(kind.__name__ in _TIMEOUT_CLASSES for kind in type(error).__mro__)
+    reason = str(error) or error.__cause__ or ("timed out" if is_timeout else "no reason given")
+    message = f"{library} failed: {type(error).__name__}: {reason}"
+    return StreamTimeout(message, clock="transport") if is_timeout else TransportError(message)
+
+
+def shortest_timeout(own: float | None, bound: float | None) -> float | None:
+    """Return the shorter of a socket's own timeout and a bound, within what sockets support."""
+    if bound is None:
+        return own
+    bound = min(max(bound, SHORTEST_WAIT), LONGEST_WAIT)
+    return bound if own is None else min(own, bound)
+
+
+def shut_down(sock: socket.socket) -> None:
+    """Shut a socket down, which ends a read that waits in another thread."""
+    # An SSLSocket's own shutdown() would remove the TLS state that the reader is using.
+    with suppress(OSError):  # closed already
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
 class Origin(NamedTuple):
@@ -113,11 +103,7 @@ class Origin(NamedTuple):
 
 def origin_of(url: str) -> Origin:
     """
-    Return the origin of an absolute URL.
-
-    Raises:
-        TypeError: It isn't text.
-        ValueError: It isn't a URL of http or https, or its host or port isn't valid.
+    Return the origin of an absolute URL; raise TypeError or ValueError if it has none.
 
     Source: RFC 3986, 3.2; WHATWG URL, 3.5 "Host parsing".
     """
@@ -133,25 +119,24 @@ def origin_of(url: str) -> Origin:
     scheme, host = match["scheme"].lower(), parts["host"].lower()
     if host.startswith("["):
         host = host[1:-1]
-        _check_ipv6(host)
+        try:
+            # A zone, after "%", isn't part of a URL's host (WHATWG URL, 3.5).
+            IPv6Address(host.replace("%", " "))
+        except ValueError as error:
+            raise ValueError("url has an invalid host: no IPv6 address in its brackets") from error
     else:
         _check_host(host)
-    return Origin(scheme, host, _port(parts["port"]) if parts["port"] else _PORTS[scheme])
-
-
-def _check_ipv6(host: str) -> None:
-    try:
-        # A zone, after "%", isn't part of a URL's host (WHATWG URL, 3.5).
-        IPv6Address(host.replace("%", " "))
-    except ValueError as error:
-        raise ValueError("url has an invalid host: its brackets hold no IPv6 address") from error
+    port = parts["port"] or str(DEFAULT_PORTS[scheme])
+    if not re.fullmatch("[0-9]{1,5}", port) or not 0 < int(port) <= 65535:
+        raise ValueError("url has an invalid port; give a number from 1 to 65535")
+    return Origin(scheme, host, int(port))
 
 
 def _check_host(host: str) -> None:
     if not _HOST.fullmatch(host):
         # Not shown: it can be a part of a password that holds an "@" or a "/".
         raise ValueError(
-            "url has an invalid host: it holds a character that no host has; percent-encode "
+            "url has an invalid host: it has a character that hosts can't have; percent-encode "
             "'@' and '/' in a user name or password"
         )
     if len(host) > _LONGEST_HOST:
@@ -169,46 +154,25 @@ def _check_host(host: str) -> None:
             raise ValueError("url has an invalid host: it isn't an IPv4 address") from error
 
 
-def _port(port: str) -> int:
-    if not re.fullmatch("[0-9]{1,5}", port) or not 0 < int(port) <= 65535:
-        raise ValueError("url has an invalid port; give a number from 1 to 65535")
-    return int(port)
-
-
-def is_default_port(origin: Origin) -> bool:
-    """Return whether the port of an origin is the one that its scheme implies."""
-    return origin.port == _PORTS[origin.scheme]
-
-
 def checked_method(method: str) -> str:
-    """
-    Return a method in capitals.
-
-    Raises:
-        TypeError: It isn't text.
-        ValueError: It can't be sent, or makes a tunnel and no response.
-    """
+    """Return a method in capitals; raise TypeError or ValueError if it can't be sent."""
     if not isinstance(method, str):
         raise TypeError(f"method is {type(method).__name__}; give str")
+    # The response to CONNECT is a tunnel.
     if not _TOKEN.fullmatch(method) or method.upper() == "CONNECT":
-        raise ValueError(f"method is {method!r}; give one of HTTP's, such as POST")
+        raise ValueError(f"method is {method!r}; give an HTTP method such as POST")
     return method.upper()
 
 
 def checked_content(content: bytes | None) -> bytes | None:
-    """
-    Return the body of a request as bytes.
-
-    Raises:
-        TypeError: It isn't bytes, and not None for no body.
-    """
+    """Return the body of a request as bytes; raise TypeError if it is neither bytes nor None."""
     if content is not None and not isinstance(content, bytes | bytearray | memoryview):
         raise TypeError(f"content is {type(content).__name__}; give bytes")
     return None if content is None else bytes(content)
 
 
 def check_timeout(timeout: float | None, name: str = "timeout") -> None:
-    """Raise ValueError for a timeout that no wait can have."""
+    """Raise ValueError for a timeout that sockets don't support."""
     is_number = isinstance(timeout, int | float)
     if timeout is not None and not (is_number and 0 < timeout <= LONGEST_WAIT):
         raise ValueError(
@@ -218,13 +182,7 @@ def check_timeout(timeout: float | None, name: str = "timeout") -> None:
 
 
 def checked_headers(headers: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
-    """
-    Return a caller's headers as pairs of name and value.
-
-    Raises:
-        ValueError: A name or a value can't be sent.
-        TypeError: They aren't a mapping, or one isn't text.
-    """
+    """Return headers as pairs; raise TypeError or ValueError if one can't be sent."""
     if not isinstance(headers, Mapping | None):
         raise TypeError(f"headers is {type(headers).__name__}; give a mapping of names to values")
     pairs = tuple((headers or {}).items())
@@ -234,18 +192,18 @@ def checked_headers(headers: Mapping[str, str] | None) -> tuple[tuple[str, str],
 
 
 def _check_header(name: object, value: object) -> None:
-    # No value is shown: a key with a line break behind it is how this happens.
+    # The value isn't shown: most often it's a key with a line break at its end.
     if not isinstance(name, str):
         raise TypeError(f"headers holds a name of type {type(name).__name__}; give str")
     if not _TOKEN.fullmatch(name):
         raise ValueError(f"headers holds {name!r}, which is no name of a header")
-    if name.lower() in _DECIDED_BY_BODY:
-        raise ValueError(f"headers holds {name}; leave it out, because the body decides that")
+    if name.lower() in _DERIVED_FROM_BODY:
+        raise ValueError(f"headers holds {name}; leave it out, because the body determines it")
     if not isinstance(value, str):
         advice = "decode() it" if isinstance(value, bytes) else "give str"
         raise TypeError(f"header {name} has a value of type {type(value).__name__}; {advice}")
     if not _VALUE.fullmatch(value):
         raise ValueError(
             f"header {name} has a value with a line break, another control character, a blank "
-            "at an end, or one outside ASCII"
+            "at its start or end, or a character outside ASCII; remove it"
         )

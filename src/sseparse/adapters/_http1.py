@@ -1,29 +1,37 @@
-"""Requests and responses of HTTP/1.1 over a connection, without I/O."""
+"""
+Requests and responses of HTTP/1.1 over h11, and what the adapters of sockets, trio and anyio share.
+
+The stage `HTTPBody` does no I/O; the readers read from the connection that a subclass gives them.
+"""
 
 from __future__ import annotations
 
 import json as jsonlib
+import math
 import re
-from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
-from typing import Final, Self
+import ssl
+from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any, Final, Self, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from attrs import evolve, field, frozen
 
 from .. import __version__
 from .._end import End, EndCause
-from .._errors import NotEventStream, StreamTimeout, TransportError, refused
+from .._errors import NotEventStream, TransportError, refused
 from .._stage import SLICE, Breakable, Uncopyable, breaking, check_piece, raise_stored
 from ._http import (
+    DEFAULT_PORTS,
     REDIRECTS,
     Origin,
+    check_timeout,
     checked_content,
     checked_headers,
     checked_method,
-    is_default_port,
+    find_refusal,
     origin_of,
-    undecoded,
+    translated,
 )
 
 try:
@@ -33,87 +41,50 @@ except ModuleNotFoundError as error:
     raise ModuleNotFoundError(message, name=error.name) from error
 
 
+READ_SIZE: Final = 65536  # the most bytes that one read returns
+
 _START = b"HTTP/"
-_MAXIMUM = SLICE
-"""The longest head, chunk header or trailer that need be whole to be understood, in bytes."""
+_LONGEST_PART = SLICE  # the longest head, chunk header or trailer, in bytes
 
 
 class HTTPBody(Breakable):
     """
-    Parse the response to one HTTP/1.1 request, without I/O: bytes of the connection in, bytes of
-    the body out.
+    Parser for a response: bytes of the connection in, bytes of the body out.
 
-    Informational responses are skipped, and what comes after the body is ignored. A body that is
-    encoded is refused, since nothing here decompresses.
-
-    Args:
-        method: The request's method; the answer to a HEAD has no body.
-
-    Attributes:
-        status: The HTTP status, or None until the head has come.
-        headers: The response's headers by lower-case name, the values of one sent twice joined
-            by ", "; empty until the head has come.
-        whole: Whether the body has come to its end.
-
-    Raises:
-        ValueError: There is no such method.
+    Informational responses are skipped, and bytes after the body are ignored. An encoded body is
+    an error, because nothing here decompresses. The response to a HEAD has no body.
     """
 
     def __init__(self, method: str = "POST") -> None:
         super().__init__()
         self.status: int | None = None
         self.headers: dict[str, str] = {}
-        self.whole = False
-        # What is incomplete is measured at fixed places of the input, never wherever it was cut;
-        # h11's own measure must not come first.
-        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAXIMUM + SLICE)
-        self._send_dummy(method)
+        self.is_complete = False
+        # Incomplete parts are measured at fixed offsets of the input, so that the result doesn't
+        # depend on how it's cut. h11's own limit must not apply first.
+        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=_LONGEST_PART + SLICE)
+        # h11 parses only the response to a request.
+        request = h11.Request(method=checked_method(method), target="/", headers=[("Host", "")])
+        self._http.send(request)
+        self._http.send(h11.EndOfMessage())
         self._start = b""
         self._received = 0
         self._body_bytes = 0
         self._closed = False
 
-    def _send_dummy(self, method: str) -> None:
-        """Tell h11 of a request: it wants to know what the response answers."""
-        if method.upper() == "CONNECT":
-            raise ValueError("method is CONNECT, whose answer is a tunnel and no body")
-        try:
-            request = h11.Request(method=method, target="/", headers=[("Host", "")])
-        except h11.LocalProtocolError as error:
-            raise ValueError(f"method is {method!r}; give one of HTTP's, such as POST") from error
-        self._http.send(request)
-        self._http.send(h11.EndOfMessage())
-
     @property
     def end(self) -> End | None:
-        """How the body ended, or None while it goes on; `bytes_seen` are those of the body."""
         if self.stopped:
-            refused = isinstance(self.error, NotEventStream)
-            cause = EndCause.NOT_A_STREAM if refused else EndCause.TRANSPORT
-        elif self.whole:
+            is_refused = isinstance(self.error, NotEventStream)
+            cause = EndCause.NOT_A_STREAM if is_refused else EndCause.TRANSPORT
+        elif self.is_complete:
             cause = EndCause.FINISHED
         else:
             return None
         return End(cause, bytes_seen=self._body_bytes)
 
     def feed(self, data: bytes | bytearray | memoryview) -> list[bytes]:
-        """
-        Take what came over the connection; return the pieces of the body in it.
-
-        Args:
-            data: Bytes, cut anywhere.
-
-        Returns:
-            The pieces in order, none of them empty. Where the bytes hold a fault, those before
-            it; `error` is set then.
-
-        Raises:
-            TransportError: The parser met a fault in an earlier feed: no HTTP, or bad HTTP.
-            BrokenStage: An exception interrupted an earlier call.
-            NotEventStream: It met one: the body is encoded.
-            RuntimeError: The parser was closed.
-            TypeError: The piece is not bytes.
-        """
+        """Feed bytes, cut anywhere, and return the pieces of the body in them."""
         self._raise_error()
         if self._closed:
             raise RuntimeError("the parser was closed; make a new one for the next response")
@@ -133,31 +104,23 @@ class HTTPBody(Breakable):
         return pieces
 
     def _feed_part(self, part: bytes) -> list[bytes]:
-        """Feed what reaches no further than the next place to measure at."""
+        """Feed bytes up to the next offset at which incomplete parts are measured."""
         if self.status is None:
             self._start += part[: len(_START) - len(self._start)]
             self._check_start()
         if self.error is not None:
             return []
         self._http.receive_data(part)
-        pieces = self._pump()
+        pieces = self._read_events()
         if self._received % SLICE == 0 and self.end is None:
             self._check_size()
         return pieces
 
     @breaking
     def close(self) -> list[bytes]:
-        """
-        Take the end of the connection. Closing again does nothing.
-
-        Returns:
-            Nothing: what came was returned. `error` is set if the response was cut.
-
-        Raises:
-            SSEError: The parser met a fault in an earlier feed: that fault.
-        """
+        """Process the end of the connection: `error` is set if the response isn't complete."""
         self._raise_error()
-        if self._closed or self.whole:
+        if self._closed or self.is_complete:
             self._closed = True
             return []
         self._closed = True
@@ -165,18 +128,18 @@ class HTTPBody(Breakable):
             self._stop(TransportError("the connection was closed before the head of a response"))
             return []
         self._http.receive_data(b"")
-        return self._pump()
+        return self._read_events()
 
-    def _pump(self) -> list[bytes]:
+    def _read_events(self) -> list[bytes]:
         pieces: list[bytes] = []
         try:
             while self.end is None and (event := self._http.next_event()) is not h11.NEED_DATA:
                 if isinstance(event, h11.Data):
                     pieces.append(bytes(event.data))
                 else:
-                    self._take(event)
+                    self._process_event(event)
         except h11.RemoteProtocolError as error:
-            # What follows the colon is bytes, as far as they had come.
+            # After the colon, h11 shows the bytes received so far, which depend on the cut.
             reason = str(error).partition(":")[0]
             failure = TransportError(f"h11 failed: RemoteProtocolError: {reason}")
             failure.__cause__ = error
@@ -184,35 +147,36 @@ class HTTPBody(Breakable):
         self._body_bytes += sum(map(len, pieces))
         return pieces
 
-    def _take(self, event: object) -> None:
+    def _process_event(self, event: object) -> None:
         if isinstance(event, h11.InformationalResponse):
             self._start = self._http.trailing_data[0][: len(_START)]
             self._check_start()
         elif isinstance(event, h11.Response):
             self.status = event.status_code
-            self.headers = joined(event.headers)
-            if (refused := undecoded(self.status, self.headers, ())) is not None:
-                self._stop(refused)
+            self.headers = _join_headers(event.headers)
+            if (refusal := find_refusal(self.status, self.headers, ())) is not None:
+                self._stop(refusal)
         else:
-            self.whole = True
+            self.is_complete = True
 
     def _check_start(self) -> None:
         if not _START.startswith(self._start):
             self._stop(
                 TransportError(
-                    "what came is no HTTP/1.1 response; a raw socket or stream is read as one, "
-                    "head and all: pass the bytes of a body as an iterable instead"
+                    "the connection sent no HTTP/1.1 response; from a socket or stream the head "
+                    "is read too: pass the bytes of a body as an iterable instead"
                 )
             )
 
     def _check_size(self) -> None:
-        if len(self._http.trailing_data[0]) > _MAXIMUM:
-            what = "head" if self.status is None else "chunk header or trailer"
-            self._stop(TransportError(f"the response has a {what} of more than {_MAXIMUM} bytes"))
+        if len(self._http.trailing_data[0]) > _LONGEST_PART:
+            part = "head" if self.status is None else "chunk header or trailer"
+            message = f"the response has a {part} of more than {_LONGEST_PART} bytes"
+            self._stop(TransportError(message))
 
 
-def joined(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Read headers; the values of one sent twice are joined, as RFC 9110, 5.3 allows."""
+def _join_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    # RFC 9110, 5.3: the values of a repeated header can be joined.
     headers: dict[str, str] = {}
     for raw_name, raw_value in raw:
         name, value = raw_name.decode("ascii").lower(), raw_value.decode("latin-1")
@@ -226,193 +190,132 @@ class _NotGiven:
 
 
 NOT_GIVEN: Final = _NotGiven()
-"""Stands for JSON that was not given; None would be null."""
+"""The default of `json`, whose None is null."""
 
-_MOST_REDIRECTS = 5
-_DEFAULTS: Final[Mapping[str, str]] = {
+_MAX_REDIRECTS = 5
+_DEFAULT_HEADERS: Final[Mapping[str, str]] = {
     "Accept": "text/event-stream",
     # Nothing here decompresses.
     "Accept-Encoding": "identity",
     "User-Agent": f"sseparse/{__version__}",
     "Connection": "close",
 }
-_URL = re.compile(r"[!-~]+")
+_VISIBLE = re.compile(r"[!-~]+")
 
 
 @frozen
 class Request:
-    """
-    Hold a request.
-
-    Attributes:
-        method: The method, in capitals.
-        url: The URL as it was given.
-        origin: Where the request goes, and no redirect leads away from.
-        headers: The caller's headers, and the Content-Type that goes with JSON.
-        body: The body; None for none.
-        redirects_left: How many redirects may still be followed.
-    """
+    """An HTTP/1.1 request, with the headers and the body of its caller."""
 
     method: str
     url: str
-    origin: Origin
+    origin: Origin  # of the URL, and of all redirects that are followed
     headers: tuple[tuple[str, str], ...] = field(repr=False)
     body: bytes | None = field(repr=False)
-    redirects_left: int = _MOST_REDIRECTS
+    redirects_left: int = _MAX_REDIRECTS
 
     def to_bytes(self) -> bytes:
-        """
-        Return the request as it goes onto the wire.
-
-        Raises:
-            ValueError: The headers contradict each other.
-        """
+        """Return the request's bytes; raise ValueError if its headers contradict each other."""
         http = h11.Connection(h11.CLIENT)
-        body = self.body or b""
-        try:
-            head = h11.Request(
-                method=self.method, target=self._target(), headers=self._all_headers()
-            )
-        except h11.LocalProtocolError as error:
-            raise ValueError(f"the headers make no request: {error}") from error
-        sent = [http.send(head), http.send(h11.Data(data=body)), http.send(h11.EndOfMessage())]
-        return b"".join(part for part in sent if part)
-
-    def _target(self) -> str:
         parts = urlsplit(self.url)
-        return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        try:
+            head = h11.Request(method=self.method, target=target, headers=self._all_headers())
+        except h11.LocalProtocolError as error:
+            raise ValueError(f"the headers don't make a valid request: {error}") from error
+        events = (head, h11.Data(data=self.body or b""), h11.EndOfMessage())
+        return b"".join(filter(None, map(http.send, events)))
 
     def _all_headers(self) -> list[tuple[str, str]]:
-        named = {name.lower() for name, _ in self.headers}
-        headers = [("Host", self._host_and_port()), *_DEFAULTS.items()]
+        scheme, host, port = self.origin
+        host = f"[{host}]" if ":" in host else host
+        host = host if port == DEFAULT_PORTS[scheme] else f"{host}:{port}"
+        defaults = {"Host": host, **_DEFAULT_HEADERS}
         if self.body is not None or self.method in ("POST", "PUT", "PATCH"):
-            headers.append(("Content-Length", str(len(self.body or b""))))
-        return [
-            *(header for header in headers if header[0].lower() not in named),
-            *self.headers,
-        ]
-
-    def _host_and_port(self) -> str:
-        host = f"[{self.origin.host}]" if ":" in self.origin.host else self.origin.host
-        return host if is_default_port(self.origin) else f"{host}:{self.origin.port}"
+            defaults["Content-Length"] = str(len(self.body or b""))
+        given = {name.lower() for name, _ in self.headers}
+        kept = [header for header in defaults.items() if header[0].lower() not in given]
+        return [*kept, *self.headers]
 
     def redirected(self, status: int | None, headers: Mapping[str, str]) -> Request | None:
         """
-        Follow a redirect within the request's origin.
+        Return the request that follows a redirect within the origin.
 
-        Args:
-            status: The response's status.
-            headers: Its headers, by lower-case name.
-
-        Returns:
-            The request to make next; None if the response isn't a redirect, or is one that would
-            change the request's method, or the sixth.
-
-        Raises:
-            NotEventStream: The redirect leads to another origin, or to no valid URL.
+        None if the response isn't a redirect, or one that would change the method, or the sixth.
+        NotEventStream is raised for a redirect to another origin or to an invalid URL.
         """
         if status not in REDIRECTS or "location" not in headers:
             return None
         target = headers["location"]
         try:
             target = urljoin(self.url, target)
-            stays = _origin(target) == self.origin
+            is_same_origin = _check_url(target) == self.origin
         except ValueError:
-            stays = False
-        if not stays:
+            is_same_origin = False
+        if not is_same_origin:
             raise refused(status, {**headers, "location": target})
-        if not self.redirects_left or not self._keeps_method(status):
+        keeps_method = status in (307, 308) or self.method in ("GET", "HEAD")
+        if not self.redirects_left or not keeps_method:
             return None
         return evolve(self, url=target, redirects_left=self.redirects_left - 1)
 
-    def _keeps_method(self, status: int | None) -> bool:
-        return status in (307, 308) or self.method in ("GET", "HEAD")
 
-
-def prepare(
+def prepare_request(
     method: str,
     url: str,
     *,
     headers: Mapping[str, str] | None,
     json: object,
     content: bytes | None,
+    timeout: float | None,
 ) -> Request:
-    """
-    Make a request of what a caller gave.
-
-    Args:
-        method: The method, in any case.
-        url: An absolute URL of http or https.
-        headers: Headers, which go before those that are sent anyway.
-        json: What to send as JSON, or `NOT_GIVEN`.
-        content: What to send as it is.
-
-    Raises:
-        ValueError: The method, the URL or a header is none that can be sent; or JSON and content
-            are both given.
-        TypeError: The content is not bytes, or JSON has no such type.
-    """
+    """Check the arguments of `request()` and return the request."""
+    check_timeout(timeout)
     method = checked_method(method)
-    given = checked_headers(headers)
-    origin = _origin(url)
-    body = _body(json, content)
-    if json is not NOT_GIVEN and not any(name.lower() == "content-type" for name, _ in given):
-        given = (("Content-Type", "application/json"), *given)
-    return Request(method, url, origin, given, body)
+    pairs = checked_headers(headers)
+    origin = _check_url(url)
+    if json is NOT_GIVEN:
+        return Request(method, url, origin, pairs, checked_content(content))
+    if content is not None:
+        raise ValueError("json and content are both given; give one of them")
+    text = jsonlib.dumps(json, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    if not any(name.lower() == "content-type" for name, _ in pairs):
+        pairs = (("Content-Type", "application/json"), *pairs)
+    return Request(method, url, origin, pairs, text.encode())
 
 
-def _origin(url: str) -> Origin:
+def _check_url(url: str) -> Origin:
     origin = origin_of(url)
-    if not _URL.fullmatch(url):
+    if not _VISIBLE.fullmatch(url):
         raise ValueError("url holds a blank, a control character or one outside ASCII; quote it")
     if "@" in urlsplit(url).netloc:
         raise ValueError("url holds a user name or password; send them in a header")
     return origin
 
 
-def _body(json: object, content: bytes | None) -> bytes | None:
-    if json is NOT_GIVEN:
-        return checked_content(content)
-    if content is not None:
-        raise ValueError("json and content are both given; give one of them")
-    text = jsonlib.dumps(json, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text.encode()
-
-
-READ_SIZE = 65536
-"""How many bytes a read asks for at most."""
-
-
-class Received(Uncopyable):
-    """
-    Keep what has come of a response.
-
-    Args:
-        method: The request's method.
-
-    Attributes:
-        pooled: Whether the connection serves another request after this one: never.
-    """
+class ResponseReader(Uncopyable):
+    """Body of a response, parsed from what a subclass reads."""
 
     pooled = False
+    """Whether the connection serves another request after this one: never."""
 
-    def __init__(self, method: str = "POST") -> None:
+    def __init__(self, method: str) -> None:
         self._http = HTTPBody(method)
         self._ready = b""
         self._closed = False
 
     @property
     def status(self) -> int | None:
-        """The HTTP status, or None until the head of the response has come."""
+        """The HTTP status, or None before the end of the response's head."""
         return self._http.status
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """The response's headers by lower-case name; empty until its head has come."""
+        """The response's headers by lower-case name; empty before the end of its head."""
         return self._http.headers
 
-    def _take(self, data: bytes) -> None:
-        """Take what was read; nothing is the end of the connection."""
+    def _process(self, data: bytes) -> None:
+        """Process what was read; b"" is the end of the connection."""
         try:
             pieces = self._http.feed(data) if data else self._http.close()
             self._ready = b"".join(pieces)
@@ -422,18 +325,69 @@ class Received(Uncopyable):
         if self.status is None:
             raise_stored(self._http.error)
 
-    def _pop(self) -> bytes | None:
-        """Hand out what is ready: b"" if more must be read first, None at the body's end."""
+    def _pop_piece(self) -> bytes | None:
+        """Return the parsed bytes: b"" if more must be read first, None at the body's end."""
         if self._closed:
-            raise RuntimeError("the source was closed; ask again to read on")
+            raise RuntimeError("the source was closed; send the request again")
         piece, self._ready = self._ready, b""
         if not piece:
             raise_stored(self._http.error)
-        return None if not piece and self._http.whole else piece
+        return None if not piece and self._http.is_complete else piece
 
 
-class AsyncReceived(Received, ABC):
-    """Iterate the body of a response; those who inherit read and close."""
+@frozen
+class AsyncLibrary:
+    """Calls and exceptions of trio or anyio."""
+
+    module: Any  # the names that both libraries have are used from here
+    failure: type[Exception]  # of a stream, besides those that both libraries have
+    connect: Callable[[str, int], Awaitable[Any]]
+    start_tls: Callable[[Any, str, ssl.SSLContext], Awaitable[Any]]
+    send: Callable[[Any, bytes], Awaitable[None]]
+    receive: Callable[[Any], Awaitable[bytes]]  # returns b"" at the end of the stream
+
+    @property
+    def failures(self) -> tuple[type[Exception], ...]:
+        module = self.module
+        broken = (module.BrokenResourceError, module.ClosedResourceError)
+        return OSError, *broken, module.BusyResourceError, self.failure
+
+    def translate(self, error: Exception) -> Exception:
+        if isinstance(error, self.module.BusyResourceError):
+            return RuntimeError("another task reads from this source")
+        return translated(error, self.module.__name__)
+
+    @contextmanager
+    def limit(self, timeout: float | None) -> Generator[None, None, None]:
+        """Translate the exceptions of a block, and limit its time."""
+        try:
+            with self.module.fail_after(math.inf if timeout is None else timeout):
+                yield
+        except self.failures as error:
+            raise self.translate(error) from error
+
+    async def open(self, origin: Origin, context: ssl.SSLContext | None) -> Any:
+        stream = await self.connect(origin.host, origin.port)
+        if origin.scheme == "http":
+            return stream
+        try:
+            context = context or ssl.create_default_context()
+            return await self.start_tls(stream, origin.host, context)
+        except BaseException:  # a cancellation, too, leaves no stream open
+            await self.module.aclose_forcefully(stream)
+            raise
+
+
+class AsyncResponseReader(ResponseReader):
+    """Body of a response, read from a stream of trio or anyio."""
+
+    def __init__(
+        self, library: AsyncLibrary, stream: Any, method: str, timeout: float | None
+    ) -> None:
+        super().__init__(method)
+        self._library = library
+        self._stream = stream
+        self._timeout = timeout
 
     async def __aenter__(self) -> Self:
         return self
@@ -445,34 +399,59 @@ class AsyncReceived(Received, ABC):
         return self
 
     async def __anext__(self) -> bytes:
-        while not (piece := self._pop()):
+        while not (piece := self._pop_piece()):
             if piece is None:
                 raise StopAsyncIteration
-            self._take(await self._read())
+            self._process(await self._read())
         return piece
 
     async def read_head(self) -> None:
-        """Read until the head of the response has come."""
+        """Read until the end of the response's head."""
         while self.status is None:
-            self._take(await self._read())
+            self._process(await self._read())
 
-    @abstractmethod
     async def aclose(self) -> None:
         """Close the stream, without waiting for the other side."""
+        self._closed = True
+        await self._library.module.aclose_forcefully(self._stream)
 
-    @abstractmethod
     async def _read(self) -> bytes:
-        """Read what has come, waiting for it; nothing is the end of the connection."""
+        library = self._library
+        try:
+            if self._timeout is None:
+                # A scope without a deadline would cost as much as one with a deadline.
+                return await library.receive(self._stream)
+            with library.module.fail_after(self._timeout):
+                return await library.receive(self._stream)
+        except library.failures as error:
+            raise library.translate(error) from error
 
 
-def failure(library: str, error: Exception) -> TransportError:
-    """Tell of a library's exception, which the caller makes the cause."""
-    reason = str(error) or error.__cause__ or "no reason given"
-    return TransportError(f"{library} failed: {type(error).__name__}: {reason}")
+ReaderT = TypeVar("ReaderT", bound=AsyncResponseReader)
 
 
-def timed_out(library: str, error: Exception) -> StreamTimeout:
-    """Tell of a library's timeout, which the caller makes the cause."""
-    reason = str(error) or "timed out"
-    message = f"{library} failed: {type(error).__name__}: {reason}"
-    return StreamTimeout(message, clock="transport")
+async def send_request(
+    library: AsyncLibrary,
+    make_reader: Callable[[Any, str, float | None], ReaderT],
+    request: Request,
+    ssl_context: ssl.SSLContext | None,
+    limit: float | None,
+) -> ReaderT:
+    """Send a request, follow its redirects, and return the response after its head."""
+    data = request.to_bytes()
+    with library.limit(limit):
+        stream = await library.open(request.origin, ssl_context)
+    response = make_reader(stream, request.method, limit)
+    try:
+        # A server can respond and close before it has read everything: then the read shows it.
+        with library.limit(limit), suppress(library.module.BrokenResourceError):
+            await library.send(stream, data)
+        await response.read_head()
+        following = request.redirected(response.status, response.headers)
+    except BaseException:  # a cancellation, too, leaves no stream open
+        await response.aclose()
+        raise
+    if following is None:
+        return response
+    await response.aclose()
+    return await send_request(library, make_reader, following, ssl_context, limit)

@@ -1,70 +1,85 @@
-"""Adapter for httpx and httpx2."""
+"""
+Adapter for httpx and httpx2.
+
+Private attributes used, seen in httpx 0.28.1 (httpcore 1.0.9) and httpx2 2.16.2 (httpcore2 2.16.2):
+
+* `Response._get_content_decoder` and `_content` of httpx, and `decompressor`, `children` and
+  `seen_data` of its decoders. Fallback: httpx decompresses, in pieces of any size.
+* `Response._decoder`. Fallback: compressed parts that the library drops aren't reported.
+* `_decoders.SUPPORTED_DECODERS`. Fallback: the usual codings.
+* `read` of the extension `network_stream`, which is replaced. Fallback: the client's timeouts.
+"""
 
 from __future__ import annotations
 
-import socket
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Container, Generator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from time import monotonic
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Self
 
 from .._deadlines import running_timers
-from .._errors import TransportError
+from .._errors import NotEventStream, TransportError
 from .._stage import Breakable, Uncopyable, breaking
-from ._http import USUAL, Hop, failures, shorter, translated, turned_into_get, undecoded
+from ._http import USUAL_CODINGS, find_refusal, shortest_timeout, shut_down, translated
 from ._registry import HTTPXResponse
 
-# A few bytes of Brotli hold one meta-block at most, which is up to 16 MiB. The others need far more
-# for that: gzip makes at most 1,032 bytes of one, zstd 128 KiB of four.
+# How many compressed bytes are decompressed at once. A few bytes of Brotli hold one meta-block at
+# most, which is up to 16 MiB. The others need far more for that: gzip makes at most 1,032 bytes of
+# one, zstd 128 KiB of four.
 _STEPS: Final = {"BrotliDecoder": 8, "ZStandardDecoder": 64}
-_STEP: Final = 512
-_ENOUGH: Final = 65536
+_DEFAULT_STEP: Final = 512
+_PIECE_SIZE: Final = 65536
 
 
 class BoundedDecoder(Breakable):
-    """
-    Decompresses the pieces of a body.
+    """Decompressor of a body of httpx, in pieces of bounded size."""
 
-    Args:
-        decoder: A decoder of httpx.
-    """
-
-    def __init__(self, decoder: Any) -> None:
+    def __init__(self, decoder: Any, decoders: list[Any]) -> None:
         super().__init__()
         self._decoder = decoder
-        children = getattr(decoder, "children", [decoder])
-        # That of "identity" decompresses nothing.
-        self._decoders = [child for child in children if hasattr(child, "decompressor")]
+        self._decoders = decoders
         self._decoded: Iterator[bytes] = iter(())
         self._failure: Exception | None = None
 
-    def feed(self, raw: bytes) -> None:
-        """Process a piece of the compressed body; the one before it must be used up."""
-        self._decoded = _decode(self._decoders, raw)
+    def read(self, raw: Iterator[bytes]) -> bytes:
+        """Return the next decompressed bytes; raise StopIteration at the end of the body."""
+        while not (piece := self._pop()):
+            try:
+                self._decoded = _decode(self._decoders, next(raw))
+            except StopIteration:
+                self._decoder.flush()  # raises if the body is incomplete
+                raise
+        return piece
+
+    async def aread(self, raw: AsyncIterator[bytes]) -> bytes:
+        """Return the next decompressed bytes; raise StopAsyncIteration at the end of the body."""
+        while not (piece := self._pop()):
+            try:
+                self._decoded = _decode(self._decoders, await anext(raw))
+            except StopAsyncIteration:
+                self._decoder.flush()
+                raise
+        return piece
 
     @breaking
-    def pop(self) -> bytes:
-        """Return the next bytes of the fed piece; none if it is used up."""
+    def _pop(self) -> bytes:
+        """Return the next bytes of the current compressed piece, or b"" at its end."""
         self._raise_error()
         if self._failure is not None:
             raise self._failure
         parts: list[bytes] = []
         size = 0
         try:
-            while size < _ENOUGH and (part := next(self._decoded, None)) is not None:
+            while size < _PIECE_SIZE and (part := next(self._decoded, None)) is not None:
                 parts.append(part)
                 size += len(part)
-        except Exception as error:  # what was decompressed before it comes first
+        except Exception as error:  # the bytes decompressed before it are returned first
             if not size:
                 raise
             self._failure = error
         return b"".join(parts)
-
-    def finish(self) -> None:
-        """Process the end of the body: httpx raises where it's incomplete."""
-        self._decoder.flush()
 
 
 def _decode(decoders: list[Any], data: bytes) -> Iterator[bytes]:
@@ -72,22 +87,19 @@ def _decode(decoders: list[Any], data: bytes) -> Iterator[bytes]:
         yield data
         return
     first, *others = decoders
-    step = _STEPS.get(type(first).__name__, _STEP)
+    step = _STEPS.get(type(first).__name__, _DEFAULT_STEP)
     for at in range(0, len(data), step):
         if getattr(first.decompressor, "eof", False):
             if not hasattr(first, "seen_data"):
-                require_one_part(data[at:])
+                # zlib keeps what follows and copies it at each further call: feed it no more.
+                _require_one_part(data[at:])
                 return
-            first.__init__()  # of zstd: the next frame
+            first.__init__()  # zstd: the next frame
         yield from _decode(others, first.decode(data[at : at + step]))
 
 
-def require_one_part(rest: bytes) -> None:
-    """
-    Raise TransportError if another part follows the compressed one: httpx drops all but the first.
-
-    zlib keeps what follows, and copies it at each further call, so it isn't fed any more of it.
-    """
+def _require_one_part(rest: bytes) -> None:
+    """Raise TransportError if there is another compressed part, which httpx drops."""
     if rest.strip(b"\0"):
         raise TransportError(
             "httpx decompressed the first part of the body and dropped the others; send "
@@ -97,35 +109,30 @@ def require_one_part(rest: bytes) -> None:
 
 class BoundedReads:
     """
-    Bound the reads that one thread makes from the network stream of a response.
+    Limit for the reads that one thread makes from the network stream of a response.
 
-    The libraries settle the time for a read when the body's first byte is asked for, and let no
-    one change it. So the `read()` of that stream, which the response hands out, is stood in for
-    while the response is read.
-
-    Args:
-        stream: The extension `network_stream` of a response to a synchronous HTTP/1.1 request.
+    The libraries fix the timeout of reads when the first byte of the body is requested. So the
+    `read()` of the stream is replaced while the response is read.
     """
 
     def __init__(self, stream: Any) -> None:
+        self.seconds: float | None = None  # for all the reads of a piece together
         self._stream = stream
         self._read: Callable[..., bytes] = stream.read
-        self._instead: Callable[..., bytes] = self._bounded
+        self._replacement: Callable[..., bytes] = self._read_bounded
         self._reader: int | None = None
-        self.seconds: float | None = None
-        """The bound: seconds for all the reads of a piece, or None."""
         self._until: float | None = None
-        stream.read = self._instead
+        stream.read = self._replacement
 
-    def _bounded(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        # At the end of the body, before its reader knows, the connection may be another's.
+    def _read_bounded(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        # At the end of the body, before its reader returns, another thread can have the connection.
         if self._reader == threading.get_ident() and self._until is not None:
-            timeout = shorter(timeout, self._until - monotonic())
+            timeout = shortest_timeout(timeout, self._until - monotonic())
         return self._read(max_bytes, timeout=timeout)
 
     @contextmanager
     def reading(self) -> Generator[None]:
-        """Bound the reads of this thread, all together, until the block is left."""
+        """Limit the reads of this thread in a block."""
         self._until = None if self.seconds is None else monotonic() + self.seconds
         self._reader = threading.get_ident()
         try:
@@ -134,88 +141,74 @@ class BoundedReads:
             self._reader = None
 
     def undo(self) -> None:
-        """Give the stream its own `read()` back. Again, it does nothing."""
-        if self._stream.read is self._instead:
+        """Restore the stream's own `read()`."""
+        if self._stream.read is self._replacement:
             del self._stream.read
-
-
-def wake(stream: Any) -> None:
-    """End a read from a network stream that waits in another thread."""
-    sock = stream.get_extra_info("socket")
-    # Not by the method of an SSLSocket, which takes the connection's state from its reader.
-    with suppress(OSError):  # it is closed already
-        socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
 class HTTPXSource(Uncopyable):
     """
-    Iterate the bytes of a response, as they come.
+    Bytes of a response of httpx or httpx2, decompressed, as they arrive.
 
-    Attributes:
-        status: The HTTP status.
-        headers: The response's headers; names are found in any case.
-        pooled: Whether its connection goes back to the client's pool at the end of the body, and
-            a wait for that can be bounded.
+    It is pooled if the connection returns to the client's pool at the end of the body, and waiting
+    for that can be limited.
     """
 
     def __init__(self, response: HTTPXResponse) -> None:
         self.status: int | None = response.status_code
         self.headers: Mapping[str, str] = response.headers
         self._response = response
-        self._sync_pieces: Iterator[bytes] | None = None
-        self._async_pieces: AsyncIterator[bytes] | None = None
+        self._pieces: Any = None
         self._decoder: BoundedDecoder | None = None
-        self._network = _network(response)
         self._bounded: BoundedReads | None = None
-        self._connected = "network_stream" in response.extensions
+        network = response.extensions.get("network_stream")
+        is_shared = response.extensions.get("http_version") not in (b"HTTP/1.0", b"HTTP/1.1")
+        self._network = None if is_shared else network
+        self._is_connected = network is not None
         is_async = hasattr(response.stream, "__aiter__")
-        self.pooled = self._connected if is_async else self._network is not None
-        self._refused = turned_into_get(*_asked(response)) or undecoded(
-            self.status, self.headers, _decoded(response)
-        )
+        self.pooled = self._is_connected if is_async else self._network is not None
+        self._refusal = _find_refusal(response)
 
     def __iter__(self) -> Self:
         self._require("__iter__", "asynchronous; read it with AsyncStream or AsyncEventStream")
         return self
 
     def __next__(self) -> bytes:
-        self._refuse()
-        pieces = self._sync_pieces
-        if pieces is None:
-            pieces = self._sync_pieces = self._open("iter")
+        pieces = self._open("iter")
         try:
             with nullcontext() if self._bounded is None else self._bounded.reading():
-                return next(pieces) if self._decoder is None else _next(self._decoder, pieces)
+                return next(pieces) if self._decoder is None else self._decoder.read(pieces)
         except StopIteration:
             _require_all_decoded(self._response)
             raise
-        except failures() as error:
+        except _failures() as error:
             raise translated(error) from error
 
-    def _open(self, kind: Literal["iter", "aiter"]) -> Any:
-        self._decoder = _bounded_decoder(self._response)
-        # Without a size: with one the library waits until so many bytes have come.
-        return getattr(self._response, f"{kind}_{'bytes' if self._decoder is None else 'raw'}")()
+    def _open(self, kind: str) -> Any:
+        if self._refusal is not None:
+            raise self._refusal
+        if self._pieces is None:
+            self._decoder = _make_bounded_decoder(self._response)
+            # Without a size: with one, the library waits for that many bytes.
+            content = "bytes" if self._decoder is None else "raw"
+            self._pieces = getattr(self._response, f"{kind}_{content}")()
+        return self._pieces
 
     def wait_at_most(self, seconds: float | None) -> None:
-        """
-        Bound each further wait for bytes, in seconds, besides the client's read timeout.
-
-        Responses over HTTP/2 share their connection, and keep to the client's timeout alone.
-        """
+        """Limit each further wait for bytes, in seconds, unless HTTP/2 shares the connection."""
         if self._bounded is None and self._network is not None:
             self._bounded = BoundedReads(self._network)
         if self._bounded is not None:
             self._bounded.seconds = seconds
 
     def wake(self) -> None:
-        """End a read that waits in another thread, where the connection is not shared."""
-        # Of a closed response the connection may serve another already.
+        """End a read that waits in another thread, unless the connection is shared."""
+        # The connection of a closed response can serve another one already.
         if self._network is not None and not self._response.is_closed:
-            wake(self._network)
+            shut_down(self._network.get_extra_info("socket"))
 
     def close(self) -> None:
-        """Close the response, and with it the connection, unless it can be used again."""
+        """Close the response, and the connection unless it can be used again."""
         if self._bounded is not None:
             self._bounded.undo()
         self._response.close()
@@ -225,119 +218,76 @@ class HTTPXSource(Uncopyable):
         return self
 
     async def __anext__(self) -> bytes:
-        self._refuse()
-        pieces = self._async_pieces
-        if pieces is None:
-            pieces = self._async_pieces = self._open("aiter")
+        pieces = self._open("aiter")
         try:
-            return await (anext(pieces) if self._decoder is None else _anext(self._decoder, pieces))
+            return await (anext(pieces) if self._decoder is None else self._decoder.aread(pieces))
         except StopAsyncIteration:
             _require_all_decoded(self._response)
             raise
-        except failures() as error:
+        except _failures() as error:
             raise translated(error) from error
 
     async def aclose(self) -> None:
-        """Close the response, and with it the connection, unless it can be used again."""
-        pieces = self._async_pieces
+        """Close the response, and the connection unless it can be used again."""
+        pieces = self._pieces
         timers = running_timers()
-        if not self._connected or timers is None:
-            # A generator that is left half read must be closed in the task that read it.
+        if not self._is_connected or timers is None:
+            # A generator that isn't exhausted must be closed in the task that read it.
             aclose = getattr(pieces, "aclose", None)
             if aclose is not None:
                 await aclose()
             pieces = None
         await self._response.aclose()
         if pieces is not None and timers is not None:
-            # The generators of a client lie inside each other. Closing the outermost leaves the
-            # others to the collector, about which trio warns; a read that has no time ends all.
+            # The generators of a client are nested. Closing the outermost leaves the others to the
+            # garbage collector, about which trio warns; a read without time ends all of them.
             with suppress(Exception):
                 while True:
                     await timers.within(0, anext(pieces))
-
-    def _refuse(self) -> None:
-        if self._refused is not None:
-            raise self._refused
 
     def _require(self, name: str, otherwise: str) -> None:
         if not hasattr(self._response.stream, name):
             raise TypeError(f"this response is {otherwise}")
 
 
-def source(response: HTTPXResponse) -> HTTPXSource:
-    """
-    Find the bytes of a response.
-
-    Args:
-        response: A response of httpx or httpx2, of a synchronous or an asynchronous client,
-            opened with `client.stream(...)`.
-
-    Returns:
-        A synchronous or asynchronous iterable of bytes, decompressed, with `close()` or
-        `aclose()`, `status` and `headers`. Reading raises `TransportError`, or `StreamTimeout`
-        where the library's read timeout passed, with the library's exception as its cause.
-    """
-    return HTTPXSource(response)
+source = HTTPXSource
 
 
-def _network(response: HTTPXResponse) -> Any:
-    """Find what the bytes of a response come from, where they are all that does."""
-    extensions = response.extensions
-    shared = extensions.get("http_version") not in (b"HTTP/1.0", b"HTTP/1.1")
-    return None if shared else extensions.get("network_stream")
+def _failures() -> tuple[type[Exception], ...]:
+    """Return the base classes of the exceptions of those libraries that are loaded."""
+    modules = (sys.modules.get(name) for name in ("httpx", "httpx2"))
+    return tuple(module.RequestError for module in modules if module is not None)
 
 
-def _asked(response: HTTPXResponse) -> tuple[list[Hop], str]:
-    """Tell what was asked for on the way to a response, and for the response itself."""
+def _find_refusal(response: HTTPXResponse) -> NotEventStream | None:
     history: list[Any] = response.history
     hops = [(each.request.method, each.status_code, each.headers) for each in history]
-    return hops, response.request.method if history else ""
-
-
-def _decoded(response: HTTPXResponse) -> Container[str]:
-    """Find the codings that the library decodes: it passes all others over, and says nothing."""
+    # The library returns a body with another coding as it is, without an error.
     library = type(response).__module__.partition(".")[0]
     decoders = sys.modules.get(f"{library}._decoders")
-    known: Container[str] = getattr(decoders, "SUPPORTED_DECODERS", USUAL)
-    return known
+    codings = getattr(decoders, "SUPPORTED_DECODERS", USUAL_CODINGS)
+    # A response made without a request has no `request`, and no history.
+    method = response.request.method if hops else ""
+    return find_refusal(response.status_code, response.headers, codings, hops, method)
 
 
-def _next(decoder: BoundedDecoder, raw: Iterator[bytes]) -> bytes:
-    while not (piece := decoder.pop()):
-        try:
-            decoder.feed(next(raw))
-        except StopIteration:
-            decoder.finish()
-            raise
-    return piece
-
-
-async def _anext(decoder: BoundedDecoder, raw: AsyncIterator[bytes]) -> bytes:
-    while not (piece := decoder.pop()):
-        try:
-            decoder.feed(await anext(raw))
-        except StopAsyncIteration:
-            decoder.finish()
-            raise
-    return piece
-
-
-def _bounded_decoder(response: Any) -> BoundedDecoder | None:
-    """Return what decompresses a response that httpx would decompress unbounded, or None."""
+def _make_bounded_decoder(response: Any) -> BoundedDecoder | None:
+    """Return the decompressor of a response that httpx would decompress unbounded, or None."""
     is_httpx = any(kind.__module__.partition(".")[0] == "httpx" for kind in type(response).__mro__)
     make: Any = getattr(response, "_get_content_decoder", None)
     if not is_httpx or make is None or hasattr(response, "_content"):
         return None
     decoder = make()
-    compressed = hasattr(decoder, "decompressor") or hasattr(decoder, "children")
-    return BoundedDecoder(decoder) if compressed else None
+    children = getattr(decoder, "children", [decoder])
+    # The decoder of "identity" has no decompressor.
+    decoders = [child for child in children if hasattr(child, "decompressor")]
+    return BoundedDecoder(decoder, decoders) if decoders else None
 
 
 def _require_all_decoded(response: HTTPXResponse) -> None:
-    """Refuse a body in several parts, each compressed by itself: all but the first are dropped."""
     decoder: Any = getattr(response, "_decoder", None)
     for child in getattr(decoder, "children", [decoder]):
         inner: Any = child
         while hasattr(inner, "decompressor"):
             inner = inner.decompressor
-        require_one_part(getattr(inner, "unused_data", b""))
+        _require_one_part(getattr(inner, "unused_data", b""))

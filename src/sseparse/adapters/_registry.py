@@ -1,15 +1,8 @@
-"""Where a stream's bytes come from: an iterable, or a response of a library we know."""
+"""The sources that streams accept, and the adapter for each class of response."""
 
 from __future__ import annotations
 
-from collections.abc import (
-    AsyncIterable,
-    AsyncIterator,
-    Awaitable,
-    Iterable,
-    Iterator,
-    Mapping,
-)
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast, overload
@@ -24,41 +17,42 @@ if TYPE_CHECKING:
 
 
 _ADAPTERS: Final[Mapping[tuple[str, str], tuple[str, str]]] = {
-    ("httpx", "Response"): ("_httpx", "source"),
-    ("httpx2", "Response"): ("_httpx", "source"),
+    ("httpx", "Response"): ("_httpx", "HTTPXSource"),
+    ("httpx2", "Response"): ("_httpx", "HTTPXSource"),
     ("requests", "Response"): ("_read1", "requests_source"),
     ("urllib3", "BaseHTTPResponse"): ("_read1", "urllib3_source"),
     ("http", "HTTPResponse"): ("_read1", "http_client_source"),
     ("urllib", "HTTPError"): ("_read1", "http_client_source"),
-    ("aiohttp", "ClientResponse"): ("_aiohttp", "source"),
+    ("aiohttp", "ClientResponse"): ("_aiohttp", "AiohttpSource"),
     ("socket", "socket"): ("sockets", "source"),
     ("trio", "ReceiveStream"): ("trio", "source"),
     ("anyio", "ByteReceiveStream"): ("anyio", "source"),
 }
-"""The module and function for each class of response, by its package and name."""
+"""The module and callable for each class of response, by its package and name."""
 
-
-_OPENED: Final = (
+_UNOPENED: Final = (
     (AbstractAsyncContextManager, "enter it, async with ... as response"),
     (AbstractContextManager, "enter it, with ... as response"),
     (Awaitable, "await it"),
 )
-"""What gives a response only when it is opened, and how it is."""
+"""The classes of objects that return a response when opened, and how to open them."""
 
 
 class SyncSource(Protocol):
     """
-    Describe what a synchronous adapter makes of a response.
+    Protocol of a synchronous adapter: the bytes of a response.
 
-    Reading raises `TransportError` from what the library raised. A stream wraps all else that it
-    raises, but for `RuntimeError` and `TypeError`: those are misuse, and pass as they are.
+    Reading raises `TransportError` for the library's exceptions. A stream wraps any other
+    exception, except `RuntimeError` and `TypeError`, which report misuse.
 
-    An adapter may have three things more. `wait_at_most(seconds)` bounds from then on how long a
-    piece may be waited for, however many reads of the connection that takes, None lifting it;
-    after that `StreamTimeout` is raised, of the clock "transport". With it streams keep to their
-    deadlines. `wake()` ends a read that waits in another thread. `pooled`, a bool, says that the
-    connection goes back to a pool once its body was read to the end, and that a wait for that can
-    be bounded.
+    An adapter can have three more members:
+
+    * `wait_at_most(seconds)` limits how long each further piece is waited for, over all the reads
+      that it takes; None removes the limit. After that time `StreamTimeout` is raised, with the
+      clock "transport". Streams need it to meet their deadlines.
+    * `wake()` ends a read that waits in another thread.
+    * `pooled`, a bool, is True if the connection returns to a pool at the end of the body, and
+      waiting for that can be limited.
     """
 
     status: int | None
@@ -72,9 +66,9 @@ class SyncSource(Protocol):
 
 class AsyncSource(Protocol):
     """
-    Describe what an asynchronous adapter makes of a response.
+    Protocol of an asynchronous adapter: the bytes of a response.
 
-    Reading raises what reading a synchronous one does. An adapter may have `pooled` too.
+    Reading raises the exceptions of `SyncSource`. An adapter can have `pooled` too.
     """
 
     status: int | None
@@ -87,7 +81,7 @@ class AsyncSource(Protocol):
 
 
 class HTTPXResponse(Protocol):
-    """Describe a streamed response of httpx or httpx2, by the parts that are used."""
+    """Protocol of a streamed response of httpx or httpx2: the members that are used."""
 
     @property
     def status_code(self) -> int:
@@ -101,11 +95,11 @@ class HTTPXResponse(Protocol):
 
     @property
     def stream(self) -> Any:
-        """What the bytes are read from."""
+        """The stream of the body."""
 
     @property
     def request(self) -> Any:
-        """The request that it answers."""
+        """The request."""
 
     @property
     def history(self) -> Any:
@@ -118,15 +112,15 @@ class HTTPXResponse(Protocol):
 
     @property
     def extensions(self) -> Mapping[str, Any]:
-        """What is told of the connection."""
+        """Information about the connection."""
         ...
 
     def iter_bytes(self) -> Iterator[bytes]:
-        """Iterate the decompressed body."""
+        """Iterate over the decompressed body."""
         ...
 
     def aiter_bytes(self) -> AsyncIterator[bytes]:
-        """Iterate the decompressed body, asynchronously."""
+        """Iterate over the decompressed body, asynchronously."""
         ...
 
     def close(self) -> None:
@@ -137,7 +131,7 @@ class HTTPXResponse(Protocol):
 
 
 class AiohttpResponse(Protocol):
-    """Describe a response of aiohttp, by the parts that tell it from others."""
+    """Protocol of a response of aiohttp: the members that distinguish it from other objects."""
 
     @property
     def status(self) -> int:
@@ -146,10 +140,10 @@ class AiohttpResponse(Protocol):
 
     @property
     def content(self) -> Any:
-        """What the bytes are read from."""
+        """The stream of the body."""
 
     def release(self) -> Any:
-        """Give the connection back."""
+        """Release the connection."""
 
 
 SyncReadable: TypeAlias = "Iterable[bytes] | HTTPXResponse | socket"
@@ -180,108 +174,94 @@ def source(response: AsyncIterable[bytes] | AsyncIterable[bytes | bytearray]) ->
 
 def source(response: object) -> object:
     """
-    Find the bytes of a response.
+    Return the bytes of a response.
 
     Args:
         response: A streamed response of httpx, httpx2, requests, urllib3, aiohttp, http.client or
             urllib, a socket, or a stream of trio or anyio.
 
     Returns:
-        The adapter of its library: an iterable of bytes, asynchronous where the response is, with
+        The adapter of its library: an iterable of bytes, asynchronous if the response is, with
         `close()` (or `aclose()`), `status` and `headers`. Reading raises `TransportError`, or
-        `StreamTimeout` where a timeout of the library passed, with the library's exception as its
-        cause; and `NotEventStream` where the body is compressed in a way that isn't decoded.
+        `StreamTimeout` after a timeout of the library, with the library's exception as its cause;
+        and `NotEventStream` if the body has a compression that isn't decoded.
 
     Raises:
         TypeError: It isn't a response of one of these libraries, or one that can't be streamed.
         RuntimeError: It was read or closed already.
     """
-    if _adapter_of(response) is None:
-        raise TypeError(_cannot_read(response, "source()", ""))
+    if _find_adapter(response) is None:
+        raise TypeError(_describe_unreadable(response, "source()", ""))
     return _adapt(response)
 
 
-def open_sync(source: SyncReadable, face: str) -> Iterable[bytes] | SyncSource:
-    """
-    Find the bytes of a source.
+def open_sync(source: SyncReadable, reader: str) -> Iterable[bytes] | SyncSource:
+    """Return the bytes of a source; raise TypeError if the class named `reader` can't read it."""
+    opened = _open(source, reader, Iterable, "an iterable of bytes, ")
+    return cast("Iterable[bytes]", opened)
 
-    Raises:
-        TypeError: It is no iterable of bytes, and no response of a known library.
-    """
-    _refuse_bytes(source, face)
-    _refuse_unopened(source, face)
-    opened: Any = _adapt(source)
-    if isinstance(opened, Iterable):
-        return cast("Iterable[bytes]", opened)
+
+def open_async(source: AsyncReadable, reader: str) -> AsyncIterable[bytes] | AsyncSource:
+    """Return the bytes of a source; raise TypeError if the class named `reader` can't read it."""
+    opened = _open(source, reader, AsyncIterable, "an asynchronous iterable of bytes, ")
+    return cast("AsyncIterable[bytes]", opened)
+
+
+def _open(source: object, reader: str, expected: type, description: str) -> object:
+    _check_source(source, reader)
+    opened = _adapt(source)
+    if isinstance(opened, expected):
+        return opened
     if isinstance(opened, AsyncIterable):
-        raise TypeError(
-            f"{face} cannot read {_named(source)}, which is asynchronous; use Async{face}"
-        )
-    raise TypeError(_cannot_read(source, face, "an iterable of bytes, "))
-
-
-def open_async(source: AsyncReadable, face: str) -> AsyncIterable[bytes] | AsyncSource:
-    """
-    Find the bytes of an asynchronous source.
-
-    Raises:
-        TypeError: It is no asynchronous iterable of bytes, and no response of a known library.
-    """
-    _refuse_bytes(source, face)
-    _refuse_unopened(source, face)
-    opened: Any = _adapt(source)
-    if isinstance(opened, AsyncIterable):
-        return cast("AsyncIterable[bytes]", opened)
-    if isinstance(opened, Iterable):
-        other = face.removeprefix("Async")
-        raise TypeError(f"{face} cannot read {_named(source)}, which is synchronous; use {other}")
-    raise TypeError(_cannot_read(source, face, "an asynchronous iterable of bytes, "))
+        kind, other = "asynchronous", f"Async{reader}"
+    elif isinstance(opened, Iterable):
+        kind, other = "synchronous", reader.removeprefix("Async")
+    else:
+        raise TypeError(_describe_unreadable(source, reader, description))
+    raise TypeError(f"{reader} cannot read {_name(source)}, which is {kind}; use {other}")
 
 
 def wait_at_most(source: object, seconds: float | None) -> None:
-    """Bound each wait of a source for bytes, where it lets that be done."""
-    bound = getattr(source, "wait_at_most", None)
-    if bound is not None:
-        bound(seconds)
+    """Limit each wait of a source for bytes, if it supports that."""
+    limit = getattr(source, "wait_at_most", None)
+    if limit is not None:
+        limit(seconds)
 
 
 def wake(source: object) -> None:
-    """End a read that waits in another thread, where the source lets that be done."""
+    """End a read that waits in another thread, if the source supports that."""
     end = getattr(source, "wake", None)
     if end is not None:
         end()
 
 
 def is_pooled(source: object) -> bool:
-    """Tell whether the connection of a source goes back to a pool at the end of its body."""
+    """Return whether the connection of a source returns to a pool at the end of its body."""
     pooled: bool = getattr(source, "pooled", False)
     return pooled
 
 
-def _refuse_bytes(source: object, face: str) -> None:
+def _check_source(source: object, reader: str) -> None:
+    """Raise TypeError for the body itself, and for what returns a response when opened."""
     if isinstance(source, bytes | bytearray | memoryview | str):
         name = type(cast("object", source)).__name__
         raise TypeError(
-            f"{face} takes an iterable of bytes, not {name} itself; "
+            f"{reader} takes an iterable of bytes, not {name} itself; "
             "wrap a body of bytes in a list, or feed it to a parser"
         )
-
-
-def _refuse_unopened(source: object, face: str) -> None:
-    """Refuse what gives a response once it is entered or awaited, and is none."""
-    if isinstance(source, AsyncIterable) or _adapter_of(source) is not None:
+    if isinstance(source, AsyncIterable) or _find_adapter(source) is not None:
         return
-    # What is awaited may be iterable, as coroutines once were.
+    # An awaitable can be iterable, as generator-based coroutines are.
     if isinstance(source, Iterable) and not isinstance(source, Awaitable):
         return
-    named = _named(source)
-    for kind, how in _OPENED:
+    for kind, how in _UNOPENED:
         if isinstance(source, kind):
-            raise TypeError(f"{face} cannot read {named}, which gives a response: {how}")
+            named = _name(cast("object", source))
+            raise TypeError(f"{reader} cannot read {named}, which gives a response: {how}")
 
 
 def _adapt(response: object) -> object:
-    adapter = _adapter_of(response)
+    adapter = _find_adapter(response)
     if adapter is None:
         return response
     module, name = adapter
@@ -289,20 +269,20 @@ def _adapt(response: object) -> object:
     return adapted
 
 
-def _adapter_of(response: object) -> tuple[str, str] | None:
+def _find_adapter(response: object) -> tuple[str, str] | None:
     kinds = ((kind.__module__.partition(".")[0], kind.__name__) for kind in type(response).__mro__)
     return next((_ADAPTERS[kind] for kind in kinds if kind in _ADAPTERS), None)
 
 
-def _named(source: object) -> str:
+def _name(source: object) -> str:
     kind = type(source)
     package = kind.__module__.partition(".")[0]
     return kind.__name__ if package == "builtins" else f"{kind.__name__} of {package}"
 
 
-def _cannot_read(source: object, face: str, wanted: str) -> str:
+def _describe_unreadable(source: object, reader: str, wanted: str) -> str:
     return (
-        f"{face} cannot read {_named(source)}; pass {wanted}a streamed response of httpx, "
+        f"{reader} cannot read {_name(source)}; pass {wanted}a streamed response of httpx, "
         "httpx2, requests, urllib3, aiohttp or http.client, or a socket or stream of sockets, "
         "trio or anyio"
     )

@@ -1,4 +1,9 @@
-"""Responses read from sockets, plain or TLS, over h11: for those with no HTTP client."""
+"""
+Adapter for sockets, plain or TLS, over h11.
+
+Undocumented attribute used: `suppress_ragged_eofs` of `ssl.SSLSocket` (Python 3.11 to 3.14).
+Fallback: a body without a length that ends without close_notify is taken as complete.
+"""
 
 from __future__ import annotations
 
@@ -11,21 +16,14 @@ from time import monotonic
 from typing import Any, Self
 
 from .._errors import TransportError
-from ._http import check_timeout, shorter
-from ._http1 import NOT_GIVEN, READ_SIZE, Received, Request, failure, prepare, timed_out
+from ._http import shortest_timeout, shut_down, translated
+from ._http1 import NOT_GIVEN, READ_SIZE, Request, ResponseReader, prepare_request
 
 __all__ = ("SocketSource", "request", "source")
 
 
-class SocketSource(Received):
-    """
-    Iterate the bytes of a response's body, as they come over a socket.
-
-    Attributes:
-        status: The HTTP status, or None until the head of the response has come.
-        headers: The response's headers by lower-case name; empty until its head has come.
-        pooled: Whether the connection serves another request after this one: never.
-    """
+class SocketSource(ResponseReader):
+    """Bytes of a response's body, as they arrive over a socket."""
 
     def __init__(self, sock: socket.socket, method: str = "POST") -> None:
         super().__init__(method)
@@ -37,7 +35,7 @@ class SocketSource(Received):
         self._own_timeout = self._timeout = sock.gettimeout()
         self._bound: float | None = None
         self._woken = False
-        # The number of a closed socket may be another's by the time that it is shut down.
+        # After close(), another socket can have the same file descriptor.
         self._lock = threading.RLock()
 
     def __enter__(self) -> Self:
@@ -51,53 +49,42 @@ class SocketSource(Received):
 
     def __next__(self) -> bytes:
         until = None if self._bound is None else monotonic() + self._bound
-        while not (piece := self._pop()):
+        while not (piece := self._pop_piece()):
             if piece is None:
                 raise StopIteration
-            self._arm(until)
-            self._take(self._read())
+            # A piece can take many reads, if they return only framing.
+            left = None if until is None else until - monotonic()
+            timeout = shortest_timeout(self._own_timeout, left)
+            if timeout != self._timeout:
+                self._sock.settimeout(timeout)
+                self._timeout = timeout
+            self._process(self._read())
         return piece
 
-    def _arm(self, until: float | None) -> None:
-        # One piece may take many reads, if what comes is but framing.
-        left = None if until is None else until - monotonic()
-        timeout = shorter(self._own_timeout, left)
-        if timeout != self._timeout:
-            self._sock.settimeout(timeout)
-            self._timeout = timeout
-
     def read_head(self) -> None:
-        """Read until the head of the response has come."""
+        """Read until the end of the response's head."""
         while self.status is None:
-            self._take(self._read())
+            self._process(self._read())
 
     def _read(self) -> bytes:
         try:
             data = self._sock.recv(READ_SIZE)
         except OSError as error:
-            raise _translated(error) from error
+            raise translated(error, "socket") from error
         if self._woken:
-            # The end of input that a reader sees is then ours, and not the server's.
+            # The end of the input is then wake()'s, and not the server's.
             raise TransportError("the socket was shut down by wake()")
         return data
 
     def wait_at_most(self, seconds: float | None) -> None:
-        """
-        Bound the reads to come.
-
-        Args:
-            seconds: How long each waits at most, if the socket's own timeout is not shorter;
-                None for that alone.
-        """
+        """Limit each further wait for bytes, in seconds; None for the socket's timeout alone."""
         self._bound = seconds
 
     def wake(self) -> None:
         """Make a read that waits in another thread fail at once, and all later ones."""
         self._woken = True
-        # The other side may have closed it already. A TLS socket's own shutdown would take away
-        # the state that the other thread is reading with.
-        with self._lock, suppress(OSError):
-            socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
+        with self._lock:
+            shut_down(self._sock)
 
     def close(self) -> None:
         """Close the socket."""
@@ -111,23 +98,22 @@ def source(sock: socket.socket) -> SocketSource:
     Read the response to a request that was sent over a socket.
 
     Args:
-        sock: A connected socket, plain or TLS, that waits when it reads. It is the source's from
-            now on, and closed with it.
+        sock: A connected socket, plain or TLS, in blocking mode. The source owns it from now on,
+            and closes it.
 
     Returns:
-        An iterable of bytes: the body of an HTTP/1.1 response, whose head is read first. Reading
-        raises `TransportError`, or `StreamTimeout` where the socket's timeout passed, with the
-        exception of the socket or of h11 as its cause; and `NotEventStream` for a body that is
-        compressed.
+        An iterable of the body of an HTTP/1.1 response, whose head is read first. Reading raises
+        `TransportError`, or `StreamTimeout` after the socket's timeout, with the exception of the
+        socket or h11 as its cause; and `NotEventStream` for a compressed body.
 
     Raises:
-        TypeError: This is no socket.
-        ValueError: The socket does not wait.
+        TypeError: It isn't a socket.
+        ValueError: The socket is in non-blocking mode.
     """
     if not isinstance(sock, socket.socket):
         raise TypeError(f"source() takes a socket, not {type(sock).__name__}")
     if sock.gettimeout() == 0:
-        raise ValueError("the socket does not wait; call its setblocking(True), or use trio, anyio")
+        raise ValueError("the socket is non-blocking; call setblocking(True), or use trio or anyio")
     return SocketSource(sock)
 
 
@@ -142,74 +128,73 @@ def request(
     timeout: float | None = None,
 ) -> SocketSource:
     """
-    Send a request; return its response once the head of that has come.
+    Send a request and return its response after the head of the response.
 
-    One connection for each request, and no proxy. Redirects within the URL's origin are followed,
-    at most five, if they keep the method; otherwise the redirect itself is returned. One that
-    leads to another origin is refused.
+    Each request has its own connection, and no proxy is used. At most five redirects within the
+    URL's origin are followed if they keep the method; any other redirect within it is returned.
 
     Args:
-        method: The method: "POST".
+        method: The method, such as "POST".
         url: An absolute URL of http or https, without a user name.
-        headers: Headers to send, besides or instead of `Accept: text/event-stream`,
+        headers: Headers to send, in addition to or instead of `Accept: text/event-stream`,
             `Accept-Encoding: identity` and `User-Agent`.
-        json: What to send as JSON.
-        content: What to send as it is, instead.
-        ssl_context: How to speak TLS; `ssl.create_default_context()` if None is given.
-        timeout: How long each step may take - to connect, to send, to read some bytes - in
-            seconds; None for no limit. How long a look-up of the host takes is up to the system.
+        json: The body, to be encoded as JSON; no body by default.
+        content: The body as bytes, instead of `json`.
+        ssl_context: The TLS settings; by default `ssl.create_default_context()`.
+        timeout: The limit for each step (to connect, to send, to read some bytes), in seconds;
+            None for no limit. Looking up the host is limited in trio and anyio only.
 
     Returns:
         An iterable of bytes, with `status`, `headers` and `close()`.
 
     Raises:
         NotEventStream: A redirect leads to another origin; the error names it.
-        TransportError: No response came.
-        StreamTimeout: A step took too long.
-        ValueError: An argument has no such value.
-        TypeError: The content is not bytes, a header is not str, or JSON has no such type.
+        TransportError: No response was received.
+        StreamTimeout: A step took longer than the timeout.
+        ValueError: An argument has an invalid value.
+        TypeError: The content isn't bytes, a header isn't str, or `json` can't be encoded.
     """
-    check_timeout(timeout)
-    asked = prepare(method, url, headers=headers, json=json, content=content)
-    while True:
-        response, following = _ask(asked, ssl_context, timeout)
-        if following is None:
-            return response
-        response.close()
-        asked = following
+    prepared = prepare_request(
+        method, url, headers=headers, json=json, content=content, timeout=timeout
+    )
+    return _send(prepared, ssl_context, timeout)
 
 
-def _ask(
-    asked: Request, ssl_context: ssl.SSLContext | None, timeout: float | None
-) -> tuple[SocketSource, Request | None]:
-    sent = asked.to_bytes()
+def _send(
+    prepared: Request, ssl_context: ssl.SSLContext | None, timeout: float | None
+) -> SocketSource:
+    data = prepared.to_bytes()
+    origin = prepared.origin
     sock: socket.socket | None = None
     try:
-        sock = _connect(asked.origin.host, asked.origin.port, timeout)
-        if asked.origin.scheme == "https":
+        sock = _connect(origin.host, origin.port, timeout)
+        if origin.scheme == "https":
             context = ssl_context or ssl.create_default_context()
-            # Not while it is wrapped: an interrupt would leave it open.
+            # An interrupt of a handshake inside wrap_socket() would leave the socket open.
             sock = context.wrap_socket(
-                sock, server_hostname=asked.origin.host, do_handshake_on_connect=False
+                sock, server_hostname=origin.host, do_handshake_on_connect=False
             )
             sock.do_handshake()
-        # A server may answer, and hang up, before it has read all: reading tells.
+        # A server can respond and close before it has read everything: then the read shows it.
         with suppress(BrokenPipeError, ConnectionResetError):
-            sock.sendall(sent)
-        response = SocketSource(sock, asked.method)
+            sock.sendall(data)
+        response = SocketSource(sock, prepared.method)
         response.read_head()
-        following = asked.redirected(response.status, response.headers)
+        following = prepared.redirected(response.status, response.headers)
     except BaseException as error:  # an interrupt, too, leaves no socket open
         if sock is not None:
             sock.close()
         if isinstance(error, OSError):
-            raise _translated(error) from error
+            raise translated(error, "socket") from error
         raise
-    return response, following
+    if following is None:
+        return response
+    response.close()
+    return _send(following, ssl_context, timeout)
 
 
 def _connect(host: str, port: int, timeout: float | None) -> socket.socket:
-    """Connect to the first address that answers; `socket` leaks one when interrupted."""
+    """Connect to the first address that responds; `socket` leaks one when interrupted."""
     failures: list[OSError] = []
     for family, kind, protocol, _, address in socket.getaddrinfo(
         host, port, type=socket.SOCK_STREAM
@@ -226,8 +211,3 @@ def _connect(host: str, port: int, timeout: float | None) -> socket.socket:
         else:
             return sock
     raise failures[0]
-
-
-def _translated(error: OSError) -> TransportError:
-    tell = timed_out if isinstance(error, TimeoutError) else failure
-    return tell("socket", error)
