@@ -12,19 +12,19 @@ Private attributes used, seen in aiohttp 3.14.5:
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Self
 
 from .._stage import Uncopyable
-from ._http import USUAL_CODINGS, find_refusal, translated
+from ._http import USUAL_CODINGS, find_refusal, loaded_exceptions, translated
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse
     from aiohttp.client_proto import ResponseHandler
 
 
+_FAILURES: Final = (("aiohttp", "ClientError"), ("aiohttp.http", "HttpProcessingError"))
 _CHECK_INTERVAL: Final = 1.0  # in seconds, between two checks of the connection during a wait
 
 
@@ -65,7 +65,7 @@ class AiohttpSource(Uncopyable):
             piece = await self._read()
             if not piece:
                 self._require_complete()
-        except _failures() as error:
+        except (OSError, *loaded_exceptions(*_FAILURES)) as error:
             piece = self._read_rest()
             if not piece:
                 raise translated(error, "aiohttp") from error
@@ -135,10 +135,3 @@ class AiohttpSource(Uncopyable):
         with suppress(TimeoutError):
             return b"" if read is None else read(-1)
         return b""
-
-
-def _failures() -> tuple[type[Exception], ...]:
-    library = sys.modules.get("aiohttp")
-    if library is None:
-        return (OSError,)
-    return OSError, library.ClientError, library.http.HttpProcessingError

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+import sys
 from collections.abc import Container, Iterable, Mapping
 from contextlib import suppress
 from ipaddress import IPv6Address
@@ -19,6 +20,7 @@ REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 # C int, which a longer time would overflow.
 SHORTEST_WAIT: Final = 0.001
 LONGEST_WAIT: Final = 2_000_000.0
+READ_SIZE: Final = 65536  # the most bytes that one read returns
 # httpx, Python or urllib3, and trio; their subclasses have these names among their bases.
 _TIMEOUT_CLASSES: Final = frozenset({"TimeoutException", "TimeoutError", "TooSlowError"})
 
@@ -44,21 +46,12 @@ Hop = tuple[str, int, Mapping[str, str]]
 
 def find_refusal(
     status: int | None,
-    headers: Mapping[str, str],
-    codings: Container[str] | None,
+    headers: Mapping[str, str],  # found by lower-case names
+    codings: Container[str] | None,  # that are decoded; None if unknown
     hops: Iterable[Hop] = (),
     method: str = "",
 ) -> NotEventStream | None:
-    """
-    Return the error for a response whose head shows that it can't be read, or None.
-
-    Args:
-        status: The status.
-        headers: The headers, found by lower-case names.
-        codings: The values of Content-Encoding that are decoded; None if unknown.
-        hops: The redirects that the client followed, in order.
-        method: The method of the last request.
-    """
+    """Return the error for a response whose head shows that it can't be read, or None."""
     # By default, clients turn a POST into a GET at most redirects.
     for hop_method, hop_status, hop_headers in hops:
         if hop_method != method:
@@ -76,6 +69,12 @@ def translated(error: Exception, library: str = "") -> TransportError:
     reason = str(error) or error.__cause__ or ("timed out" if is_timeout else "no reason given")
     message = f"{library} failed: {type(error).__name__}: {reason}"
     return StreamTimeout(message, clock="transport") if is_timeout else TransportError(message)
+
+
+def loaded_exceptions(*names: tuple[str, str]) -> tuple[type[Exception], ...]:
+    """Return exceptions by module and name, without those of modules that aren't loaded."""
+    found = ((sys.modules.get(module), name) for module, name in names)
+    return tuple(getattr(module, name) for module, name in found if module is not None)
 
 
 def shortest_timeout(own: float | None, bound: float | None) -> float | None:

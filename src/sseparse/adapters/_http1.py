@@ -41,8 +41,6 @@ except ModuleNotFoundError as error:
     raise ModuleNotFoundError(message, name=error.name) from error
 
 
-READ_SIZE: Final = 65536  # the most bytes that one read returns
-
 _START = b"HTTP/"
 _LONGEST_PART = SLICE  # the longest head, chunk header or trailer, in bytes
 
@@ -51,8 +49,8 @@ class HTTPBody(Breakable):
     """
     Parser for a response: bytes of the connection in, bytes of the body out.
 
-    Informational responses are skipped, and bytes after the body are ignored. An encoded body is
-    an error, because nothing here decompresses. The response to a HEAD has no body.
+    Informational responses and bytes after the body are ignored. An encoded body is an error,
+    because nothing here decompresses.
     """
 
     def __init__(self, method: str = "POST") -> None:
@@ -238,12 +236,7 @@ class Request:
         return [*kept, *self.headers]
 
     def redirected(self, status: int | None, headers: Mapping[str, str]) -> Request | None:
-        """
-        Return the request that follows a redirect within the origin.
-
-        None if the response isn't a redirect, or one that would change the method, or the sixth.
-        NotEventStream is raised for a redirect to another origin or to an invalid URL.
-        """
+        """Return the request that follows a redirect, if any; raise NotEventStream if forbidden."""
         if status not in REDIRECTS or "location" not in headers:
             return None
         target = headers["location"]
@@ -254,6 +247,7 @@ class Request:
             is_same_origin = False
         if not is_same_origin:
             raise refused(status, {**headers, "location": target})
+        # One that would change the method is returned to the caller, and so is the sixth.
         keeps_method = status in (307, 308) or self.method in ("GET", "HEAD")
         if not self.redirects_left or not keeps_method:
             return None
@@ -335,6 +329,9 @@ class ResponseReader(Uncopyable):
         return None if not piece and self._http.is_complete else piece
 
 
+ReaderT = TypeVar("ReaderT", bound="AsyncResponseReader")
+
+
 @frozen
 class AsyncLibrary:
     """Calls and exceptions of trio or anyio."""
@@ -358,7 +355,7 @@ class AsyncLibrary:
         return translated(error, self.module.__name__)
 
     @contextmanager
-    def limit(self, timeout: float | None) -> Generator[None, None, None]:
+    def _limit(self, timeout: float | None) -> Generator[None, None, None]:
         """Translate the exceptions of a block, and limit its time."""
         try:
             with self.module.fail_after(math.inf if timeout is None else timeout):
@@ -366,7 +363,33 @@ class AsyncLibrary:
         except self.failures as error:
             raise self.translate(error) from error
 
-    async def open(self, origin: Origin, context: ssl.SSLContext | None) -> Any:
+    async def request(
+        self,
+        make_reader: Callable[[Any, str, float | None], ReaderT],
+        request: Request,
+        ssl_context: ssl.SSLContext | None,
+        timeout: float | None,  # noqa: ASYNC109 - it limits each step
+    ) -> ReaderT:
+        """Send a request, follow its redirects, and return the response after its head."""
+        data = request.to_bytes()
+        with self._limit(timeout):
+            stream = await self._open(request.origin, ssl_context)
+        response = make_reader(stream, request.method, timeout)
+        try:
+            # A server can respond and close before it has read everything: a read shows it.
+            with self._limit(timeout), suppress(self.module.BrokenResourceError):
+                await self.send(stream, data)
+            await response.read_head()
+            following = request.redirected(response.status, response.headers)
+        except BaseException:  # a cancellation, too, leaves no stream open
+            await response.aclose()
+            raise
+        if following is None:
+            return response
+        await response.aclose()
+        return await self.request(make_reader, following, ssl_context, timeout)
+
+    async def _open(self, origin: Origin, context: ssl.SSLContext | None) -> Any:
         stream = await self.connect(origin.host, origin.port)
         if origin.scheme == "http":
             return stream
@@ -425,33 +448,3 @@ class AsyncResponseReader(ResponseReader):
                 return await library.receive(self._stream)
         except library.failures as error:
             raise library.translate(error) from error
-
-
-ReaderT = TypeVar("ReaderT", bound=AsyncResponseReader)
-
-
-async def send_request(
-    library: AsyncLibrary,
-    make_reader: Callable[[Any, str, float | None], ReaderT],
-    request: Request,
-    ssl_context: ssl.SSLContext | None,
-    limit: float | None,
-) -> ReaderT:
-    """Send a request, follow its redirects, and return the response after its head."""
-    data = request.to_bytes()
-    with library.limit(limit):
-        stream = await library.open(request.origin, ssl_context)
-    response = make_reader(stream, request.method, limit)
-    try:
-        # A server can respond and close before it has read everything: then the read shows it.
-        with library.limit(limit), suppress(library.module.BrokenResourceError):
-            await library.send(stream, data)
-        await response.read_head()
-        following = request.redirected(response.status, response.headers)
-    except BaseException:  # a cancellation, too, leaves no stream open
-        await response.aclose()
-        raise
-    if following is None:
-        return response
-    await response.aclose()
-    return await send_request(library, make_reader, following, ssl_context, limit)

@@ -22,7 +22,14 @@ from typing import Any, Final, Self
 from .._deadlines import running_timers
 from .._errors import NotEventStream, TransportError
 from .._stage import Breakable, Uncopyable, breaking
-from ._http import USUAL_CODINGS, find_refusal, shortest_timeout, shut_down, translated
+from ._http import (
+    USUAL_CODINGS,
+    find_refusal,
+    loaded_exceptions,
+    shortest_timeout,
+    shut_down,
+    translated,
+)
 from ._registry import HTTPXResponse
 
 # How many compressed bytes are decompressed at once. A few bytes of Brotli hold one meta-block at
@@ -31,6 +38,7 @@ from ._registry import HTTPXResponse
 _STEPS: Final = {"BrotliDecoder": 8, "ZStandardDecoder": 64}
 _DEFAULT_STEP: Final = 512
 _PIECE_SIZE: Final = 65536
+_FAILURES: Final = (("httpx", "RequestError"), ("httpx2", "RequestError"))
 
 
 class BoundedDecoder(Breakable):
@@ -181,7 +189,7 @@ class HTTPXSource(Uncopyable):
         except StopIteration:
             _require_all_decoded(self._response)
             raise
-        except _failures() as error:
+        except loaded_exceptions(*_FAILURES) as error:
             raise translated(error) from error
 
     def _open(self, kind: str) -> Any:
@@ -224,7 +232,7 @@ class HTTPXSource(Uncopyable):
         except StopAsyncIteration:
             _require_all_decoded(self._response)
             raise
-        except _failures() as error:
+        except loaded_exceptions(*_FAILURES) as error:
             raise translated(error) from error
 
     async def aclose(self) -> None:
@@ -251,12 +259,6 @@ class HTTPXSource(Uncopyable):
 
 
 source = HTTPXSource
-
-
-def _failures() -> tuple[type[Exception], ...]:
-    """Return the base classes of the exceptions of those libraries that are loaded."""
-    modules = (sys.modules.get(name) for name in ("httpx", "httpx2"))
-    return tuple(module.RequestError for module in modules if module is not None)
 
 
 def _find_refusal(response: HTTPXResponse) -> NotEventStream | None:

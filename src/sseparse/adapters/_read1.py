@@ -14,7 +14,6 @@ Private attributes used:
 from __future__ import annotations
 
 import socket
-import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
@@ -24,7 +23,14 @@ from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 from .._errors import NotEventStream, TransportError
 from .._stage import Uncopyable
-from ._http import find_refusal, shortest_timeout, shut_down, translated
+from ._http import (
+    READ_SIZE,
+    find_refusal,
+    loaded_exceptions,
+    shortest_timeout,
+    shut_down,
+    translated,
+)
 
 if TYPE_CHECKING:
     from urllib.error import HTTPError
@@ -33,23 +39,11 @@ if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse
 
 
-READ_SIZE: Final = 65536  # the most bytes that one read returns
+_URLLIB3_ERROR: Final = ("urllib3.exceptions", "HTTPError")
 
 
 class BlockingSource(Uncopyable):
-    """
-    Bytes of a blocking client's response, as they arrive.
-
-    Args:
-        library: The library's name, for messages.
-        response: The response, which is closed with the source.
-        status: The HTTP status.
-        http_response: The response of `http.client` underneath, whose socket is read.
-        refusal: The error to raise, if the response can't be read.
-        read: Returns bytes as soon as there are any, or b"" at the end of the body.
-        is_finished: Returns whether the connection was released, and can be another response's.
-        pooled: Whether the connection can serve another request.
-    """
+    """Bytes of a response of http.client, urllib3 or requests, as they arrive."""
 
     def __init__(
         self,
@@ -57,10 +51,10 @@ class BlockingSource(Uncopyable):
         response: Any,
         *,
         status: int,
-        http_response: object,
+        http_response: object,  # of http.client, underneath; its socket is read
         refusal: NotEventStream | None,
-        read: Callable[[], bytes],
-        is_finished: Callable[[], bool],
+        read: Callable[[], bytes],  # returns b"" at the end of the body
+        is_finished: Callable[[], bool],  # then the connection can be another response's
         pooled: bool = True,
     ) -> None:
         self.status: int | None = status
@@ -86,7 +80,7 @@ class BlockingSource(Uncopyable):
             piece = self._read()
             if not piece and self._is_woken:
                 raise ConnectionAbortedError("wake() shut the connection down during a read")
-        except _failures() as error:
+        except (OSError, HTTPException, *loaded_exceptions(_URLLIB3_ERROR)) as error:
             # If the connection were reused, the rest of this body would be its next response.
             self._socket.shut_down()
             self._socket.release()
@@ -228,19 +222,8 @@ def _require_unread(response: Any, library: str) -> None:
         )
 
 
-def _failures() -> tuple[type[Exception], ...]:
-    known = (OSError, HTTPException)
-    exceptions = sys.modules.get("urllib3.exceptions")
-    return known if exceptions is None else (*known, exceptions.HTTPError)
-
-
 class _ResponseSocket:
-    """
-    Socket under a response of `http.client`, until the response is done with it.
-
-    Nothing happens if it can't be found: the response doesn't come from a socket, or the library
-    keeps it elsewhere.
-    """
+    """Socket under a response of `http.client`, until the response is done with it, if found."""
 
     # The libraries read framing byte by byte, and a body until some of it is decompressed: a
     # timeout of the socket would start again at each read. So this object replaces the socket in

@@ -16,8 +16,8 @@ from time import monotonic
 from typing import Any, Self
 
 from .._errors import TransportError
-from ._http import shortest_timeout, shut_down, translated
-from ._http1 import NOT_GIVEN, READ_SIZE, Request, ResponseReader, prepare_request
+from ._http import READ_SIZE, shortest_timeout, shut_down, translated
+from ._http1 import NOT_GIVEN, Request, ResponseReader, prepare_request
 
 __all__ = ("SocketSource", "request", "source")
 

@@ -5,14 +5,8 @@ from __future__ import annotations
 import ssl
 from collections.abc import Mapping
 
-from ._http1 import (
-    NOT_GIVEN,
-    READ_SIZE,
-    AsyncLibrary,
-    AsyncResponseReader,
-    prepare_request,
-    send_request,
-)
+from ._http import READ_SIZE
+from ._http1 import NOT_GIVEN, AsyncLibrary, AsyncResponseReader, prepare_request
 
 try:
     import trio
@@ -96,4 +90,4 @@ async def request(
     prepared = prepare_request(
         method, url, headers=headers, json=json, content=content, timeout=timeout
     )
-    return await send_request(_LIBRARY, StreamSource, prepared, ssl_context, timeout)
+    return await _LIBRARY.request(StreamSource, prepared, ssl_context, timeout)
