@@ -1,4 +1,4 @@
-"""What every adapter of a blocking HTTP client does, over real connections."""
+"""Tests for every adapter of a blocking HTTP client, over real connections."""
 
 import gzip
 import socket
@@ -51,7 +51,7 @@ def authority() -> trustme.CA:
 
 
 class BlockingAdapter:
-    """The rules; a subclass says how its library opens a response and which adapter reads it."""
+    """Tests of an adapter; a subclass opens the responses with its library."""
 
     framings: ClassVar[list[Framing]] = ["chunked", "one-chunk", "close", "content-length"]
 
@@ -66,7 +66,7 @@ class BlockingAdapter:
         raise NotImplementedError
 
     def test_framings(self, framing: Framing) -> None:
-        """However HTTP says where the body ends, its bytes come whole."""
+        """The complete body is returned, however HTTP frames it."""
         with ReplayServer(Replay(BODY, framing=framing)) as server:
             with self.opened(server.url) as response:
                 source = adapters.source(response)
@@ -79,14 +79,14 @@ class BlockingAdapter:
         assert stream.end.cause is EndCause.DONE
 
     def test_at_once(self, framing: Framing) -> None:
-        """A piece is handed out when it came, not when more came or when the body ended."""
+        """A piece is returned when it arrives, without waiting for more or for the end."""
         replay = Replay(BODY, framing=framing, delays=[0, 600, 0])
         with ReplayServer(replay) as server, self.opened(server.url) as response:
             with EventStream(adapters.source(response)) as stream:
                 assert b"Hel" in next(stream).data.encode()
 
     def test_status_and_headers(self) -> None:
-        """They are the response's; names are found in any case."""
+        """Status and headers are the response's; header names are found in any case."""
         replay = Replay(BODY, status=201, headers={"X-One": "1"})
         with ReplayServer(replay) as server, self.opened(server.url) as response:
             source = adapters.source(response)
@@ -96,7 +96,7 @@ class BlockingAdapter:
 
     @pytest.mark.parametrize("cut", CUTS)
     def test_cuts(self, cut: str) -> None:
-        """A body that was cut is never taken for whole; what came before the cut is handed out."""
+        """A truncated body raises TransportError after the bytes received before."""
         with serving(sending(CUTS[cut], then="hang up")) as server:
             with self.opened(server.url) as response:
                 source = adapters.source(response)
@@ -110,24 +110,24 @@ class BlockingAdapter:
                 source.close()
 
     def test_reset(self) -> None:
-        """A connection that is reset is a failure."""
-        came = threading.Event()
+        """A connection reset raises TransportError."""
+        received = threading.Event()
 
         def answer(exchange: Exchange) -> None:
             exchange.send(UNTIL_CLOSE + b"abc")
-            assert came.wait(SAFETY)
+            assert received.wait(SAFETY)
             exchange.reset()
 
         with serving(answer) as server, self.opened(server.url) as response:
             source = adapters.source(response)
             assert next(source) == b"abc"
-            came.set()
+            received.set()
             with pytest.raises(TransportError, match="failed") as raised:
                 next(source)
             assert raised.value.__cause__ is not None
 
     def test_a_cut_stream(self) -> None:
-        """A stream over a cut body ends as one, and keeps what came."""
+        """A stream over a truncated body raises an error with the partial result."""
         first = BODY[: BODY.index(b"\n\n") + 2]
         cut = CHUNKED + b"%x\r\n%b\r\n" % (len(first), first)
         with serving(sending(cut, then="hang up")) as server:
@@ -142,16 +142,16 @@ class BlockingAdapter:
                     Stream(adapters.source(response)).result()
 
     def test_the_timeout_of_the_library(self) -> None:
-        """It is StreamTimeout of the clock "transport", the library's exception its cause."""
+        """The library's timeout raises StreamTimeout with the clock "transport" and the cause."""
         with serving(sending(CHUNKED + ONE, then="hold")) as server:
-            # It holds for the head and the first piece, too, which may be late.
+            # The timeout also applies to the head and the first piece, which can be late.
             errors = (self.timeout_of_a_read(server.url, seconds) for seconds in (0.1, 1.0, 10.0))
             error = next(filter(None, errors))
         assert error.clock == "transport"
         assert "TimeoutError" in {kind.__name__ for kind in type(error.__cause__).__mro__}
 
     def timeout_of_a_read(self, url: str, seconds: float) -> StreamTimeout | None:
-        """Return the timeout of the second read, or None if what comes before it timed out."""
+        """Return the timeout of the second read, or None if an earlier step timed out."""
         with ExitStack() as stack:
             try:
                 source = adapters.source(stack.enter_context(self.opened(url, timeout=seconds)))
@@ -168,7 +168,7 @@ class BlockingAdapter:
     @pytest.mark.parametrize("timeout", [None, SAFETY])
     @pytest.mark.parametrize("secure", [False, True])
     def test_wait_at_most(self, timeout: float | None, secure: bool, authority: trustme.CA) -> None:
-        """It limits the reads from then on, whatever longer time the library allows."""
+        """wait_at_most() limits further reads, even if the library's own timeout is longer."""
         trusted = authority if secure else None
         with serving(sending(CHUNKED + ONE, then="hold"), trusted) as server:
             for seconds in (0.05, 0, -1):
@@ -185,7 +185,7 @@ class BlockingAdapter:
     @pytest.mark.parametrize("head", [CHUNKED + ONE, UNTIL_CLOSE + b"abc", LENGTH_10 + b"abc"])
     @pytest.mark.parametrize("secure", [False, True])
     def test_wake(self, head: bytes, secure: bool, authority: trustme.CA) -> None:
-        """It ends a read in another thread, which does not take that for the body's end."""
+        """wake() ends a read in another thread with an error, not with the end of the body."""
         trusted = authority if secure else None
         with serving(sending(head, then="hold"), trusted) as server:
             with self.opened(server.url, timeout=None, authority=trusted) as response:
@@ -196,7 +196,7 @@ class BlockingAdapter:
                     target=lambda: outcome.append(next_or_error(source)), daemon=True
                 )
                 thread.start()
-                # Whether the read has begun by now or not: it ends.
+                # The read ends, whether it has started by now or not.
                 thread.join(0.2)
                 source.wake()
                 thread.join(SAFETY)
@@ -208,7 +208,7 @@ class BlockingAdapter:
 
     @pytest.mark.parametrize("framing", ["chunked", "content-length", "one-chunk"])
     def test_reuse(self, framing: Framing) -> None:
-        """A body read to its end leaves its connection to the next request, as it found it."""
+        """After the end of a body, the next request uses the connection, with its own timeout."""
         with ReplayServer(Replay(BODY, framing=framing)) as server:
             with self.client(server.url) as request:
                 sockets = set[socket.socket]()
@@ -227,7 +227,7 @@ class BlockingAdapter:
         assert (len(sockets), timeouts) == (1, {SAFETY})
 
     def test_break(self) -> None:
-        """Closing before the end, the server sees; closing again does nothing."""
+        """Closing before the end closes the connection; closing again does nothing."""
         gone = threading.Event()
 
         def answer(exchange: Exchange) -> None:
@@ -244,7 +244,7 @@ class BlockingAdapter:
             source.wait_at_most(1)
 
     def test_read_already(self) -> None:
-        """A body that is gone is told from an empty one."""
+        """A body that was read already raises RuntimeError; an empty body doesn't."""
         empty = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
         with serving(sending(empty)) as server, self.opened(server.url) as response:
             assert list(adapters.source(response)) == []
@@ -254,7 +254,7 @@ class BlockingAdapter:
                 adapters.source(response)
 
     def test_unknown_encoding(self) -> None:
-        """A body that nobody decodes is refused before its first byte."""
+        """A body with an unknown encoding raises NotEventStream before its first byte."""
         coded = Replay(BODY, headers={"Content-Encoding": "identity, compress"})
         with ReplayServer(coded) as server, self.opened(server.url) as response:
             with pytest.raises(Exception, match="compressed with identity, compress") as raised:
@@ -264,7 +264,7 @@ class BlockingAdapter:
         assert type(raised.value).__name__ == "NotEventStream"
 
     def test_identity(self) -> None:
-        """A body that is said not to be encoded is read."""
+        """A body with the encoding "identity" is read."""
         plain = Replay(BODY, headers={"Content-Encoding": "Identity"})
         with ReplayServer(plain) as server, self.opened(server.url) as response:
             assert b"".join(adapters.source(response)) == BODY
@@ -293,7 +293,7 @@ def pytest_framings(metafunc: pytest.Metafunc) -> None:
 
 
 class Decoding(BlockingAdapter):
-    """What holds besides where the library decompresses."""
+    """Further tests for libraries that decompress."""
 
     framings: ClassVar[list[Framing]] = [*BlockingAdapter.framings, "gzip"]
 
@@ -306,7 +306,7 @@ class Decoding(BlockingAdapter):
 
     @pytest.mark.parametrize("coding", ["gzip", "br", "zstd", "deflate"])
     def test_a_bomb(self, coding: str) -> None:
-        """A body that is compressed a thousandfold comes in pieces of bounded size."""
+        """A body compressed a thousandfold is returned in pieces of bounded size."""
         size = 16 << 20
         answer = encoded(coding, COMPRESS[coding](bytes(size)))
         with serving(sending(answer)) as server, self.opened(server.url) as response:
@@ -315,7 +315,7 @@ class Decoding(BlockingAdapter):
         assert max(sizes) <= 65536
 
     def test_bad_compression(self) -> None:
-        """A body that cannot be decompressed is a failure."""
+        """A body that can't be decompressed raises TransportError."""
         with serving(sending(encoded("gzip", b"\x1f\x8b\x08" + b"?" * 40))) as server:
             with self.opened(server.url) as response:
                 source = adapters.source(response)

@@ -1,4 +1,4 @@
-"""A server that sends bytes as they are, for answers that no good server gives."""
+"""A server that sends given bytes, for responses that a correct server doesn't send."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from types import TracebackType
 from typing import Self
 
 LIMIT = 30.0
-"""For how many seconds a test waits for what must happen; far more than any machine needs."""
+"""In seconds: how long a test waits for an event, far longer than any machine needs."""
 
 
 class RawServer:
     """
-    Answer each connection's one request with bytes, and close it.
+    A server that responds to one request for each connection, and closes it.
 
     Args:
-        answer: The bytes, or what makes them of a request.
-        hold: Whether to keep connections open until their clients go away.
-        drip: What to send again and again after the answer, until the client goes away.
-        ssl_context: How to speak TLS, if it is to be spoken.
+        answer: The response, or a function that returns it for a request.
+        hold: Whether to keep connections open until their clients close them.
+        drip: Bytes to send repeatedly after the response, until the client closes.
+        ssl_context: The TLS settings; None for no TLS.
 
     Attributes:
-        requests: The requests, as they came.
-        gone: Set when a connection is over; of one that is held, when its client has gone away.
+        requests: The requests received.
+        gone: Set when a connection was closed: if it's held, by its client.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class RawServer:
 
 
 def read_request(sock: socket.socket) -> bytes:
-    """Read a whole request, head and body."""
+    """Read a complete request, head and body."""
     request = b""
     while b"\r\n\r\n" not in request:
         request += _some(sock)

@@ -1,4 +1,4 @@
-"""A server that sends what it is told to, well framed or not, over connections kept alive."""
+"""A server that sends scripted responses, well framed or not, over persistent connections."""
 
 import contextlib
 import socket
@@ -12,13 +12,13 @@ from typing import Self
 import trustme
 
 SAFETY = 30.0
-"""How long to wait, in seconds, for what must come: a test that waits so long has failed."""
+"""In seconds: how long a test waits for an event before it fails."""
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 class Exchange:
-    """One request that came, on a connection that may carry more of them."""
+    """A received request, on a connection that can carry more of them."""
 
     def __init__(self, sock: socket.socket, over: threading.Event) -> None:
         self._sock = sock
@@ -29,7 +29,7 @@ class Exchange:
         self._sock.sendall(data)
 
     def hold(self) -> None:
-        """Leave the connection open, and send nothing more, until the server stops."""
+        """Keep the connection open without sending anything until the server stops."""
         self._over.wait()
 
     def wait_for_fin(self) -> None:
@@ -52,7 +52,7 @@ Answer = Callable[[Exchange], None]
 
 
 class ScriptedServer:
-    """Answers requests, each connection in a thread of its own."""
+    """A server that responds to requests, with a thread for each connection."""
 
     def __init__(self, answer: Answer, authority: trustme.CA | None = None) -> None:
         self._answer = answer
@@ -85,7 +85,7 @@ class ScriptedServer:
             thread.start()
 
     def _serve(self, sock: socket.socket) -> None:
-        # What a client does to its connection is how it may end.
+        # A client can end its connection in any way.
         with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
             stack.callback(sock.close)
             if self._context is not None:
@@ -107,7 +107,7 @@ class ScriptedServer:
         traceback: TracebackType | None,
     ) -> None:
         self._over.set()
-        # Closing a socket does not wake the thread that accepts on it; a connection does.
+        # Closing a socket doesn't wake the thread that accepts on it; a connection does.
         socket.create_connection(self._address).close()
         self._acceptor.join()
         self._listener.close()
@@ -132,7 +132,7 @@ def serving(answer: Answer, authority: trustme.CA | None = None) -> ScriptedServ
 
 
 def sending(data: bytes, then: str = "keep") -> Answer:
-    """Answer each request so; then keep the connection, hang up, reset it or hold it."""
+    """Respond to each request with `data`; then keep the connection, close, reset or hold it."""
 
     def answer(exchange: Exchange) -> None:
         exchange.send(data)

@@ -34,7 +34,7 @@ FRAMINGS: list[Framing] = ["chunked", "one-chunk", "close", "content-length", "g
 
 @pytest.fixture
 def anyio_backend() -> str:
-    """aiohttp runs on asyncio alone."""
+    """aiohttp runs on asyncio only."""
     return "asyncio"
 
 
@@ -55,7 +55,7 @@ async def responding(
 async def responding_within(
     url: str, limit: str
 ) -> AsyncIterator[tuple[aiohttp.ClientResponse, float]]:
-    """Respond with a timeout of the library's that's long enough for the head; it's the second."""
+    """Return a response and the first timeout of the library that's long enough for the head."""
     async with AsyncExitStack() as stack:
         for seconds in (0.2, 2.0, 20.0):
             with suppress(TimeoutError):
@@ -70,7 +70,7 @@ async def pieces_of(source: AsyncIterable[bytes]) -> list[bytes]:
 
 
 class Steps:
-    """An answer in steps, the second one sent when the test says so."""
+    """A response in two steps, the second one sent when the test sets `go`."""
 
     def __init__(self, first: bytes, second: bytes, then: str = "keep") -> None:
         self._first = first
@@ -84,11 +84,11 @@ class Steps:
 
 
 class TestReading:
-    """Bodies that come whole."""
+    """Complete bodies."""
 
     @pytest.mark.parametrize("framing", FRAMINGS)
     async def test_framings(self, framing: Framing) -> None:
-        """However HTTP says where the body ends, its bytes come whole."""
+        """The complete body is returned, however HTTP frames it."""
         with ReplayServer(Replay(BODY, framing=framing)) as server:
             async with responding(server.url) as response:
                 source = adapters.source(response)
@@ -103,7 +103,7 @@ class TestReading:
 
     @pytest.mark.parametrize("framing", FRAMINGS)
     async def test_at_once(self, framing: Framing) -> None:
-        """A piece is handed out when it came, not when more came or when the body ended."""
+        """A piece is returned when it arrives, without waiting for more or for the end."""
         replay = Replay(BODY, framing=framing, delays=[0, 600, 0])
         with ReplayServer(replay) as server:
             async with responding(server.url) as response:
@@ -111,7 +111,7 @@ class TestReading:
                     assert "Hel" in (await anext(stream)).data
 
     async def test_status_and_headers(self) -> None:
-        """They are the response's; names are found in any case."""
+        """Status and headers are the response's; header names are found in any case."""
         with ReplayServer(Replay(BODY, status=201, headers={"X-One": "1"})) as server:
             async with responding(server.url) as response:
                 source = adapters.source(response)
@@ -120,7 +120,7 @@ class TestReading:
 
     @pytest.mark.parametrize("coding", COMPRESS)
     async def test_a_bomb(self, coding: str) -> None:
-        """A body that is compressed a thousandfold comes in pieces of bounded size."""
+        """A body compressed a thousandfold is returned in pieces of bounded size."""
         size = 16 << 20
         body = COMPRESS[coding](bytes(size))
         head = f"HTTP/1.1 200 OK\r\nContent-Encoding: {coding}\r\nContent-Length: {len(body)}"
@@ -131,7 +131,7 @@ class TestReading:
         assert max(sizes) <= 1 << 20
 
     async def test_no_body(self) -> None:
-        """A status without a body, and a body of no bytes."""
+        """A response without a body, or with an empty one, has no pieces."""
         for head in (b"204 No Content\r\n", b"200 OK\r\nContent-Length: 0\r\n"):
             with serving(sending(b"HTTP/1.1 " + head + b"\r\n")) as server:
                 async with responding(server.url) as response:
@@ -140,7 +140,7 @@ class TestReading:
                     await source.aclose()
 
     async def test_reuse(self) -> None:
-        """A body read to its end leaves its connection to the next request."""
+        """After the end of a body, the next request uses the connection."""
         with serving(sending(CHUNKED + ONE + b"0\r\n\r\n")) as server:
             async with aiohttp.ClientSession() as session:
                 for _ in range(3):
@@ -151,7 +151,7 @@ class TestReading:
         assert server.connections == 1
 
     async def test_break(self) -> None:
-        """Closing before the end, the server sees; closing again does nothing."""
+        """Closing before the end closes the connection; closing again does nothing."""
         gone = threading.Event()
 
         def answer(exchange: Exchange) -> None:
@@ -168,7 +168,7 @@ class TestReading:
                 assert await asyncio.to_thread(gone.wait, SAFETY)
 
     async def test_cancelled(self) -> None:
-        """A read that was cancelled lost nothing; the next one goes on."""
+        """A cancelled read loses no bytes; the next read continues."""
         answer = Steps(CHUNKED + ONE, b"3\r\ndef\r\n0\r\n\r\n")
         with serving(answer) as server:
             async with responding(server.url) as response:
@@ -181,7 +181,7 @@ class TestReading:
                 assert await pieces_of(source) == [b"def"]
 
     async def test_a_long_wait(self) -> None:
-        """Looking whether bytes can still come does not disturb waiting for them."""
+        """Checking the connection doesn't disturb a long wait for bytes."""
         answer = Steps(CHUNKED + ONE, b"3\r\ndef\r\n0\r\n\r\n")
         with serving(answer) as server:
             async with responding(server.url) as response:
@@ -191,14 +191,14 @@ class TestReading:
                 assert await pieces_of(source) == [b"def"]
 
     async def test_a_response_already_read(self) -> None:
-        """Its body was kept, and is parsed."""
+        """A response that was read already is parsed from its kept body."""
         with ReplayServer(Replay(BODY)) as server:
             async with responding(server.url) as response:
                 assert await response.read() == BODY
                 assert (await AsyncStream(adapters.source(response)).result()).text == "Hello"
 
-    async def test_a_body_that_is_gone(self) -> None:
-        """A body that was read and not kept is told from an empty one."""
+    async def test_a_consumed_body(self) -> None:
+        """A body that was read and not kept raises RuntimeError."""
         with ReplayServer(Replay(BODY)) as server:
             async with responding(server.url) as response:
                 assert await pieces_of(adapters.source(response))
@@ -207,14 +207,14 @@ class TestReading:
 
 
 class TestFailing:
-    """Bodies that were cut, or are broken."""
+    """Truncated and malformed bodies."""
 
     @pytest.mark.parametrize(
         "start",
         [LENGTH_10 + b"abc", CHUNKED + ONE, CHUNKED + b"8\r\nabc", CHUNKED + ONE + b"1"],
     )
     async def test_cuts(self, start: bytes) -> None:
-        """A body that was cut is never taken for whole; what came before is handed out."""
+        """A truncated body raises TransportError after the bytes received before."""
         answer = Steps(start, b"", then="hang up")
         with serving(answer) as server:
             async with responding(server.url) as response:
@@ -227,8 +227,8 @@ class TestFailing:
                 with pytest.raises(TransportError):
                     await anext(source)
 
-    async def test_what_came_before_a_cut(self) -> None:
-        """A reader who comes late gets what came before the cut, and then the failure."""
+    async def test_bytes_before_a_cut(self) -> None:
+        """A late reader gets the bytes received before the cut, and then the error."""
         answer = Steps(CHUNKED, ONE, then="hang up")
         with serving(answer) as server:
             async with responding(server.url) as response:
@@ -246,7 +246,7 @@ class TestFailing:
                     assert isinstance(raised.value.__cause__, aiohttp.ClientPayloadError)
 
     async def test_a_cut_stream(self) -> None:
-        """A stream over a cut body ends as one, and keeps what came."""
+        """A stream over a truncated body raises an error with the partial result."""
         first = BODY[: BODY.index(b"\n\n") + 2]
         chunk = b"%x\r\n%b\r\n" % (len(first), first)
         with serving(sending(CHUNKED + chunk, then="hang up")) as server:
@@ -257,7 +257,7 @@ class TestFailing:
         assert raised.value.partial.text == "Hel"
 
     async def test_reset(self) -> None:
-        """A connection that is reset is a failure, even where its close would end the body."""
+        """A connection reset raises TransportError, also in a body without a length."""
         for head in (UNTIL_CLOSE + b"abc", CHUNKED + ONE):
             answer = Steps(head, b"", then="reset")
             with serving(answer) as server:
@@ -277,7 +277,7 @@ class TestFailing:
         "broken", [b"zz\r\nabc\r\n", b"3\r\ndefXX5\r\n", b"-3\r\nabc\r\n", b"\r\n"]
     )
     async def test_broken_framing(self, broken: bytes, secure: bool, then: str) -> None:
-        """Chunks that are none fail; the reader is not left to wait for ever."""
+        """Malformed chunks raise TransportError, and a waiting reader isn't left to wait."""
         authority = trustme.CA() if secure else None
         context = ssl.create_default_context()
         if authority is not None:
@@ -297,7 +297,7 @@ class TestFailing:
                     await anext(source)
 
     async def test_framing_broken_before_the_read(self) -> None:
-        """The same where nobody was waiting yet; what came before is handed out."""
+        """A late reader gets the bytes before malformed chunks, and then the error."""
         answer = Steps(CHUNKED, ONE + b"zz\r\n", then="hold")
         with serving(answer) as server:
             async with responding(server.url) as response:
@@ -312,8 +312,8 @@ class TestFailing:
                 with pytest.raises(TransportError, match="aiohttp failed"):
                     await anext(source)
 
-    async def test_a_session_closed_under_a_read(self) -> None:
-        """The one who reads is told."""
+    async def test_a_session_closed_during_a_read(self) -> None:
+        """Closing the session ends a waiting read with TransportError."""
         with serving(sending(CHUNKED + ONE, then="hold")) as server:
             async with aiohttp.ClientSession() as session:
                 response = await session.get(server.url)
@@ -327,7 +327,7 @@ class TestFailing:
                 await source.aclose()
 
     async def test_a_connection_closed_before_a_read(self) -> None:
-        """The one who reads then is told, too."""
+        """A read of a closed connection raises TransportError."""
         with serving(sending(CHUNKED + ONE, then="hold")) as server:
             async with responding(server.url) as response:
                 source = adapters.source(response)
@@ -338,8 +338,8 @@ class TestFailing:
                 with pytest.raises(TransportError, match="the connection was closed"):
                     await anext(source)
 
-    async def test_a_response_closed_under_a_read(self) -> None:
-        """The one who reads is told."""
+    async def test_a_response_closed_during_a_read(self) -> None:
+        """Closing the source ends a waiting read with TransportError."""
         with serving(sending(CHUNKED + ONE, then="hold")) as server:
             async with responding(server.url) as response:
                 source = adapters.source(response)
@@ -351,7 +351,7 @@ class TestFailing:
                     await reading
 
     async def test_bad_compression(self) -> None:
-        """A body that cannot be decompressed is a failure."""
+        """A body that can't be decompressed raises TransportError."""
         head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 43\r\n\r\n"
         with serving(sending(head + b"\x1f\x8b\x08" + b"?" * 40)) as server:
             async with responding(server.url) as response:
@@ -360,7 +360,7 @@ class TestFailing:
 
     @pytest.mark.parametrize("limit", ["sock_read", "total"])
     async def test_timeouts(self, limit: str) -> None:
-        """The library's timeouts are StreamTimeout of the clock "transport", causes kept."""
+        """The library's timeouts raise StreamTimeout with the clock "transport" and the cause."""
         with serving(sending(CHUNKED + ONE, then="hold")) as server:
             async with responding_within(server.url, limit) as (response, _):
                 source = adapters.source(response)
@@ -369,8 +369,8 @@ class TestFailing:
         assert raised.value.clock == "transport"
         assert isinstance(raised.value.__cause__, TimeoutError)
 
-    async def test_what_came_before_a_timeout(self) -> None:
-        """Where the time of the whole request is over, so is what came in it."""
+    async def test_bytes_before_a_timeout(self) -> None:
+        """After the library's total timeout, bytes received before it aren't returned."""
         with serving(sending(CHUNKED + ONE, then="hold")) as server:
             async with responding_within(server.url, "total") as (response, seconds):
                 await asyncio.sleep(2 * seconds)
@@ -379,7 +379,7 @@ class TestFailing:
 
 
 class ClientResponse:
-    """A response that no library made, of a body without a connection."""
+    """A response made by hand, with a body without a connection."""
 
     __module__ = "aiohttp"
 
@@ -408,7 +408,7 @@ class ClientResponse:
 
 
 async def test_a_response_made_by_hand() -> None:
-    """What the library keeps to itself is used where it is, and not missed elsewhere."""
+    """A response without the library's private attributes can be read."""
     source = adapters.source(cast("Any", ClientResponse(b"abc", ConnectionResetError("gone"))))
     assert await anext(source) == b"abc"
     with pytest.raises(TransportError, match="ConnectionResetError: gone"):
@@ -417,10 +417,10 @@ async def test_a_response_made_by_hand() -> None:
 
 
 class TestLoading:
-    """What the adapter needs of the library."""
+    """Dependence on the library."""
 
     def test_the_adapter_loads_no_library(self) -> None:
-        """Importing it does not import aiohttp."""
+        """Importing the adapter doesn't import aiohttp."""
         code = "import sys, sseparse.adapters._aiohttp; print({'aiohttp'} & set(sys.modules))"
         out = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=True
@@ -428,7 +428,7 @@ class TestLoading:
         assert out.stdout.strip() == "set()"
 
     async def test_failures_without_the_library(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Where it is not loaded, failures are those of Python."""
+        """Python's exceptions are translated if the library isn't loaded."""
         monkeypatch.delitem(sys.modules, "aiohttp")
         source = adapters.source(cast("Any", ClientResponse(ConnectionResetError("gone"))))
         with pytest.raises(TransportError, match="gone"):

@@ -1,4 +1,4 @@
-"""Responses read from anyio's streams, on asyncio and on trio; cancellation of both adapters."""
+"""Responses read from anyio's streams on asyncio and trio, and cancellation of both adapters."""
 
 import socket
 import threading
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Scripted(anyio.abc.ByteReceiveStream):
-    """A stream that gives what it was given, exceptions too, then waits for ever."""
+    """A stream that returns or raises each item of a script, then waits forever."""
 
     def __init__(self, script: Iterable[bytes | Exception]) -> None:
         self.script = list(script)
@@ -45,7 +45,7 @@ class Scripted(anyio.abc.ByteReceiveStream):
 
 
 async def test_body() -> None:
-    """The head is read first; what came is handed out at once."""
+    """The head is read first, and the bytes of the body are returned as they arrive."""
     stream = Scripted([HEAD, b"Content-Length: 7\r\n\r\n: a", b"\n: b"])
     source = adapter.source(stream)
     assert (source.status, source.headers, source.pooled) == (None, {}, False)
@@ -61,7 +61,7 @@ async def test_body() -> None:
 
 
 async def test_stream() -> None:
-    """A stream reads it to the end that the exception tells, and closes it."""
+    """A stream reads the body to the end of the connection, and closes it."""
     stream = Scripted([HEAD + b"\r\n" + CHUNK[:30], CHUNK[30:], anyio.EndOfStream()])
     async with AsyncStream(adapter.source(stream)) as chunks:
         assert [chunk.text async for chunk in chunks] == ["Hi"]
@@ -79,7 +79,7 @@ async def test_stream() -> None:
     ],
 )
 async def test_failures(item: Exception, message: str) -> None:
-    """What anyio raises is the cause."""
+    """An exception of anyio is the cause of the TransportError."""
     source = adapter.source(Scripted([HEAD + b"\r\n: a\n", item]))
     assert await anext(source) == b": a\n"
     with pytest.raises(TransportError, match=message) as raised:
@@ -88,7 +88,7 @@ async def test_failures(item: Exception, message: str) -> None:
 
 
 async def test_cut_and_encoded() -> None:
-    """A body that was cut, no HTTP at all, and a compressed one."""
+    """Truncated, non-HTTP and compressed responses raise their errors."""
     with pytest.raises(TransportError, match="before the head"):
         await anext(adapter.source(Scripted([HEAD, anyio.EndOfStream()])))
     with pytest.raises(TransportError, match="as an iterable"):
@@ -98,7 +98,7 @@ async def test_cut_and_encoded() -> None:
 
 
 async def test_cancelled_reads() -> None:
-    """A read survives its cancellation: the next one goes on; closing does not wait."""
+    """A cancelled read loses no bytes, and cancelled closing doesn't wait."""
     stream = Scripted([HEAD + b"\r\n: a\n"])
     source = adapter.source(stream)
     assert await anext(source) == b": a\n"
@@ -114,13 +114,13 @@ async def test_cancelled_reads() -> None:
 
 
 async def test_two_readers() -> None:
-    """Reading in two tasks is misuse."""
+    """Reading in two tasks raises RuntimeError."""
     with pytest.raises(RuntimeError, match="another task"):
         await anext(adapter.source(Scripted([anyio.BusyResourceError("reading from")])))
 
 
-async def test_misuse() -> None:
-    """What is no stream of anyio."""
+async def test_wrong_objects() -> None:
+    """An object that isn't a stream of anyio raises TypeError."""
     with pytest.raises(TypeError, match="takes a stream of anyio, not list"):
         adapter.source([])  # type: ignore[arg-type] # the misuse
 
@@ -130,18 +130,18 @@ async def test_misuse() -> None:
 
 @pytest.fixture
 def adapters(anyio_backend_name: str) -> list[Any]:
-    """Those that run on this event loop."""
+    """Return the adapters that run on this event loop."""
     return [adapter, trio_adapter] if anyio_backend_name == "trio" else [adapter]
 
 
 async def cancel_when(
     happened: threading.Event, work: Callable[..., Awaitable[Any]], *args: Any, **options: Any
 ) -> None:
-    """Start something, and cancel it when an event is set."""
+    """Start a call, and cancel it when an event is set."""
 
     async def run() -> None:
         await work(*args, **options)
-        pytest.fail("it came to an end before it was cancelled")
+        pytest.fail("it ended before it was cancelled")
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(run)
@@ -150,21 +150,21 @@ async def cancel_when(
 
 
 async def test_cancelled_before_the_head(adapters: list[Any]) -> None:
-    """Waiting for the head: the connection is closed."""
+    """Cancellation while waiting for the head closes the connection."""
     for module in adapters:
-        came = threading.Event()
+        received = threading.Event()
 
-        def answer(request: bytes, came: threading.Event = came) -> bytes:
-            came.set()
+        def answer(request: bytes, received: threading.Event = received) -> bytes:
+            received.set()
             return b""
 
         with RawServer(answer, hold=True) as server:
-            await cancel_when(came, module.request, "POST", server.url)
+            await cancel_when(received, module.request, "POST", server.url)
             assert await anyio.to_thread.run_sync(server.gone.wait, LIMIT)
 
 
 async def test_cancelled_in_the_body(adapters: list[Any]) -> None:
-    """Reading a stream: its block closes the connection."""
+    """Cancellation while reading a stream closes the connection."""
     for module in adapters:
         with RawServer(HEAD + b"\r\n" + CHUNK, hold=True) as server:
             first = threading.Event()
@@ -181,8 +181,8 @@ async def test_cancelled_in_the_body(adapters: list[Any]) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-async def test_cancelled_before_anything_came(adapters: list[Any], scheme: str) -> None:
-    """Sending a large request, or shaking hands: the connection is closed."""
+async def test_cancelled_before_the_response(adapters: list[Any], scheme: str) -> None:
+    """Cancellation while sending a large request or during the handshake closes the connection."""
     for module in adapters:
         began, cancelled = threading.Event(), threading.Event()
         with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -1,4 +1,4 @@
-"""What cannot be read is refused, with what to pass instead."""
+"""Objects that can't be read raise TypeError with what to pass instead."""
 
 import urllib.request
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ def server() -> Iterator[ReplayServer]:
 
 @pytest.mark.parametrize("transport", SYNC, ids=str)
 def test_a_synchronous_one(transport: Transport, server: ReplayServer) -> None:
-    """An asynchronous stream names the class that reads it, at once."""
+    """An asynchronous stream rejects a synchronous source and names the class that reads it."""
     with transport.open(server.url, None) as source:
         with pytest.raises(TypeError, match=r"which is synchronous; use Stream$"):
             AsyncStream(source)
@@ -43,7 +43,7 @@ def test_a_synchronous_one(transport: Transport, server: ReplayServer) -> None:
 
 @pytest.mark.parametrize("transport", ASYNC, ids=str)
 def test_an_asynchronous_one(transport: Transport, server: ReplayServer) -> None:
-    """So does a synchronous one."""
+    """A synchronous stream rejects an asynchronous source and names the class that reads it."""
 
     async def main() -> None:
         async with transport.open(server.url, None) as source:
@@ -57,53 +57,53 @@ def test_an_asynchronous_one(transport: Transport, server: ReplayServer) -> None
 
 
 @pytest.mark.parametrize("value", [None, 5, object(), {1: 2}.keys, Exception("no")])
-def test_nothing_to_read(value: Any) -> None:
-    """What is no source at all is told what would be one."""
-    for face in (Stream, EventStream, AsyncStream, AsyncEventStream):
+def test_not_a_source(value: Any) -> None:
+    """An object that isn't a source raises TypeError that names the sources."""
+    for reader in (Stream, EventStream, AsyncStream, AsyncEventStream):
         with pytest.raises(TypeError, match=r"cannot read .*; pass an .*iterable of bytes, a"):
-            face(value)
+            reader(value)
 
 
 class TestUnopened:
-    """What gives a response is none yet: the error says how to open it."""
+    """Objects that return a response when opened: the error says how to open them."""
 
-    @pytest.mark.parametrize("face", [Stream, AsyncStream])
-    def test_managers(self, face: Any) -> None:
-        """Context managers are to be entered."""
+    @pytest.mark.parametrize("reader", [Stream, AsyncStream])
+    def test_managers(self, reader: Any) -> None:
+        """A context manager raises TypeError that says to enter it."""
         with pytest.raises(TypeError, match=r"gives a response: enter it, with"):
-            face(httpx2.stream("GET", "http://127.0.0.1"))
+            reader(httpx2.stream("GET", "http://127.0.0.1"))
 
         async def main() -> None:
             async with aiohttp.ClientSession() as client:
-                asking = client.post("http://127.0.0.1")
+                unopened = client.post("http://127.0.0.1")
                 with pytest.raises(TypeError, match=r"gives a response: enter it, async with"):
-                    face(asking)
-                asking.close()
+                    reader(unopened)
+                unopened.close()
 
         anyio.run(main)
 
-    @pytest.mark.parametrize("face", [Stream, AsyncStream])
-    def test_coroutines(self, face: Any) -> None:
-        """Coroutines are to be awaited."""
-        asking = trio_adapter.request("GET", "http://127.0.0.1")
+    @pytest.mark.parametrize("reader", [Stream, AsyncStream])
+    def test_coroutines(self, reader: Any) -> None:
+        """A coroutine raises TypeError that says to await it."""
+        unopened = trio_adapter.request("GET", "http://127.0.0.1")
         with pytest.raises(TypeError, match=r"gives a response: await it$"):
-            face(asking)
-        asking.close()
+            reader(unopened)
+        unopened.close()
 
 
 class TestReadAlready:
-    """A response that someone has read: its content where that was kept, else an error."""
+    """Responses that were read already."""
 
-    def test_content_that_was_kept(self, server: ReplayServer) -> None:
-        """It is parsed like any other."""
+    def test_kept_content(self, server: ReplayServer) -> None:
+        """Content that the library kept is parsed."""
         responses: list[Any] = [requests.post(server.url, timeout=LIMIT), httpx.post(server.url)]
         responses.append(httpx2.post(server.url))
         for response in responses:
             assert response.content == BODY
             assert Stream(response).result().text == "hi"
 
-    def test_content_that_was_kept_by_aiohttp(self, server: ReplayServer) -> None:
-        """Asynchronously, too."""
+    def test_kept_content_by_aiohttp(self, server: ReplayServer) -> None:
+        """Content that aiohttp kept is parsed."""
 
         async def main() -> None:
             async with aiohttp.ClientSession() as client, client.post(server.url) as response:
@@ -112,13 +112,13 @@ class TestReadAlready:
 
         anyio.run(main)
 
-    def test_content_that_is_gone(self, server: ReplayServer) -> None:
-        """What was streamed to someone else is not there any more: a RuntimeError says so."""
+    def test_consumed_content(self, server: ReplayServer) -> None:
+        """A response that was streamed already raises RuntimeError."""
         with requests.post(server.url, stream=True, timeout=LIMIT) as response:
             assert b"".join(response.iter_content(100)) == BODY
             with pytest.raises(RuntimeError, match=r"read or closed already.*stream=True"):
                 Stream(response).result()
-        with urllib.request.urlopen(server.url, b"{}") as opened:  # noqa: S310 - of this machine
+        with urllib.request.urlopen(server.url, b"{}") as opened:  # noqa: S310 - our own server
             assert opened.read() == BODY
             with pytest.raises(RuntimeError, match=r"read or closed already"):
                 Stream(opened).result()
@@ -128,8 +128,8 @@ class TestReadAlready:
                 with pytest.raises(RuntimeError, match=r"read|stream"):
                     Stream(streamed).result()
 
-    def test_content_that_is_gone_from_aiohttp(self, server: ReplayServer) -> None:
-        """The same."""
+    def test_consumed_content_of_aiohttp(self, server: ReplayServer) -> None:
+        """A response of aiohttp that was streamed already raises RuntimeError."""
 
         async def main() -> None:
             async with aiohttp.ClientSession() as client, client.post(server.url) as response:
@@ -141,8 +141,8 @@ class TestReadAlready:
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS, ids=str)
-def test_an_encoding_that_nobody_knows(transport: Transport) -> None:
-    """Bytes that nobody decoded are no stream, whatever they look like."""
+def test_unknown_encoding(transport: Transport) -> None:
+    """A body with an unknown encoding raises NotEventStream, even if it contains event lines."""
     packed = bytes(range(128, 256)) + b"\ndata: 5\n\n"
     replay = Replay(packed, pieces="whole", headers={"Content-Encoding": "lzma"})
     with ReplayServer(replay) as server:

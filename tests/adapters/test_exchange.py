@@ -1,4 +1,4 @@
-"""Requests as bytes, and where redirects lead."""
+"""Requests as bytes, and the redirects that are followed."""
 
 import re
 from collections.abc import Mapping
@@ -25,14 +25,14 @@ def make(
 
 
 def wire(request: Request) -> tuple[str, list[str], bytes]:
-    """Return the request line, the headers and the body of what is sent."""
+    """Return the request line, the headers and the body of a request."""
     head, _, body = request.to_bytes().partition(b"\r\n\r\n")
     line, *headers = head.decode().split("\r\n")
     return line, headers, body
 
 
 def test_what_is_sent() -> None:
-    """A POST of JSON, with the headers that ask for an event stream that is not compressed."""
+    """JSON is sent by POST with headers that request an uncompressed event stream."""
     line, headers, body = wire(make(json={"text": "é", "stream": True}))
 
     assert line == "POST /v1/chat?a=1 HTTP/1.1"
@@ -49,7 +49,7 @@ def test_what_is_sent() -> None:
 
 
 def test_the_callers_headers_go_first() -> None:
-    """In any case of letters; those that are sent anyway step back."""
+    """The caller's headers, in any case, replace the default headers."""
     given = {
         "accept": "application/json",
         "ACCEPT-ENCODING": "gzip",
@@ -77,11 +77,11 @@ def test_the_callers_headers_go_first() -> None:
     ],
 )
 def test_bodies(method: str, options: dict[str, Any], length: str | None, body: bytes) -> None:
-    """JSON, bytes or nothing; null is JSON too. Methods with a body tell that there is none."""
+    """The body is JSON (also null), bytes or nothing, and methods with a body send its length."""
     _, headers, sent = wire(make(method, **options))
 
-    told = [header for header in headers if header.startswith("Content-Length")]
-    assert told == ([] if length is None else [f"Content-Length: {length}"])
+    lengths = [header for header in headers if header.startswith("Content-Length")]
+    assert lengths == ([] if length is None else [f"Content-Length: {length}"])
     assert sent == body
 
 
@@ -98,7 +98,7 @@ def test_bodies(method: str, options: dict[str, Any], length: str | None, body: 
     ],
 )
 def test_urls(url: str, place: tuple[str, str, int], host: str | None, target: str | None) -> None:
-    """Where to connect, what to ask for, and the Host, without a port that goes without saying."""
+    """The URL determines origin, target and Host, without the default port."""
     request = make("get", url)
     line, headers, _ = wire(request)
 
@@ -152,13 +152,13 @@ BAD_HOSTS = [
     ],
 )
 def test_what_cannot_be_sent(options: dict[str, Any], message: str) -> None:
-    """It is refused before anything is connected to; no header or line is smuggled in."""
+    """Invalid arguments raise ValueError, so that no header or line can be injected."""
     with pytest.raises(ValueError, match=message):
         make(**options)
 
 
 def test_headers_that_contradict() -> None:
-    """What only the whole request shows to be wrong."""
+    """Headers that contradict each other raise ValueError when the request is encoded."""
     with pytest.raises(ValueError, match="don't make a valid request"):
         make(headers={"Host": "a", "host": "b"}).to_bytes()
 
@@ -173,14 +173,14 @@ def test_headers_that_contradict() -> None:
     ],
 )
 def test_headers_of_wrong_types(headers: Any, message: str) -> None:
-    """The names and values of headers are text; an error says so, without the value."""
+    """Headers that aren't str raise TypeError without their value."""
     with pytest.raises(TypeError, match=message) as raised:
         make(headers=headers)
     assert "secret" not in str(raised.value)
 
 
 def test_wrong_types() -> None:
-    """Text is no bytes, and a set no JSON."""
+    """Content that isn't bytes, and JSON that can't be encoded, raise TypeError."""
     with pytest.raises(TypeError, match="content is str; give bytes"):
         make(content="text")
     with pytest.raises(TypeError, match="JSON"):
@@ -188,7 +188,7 @@ def test_wrong_types() -> None:
 
 
 def test_secrets_are_not_shown() -> None:
-    """Neither by an error about them, nor by what is printed of a request."""
+    """Headers and bodies are shown neither in errors nor in the repr of a request."""
     with pytest.raises(ValueError) as raised:
         make(headers={"Authorization": "Bearer sk-secret\n"})
     assert "sk-secret" not in str(raised.value)
@@ -215,18 +215,18 @@ HERE = "https://api.example/v1/a"
 @pytest.mark.parametrize(
     ("method", "status", "start", "headers", "location", "leads_to"),
     [
-        # Which statuses, for which methods.
+        # Statuses and methods.
         *[("GET", status, HERE, {}, "b", "/v1/b") for status in (301, 302, 303, 307, 308)],
         *[("HEAD", status, HERE, {}, "b", "/v1/b") for status in (301, 302, 303, 307, 308)],
         *[("POST", status, HERE, {}, "b", "/v1/b") for status in (307, 308)],
         *[("POST", status, HERE, {}, "b", None) for status in (301, 302, 303)],
         *[("GET", status, HERE, {}, "b", None) for status in (200, 300, 304, 305, 404, None)],
-        # What locations there are.
+        # Locations.
         ("GET", 302, HERE, {}, None, None),
         ("POST", 307, HERE, KEY, "/b?c=d", "/b?c=d"),
         ("POST", 307, HERE, KEY, "https://API.example:443/b#c", "/b"),
         ("POST", 307, HERE, KEY, "//api.example/b", "/b"),
-        # To another origin, or to no URL.
+        # Another origin, or an invalid URL.
         ("GET", 302, HERE, {}, "ftp://api.example/b", "ftp://api.example/b"),
         ("GET", 302, HERE, {}, "javascript:1", "javascript:1"),
         ("GET", 302, HERE, {}, "https://user:secret@api.example/b", "https://api.example/b"),
@@ -257,17 +257,17 @@ def test_redirects(  # noqa: PLR0917 - the columns of the table
     location: str | None,
     leads_to: str | None,
 ) -> None:
-    """The method stays, and no redirect leads to another origin: the error names the target."""
+    """Redirects keep the method and the origin; one to another origin raises NotEventStream."""
     request = make(method, start, headers=headers, content=b"body")
-    told = {} if location is None else {"location": location}
+    response_headers = {} if location is None else {"location": location}
 
     if leads_to is not None and ":" in leads_to:
         with pytest.raises(NotEventStream, match=re.escape(f"a redirect to {leads_to};")) as raised:
-            request.redirected(status, told)
+            request.redirected(status, response_headers)
         assert raised.value.status == status
         assert "secret" not in str(raised.value)
         return
-    following = request.redirected(status, told)
+    following = request.redirected(status, response_headers)
 
     if leads_to is None:
         assert following is None
@@ -279,7 +279,7 @@ def test_redirects(  # noqa: PLR0917 - the columns of the table
 
 
 def test_at_most_five_redirects() -> None:
-    """The sixth is not followed."""
+    """The sixth redirect isn't followed."""
     request: Request | None = make("GET", HERE)
     for _ in range(5):
         assert request is not None
@@ -289,7 +289,7 @@ def test_at_most_five_redirects() -> None:
 
 
 def test_the_host_of_a_redirect() -> None:
-    """A Host of the caller's own goes along within its origin."""
+    """A Host of the caller's own is sent again within its origin."""
     request = make("GET", HERE, headers={"Host": "front", "X-A": "1"})
 
     same = request.redirected(302, {"location": "/b"})

@@ -1,4 +1,4 @@
-"""Every fault over every transport: a typed error, all that came before it, and no open end."""
+"""Every fault over every transport: a typed error, the data before it, and a closed connection."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ SOON = 0.05
 @attrs.frozen
 class Expected:
     """
-    What a reader is told.
+    The expected result of reading a stream.
 
     Attributes:
         cause: The end.
@@ -58,7 +58,7 @@ def no_stream(status: int) -> Expected:
     return Expected(EndCause.NOT_A_STREAM, NotEventStream, about={"status": status})
 
 
-def told(status: int, code: str | None) -> Expected:
+def server_error(status: int, code: str | None) -> Expected:
     about = {"status": status, "code": code}
     return Expected(EndCause.SERVER_ERROR, ServerSentError, about=about)
 
@@ -82,22 +82,22 @@ EXPECTED = {
     "bomb": WELL,
     "wrong-content-type": WELL,
     "html": no_stream(200),
-    "json-error": told(200, "overloaded"),
+    "json-error": server_error(200, "overloaded"),
     "no-content": no_stream(204),
     "moved": no_stream(301),
     "redirect": no_stream(307),
-    "unauthorized": told(401, "invalid_api_key"),
-    "rate-limited": told(429, "rate_limit_exceeded"),
-    "server-error": told(500, None),
+    "unauthorized": server_error(401, "invalid_api_key"),
+    "rate-limited": server_error(429, "rate_limit_exceeded"),
+    "server-error": server_error(500, None),
 }
 PACKED = ("truncated-gzip", "corrupt-gzip", "bomb")
 
 
 def expected_of(fault: str, transport: Transport) -> Expected:
     if fault in PACKED and not transport.decodes:
-        return no_stream(200)  # they ask for no compression, and read none
+        return no_stream(200)  # they neither request nor decode compression
     if fault == "redirect" and transport.ours:
-        return no_stream(404)  # followed, to where nothing is
+        return no_stream(404)  # the redirect is followed
     return EXPECTED[fault]
 
 
@@ -108,13 +108,13 @@ def check(outcome: Outcome, expected: Expected) -> None:
     assert outcome.text == expected.text
     if outcome.error is not None:
         assert outcome.error.partial.text == expected.text
-        told = {name: getattr(outcome.error, name) for name in expected.about}
-        assert told == expected.about
+        attributes = {name: getattr(outcome.error, name) for name in expected.about}
+        assert attributes == expected.about
         assert len(str(outcome.error)) > 20
 
 
 def test_all_faults() -> None:
-    """The matrix has a row for each fault that the server knows."""
+    """The table has a row for each fault of the server."""
     assert set(EXPECTED) == set(FAULTS)
 
 
@@ -122,7 +122,7 @@ def cell(transport: Transport, fault: str) -> Any:
     marks = []
     if "httpx" in transport.name and transport.backend == "trio" and fault == "corrupt-gzip":
         # The library's decoder raises in the outermost of its generators, which leaves the inner
-        # ones to the collector before anyone can close them; trio warns of that.
+        # ones to the garbage collector before anything can close them; trio warns of that.
         marks = [
             pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
             pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning"),
@@ -135,11 +135,11 @@ def cell(transport: Transport, fault: str) -> Any:
     [cell(each, fault) for each in TRANSPORTS for fault in FAULTS if fault != "no-answer"],
 )
 def test_fault(transport: Transport, fault: str) -> None:
-    """The error and the end that the fault deserves; what came first; the connection closed."""
+    """Each fault has its error and end, the data before it, and a closed connection."""
     expected = expected_of(fault, transport)
     replay = faulty(fault, BODY)
     if fault == "bad-chunk":
-        # Where it comes at once with the head, aiohttp gives no response: so it waits a little.
+        # aiohttp returns no response if it arrives together with the head, so it is sent later.
         replay = attrs.evolve(faulty(fault, BODY, after=2), gated=True)
         expected = attrs.evolve(expected, text="Hello")
     with ReplayServer({"/": replay}) as server:
@@ -159,7 +159,7 @@ def test_fault(transport: Transport, fault: str) -> None:
 
 @pytest.mark.parametrize("transport", TRANSPORTS, ids=str)
 def test_no_answer(transport: Transport) -> None:
-    """Where no response came, the library says so when asked for one; our own does as well."""
+    """Without a response, request() raises TransportError; a library raises its own exception."""
     with ReplayServer(faulty("no-answer", BODY)) as server:
         if transport.name in ("socket", "trio-stream"):
             check(read(transport, server.url), EXPECTED["no-answer"])
@@ -171,8 +171,8 @@ def test_no_answer(transport: Transport) -> None:
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS, ids=str)
-def test_cut_where_http_cannot_tell(transport: Transport) -> None:
-    """A body without a length that is cut is no good end either."""
+def test_cut_without_a_length(transport: Transport) -> None:
+    """A truncated body without a length raises IncompleteStream."""
     replay = Replay(BODY, framing="close", fault="close", fault_after=1)
     with ReplayServer(replay) as server:
         check(read(transport, server.url), Expected(EndCause.INCOMPLETE, IncompleteStream, "Hel"))
@@ -181,7 +181,7 @@ def test_cut_where_http_cannot_tell(transport: Transport) -> None:
 @pytest.mark.parametrize("clock", ["first_event", "total"])
 @pytest.mark.parametrize("transport", TRANSPORTS, ids=str)
 def test_drip_in_time(transport: Transport, clock: str) -> None:
-    """Time passes under a drip of single bytes, too: those of an event that doesn't end."""
+    """Deadlines pass while single bytes of an unfinished event arrive."""
     drip = Replay(b"data: ".ljust(1000, b"a"), pieces="bytes", delays=SOON)
     with ReplayServer(drip) as server:
         outcome = read(transport, server.url, deadlines=Deadlines(**{clock: 3 * SOON}))
@@ -191,7 +191,7 @@ def test_drip_in_time(transport: Transport, clock: str) -> None:
 
 @pytest.mark.parametrize("transport", TRANSPORTS, ids=str)
 def test_drip_of_framing(transport: Transport) -> None:
-    """Also where all that comes is HTTP's own, and no byte of the body."""
+    """Deadlines pass while only HTTP framing arrives."""
     head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
     chunk = BODY.partition(b"\n\n")[0] + b"\n\n"
     with RawServer(head + b"%x\r\n%b\r\n1;" % (len(chunk), chunk), drip=b"a") as server:
@@ -202,7 +202,7 @@ def test_drip_of_framing(transport: Transport) -> None:
 
 @pytest.mark.parametrize("transport", TRANSPORTS, ids=str)
 def test_drip_of_framing_after_done(transport: Transport) -> None:
-    """The drain ends in time, too: a whole answer does not wait for what says nothing."""
+    """The drain after [DONE] ends in time while only HTTP framing arrives."""
     head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
     with RawServer(head + b"%x\r\n%b\r\n1;" % (len(BODY), BODY), drip=b"a") as server:
         check(read(transport, server.url, drain=SOON), EXPECTED["left-open"])
@@ -211,7 +211,7 @@ def test_drip_of_framing_after_done(transport: Transport) -> None:
 
 @pytest.mark.parametrize("transport", TRANSPORTS, ids=str)
 def test_retry_after(transport: Transport) -> None:
-    """What the server says of trying again is at hand."""
+    """The Retry-After header is available in the error."""
     with ReplayServer(faulty("rate-limited", BODY)) as server:
         error = read(transport, server.url).error
 

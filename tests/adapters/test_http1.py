@@ -14,7 +14,7 @@ from sseparse.testing import every_split
 BODY = b"data: 1\n\ndata: 2\n\n"
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
-WHOLE = {
+COMPLETE = {
     "chunked": CHUNKED + b"9\r\ndata: 1\n\n\r\n9;ext=1\r\ndata: 2\n\n\r\n0\r\n\r\n",
     "trailers": CHUNKED + b"12\r\n" + BODY + b"\r\n0\r\nX-Sum: 1\r\n\r\n",
     "length": HEAD + b"Content-Length: 18\r\n\r\n" + BODY,
@@ -57,7 +57,7 @@ FAULTS = {
 
 
 def run(body: HTTPBody, pieces: list[bytes]) -> bytes:
-    """Feed pieces, and close if no fault came before."""
+    """Feed pieces, and close unless there was an error."""
     got: list[bytes] = []
     for piece in pieces:
         got += body.feed(piece)
@@ -67,14 +67,14 @@ def run(body: HTTPBody, pieces: list[bytes]) -> bytes:
     return b"".join(got)
 
 
-def told(body: HTTPBody) -> tuple[Any, ...]:
+def state_of(body: HTTPBody) -> tuple[Any, ...]:
     error = body.error
     return (type(error), str(error), body.status, body.headers, body.is_complete, body.end)
 
 
-@pytest.mark.parametrize("wire", WHOLE.values(), ids=WHOLE.keys())
+@pytest.mark.parametrize("wire", COMPLETE.values(), ids=COMPLETE.keys())
 def test_bodies_at_every_cut(wire: bytes) -> None:
-    """The body comes out whole, in every framing, and what surrounds it does not."""
+    """The complete body is returned in every framing, and nothing else."""
     for pieces in every_split(wire):
         body = HTTPBody()
         assert run(body, pieces) == BODY
@@ -86,21 +86,21 @@ def test_bodies_at_every_cut(wire: bytes) -> None:
 
 @pytest.mark.parametrize(("wire", "good", "message"), FAULTS.values(), ids=FAULTS.keys())
 def test_faults_at_every_cut(wire: bytes, good: bytes, message: str) -> None:
-    """A fault is the same at every cut, with the same bytes before it."""
-    whole = HTTPBody()
-    assert run(whole, [wire]) == good
+    """An error is the same at every cut, with the same bytes before it."""
+    reference = HTTPBody()
+    assert run(reference, [wire]) == good
     with pytest.raises(TransportError, match=message):
-        whole.close()
-    assert whole.end is not None
-    assert whole.end.cause is EndCause.TRANSPORT
+        reference.close()
+    assert reference.end is not None
+    assert reference.end.cause is EndCause.TRANSPORT
     for pieces in every_split(wire):
         body = HTTPBody()
         assert run(body, pieces) == good
-        assert told(body) == told(whole)
+        assert state_of(body) == state_of(reference)
 
 
 def test_a_fault_stops_the_stage() -> None:
-    """The feed that meets a fault returns what came before; later calls raise it."""
+    """The feed that finds an error returns the bytes before it; later calls raise it."""
     body = HTTPBody()
 
     assert body.feed(CHUNKED + b"9\r\ndata: 1\n\n\r\n?\r\n") == [b"data: 1\n\n"]
@@ -113,8 +113,8 @@ def test_a_fault_stops_the_stage() -> None:
             body.close()
 
 
-def test_no_http_is_told_at_its_first_byte() -> None:
-    """A stream that never ends is not waited for."""
+def test_other_protocols_fail_at_their_first_byte() -> None:
+    """Input that isn't HTTP sets the error at its first byte."""
     body = HTTPBody()
     assert body.feed(b"d") == []
     assert body.error is not None
@@ -122,7 +122,7 @@ def test_no_http_is_told_at_its_first_byte() -> None:
 
 @pytest.mark.parametrize("encoding", ["gzip", "identity, br", "GZip"])
 def test_encoded_bodies_are_refused(encoding: str) -> None:
-    """Nothing here decompresses; the fault is set once the head came, at every cut."""
+    """An encoded body sets the error at the end of the head, at every cut."""
     head = HEAD + f"Content-Encoding: {encoding}\r\n\r\n".encode()
     for pieces in every_split(head):
         body = HTTPBody()
@@ -136,7 +136,7 @@ def test_encoded_bodies_are_refused(encoding: str) -> None:
 
 
 def test_the_head() -> None:
-    """Nothing before it came; then lower-case names, and one value for those sent twice."""
+    """Status and headers are set at the end of the head, and repeated headers are joined."""
     body = HTTPBody()
     assert (body.status, body.headers) == (None, {})
 
@@ -150,7 +150,7 @@ def test_the_head() -> None:
 
 @pytest.mark.parametrize(("method", "status"), [("HEAD", 200), ("POST", 204), ("GET", 304)])
 def test_answers_without_a_body(method: str, status: int) -> None:
-    """The answer to a HEAD, 204 and 304 end with their head, whatever length they tell."""
+    """Responses to HEAD, and 204 and 304, end with their head, whatever length it has."""
     body = HTTPBody(method)
     head = f"HTTP/1.1 {status} x\r\nContent-Length: 5\r\n\r\n".encode()
 
@@ -159,10 +159,10 @@ def test_answers_without_a_body(method: str, status: int) -> None:
     assert body.close() == body.close() == []
 
 
-def test_misuse() -> None:
-    """Feeding after the close, what is not bytes, and methods that are none."""
+def test_invalid_calls() -> None:
+    """Feeding after the close, other types than bytes, and invalid methods raise errors."""
     body = HTTPBody()
-    body.feed(WHOLE["length"])
+    body.feed(COMPLETE["length"])
     body.close()
     with pytest.raises(RuntimeError, match="new one"):
         body.feed(b"")
@@ -175,14 +175,14 @@ def test_misuse() -> None:
 
 
 def test_bytes_of_other_kinds() -> None:
-    """A bytearray and a memoryview will do, and may change afterwards; empty pieces are none."""
-    wire = bytearray(WHOLE["length"])
+    """A bytearray and a memoryview are accepted and can change later; empty pieces do nothing."""
+    wire = bytearray(COMPLETE["length"])
     body: Stage[bytes, bytes] = HTTPBody()
-    pieces = body.feed(wire)  # type: ignore[arg-type] # more than the protocol asks for
+    pieces = body.feed(wire)  # type: ignore[arg-type] # more than the protocol requires
     wire[:] = b"x" * len(wire)
 
     assert pieces == [BODY]
-    assert HTTPBody().feed(memoryview(WHOLE["length"])) == [BODY]
+    assert HTTPBody().feed(memoryview(COMPLETE["length"])) == [BODY]
     assert HTTPBody().feed(b"") == []
 
 
@@ -195,8 +195,8 @@ def test_bytes_of_other_kinds() -> None:
     ],
     ids=["head", "chunk header", "trailer"],
 )
-def test_what_must_be_whole_is_bounded(wire: bytes, what: str) -> None:
-    """A head without end is a fault, at the same place however it is cut."""
+def test_heads_and_framing_are_bounded(wire: bytes, what: str) -> None:
+    """An endless head, chunk header or trailer sets the same error however it is cut."""
     faults = []
     for size in (1000, 65536, len(wire)):
         body = HTTPBody()
@@ -204,7 +204,7 @@ def test_what_must_be_whole_is_bounded(wire: bytes, what: str) -> None:
         while body.error is None:
             assert body.feed(wire[seen : seen + size]) == []
             seen += size
-        faults.append(told(body))
+        faults.append(state_of(body))
 
     assert faults[0][1] == f"the response has a {what} of more than 65536 bytes"
     assert faults.count(faults[0]) == 3
@@ -212,7 +212,7 @@ def test_what_must_be_whole_is_bounded(wire: bytes, what: str) -> None:
 
 @pytest.mark.parametrize("size", [1000, 65536, 1_000_000])
 def test_large_bodies(size: int) -> None:
-    """A body and chunks of any size pass."""
+    """Bodies and chunks can have any size."""
     content = bytes(range(256)) * 1500
     wire = CHUNKED + b"%x\r\n%b\r\n0\r\n\r\n" % (len(content), content)
     pieces = [wire[at : at + size] for at in range(0, len(wire), size)]
@@ -224,7 +224,7 @@ def test_large_bodies(size: int) -> None:
     ("module", "library"), [("_http1", "h11"), ("trio", "trio"), ("anyio", "anyio")]
 )
 def test_missing_libraries(monkeypatch: pytest.MonkeyPatch, module: str, library: str) -> None:
-    """Where a library is missing, the error names the extra that brings it."""
+    """If a library is missing, the error names the extra that installs it."""
     spec = importlib.util.find_spec(f"sseparse.adapters.{module}")
     assert spec is not None
     assert spec.loader is not None

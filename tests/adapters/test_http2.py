@@ -1,4 +1,4 @@
-"""HTTP/2, where one connection carries many streams."""
+"""HTTP/2, where streams share a connection."""
 
 import asyncio
 import ssl
@@ -33,7 +33,7 @@ BACKENDS = ["asyncio", "trio"]
 
 @attrs.define
 class Server:
-    """An HTTP/2 server that sends an event for each permit; on /drip a comment now and then."""
+    """An HTTP/2 server that sends an event for each permit, and on /drip also comments."""
 
     url: str
     context: ssl.SSLContext
@@ -98,8 +98,8 @@ def server(certificate: tuple[trustme.CA, Path]) -> Iterator[Server]:
 class TestSync:
     """Synchronous clients."""
 
-    def test_prompt_and_kept(self, library: Any, server: Server) -> None:
-        """Event k is in hand before event k + 1 may be sent; all streams share a connection."""
+    def test_prompt_and_pooled(self, library: Any, server: Server) -> None:
+        """Each event is received before the next one is sent, and streams share a connection."""
         with library.Client(http2=True, verify=server.context, timeout=LIMIT) as client:
             for _ in range(3):
                 server.permits.release()
@@ -111,7 +111,7 @@ class TestSync:
         assert len(server.clients) == 1
 
     def test_left_early(self, library: Any, server: Server) -> None:
-        """A stream that is left ends alone: the connection serves the next one."""
+        """A stream that is closed early leaves the connection to the next one."""
         with library.Client(http2=True, verify=server.context, timeout=LIMIT) as client:
             for _ in range(2):
                 server.permits.release()
@@ -119,14 +119,14 @@ class TestSync:
                     assert next(stream).text == "Hel"
                 assert stream.end is not None
                 assert stream.end.cause is EndCause.CANCELLED
-                server.permits.release(2)  # no one tells the server that the reader has left
+                server.permits.release(2)  # the server isn't notified of the close
                 while server.permits.acquire(blocking=False):
                     server.permits.release()
                     time.sleep(0.001)
         assert len(server.clients) == 1
 
     def test_deadlines(self, library: Any, server: Server) -> None:
-        """They are kept at each piece that comes."""
+        """Deadlines are checked at each piece."""
         server.permits.release()
         with library.Client(http2=True, verify=server.context, timeout=LIMIT) as client:
             with client.stream("POST", f"{server.url}drip") as response:
@@ -136,7 +136,7 @@ class TestSync:
         assert (raised.value.clock, raised.value.partial.text) == ("between_events", "Hel")
 
     def test_closed_from_another_thread(self, library: Any, server: Server) -> None:
-        """A read is not woken, since others may share the connection: it ends at its next piece."""
+        """Closing doesn't wake a read on the shared connection: it ends at its next piece."""
         raised: list[BaseException] = []
         server.permits.release()
 
@@ -165,8 +165,8 @@ class TestSync:
 class TestAsync:
     """Asynchronous clients."""
 
-    def test_prompt_and_kept(self, library: Any, backend: str, server: Server) -> None:
-        """As with synchronous ones."""
+    def test_prompt_and_pooled(self, library: Any, backend: str, server: Server) -> None:
+        """Each event is received before the next one is sent, and streams share a connection."""
 
         async def main() -> None:
             async with library.AsyncClient(http2=True, verify=server.context) as client:
@@ -182,7 +182,7 @@ class TestAsync:
         assert len(server.clients) == 1
 
     def test_silence(self, library: Any, backend: str, server: Server) -> None:
-        """Deadlines are kept to the moment."""
+        """A deadline ends a read of a silent server."""
 
         async def main() -> None:
             server.permits.release()

@@ -64,7 +64,7 @@ class TestHTTPClient(BlockingAdapter):
             yield request
 
     def test_an_encoded_body(self) -> None:
-        """Nothing decompresses it here, so it is refused, with what the response says of it."""
+        """A compressed body raises NotEventStream with the status and headers of the response."""
         with ReplayServer(Replay(BODY, framing="gzip")) as server:
             with self.opened(server.url) as response:
                 stream = Stream(adapters.source(response))
@@ -76,16 +76,16 @@ class TestHTTPClient(BlockingAdapter):
         assert error.headers["content-encoding"] == "gzip"
 
     def test_a_connection_that_ends(self) -> None:
-        """A connection that the server will close is not one to save by reading on."""
+        """A connection that the server will close isn't pooled."""
         with ReplayServer(Replay(BODY, framing="close")) as server:
             with self.opened(server.url) as response:
                 assert not adapters.source(response).pooled
 
 
 class TestUrlopen(BlockingAdapter):
-    """Responses of urllib.request, which never uses a connection twice."""
+    """Responses of urllib.request, which uses a connection only once."""
 
-    test_reuse = None  # type: ignore[assignment] # there is none
+    test_reuse = None  # type: ignore[assignment] # connections aren't reused
 
     @contextmanager
     def opened(
@@ -102,22 +102,22 @@ class TestUrlopen(BlockingAdapter):
 
 
 class TestErrors:
-    """What urlopen() raises holds a response, too."""
+    """Responses in the exceptions of urlopen()."""
 
     def test_an_error_with_a_body(self) -> None:
-        """The body of an HTTPError is read as any other."""
+        """The body of an HTTPError is read like any other."""
         body = b'{"error": {"message": "no such model"}}'
         replay = Replay(body, status=404, content_type="application/json")
         with ReplayServer(replay) as server:
             with pytest.raises(urllib.error.HTTPError) as raised:
                 urllib.request.urlopen(server.url, timeout=SAFETY)  # noqa: S310 - our own server
             with closing(raised.value), Stream(adapters.source(raised.value)) as stream:
-                with pytest.raises(ServerSentError, match="no such model") as told:
+                with pytest.raises(ServerSentError, match="no such model") as parsed:
                     stream.result()
-        assert told.value.status == 404
+        assert parsed.value.status == 404
 
     def test_closing(self) -> None:
-        """Closing the source closes the error and its response."""
+        """Closing the source closes the HTTPError and its response."""
         with serving(sending(CHUNKED.replace(b"200", b"500") + ONE, then="hold")) as server:
             with pytest.raises(urllib.error.HTTPError) as raised:
                 urllib.request.urlopen(server.url, timeout=SAFETY)  # noqa: S310 - our own server
@@ -127,20 +127,20 @@ class TestErrors:
             assert raised.value.closed
 
     def test_an_error_without_a_response(self) -> None:
-        """There is nothing to read in it."""
+        """An HTTPError without a response raises TypeError."""
         error = urllib.error.HTTPError("http://test", 500, "no", Message(), io.BytesIO())
         with closing(error), pytest.raises(TypeError, match="HTTPError isn't a response"):
             adapters.source(error)
 
     def test_another_scheme(self) -> None:
-        """What urlopen() returns for other schemes is of another class."""
+        """A response of another scheme raises TypeError."""
         with urllib.request.urlopen("data:,abc") as response:  # noqa: S310 - no network at all
             with pytest.raises(TypeError, match="cannot read addinfourl of urllib"):
                 adapters.source(response)
 
 
 def test_the_adapter_loads_no_library() -> None:
-    """Importing it imports none of those whose adapters share its code."""
+    """Importing the adapter imports neither urllib3 nor requests."""
     code = "import sys, sseparse.adapters._read1;print({'urllib3', 'requests'} & set(sys.modules))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 

@@ -96,7 +96,7 @@ BOMB = 48 * 2**20
 
 @pytest.fixture(scope="module")
 def bombs() -> dict[str, bytes]:
-    """48 MiB of a comment, by how they are compressed."""
+    """Return a comment of 48 MiB by its encoding."""
     line = b": ".ljust(BOMB, b"0")
     once = gzip.compress(line)
     return {
@@ -108,7 +108,7 @@ def bombs() -> dict[str, bytes]:
 
 
 def pieces_of(library: Any, backend: str, url: str) -> list[bytes]:
-    """Read a body to its end, as the adapter hands it out."""
+    """Read a body to its end, and return the pieces of the adapter."""
     if backend == "sync":
         with library.stream("GET", url, timeout=LIMIT) as response:
             return list(adapters.source(response))
@@ -123,13 +123,13 @@ def pieces_of(library: Any, backend: str, url: str) -> list[bytes]:
 
 @pytest.mark.parametrize("backend", ["sync", "asyncio", "trio"])
 class TestCompressed:
-    """Bodies that come compressed."""
+    """Compressed bodies."""
 
     @pytest.mark.parametrize(("coding", "pack"), PACKED)
     def test_codings(
         self, library: Any, backend: str, coding: str, pack: Callable[[bytes], bytes]
     ) -> None:
-        """They are decompressed completely, however large."""
+        """Bodies of any encoding are decompressed completely."""
         body = b"".join(b"data: %d\n\n" % number for number in range(3_000))
         replay = Replay(pack(body), pieces="whole", headers={"Content-Encoding": coding})
         with ReplayServer(replay) as server:
@@ -139,14 +139,14 @@ class TestCompressed:
     def test_byte_by_byte(
         self, library: Any, backend: str, coding: str, pack: Callable[[bytes], bytes]
     ) -> None:
-        """However they are cut."""
+        """Bodies are decompressed however they are cut."""
         replay = Replay(pack(BODY), pieces="bytes", headers={"Content-Encoding": coding})
         with ReplayServer(replay) as server:
             assert b"".join(pieces_of(library, backend, server.url)) == BODY
 
     @pytest.mark.parametrize("coding", ["gzip", "br", "zstd", "gzip, gzip"])
     def test_bombs(self, library: Any, backend: str, coding: str, bombs: dict[str, bytes]) -> None:
-        """A few bytes that hold much are decompressed in steps: never more than 32 MiB at once."""
+        """A body compressed a thousandfold is returned in pieces of at most 32 MiB."""
         replay = Replay(bombs[coding], pieces="whole", headers={"Content-Encoding": coding})
         with ReplayServer(replay) as server:
             sizes = [len(piece) for piece in pieces_of(library, backend, server.url)]
@@ -154,7 +154,7 @@ class TestCompressed:
         assert max(sizes) <= (32 if coding == "br" else 2) * 2**20
 
     def test_trailing_bytes(self, library: Any, backend: str) -> None:
-        """What follows gzip's end costs no more than its size; it was not decompressed."""
+        """Zero bytes after the end of a gzip body are ignored, without repeated copies."""
         packed = gzip.compress(BODY) + b"\0" * 2**20
         replay = Replay(packed, pieces="whole", headers={"Content-Encoding": "gzip"})
         with ReplayServer(replay) as server:
@@ -162,25 +162,25 @@ class TestCompressed:
 
     @pytest.mark.parametrize("coding", ["gzip, identity", "identity, gzip"])
     def test_identity_next_to_a_coding(self, library: Any, backend: str, coding: str) -> None:
-        """The name of no compression changes nothing."""
+        """The coding "identity" next to another one changes nothing."""
         replay = Replay(gzip.compress(BODY), headers={"Content-Encoding": coding})
         with ReplayServer(replay) as server:
             assert b"".join(pieces_of(library, backend, server.url)) == BODY
 
     # httpx2's decoder raises in the outermost of its generators, which leaves the inner ones to
-    # the collector before anyone can close them; trio warns of that.
+    # the garbage collector before anything can close them; trio warns of that.
     @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
     @pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
     @pytest.mark.parametrize("coding", ["gzip", "br", "zstd"])
     def test_damaged(self, library: Any, backend: str, coding: str) -> None:
-        """What can't be decompressed is a failure of the transport."""
+        """A body that can't be decompressed raises TransportError."""
         replay = Replay(b"\xff" * 99, pieces="whole", headers={"Content-Encoding": coding})
         with ReplayServer(replay) as server, pytest.raises(TransportError, match="DecodingError"):
             pieces_of(library, backend, server.url)
 
 
 class OwnResponse(httpx.Response):
-    """A response of a program's own class."""
+    """A subclass of httpx's response."""
 
 
 class Reads(httpx.SyncByteStream):
@@ -200,18 +200,18 @@ def decoded(body: bytes, coding: str, *, size: int = 65536, kind: Any = httpx.Re
 
 
 class TestHTTPXDecoding:
-    """What only httpx needs: httpx2 bounds its decoders itself."""
+    """Decoding that only httpx needs, because httpx2 bounds its decoders itself."""
 
     @pytest.mark.parametrize("coding", ["gzip, br", "gzip, gzip"])
     def test_two_parts_under_another_coding(self, coding: str) -> None:
-        """Of two gzip members httpx decompresses only the first: the body isn't complete."""
+        """A body of two gzip members, of which httpx decompresses one, raises TransportError."""
         inner = gzip.compress(BODY) + gzip.compress(BODY)
         packed = brotli.compress(inner) if coding == "gzip, br" else gzip.compress(inner)
         with pytest.raises(TransportError, match="dropped the others"):
             list(decoded(packed, coding))
 
     def test_bytes_after_the_end(self) -> None:
-        """They end the body with an error at once, and aren't kept."""
+        """Bytes after the end of a gzip body raise TransportError at once, and aren't kept."""
         packed = gzip.compress(BODY) + b"\1" * 2**20
         pieces = decoded(packed, "gzip", size=1024)
         assert next(pieces) == BODY
@@ -220,7 +220,7 @@ class TestHTTPXDecoding:
 
     @pytest.mark.parametrize("size", [8, 100, 100_000])
     def test_an_error_at_the_end(self, size: int) -> None:
-        """What was decompressed before it comes first, but for the last 512 bytes of the body."""
+        """Bytes decompressed before an error come first, except the last 512 bytes of the body."""
         text = json.dumps([at * 0.37 for at in range(10_000)]).encode()
         packed = bytearray(gzip.compress(text))
         packed[-5] ^= 1  # of the checksum
@@ -232,7 +232,7 @@ class TestHTTPXDecoding:
         assert len(received) > len(text) - 4096
 
     def test_a_class_of_ones_own(self, bombs: dict[str, bytes]) -> None:
-        """Subclasses of httpx's response are bounded, too."""
+        """Subclasses of httpx's response are decompressed in bounded pieces."""
         pieces = decoded(bombs["gzip"], "gzip", kind=OwnResponse)
         assert max(map(len, pieces)) <= 2 * 2**20
 
@@ -241,7 +241,7 @@ class TestSync:
     """Synchronous clients."""
 
     def test_chunks(self, library: Any, server: ReplayServer) -> None:
-        """A streamed response is iterated, and closed when the block is left."""
+        """A stream reads a response, and closes it at the end of the block."""
         with library.Client() as client, client.stream("GET", server.url) as response:
             with Stream(response) as stream:
                 assert "".join(stream.text_deltas()) == "Hello"
@@ -250,12 +250,12 @@ class TestSync:
         assert stream.end.cause is EndCause.DONE
 
     def test_events(self, library: Any, server: ReplayServer) -> None:
-        """Events, too."""
+        """An EventStream reads a response."""
         with library.Client() as client, client.stream("GET", server.url) as response:
             assert [event.data for event in EventStream(response)][-1] == "[DONE]"
 
     def test_break_closes(self, library: Any, server: ReplayServer) -> None:
-        """Leaving the block early closes the response before the block is left."""
+        """Leaving a block early closes the response."""
         with library.Client() as client, client.stream("GET", server.url) as response:
             with Stream(response) as stream:
                 for _ in stream:
@@ -263,7 +263,7 @@ class TestSync:
             assert response.is_closed
 
     def test_not_a_stream(self, library: Any) -> None:
-        """The error has the status and the content type of the response."""
+        """NotEventStream has the status and the content type of the response."""
         page = Replay(b"<html>", status=502, content_type="text/html")
         with ReplayServer(page) as server, library.Client() as client:
             with client.stream("GET", server.url) as response:
@@ -273,7 +273,7 @@ class TestSync:
         assert (raised.value.status, raised.value.content_type) == (502, "text/html")
 
     def test_failures(self, library: Any) -> None:
-        """The library's failures are TransportError, its timeouts StreamTimeout, causes kept."""
+        """Exceptions of the library raise TransportError, and its timeouts StreamTimeout."""
         for failure, kind in (
             (library.ReadError("reset"), TransportError),
             (library.RemoteProtocolError("cut"), TransportError),
@@ -289,7 +289,7 @@ class TestSync:
             assert raised.value.partial.text == "Hel"
 
     def test_an_asynchronous_response(self, library: Any) -> None:
-        """A response of the other kind of client names the class that reads it."""
+        """A synchronous stream rejects an asynchronous response and names its reader."""
 
         class Pieces(library.AsyncByteStream):  # type: ignore[misc] # either library's
             async def __aiter__(self) -> AsyncIterator[bytes]:
@@ -299,7 +299,7 @@ class TestSync:
             next(Stream(library.Response(200, stream=Pieces())))
 
     def test_compressed_in_parts(self, library: Any) -> None:
-        """Of a body in several parts the libraries drop all but the first: no good end."""
+        """A body in several compressed parts raises TransportError, because some are dropped."""
         parts = [gzip.compress(event + b"\n\n") for event in BODY.split(b"\n\n")[:-1]]
         replay = Replay(b"".join(parts), pieces="whole", headers={"Content-Encoding": "gzip"})
         with ReplayServer(replay) as server, library.Client() as client:
@@ -308,13 +308,13 @@ class TestSync:
                     list(EventStream(response))
 
     def test_a_response_already_read(self, library: Any, server: ReplayServer) -> None:
-        """Its content is still there, and is parsed."""
+        """A response that was read already is parsed from its kept content."""
         response = library.get(server.url)
 
         assert Stream(response).result().text == "Hello"
 
     def test_the_adapter_by_itself(self, library: Any, server: ReplayServer) -> None:
-        """source() gives bytes, status and headers, and can be closed unread."""
+        """source() returns bytes, status and headers, and can be closed."""
         with library.Client() as client, client.stream("GET", server.url) as response:
             source = adapters.source(response)
             assert (source.status, source.headers["Content-Type"][:17]) == (
@@ -336,27 +336,27 @@ class TestAsync:
     """Asynchronous clients, on asyncio and on trio."""
 
     async def test_chunks(self, library: Any, server: ReplayServer) -> None:
-        """A streamed response is iterated, and closed when the block is left."""
+        """A stream reads a response, and closes it at the end of the block."""
         async with responding(library, server.url) as response:
             async with AsyncStream(response) as stream:
                 assert [text async for text in stream.text_deltas()] == ["Hel", "lo"]
             assert response.is_closed
 
     async def test_events(self, library: Any, server: ReplayServer) -> None:
-        """Events, too; breaking off leaves nothing open."""
+        """An AsyncEventStream reads a response, and closes it when its block is left early."""
         async with responding(library, server.url) as response:
             async with AsyncEventStream(response) as stream:
                 assert isinstance(await anext(stream), Event)
             assert response.is_closed
 
     async def test_close_unread(self, library: Any, server: ReplayServer) -> None:
-        """A stream that was never read closes its response all the same."""
+        """Closing a stream that wasn't read closes its response."""
         async with responding(library, server.url) as response:
             await AsyncStream(response).aclose()
             assert response.is_closed
 
     async def test_compressed_in_parts(self, library: Any) -> None:
-        """As with synchronous clients."""
+        """A body in several compressed parts raises TransportError, because some are dropped."""
         packed = gzip.compress(b"data: a\n\n") + gzip.compress(b"data: b\n\n")
         replay = Replay(packed, pieces="whole", headers={"Content-Encoding": "gzip"})
         with ReplayServer(replay) as server:
@@ -366,7 +366,7 @@ class TestAsync:
                         pass
 
     async def test_cancellation(self, library: Any) -> None:
-        """A reader cancelled while it waits closes the response."""
+        """Cancelling a waiting reader closes the response."""
         slow = Replay(BODY, delays=[0, 60, 60])
         with ReplayServer(slow) as server:
             async with library.AsyncClient() as client:
@@ -379,7 +379,7 @@ class TestAsync:
         assert stream.snapshot().text == "Hel"
 
     async def test_failures(self, library: Any) -> None:
-        """As with synchronous clients."""
+        """The library's timeouts raise StreamTimeout with the cause."""
         failure = library.ReadTimeout("late")
         async with library.AsyncClient(transport=Broken(library, failure).transport) as client:
             async with client.stream("GET", "http://test") as response:
@@ -390,7 +390,7 @@ class TestAsync:
         assert raised.value.__cause__ is failure
 
     async def test_a_synchronous_response(self, library: Any) -> None:
-        """A response of the other kind of client names the class that reads it."""
+        """An asynchronous stream rejects a synchronous response and names its reader."""
 
         class Pieces(library.SyncByteStream):  # type: ignore[misc] # either library's
             def __iter__(self) -> Iterator[bytes]:
@@ -402,7 +402,7 @@ class TestAsync:
 
 @pytest.mark.parametrize("name", ["httpx", "httpx2"])
 def test_the_other_library_need_not_be_there(name: str) -> None:
-    """One library alone is enough, and a failure of it is told by its own root."""
+    """With only one of the two libraries installed, its exceptions are translated."""
     other = {"httpx": "httpx2", "httpx2": "httpx"}[name]
     code = f"""
 import sys
@@ -426,7 +426,7 @@ except TransportError as error:
 
 
 def test_the_adapter_loads_no_library() -> None:
-    """Importing it imports neither of the two."""
+    """Importing the adapter imports neither httpx nor httpx2."""
     code = "import sys, sseparse.adapters._httpx; print({'httpx', 'httpx2'} & set(sys.modules))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 

@@ -1,4 +1,4 @@
-"""Readers that leave: by a break, by a cancellation, by being closed from another thread."""
+"""Readers that stop early: by break, cancellation, or closing from another thread."""
 
 import asyncio
 import gc
@@ -26,7 +26,7 @@ ASYNC = [each for each in TRANSPORTS if each.backend is not None]
 
 @pytest.fixture
 def server() -> Iterator[ReplayServer]:
-    """A server that is silent after the first event."""
+    """Serve a response that stops after its first event."""
     with ReplayServer(Replay(BODY, fault="stall", fault_after=1)) as server:
         yield server
 
@@ -36,11 +36,11 @@ def saw_close(server: ReplayServer) -> bool:
 
 
 class TestBreak:
-    """`break` in a block closes before the block is left."""
+    """`break` in a block closes the response before the block is left."""
 
     @pytest.mark.parametrize("transport", SYNC, ids=str)
     def test_sync(self, transport: Transport, server: ReplayServer) -> None:
-        """The server has seen it when the next line of the reader runs, or soon after."""
+        """`break` closes the connection of a synchronous stream."""
         with transport.open(server.url, None) as source:
             with Stream(source) as stream:
                 for chunk in stream:
@@ -52,7 +52,7 @@ class TestBreak:
 
     @pytest.mark.parametrize("transport", ASYNC, ids=str)
     def test_async(self, transport: Transport, server: ReplayServer) -> None:
-        """The same."""
+        """`break` closes the connection of an asynchronous stream."""
 
         async def read() -> None:
             async with transport.open(server.url, None) as source:
@@ -66,7 +66,7 @@ class TestBreak:
 
     @pytest.mark.parametrize("transport", SYNC, ids=str)
     def test_an_exception(self, transport: Transport, server: ReplayServer) -> None:
-        """An exception of the reader's own does as a break does, and passes as it is."""
+        """An exception in the block closes the connection, and is raised unchanged."""
         with pytest.raises(KeyError), transport.open(server.url, None) as source:
             with Stream(source) as stream:
                 next(stream)
@@ -78,7 +78,7 @@ async def by_anyio(read: Callable[[], Any], waits: anyio.Event) -> None:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(read)
         await waits.wait()
-        await anyio.sleep(0.01)  # into the read, most likely; anywhere else is as good
+        await anyio.sleep(0.01)  # into the read, most likely; any other place is as good
         tasks.cancel_scope.cancel()
 
 
@@ -111,7 +111,7 @@ def cancellations() -> Iterator[Any]:
 
 @pytest.mark.parametrize(("transport", "cancel"), [*cancellations()])
 def test_cancellation(transport: Transport, cancel: Any, server: ReplayServer) -> None:
-    """A reader that is cancelled leaves no task, no socket and no warning behind."""
+    """Cancelling a reader leaves no task, no socket and no warning."""
 
     async def main() -> None:
         waits = anyio.Event()
@@ -125,7 +125,7 @@ def test_cancellation(transport: Transport, cancel: Any, server: ReplayServer) -
 
         await cancel(read, waits)
         if transport.backend == "asyncio":
-            # What a library does once its session is closed ends by itself.
+            # Tasks of a library that outlive its session end by themselves.
             if others := asyncio.all_tasks() - {asyncio.current_task()}:
                 await asyncio.wait(others, timeout=LIMIT)
             assert asyncio.all_tasks() == {asyncio.current_task()}
@@ -139,7 +139,7 @@ def test_cancellation(transport: Transport, cancel: Any, server: ReplayServer) -
     "transport", [each for each in ASYNC if each.backend == "asyncio"], ids=str
 )
 def test_cancellation_while_closing(transport: Transport, server: ReplayServer) -> None:
-    """A scope that is cancelled while a stream closes, at any turn, takes it as its own."""
+    """A scope that is cancelled while a stream closes catches its own cancellation."""
 
     async def read(turns: int) -> None:
         loop = asyncio.get_running_loop()
@@ -167,7 +167,7 @@ def after(loop: asyncio.AbstractEventLoop, turns: int, call: Callable[[], object
 
 @contextmanager
 def reading(stream: Stream) -> Iterator[list[BaseException]]:
-    """Read in another thread, which is over when the block is left."""
+    """Read in another thread, which ends before the block is left."""
     raised: list[BaseException] = []
 
     def read() -> None:
@@ -185,12 +185,12 @@ def reading(stream: Stream) -> Iterator[list[BaseException]]:
 
 @pytest.mark.parametrize("transport", SYNC, ids=str)
 def test_closed_from_another_thread(transport: Transport, server: ReplayServer) -> None:
-    """A read that waits is woken, and told that the stream was closed."""
+    """Closing from another thread ends a waiting read with RuntimeError."""
     with transport.open(server.url, None) as source:
         stream = Stream(source)
         assert next(stream).text == "Hel"
         with reading(stream) as raised:
-            # Nothing tells that the other thread waits in its read; most often it does by then.
+            # Most often the other thread waits in its read by now; it doesn't have to.
             threading.Event().wait(0.02)
             stream.close()
         assert [type(error) for error in raised] == [RuntimeError]
@@ -200,7 +200,7 @@ def test_closed_from_another_thread(transport: Transport, server: ReplayServer) 
 
 
 def test_iterators_hold_no_event_loop() -> None:
-    """A stream that was never read and never closed leaves nothing to warn of."""
+    """A stream that was never read and never closed causes no warning."""
 
     async def pieces() -> AsyncIterator[bytes]:
         yield BODY

@@ -1,4 +1,4 @@
-"""What becomes of connections: back to their pool after [DONE], closed after all else."""
+"""Connections return to their pool after [DONE], and are closed otherwise."""
 
 import http.client
 from collections.abc import Callable
@@ -23,115 +23,117 @@ BODY = (
     b'data: {"choices":[{"index":0,"delta":{"content":"hi"},"finish_reason":"stop"}]}\n\n'
     b"data: [DONE]\n\n"
 )
-# The end of the body comes after a while, and in pieces.
+# The end of the body is delayed, and sent in pieces.
 SLOW_END = Replay(BODY + b": bye\n\n: bye\n\n", delays=[0, 0, 0.01, 0.01])
 DRAIN = LIMIT  # seconds; as much as a slow machine may need
-Take = Callable[[Stream], None]
+Consume = Callable[[Stream], None]
 
 
-def whole(stream: Stream) -> None:
+def read_all(stream: Stream) -> None:
     assert stream.result().text == "hi"
 
 
-def first(stream: Stream) -> None:
-    """Leave where the answer is whole, before the stream said that it is over."""
+def read_first(stream: Stream) -> None:
+    """Stop after the complete answer, before the end of the stream."""
     assert next(stream).text == "hi"
 
 
-def one(response: Any, take: Take, options: dict[str, Any]) -> None:
+def read_response(response: Any, consume: Consume, options: dict[str, Any]) -> None:
     with Stream(response, **options) as stream:
-        take(stream)
+        consume(stream)
 
 
-def by_http_client(url: str, times: int, take: Take, options: dict[str, Any]) -> None:
+def by_http_client(url: str, times: int, consume: Consume, options: dict[str, Any]) -> None:
     client = http.client.HTTPConnection(urlsplit(url).netloc, timeout=LIMIT)
     for _ in range(times):
         client.request("POST", "/", body=b"{}")
-        one(client.getresponse(), take, options)
+        read_response(client.getresponse(), consume, options)
     client.close()
 
 
-def by_urllib3(url: str, times: int, take: Take, options: dict[str, Any]) -> None:
+def by_urllib3(url: str, times: int, consume: Consume, options: dict[str, Any]) -> None:
     with urllib3.HTTPConnectionPool(urlsplit(url).netloc, maxsize=1, block=True) as client:
         for _ in range(times):
-            one(client.request("POST", "/", preload_content=False), take, options)
+            read_response(client.request("POST", "/", preload_content=False), consume, options)
 
 
-def by_requests(url: str, times: int, take: Take, options: dict[str, Any]) -> None:
+def by_requests(url: str, times: int, consume: Consume, options: dict[str, Any]) -> None:
     with requests.Session() as client:
         client.trust_env = False
         for _ in range(times):
-            one(client.post(url, stream=True), take, options)
+            read_response(client.post(url, stream=True), consume, options)
 
 
-def by_httpx(url: str, times: int, take: Take, options: dict[str, Any]) -> None:
-    _by_httpx(httpx, url, times, take, options)
+def by_httpx(url: str, times: int, consume: Consume, options: dict[str, Any]) -> None:
+    _by_httpx(httpx, url, times, consume, options)
 
 
-def by_httpx2(url: str, times: int, take: Take, options: dict[str, Any]) -> None:
-    _by_httpx(httpx2, url, times, take, options)
+def by_httpx2(url: str, times: int, consume: Consume, options: dict[str, Any]) -> None:
+    _by_httpx(httpx2, url, times, consume, options)
 
 
-def _by_httpx(library: Any, url: str, times: int, take: Take, options: dict[str, Any]) -> None:
+def _by_httpx(
+    library: Any, url: str, times: int, consume: Consume, options: dict[str, Any]
+) -> None:
     with library.Client(trust_env=False) as client:
         for _ in range(times):
             with client.stream("POST", url) as response:
-                one(response, take, options)
+                read_response(response, consume, options)
 
 
-# A connection of http.client is not told of a response that was left early; its owner closes it.
+# Connections of http.client aren't closed with a response that is left; their owner does that.
 POOLS = [by_urllib3, by_requests, by_httpx, by_httpx2]
 SYNC = [by_http_client, *POOLS]
 
 
 class TestSync:
-    """Blocking clients that keep their connections."""
+    """Blocking clients with a pool of connections."""
 
     @pytest.mark.parametrize("replay", [Replay(BODY), SLOW_END], ids=["at once", "slow end"])
-    @pytest.mark.parametrize("take", [whole, first])
-    @pytest.mark.parametrize("ask", SYNC)
-    def test_one_connection(self, ask: Any, take: Take, replay: Replay) -> None:
-        """Ten requests, one after the other, need one connection, counted at the server."""
-        if take is first:
-            # [DONE] has come with the first event; a stream left before it is closed.
+    @pytest.mark.parametrize("consume", [read_all, read_first])
+    @pytest.mark.parametrize("send", SYNC)
+    def test_one_connection(self, send: Any, consume: Consume, replay: Replay) -> None:
+        """Ten requests in a row use one connection."""
+        if consume is read_first:
+            # [DONE] arrives with the first event; otherwise the connection would be closed.
             replay = attrs.evolve(replay, pieces="whole", delays=0.0)
         with ReplayServer(replay) as server:
-            ask(server.url, 10, take, {"drain": DRAIN})
+            send(server.url, 10, consume, {"drain": DRAIN})
             assert [each.requests for each in server.connections] == [10]
 
-    @pytest.mark.parametrize("ask", SYNC)
-    def test_with_deadlines(self, ask: Any) -> None:
-        """The bounds of one response are none of the next one's."""
+    @pytest.mark.parametrize("send", SYNC)
+    def test_with_deadlines(self, send: Any) -> None:
+        """Deadlines of one response don't apply to the next one."""
         with ReplayServer(SLOW_END) as server:
             options = {"drain": DRAIN, "deadlines": Deadlines(total=LIMIT)}
-            ask(server.url, 3, whole, options)
+            send(server.url, 3, read_all, options)
             assert [each.requests for each in server.connections] == [3]
 
-    @pytest.mark.parametrize("ask", POOLS)
-    def test_never_over(self, ask: Any) -> None:
-        """A server that never ends costs the drain, and the connection."""
+    @pytest.mark.parametrize("send", POOLS)
+    def test_endless_response(self, send: Any) -> None:
+        """A response that never ends delays closing by the drain, and its connection is closed."""
         with ReplayServer(faulty("left-open", BODY)) as server:
-            ask(server.url, 2, whole, {"drain": 0.02})
+            send(server.url, 2, read_all, {"drain": 0.02})
             assert [each.requests for each in server.connections] == [1, 1]
             assert all(each.wait_closed(LIMIT) for each in server.connections)
 
-    @pytest.mark.parametrize("ask", POOLS)
-    def test_no_drain(self, ask: Any) -> None:
-        """Without one the connection is closed."""
+    @pytest.mark.parametrize("send", POOLS)
+    def test_no_drain(self, send: Any) -> None:
+        """Without a drain the connection is closed."""
         with ReplayServer(SLOW_END) as server:
-            ask(server.url, 2, whole, {"drain": 0})
+            send(server.url, 2, read_all, {"drain": 0})
             assert [each.requests for each in server.connections] == [1, 1]
 
-    @pytest.mark.parametrize("ask", POOLS)
-    def test_left_early(self, ask: Any) -> None:
-        """So it is where the reader leaves before [DONE]: the rest is never read."""
+    @pytest.mark.parametrize("send", POOLS)
+    def test_left_early(self, send: Any) -> None:
+        """Leaving before [DONE] closes the connection without reading the rest."""
         with ReplayServer(Replay(BODY, delays=[0, 3600])) as server:
-            ask(server.url, 2, first, {"drain": DRAIN})
+            send(server.url, 2, read_first, {"drain": DRAIN})
             assert [each.requests for each in server.connections] == [1, 1]
             assert all(each.wait_closed(LIMIT) for each in server.connections)
 
 
-async def ask_httpx(library: Any, url: str, times: int, options: dict[str, Any]) -> None:
+async def send_by_httpx(library: Any, url: str, times: int, options: dict[str, Any]) -> None:
     async with library.AsyncClient(trust_env=False) as client:
         for _ in range(times):
             async with client.stream("POST", url) as response:
@@ -139,7 +141,7 @@ async def ask_httpx(library: Any, url: str, times: int, options: dict[str, Any])
                     assert (await stream.result()).text == "hi"
 
 
-async def ask_aiohttp(_: Any, url: str, times: int, options: dict[str, Any]) -> None:
+async def send_by_aiohttp(_: Any, url: str, times: int, options: dict[str, Any]) -> None:
     async with aiohttp.ClientSession() as client:
         for _ in range(times):
             async with client.post(url) as response:
@@ -148,29 +150,29 @@ async def ask_aiohttp(_: Any, url: str, times: int, options: dict[str, Any]) -> 
 
 
 ASYNC = [
-    pytest.param(ask_aiohttp, None, "asyncio", id="aiohttp"),
+    pytest.param(send_by_aiohttp, None, "asyncio", id="aiohttp"),
     *(
-        pytest.param(ask_httpx, library, backend, id=f"{library.__name__}-{backend}")
+        pytest.param(send_by_httpx, library, backend, id=f"{library.__name__}-{backend}")
         for library in (httpx, httpx2)
         for backend in ("asyncio", "trio")
     ),
 ]
 
 
-@pytest.mark.parametrize(("ask", "library", "backend"), ASYNC)
+@pytest.mark.parametrize(("send", "library", "backend"), ASYNC)
 class TestAsync:
     """Asynchronous clients."""
 
     @pytest.mark.parametrize("replay", [Replay(BODY), SLOW_END], ids=["at once", "slow end"])
-    def test_one_connection(self, ask: Any, library: Any, backend: str, replay: Replay) -> None:
-        """Ten requests, one connection."""
+    def test_one_connection(self, send: Any, library: Any, backend: str, replay: Replay) -> None:
+        """Ten requests in a row use one connection."""
         with ReplayServer(replay) as server:
-            anyio.run(ask, library, server.url, 10, {"drain": DRAIN}, backend=backend)
+            anyio.run(send, library, server.url, 10, {"drain": DRAIN}, backend=backend)
             assert [each.requests for each in server.connections] == [10]
 
-    def test_never_over(self, ask: Any, library: Any, backend: str) -> None:
-        """A server that never ends costs the drain, and the connection."""
+    def test_endless_response(self, send: Any, library: Any, backend: str) -> None:
+        """A response that never ends delays closing by the drain, and its connection is closed."""
         with ReplayServer(faulty("left-open", BODY)) as server:
-            anyio.run(ask, library, server.url, 2, {"drain": 0.02}, backend=backend)
+            anyio.run(send, library, server.url, 2, {"drain": 0.02}, backend=backend)
             assert [each.requests for each in server.connections] == [1, 1]
             assert all(each.wait_closed(LIMIT) for each in server.connections)

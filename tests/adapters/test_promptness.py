@@ -1,4 +1,4 @@
-"""No event waits for the next one, over any transport and in any framing."""
+"""Each event is returned before the next one is sent, over any transport and in any framing."""
 
 import ssl
 from collections.abc import Callable
@@ -19,7 +19,7 @@ BODY = (
     b"data: [DONE]\n\n"
 )
 PLAIN: list[Framing] = ["chunked", "one-chunk", "close", "content-length"]
-# What was never flushed waits in the server; nothing that a client does brings it sooner.
+# Bytes that the server didn't flush can't be received.
 PACKED: list[Framing] = [
     framing for framing in get_args(Framing) if framing not in [*PLAIN, "gzip-unflushed"]
 ]
@@ -28,7 +28,7 @@ PACKED: list[Framing] = [
 def check(
     transport: Transport, server: ReplayServer, context: ssl.SSLContext | None = None
 ) -> None:
-    server.release()  # the first event, and each other one when that before it is in hand
+    server.release()  # the first event; each event that is received releases the next one
     outcome = read(
         transport,
         server.url,
@@ -45,7 +45,7 @@ def check(
 @pytest.mark.parametrize("framing", PLAIN)
 @pytest.mark.parametrize("transport", TRANSPORTS, ids=str)
 def test_plain(transport: Transport, framing: Framing) -> None:
-    """Event k is in hand before the server may send event k + 1."""
+    """Each event is returned before the server sends the next one."""
     with ReplayServer(Replay(BODY, framing=framing, gated=True)) as server:
         check(transport, server)
 
@@ -53,7 +53,7 @@ def test_plain(transport: Transport, framing: Framing) -> None:
 @pytest.mark.parametrize("framing", PACKED)
 @pytest.mark.parametrize("transport", [each for each in TRANSPORTS if each.decodes], ids=str)
 def test_compressed(transport: Transport, framing: Framing) -> None:
-    """Also where the server compresses, as long as it flushes."""
+    """Each event is returned before the next one if the server compresses and flushes."""
     with ReplayServer(Replay(BODY, framing=framing, gated=True)) as server:
         check(transport, server)
 
@@ -76,7 +76,7 @@ def contexts() -> tuple[ssl.SSLContext, Callable[[], ssl.SSLContext]]:
 def test_tls(
     transport: Transport, contexts: tuple[ssl.SSLContext, Callable[[], ssl.SSLContext]]
 ) -> None:
-    """Also over TLS."""
+    """Each event is returned before the next one over TLS."""
     server_context, client_context = contexts
     with ReplayServer(Replay(BODY, gated=True), ssl_context=server_context) as server:
         check(transport, server, client_context())

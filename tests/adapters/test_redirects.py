@@ -1,4 +1,4 @@
-"""Redirects that a client follows: a POST must not become a GET unnoticed."""
+"""Redirects that a client follows: one that turns a POST into a GET is an error."""
 
 from collections.abc import Callable
 from typing import Any
@@ -32,31 +32,31 @@ def by_requests_at_once(url: str, method: str) -> str | None:
 
 
 def by_httpx(library: Any) -> Callable[[str, str], str | None]:
-    def ask(url: str, method: str) -> str | None:
+    def send(url: str, method: str) -> str | None:
         with library.Client(follow_redirects=True) as client:
             with client.stream(method, url) as response, Stream(response) as stream:
                 return stream.result().text
 
-    return ask
+    return send
 
 
 def by_async_httpx(url: str, method: str) -> str | None:
-    async def ask() -> str | None:
+    async def send() -> str | None:
         async with httpx2.AsyncClient(follow_redirects=True) as client:
             async with client.stream(method, url) as response:
                 async with AsyncStream(response) as stream:
                     return (await stream.result()).text
 
-    return anyio.run(ask)
+    return anyio.run(send)
 
 
 def by_aiohttp(url: str, method: str) -> str | None:
-    async def ask() -> str | None:
+    async def send() -> str | None:
         async with aiohttp.ClientSession() as client, client.request(method, url) as response:
             async with AsyncStream(response) as stream:
                 return (await stream.result()).text
 
-    return anyio.run(ask)
+    return anyio.run(send)
 
 
 CLIENTS = [
@@ -69,25 +69,25 @@ CLIENTS = [
 ]
 
 
-@pytest.mark.parametrize("ask", CLIENTS)
+@pytest.mark.parametrize("send", CLIENTS)
 class TestFollowed:
     """Clients that follow redirects."""
 
     @pytest.mark.parametrize("status", [301, 302, 303])
-    def test_another_method(self, ask: Callable[[str, str], str | None], status: int) -> None:
-        """The answer to a GET is none to the POST, whatever it holds."""
+    def test_another_method(self, send: Callable[[str, str], str | None], status: int) -> None:
+        """A response to a GET that replaced the POST raises NotEventStream."""
         moved = Replay(b"", status=status, headers={"Location": "/elsewhere"})
         with ReplayServer({"/": moved, "/elsewhere": BODY}) as server:
             with pytest.raises(NotEventStream, match=r"a redirect to /elsewhere; .*POST") as raised:
-                ask(f"{server.url}/", "POST")
+                send(f"{server.url}/", "POST")
         assert [request.method for request in server.requests] == ["POST", "GET"]
         assert raised.value.status == status
 
     @pytest.mark.parametrize(("status", "method"), [(307, "POST"), (308, "POST"), (301, "GET")])
     def test_the_same_method(
-        self, ask: Callable[[str, str], str | None], status: int, method: str
+        self, send: Callable[[str, str], str | None], status: int, method: str
     ) -> None:
-        """A redirect that keeps the method gives what was asked for."""
+        """A response after a redirect that keeps the method is read."""
         moved = Replay(b"", status=status, headers={"Location": "/elsewhere"})
         with ReplayServer({"/": moved, "/elsewhere": BODY}) as server:
-            assert ask(f"{server.url}/", method) == "hi"
+            assert send(f"{server.url}/", method) == "hi"

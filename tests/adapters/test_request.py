@@ -1,4 +1,4 @@
-"""Whole exchanges, the same over sockets, trio and anyio."""
+"""Complete exchanges, the same over sockets, trio and anyio."""
 
 import socket
 import ssl
@@ -37,7 +37,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 5\r
 
 @frozen
 class Answer:
-    """What came of a request."""
+    """The response to a request."""
 
     status: int | None
     headers: dict[str, str]
@@ -57,13 +57,13 @@ def run_anyio_on_trio(work: Callable[[Any], Awaitable[Any]]) -> Any:
 
 
 class Client:
-    """One of the three ways to ask; the asynchronous ones are run to their end."""
+    """One of the clients; asynchronous ones are run to their end."""
 
     def __init__(self, run: Callable[[Callable[[Any], Awaitable[Any]]], Any] | None) -> None:
         self.run = run
 
     def fetch(self, *args: Any, **options: Any) -> Answer:
-        """Ask, and read the whole answer."""
+        """Send a request, and read the complete response."""
         if self.run is None:
             response = sockets.request(*args, **options)
             try:
@@ -84,7 +84,7 @@ class Client:
         return answer
 
     def stream(self, url: str, stop_after: int | None = None) -> Any:
-        """Read a stream of chunks, to its end or up to a chunk; return the stream."""
+        """Read a stream of chunks to its end or up to a chunk, and return the stream."""
         if self.run is None:
             with Stream(sockets.request("POST", url, json={})) as stream:
                 for number, _ in enumerate(stream, start=1):
@@ -131,7 +131,7 @@ def tls(ca: trustme.CA) -> Iterator[RawServer]:
 @pytest.mark.parametrize("framing", ["chunked", "one-chunk", "close", "content-length"])
 @pytest.mark.parametrize("pieces", ["events", "bytes", "whole"])
 def test_framings(client: Client, framing: Framing, pieces: Any) -> None:
-    """The body comes whole in every framing, and the request as it was meant."""
+    """The complete body is returned in every framing, and the request is sent as given."""
     with ReplayServer(Replay(BODY, framing=framing, pieces=pieces)) as server:
         answer = client.fetch("POST", f"{server.url}/v1?a=1", json={"stream": True})
 
@@ -146,7 +146,7 @@ def test_framings(client: Client, framing: Framing, pieces: Any) -> None:
 
 
 def test_streams(client: Client) -> None:
-    """A source is what the streams read; they close it."""
+    """A stream reads a source, and closes it."""
     with ReplayServer(BODY) as server:
         stream = client.stream(server.url)
     assert stream.snapshot().choices[0].message.content == "Hello"
@@ -163,7 +163,7 @@ def test_break_closes(client: Client) -> None:
 
 
 def test_large_requests(client: Client) -> None:
-    """A request larger than all buffers arrives whole."""
+    """A request larger than all buffers is sent completely."""
     content = bytes(range(256)) * 40_000
     with RawServer(OK) as server:
         assert client.fetch("PUT", server.url, content=content).body == b": hi\n"
@@ -171,21 +171,21 @@ def test_large_requests(client: Client) -> None:
 
 
 def test_hosts_by_name(client: Client) -> None:
-    """A name is looked up, and sent as the Host."""
+    """A host name is looked up, and sent as the Host."""
     with RawServer(OK) as server:
         assert client.fetch("GET", f"http://localhost:{server.port}/").status == 200
         assert f"Host: localhost:{server.port}\r\n".encode() in server.requests[0]
 
 
 def test_head(client: Client) -> None:
-    """The answer to a HEAD has no body, whatever length it tells."""
+    """The response to a HEAD has no body, whatever its Content-Length."""
     with ReplayServer(Replay(BODY, framing="content-length")) as server:
         answer = client.fetch("head", server.url)
     assert (answer.status, answer.body) == (200, b"")
 
 
-def test_statuses_are_no_errors(client: Client) -> None:
-    """The response is returned, whatever its status; a stream over it judges."""
+def test_any_status_is_returned(client: Client) -> None:
+    """A response with any status is returned; a stream over it raises the error."""
     page = Replay(b"<html>", status=502, content_type="text/html")
     with ReplayServer(page) as server:
         assert client.fetch("POST", server.url).status == 502
@@ -195,7 +195,7 @@ def test_statuses_are_no_errors(client: Client) -> None:
 
 
 def test_encoded_bodies(client: Client) -> None:
-    """Nothing here decompresses: the first read refuses."""
+    """The first read of an encoded body raises NotEventStream."""
     with ReplayServer(Replay(BODY, framing="gzip")) as server:
         with pytest.raises(NotEventStream) as raised:
             client.stream(server.url)
@@ -206,7 +206,7 @@ def test_encoded_bodies(client: Client) -> None:
 
 
 def test_redirects_are_followed(client: Client) -> None:
-    """With method, body and credentials, at the same origin."""
+    """A redirect within the origin is followed with method, body and credentials."""
     moved = Replay(b"gone", status=307, headers={"Location": "/b?c=1"}, framing="content-length")
     with ReplayServer({"/a": moved, "/b": BODY}) as server:
         answer = client.fetch(
@@ -218,8 +218,8 @@ def test_redirects_are_followed(client: Client) -> None:
     assert server.requests[1].headers["authorization"] == "Bearer k"
 
 
-def test_redirects_are_not_followed_for_ever(client: Client) -> None:
-    """The sixth is returned as it is."""
+def test_at_most_five_redirects(client: Client) -> None:
+    """The sixth redirect is returned."""
     moved = Replay(b"", status=302, headers={"Location": "/"})
     with ReplayServer(moved) as server:
         answer = client.fetch("GET", server.url)
@@ -233,7 +233,7 @@ def test_redirects_are_not_followed_for_ever(client: Client) -> None:
 def test_redirects_to_another_origin(
     client: Client, headers: dict[str, str], method: str, status: int
 ) -> None:
-    """A redirect to another origin is refused: nothing is sent there, and the error names it."""
+    """A redirect to another origin raises NotEventStream, and nothing is sent there."""
     with ReplayServer(BODY) as other:
         location = {"Location": f"{other.url}/b?token=secret"}
         moved = Replay(b"", status=status, headers=location, content_type=None)
@@ -247,7 +247,7 @@ def test_redirects_to_another_origin(
 
 
 def test_redirects_from_https_to_http(client: Client, ca: trustme.CA) -> None:
-    """TLS is not given up, whoever asks for it."""
+    """A redirect from https to http raises NotEventStream."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     ca.issue_cert("127.0.0.1").configure_cert(context)
     trusting = ssl.create_default_context()
@@ -260,8 +260,8 @@ def test_redirects_from_https_to_http(client: Client, ca: trustme.CA) -> None:
     assert not other.connections
 
 
-def test_a_post_is_made_no_get(client: Client) -> None:
-    """What would make another method of the request's is returned as it is."""
+def test_a_redirect_to_another_method(client: Client) -> None:
+    """A redirect that would change the method is returned."""
     moved = Replay(b"", status=303, headers={"Location": "/b"}, content_type=None)
     with ReplayServer({"/": moved, "/b": BODY}) as server:
         with pytest.raises(NotEventStream) as raised:
@@ -274,7 +274,7 @@ def test_a_post_is_made_no_get(client: Client) -> None:
 
 
 def test_tls(client: Client, tls: RawServer, ca: trustme.CA) -> None:
-    """The caller's context decides whom to trust; addresses and names are both checked."""
+    """The caller's context determines which certificates are trusted, for addresses and names."""
     context = ssl.create_default_context()
     ca.configure_trust(context)
     assert client.fetch("POST", tls.url, ssl_context=context).body == b": hi\n"
@@ -282,14 +282,14 @@ def test_tls(client: Client, tls: RawServer, ca: trustme.CA) -> None:
     assert client.fetch("POST", named, ssl_context=context).body == b": hi\n"
 
 
-def test_tls_trusts_nobody_by_chance(client: Client, tls: RawServer) -> None:
-    """Without a context, the certificate is checked against what the machine trusts."""
+def test_tls_checks_certificates_by_default(client: Client, tls: RawServer) -> None:
+    """Without a context, the certificate must be trusted by the system."""
     with pytest.raises(TransportError, match=r"CERTIFICATE_VERIFY_FAILED|certificate verify"):
         client.fetch("POST", tls.url)
 
 
 def test_tls_to_a_plain_server(client: Client) -> None:
-    """A handshake that fails is a failure of the transport."""
+    """A failed handshake raises TransportError."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
 
@@ -314,8 +314,8 @@ def _while_hanging_up(client: Client, listener: socket.socket, url: str) -> None
 # Failures.
 
 
-def test_answers_that_do_not_wait_for_the_request(client: Client) -> None:
-    """A server that refuses a large request at once, and hangs up, is heard."""
+def test_early_responses(client: Client) -> None:
+    """The response of a server that closes before it has read the request is returned."""
     refusal = b"HTTP/1.1 413 Too Large\r\nContent-Length: 4\r\n\r\nmuch"
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
@@ -330,7 +330,7 @@ def test_answers_that_do_not_wait_for_the_request(client: Client) -> None:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
         try:
             if client.run is run_anyio_on_asyncio:
-                # asyncio drops what came where it cannot send.
+                # asyncio drops received bytes when sending fails.
                 with pytest.raises(TransportError, match="BrokenResourceError"):
                     client.fetch("POST", url, content=bytes(20_000_000))
             else:
@@ -346,7 +346,7 @@ def free_port() -> int:
 
 
 def test_refused_connections(client: Client) -> None:
-    """Nobody listens: the library's exception is the cause."""
+    """A refused connection raises TransportError with the library's exception as its cause."""
     with pytest.raises(TransportError, match="failed: ") as raised:
         client.fetch("POST", f"http://127.0.0.1:{free_port()}/")
     assert isinstance(raised.value.__cause__, OSError)
@@ -365,14 +365,14 @@ def test_refused_connections(client: Client) -> None:
         ),
     ],
 )
-def test_bad_answers(client: Client, wire: bytes, message: str) -> None:
-    """What is cut or no HTTP fails, and leaves nothing open."""
+def test_bad_responses(client: Client, wire: bytes, message: str) -> None:
+    """Truncated and malformed responses raise TransportError."""
     with RawServer(wire) as server, pytest.raises(TransportError, match=message):
         client.fetch("POST", server.url)
 
 
-def test_bytes_before_a_fault_are_handed_out(client: Client) -> None:
-    """They came with the head or the fault itself; the chunks in them are not lost."""
+def test_bytes_before_an_error(client: Client) -> None:
+    """Chunks before an error are returned, even if they arrive together with it."""
     wire = OK.replace(b" 5", b" 999").removesuffix(b": hi\n") + BODY[:60]
     with RawServer(wire) as server, pytest.raises(TransportError) as raised:
         client.stream(server.url)
@@ -383,7 +383,7 @@ def test_bytes_before_a_fault_are_handed_out(client: Client) -> None:
     "wire", [b"", OK.replace(b" 5", b" 9"), b"HTTP/1.1 103 x\r\n\r\n"], ids=["none", "cut", "103"]
 )
 def test_timeouts(client: Client, wire: bytes) -> None:
-    """A server that falls silent is not waited for longer than the timeout."""
+    """A silent server raises StreamTimeout after the timeout."""
     with RawServer(wire, hold=True) as server:
         with pytest.raises(StreamTimeout, match="failed: T") as raised:
             client.fetch("POST", server.url, timeout=0.1)
@@ -392,21 +392,21 @@ def test_timeouts(client: Client, wire: bytes) -> None:
 
 
 def test_timeouts_of_tls(client: Client) -> None:
-    """A handshake nobody answers is bounded too."""
+    """A handshake without a response raises StreamTimeout after the timeout."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         with pytest.raises(StreamTimeout):
             client.fetch("POST", f"https://127.0.0.1:{port}/", timeout=0.1)
 
 
-def test_a_timeout_that_does_not_pass(client: Client) -> None:
-    """Each step has the time anew."""
+def test_unused_timeout(client: Client) -> None:
+    """The timeout applies to each step."""
     with ReplayServer(BODY) as server:
         assert client.fetch("POST", server.url, timeout=60).body == BODY
 
 
-def test_misuse_is_told_before_anything_is_sent(client: Client) -> None:
-    """Arguments are checked before the connection is made."""
+def test_invalid_arguments(client: Client) -> None:
+    """Invalid arguments raise errors before a connection is made."""
     with pytest.raises(ValueError, match="give seconds above 0"):
         client.fetch("POST", "http://127.0.0.1:1/", timeout=0)
     with pytest.raises(ValueError, match="http:// or https://"):

@@ -49,7 +49,7 @@ class TestRequests(Decoding):
             yield lambda: session.get(url, stream=True, timeout=timeout)
 
     def test_the_outer_response(self) -> None:
-        """Closing closes the response of requests, and gives back what it holds."""
+        """Closing the source closes the response of requests and that of urllib3."""
         replay = Replay(BODY, delays=[0, 600, 0])
         with ReplayServer(replay) as server, self.opened(server.url) as response:
             with Stream(adapters.source(response)) as stream:
@@ -57,7 +57,7 @@ class TestRequests(Decoding):
             assert response.raw.closed
 
     def test_a_response_already_read(self) -> None:
-        """Its content was kept, and is parsed; with it come status and headers."""
+        """A response that was read already is parsed from its kept content, also after pickling."""
         with ReplayServer(Replay(BODY, status=203)) as server, plain_session() as session:
             read = session.get(server.url)
             for response in (read, pickle.loads(pickle.dumps(read))):
@@ -68,8 +68,8 @@ class TestRequests(Decoding):
                     assert stream.result().text == "Hello"
                 assert list(source) == []
 
-    def test_content_that_nobody_decoded(self) -> None:
-        """It is refused as a streamed body is."""
+    def test_kept_content_with_an_unknown_encoding(self) -> None:
+        """Kept content with an unknown encoding raises NotEventStream."""
         coded = Replay(BODY, headers={"Content-Encoding": "compress"})
         with ReplayServer(coded) as server, plain_session() as session:
             response = session.get(server.url)
@@ -77,7 +77,7 @@ class TestRequests(Decoding):
             Stream(adapters.source(response)).result()
 
     def test_a_body_of_another_kind(self) -> None:
-        """A response that is not read by urllib3 is refused, with what to pass instead."""
+        """A response that isn't read by urllib3 raises TypeError with what to pass instead."""
         response = requests.Response()
         response.status_code = 200
         response.raw = io.BytesIO(BODY)
@@ -87,14 +87,14 @@ class TestRequests(Decoding):
 
 
 def plain_session() -> requests.Session:
-    """Return a session that heeds no proxies or authorities of this machine."""
+    """Return a session that ignores proxies and certificates of this system."""
     session = requests.Session()
     session.trust_env = False
     return session
 
 
 def test_the_adapter_loads_no_library() -> None:
-    """Importing it imports neither requests nor urllib3."""
+    """Importing the adapter imports neither requests nor urllib3."""
     code = "import sys, sseparse.adapters._read1; print({'requests', 'urllib3'} & set(sys.modules))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 

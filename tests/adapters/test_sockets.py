@@ -1,4 +1,4 @@
-"""Responses read from sockets that others connected, and what only sockets can do."""
+"""Responses read from a caller's own sockets, and behavior that only sockets have."""
 
 import gc
 import io
@@ -24,7 +24,7 @@ CHUNK = b'data: {"choices":[{"index":0,"delta":{"content":"Hi"},"finish_reason":
 
 @pytest.fixture
 def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
-    """A connection, our end first; a read that hangs fails in the end."""
+    """Return a connection, our end first, with a timeout for reads."""
     ours, theirs = socket.socketpair()
     ours.settimeout(LIMIT)
     with ours, theirs:
@@ -38,7 +38,7 @@ class TestSource:
     """A socket of the caller's own."""
 
     def test_body(self, pair: Pair) -> None:
-        """The head is read first; until it came there is neither status nor headers."""
+        """The head is read first; before its end there is neither status nor headers."""
         ours, theirs = pair
         source = sockets.source(ours)
         assert (source.status, source.headers, source.pooled) == (None, {}, False)
@@ -52,7 +52,7 @@ class TestSource:
         assert list(source) == []
 
     def test_head_alone(self, pair: Pair) -> None:
-        """It can be waited for; what came with it is handed out after."""
+        """read_head() waits for the head; body bytes that arrive with it are returned later."""
         ours, theirs = pair
         theirs.sendall(HEAD + b"\r\n: a\n")
         source = sockets.source(ours)
@@ -62,7 +62,7 @@ class TestSource:
         assert next(source) == b": a\n"
 
     def test_stream(self) -> None:
-        """A stream reads the response to a request that was sent by hand, and closes it."""
+        """A stream reads the response to a request that was sent by hand, and closes the socket."""
         with ReplayServer(CHUNK + b"data: [DONE]\n\n") as server:
             host, _, port = server.url.removeprefix("http://").partition(":")
             sock = socket.create_connection((host, int(port)))
@@ -71,8 +71,8 @@ class TestSource:
                 assert list(stream.text_deltas()) == ["Hi"]
             assert sock.fileno() == -1
 
-    def test_pieces_before_a_fault(self, pair: Pair) -> None:
-        """They come first, then the fault, again and again."""
+    def test_pieces_before_an_error(self, pair: Pair) -> None:
+        """Bytes before an error are returned first; then each read raises the error."""
         ours, theirs = pair
         theirs.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n4\r\n: a\n\r\nXY\r\n")
         source = sockets.source(ours)
@@ -83,14 +83,14 @@ class TestSource:
                 next(source)
 
     def test_no_http(self, pair: Pair) -> None:
-        """The error says that the head is read too, and what to do with bare bytes."""
+        """Bytes that aren't HTTP raise TransportError that says what to pass instead."""
         ours, theirs = pair
         theirs.sendall(CHUNK)
         with pytest.raises(TransportError, match="as an iterable"):
             next(sockets.source(ours))
 
     def test_encoded(self, pair: Pair) -> None:
-        """A compressed body is refused before its first byte."""
+        """A compressed body raises NotEventStream before its first byte."""
         ours, theirs = pair
         theirs.sendall(HEAD + b"Content-Encoding: gzip\r\n\r\n\x1f\x8b")
         with pytest.raises(NotEventStream) as raised:
@@ -98,11 +98,11 @@ class TestSource:
         assert raised.value.headers["content-encoding"] == "gzip"
 
     def test_reset(self) -> None:
-        """What the socket raises is the cause."""
+        """An exception of the socket is the cause of the TransportError."""
         with socket.create_server(("127.0.0.1", 0)) as listener:
             ours = socket.create_connection(listener.getsockname())
             theirs, _ = listener.accept()
-        linger = b"\x01\x00\x00\x00\x00\x00\x00\x00"  # on, for no seconds: close by reset
+        linger = b"\x01\x00\x00\x00\x00\x00\x00\x00"  # on, for 0 seconds: close by reset
         theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         theirs.close()
         with ours, pytest.raises(TransportError, match=r"^socket failed: ConnectionR") as raised:
@@ -110,7 +110,7 @@ class TestSource:
         assert isinstance(raised.value.__cause__, ConnectionResetError)
 
     def test_close(self, pair: Pair) -> None:
-        """It closes the socket, twice if need be; reading on is misuse."""
+        """Closing twice closes the socket once; reading afterwards raises RuntimeError."""
         source = sockets.source(pair[0])
         source.close()
         source.close()
@@ -118,8 +118,8 @@ class TestSource:
         with pytest.raises(RuntimeError, match="closed"):
             next(source)
 
-    def test_misuse(self, pair: Pair) -> None:
-        """What is no socket, and a socket that does not wait."""
+    def test_wrong_objects(self, pair: Pair) -> None:
+        """An object that isn't a socket raises TypeError, and a non-blocking socket ValueError."""
         with pytest.raises(TypeError, match="takes a socket, not BytesIO"):
             sockets.source(io.BytesIO())  # type: ignore[arg-type] # the misuse
         pair[0].setblocking(False)
@@ -131,7 +131,7 @@ class TestWaiting:
     """Deadlines of the streams, and readers in other threads."""
 
     def test_own_timeout(self, pair: Pair) -> None:
-        """The socket's own timeout is one of the transport's."""
+        """The socket's own timeout raises StreamTimeout with the clock "transport"."""
         pair[0].settimeout(0.01)
         with pytest.raises(StreamTimeout, match="socket failed: TimeoutError") as raised:
             next(sockets.source(pair[0]))
@@ -140,7 +140,7 @@ class TestWaiting:
 
     @pytest.mark.parametrize("seconds", [0.01, 0, -1])
     def test_wait_at_most(self, pair: Pair, seconds: float) -> None:
-        """A read waits no longer; one that may not wait at all looks what is there."""
+        """wait_at_most() limits reads, but bytes that have arrived are returned in any case."""
         ours, theirs = pair
         source = sockets.source(ours)
         source.wait_at_most(seconds)
@@ -160,10 +160,10 @@ class TestWaiting:
             (3000, None, 3000),
         ],
     )
-    def test_the_shorter_one_holds(
+    def test_the_shorter_timeout_applies(
         self, pair: Pair, own: float | None, seconds: float | None, used: float | None
     ) -> None:
-        """The socket's own timeout is never made longer, and comes back."""
+        """wait_at_most() never extends the socket's own timeout, which None restores."""
         pair[0].settimeout(own)
         source = sockets.source(pair[0])
         source.wait_at_most(2)
@@ -181,7 +181,7 @@ class TestWaiting:
 
     @pytest.mark.parametrize("body", [b"", b": a\n"])
     def test_wake(self, pair: Pair, body: bytes) -> None:
-        """A read in another thread fails; the end that it sees is not taken for the body's."""
+        """wake() ends a read in another thread with an error, not with the end of the body."""
         ours, theirs = pair
         theirs.sendall(HEAD + b"\r\n" + body)
         source = sockets.source(ours)
@@ -195,7 +195,7 @@ class TestWaiting:
         source.wake()
 
     def test_wake_of_tls(self) -> None:
-        """TLS sockets too, whose own shutdown would break them under the reader."""
+        """wake() ends a read of a TLS socket in another thread."""
         ca = trustme.CA()
         theirs = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         ours = ssl.create_default_context()
@@ -222,7 +222,7 @@ def read_and_wake(source: sockets.SocketSource) -> bytes:
     thread = threading.Thread(target=read)
     thread.start()
     assert reading.wait(LIMIT)
-    time.sleep(0.02)  # so that it waits already, as a rule; it need not
+    time.sleep(0.02)  # so that it waits by now, usually; it doesn't have to
     source.wake()
     thread.join(LIMIT)
     assert not thread.is_alive()
@@ -231,15 +231,15 @@ def read_and_wake(source: sockets.SocketSource) -> bytes:
 
 
 class TestConnecting:
-    """Nothing stays open, whatever stops a request."""
+    """No socket stays open when a request fails or is interrupted."""
 
     def test_addresses_in_turn(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Where one address does not answer, the next one is tried."""
+        """If an address doesn't respond, the next one is tried."""
         with RawServer(HEAD + b"\r\n") as server:
             kind = (socket.AF_INET, socket.SOCK_STREAM, 0, "")
             with socket.create_server(("127.0.0.1", 0)) as listener:
-                nobody = listener.getsockname()
-            found = [(*kind, nobody), (*kind, ("127.0.0.1", server.port))]
+                closed = listener.getsockname()
+            found = [(*kind, closed), (*kind, ("127.0.0.1", server.port))]
             monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: found)
             source = sockets.request("GET", "http://host.example/")
             assert source.status == 200
@@ -247,7 +247,7 @@ class TestConnecting:
         assert b"Host: host.example\r\n" in server.requests[0]
 
     def test_unknown_hosts(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A name that nobody knows is a failure of the transport."""
+        """An unknown host name raises TransportError."""
 
         def fail(*args: object, **kwargs: object) -> None:
             raise socket.gaierror(-2, "Name or service not known")
@@ -258,7 +258,7 @@ class TestConnecting:
 
     @pytest.mark.parametrize("step", ["connect", "sendall", "recv"])
     def test_interrupts(self, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
-        """An interrupt goes through, and leaves no socket open."""
+        """An interrupt is raised unchanged, and closes the socket."""
         used: list[socket.socket] = []
         real = getattr(socket.socket, step)
 
@@ -276,7 +276,7 @@ class TestConnecting:
         assert [sock.fileno() for sock in used] == [-1]
 
     def test_interrupted_handshakes(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Also in the middle of TLS's."""
+        """An interrupt of the TLS handshake closes the socket."""
         used: list[socket.socket] = []
 
         def interrupt(sock: ssl.SSLSocket, *args: object) -> None:

@@ -1,4 +1,4 @@
-"""Bodies without a length over TLS, with and without its close_notify, over our own adapters."""
+"""Bodies without a length over TLS, with and without close_notify, over our own adapters."""
 
 import socket
 import ssl
@@ -109,13 +109,13 @@ def events(transport: Transport, url: str, context: Context) -> list[str]:
 
 @pytest.mark.parametrize("transport", OURS, ids=str)
 class TestEnds:
-    """What the end of the connection says of the body."""
+    """The end of the connection and the end of the body."""
 
     @pytest.mark.parametrize(
         "body", [b": hi\n\n", HELLO[:40], HELLO], ids=["none", "mid", "finish"]
     )
     def test_cut(self, transport: Transport, tls: Contexts, body: bytes) -> None:
-        """A connection that ends without close_notify was cut, after a finish reason too."""
+        """An end without close_notify raises TransportError, even after a finish reason."""
         cut = Replay(body, framing="close", fault="close")
         with ReplayServer(cut, ssl_context=tls.server) as server:
             outcome = read(transport, server.url, context=tls.client)
@@ -135,7 +135,7 @@ class TestEnds:
         assert outcome.end.cause is EndCause.DONE
 
     def test_cut_events(self, transport: Transport, tls: Contexts) -> None:
-        """A stream of events has no terminal event: it was cut."""
+        """An end without close_notify of a stream of events raises TransportError."""
         cut = Replay(b"data: x\n\n", framing="close", fault="close")
         with ReplayServer(cut, ssl_context=tls.server) as server:
             with pytest.raises(TransportError):
@@ -151,7 +151,7 @@ class TestEnds:
 
     @pytest.mark.parametrize("name", ["Content-Length", "Transfer-Encoding"])
     def test_known_ends(self, transport: Transport, tls: Contexts, name: str) -> None:
-        """A body whose end HTTP shows is complete without close_notify."""
+        """A body with a length or in chunks is complete without close_notify."""
         framed = {
             "Content-Length": b"Content-Length: 9\r\n\r\ndata: x\n\n",
             "Transfer-Encoding": b"Transfer-Encoding: chunked\r\n\r\n9\r\ndata: x\n\n\r\n0\r\n\r\n",
@@ -160,7 +160,7 @@ class TestEnds:
             assert events(transport, server.url, tls.client) == ["x"]
 
     def test_cut_before_the_head(self, transport: Transport, tls: Contexts) -> None:
-        """Nor is a connection that ends before the response anything but an error."""
+        """An end without close_notify before the head raises TransportError."""
         with ReplayServer(Replay(b"", fault="no-answer"), ssl_context=tls.server) as server:
             with pytest.raises(TransportError):
                 events(transport, server.url, tls.client)
@@ -168,6 +168,6 @@ class TestEnds:
 
 @pytest.mark.parametrize("transport", [each for each in TRANSPORTS if each.ours], ids=str)
 def test_without_tls(transport: Transport) -> None:
-    """Without TLS nothing shows that a body without a length was cut."""
+    """Without TLS, a truncated body without a length can't be detected."""
     with ReplayServer(Replay(b"data: x\n\n", framing="close", fault="close")) as server:
         assert events(transport, server.url, None) == ["x"]

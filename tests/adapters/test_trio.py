@@ -21,7 +21,7 @@ def anyio_backend() -> str:
 
 
 class Scripted(trio.abc.ReceiveStream):
-    """A stream that gives what it was given, exceptions too, then waits for ever."""
+    """A stream that returns or raises each item of a script, then waits forever."""
 
     def __init__(self, script: Iterable[bytes | Exception]) -> None:
         self.script = list(script)
@@ -43,7 +43,7 @@ class Scripted(trio.abc.ReceiveStream):
 
 
 async def test_body() -> None:
-    """The head is read first; what is handed out are bytes, as soon as they came."""
+    """The head is read first, and the body is returned as bytes objects as they arrive."""
     ours, theirs = trio.testing.memory_stream_one_way_pair()
     source = adapter.source(theirs)
     assert (source.status, source.headers, source.pooled) == (None, {}, False)
@@ -64,7 +64,7 @@ async def test_body() -> None:
 
 
 async def test_stream() -> None:
-    """A stream reads it to the end that closing tells, and closes it."""
+    """A stream reads the body to the end of the connection, and closes it."""
     stream = Scripted([HEAD + b"\r\n" + CHUNK[:30], CHUNK[30:], b""])
     async with AsyncStream(adapter.source(stream)) as chunks:
         assert [chunk.text async for chunk in chunks] == ["Hi"]
@@ -82,7 +82,7 @@ async def test_stream() -> None:
     ],
 )
 async def test_failures(item: Exception, message: str) -> None:
-    """What trio raises is the cause."""
+    """An exception of trio is the cause of the TransportError."""
     source = adapter.source(Scripted([HEAD + b"\r\n: a\n", item]))
     assert await anext(source) == b": a\n"
     with pytest.raises(TransportError, match=message) as raised:
@@ -90,8 +90,8 @@ async def test_failures(item: Exception, message: str) -> None:
     assert raised.value.__cause__ is item
 
 
-async def test_failures_tell_their_cause() -> None:
-    """Where the exception itself says nothing, what brought it about is told."""
+async def test_causes_of_failures() -> None:
+    """The message has the cause of an exception that has no message itself."""
     broken = trio.BrokenResourceError()
     broken.__cause__ = ConnectionResetError("by peer")
     with pytest.raises(TransportError, match="BrokenResourceError: by peer"):
@@ -99,7 +99,7 @@ async def test_failures_tell_their_cause() -> None:
 
 
 async def test_cut_and_encoded() -> None:
-    """A body that was cut, no HTTP at all, and a compressed one."""
+    """Truncated, non-HTTP and compressed responses raise their errors."""
     with pytest.raises(TransportError, match="before the head"):
         await anext(adapter.source(Scripted([HEAD, b""])))
     with pytest.raises(TransportError, match="as an iterable"):
@@ -109,7 +109,7 @@ async def test_cut_and_encoded() -> None:
 
 
 async def test_cancelled_reads() -> None:
-    """A read survives its cancellation: the next one goes on; closing does not wait."""
+    """A cancelled read loses no bytes, and cancelled closing doesn't wait."""
     stream = Scripted([HEAD + b"\r\n: a\n"])
     source = adapter.source(stream)
     assert await anext(source) == b": a\n"
@@ -125,7 +125,7 @@ async def test_cancelled_reads() -> None:
 
 
 async def test_two_readers() -> None:
-    """Reading in two tasks is misuse, which the first of them does not notice."""
+    """Reading in two tasks raises RuntimeError in the second one only."""
     ours, theirs = trio.testing.memory_stream_one_way_pair()
     source = adapter.source(theirs)
     got: list[bytes] = []
@@ -143,7 +143,7 @@ async def test_two_readers() -> None:
     await source.aclose()
 
 
-def test_misuse() -> None:
-    """What is no stream of trio."""
+def test_wrong_objects() -> None:
+    """An object that isn't a stream of trio raises TypeError."""
     with pytest.raises(TypeError, match="takes a stream of trio, not list"):
         adapter.source([])  # type: ignore[arg-type] # the misuse

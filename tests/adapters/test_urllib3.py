@@ -50,7 +50,7 @@ class TestURLLib3(Decoding):
             yield lambda: pool.request("GET", url, preload_content=False)
 
     def test_a_bounded_pool(self) -> None:
-        """A response closed early gives its place in the pool back, with no connection in it."""
+        """A response that is closed early returns its place to the pool, without a connection."""
         replay = Replay(BODY, delays=[0, 600, 0])
         with ReplayServer(replay) as server, urllib3.PoolManager(block=True, maxsize=1) as pool:
             for _ in range(3):
@@ -59,34 +59,34 @@ class TestURLLib3(Decoding):
                     assert next(stream).text == "Hel"
 
     def test_a_preloaded_response(self) -> None:
-        """Its body was kept, and is parsed, as is that of a response whose data was asked for."""
+        """A response that was read already is parsed from its kept body."""
         with ReplayServer(Replay(BODY)) as server, urllib3.PoolManager() as pool:
             preloaded = pool.request("GET", server.url)
-            asked = pool.request("GET", server.url, preload_content=False)
-            assert asked.data == BODY
-            for response in (preloaded, asked):
+            consumed = pool.request("GET", server.url, preload_content=False)
+            assert consumed.data == BODY
+            for response in (preloaded, consumed):
                 assert Stream(adapters.source(response)).result().text == "Hello"
 
     def test_a_preloaded_empty_response(self) -> None:
-        """No body is a body, too."""
+        """A preloaded empty body has no pieces."""
         with serving(sending(CHUNKED + b"0\r\n\r\n")) as server, urllib3.PoolManager() as pool:
             assert list(adapters.source(pool.request("GET", server.url))) == []
 
     def test_half_read(self) -> None:
-        """Of a response that someone began to read, the rest is read."""
+        """A source returns the rest of a response that was partly read."""
         with ReplayServer(Replay(BODY)) as server, self.opened(server.url) as response:
             assert response.read1(6) == b"data: "
             assert b"".join(adapters.source(response)) == BODY[6:]
 
     def test_http_2(self) -> None:
-        """A response of HTTP/2 holds its body, and the error says how to pass it."""
+        """A response of HTTP/2 raises TypeError that says how to pass its body."""
         response = HTTP2Response(200, urllib3.HTTPHeaderDict(), "http://test", BODY)
         with pytest.raises(TypeError, match=r"pass \[response.data\]"):
             adapters.source(response)
         assert Stream([response.data]).result().text == "Hello"
 
     def test_a_response_without_a_socket(self) -> None:
-        """A response made by hand is read from whatever it holds."""
+        """A response made by hand, without a socket, can be read."""
         response = urllib3.HTTPResponse(io.BytesIO(BODY), preload_content=False)
         source = adapters.source(response)
         source.wait_at_most(1)
@@ -95,7 +95,7 @@ class TestURLLib3(Decoding):
         source.close()
 
     def test_a_socket_inside_another(self) -> None:
-        """Where TLS is spoken by no SSLSocket, the plain socket inside it is used."""
+        """The plain socket inside another TLS object is used."""
         ours, theirs = socket.socketpair()
         with ours, theirs:
             theirs.sendall(b"a")
@@ -111,7 +111,7 @@ class TestURLLib3(Decoding):
             assert ours.gettimeout() is None
 
     def test_a_socket_that_was_closed(self) -> None:
-        """Setting its timeout and waking its reader do nothing; that is for reads to report."""
+        """Setting the timeout of a closed socket and waking its reader do nothing."""
         ours, theirs = socket.socketpair()
         with ours, theirs:
             source = adapters.source(response_over(Wrapped(ours)))
@@ -122,7 +122,7 @@ class TestURLLib3(Decoding):
 
 
 class Wrapped:
-    """A socket as pyOpenSSL's: another class, with the plain socket in it."""
+    """A socket like pyOpenSSL's: another class, with the plain socket in it."""
 
     def __init__(self, sock: socket.socket) -> None:
         self.socket = sock
@@ -137,7 +137,7 @@ class Wrapped:
 
 
 class Body(io.BytesIO):
-    """A body that leads to a socket as a response of http.client does."""
+    """A body that refers to its socket as a response of http.client does."""
 
     def __init__(self, sock: object) -> None:
         super().__init__(BODY)
@@ -159,7 +159,7 @@ def response_over(sock: object) -> urllib3.BaseHTTPResponse:
 
 
 def test_the_adapter_loads_no_library() -> None:
-    """Importing it does not import urllib3."""
+    """Importing the adapter doesn't import urllib3."""
     code = "import sys, sseparse.adapters._read1; print({'urllib3'} & set(sys.modules))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 

@@ -1,4 +1,4 @@
-"""Every transport, opened in one way: as a context manager that gives what a stream takes."""
+"""Every transport, opened as a context manager that returns a source for a stream."""
 
 import http.client
 import socket
@@ -29,7 +29,7 @@ from sseparse.adapters import anyio as anyio_adapter
 from sseparse.adapters import sockets
 from sseparse.adapters import trio as trio_adapter
 
-LIMIT = 30.0  # seconds: far more than any machine needs
+LIMIT = 30.0  # seconds: far longer than any machine needs
 QUESTION = {"stream": True}
 Context = ssl.SSLContext | None
 
@@ -37,14 +37,14 @@ Context = ssl.SSLContext | None
 @attrs.frozen
 class Transport:
     """
-    A library, and how a response is opened with it.
+    A library and the function that opens a response with it.
 
     Attributes:
-        name: What tests call it.
-        open: Opens a response to a POST; its redirects are not followed.
-        backend: The event loop that it runs on; None where it needs none.
+        name: The name in tests.
+        open: Opens a response to a POST, without following redirects.
+        backend: The event loop, or None for a blocking library.
         decodes: Whether it decompresses.
-        ours: Whether the client is our own.
+        ours: Whether the client is the one of this library.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Transport:
 
 @attrs.define
 class Outcome:
-    """What a reader had of a stream, in the order it came."""
+    """The results of reading a stream, in order."""
 
     chunks: list[Chunk] = attrs.Factory(list)
     error: SSEError | None = None
@@ -79,7 +79,7 @@ def read(
     context: Context = None,
     **options: Any,
 ) -> Outcome:
-    """Read a stream to its end, in a block; keep all that is told of it."""
+    """Read a stream to its end in a block, and return everything that it reported."""
     outcome = Outcome()
     if transport.backend is None:
         _read_sync(transport.open(url, context), outcome, on_chunk, options)
@@ -103,7 +103,7 @@ def _read_sync(
                     outcome.chunks.append(chunk)
                     on_chunk(chunk)
             except SSEError as error:
-                # Its traceback would keep the response, and urllib3 with that its pool.
+                # Its traceback would keep a reference to the response, and so to urllib3's pool.
                 outcome.error = error.with_traceback(None)
             outcome.end = stream.end
 
@@ -122,7 +122,7 @@ async def _read_async(
                     outcome.chunks.append(chunk)
                     on_chunk(chunk)
             except SSEError as error:
-                # Its traceback would keep the response, and urllib3 with that its pool.
+                # Its traceback would keep a reference to the response, and so to urllib3's pool.
                 outcome.error = error.with_traceback(None)
             outcome.end = stream.end
 
@@ -135,7 +135,7 @@ def open_sockets(url: str, context: Context) -> Iterator[Any]:
 
 @contextmanager
 def open_socket(url: str, context: Context) -> Iterator[Any]:
-    """A socket on which the request was sent by hand."""
+    """Open a socket on which the request was sent by hand."""
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or 0
     sock = socket.create_connection((host, port), timeout=LIMIT)
@@ -261,7 +261,7 @@ async def open_trio(url: str, context: Context) -> AsyncIterator[Any]:
 
 @asynccontextmanager
 async def open_trio_stream(url: str, context: Context) -> AsyncIterator[Any]:
-    """A stream on which the request was sent by hand."""
+    """Open a stream on which the request was sent by hand."""
     parts = urlsplit(url)
     stream: Any = await trio.open_tcp_stream(parts.hostname or "", parts.port or 0)
     if context is not None:

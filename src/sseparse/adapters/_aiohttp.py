@@ -3,8 +3,8 @@ Adapter for aiohttp, which isn't imported.
 
 Private attributes used, seen in aiohttp 3.14.5:
 
-* `StreamReader._protocol`. Fallback: a connection that aiohttp drops isn't reported, and ends no
-  wait.
+* `StreamReader._protocol`, and its undocumented `connected`, `is_connected()` and `exception()`.
+  Fallback: a connection that aiohttp drops isn't reported, and ends no wait.
 * `StreamReader._read_nowait`. Fallback: bytes received just before an error are lost.
 * `ClientResponse._body`. Fallback: a body that was read already is an error.
 """
@@ -24,7 +24,11 @@ if TYPE_CHECKING:
     from aiohttp.client_proto import ResponseHandler
 
 
-_FAILURES: Final = (("aiohttp", "ClientError"), ("aiohttp.http", "HttpProcessingError"))
+_FAILURES: Final = (
+    ("builtins", "OSError"),
+    ("aiohttp", "ClientError"),
+    ("aiohttp.http", "HttpProcessingError"),
+)
 _CHECK_INTERVAL: Final = 1.0  # in seconds, between two checks of the connection during a wait
 
 
@@ -65,7 +69,7 @@ class AiohttpSource(Uncopyable):
             piece = await self._read()
             if not piece:
                 self._require_complete()
-        except (OSError, *loaded_exceptions(*_FAILURES)) as error:
+        except loaded_exceptions(*_FAILURES) as error:
             piece = self._read_rest()
             if not piece:
                 raise translated(error, "aiohttp") from error

@@ -3,9 +3,9 @@ Adapter for httpx and httpx2.
 
 Private attributes used, seen in httpx 0.28.1 (httpcore 1.0.9) and httpx2 2.16.2 (httpcore2 2.16.2):
 
-* `Response._get_content_decoder` and `_content` of httpx, and `decompressor`, `children` and
-  `seen_data` of its decoders. Fallback: httpx decompresses, in pieces of any size.
-* `Response._decoder`. Fallback: compressed parts that the library drops aren't reported.
+* `Response._get_content_decoder` and `_content` of httpx, and `decompressor`, `children`,
+  `seen_data` and class names of its decoders. Fallback: httpx decompresses, in pieces of any size.
+* `Response._decoder`, `children` and `decompressor`. Fallback: dropped parts aren't reported.
 * `_decoders.SUPPORTED_DECODERS`. Fallback: the usual codings.
 * `read` of the extension `network_stream`, which is replaced. Fallback: the client's timeouts.
 """

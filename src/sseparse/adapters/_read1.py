@@ -17,7 +17,7 @@ import socket
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
-from http.client import HTTPException, HTTPResponse, IncompleteRead
+from http.client import HTTPResponse, IncompleteRead
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Self, cast
 
@@ -39,7 +39,11 @@ if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse
 
 
-_URLLIB3_ERROR: Final = ("urllib3.exceptions", "HTTPError")
+_FAILURES: Final = (
+    ("builtins", "OSError"),
+    ("http.client", "HTTPException"),
+    ("urllib3.exceptions", "HTTPError"),
+)
 
 
 class BlockingSource(Uncopyable):
@@ -80,7 +84,7 @@ class BlockingSource(Uncopyable):
             piece = self._read()
             if not piece and self._is_woken:
                 raise ConnectionAbortedError("wake() shut the connection down during a read")
-        except (OSError, HTTPException, *loaded_exceptions(_URLLIB3_ERROR)) as error:
+        except loaded_exceptions(*_FAILURES) as error:
             # If the connection were reused, the rest of this body would be its next response.
             self._socket.shut_down()
             self._socket.release()
