@@ -258,7 +258,7 @@ class HTTPXSource(Uncopyable):
             raise TypeError(f"this response is {otherwise}")
 
 
-source = HTTPXSource
+source = HTTPXSource  # the name that `reconnect` imports
 
 
 def _find_refusal(response: HTTPXResponse) -> NotEventStream | None:
