@@ -1,10 +1,9 @@
 """
-Measure what a Timeline costs: nanoseconds a chunk, alone and riding along a whole stream.
+Cost of a Timeline in nanoseconds a chunk, alone and together with a parser and an accumulator.
 
-Each figure is the least of several rounds. The first measures `on_chunk` over chunks as a server
-sends them, few enough to stay in the processor's cache as a chunk just decoded is, less the
-empty loop; the second reads a body in pieces of one event each, with parser
-and accumulator, and compares it without and with a timeline.
+Each figure is the least of several rounds. The first measures `on_item()` without the loop, over
+so few chunks that they stay in the processor's cache, as a chunk does that was just decoded. The
+last ones read a body in pieces of one event each, without and with a timeline.
 """
 
 import platform
@@ -26,10 +25,10 @@ def a_chunk(run: Callable[[], object]) -> float:
     return least(run, ROUNDS) / CHUNKS
 
 
-def note_chunks(chunks: list[sseparse.Chunk]) -> None:
+def record_chunks(chunks: list[sseparse.Chunk]) -> None:
     timeline = Timeline()
     for chunk in chunks:
-        timeline.on_chunk(chunk)
+        timeline.on_item(chunk)
 
 
 def empty_loop(chunks: list[sseparse.Chunk]) -> None:
@@ -51,9 +50,9 @@ def read_timed(pieces: list[bytes]) -> None:
         chunks = parser.feed(piece)
         timeline.on_bytes(len(piece), events=len(chunks))
         for chunk in chunks:
-            timeline.on_chunk(chunk)
+            timeline.on_item(chunk)
             accumulator.add(chunk)
-    timeline.on_end()
+    timeline.on_end(parser.end, accumulator.snapshot())
 
 
 def main() -> None:
@@ -61,16 +60,16 @@ def main() -> None:
     chunks = sseparse.ChunkParser().feed(body)
     pieces = [event + b"\n\n" for event in body.split(b"\n\n")[:-1]]
     hot = chunks[:HOT] * (CHUNKS // HOT)
-    alone = a_chunk(lambda: note_chunks(hot)) - a_chunk(lambda: empty_loop(hot))
+    alone = a_chunk(lambda: record_chunks(hot)) - a_chunk(lambda: empty_loop(hot))
     without = a_chunk(lambda: read(pieces))
     timed = a_chunk(lambda: read_timed(pieces))
     print(f"Python {platform.python_version()}, {CHUNKS} chunks, least of {ROUNDS} rounds")
-    cold = a_chunk(lambda: note_chunks(chunks)) - a_chunk(lambda: empty_loop(chunks))
-    print(f"on_chunk alone                     {alone:7.0f} ns a chunk")
+    cold = a_chunk(lambda: record_chunks(chunks)) - a_chunk(lambda: empty_loop(chunks))
+    print(f"on_item alone                     {alone:7.0f} ns a chunk")
     print(f"the same, chunks out of the cache  {cold:7.0f} ns a chunk")
     print(f"parse and accumulate               {without:7.0f} ns a chunk")
     print(
-        f"with on_bytes and on_chunk         {timed:7.0f} ns a chunk ({timed / without:.3f} times)"
+        f"with on_bytes and on_item         {timed:7.0f} ns a chunk ({timed / without:.3f} times)"
     )
 
 

@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from sseparse import End, EndCause
+from sseparse import ChatCompletion, End, EndCause
 from sseparse.chunks import ChatCompletionChunk, ChoiceDelta, ChunkChoice, CompletionUsage
 from sseparse.timing import Timeline, plot
 
@@ -17,7 +17,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 
 class Clock:
-    """A clock that moves when it is told to."""
+    """A clock that the test moves."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -27,10 +27,7 @@ class Clock:
 
 
 def chunk(text: str) -> ChatCompletionChunk:
-    return ChatCompletionChunk(
-        choices=[ChunkChoice(index=0, delta=ChoiceDelta(content=text))],
-        usage=CompletionUsage(completion_tokens=6),
-    )
+    return ChatCompletionChunk(choices=[ChunkChoice(index=0, delta=ChoiceDelta(content=text))])
 
 
 def stream(
@@ -41,17 +38,19 @@ def stream(
     for wait in waits:
         clock.now += wait
         timeline.on_bytes(100, events=1, comments=comments)
-        timeline.on_chunk(chunk("word"))
+        timeline.on_item(chunk("word"))
         if gate:
             clock.now += 0.01
             timeline.on_release("word")
     if end is not None:
-        timeline.on_end(End(end))
+        usage = CompletionUsage(completion_tokens=6)
+        result = ChatCompletion(id="c-1", created=7, model="m-1", choices=[], usage=usage)
+        timeline.on_end(End(end), result)
     return timeline
 
 
 def texts(path: Path) -> str:
-    """Return all that stands written in an SVG, a line each."""
+    """Return the texts in an SVG, one in each line."""
     return "\n".join(
         "".join(element.itertext())
         for element in ET.parse(path).iter("{http://www.w3.org/2000/svg}text")  # noqa: S314 - ours
@@ -64,23 +63,23 @@ def drawn(folder: Path, timeline: Timeline) -> str:
 
 
 def test_png(tmp_path: Path) -> None:
-    """The suffix asks for PNG, in any case; a path may be a str."""
+    """The suffix selects PNG, in upper or lower case. A path can be a str."""
     stream(0.1, 0.2).plot(str(tmp_path / "a.PNG"))
     assert (tmp_path / "a.PNG").read_bytes().startswith(PNG)
 
 
-def test_svg_says_it(tmp_path: Path) -> None:
-    """First token, end, stall and comments stand in the picture, as text."""
-    said = drawn(tmp_path, stream(0.5, 0.1, 3.0, 0.1, comments=1))
+def test_texts_of_an_svg(tmp_path: Path) -> None:
+    """The picture has texts for the first token, the end, stalls and comments."""
+    found = drawn(tmp_path, stream(0.5, 0.1, 3.0, 0.1, comments=1))
 
     for words in ("first token 500 ms", "end 3.70 s", "stall", "3.00 s", "comment", "characters"):
-        assert words in said
-    assert "6 tokens" in said
-    assert "Arrival of the text" in said
+        assert words in found
+    assert "6 tokens" in found
+    assert "Arrival of the text" in found
 
 
 def test_svg_is_the_same_each_time(tmp_path: Path) -> None:
-    """The same stream is the same file: no date, no chance."""
+    """The same stream makes the same file, without a date or random ids."""
     for name in ("a.svg", "b.svg"):
         stream(0.5, 0.1, gate=True).plot(tmp_path / name)
     one, two = ((tmp_path / name).read_bytes() for name in ("a.svg", "b.svg"))
@@ -90,38 +89,38 @@ def test_svg_is_the_same_each_time(tmp_path: Path) -> None:
 
 
 def test_bad_end(tmp_path: Path) -> None:
-    """A stream that broke off says how."""
-    said = drawn(tmp_path, stream(0.5, 0.1, end=EndCause.SERVER_ERROR))
-    assert "server error 600 ms" in said
+    """The picture of a truncated stream names the cause."""
+    found = drawn(tmp_path, stream(0.5, 0.1, end=EndCause.SERVER_ERROR))
+    assert "server error 600 ms" in found
 
 
 def test_late_first_token_and_high_stall(tmp_path: Path) -> None:
-    """Labels find a place at the right and at the top, too."""
-    said = drawn(tmp_path, stream(9.0, 0.1, 2.0))
-    assert "first token 9.00 s" in said
+    """Labels are also placed at the left of a line, and below a high curve."""
+    found = drawn(tmp_path, stream(9.0, 0.1, 2.0))
+    assert "first token 9.00 s" in found
     assert "2.00 s" in drawn(tmp_path, stream(0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 2.0))
 
 
 def test_gate(tmp_path: Path) -> None:
-    """What a gate let through is a curve of its own."""
-    said = drawn(tmp_path, stream(0.1, 0.2, gate=True))
-    assert "released by the gate" in said
+    """The releases of a gate are a separate curve."""
+    found = drawn(tmp_path, stream(0.1, 0.2, gate=True))
+    assert "released by the gate" in found
     assert "released by the gate" not in drawn(tmp_path, stream(0.1, 0.2))
 
 
-def test_in_the_middle(tmp_path: Path) -> None:
-    """A stream that goes on has no end in its picture."""
-    said = drawn(tmp_path, stream(0.1, 0.2, end=None))
-    assert "end " not in said
-    assert "first token 100 ms" in said
+def test_open_stream(tmp_path: Path) -> None:
+    """A stream that hasn't ended has no end in its picture."""
+    found = drawn(tmp_path, stream(0.1, 0.2, end=None))
+    assert "end " not in found
+    assert "first token 100 ms" in found
 
 
 @pytest.mark.parametrize("end", [EndCause.TIMEOUT, None])
-def test_nothing_came(tmp_path: Path, end: EndCause | None) -> None:
-    """A stream of nothing is a picture that says so; so is no stream at all."""
-    assert "nothing came" in drawn(tmp_path, stream(end=end))
+def test_nothing_received(tmp_path: Path, end: EndCause | None) -> None:
+    """The picture of an empty stream says so, and so does a picture without streams."""
+    assert "nothing received" in drawn(tmp_path, stream(end=end))
     plot(tmp_path / "none.svg", {})
-    assert "nothing came" in texts(tmp_path / "none.svg")
+    assert "nothing received" in texts(tmp_path / "none.svg")
 
 
 def test_one_chunk(tmp_path: Path) -> None:
@@ -129,8 +128,8 @@ def test_one_chunk(tmp_path: Path) -> None:
     assert "first token 500 ms" in drawn(tmp_path, stream(0.5))
 
 
-def test_events_alone(tmp_path: Path) -> None:
-    """Where no chunk came, events are counted; a gate's text has no place there."""
+def test_events_without_chunks(tmp_path: Path) -> None:
+    """Without chunks, events are counted, and the releases of a gate aren't drawn."""
     clock = Clock()
     timeline = Timeline(clock)
     for _ in range(3):
@@ -138,14 +137,14 @@ def test_events_alone(tmp_path: Path) -> None:
         timeline.on_bytes(10, events=2)
     timeline.on_release("x")
     timeline.on_end()
-    said = drawn(tmp_path, timeline)
+    found = drawn(tmp_path, timeline)
 
     for words in ("first event 100 ms", "6 events", "gap before each event", "Arrival of the ev"):
-        assert words in said
+        assert words in found
 
 
 def test_several(tmp_path: Path) -> None:
-    """Each stream has its label, its colour and its gaps; one may have brought nothing."""
+    """Each stream has a label, a colour and its gaps, also one that received nothing."""
     streams = {
         "quick": stream(0.1, 0.1),
         "stalled": stream(0.1, 0.1, 0.1, 2.75, comments=1),
@@ -153,17 +152,17 @@ def test_several(tmp_path: Path) -> None:
         "silent": stream(end=None),
     }
     plot(tmp_path / "a.svg", streams)
-    said = texts(tmp_path / "a.svg")
+    found = texts(tmp_path / "a.svg")
 
     for label in streams:
-        assert f"{label}:  " in said
-    assert "silent:  nothing came" in said
-    assert re.search(r"^2\.75 s$", said, re.MULTILINE)
+        assert f"{label}:  " in found
+    assert "silent:  nothing received" in found
+    assert re.search(r"^2\.75 s$", found, re.MULTILINE)
     svg = (tmp_path / "a.svg").read_text().lower()
     assert all(colour in svg for colour in ("#0072b2", "#d55e00", "#009e73"))
 
 
-ODD_LABELS = [
+UNUSUAL_LABELS = [
     "$x^{$",
     "_private",
     r"\frac{",
@@ -175,37 +174,39 @@ ODD_LABELS = [
 
 
 @pytest.mark.parametrize(
-    "labels", [*([label] for label in ODD_LABELS), [*ODD_LABELS, ""]], ids=[*ODD_LABELS, "all"]
+    "labels",
+    [*([label] for label in UNUSUAL_LABELS), [*UNUSUAL_LABELS, ""]],
+    ids=[*UNUSUAL_LABELS, "all"],
 )
-def test_odd_labels(tmp_path: Path, labels: list[str]) -> None:
-    """A label is shown as it is, whatever it holds, alone or with others, without a warning."""
+def test_unusual_labels(tmp_path: Path, labels: list[str]) -> None:
+    """Any label is shown unchanged, without a warning."""
     for name in ("a.svg", "a.png"):
         plot(tmp_path / name, {label: stream(0.1, 0.2) for label in labels})
-    said = texts(tmp_path / "a.svg")
-    assert all(label in said for label in labels)
+    found = texts(tmp_path / "a.svg")
+    assert all(label in found for label in labels)
 
 
 def test_labels_are_one_short_line(tmp_path: Path) -> None:
-    """Line ends and what XML cannot hold become spaces; a long label is cut."""
+    """Line ends and characters that XML can't hold become spaces. A long label is cut."""
     plot(tmp_path / "a.svg", {"a\nb\x00c\ud800" + "d" * 99: stream(0.1)})
     assert re.search(r"^a b c d{41}\u2026$", texts(tmp_path / "a.svg"), re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", ["a.pdf", "a", "png", "a.svg.gz"])
 def test_other_suffix(tmp_path: Path, name: str) -> None:
-    """Another suffix is refused, with the two that are known."""
-    with pytest.raises(ValueError, match=r"end it in \.png or \.svg"):
+    """Another suffix raises ValueError, which names the two that are known."""
+    with pytest.raises(ValueError, match=r"has to end in \.png or \.svg"):
         plot(tmp_path / name, {})
 
 
-def test_no_folder(tmp_path: Path) -> None:
-    """A file that cannot be written is the system's own error."""
+def test_missing_folder(tmp_path: Path) -> None:
+    """A file that can't be written raises the error of the operating system."""
     with pytest.raises(FileNotFoundError):
         stream(0.1).plot(tmp_path / "none" / "a.svg")
 
 
-def test_matplotlib_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without matplotlib the error says what to install."""
+def test_missing_matplotlib(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without matplotlib, ImportError says what to install."""
     monkeypatch.delitem(sys.modules, "sseparse.timing._plot", raising=False)
     monkeypatch.delattr("sseparse.timing._plot", raising=False)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
@@ -214,7 +215,7 @@ def test_matplotlib_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def python(code: str, *arguments: str) -> list[str]:
-    # What measures the coverage of a process loads modules of its own.
+    # Coverage measurement of a process loads more modules.
     env = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code, *arguments],
@@ -224,20 +225,20 @@ def python(code: str, *arguments: str) -> list[str]:
 
 
 def test_importing_is_light() -> None:
-    """Importing the package loads neither matplotlib nor anything that does I/O."""
+    """Importing the package loads neither matplotlib nor a module that does I/O."""
     watched = ["matplotlib", "numpy", "socket", "asyncio", "ssl", "tiktoken", "threading"]
     code = f"import sseparse.timing, sys; print(*set({watched!r}) & set(sys.modules))"
-    plain = f"import sseparse, sys; sseparse.Stream; print(*set({watched!r}) & set(sys.modules))"
-    assert set(python(code)) <= set(python(plain))
+    baseline = f"import sseparse, sys; sseparse.Stream; print(*set({watched!r}) & set(sys.modules))"
+    assert set(python(code)) <= set(python(baseline))
 
 
 def test_no_pyplot_no_settings(tmp_path: Path) -> None:
-    """Drawing loads no pyplot, and leaves matplotlib's settings as they were."""
+    """Drawing doesn't load pyplot, and restores matplotlib's settings."""
     code = (
         "import matplotlib, sys; from sseparse.timing import Timeline\n"
         "before = matplotlib.rcParams.copy()\n"
         "Timeline().plot(sys.argv[1]); Timeline().plot(sys.argv[2])\n"
         "print('matplotlib.pyplot' in sys.modules, matplotlib.rcParams.copy() == before)"
     )
-    said = python(code, str(tmp_path / "a.svg"), str(tmp_path / "a.png"))
-    assert said == ["False", "True"]
+    found = python(code, str(tmp_path / "a.svg"), str(tmp_path / "a.png"))
+    assert found == ["False", "True"]

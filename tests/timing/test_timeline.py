@@ -1,17 +1,25 @@
-"""What a Timeline notes, and the figures it makes of it."""
+"""Measurements of a Timeline, and the figures in its summary."""
 
 import json
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sseparse import Accumulator, ChunkDecoder, ChunkParser, End, EndCause, Event, Parser
+from sseparse import (
+    Accumulator,
+    ChatCompletion,
+    Chunk,
+    ChunkParser,
+    End,
+    EndCause,
+    Parser,
+    Stream,
+)
 from sseparse.chunks import (
     AudioDelta,
     ChatCompletionChunk,
@@ -19,44 +27,47 @@ from sseparse.chunks import (
     ChunkChoice,
     CompletionChunk,
     CompletionChunkChoice,
+    CompletionLogprobs,
     CompletionTokensDetails,
     CompletionUsage,
     CustomToolDelta,
+    EstimatedUsage,
     FunctionDelta,
     PromptTokensDetails,
     ToolCallDelta,
 )
+from sseparse.payloads._model import Piece, TokenCounts
 from sseparse.timing import Metric, Spread, Stall, Timeline
 
 
 class Clock:
-    """A clock that moves when it is told to, and counts who looks at it."""
+    """A clock that the test moves, and that counts its reads."""
 
     def __init__(self) -> None:
         self.now = 1000.0
-        self.looks = 0
+        self.reads = 0
 
     def __call__(self) -> float:
-        self.looks += 1
+        self.reads += 1
         return self.now
 
 
-class Estimated(CompletionUsage):
-    """Counts that the server did not report."""
+class Estimate(NamedTuple):
+    """An estimated usage of any API."""
 
-    estimated = True
+    output: int
+
+    def token_counts(self) -> TokenCounts:
+        return TokenCounts(output=self.output, estimated=True)
 
 
-def chat(content: Any = None, *, usage: CompletionUsage | None = None, **delta: Any) -> Any:
+def chat(content: Any = None, **delta: Any) -> ChatCompletionChunk:
     choice = ChunkChoice(index=0, delta=ChoiceDelta(content=content, **delta))
-    return ChatCompletionChunk(id="c-1", model="m-1", choices=[choice], usage=usage)
+    return ChatCompletionChunk(choices=[choice])
 
 
-def finish(content: str | None = None, index: int = 0) -> ChatCompletionChunk:
-    delta = ChoiceDelta(content=content)
-    return ChatCompletionChunk(
-        choices=[ChunkChoice(index=index, delta=delta, finish_reason="stop")]
-    )
+def answer(usage: CompletionUsage | None = None) -> ChatCompletion:
+    return ChatCompletion(id="c-1", created=7, model="m-1", choices=[], usage=usage)
 
 
 def usage(
@@ -69,19 +80,21 @@ def usage(
     )
 
 
-def played(*steps: tuple[float, Any], end: End | None = None) -> Timeline:
-    """Play chunks at their seconds since the request, and end with the last."""
+def played(
+    *steps: tuple[float, Any], end: End | None = None, result: ChatCompletion | None = None
+) -> Timeline:
+    """Record chunks at their seconds since the request, and the end with the last."""
     clock = Clock()
     timeline = Timeline(clock)
     for at, chunk in steps:
         clock.now = 1000.0 + at
-        timeline.on_chunk(chunk)
-    timeline.on_end(end)
+        timeline.on_item(chunk)
+    timeline.on_end(end, result)
     return timeline
 
 
-def test_each_moment_is_noted() -> None:
-    """Every moment counts from the request; the first event may come later than the first byte."""
+def test_times_count_from_the_request() -> None:
+    """All times count from the request. The first byte can be earlier than the first event."""
     clock = Clock()
     timeline = Timeline(clock)
     clock.now += 5
@@ -89,13 +102,13 @@ def test_each_moment_is_noted() -> None:
     steps: list[tuple[float, Callable[[], None]]] = [
         (0.25, lambda: timeline.on_bytes(5, comments=1)),
         (0.5, lambda: timeline.on_bytes(20, events=1)),
-        (0.5, lambda: timeline.on_chunk(chat(""))),
+        (0.5, lambda: timeline.on_item(chat(""))),
         (0.75, lambda: timeline.on_bytes(20, events=1)),
-        (0.75, lambda: timeline.on_chunk(chat(reasoning="hm"))),
+        (0.75, lambda: timeline.on_item(chat(reasoning="hm"))),
         (1.0, lambda: timeline.on_bytes(20, events=1)),
-        (1.0, lambda: timeline.on_chunk(chat("four"))),
+        (1.0, lambda: timeline.on_item(chat("four"))),
         (1.5, lambda: timeline.on_bytes(20, events=1)),
-        (1.5, lambda: timeline.on_chunk(chat("ty-two"))),
+        (1.5, lambda: timeline.on_item(chat("ty-two"))),
         (2.0, timeline.on_end),
     ]
     for at, step in steps:
@@ -121,26 +134,26 @@ def test_each_moment_is_noted() -> None:
 
 
 def test_a_hook_reads_the_clock_once() -> None:
-    """Each hook, and the making, reads the clock once; a summary does not."""
+    """The constructor and each hook read the clock once. A summary doesn't read it."""
     clock = Clock()
     timeline = Timeline(clock)
     hooks: list[Callable[[], None]] = [
         timeline.on_request,
         lambda: timeline.on_bytes(1, events=1, comments=1),
         lambda: timeline.on_bytes(1),
-        lambda: timeline.on_chunk(chat("a")),
-        lambda: timeline.on_chunk(chat("a")),
-        lambda: timeline.on_chunk(finish()),
+        lambda: timeline.on_item(chat("a")),
+        lambda: timeline.on_item(chat("a")),
+        lambda: timeline.on_item(chat(role="assistant")),
         lambda: timeline.on_release("a"),
         timeline.on_end,
         timeline.on_end,
     ]
     for number, hook in enumerate(hooks, 2):
         hook()
-        assert clock.looks == number
+        assert clock.reads == number
     timeline.summary()
     timeline.to_dict()
-    assert clock.looks == len(hooks) + 1
+    assert clock.reads == len(hooks) + 1
 
 
 @pytest.mark.parametrize(
@@ -165,10 +178,10 @@ def test_a_hook_reads_the_clock_once() -> None:
     ],
 )
 @pytest.mark.parametrize("before", [[], [(0.5, chat("x"))]])
-def test_what_a_chunk_brings(
+def test_characters_of_a_chunk(
     chunk: Any, characters: int, text: bool, before: list[tuple[float, Any]]
 ) -> None:
-    """All that the model generates is a token; content alone is text; first or not, it counts."""
+    """All generated text counts as tokens, only content as text, in any chunk of the stream."""
     record = played(*before, (1.0, chunk)).record()
 
     assert record.sizes[-1] == characters
@@ -179,7 +192,7 @@ def test_what_a_chunk_brings(
 
 
 def test_legacy_chunks() -> None:
-    """A stream of legacy chunks is timed as a chat is."""
+    """Legacy chunks are timed like those of a chat."""
     chunks = [
         CompletionChunk(choices=[CompletionChunkChoice(index=0, text=text)]) for text in "abc"
     ]
@@ -189,8 +202,8 @@ def test_legacy_chunks() -> None:
     assert summary.tokens_per_second == summary.characters_per_second == 1.0
 
 
-def test_events_alone() -> None:
-    """Where no chunk comes, the gaps are those between pieces that brought events."""
+def test_events_without_chunks() -> None:
+    """Without chunks, gaps are those between pieces of the body that completed events."""
     clock = Clock()
     timeline = Timeline(clock)
     parser = Parser()
@@ -210,13 +223,13 @@ def test_events_alone() -> None:
     assert summary.stalls == (Stall(1.5, 6.5),)
     assert summary.longest_silence == 6.0
     assert str(summary) == (
-        "first event after 1.00 s, all after 8.00 s\n"
+        "first event after 1.00 s, end after 8.00 s\n"
         "3 events, gaps p50 500 ms, p95 500 ms, max 500 ms, 1 stall"
     )
 
 
-def test_chunks_alone() -> None:
-    """Without bytes and events, the first chunk counts as the first event."""
+def test_chunks_without_bytes() -> None:
+    """Without recorded events, the first chunk counts as the first event."""
     summary = played((0.5, chat("a")), (0.75, chat("b"))).summary()
 
     assert summary.time_to_first_event == 0.5
@@ -224,8 +237,8 @@ def test_chunks_alone() -> None:
     assert (summary.events, summary.chunks) == (0, 2)
 
 
-def test_by_hand_over_bytes() -> None:
-    """The hooks ride along a parser without any stream."""
+def test_parser_without_a_stream() -> None:
+    """The hooks can be called next to a parser, without a stream."""
     clock = Clock()
     timeline = Timeline(clock)
     parser = ChunkParser()
@@ -234,7 +247,7 @@ def test_by_hand_over_bytes() -> None:
         clock.now += 0.25
         timeline.on_bytes(len(body), events=1)
         for chunk in parser.feed(body):
-            timeline.on_chunk(chunk)
+            timeline.on_item(chunk)
     timeline.on_end()
 
     assert timeline.summary().characters == 8
@@ -242,10 +255,10 @@ def test_by_hand_over_bytes() -> None:
 
 
 def test_one_timeline_one_stream() -> None:
-    """A request after anything was noted is a mistake; only the first end counts."""
+    """A request after the first record raises RuntimeError; later ends are ignored."""
     hooks: list[Callable[[Timeline], None]] = [
         lambda timeline: timeline.on_bytes(1),
-        lambda timeline: timeline.on_chunk(chat("a")),
+        lambda timeline: timeline.on_item(chat("a")),
         lambda timeline: timeline.on_end(),
     ]
     for hook in hooks:
@@ -256,32 +269,33 @@ def test_one_timeline_one_stream() -> None:
 
     clock = Clock()
     timeline = Timeline(clock)
-    timeline.on_end(End(EndCause.DONE))
+    timeline.on_end(End(EndCause.DONE), answer(usage(9)))
     clock.now += 1
-    timeline.on_end(End(EndCause.CANCELLED))
+    timeline.on_end(End(EndCause.CANCELLED), answer())
     assert timeline.summary().total == 0.0
     assert timeline.summary().end is EndCause.DONE
+    assert timeline.summary().tokens == 9
 
 
-def test_in_the_middle() -> None:
-    """A summary in the middle of a stream has no total, and changes nothing."""
+def test_summary_of_an_open_stream() -> None:
+    """A summary before the end has no total, and doesn't change the timeline."""
     clock = Clock()
     timeline = Timeline(clock)
-    assert str(timeline.summary()) == "nothing came, not at its end"
+    assert str(timeline.summary()) == "nothing received, still open"
     timeline.on_bytes(10)
     timeline.on_bytes(10)
-    timeline.on_chunk(chat("hello"))
+    timeline.on_item(chat("hello"))
     summary = timeline.summary()
 
     assert summary.total is summary.sooner is summary.sooner_ratio is None
     assert summary.gaps is None
     assert summary.longest_silence == 0.0
-    assert str(summary) == "first token after 0 ms, not at its end\n5 characters"
+    assert str(summary) == "first token after 0 ms, still open\n5 characters"
     assert timeline.summary() == summary
 
 
 def test_stalls() -> None:
-    """A gap is a stall beyond 1 second and ten medians, or beyond what is asked for."""
+    """By default a gap above 1 second and ten medians is a stall; `stall` sets another limit."""
     quick = played(*[(at, chat("a")) for at in (0.0625, 0.125, 0.1875, 1.6875, 1.75)])
     slow = played(*[(at, chat("a")) for at in (0.0, 2.0, 4.0, 10.0)])
 
@@ -296,9 +310,9 @@ def test_stalls() -> None:
 
 
 def test_tokens() -> None:
-    """Tokens are those given, else those reported; hidden reasoning took none of the time."""
+    """The given tokens count, else the result's. Reasoning without text isn't part of the rate."""
     steps = [(1.0, chat("ab")), (2.0, chat("cd")), (3.0, chat("ef"))]
-    reported = played(*steps, (3.0, chat(usage=usage(9, 5))))
+    reported = played(*steps, result=answer(usage(9, 5)))
 
     assert reported.summary().tokens == 9
     assert reported.summary().tokens_per_second == pytest.approx(3.0)
@@ -312,39 +326,39 @@ def test_tokens() -> None:
     assert played(*steps).summary(usage(6, reasoning=8)).tokens_per_second == 0.0
     seen = played((0.0, chat(reasoning="xy")), *steps).summary(usage(8, reasoning=2))
     assert seen.tokens_per_second == pytest.approx(2.0)
-    plain = CompletionUsage(completion_tokens=3)
-    assert played(*steps).summary(plain).tokens_per_second == pytest.approx(1.0)
-    estimated = played(*steps).summary(Estimated(completion_tokens=3))
+    without_details = CompletionUsage(completion_tokens=3)
+    assert played(*steps).summary(without_details).tokens_per_second == pytest.approx(1.0)
+    estimated = played(*steps).summary(Estimate(3))
     assert estimated.tokens_estimated
     assert "about 3 tokens (1/s)" in str(estimated)
 
 
-def test_one_chunk_has_no_pace() -> None:
-    """What came at one moment has no rate."""
+def test_one_chunk_has_no_rate() -> None:
+    """Rates are None if all text arrived at one time."""
     summary = played((0.0, chat("all")), end=End(EndCause.FINISHED)).summary(1)
 
     assert summary.tokens_per_second is summary.characters_per_second is None
     assert summary.sooner_ratio is None
     assert str(summary) == (
-        "first token after 0 ms, all after 0 ms, end: finished\n1 token, 3 characters"
+        "first token after 0 ms, end after 0 ms, end: finished\n1 token, 3 characters"
     )
 
 
 def test_two_lines() -> None:
-    """A summary is two lines that can be read."""
+    """A summary prints as two lines."""
     timeline = played(
         (0.5, chat("ab")), (1.5, chat("cd")), (200.0, chat("ef")), end=End(EndCause.DONE)
     )
     assert str(timeline.summary(1500)) == (
-        "first token after 500 ms, all after 200 s, "
-        "the first word 400 times sooner than the whole, end: done\n"
+        "first token after 500 ms, end after 200 s, "
+        "first text 400 times sooner than the end, end: done\n"
         "1,500 tokens (5.01/s), 6 characters (0.0201/s), "
         "gaps p50 1.00 s, p95 198 s, max 198 s, 1 stall"
     )
 
 
-def test_the_gates_delay() -> None:
-    """Each released character waited from its arrival to its release."""
+def test_release_delay() -> None:
+    """The delay of a character is the time from its arrival to its release."""
     clock = Clock()
     timeline = Timeline(clock)
     for at, arrives, leaves in (
@@ -356,7 +370,7 @@ def test_the_gates_delay() -> None:
     ):
         clock.now = 1000.0 + at
         if arrives:
-            timeline.on_chunk(chat(arrives))
+            timeline.on_item(chat(arrives))
         if leaves:
             timeline.on_release(leaves)
     timeline.on_end()
@@ -365,40 +379,40 @@ def test_the_gates_delay() -> None:
     # a b c: 1 s, d: 2 s, e f: 1 s, g: 0 s, h: 1 s
     assert summary.release_delay == Spread(p50=1.0, p95=2.0, max=2.0)
     assert summary.released == 8
-    assert "held by the gate p50 1.00 s, max 2.00 s" in str(summary)
+    assert "gate delay p50 1.00 s, max 2.00 s" in str(summary)
 
 
-def test_release_of_what_never_came() -> None:
-    """Text that no chunk brought, or that came later, waited for nothing."""
+def test_release_of_text_that_never_arrived() -> None:
+    """Released text that no chunk brought, or a later one, has no delay."""
     clock = Clock()
     timeline = Timeline(clock)
     timeline.on_release("abc")
     assert timeline.summary().release_delay is None
     clock.now += 1
-    timeline.on_chunk(chat("abc"))
+    timeline.on_item(chat("abc"))
     assert timeline.summary().release_delay is None
     assert timeline.summary().released == 3
 
 
 def test_to_dict_is_json() -> None:
-    """The dictionary is ready for JSON, and has what a plot needs."""
+    """The dictionary is ready for JSON, and has the arrivals and releases."""
     clock = Clock()
     timeline = Timeline(clock)
     timeline.on_bytes(5, comments=1)
     clock.now += 0.5
-    timeline.on_chunk(chat("ab"))
+    timeline.on_item(chat("ab"))
     clock.now += 2
-    timeline.on_chunk(chat("c"))
+    timeline.on_item(chat("c"))
     timeline.on_release("abc")
     timeline.on_end(End(EndCause.TIMEOUT))
-    told = json.loads(json.dumps(timeline.to_dict(7)))
+    found = json.loads(json.dumps(timeline.to_dict(7)))
 
-    assert told["arrivals"] == [[0.5, 2], [2.5, 1]]
-    assert told["comment_times"] == [0.0]
-    assert told["releases"] == [[2.5, 3]]
-    assert told["stalls"] == []
-    assert told["gaps"] == {"p50": 2.0, "p95": 2.0, "max": 2.0}
-    assert (told["tokens"], told["end"], told["total"]) == (7, "timeout", 2.5)
+    assert found["arrivals"] == [[0.5, 2], [2.5, 1]]
+    assert found["comment_times"] == [0.0]
+    assert found["releases"] == [[2.5, 3]]
+    assert found["stalls"] == []
+    assert found["gaps"] == {"p50": 2.0, "p95": 2.0, "max": 2.0}
+    assert (found["tokens"], found["end"], found["total"]) == (7, "timeout", 2.5)
     assert json.loads(json.dumps(Timeline().to_dict()))["end"] is None
     stalled = played(*[(at, chat("a")) for at in (0.0, 0.5, 1.0, 9.0)]).to_dict()
     assert stalled["stalls"] == [{"start": 1.0, "seconds": 8.0}]
@@ -407,13 +421,13 @@ def test_to_dict_is_json() -> None:
 @given(
     st.lists(st.tuples(st.floats(0, 100, allow_subnormal=False), st.integers(0, 30)), max_size=40)
 )
-def test_figures_hold_together(steps: Sequence[tuple[float, int]]) -> None:
-    """Percentiles are gaps that came, in order; characters and chunks add up."""
+def test_figures_are_consistent(steps: Sequence[tuple[float, int]]) -> None:
+    """Percentiles are measured gaps in ascending order; characters and chunks add up."""
     clock = Clock()
     timeline = Timeline(clock)
     for wait, size in steps:
         clock.now += wait
-        timeline.on_chunk(chat("x" * size))
+        timeline.on_item(chat("x" * size))
     timeline.on_end()
     summary, record = timeline.summary(), timeline.record()
 
@@ -431,17 +445,17 @@ def test_figures_hold_together(steps: Sequence[tuple[float, int]]) -> None:
 
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=30), st.data())
 def test_every_released_character_is_timed(sizes: list[int], data: st.DataObject) -> None:
-    """However text is held and let go, each character's wait lies within the stream."""
+    """However text is released, the delay of each character lies within the stream."""
     clock = Clock()
     timeline = Timeline(clock)
     held = 0
     for size in sizes:
         clock.now += 1
-        timeline.on_chunk(chat("x" * size))
+        timeline.on_item(chat("x" * size))
         held += size
-        let = data.draw(st.integers(0, held))
-        timeline.on_release("x" * let)
-        held -= let
+        released = data.draw(st.integers(0, held))
+        timeline.on_release("x" * released)
+        held -= released
     delay = timeline.summary().release_delay
 
     assert timeline.summary().released == sum(sizes) - held
@@ -458,13 +472,13 @@ def metrics(timeline: Timeline, **options: Any) -> dict[str, Metric]:
 
 
 def test_otel_metrics() -> None:
-    """The names, units, buckets and attributes are those of the conventions."""
+    """Names, units, buckets and attributes follow the conventions."""
     timeline = played(
-        (0.5, chat("ab")), (1.5, chat("cd")), (2.0, chat(usage=usage(9, 5))),
-        end=End(EndCause.DONE),
+        (0.5, chat("ab")), (1.5, chat("cd")), (2.0, chat()),
+        end=End(EndCause.DONE), result=answer(usage(9, 5)),
     )  # fmt: skip
     found = metrics(timeline, model="m", provider="deepseek")
-    about = {
+    attributes = {
         "gen_ai.operation.name": "chat",
         "gen_ai.provider.name": "deepseek",
         "gen_ai.request.model": "m",
@@ -479,44 +493,49 @@ def test_otel_metrics() -> None:
         "gen_ai.client.token.usageoutput": ("{token}", (9,)),
     }
     seconds = found["gen_ai.client.operation.duration"]
-    assert seconds.attributes == about
+    assert seconds.attributes == attributes
     assert seconds.description
     assert [round(bound, 2) for bound in seconds.buckets] == [
         *(0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64),
         *(1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92),
     ]
     tokens = found["gen_ai.client.token.usageinput"]
-    assert tokens.attributes == {**about, "gen_ai.token.type": "input"}
+    assert tokens.attributes == {**attributes, "gen_ai.token.type": "input"}
     assert tuple(tokens.buckets)[::13] == (1, 67108864)
 
 
-def test_otel_reports_no_estimate_unasked() -> None:
-    """Counted tokens are reported only if the user wants it; the server's always."""
+def test_otel_reports_estimates_only_on_request() -> None:
+    """Estimated tokens are reported only if the user asks for them, the server's always."""
     name = "gen_ai.client.token.usageoutput"
-    silent, told = played((0.5, chat("a"))), played((0.5, chat("a", usage=usage(9))))
-    counted = Estimated(completion_tokens=3)
+    unreported = played((0.5, chat("a")))
+    reported = played((0.5, chat("a")), result=answer(usage(9)))
+    estimated = Timeline()
+    estimated.on_end(None, Answer(Estimate(5)))
 
-    assert name not in metrics(silent)
-    assert name not in metrics(silent, usage=counted)
-    assert metrics(silent, usage=counted, estimated=True)[name].values == (3,)
-    assert metrics(told, usage=counted)[name].values == (9,)
-    assert metrics(silent, usage=usage(4))[name].values == (4,)
-    assert "gen_ai.client.token.usageinput" not in metrics(silent, usage=usage(4))
+    assert name not in metrics(unreported)
+    assert name not in metrics(unreported, usage=Estimate(3))
+    assert metrics(unreported, usage=Estimate(3), estimated=True)[name].values == (3,)
+    assert name not in metrics(estimated)
+    assert metrics(estimated, estimated=True)[name].values == (5,)
+    assert metrics(reported, usage=Estimate(3))[name].values == (9,)
+    assert metrics(unreported, usage=usage(4))[name].values == (4,)
+    assert metrics(unreported, usage=6)[name].values == (6,)
+    assert "gen_ai.client.token.usageinput" not in metrics(unreported, usage=usage(4))
 
 
 @pytest.mark.parametrize("cause", EndCause)
 def test_otel_error_type(cause: EndCause) -> None:
-    """A bad end is the duration's error type; closing the stream is none."""
+    """An error that ends the stream is the duration's error type; closing the stream isn't one."""
     found = metrics(played((0.5, chat("a")), end=End(cause)))
-    good = cause in (EndCause.DONE, EndCause.FINISHED, EndCause.CANCELLED)
+    no_error = cause in (EndCause.DONE, EndCause.FINISHED, EndCause.CANCELLED)
 
     duration = found.pop("gen_ai.client.operation.duration")
-    assert duration.attributes.get("error.type") == (None if good else cause.value)
+    assert duration.attributes.get("error.type") == (None if no_error else cause.value)
     assert all("error.type" not in metric.attributes for metric in found.values())
 
 
-def test_otel_of_nothing() -> None:
-    """What was not measured is not reported."""
+def test_otel_without_measurements() -> None:
+    """Values that weren't measured aren't reported."""
     assert Timeline().otel_metrics() == []
     assert Timeline().otel_attributes() == {
         "gen_ai.operation.name": "chat",
@@ -526,17 +545,15 @@ def test_otel_of_nothing() -> None:
 
 
 def test_otel_attributes() -> None:
-    """A span has the answer's id, model, finish reasons and token counts."""
+    """A span has the id, model, finish reasons and token counts of the result."""
     counts = CompletionUsage(
         prompt_tokens=5,
         completion_tokens=9,
         prompt_tokens_details=PromptTokensDetails(cached_tokens=4),
         completion_tokens_details=CompletionTokensDetails(reasoning_tokens=2),
     )
-    timeline = played(
-        (0.5, chat("a")), (0.6, finish("b", 1)), (0.7, finish("c")), (0.7, finish(index=1)),
-        end=End(EndCause.TRANSPORT),
-    )  # fmt: skip
+    end = End(EndCause.TRANSPORT, finish_reasons={1: "stop", 2: None, 0: "length"})
+    timeline = played((0.5, chat("a")), end=end, result=answer())
     assert timeline.otel_attributes(usage=counts, model="m", operation="x") == {
         "gen_ai.operation.name": "x",
         "gen_ai.provider.name": "openai",
@@ -544,7 +561,7 @@ def test_otel_attributes() -> None:
         "gen_ai.request.stream": True,
         "gen_ai.response.model": "m-1",
         "gen_ai.response.id": "c-1",
-        "gen_ai.response.finish_reasons": ["stop", "stop"],
+        "gen_ai.response.finish_reasons": ["length", "stop"],
         "gen_ai.response.time_to_first_chunk": 0.5,
         "gen_ai.usage.input_tokens": 5,
         "gen_ai.usage.output_tokens": 9,
@@ -552,20 +569,20 @@ def test_otel_attributes() -> None:
         "gen_ai.usage.reasoning.output_tokens": 2,
         "error.type": "transport",
     }
-    plain = timeline.otel_attributes(usage=CompletionUsage(completion_tokens=1))
-    assert "gen_ai.usage.input_tokens" not in plain
+    fewer = timeline.otel_attributes(usage=CompletionUsage(completion_tokens=1))
+    assert "gen_ai.usage.input_tokens" not in fewer
 
 
-def test_characters_that_come_in_halves() -> None:
-    """Half a surrogate pair counts with its other half, so that a gate's releases match."""
+def test_split_surrogate_pairs() -> None:
+    """A character that a server cut in half counts with its second half, as a gate releases it."""
     clock = Clock()
     timeline = Timeline(clock)
-    for first, then in 3 * [("\ud83e", "\udd16. ")]:
+    for first, second in 3 * [("\ud83e", "\udd16. ")]:
         clock.now += 1
-        timeline.on_chunk(chat(first))
+        timeline.on_item(chat(first))
         clock.now += 1
-        timeline.on_chunk(chat(then))
-        timeline.on_release((first + then).encode("utf-16", "surrogatepass").decode("utf-16"))
+        timeline.on_item(chat(second))
+        timeline.on_release((first + second).encode("utf-16", "surrogatepass").decode("utf-16"))
 
     summary = timeline.summary()
 
@@ -573,8 +590,8 @@ def test_characters_that_come_in_halves() -> None:
     assert summary.release_delay == Spread(0, 0, 0)
 
 
-def test_words_beside_reasoning_and_calls() -> None:
-    """What comes in one chunk is counted whole."""
+def test_several_kinds_of_text_in_one_chunk() -> None:
+    """All the text of one chunk counts: content, reasoning and arguments."""
     call = ToolCallDelta(index=0, function=FunctionDelta(arguments="12345"))
     steps = [chat("a"), chat("bc", tool_calls=[call]), chat("d", reasoning_content="xyz")]
 
@@ -591,8 +608,8 @@ def test_words_beside_reasoning_and_calls() -> None:
         ({"audio": AudioDelta(transcript="hey")}, 4),
     ],
 )
-def test_text_next_to_something_else(more: dict[str, Any], characters: int) -> None:
-    """A chunk counts the same whether it is the first or a later one, and all it brings counts."""
+def test_content_with_another_kind_of_text(more: dict[str, Any], characters: int) -> None:
+    """The first chunk and a later one count alike, with all the text they bring."""
     chunks = [chat("a", **more), chat("a", **more)]
     record = played(*((1.0, chunk) for chunk in chunks)).record()
 
@@ -604,47 +621,131 @@ def test_text_next_to_something_else(more: dict[str, Any], characters: int) -> N
         assert sum(map(len, texts)) == 2 * characters
 
 
-TEXT: dict[str, Any] = {"choices": [{"index": 0, "delta": {"content": "a"}}]}
+class Fragment(NamedTuple):
+    """An item of another API."""
+
+    text: str
+    is_reasoning: bool = False
+
+    def only_text(self) -> str | None:
+        return None if self.is_reasoning else self.text
+
+    def pieces(self) -> list[Piece]:
+        return [Piece("reasoning" if self.is_reasoning else "content", self.text, 0)]
+
+
+class Answer(NamedTuple):
+    """A result of another API."""
+
+    usage: Estimate
+    id: str = "r-1"
+    model: str = "m-2"
+
+
+def test_items_and_results_of_any_api() -> None:
+    """A timeline uses items, results and usage only through the methods that all APIs share."""
+    timeline = Timeline()
+    for item in (Fragment("hm", is_reasoning=True), Fragment("four"), Fragment("ty-two")):
+        timeline.on_item(item)
+    timeline.on_end(End(EndCause.FINISHED), Answer(Estimate(5)))
+    record, summary = timeline.record(), timeline.summary()
+
+    assert (record.sizes, record.texts, record.reasoned) == ((2, 4, 6), (0, 4, 6), True)
+    assert (record.response_id, record.model, record.usage) == ("r-1", "m-2", Estimate(5))
+    assert (summary.tokens, summary.tokens_estimated) == (5, True)
+
+
+def test_result_that_still_grows() -> None:
+    """The result is read when it's needed: a stream still adds chunks received before its end."""
+    timeline, result = Timeline(), answer()
+    timeline.on_end(None, result)
+    result.usage = usage(7)
+
+    assert timeline.summary().tokens == 7
+
+
+def legacy(**fields: Any) -> CompletionChunk:
+    choice = CompletionChunkChoice(index=0, text="a", **fields)
+    return CompletionChunk(choices=[choice])
 
 
 @pytest.mark.parametrize(
-    ("chunks", "tokens"),
+    ("chunk", "text"),
     [
-        ([{"usage": {"completion_tokens": 7}}, {"usage": {}}], 7),
-        ([{"x_groq": {"usage": {"completion_tokens": 7}}}], 7),
-        ([TEXT, TEXT | {"x_groq": {"usage": {"completion_tokens": 7}}}], 7),
-        ([{"x_groq": {"usage": {"completion_tokens": 7}}}, {"usage": {"completion_tokens": 8}}], 8),
+        (chat("a"), "a"),
+        (chat(""), ""),
+        (chat("a", reasoning="b"), None),
+        (ChatCompletionChunk(choices=chat("a").choices, extra={"provider": "p"}), "a"),
+        (ChatCompletionChunk(choices=chat("a").choices, usage=CompletionUsage()), None),
+        (ChatCompletionChunk(choices=2 * chat("a").choices), None),
+        (ChatCompletionChunk(choices=[]), None),
+        (legacy(), "a"),
+        (legacy(finish_reason="stop"), None),
+        (legacy(logprobs=CompletionLogprobs()), None),
+        (legacy(extra={"x": 1}), None),
+        (CompletionChunk(choices=legacy().choices, usage=CompletionUsage()), None),
+        (CompletionChunk(choices=2 * legacy().choices), None),
     ],
 )
-def test_usage_is_that_of_the_completion(chunks: list[dict[str, Any]], tokens: int) -> None:
-    """A timeline has the counts that the accumulator has, wherever they were reported."""
-    timeline, accumulator, decoder = Timeline(), Accumulator(), ChunkDecoder()
-    for body in chunks:
-        for chunk in decoder.feed(Event(json.dumps({"choices": [], **body}))):
-            timeline.on_chunk(chunk)
-            accumulator.add(chunk)
-
-    assert timeline.record().usage == accumulator.usage
-    assert accumulator.usage is not None
-    assert accumulator.usage.completion_tokens == tokens
+def test_only_text(chunk: Chunk, text: str | None) -> None:
+    """A chunk has only text if its one choice has only text, and it has no usage."""
+    assert chunk.only_text() == text
 
 
-def test_a_chunk_that_cannot_be_looked_at() -> None:
-    """Misuse changes nothing: each later size still belongs to its own time."""
+def test_token_counts() -> None:
+    """The usage of a completion has the counts under names that all APIs share."""
+    counts = CompletionUsage(
+        prompt_tokens=5,
+        completion_tokens=9,
+        prompt_tokens_details=PromptTokensDetails(cached_tokens=4),
+        completion_tokens_details=CompletionTokensDetails(reasoning_tokens=2),
+    )
+    estimate = EstimatedUsage(
+        completion_tokens=3, estimated=True, encoding="o200k_base", choices=[], notes=[]
+    )
+
+    assert CompletionUsage().token_counts() == TokenCounts()
+    assert counts.token_counts() == TokenCounts(input=5, output=9, cached=4, reasoning=2)
+    assert estimate.token_counts() == TokenCounts(output=3, estimated=True)
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3])
+def test_usage_of_a_stream(cut: int) -> None:
+    """A timeline has the usage that the result has, also if it arrives together with the end."""
+    events = [
+        b'data: {"choices": [{"index": 0, "delta": {"content": "a"}, "finish_reason": "stop"}]}',
+        b'data: {"choices": [], "x_groq": {"usage": {"completion_tokens": 7}}}',
+        b"data: [DONE]",
+    ]
+    body = [event + b"\n\n" for event in events]
+    timeline = Timeline()
+    result = Stream([*body[: cut - 1], b"".join(body[cut - 1 :])], timeline=timeline).result()
+
+    assert timeline.record().usage == result.usage
+    assert timeline.summary().tokens == 7
+    assert timeline.record().finish_reasons == {0: "stop"}
+
+
+def test_object_that_is_not_an_item() -> None:
+    """An object that isn't an item raises AttributeError, and nothing of it is recorded."""
     clock = Clock()
     timeline = Timeline(clock)
-    not_a_chunk: Any = None
-    for at, chunk in [(1, chat("a")), (2, not_a_chunk), (3, chat("bcd"))]:
-        clock.now = 1000 + at
-        with pytest.raises(AttributeError) if chunk is None else nullcontext():
-            timeline.on_chunk(chunk)
+
+    def record_item(item: Any) -> None:
+        clock.now += 1
+        timeline.on_item(item)
+
+    record_item(chat("a"))
+    with pytest.raises(AttributeError):
+        record_item(None)
+    record_item(chat("bcd"))
 
     record = timeline.record()
     assert (record.chunks, record.sizes) == ((1, 3), (1, 3))
 
 
-def test_an_empty_piece_is_no_byte() -> None:
-    """Some transports hand out pieces of nothing: no sign of life."""
+def test_empty_pieces() -> None:
+    """Empty pieces of the body, which some transports return, don't end a silence."""
     clock = Clock()
     timeline = Timeline(clock)
     for moment, size in [(1, 0), (2, 5), (4, 0), (9, 5)]:
@@ -656,18 +757,18 @@ def test_an_empty_piece_is_no_byte() -> None:
     assert (summary.time_to_first_byte, summary.longest_silence) == (2, 7)
 
 
-def test_summed_up_by_another_thread() -> None:
-    """While chunks are noted, whatever is half noted is left out."""
+def test_summary_from_another_thread() -> None:
+    """A summary that another thread makes leaves out chunks that are half recorded."""
     timeline = Timeline()
 
-    def note() -> None:
+    def record() -> None:
         for _ in range(2000):
             timeline.on_bytes(5, events=1)
-            timeline.on_chunk(chat("a"))
+            timeline.on_item(chat("a"))
 
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
-    writer = threading.Thread(target=note)
+    writer = threading.Thread(target=record)
     writer.start()
     try:
         while writer.is_alive():

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from .._errors import SSEError
-from ..payloads._model import Model
+from ..payloads._model import Model, TokenCounts
 from ..tokens._counter import count_tokens
 from ..tokens._prompt import CountTokens, Prompt, PromptCounter, check_prompt, check_tools
 from ..tokens._vocabularies import check_installed, find_encoding
@@ -73,6 +73,10 @@ class EstimatedUsage(CompletionUsage, kw_only=True):
     prompt_listed: bool | None = None
     prompt_partial: bool = False
     notes: list[str]
+
+    def token_counts(self) -> TokenCounts:
+        """Return the counts under names that all APIs share, marked as estimated."""
+        return super().token_counts()._replace(estimated=self.estimated)
 
 
 def _count_choice(choice: ChatChoice | CompletionChoice, count: CountTokens) -> ChoiceTokens:

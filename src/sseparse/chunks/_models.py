@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Final
 
 from .._json import is_list, is_object
-from ..payloads._model import Model, Piece
+from ..payloads._model import Model, Piece, TokenCounts
 
 # Entries of `reasoning_details`: the fields that arrive in pieces, those that identify the entry
 # of a piece, and the type of entries that are never split.
@@ -186,6 +186,16 @@ class CompletionUsage(Model, kw_only=True):
     total_tokens: int | None = None
     prompt_tokens_details: PromptTokensDetails | None = None
     completion_tokens_details: CompletionTokensDetails | None = None
+
+    def token_counts(self) -> TokenCounts:
+        """Return the counts under names that all APIs share."""
+        prompt, completion = self.prompt_tokens_details, self.completion_tokens_details
+        return TokenCounts(
+            input=self.prompt_tokens,
+            output=self.completion_tokens,
+            cached=None if prompt is None else prompt.cached_tokens,
+            reasoning=None if completion is None else completion.reasoning_tokens,
+        )
 
 
 class FunctionDelta(Model, kw_only=True):
@@ -406,6 +416,16 @@ class ChatCompletionChunk(Model, kw_only=True):
             [text_of(choice.delta.content) for choice in self.choices if choice.index == 0]
         )
 
+    def only_text(self) -> str | None:
+        """
+        Return the text of a chunk that brings text for one choice and no usage, else None.
+
+        What most chunks of a stream repeat, such as `id` and fields the schema doesn't name, is
+        ignored.
+        """
+        choices = self.choices
+        return choices[0].only_text() if len(choices) == 1 and self.usage is None else None
+
     def pieces(self) -> list[Piece]:
         """Return the pieces of generated text in the chunk, choice by choice."""
         return [piece for choice in self.choices for piece in choice.pieces()]
@@ -461,6 +481,15 @@ class CompletionChunk(Model, kw_only=True):
     def text(self) -> str:
         """The new text of choice 0, or ""."""
         return "".join([choice.text for choice in self.choices if choice.index == 0])
+
+    def only_text(self) -> str | None:
+        """Return the text of a chunk that brings text for one choice and no usage, else None."""
+        if len(self.choices) != 1 or self.usage is not None:
+            return None
+        choice = self.choices[0]
+        if choice.finish_reason is not None or choice.logprobs is not None:
+            return None
+        return None if choice.extra or choice.absent else choice.text
 
     def pieces(self) -> list[Piece]:
         """Return the pieces of generated text in the chunk, choice by choice."""

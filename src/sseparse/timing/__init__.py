@@ -1,18 +1,18 @@
 """
-Time a stream: what came when, how fast, and where it stood still.
+Times of a stream: when its parts arrived, how fast, and where it stalled.
 
-    timeline = Timeline()  # the moment the request is sent
+    timeline = Timeline()  # when the request is sent
     # For each piece of the body:
     events = parser.feed(piece)
     timeline.on_bytes(len(piece), events=len(events))
     # For each chunk in it:
-    timeline.on_chunk(chunk)
+    timeline.on_item(chunk)
     # At the end:
-    timeline.on_end()
+    timeline.on_end(parser.end, accumulator.snapshot())
     print(timeline.summary())
     timeline.plot("answer.svg")
 
-The streams call the hooks themselves: `Stream(response, timeline=timeline)`.
+Streams call these hooks themselves: `Stream(response, timeline=timeline)`.
 """
 
 from ._otel import Metric

@@ -1,4 +1,4 @@
-"""OpenTelemetry's names for what was measured, without OpenTelemetry."""
+"""Metrics and attributes under OpenTelemetry's names, as plain data."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import Final
 from attrs import field, frozen
 
 from .._end import EndCause
-from ..chunks import CompletionUsage
-from ._record import Record
+from ..payloads._model import TokenCounts
+from ._record import Record, TokenUsage, token_counts_of
 
+# The bucket boundaries that the conventions advise.
 _SECONDS: Final = tuple(0.01 * 2**power for power in range(14))
 _TOKENS: Final = tuple(float(4**power) for power in range(14))
-_GOOD: Final = frozenset({EndCause.DONE, EndCause.FINISHED, EndCause.CANCELLED})
+_NO_ERROR: Final = (EndCause.DONE, EndCause.FINISHED, EndCause.CANCELLED)
 
 Attribute = str | int | float | bool | list[str]
 
@@ -21,13 +22,13 @@ Attribute = str | int | float | bool | list[str]
 @frozen
 class Metric:
     """
-    Hold what was measured for one histogram.
+    Measured values of one histogram.
 
     Attributes:
-        name: The instrument's name.
-        unit: Its unit: "s" or "{token}".
-        description: What it measures.
-        values: What to record.
+        name: Name of the instrument.
+        unit: Unit of the values: "s" or "{token}".
+        description: What the instrument measures.
+        values: The values to record.
         attributes: The attributes to record each value with.
         buckets: The bucket boundaries that the conventions advise.
     """
@@ -40,109 +41,91 @@ class Metric:
     buckets: Sequence[float]
 
 
-def metrics_of(
-    record: Record,
-    usage: CompletionUsage | None,
-    *,
-    model: str | None,
-    provider: str,
-    operation: str,
-    estimated: bool,
-) -> list[Metric]:
-    """Name what a record holds; `Timeline.otel_metrics()` says how."""
-    about = _about(record, model, provider, operation)
-    return [
-        *_seconds(record, about),
-        *_tokens(_reportable(record, usage, estimated=estimated), about),
-    ]
-
-
-def _about(record: Record, model: str | None, provider: str, operation: str) -> dict[str, str]:
-    about = {"gen_ai.operation.name": operation, "gen_ai.provider.name": provider}
+def common_attributes(
+    record: Record, model: str | None, provider: str, operation: str
+) -> dict[str, str]:
+    attributes = {"gen_ai.operation.name": operation, "gen_ai.provider.name": provider}
     if model is not None:
-        about["gen_ai.request.model"] = model
+        attributes["gen_ai.request.model"] = model
     if record.model is not None:
-        about["gen_ai.response.model"] = record.model
-    if record.end is not None and record.end.cause not in _GOOD:
-        about["error.type"] = record.end.cause.value
-    return about
+        attributes["gen_ai.response.model"] = record.model
+    return attributes
 
 
-def _seconds(record: Record, about: Mapping[str, str]) -> Iterator[Metric]:
-    prefix = "gen_ai.client.operation"
+def _error_type(record: Record) -> dict[str, str]:
+    if record.end is None or record.end.cause in _NO_ERROR:
+        return {}
+    return {"error.type": record.end.cause.value}
+
+
+def reportable_counts(
+    record: Record, usage: TokenUsage | int | None, *, estimated: bool
+) -> TokenCounts:
+    """Return the first counts that may be reported: estimates only if the user asks for them."""
+    for each in (usage, record.usage):
+        counts = token_counts_of(each)
+        if counts is not None and (estimated or not counts.estimated):
+            return counts
+    return TokenCounts()
+
+
+def make_metrics(
+    record: Record, counts: TokenCounts, attributes: Mapping[str, str]
+) -> Iterator[Metric]:
     if record.ended is not None:
-        took = (record.ended,)
-        yield Metric(f"{prefix}.duration", "s", "GenAI operation duration.", took, about, _SECONDS)
-    # What comes is not known to have failed.
-    told = {name: value for name, value in about.items() if name != "error.type"}
+        yield _seconds(
+            "duration",
+            "GenAI operation duration.",
+            (record.ended,),
+            {**attributes, **_error_type(record)},
+        )
     if record.arrivals:
-        said = "Time to receive the first chunk."
-        first = record.arrivals[:1]
-        yield Metric(f"{prefix}.time_to_first_chunk", "s", said, first, told, _SECONDS)
+        yield _seconds(
+            "time_to_first_chunk",
+            "Time to receive the first chunk.",
+            record.arrivals[:1],
+            attributes,
+        )
     if gaps := record.gaps:
-        said = "Time per output chunk after the first."
-        yield Metric(f"{prefix}.time_per_output_chunk", "s", said, tuple(gaps), told, _SECONDS)
-
-
-def _tokens(usage: CompletionUsage | None, about: Mapping[str, str]) -> Iterator[Metric]:
-    if usage is None:
-        return
-    counts = {"input": usage.prompt_tokens, "output": usage.completion_tokens}
-    told = {name: value for name, value in about.items() if name != "error.type"}
-    for kind, count in counts.items():
+        yield _seconds(
+            "time_per_output_chunk",
+            "Time per output chunk after the first.",
+            tuple(gaps),
+            attributes,
+        )
+    for kind, count in (("input", counts.input), ("output", counts.output)):
         if count is not None:
             yield Metric(
                 "gen_ai.client.token.usage",
                 "{token}",
                 "Number of input and output tokens used.",
                 (count,),
-                {**told, "gen_ai.token.type": kind},
+                {**attributes, "gen_ai.token.type": kind},
                 _TOKENS,
             )
 
 
-def _reportable(
-    record: Record, usage: CompletionUsage | None, *, estimated: bool
-) -> CompletionUsage | None:
-    if usage is None:
-        return record.usage
-    # What the server did not report is reported only if the user wants it.
-    counted = bool(getattr(usage, "estimated", False))
-    return usage if estimated or not counted else record.usage
+def _seconds(
+    name: str, description: str, values: Sequence[float], attributes: Mapping[str, str]
+) -> Metric:
+    name = f"gen_ai.client.operation.{name}"
+    return Metric(name, "s", description, values, attributes, _SECONDS)
 
 
-def attributes_of(
-    record: Record,
-    usage: CompletionUsage | None,
-    *,
-    model: str | None,
-    provider: str,
-    operation: str,
-    estimated: bool,
+def span_attributes(
+    record: Record, counts: TokenCounts, attributes: Mapping[str, str]
 ) -> dict[str, Attribute]:
-    """Name what a record says of its request; `Timeline.otel_attributes()` says how."""
-    told: dict[str, Attribute] = {**_about(record, model, provider, operation)}
-    told["gen_ai.request.stream"] = True
-    if record.arrivals:
-        told["gen_ai.response.time_to_first_chunk"] = record.arrivals[0]
-    if record.response_id is not None:
-        told["gen_ai.response.id"] = record.response_id
-    if record.finish_reasons:
-        told["gen_ai.response.finish_reasons"] = [
-            reason for _, reason in sorted(record.finish_reasons.items())
-        ]
-    counts = _counts(_reportable(record, usage, estimated=estimated))
-    told.update({name: count for name, count in counts if count is not None})
-    return told
-
-
-def _counts(usage: CompletionUsage | None) -> Iterator[tuple[str, int | None]]:
-    if usage is None:
-        return
-    yield "gen_ai.usage.input_tokens", usage.prompt_tokens
-    yield "gen_ai.usage.output_tokens", usage.completion_tokens
-    if usage.prompt_tokens_details is not None:
-        yield "gen_ai.usage.cache_read.input_tokens", usage.prompt_tokens_details.cached_tokens
-    if usage.completion_tokens_details is not None:
-        reasoning = usage.completion_tokens_details.reasoning_tokens
-        yield "gen_ai.usage.reasoning.output_tokens", reasoning
+    reasons = [reason for _, reason in sorted(record.finish_reasons.items())]
+    found: dict[str, Attribute | None] = {
+        **attributes,
+        **_error_type(record),
+        "gen_ai.request.stream": True,
+        "gen_ai.response.time_to_first_chunk": next(iter(record.arrivals), None),
+        "gen_ai.response.id": record.response_id,
+        "gen_ai.response.finish_reasons": reasons or None,
+        "gen_ai.usage.input_tokens": counts.input,
+        "gen_ai.usage.output_tokens": counts.output,
+        "gen_ai.usage.cache_read.input_tokens": counts.cached,
+        "gen_ai.usage.reasoning.output_tokens": counts.reasoning,
+    }
+    return {name: value for name, value in found.items() if value is not None}

@@ -1,4 +1,4 @@
-"""Drawing of timelines."""
+"""Pictures of timelines."""
 
 # matplotlib's own types leave keyword arguments open.
 # pyright: reportUnknownMemberType=false
@@ -13,7 +13,7 @@ from itertools import accumulate
 from typing import Any, Final
 
 import matplotlib as mpl
-from attrs import Factory, field, frozen
+from attrs import frozen
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import fontManager
@@ -24,288 +24,146 @@ from .._errors import count
 from ._record import Record
 from ._summary import Stall, Summary, duration, rate, summarize
 
+_WIDTH: Final = 9.6
+_DOTS_PER_INCH: Final = 160
 _LONGEST_LABEL: Final = 48
-
-
-def _sum_up(curve: Curve) -> Summary:
-    return summarize(curve.record, None, stall=None)
+_LABELLED_STALLS: Final = 3
+_SHORTEST_GAP: Final = 0.001
+# The Okabe-Ito palette, which colour-blind readers can tell apart.
+_PALETTE: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+_INK: Final = "#1F2933"
+_GREY: Final = "#6B7785"
+_GRID: Final = "#E6EAEE"
+_STALL: Final = "#D55E00"
+_RELEASED: Final[dict[str, Any]] = {"linewidth": 1.5, "linestyle": (0, (3, 2)), "alpha": 0.75}
+_MOMENT: Final[dict[str, Any]] = {"linewidth": 1, "linestyle": (0, (1, 2))}
+_HALO: Final[dict[str, Any]] = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1.5}
+_FONTS: Final = (
+    *("Inter", "Segoe UI", "Helvetica Neue", "Noto Sans", "DejaVu Sans"),
+    # For scripts that those lack.
+    *("Noto Sans CJK SC", "Microsoft YaHei", "Hiragino Sans", "Noto Sans Arabic"),
+)
 
 
 @frozen
 class Curve:
     """
-    Hold a stream as it is drawn.
+    A stream as it is drawn.
 
     Attributes:
-        label: Its label, in letters that any picture can hold.
-        record: What was noted.
+        label: Its label, printable in any picture.
+        record: Its measurements.
         colour: Its colour.
-        events: Whether events are drawn in place of text.
+        counts_events: Whether events are drawn instead of text.
         summary: Its figures.
     """
 
     label: str
     record: Record
     colour: str
-    events: bool = False
-    summary: Summary = field(init=False, default=Factory(_sum_up, takes_self=True))
+    counts_events: bool
+    summary: Summary
 
     @property
     def times(self) -> Sequence[float]:
-        """When something of it came."""
-        return self.record.pieces if self.events else self.record.chunks
-
-    @property
-    def _amounts(self) -> Sequence[int]:
-        return self.record.piece_events if self.events else self.record.sizes
+        return self.record.pieces if self.counts_events else self.record.chunks
 
     @property
     def levels(self) -> list[int]:
-        """How much had come at each of these times."""
-        return list(accumulate(self._amounts))
+        """The amount received by each of the times."""
+        amounts = self.record.piece_events if self.counts_events else self.record.sizes
+        return list(accumulate(amounts))
 
     @property
-    def level(self) -> int:
-        """How much came in all."""
-        return sum(self._amounts)
+    def top(self) -> int:
+        return self.levels[-1] if self.times else 0
 
     def level_at(self, time: float) -> int:
-        """Say how much had come by a time."""
-        return sum(self._amounts[: bisect_right(self.times, time)])
+        return [0, *self.levels][bisect_right(self.times, time)]
 
     @property
     def first(self) -> float | None:
-        """When the first of it came."""
-        return self.record.first_event if self.events else self.record.first_token
+        return self.record.first_event if self.counts_events else self.record.first_token
 
     @property
     def last(self) -> float:
-        """The last time that is drawn."""
         times = [*self.record.arrivals[-1:], *self.record.comments[-1:], self.record.ended or 0.0]
         return max([*times, *(at for at, _ in self.record.releases[-1:])])
 
     @property
     def bad_end(self) -> str:
-        """How it ended, where that was not well; else ""."""
+        """What ended it early, or ""."""
         end = self.record.end
         return "" if end is None or end.complete else end.cause.value.replace("_", " ")
 
     def figures(self) -> str:
-        """Write the key figures."""
-        summary, unit = self.summary, "event" if self.events else "character"
-        said: list[str] = []
+        summary = self.summary
+        parts: list[str] = []
         if self.first is not None:
-            said.append(f"first {'event' if self.events else 'token'} {duration(self.first)}")
+            parts.append(f"first {self._unit('token')} {duration(self.first)}")
         if summary.total is not None:
-            said.append(f"end {duration(summary.total)}")
+            parts.append(f"end {duration(summary.total)}")
         if summary.tokens is not None:
-            said.append(f"{count(summary.tokens, 'token')}{rate(summary.tokens_per_second)}")
-        pace = None if self.events else summary.characters_per_second
-        said.append(f"{count(self.level, unit)}{rate(pace)}" if self.level else "nothing came")
+            parts.append(f"{count(summary.tokens, 'token')}{rate(summary.tokens_per_second)}")
+        per_second = None if self.counts_events else summary.characters_per_second
+        amount = f"{count(self.top, self._unit('character'))}{rate(per_second)}"
+        parts.append(amount if self.top else "nothing received")
         if summary.gaps is not None:
-            said.append(f"longest gap {duration(summary.gaps.max)}")
-        return "  \u00b7  ".join(said)
+            parts.append(f"longest gap {duration(summary.gaps.max)}")
+        return "  \u00b7  ".join(parts)
+
+    def _unit(self, unit: str) -> str:
+        return "event" if self.counts_events else unit
+
+    def longest_stalls(self) -> list[Stall]:
+        stalls = sorted(self.summary.stalls, key=lambda stall: stall.seconds, reverse=True)
+        return stalls[:_LABELLED_STALLS]
+
+    def mark_first(self, axes: Axes) -> None:
+        if self.first is not None:
+            axes.axvline(self.first, color=self.colour, **_MOMENT)
+            label = f"first {self._unit('token')} {duration(self.first)}"
+            side = "left" if self.first < self.last / 2 else "right"
+            _annotate(axes, self.first, 0.97, label, color=self.colour, ha=side, va="top")
+
+    def mark_end(self, axes: Axes) -> None:
+        ended = self.record.ended
+        if ended is not None:
+            axes.axvline(ended, color=_GREY, **_MOMENT)
+            label = f"{self.bad_end or 'end'} {duration(ended)}"
+            colour = _STALL if self.bad_end else _INK
+            _annotate(axes, ended, 0.05, label, color=colour, ha="right", va="bottom")
 
 
-def printable(label: str) -> str:
+def save(path: str, suffix: str, records: Mapping[str, Record]) -> None:
+    """Draw records into a file."""
+    counts_events = not any(record.chunks for record in records.values())
+    curves = [
+        Curve(
+            _printable(label),
+            record,
+            _PALETTE[number % len(_PALETTE)],
+            counts_events,
+            summarize(record),
+        )
+        for number, (label, record) in enumerate(records.items())
+    ]
+    with _settings():
+        # Without the date the same stream is the same file.
+        undated = {"Date": None} if suffix == ".svg" else None
+        _draw(curves).savefig(path, format=suffix[1:], metadata=undated)
+
+
+def _printable(label: str) -> str:
     """Make a label of one line that XML can hold."""
     line = "".join(letter if letter.isprintable() else " " for letter in label)
     return line if len(line) <= _LONGEST_LABEL else f"{line[: _LONGEST_LABEL - 1]}\u2026"
 
 
-INK: Final = "#1F2933"
-GREY: Final = "#6B7785"
-_GRID: Final = "#E6EAEE"
-STALL: Final = "#D55E00"
-DASHED: Final = (0, (3, 2))
-_LABELLED_STALLS: Final = 3
-_SHORTEST: Final = 0.001
-_DOTTED: Final = (0, (1, 2))
-_HALO: Final[dict[str, Any]] = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1.5}
-
-
-def style(axes: Axes) -> None:
-    """Leave of a panel what is read."""
-    axes.set_facecolor("white")
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
-    axes.spines["bottom"].set_color(GREY)
-    axes.grid(visible=True, color=_GRID, linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.tick_params(colors=GREY, length=0, labelsize=9, which="both")
-
-
-def draw_text(axes: Axes, curve: Curve) -> None:
-    """Draw how much had come, as steps."""
-    times, levels = [0.0, *curve.times], [0, *curve.levels]
-    if curve.record.ended is not None:
-        times.append(curve.record.ended)
-        levels.append(levels[-1])
-    _draw_releases(axes, curve)
-    axes.step(times, levels, where="post", color=curve.colour, linewidth=2, zorder=3)
-    if curve.first is not None:
-        at = list(curve.times).index(curve.first)
-        _dot(axes, curve.first, curve.levels[at], curve.colour, filled=True)
-    if curve.record.ended is not None:
-        _dot(axes, curve.record.ended, curve.level, curve.colour, filled=not curve.bad_end)
-
-
-def _draw_releases(axes: Axes, curve: Curve) -> None:
-    if not curve.record.releases or curve.events:
-        return
-    times, levels = [0.0], [0]
-    for at, size in curve.record.releases:
-        times.append(at)
-        levels.append(levels[-1] + size)
-    axes.step(
-        times, levels, where="post", color=curve.colour, linewidth=1.5, linestyle=DASHED, alpha=0.75
-    )
-
-
-def _dot(axes: Axes, at: float, level: int, colour: str, *, filled: bool) -> None:
-    axes.plot(
-        [at],
-        [level],
-        marker="o",
-        markersize=7,
-        markeredgewidth=1.8,
-        markeredgecolor=colour if not filled else "white",
-        markerfacecolor=colour if filled else "white",
-        zorder=5,
-        clip_on=False,
-    )
-
-
-def mark(axes: Axes, curve: Curve) -> None:
-    """Write the first token's and the end's seconds beside them, and shade the stalls."""
-    if curve.first is not None:
-        kind = "event" if curve.events else "token"
-        axes.axvline(curve.first, color=curve.colour, linewidth=1, linestyle=_DOTTED)
-        said = f"first {kind} {duration(curve.first)}"
-        side = "left" if curve.first < curve.last / 2 else "right"
-        _say(axes, curve.first, 0.97, said, color=curve.colour, ha=side, va="top")
-    if curve.record.ended is not None:
-        axes.axvline(curve.record.ended, color=GREY, linewidth=1, linestyle=_DOTTED)
-        said = f"{curve.bad_end or 'end'} {duration(curve.record.ended)}"
-        colour = STALL if curve.bad_end else INK
-        _say(axes, curve.record.ended, 0.05, said, color=colour, ha="right", va="bottom")
-    for stall in curve.summary.stalls:
-        _shade(axes, stall, STALL)
-    for stall in _longest(curve):
-        level = curve.level_at(stall.start) / axes.get_ylim()[1]
-        beside, va = (level + 0.03, "bottom") if level < 0.75 else (level - 0.04, "top")
-        middle = stall.start + stall.seconds / 2
-        said = f"stall\n{duration(stall.seconds)}"
-        _say(axes, middle, beside, said, color=STALL, ha="center", va=va)
-
-
-def _longest(curve: Curve) -> list[Stall]:
-    stalls = sorted(curve.summary.stalls, key=lambda stall: stall.seconds, reverse=True)
-    return stalls[:_LABELLED_STALLS]
-
-
-def _shade(axes: Axes, stall: Stall, colour: str) -> None:
-    end = stall.start + stall.seconds
-    axes.axvspan(stall.start, end, color=colour, alpha=0.1, linewidth=0)
-
-
-def _say(axes: Axes, at: float, height: float, said: str, **how: Any) -> None:
-    axes.annotate(
-        said,
-        (at, height),
-        xycoords=axes.get_xaxis_transform(),
-        xytext=({"left": 7, "right": -7, "center": 0}[how["ha"]], 0),
-        textcoords="offset points",
-        fontsize=9.5,
-        fontweight="bold",
-        bbox=_HALO,
-        zorder=6,
-        **how,
-    )
-
-
-def draw_gaps(axes: Axes, curve: Curve, *, colour: str, longest: float, labelled: bool) -> None:
-    """
-    Draw each gap where it ended, on a scale of powers of ten.
-
-    Args:
-        axes: The panel.
-        curve: The stream.
-        colour: The colour of its stalls.
-        longest: The longest gap of all streams, in seconds.
-        labelled: Whether to write the seconds of the stalls.
-    """
-    axes.set_yscale("log")
-    axes.set_ylim(_SHORTEST, max(2 * longest, 1.0))
-    axes.yaxis.set_major_locator(LogLocator(numticks=4))
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(FuncFormatter(_tick))
-    record, threshold = curve.record, curve.summary.stall_threshold
-    gaps = record.gaps
-    axes.vlines(
-        record.arrivals[1:],
-        _SHORTEST,
-        [max(gap, 1.25 * _SHORTEST) for gap in gaps],
-        colors=[colour if gap > threshold else curve.colour for gap in gaps],
-        linewidth=1.4,
-    )
-    for stall in curve.summary.stalls:
-        _shade(axes, stall, colour)
-    if labelled:
-        for stall in _longest(curve):
-            middle, said = stall.start + stall.seconds / 2, duration(stall.seconds)
-            _say(axes, middle, 0.5, said, color=colour, ha="center", va="center")
-    if record.comments:
-        axes.plot(
-            record.comments,
-            [0.9] * len(record.comments),
-            transform=axes.get_xaxis_transform(),
-            linestyle="none",
-            marker="v",
-            markersize=4.5,
-            color=GREY,
-            markeredgewidth=0,
-        )
-
-
-def _tick(seconds: float, _place: int | None) -> str:
-    """Write a power of ten of seconds."""
-    return f"{seconds:,.0f} s" if seconds >= 1 else f"{seconds * 1000:g} ms"
-
-
-def scale(axes: Axes) -> None:
-    """Write whole numbers at the side."""
-    axes.yaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
-    axes.yaxis.set_major_formatter(FuncFormatter(_whole))
-
-
-def _whole(level: float, _place: int | None) -> str:
-    return f"{level:,.0f}"
-
-
-_OKABE_ITO: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-_FONTS: Final = (
-    *("Inter", "Segoe UI", "Helvetica Neue", "Noto Sans", "DejaVu Sans"),
-    # For letters that those lack.
-    *("Noto Sans CJK SC", "Microsoft YaHei", "Hiragino Sans", "Noto Sans Arabic"),
-)
-_WIDTH: Final = 9.6
-_DOTS_PER_INCH: Final = 160
-
-
-def save(path: str, suffix: str, records: Mapping[str, Record]) -> None:
-    """Draw records into a file."""
-    with _settings():
-        figure = _draw(_curves(records))
-        # Without the date the same stream is the same file.
-        undated = {"Date": None} if suffix == ".svg" else None
-        figure.savefig(path, format=suffix[1:], metadata=undated)
-
-
 @contextmanager
 def _settings() -> Generator[None]:
     known = {font.name for font in fontManager.ttflist}
-    settings: Any = {  # its keys' type differs from version to version
+    settings: Any = {  # the type of its keys differs between versions
         "font.family": [name for name in _FONTS if name in known],
         "font.size": 10,
         "savefig.bbox": None,
@@ -318,18 +176,10 @@ def _settings() -> Generator[None]:
         "text.usetex": False,
     }
     with mpl.rc_context(settings), warnings.catch_warnings():
-        # A label may be in any script; letters that no font here has are drawn as boxes.
+        # A label can be in any script; letters that no font here has are drawn as boxes.
         warnings.filterwarnings("ignore", message="(?s)Glyph .* missing from")
         warnings.filterwarnings("ignore", message="Matplotlib currently does not support")
         yield
-
-
-def _curves(records: Mapping[str, Record]) -> list[Curve]:
-    events = not any(record.chunks for record in records.values())
-    return [
-        Curve(printable(label), record, _OKABE_ITO[number % len(_OKABE_ITO)], events=events)
-        for number, (label, record) in enumerate(records.items())
-    ]
 
 
 def _draw(curves: Sequence[Curve]) -> Figure:
@@ -345,95 +195,202 @@ def _draw(curves: Sequence[Curve]) -> Figure:
         rows + 1, 1, sharex=True, squeeze=False, gridspec_kw={"height_ratios": heights}
     )[:, 0]
     for axes in (text, *strips):
-        style(axes)
+        _style(axes)
     _draw_texts(text, curves)
     _draw_strips(strips, curves)
-    _entitle(text, curves)
+    _draw_title(text, curves)
     last = max((curve.last for curve in curves), default=0.0)
     text.set_xlim(0, 1.02 * last or 1.0)
-    strips[-1].set_xlabel("seconds since the request", color=GREY)
+    strips[-1].set_xlabel("seconds since the request", color=_GREY)
     return figure
+
+
+def _style(axes: Axes) -> None:
+    axes.set_facecolor("white")
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+    axes.spines["bottom"].set_color(_GREY)
+    axes.grid(visible=True, color=_GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.tick_params(colors=_GREY, length=0, labelsize=9, which="both")
 
 
 def _draw_texts(axes: Axes, curves: Sequence[Curve]) -> None:
     for curve in curves:
-        draw_text(axes, curve)
-    top = max((curve.level for curve in curves), default=0)
+        _draw_curve(axes, curve)
+    top = max((curve.top for curve in curves), default=0)
     axes.set_ylim(0, 1.08 * top or 1.0)
-    events = bool(curves) and curves[0].events and top > 0
-    axes.set_ylabel("events" if events else "characters", color=GREY)
-    scale(axes)
+    has_events = bool(curves) and curves[0].counts_events and top > 0
+    axes.set_ylabel("events" if has_events else "characters", color=_GREY)
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
+    axes.yaxis.set_major_formatter(FuncFormatter(_format_count))
     if len(curves) == 1:
-        mark(axes, curves[0])
+        curves[0].mark_first(axes)
+        curves[0].mark_end(axes)
+        _mark_stalls(axes, curves[0])
     if top == 0:
-        axes.text(
-            0.5,
-            0.5,
-            "nothing came",
-            transform=axes.transAxes,
-            ha="center",
-            va="center",
-            color=GREY,
-            fontsize=16,
-        )
+        centred: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 16}
+        axes.text(0.5, 0.5, "nothing received", transform=axes.transAxes, color=_GREY, **centred)
+
+
+def _format_count(level: float, _place: int | None) -> str:
+    return f"{level:,.0f}"
+
+
+def _draw_curve(axes: Axes, curve: Curve) -> None:
+    """Draw the amount received as steps, and what a gate released as dashed steps."""
+    times, levels, ended = [0.0, *curve.times], [0, *curve.levels], curve.record.ended
+    if ended is not None:
+        times.append(ended)
+        levels.append(levels[-1])
+    if curve.record.releases and not curve.counts_events:
+        released_at, sizes = zip((0.0, 0), *curve.record.releases, strict=True)
+        amounts = list(accumulate(sizes))
+        axes.step(released_at, amounts, where="post", color=curve.colour, **_RELEASED)
+    axes.step(times, levels, where="post", color=curve.colour, linewidth=2, zorder=3)
+    if curve.first is not None:
+        level = curve.levels[list(curve.times).index(curve.first)]
+        _draw_dot(axes, curve.first, level, curve.colour, filled=True)
+    if ended is not None:
+        _draw_dot(axes, ended, curve.top, curve.colour, filled=not curve.bad_end)
+
+
+def _draw_dot(axes: Axes, at: float, level: int, colour: str, *, filled: bool) -> None:
+    axes.plot(
+        [at],
+        [level],
+        marker="o",
+        markersize=7,
+        markeredgewidth=1.8,
+        markeredgecolor="white" if filled else colour,
+        markerfacecolor=colour if filled else "white",
+        zorder=5,
+        clip_on=False,
+    )
+
+
+def _mark_stalls(axes: Axes, curve: Curve) -> None:
+    for stall in curve.summary.stalls:
+        _shade(axes, stall, _STALL)
+    for stall in curve.longest_stalls():
+        level = curve.level_at(stall.start) / axes.get_ylim()[1]
+        height, va = (level + 0.03, "bottom") if level < 0.75 else (level - 0.04, "top")
+        middle = stall.start + stall.seconds / 2
+        label = f"stall\n{duration(stall.seconds)}"
+        _annotate(axes, middle, height, label, color=_STALL, ha="center", va=va)
+
+
+def _shade(axes: Axes, stall: Stall, colour: str) -> None:
+    end = stall.start + stall.seconds
+    axes.axvspan(stall.start, end, color=colour, alpha=0.1, linewidth=0)
+
+
+def _annotate(axes: Axes, at: float, height: float, text: str, **style: Any) -> None:
+    axes.annotate(
+        text,
+        (at, height),
+        xycoords=axes.get_xaxis_transform(),
+        xytext=({"left": 7, "right": -7, "center": 0}[style["ha"]], 0),
+        textcoords="offset points",
+        fontsize=9.5,
+        fontweight="bold",
+        bbox=_HALO,
+        zorder=6,
+        **style,
+    )
 
 
 def _draw_strips(strips: Sequence[Axes], curves: Sequence[Curve]) -> None:
     longest = max((max(curve.record.gaps, default=0.0) for curve in curves), default=0.0)
     for axes, curve in zip(strips, curves, strict=False):
-        colour = STALL if len(curves) == 1 else curve.colour
-        draw_gaps(axes, curve, colour=colour, longest=longest, labelled=len(curves) > 1)
-    thing = "event" if curves and curves[0].events else "chunk"
-    said = f"gap before each {thing}"
+        colour = _STALL if len(curves) == 1 else curve.colour
+        axes.set_yscale("log")
+        axes.set_ylim(_SHORTEST_GAP, max(2 * longest, 1.0))
+        axes.yaxis.set_major_locator(LogLocator(numticks=4))
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_formatter(FuncFormatter(_format_seconds))
+        _draw_gaps(axes, curve, colour)
+        for stall in curve.longest_stalls() if len(curves) > 1 else ():
+            middle, label = stall.start + stall.seconds / 2, duration(stall.seconds)
+            _annotate(axes, middle, 0.5, label, color=colour, ha="center", va="center")
+    title = f"gap before each {'event' if curves and curves[0].counts_events else 'chunk'}"
     if any(curve.record.comments for curve in curves):
-        said += "   \u25be comment"
-    strips[0].set_title(said, loc="left", fontsize=9, color=GREY)
+        title += "   \u25be comment"
+    strips[0].set_title(title, loc="left", fontsize=9, color=_GREY)
 
 
-def _entitle(axes: Axes, curves: Sequence[Curve]) -> None:
-    thing = "events" if curves and curves[0].events else "text"
-    title, above = f"Arrival of the {thing}", 30.0
+def _format_seconds(seconds: float, _place: int | None) -> str:
+    return f"{seconds:,.0f} s" if seconds >= 1 else f"{seconds * 1000:g} ms"
+
+
+def _draw_gaps(axes: Axes, curve: Curve, stall_colour: str) -> None:
+    """Draw each gap at its end, and each comment."""
+    record, gaps, threshold = curve.record, curve.record.gaps, curve.summary.stall_threshold
+    axes.vlines(
+        record.arrivals[1:],
+        _SHORTEST_GAP,
+        [max(gap, 1.25 * _SHORTEST_GAP) for gap in gaps],
+        colors=[stall_colour if gap > threshold else curve.colour for gap in gaps],
+        linewidth=1.4,
+    )
+    for stall in curve.summary.stalls:
+        _shade(axes, stall, stall_colour)
+    if record.comments:
+        axes.plot(
+            record.comments,
+            [0.9] * len(record.comments),
+            transform=axes.get_xaxis_transform(),
+            linestyle="none",
+            marker="v",
+            markersize=4.5,
+            color=_GREY,
+            markeredgewidth=0,
+        )
+
+
+def _draw_title(axes: Axes, curves: Sequence[Curve]) -> None:
+    title = f"Arrival of the {'events' if curves and curves[0].counts_events else 'text'}"
+    height = 30.0
     if len(curves) == 1:
-        title = curves[0].label or title
-        axes.set_title(curves[0].figures(), loc="left", fontsize=10, color=GREY, pad=10)
-        if curves[0].record.releases:
-            _explain_gate(axes, curves[0].colour)
+        curve = curves[0]
+        title = curve.label or title
+        axes.set_title(curve.figures(), loc="left", fontsize=10, color=_GREY, pad=10)
+        if curve.record.releases:
+            arrived = Line2D([], [], color=curve.colour, linewidth=2)
+            released = Line2D([], [], color=curve.colour, **_RELEASED)
+            entries = [("arrived", arrived), ("released by the gate", released)]
+            _draw_legend(axes, entries, loc="lower right", bbox_to_anchor=(0.965, 0.13))
     elif curves:
-        above = 14 + 14.5 * len(curves)
-        lines = [Line2D([], [], color=curve.colour, linewidth=3) for curve in curves]
-        said = [f"{curve.label}:  {curve.figures()}" for curve in curves]
-        _explain(axes, lines, said, loc="lower left", bbox_to_anchor=(0, 1.02))
+        height = 14 + 14.5 * len(curves)
+        entries = [
+            (f"{curve.label}:  {curve.figures()}", Line2D([], [], color=curve.colour, linewidth=3))
+            for curve in curves
+        ]
+        _draw_legend(axes, entries, loc="lower left", bbox_to_anchor=(0, 1.02))
     axes.annotate(
         title,
         (0, 1),
         xycoords="axes fraction",
-        xytext=(0, above),
+        xytext=(0, height),
         textcoords="offset points",
         fontsize=14,
         fontweight="bold",
-        color=INK,
+        color=_INK,
     )
 
 
-def _explain_gate(axes: Axes, colour: str) -> None:
-    arrived = Line2D([], [], color=colour, linewidth=2)
-    released = Line2D([], [], color=colour, linewidth=1.5, linestyle=DASHED, alpha=0.75)
-    said = ["arrived", "released by the gate"]
-    _explain(axes, [arrived, released], said, loc="lower right", bbox_to_anchor=(0.965, 0.13))
-
-
-def _explain(axes: Axes, lines: list[Line2D], said: list[str], **where: Any) -> None:
+def _draw_legend(axes: Axes, entries: Sequence[tuple[str, Line2D]], **place: Any) -> None:
     legend = axes.legend(
-        lines,
-        [str(number) for number in range(len(lines))],
+        [line for _, line in entries],
+        [str(number) for number in range(len(entries))],
         frameon=False,
         borderaxespad=0,
         borderpad=0,
         handlelength=1.6,
-        labelcolor=INK,
+        labelcolor=_INK,
         fontsize=9.5,
-        **where,
+        **place,
     )
-    # A legend leaves out labels that begin with an underscore; texts it does not look at.
-    for text, words in zip(legend.get_texts(), said, strict=True):
-        text.set_text(words)
+    # legend() drops labels that begin with an underscore; set_text() doesn't.
+    for text, (label, _) in zip(legend.get_texts(), entries, strict=True):
+        text.set_text(label)

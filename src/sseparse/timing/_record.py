@@ -1,43 +1,70 @@
-"""What a timeline noted, counted from the request."""
+"""Measurements of one stream."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable
 from itertools import pairwise
+from typing import Protocol
 
-from attrs import field, frozen
+from attrs import frozen
 
 from .._end import End
-from ..chunks import CompletionUsage
+from ..payloads._model import TokenCounts
+
+
+class TokenUsage(Protocol):
+    """Token usage as any API reports it."""
+
+    def token_counts(self) -> TokenCounts:
+        """Return the counts under names that all APIs share."""
+        ...
+
+
+class StreamResult(Protocol):
+    """The result of a stream, complete or partial."""
+
+    @property
+    def id(self) -> str | None: ...
+
+    @property
+    def model(self) -> str | None: ...
+
+    @property
+    def usage(self) -> TokenUsage | None: ...
+
+
+def token_counts_of(usage: TokenUsage | int | None) -> TokenCounts | None:
+    if usage is None:
+        return None
+    return TokenCounts(output=usage) if isinstance(usage, int) else usage.token_counts()
 
 
 @frozen
 class Record:
     """
-    Hold what a timeline noted; all times are in seconds since the request was sent.
+    Measurements of one stream; all times are in seconds since the request.
 
     Attributes:
-        first_byte: When the first byte came, or None.
-        first_event: When the first event came, or None.
-        chunks: When each chunk came.
-        sizes: How many characters each chunk brought: content, reasoning, refusals and arguments
-            of tool calls, over all choices.
-        texts: How many of them were content.
-        pieces: When each piece came that brought events.
-        piece_events: How many events each of them brought.
-        comments: When each piece came that brought comments, the signs of life.
-        comment_count: How many comments came.
-        bytes: How many bytes came.
-        last_byte: When the last piece of any bytes came, or None.
-        silence: The longest time between two pieces of any bytes, or None for fewer than two.
-        releases: When a gate let text through, and how many characters.
-        ended: When the stream ended, or None as long as it goes on.
-        end: How it ended, where the end was told.
-        reasoned: Whether reasoning came as text.
-        usage: The last token counts that a chunk reported, or None.
-        response_id: The completion's id, or None.
-        model: The model that answers, or None.
-        finish_reasons: Of each choice that finished, by its index, the first finish reason.
+        first_byte: Time of the first byte, or None.
+        first_event: Time of the first event, or None.
+        chunks: Time of each chunk.
+        sizes: Characters that each chunk brought: content, reasoning, refusals and arguments of
+            tool calls, of all choices.
+        texts: How many of these characters were content.
+        pieces: Time of each piece of the body that completed events.
+        piece_events: How many events each of these pieces completed.
+        comments: Time of each piece of the body that completed comments.
+        comment_count: Number of comments.
+        bytes: Number of bytes.
+        last_byte: Time of the last piece that wasn't empty, or None.
+        silence: Longest time between two such pieces, or None for fewer than two.
+        releases: Time of each release of a moderation gate, and its number of characters.
+        ended: Time of the end, or None while the stream is open.
+        end: How the stream ended, or None if that is unknown.
+        reasoned: Whether reasoning was received as text.
+        usage: Usage in the result, or None.
+        response_id: The result's id, or None.
+        model: The model in the result, or None.
     """
 
     first_byte: float | None
@@ -56,43 +83,48 @@ class Record:
     ended: float | None
     end: End | None
     reasoned: bool
-    usage: CompletionUsage | None
+    usage: TokenUsage | None
     response_id: str | None
     model: str | None
-    finish_reasons: Mapping[int, str] = field(hash=False)
+
+    @property
+    def finish_reasons(self) -> dict[int, str]:
+        """The finish reason of each finished choice, by the choice's index."""
+        if self.end is None:
+            return {}
+        reasons = self.end.finish_reasons.items()
+        return {index: reason for index, reason in reasons if reason is not None}
 
     @property
     def arrivals(self) -> tuple[float, ...]:
-        """When each chunk came; where none came, each piece that brought events."""
+        """Time of each chunk; without chunks, of each piece that completed events."""
         return self.chunks or self.pieces
 
     @property
     def amounts(self) -> tuple[int, ...]:
-        """How much each arrival brought: characters, or, where no chunk came, events."""
+        """Characters of each arrival; without chunks, events."""
         return self.sizes if self.chunks else self.piece_events
 
     @property
     def gaps(self) -> list[float]:
-        """The seconds from each arrival to the next."""
+        """Seconds from each arrival to the next."""
         return [later - earlier for earlier, later in pairwise(self.arrivals)]
 
     @property
     def first_token(self) -> float | None:
-        """When the first chunk came that brought anything generated, or None."""
-        return next(_when(self.chunks, self.sizes), None)
+        """Time of the first chunk that brought generated text of any kind, or None."""
+        return _first(self.chunks, self.sizes)
 
     @property
     def last_token(self) -> float | None:
-        """When the last chunk came that brought anything generated, or None."""
-        return next(_when(reversed(self.chunks), reversed(self.sizes)), None)
+        """Time of the last chunk that brought generated text of any kind, or None."""
+        return _first(reversed(self.chunks), reversed(self.sizes))
 
     @property
     def first_text(self) -> float | None:
-        """When the first chunk came that brought content, or None."""
-        return next(_when(self.chunks, self.texts), None)
+        """Time of the first chunk that brought content, or None."""
+        return _first(self.chunks, self.texts)
 
 
-def _when(
-    times: Iterator[float] | tuple[float, ...], sizes: Iterator[int] | tuple[int, ...]
-) -> Iterator[float]:
-    return (time for time, size in zip(times, sizes, strict=True) if size)
+def _first(times: Iterable[float], sizes: Iterable[int]) -> float | None:
+    return next((time for time, size in zip(times, sizes, strict=True) if size), None)

@@ -1,46 +1,52 @@
-"""Note what comes when; ride along any stream."""
+"""Recorder of the times of one stream."""
 
 from __future__ import annotations
 
 import time
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from os import PathLike, fspath
 from typing import Any
 
 from .._end import End
 from .._stage import Uncopyable
-from ..chunks import ChatCompletionChunk, Chunk, CompletionUsage
-from ..chunks._accumulator import ReportedUsage
-from ._otel import Metric, attributes_of, metrics_of
-from ._record import Record
-from ._summary import Summary, summarize, to_dict
+from ..payloads._model import Item
+from ._otel import (
+    Attribute,
+    Metric,
+    common_attributes,
+    make_metrics,
+    reportable_counts,
+    span_attributes,
+)
+from ._record import Record, StreamResult, TokenUsage
+from ._summary import Summary, make_dict, summarize
 
 
 class Timeline(Uncopyable):
     """
-    Note when each part of one stream came.
+    Recorder of the times of one stream.
 
-    Making it is the moment the request is sent. Each hook reads the clock once. A chunk costs 40
-    bytes of memory, a piece that brings events or comments up to 24.
+    Create it when the request is sent. Each hook reads the clock once. A chunk costs 40 bytes of
+    memory, a piece of the body with events or comments up to 24.
 
     Args:
-        clock: What returns the time, in seconds.
+        clock: Returns the time, in seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        # Lists take a number faster than arrays do.
+        # Appending a number to a list is faster than to an array.
         self._times: list[float] = []
         self._sizes: list[int] = []
+        # The characters that aren't content, by the position of their chunk.
         self._not_content: dict[int, int] = {}
         self._pieces = array("d")
         self._piece_events = array("q")
         self._comments = array("d")
-        self._released: list[tuple[float, int]] = []
-        self._note_time = self._times.append
-        self._note_size = self._sizes.append
-        self._token_seen = False
+        self._releases: list[tuple[float, int]] = []
+        self._append_time = self._times.append
+        self._append_size = self._sizes.append
         self._reasoned = False
         self._first_byte: float | None = None
         self._last_byte: float | None = None
@@ -48,34 +54,30 @@ class Timeline(Uncopyable):
         self._bytes = self._comment_count = 0
         self._ended: float | None = None
         self._end: End | None = None
-        self._usage = ReportedUsage()
-        self._response_id: str | None = None
-        self._model: str | None = None
-        self._finish_reasons: dict[int, str] = {}
+        self._result: StreamResult | None = None
         self._sent = clock()
 
     def on_request(self) -> None:
         """
-        Say that the request is sent only now.
+        Set the time of the request to now.
 
         Raises:
-            RuntimeError: Something of the stream was noted already: each stream needs a timeline
-                of its own.
+            RuntimeError: The timeline has recorded a stream: each stream needs its own timeline.
         """
         if self._first_byte is not None or self._times or self._ended is not None:
             raise RuntimeError(
-                "this Timeline has noted a stream already; make another for the next request"
+                "this Timeline has recorded a stream already; make another for the next request"
             )
         self._sent = self._clock()
 
     def on_bytes(self, size: int, *, events: int = 0, comments: int = 0) -> None:
         """
-        Note that a piece of the body came.
+        Record a piece of the body.
 
         Args:
-            size: How many bytes it had.
-            events: How many events it completed.
-            comments: How many comments it completed.
+            size: Number of bytes in the piece. Some transports return empty pieces.
+            events: Number of events that it completed.
+            comments: Number of comments that it completed.
         """
         now = self._clock()
         if size:
@@ -93,144 +95,129 @@ class Timeline(Uncopyable):
             self._comments.append(now)
             self._comment_count += comments
 
-    def on_chunk(self, chunk: Chunk) -> None:
-        """Note that a chunk came."""
-        now = self._clock()
-        # Nearly all chunks are the next words of one choice and nothing else.
-        if (
-            self._token_seen
-            and type(chunk) is ChatCompletionChunk
-            and chunk.usage is None
-            and len(chunk.choices) == 1
-            and (text := chunk.choices[0].only_text())
-        ):
-            size = _length(text)
-            if chunk.extra:
-                self._usage.add(chunk)
-        else:
-            size = self._look_at(chunk)
-        # Together, so that an exception leaves neither.
-        self._note_time(now)
-        self._note_size(size)
-
-    def _look_at(self, chunk: Chunk) -> int:
-        size = not_content = 0
-        for kind, text, _choice in chunk.pieces():
-            size += _length(text)
-            not_content += 0 if kind == "content" else _length(text)
-            self._token_seen = True
-            self._reasoned = self._reasoned or kind == "reasoning"
-        if not_content:
-            self._not_content[len(self._sizes)] = not_content
-        self._response_id = self._response_id or chunk.id
-        self._model = self._model or chunk.model
-        self._usage.add(chunk)
-        for choice in chunk.choices:
-            self._usage.add_choice(choice)
-            if choice.finish_reason is not None:
-                self._finish_reasons.setdefault(choice.index, choice.finish_reason)
-        return size
-
-    on_item = on_chunk
-
-    def on_release(self, text: str) -> None:
-        """Note that a gate let text through to the reader."""
-        self._released.append((self._clock(), len(text)))
-
-    def on_end(self, end: End | None = None, result: object = None) -> None:
+    def on_item(self, item: Item) -> None:
         """
-        Note that the stream ended; only the first end counts.
+        Record an item that can bring generated text.
 
         Args:
-            end: How it ended, where that is known.
+            item: A chunk, or any object with `only_text()` and `pieces()`.
+        """
+        now = self._clock()
+        # Fast path: nearly all chunks bring the next words of one choice and nothing else.
+        text = item.only_text()
+        size = _length(text) if text else self._measure(item)
+        # Together, so that an exception appends neither.
+        self._append_time(now)
+        self._append_size(size)
+
+    def _measure(self, item: Item) -> int:
+        size = content = 0
+        for kind, text, _choice in item.pieces():
+            length = _length(text)
+            size += length
+            if kind == "content":
+                content += length
+            elif kind == "reasoning":
+                self._reasoned = True
+        if size > content:
+            self._not_content[len(self._sizes)] = size - content
+        return size
+
+    def on_release(self, text: str) -> None:
+        """Record text that a moderation gate released."""
+        self._releases.append((self._clock(), len(text)))
+
+    def on_end(self, end: End | None = None, result: StreamResult | None = None) -> None:
+        """
+        Record the end of the stream. Later calls are ignored.
+
+        Args:
+            end: How the stream ended, if that is known. It has the finish reasons.
+            result: The complete or partial result: any object with `id`, `model` and `usage`. They
+                are read when they are needed, not now.
         """
         now = self._clock()
         if self._ended is None:
-            self._ended, self._end = now, end
+            self._ended, self._end, self._result = now, end, result
 
     def record(self) -> Record:
-        """Return what was noted so far, in seconds since the request was sent."""
-        # Another thread may be noting: what is noted last is read first.
+        """Return the measurements so far, in seconds since the request."""
+        # Another thread may call hooks meanwhile: what they append last is read first.
         sizes = tuple(self._sizes)
-        chunks = self._since(self._times[: len(sizes)])
+        chunks = self._since_request(self._times[: len(sizes)])
         piece_events = tuple(self._piece_events)
-        pieces = self._since(self._pieces[: len(piece_events)])
-        first_event = min(chunks[:1] + pieces[:1], default=None)
+        pieces = self._since_request(self._pieces[: len(piece_events)])
+        not_content, result = self._not_content, self._result
         return Record(
-            first_byte=self._after(self._first_byte),
-            first_event=first_event,
+            first_byte=self._relative(self._first_byte),
+            first_event=min(chunks[:1] + pieces[:1], default=None),
             chunks=chunks,
             sizes=sizes,
-            texts=tuple(self._contents(sizes)),
+            texts=tuple(size - not_content.get(at, 0) for at, size in enumerate(sizes)),
             pieces=pieces,
             piece_events=piece_events,
-            comments=self._since(self._comments),
+            comments=self._since_request(self._comments),
             comment_count=self._comment_count,
             bytes=self._bytes,
-            last_byte=self._after(self._last_byte),
+            last_byte=self._relative(self._last_byte),
             silence=self._silence,
-            releases=tuple((at - self._sent, size) for at, size in self._released),
-            ended=self._after(self._ended),
+            releases=tuple((at - self._sent, size) for at, size in self._releases),
+            ended=self._relative(self._ended),
             end=self._end,
             reasoned=self._reasoned,
-            usage=self._usage.value,
-            response_id=self._response_id,
-            model=self._model,
-            finish_reasons=dict(self._finish_reasons),
+            usage=None if result is None else result.usage,
+            response_id=None if result is None else result.id,
+            model=None if result is None else result.model,
         )
 
-    def _contents(self, sizes: Iterable[int]) -> Iterator[int]:
-        others = self._not_content
-        return (size - others.get(place, 0) for place, size in enumerate(sizes))
-
-    def _since(self, times: Iterable[float]) -> tuple[float, ...]:
+    def _since_request(self, times: Iterable[float]) -> tuple[float, ...]:
         sent = self._sent
         return tuple(at - sent for at in times)
 
-    def _after(self, at: float | None) -> float | None:
+    def _relative(self, at: float | None) -> float | None:
         return None if at is None else at - self._sent
 
     def summary(
-        self, usage: CompletionUsage | int | None = None, *, stall: float | None = None
+        self, usage: TokenUsage | int | None = None, *, stall: float | None = None
     ) -> Summary:
         """
-        Sum up what was noted, at the end or in the middle.
+        Summarize the measurements so far, during the stream or after it.
 
         Args:
-            usage: The token counts, such as `result().usage`, or how many tokens the answer has.
-                By default those that a chunk reported.
-            stall: From which gap on the stream stood still, in seconds; by default the greater
-                of 1 second and ten times the median gap.
+            usage: Token counts, such as `result().usage`, or the number of tokens of the answer.
+                By default the usage of the result passed to `on_end()`.
+            stall: The gap above which the stream counts as stalled, in seconds. By default the
+                greater of 1 second and ten times the median gap.
 
         Raises:
-            ValueError: `stall` is no time.
+            ValueError: `stall` is negative or infinite, or isn't a number.
         """
         return summarize(self.record(), usage, stall=stall)
 
-    def to_dict(self, usage: CompletionUsage | int | None = None) -> dict[str, Any]:
+    def to_dict(self, usage: TokenUsage | int | None = None) -> dict[str, Any]:
         """
         Return the summary and the arrivals, ready for JSON.
 
-        Beside the fields of `Summary` it has `arrivals`, a list of [seconds, characters] (events
-        in place of characters, where no chunk came); `comment_times`; and `releases`, as
-        `arrivals`, of what a gate let through.
+        It has the fields of `Summary`, and `arrivals`, a list of [seconds, characters] (events
+        instead of characters if there were no chunks); `comment_times`; and `releases`, the
+        releases of a moderation gate in the form of `arrivals`.
 
         Args:
             usage: As for `summary()`.
         """
-        return to_dict(self.record(), usage)
+        return make_dict(self.record(), usage)
 
     def otel_metrics(
         self,
         *,
-        usage: CompletionUsage | None = None,
+        usage: TokenUsage | int | None = None,
         model: str | None = None,
         provider: str = "openai",
         operation: str = "chat",
         estimated: bool = False,
     ) -> list[Metric]:
         """
-        Return the metrics that OpenTelemetry's conventions name, as plain data.
+        Return the metrics that OpenTelemetry's conventions define, as plain data.
 
         To record them, with `opentelemetry-api`:
 
@@ -245,42 +232,38 @@ class Timeline(Uncopyable):
                 for value in metric.values:
                     histogram.record(value, metric.attributes)
 
-        A meter gives the same instrument for the same name; keep them by name if yours warns.
+        A meter returns the same instrument for the same name; cache them by name if it warns.
 
         Args:
-            usage: The token counts; by default those that a chunk reported.
-            model: The model that was asked for.
-            provider: Who serves it, such as "openai", "azure.ai.openai" or "deepseek".
+            usage: As for `summary()`.
+            model: The model in the request.
+            provider: The provider, such as "openai", "azure.ai.openai" or "deepseek".
             operation: "chat", or "text_completion" for legacy completions.
-            estimated: Report counts that the server did not report, too: without the user's
-                consent the conventions forbid it.
+            estimated: Whether to report estimated counts too. The conventions forbid it without
+                the user's consent.
 
         Source: OpenTelemetry semantic conventions for generative AI, "Generative AI client
             metrics" (status: development).
         """
-        return metrics_of(
-            self.record(),
-            usage,
-            model=model,
-            provider=provider,
-            operation=operation,
-            estimated=estimated,
-        )
+        record = self.record()
+        counts = reportable_counts(record, usage, estimated=estimated)
+        attributes = common_attributes(record, model, provider, operation)
+        return list(make_metrics(record, counts, attributes))
 
     def otel_attributes(
         self,
         *,
-        usage: CompletionUsage | None = None,
+        usage: TokenUsage | int | None = None,
         model: str | None = None,
         provider: str = "openai",
         operation: str = "chat",
         estimated: bool = False,
-    ) -> Mapping[str, str | int | float | bool | list[str]]:
+    ) -> Mapping[str, Attribute]:
         """
         Return the attributes of the request's span, for `span.set_attributes()`.
 
         Args:
-            usage: As for `otel_metrics()`.
+            usage: As for `summary()`.
             model: As for `otel_metrics()`.
             provider: As for `otel_metrics()`.
             operation: As for `otel_metrics()`.
@@ -289,62 +272,57 @@ class Timeline(Uncopyable):
         Source: OpenTelemetry semantic conventions for generative AI, "Inference" spans (status:
             development).
         """
-        return attributes_of(
-            self.record(),
-            usage,
-            model=model,
-            provider=provider,
-            operation=operation,
-            estimated=estimated,
-        )
+        record = self.record()
+        counts = reportable_counts(record, usage, estimated=estimated)
+        attributes = common_attributes(record, model, provider, operation)
+        return span_attributes(record, counts, attributes)
 
     def plot(self, path: str | PathLike[str]) -> None:
         """
-        Draw the arrival of the text over time, with its gaps and stalls.
+        Draw the arrival of the text over time, with gaps and stalls.
 
         Args:
-            path: Where to write it; ".png" or ".svg".
+            path: The file to write; ".png" or ".svg".
 
         Raises:
             ImportError: matplotlib is missing: `pip install 'sseparse[plot]'`.
-            OSError: The file cannot be written.
+            OSError: The file can't be written.
             ValueError: The path has another suffix.
         """
         plot(path, {"": self})
 
 
 def _length(text: str) -> int:
-    """Return the characters of a piece of text; one cut in half counts where its end arrives."""
+    """Return the number of characters; one cut in half counts where its second half arrives."""
     return len(text) - (not text.isascii() and "\ud800" <= text[-1] <= "\udbff")
 
 
 def plot(path: str | PathLike[str], timelines: Mapping[str, Timeline]) -> None:
     """
-    Draw the arrival of the text of several streams over time, on one picture.
+    Draw the arrival of the text of several streams over time, in one picture.
 
-    Above stands how much text had come, below each gap between two chunks. Where a stream stood
-    still is shaded; comments are small ticks; what a gate let through is dashed. Where no chunk
-    came, events stand in place of text.
+    The upper part shows the amount of text received, the lower part each gap between two chunks.
+    Stalls are shaded, comments are small ticks, and the releases of a moderation gate are a dashed
+    line. If no stream had chunks, events are counted instead of text.
 
-    It uses no pyplot and no display. While it draws, some of matplotlib's settings and Python's
-    warning filters are set: it belongs in one thread at a time.
+    It uses neither pyplot nor a display. It changes some of matplotlib's settings and Python's
+    warning filters while it draws, so call it in one thread at a time.
 
     Args:
-        path: Where to write it; ".png" or ".svg".
+        path: The file to write; ".png" or ".svg".
         timelines: The streams, each by the label to show.
 
     Raises:
         ImportError: matplotlib is missing: `pip install 'sseparse[plot]'`.
-        OSError: The file cannot be written.
+        OSError: The file can't be written.
         ValueError: The path has another suffix.
     """
     name = fspath(path)
     suffix = name[-4:].lower()
     if suffix not in (".png", ".svg"):
-        raise ValueError(f"{name!r} names no picture that can be drawn; end it in .png or .svg")
+        raise ValueError(f"can't draw into {name!r}: the path has to end in .png or .svg")
     try:
         from ._plot import save  # noqa: PLC0415 - loads matplotlib
     except ImportError as error:
         raise ImportError("plotting needs matplotlib: pip install 'sseparse[plot]'") from error
-    records = {label: timeline.record() for label, timeline in timelines.items()}
-    save(name, suffix, records)
+    save(name, suffix, {label: timeline.record() for label, timeline in timelines.items()})
