@@ -1,4 +1,4 @@
-"""Answers to put through a gate, and checks that say what they saw."""
+"""Streams for a gate, and checks that record the texts they get."""
 
 import json
 from collections.abc import AsyncIterator, Iterator
@@ -18,7 +18,7 @@ def piece(text: str | None, choice: int = 0, finish_reason: str | None = None) -
 
 
 def body(*texts: str) -> list[bytes]:
-    """Return the pieces of a body that streams these texts and ends well."""
+    """Return the pieces of a complete body that streams these texts."""
     return [*map(piece, texts), piece(None, finish_reason="stop"), DONE]
 
 
@@ -29,7 +29,7 @@ def chunk(text: str, choice: int = 0, finish_reason: str | None = None) -> ChatC
 
 
 class Source:
-    """Yields what it is given; raises those that are exceptions; knows whether it was closed."""
+    """Yields the given items, raises those that are exceptions, and counts calls of close()."""
 
     def __init__(self, *items: bytes | Chunk | BaseException) -> None:
         self._items = iter(items)
@@ -70,7 +70,7 @@ class AsyncSource:
 
 
 class Blocklist:
-    """Flags what holds one of the words; keeps what it saw."""
+    """Check that flags texts with one of the words, and records all texts."""
 
     def __init__(self, *words: str) -> None:
         self._words = words
@@ -81,8 +81,8 @@ class Blocklist:
         return not any(word in text for word in self._words)
 
 
-class Asked:
-    """Returns, or raises, one after the other what it is given; keeps what it saw."""
+class ScriptedCheck:
+    """Check that returns or raises the given outcomes in order, and records all texts."""
 
     def __init__(self, *outcomes: object) -> None:
         self._outcomes: Iterator[object] = iter(outcomes)
@@ -93,4 +93,4 @@ class Asked:
         outcome = next(self._outcomes, True)
         if isinstance(outcome, BaseException):
             raise outcome
-        return outcome  # type: ignore[return-value]  # some tests return what is no verdict
+        return outcome  # type: ignore[return-value]  # some tests return invalid verdicts

@@ -1,4 +1,4 @@
-"""The asynchronous faces, on asyncio and on trio: areleases() and atext_deltas()."""
+"""areleases() and atext_deltas(), on asyncio and on trio."""
 
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -10,14 +10,14 @@ import pytest
 from sseparse import AsyncStream, ChatCompletion, Chunk, IncompleteStream, TransportError
 from sseparse.moderation import Flagged, Gate, Release, Window
 
-from .answers import LIMIT, Asked, AsyncSource, Blocklist, body, chunk, piece
+from .answers import LIMIT, AsyncSource, Blocklist, ScriptedCheck, body, chunk, piece
 from .test_gate import Failing
 
 aio = pytest.mark.anyio
 
 
 class Chunks:
-    """Iterates chunks, and cannot be closed."""
+    """Asynchronous iterable of chunks that can't be closed."""
 
     def __init__(self, *chunks: Chunk) -> None:
         self._chunks = chunks
@@ -28,20 +28,20 @@ class Chunks:
 
 
 def awaited(check: Any) -> Any:
-    """Make an async check of one that is not."""
+    """Make an async check of a synchronous one."""
 
-    async def asked(text: str) -> Any:
+    async def checked(text: str) -> Any:
         await anyio.lowlevel.checkpoint()
         return check(text)
 
-    return asked
+    return checked
 
 
 @aio
 @pytest.mark.parametrize("wrap", [awaited, lambda check: check], ids=["async", "sync"])
 @pytest.mark.parametrize("seconds", [None, LIMIT])
 async def test_text_deltas(wrap: Any, seconds: float | None) -> None:
-    """Window by window, of async checks and of others, with a timeout and without."""
+    """Text is released window by window, with async and other checks and any timeout."""
     check = Blocklist("bad")
     gate = Gate(wrap(check), lookback=3, timeout=seconds)
     texts = gate.atext_deltas(AsyncStream(AsyncSource(*body("One", ". T", "wo. Thr", "ee"))))
@@ -52,7 +52,7 @@ async def test_text_deltas(wrap: Any, seconds: float | None) -> None:
 
 @aio
 async def test_releases() -> None:
-    """All choices; atext_deltas() leaves the others out."""
+    """areleases() has all choices, atext_deltas() only choice 0."""
     chunks = Chunks(chunk("One. "), chunk("Uno", 1), chunk("Two", 0))
 
     found = [each async for each in Gate(Blocklist()).areleases(chunks)]
@@ -63,7 +63,7 @@ async def test_releases() -> None:
 
 @aio
 async def test_second_loop() -> None:
-    """Breaking off and iterating again loses and repeats nothing."""
+    """A second loop continues where the first one stopped."""
     gate = Gate(Blocklist())
     stream = AsyncStream(AsyncSource(*body("One. Two. ", "Three. ")))
 
@@ -74,7 +74,7 @@ async def test_second_loop() -> None:
 
 @aio
 async def test_flagged() -> None:
-    """Earlier windows were released; the stream is closed; the error tells the rest."""
+    """A flagged window closes the stream, and the error has the text that is held."""
     source = AsyncSource(*body("One. Bad", ". Three. "))
     releases = Gate(awaited(Blocklist("Bad"))).areleases(AsyncStream(source))
 
@@ -89,35 +89,35 @@ async def test_flagged() -> None:
 
 
 @aio
-async def test_flagged_chunks_of_any_kind() -> None:
-    """What cannot be closed is left; what is closed badly is no news."""
+async def test_flagged_in_any_iterable() -> None:
+    """A stream may have no aclose(), and an error of aclose() is suppressed."""
 
-    class Badly(Chunks):
+    class FailsToClose(Chunks):
         async def aclose(self) -> None:
-            raise OSError("badly closed")
+            raise OSError("close failed")
 
-    for chunks in (Chunks(chunk("Bad. ")), Badly(chunk("Bad. "))):
+    for chunks in (Chunks(chunk("Bad. ")), FailsToClose(chunk("Bad. "))):
         with pytest.raises(Flagged) as caught:
             await anext(Gate(Blocklist("Bad")).areleases(chunks))
         assert caught.value.partial is None
 
 
 @aio
-async def test_check_fails() -> None:
-    """It blocks, with what it raised as the cause; or is noted, and the stream goes on."""
+async def test_check_that_fails() -> None:
+    """A failure blocks and is the cause of the error, or is added to `failures`."""
     error = OSError("no network")
     with pytest.raises(Flagged) as caught:
-        await anext(Gate(awaited(Asked(error))).areleases(Chunks(chunk("One. "))))
+        await anext(Gate(awaited(ScriptedCheck(error))).areleases(Chunks(chunk("One. "))))
     assert caught.value.__cause__ is error
 
-    gate = Gate(awaited(Asked(error)), on_failure="release")
+    gate = Gate(awaited(ScriptedCheck(error)), on_failure="release")
     assert await anext(gate.atext_deltas(Chunks(chunk("One. ")))) == "One. "
     assert gate.failures == (error,)
 
 
 @aio
 async def test_timeout() -> None:
-    """A check that hangs is cancelled, and blocks."""
+    """A check that hangs is cancelled, and its timeout blocks."""
     cancelled = []
 
     async def check(_: str) -> bool:
@@ -136,8 +136,8 @@ async def test_timeout() -> None:
 
 
 @aio
-async def test_timeout_that_is_swallowed() -> None:
-    """A verdict that comes after the timeout is none, though the check swallow its cancellation."""
+async def test_check_that_suppresses_its_cancellation() -> None:
+    """A verdict after the timeout is ignored, also if the check suppresses its cancellation."""
 
     async def check(_: str) -> bool:
         with suppress(BaseException):
@@ -152,7 +152,7 @@ async def test_timeout_that_is_swallowed() -> None:
 
 @aio
 async def test_two_tasks() -> None:
-    """While one task waits for a verdict another cannot iterate; the first loses nothing."""
+    """While one task waits for a verdict, iterating in another raises RuntimeError there only."""
     chunks = Chunks(chunk("One. "))
 
     async def check(_: str) -> bool:
@@ -161,25 +161,25 @@ async def test_two_tasks() -> None:
         return True
 
     async def iterate() -> None:
-        with pytest.raises(RuntimeError, match="the gate is at work"):
+        with pytest.raises(RuntimeError, match="the gate is in use"):
             await anext(gate.areleases(chunks))
-        refused.append(True)
+        rejected.append(True)
 
-    refused: list[bool] = []
+    rejected: list[bool] = []
     gate = Gate(check)
     assert [each.text async for each in gate.areleases(chunks)] == ["One. "]
-    assert refused
+    assert rejected
 
 
 @aio
 async def test_snapshot_that_raises() -> None:
-    """What was flagged is raised nevertheless, and the stream is closed."""
+    """An error of snapshot() is suppressed: Flagged is raised, and the stream is closed."""
 
-    class Unknown(AsyncSource):
+    class NoSnapshot(AsyncSource):
         def snapshot(self) -> None:
             raise OSError("no snapshot")
 
-    stream = Unknown(chunk("Bad. "))
+    stream = NoSnapshot(chunk("Bad. "))
     with pytest.raises(Flagged):
         await anext(Gate(Blocklist("Bad")).areleases(stream))  # type: ignore[arg-type]  # yields a chunk
     assert stream.source.closed
@@ -187,7 +187,7 @@ async def test_snapshot_that_raises() -> None:
 
 @aio
 async def test_timeline_that_raises() -> None:
-    """What passed is handed out by the next step, and the gate goes on."""
+    """The next step returns the release whose recording failed, and the gate continues."""
     texts = Gate(Blocklist(), timeline=Failing()).atext_deltas(Chunks(chunk("One. Two. ")))
 
     with pytest.raises(OSError, match="disk full"):
@@ -197,14 +197,14 @@ async def test_timeline_that_raises() -> None:
 
 @aio
 async def test_cancelled() -> None:
-    """A cancellation passes through the check, and the next loop asks again."""
-    asked = anyio.Event()
-    outcomes: list[str] = []
+    """A check that is cancelled is called again by the next loop."""
+    called = anyio.Event()
+    checked: list[str] = []
 
     async def check(text: str) -> bool:
-        outcomes.append(text)
-        if len(outcomes) == 1:
-            asked.set()
+        checked.append(text)
+        if len(checked) == 1:
+            called.set()
             await anyio.sleep(LIMIT)
         return True
 
@@ -215,33 +215,36 @@ async def test_cancelled() -> None:
     chunks = Chunks(chunk("One. "))
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(read, gate)
-        await asked.wait()
+        await called.wait()
         tasks.cancel_scope.cancel()
 
     assert [each.text async for each in gate.areleases(chunks)] == ["One. "]
-    assert outcomes == ["One. ", "One. "]
+    assert checked == ["One. ", "One. "]
 
 
 @aio
-async def test_fault() -> None:
-    """What came before a fault is judged and released first."""
+async def test_stream_that_fails() -> None:
+    """Text received before an error of the stream is checked and released first."""
     gate = Gate(awaited(Blocklist()))
     stream = AsyncStream(AsyncSource(piece("One. Tw"), OSError("reset")))
     out: list[str] = []
 
     with pytest.raises(TransportError):
         async for text in gate.atext_deltas(stream):
-            out.append(text)  # noqa: PERF401 - what came before the error is what is tested
+            out.append(text)  # noqa: PERF401 - the texts before the error are kept
     assert out == ["One. ", "Tw"]
     with pytest.raises(TransportError):
         await anext(gate.atext_deltas(stream))
     with pytest.raises(IncompleteStream):
-        _ = [each async for each in Gate(Asked()).areleases(AsyncStream(AsyncSource(piece("a"))))]
+        _ = [
+            each
+            async for each in Gate(ScriptedCheck()).areleases(AsyncStream(AsyncSource(piece("a"))))
+        ]
 
 
 @aio
 async def test_misuse_of_the_stream() -> None:
-    """That the stream was closed in the middle is the caller's own doing, and no end."""
+    """Reading a stream that the caller closed raises RuntimeError and isn't its end."""
     gate = Gate(Blocklist())
     stream = AsyncStream(AsyncSource(*body("One. Tw", "o")))
     texts = gate.atext_deltas(stream)
@@ -254,7 +257,7 @@ async def test_misuse_of_the_stream() -> None:
 
 
 def test_timeout_needs_a_loop() -> None:
-    """Where neither asyncio nor trio runs, nothing keeps a timeout: that is said, not dropped."""
+    """A timeout raises RuntimeError if neither asyncio nor trio runs."""
     gate = Gate(Blocklist(), timeout=1)
     step = anext(gate.areleases(Chunks(chunk("One. ")))).__await__()
 
@@ -264,21 +267,21 @@ def test_timeout_needs_a_loop() -> None:
 
 @aio
 async def test_several_at_once() -> None:
-    """Two checks in flight; the verdicts come out of order, the text in order."""
+    """With two checks at once, text is released in order, whatever the order of the verdicts."""
     gate = Gate()
     first, second = gate.feed(chunk("One. Two. "))
-    second_is_judged = anyio.Event()
+    second_is_decided = anyio.Event()
     out: list[str] = []
 
-    async def judge(window: Window) -> None:
+    async def decide(window: Window) -> None:
         if window is first:
-            await second_is_judged.wait()
+            await second_is_decided.wait()
         out.append("".join(each.text for each in gate.decide(window, True)))
-        second_is_judged.set()
+        second_is_decided.set()
 
     with anyio.fail_after(LIMIT):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(judge, first)
-            tasks.start_soon(judge, second)
+            tasks.start_soon(decide, first)
+            tasks.start_soon(decide, second)
 
     assert out == ["", "One. Two. "]

@@ -1,4 +1,4 @@
-"""Text goes out in order, and only what passed."""
+"""Only approved text is released, and in order."""
 
 import copy
 import pickle
@@ -26,7 +26,7 @@ FLAGGED = [
     {"flagged": np.True_},
     SimpleNamespace(results=[SimpleNamespace(flagged=False), SimpleNamespace(flagged=True)]),
 ]
-PASSED = [
+APPROVED = [
     True,
     {"flagged": False, "results": [{"flagged": False}]},
     {"flagged": np.False_},
@@ -34,7 +34,7 @@ PASSED = [
     {"results": [{"flagged": False}]},
     SimpleNamespace(results=(SimpleNamespace(flagged=False), True)),
 ]
-NO_VERDICTS = [
+INVALID = [
     *(None, 1, "ok", {}, object()),
     *({"flagged": None}, {"flagged": 0}, {"flagged": ""}, {"flagged": []}),
     *({"results": []}, {"results": [None]}, {"results": None}, {"results": "no"}),
@@ -51,11 +51,11 @@ def one_window(**options: Any) -> tuple[Gate, Window]:
 
 
 class TestVerdicts:
-    """What a check may return."""
+    """Return values of a check."""
 
-    @pytest.mark.parametrize("verdict", PASSED, ids=repr)
-    def test_passed(self, verdict: Any) -> None:
-        """True, or what says that nothing is flagged, lets the window out."""
+    @pytest.mark.parametrize("verdict", APPROVED, ids=repr)
+    def test_approved(self, verdict: Any) -> None:
+        """True, or an object that flags nothing, releases the window."""
         gate, window = one_window()
 
         assert gate.decide(window, verdict) == [Release("One. ", 0)]
@@ -63,7 +63,7 @@ class TestVerdicts:
 
     @pytest.mark.parametrize("verdict", FLAGGED, ids=repr)
     def test_flagged(self, verdict: Any) -> None:
-        """False, or what says that something is flagged, stops the gate."""
+        """False, or an object that flags something, stops the gate."""
         gate, window = one_window()
 
         with pytest.raises(Flagged) as caught:
@@ -73,10 +73,10 @@ class TestVerdicts:
         assert (flagged.window, flagged.choice, flagged.failure) == (window, 0, None)
         assert (flagged.released, flagged.held) == ("", "One. Tw")
 
-    @pytest.mark.parametrize("verdict", NO_VERDICTS)
+    @pytest.mark.parametrize("verdict", INVALID)
     @pytest.mark.parametrize("on_failure", ["block", "release"])
-    def test_no_verdict(self, verdict: Any, on_failure: str) -> None:
-        """Whatever else it returns, or forgets to, blocks; the error says what to return."""
+    def test_invalid(self, verdict: Any, on_failure: str) -> None:
+        """Any other return value blocks, and the error says what to return."""
         gate, window = one_window(on_failure=on_failure)
 
         with pytest.raises(Flagged) as caught:
@@ -87,19 +87,19 @@ class TestVerdicts:
         assert caught.value.verdict is None
 
     def test_verdict_that_raises(self) -> None:
-        """A verdict that raises when it is read is a failure too."""
+        """A verdict whose property raises is a failure."""
 
-        class Neither:
+        class Unreadable:
             @property
             def flagged(self) -> bool:
-                raise ValueError("neither")
+                raise ValueError("unreadable")
 
         gate, window = one_window()
         with pytest.raises(Flagged, match="its check failed: ValueError;"):
-            gate.decide(window, Neither())
+            gate.decide(window, Unreadable())
 
     def test_verdict_that_decides(self) -> None:
-        """A verdict that decides when it is read is refused, and the failure says so."""
+        """A verdict whose property calls decide() is a failure that says so."""
 
         class Decides:
             @property
@@ -111,11 +111,11 @@ class TestVerdicts:
         with pytest.raises(Flagged) as caught:
             gate.decide(window, Decides())
         assert isinstance(caught.value.failure, RuntimeError)
-        assert "while it is being read" in str(caught.value.failure)
+        assert "while a verdict is being read" in str(caught.value.failure)
         assert (gate.released(), gate.held()) == ("", "One. Tw")
 
     def test_awaitables(self) -> None:
-        """What is to be awaited is no verdict; a coroutine is closed, so that nothing warns."""
+        """An awaitable isn't a verdict. A coroutine is closed, so that Python doesn't warn."""
 
         class Awaitable:
             def __await__(self) -> Any:
@@ -127,12 +127,12 @@ class TestVerdicts:
         for verdict in (check(), Awaitable()):
             gate, window = one_window()
             with pytest.raises(Flagged) as caught:
-                gate.decide(window, verdict)  # type: ignore[arg-type]  # what is refused
+                gate.decide(window, verdict)  # type: ignore[arg-type]  # is rejected
             assert re.search(r"is async.*areleases\(\)", str(caught.value.failure))
 
 
 class TestFailures:
-    """A check that fails blocks, unless it may not."""
+    """A check that fails blocks, unless on_failure="release"."""
 
     def test_block(self) -> None:
         """By default the failure is the cause of the error."""
@@ -145,27 +145,27 @@ class TestFailures:
         assert caught.value.held == "One. Tw"
         assert gate.failures == ()
 
-    def test_failure_that_quotes(self) -> None:
-        """The message does not repeat the failure's, which may quote what is held."""
+    def test_failure_that_quotes_the_text(self) -> None:
+        """The message doesn't repeat the failure's, which can quote held text."""
         gate, window = one_window()
 
         with pytest.raises(Flagged) as caught:
-            gate.fail(window, ValueError(f"cannot judge {window.text!r}"))
+            gate.fail(window, ValueError(f"can't check {window.text!r}"))
         assert "One" not in str(caught.value)
 
     def test_failure_without_text(self) -> None:
-        """A failure that cannot be printed blocks like any other."""
+        """A failure without a message blocks like any other."""
 
-        class Mute(Exception):
+        class NoMessage(Exception):
             def __str__(self) -> str:
-                raise OSError("mute")
+                raise OSError("no message")
 
         gate, window = one_window()
-        with pytest.raises(Flagged, match="its check failed: Mute;"):
-            gate.fail(window, Mute())
+        with pytest.raises(Flagged, match="its check failed: NoMessage;"):
+            gate.fail(window, NoMessage())
 
     def test_release(self) -> None:
-        """If it may, the text goes out, and the failure is noted."""
+        """With on_failure="release" the text is released, and the failure is kept."""
         gate, window = one_window(on_failure="release")
         error = OSError("no network")
 
@@ -174,7 +174,7 @@ class TestFailures:
 
 
 class TestStopped:
-    """After a flag nothing works but asking."""
+    """A flagged window stops the gate."""
 
     def test_every_call_raises_it(self) -> None:
         """feed, feed_text, close, decide and fail raise the same error."""
@@ -185,7 +185,7 @@ class TestStopped:
 
         for call in (
             lambda: gate.feed_text("x"),
-            lambda: gate.feed("no chunk"),  # type: ignore[arg-type]  # not even looked at
+            lambda: gate.feed("no chunk"),  # type: ignore[arg-type]  # raises before that matters
             gate.close,
             lambda: gate.decide(other, True),
             lambda: gate.fail(other, OSError()),
@@ -196,7 +196,7 @@ class TestStopped:
         assert (gate.released(), gate.held()) == ("", "One. Two. ")
 
     def test_all_choices(self) -> None:
-        """A flag in one choice stops the others; the error speaks of its own."""
+        """A flagged window stops all choices; the error describes its own choice."""
         gate = Gate()
         [window] = gate.feed_text("Fine. And", 0)
         [bad] = gate.feed_text("Bad. Worse", 1)
@@ -211,7 +211,7 @@ class TestStopped:
         assert (gate.released(7), gate.held(7)) == ("", "")
 
     def test_error(self) -> None:
-        """It is an SSEError, quotes no text, and crosses process borders."""
+        """Flagged is an SSEError that doesn't quote the text and can be pickled."""
         gate, window = one_window()
         with pytest.raises(SSEError) as caught:
             gate.decide(window, {"flagged": True})
@@ -219,36 +219,36 @@ class TestStopped:
         error.partial = "so far"
 
         assert "One" not in str(error)
-        for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
-            assert type(twin) is Flagged
-            assert str(twin) == str(error)
-            assert twin.__dict__ == error.__dict__
+        for restored in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
+            assert type(restored) is Flagged
+            assert str(restored) == str(error)
+            assert restored.__dict__ == error.__dict__
 
 
 class TestMisuse:
-    """What cannot be meant is refused with a word on what to do."""
+    """Misuse raises an error that says what to do."""
 
     def test_decided_twice(self) -> None:
-        """A window has one verdict."""
+        """A window can be decided once."""
         gate, window = one_window()
         gate.decide(window, True)
 
-        with pytest.raises(RuntimeError, match="window 0 of choice 0 waits for no verdict"):
+        with pytest.raises(RuntimeError, match="window 0 of choice 0 isn't waiting for a verdict"):
             gate.decide(window, True)
-        with pytest.raises(RuntimeError, match="waits for no verdict"):
+        with pytest.raises(RuntimeError, match="isn't waiting for a verdict"):
             gate.fail(window, OSError())
 
-    def test_window_of_another(self) -> None:
-        """An equal window of another gate, or of a choice that never came, is none of its own."""
+    def test_window_of_another_gate(self) -> None:
+        """An equal window of another gate, or a window of an unknown choice, is rejected."""
         gate, _ = one_window()
         _, same = one_window()
 
         for window in (same, Window(text="x", overlap=0, choice=5, number=0)):
-            with pytest.raises(RuntimeError, match="another gate made it"):
+            with pytest.raises(RuntimeError, match="it belongs to another gate"):
                 gate.decide(window, True)
 
-    def test_fed_after_the_end(self) -> None:
-        """Closing twice is none the worse; verdicts may come after it, text may not."""
+    def test_closed(self) -> None:
+        """After close(), verdicts are accepted, text isn't, and another close() does nothing."""
         gate, window = one_window()
         [last] = gate.close()
         assert gate.close() == []
@@ -269,22 +269,22 @@ class TestMisuse:
         ],
     )
     def test_options(self, option: str, value: Any, advice: str) -> None:
-        """A value that an option does not have is named, with what to give."""
+        """An invalid option raises ValueError, which names the valid values."""
         with pytest.raises(ValueError, match=f"{option} is .*; give .*{advice}"):
             Gate(**{option: value})
 
     def test_text(self) -> None:
-        """What is fed as text is a str."""
+        """feed_text() takes only a str."""
         with pytest.raises(TypeError, match="text is a NoneType; give a str"):
-            Gate().feed_text(None)  # type: ignore[arg-type]  # what is refused
+            Gate().feed_text(None)  # type: ignore[arg-type]  # is rejected
 
     def test_check(self) -> None:
-        """A check is called."""
+        """A check has to be callable."""
         with pytest.raises(TypeError, match="check is a str; give a function"):
-            Gate("word")  # type: ignore[arg-type]  # what is refused
+            Gate("word")  # type: ignore[arg-type]  # is rejected
 
 
-class Told:
+class Recorder:
     def __init__(self) -> None:
         self.texts: list[str] = []
 
@@ -293,7 +293,7 @@ class Told:
 
 
 class Failing:
-    """Fails the first time."""
+    """Timeline that raises at its first call."""
 
     def __init__(self) -> None:
         self._failures = [OSError("disk full")]
@@ -305,21 +305,21 @@ class Failing:
 
 
 def test_timeline() -> None:
-    """It is told of each release of choice 0, when that goes out."""
-    told = Told()
-    gate = Gate(timeline=told)
+    """A timeline records each release of choice 0 when it happens."""
+    timeline = Recorder()
+    gate = Gate(timeline=timeline)
     first, second = gate.feed_text("One. Two. ")
     [other] = gate.feed_text("Other. ", 1)
 
     gate.decide(second, True)
     gate.decide(other, True)
-    assert told.texts == []
+    assert timeline.texts == []
     gate.decide(first, True)
-    assert told.texts == ["One. ", "Two. "]
+    assert timeline.texts == ["One. ", "Two. "]
 
 
 def test_timeline_that_raises() -> None:
-    """What passed has passed; the next verdicts count."""
+    """If the timeline raises, the window stays approved, and the gate continues."""
     gate = Gate(timeline=Failing())
     first, second = gate.feed_text("One. Two. ")
 
@@ -330,7 +330,7 @@ def test_timeline_that_raises() -> None:
 
 
 class TestLaws:
-    """What holds for every text and every order of verdicts."""
+    """Rules for every text and every order of verdicts."""
 
     @given(
         st.lists(st.tuples(st.integers(0, 2), TEXTS), max_size=6),
@@ -348,21 +348,21 @@ class TestLaws:
         data: st.DataObject,
     ) -> None:
         """
-        What is released is a prefix of the whole, each character of it in a window that passed;
-        released and held are what came; all is released where all passes.
+        The released text is a prefix of the text, and all of it is in approved windows. Released
+        and held text together are the text. If all windows are approved, all text is released.
         """
         gate = Gate(window=kind, lookback=sizes[0], longest=sizes[1])
-        whole = dict.fromkeys(range(3), "")
-        out = dict(whole)
+        received = dict.fromkeys(range(3), "")
+        out = dict(received)
         waiting: list[Window] = []
-        passed: dict[int, str] = dict(whole)
-        asked = flags = 0
+        expected: dict[int, str] = dict(received)
+        decided = flags = 0
 
-        def judge() -> None:
-            nonlocal asked, flags
+        def decide() -> None:
+            nonlocal decided, flags
             window = waiting.pop(data.draw(st.integers(0, len(waiting) - 1)))
-            asked += 1
-            if asked not in bad:
+            decided += 1
+            if decided not in bad:
                 approved[window.choice, window.number] = window
                 for release in gate.decide(window, True):
                     out[release.choice] += release.text
@@ -371,26 +371,26 @@ class TestLaws:
                 with pytest.raises(Flagged) as caught:
                     gate.decide(window, False)
                 assert caught.value.released == out[window.choice]
-                assert caught.value.held == whole[window.choice][len(out[window.choice]) :]
+                assert caught.value.held == received[window.choice][len(out[window.choice]) :]
 
         approved: dict[tuple[int, int], Window] = {}
         for choice, text in pieces:
-            whole[choice] += text
+            received[choice] += text
             waiting += gate.feed_text(text, choice)
             while waiting and not flags and data.draw(st.booleans()):
-                judge()
+                decide()
             if flags:
                 break
         else:
             waiting += gate.close()
         while waiting and not flags:
-            judge()
+            decide()
 
         for choice in range(3):
             number = 0
             while (choice, number) in approved:
-                passed[choice] += approved[choice, number].new
+                expected[choice] += approved[choice, number].new
                 number += 1
-            assert out[choice] == gate.released(choice) == passed[choice]
-            assert whole[choice] == gate.released(choice) + gate.held(choice)
-            assert flags or out[choice] == whole[choice]
+            assert out[choice] == gate.released(choice) == expected[choice]
+            assert received[choice] == gate.released(choice) + gate.held(choice)
+            assert flags or out[choice] == received[choice]

@@ -1,4 +1,4 @@
-"""The synchronous faces: releases() and text_deltas()."""
+"""releases() and text_deltas()."""
 
 import contextvars
 import subprocess
@@ -12,15 +12,15 @@ import pytest
 from sseparse import ChatCompletion, IncompleteStream, Stream, TransportError
 from sseparse.moderation import Flagged, Gate, Release
 
-from .answers import DONE, LIMIT, Asked, Blocklist, Source, body, chunk, piece
-from .test_gate import Failing, Told
+from .answers import DONE, LIMIT, Blocklist, ScriptedCheck, Source, body, chunk, piece
+from .test_gate import Failing, Recorder
 
 
-class TestPassing:
-    """What passes comes out."""
+class TestApproved:
+    """Approved text is released."""
 
     def test_text_deltas(self) -> None:
-        """Window by window; the last one with the end."""
+        """Text is released window by window, the last one at the end of the stream."""
         check = Blocklist("bad")
         texts = Gate(check, lookback=3).text_deltas(Stream(body("One", ". T", "wo. Thr", "ee")))
 
@@ -28,7 +28,7 @@ class TestPassing:
         assert check.seen == ["One. ", "e. Two. ", "o. Three"]
 
     def test_releases(self) -> None:
-        """All choices; text_deltas() leaves the others out, and checks them."""
+        """releases() has all choices; text_deltas() has choice 0, and checks all."""
         chunks = [chunk("One. "), chunk("Uno. ", 1), chunk("Two", 0), chunk("Dos", 1)]
 
         assert list(Gate(Blocklist()).releases(chunks)) == [
@@ -38,8 +38,8 @@ class TestPassing:
         with pytest.raises(Flagged):
             list(Gate(Blocklist("Dos")).text_deltas(chunks))
 
-    def test_as_it_comes(self) -> None:
-        """A window is released before more is read."""
+    def test_promptness(self) -> None:
+        """A window is released before more of the stream is read."""
         source = Source(piece("One. "), piece("Two. "), DONE)
         texts = Gate(Blocklist()).text_deltas(Stream(source))
 
@@ -47,7 +47,7 @@ class TestPassing:
         assert source.left == 2
 
     def test_second_loop(self) -> None:
-        """Breaking off and iterating again loses and repeats nothing, of a list too."""
+        """A second loop continues where the first one stopped, also over a list."""
         gate = Gate(Blocklist())
         chunks = [chunk("One. Two. "), chunk("Three. ")]
 
@@ -56,32 +56,32 @@ class TestPassing:
         assert list(gate.text_deltas(chunks)) == []
 
     def test_timeline(self) -> None:
-        """It is told of a release when that is handed out."""
-        told = Told()
-        texts = Gate(Blocklist(), timeline=told).text_deltas([chunk("One. Two. ")])
+        """A timeline records each release before it is returned."""
+        timeline = Recorder()
+        texts = Gate(Blocklist(), timeline=timeline).text_deltas([chunk("One. Two. ")])
 
         for text in texts:
-            assert told.texts[-1] == text
-        assert told.texts == ["One. ", "Two. "]
+            assert timeline.texts[-1] == text
+        assert timeline.texts == ["One. ", "Two. "]
 
     def test_timeline_that_raises(self) -> None:
-        """What passed is handed out by the next step, and the gate goes on."""
+        """The next step returns the release whose recording failed, and the gate continues."""
         texts = Gate(Blocklist(), timeline=Failing()).text_deltas([chunk("One. Two. ")])
 
         with pytest.raises(OSError, match="disk full"):
             next(texts)
         assert list(texts) == ["One. ", "Two. "]
 
-    def test_nothing(self) -> None:
-        """An answer without text has no windows."""
-        assert list(Gate(Asked()).releases([])) == []
+    def test_empty_stream(self) -> None:
+        """A stream without text has no windows."""
+        assert list(Gate(ScriptedCheck()).releases([])) == []
 
 
 class TestFlagged:
     """A flagged window stops the stream."""
 
     def test_stops(self) -> None:
-        """Earlier windows were released; the stream is closed; the error tells the rest."""
+        """Earlier windows are released, the stream is closed, and the error has the held text."""
         source = Source(*body("One. Bad", ". Three. "))
         gate = Gate(Blocklist("Bad"))
         texts = gate.text_deltas(Stream(source))
@@ -97,15 +97,15 @@ class TestFlagged:
         with pytest.raises(Flagged):
             next(texts)
 
-    def test_chunks_of_any_kind(self) -> None:
-        """What cannot be closed is left; what is closed badly is no news; nothing accumulates."""
+    def test_any_iterable(self) -> None:
+        """A stream may have no close() or snapshot(), and an error of close() is suppressed."""
 
         def chunks() -> Iterator[Any]:
             try:
                 yield chunk("Bad. ")
             finally:
                 closed.append(True)
-                raise OSError("badly closed")
+                raise OSError("close failed")
 
         closed: list[bool] = []
         for stream in ([chunk("Bad. ")], chunks()):
@@ -116,8 +116,8 @@ class TestFlagged:
 
     @pytest.mark.parametrize("error", [OSError("no snapshot"), KeyboardInterrupt()])
     def test_snapshot_that_raises(self, error: BaseException) -> None:
-        """The stream is closed nevertheless; but for an interrupt, what was flagged is raised."""
-        stream = Unknown(error)
+        """The stream is closed also if snapshot() fails; only an interrupt replaces Flagged."""
+        stream = NoSnapshot(error)
 
         with pytest.raises((Flagged, KeyboardInterrupt)) as caught:
             list(Gate(Blocklist("Bad")).releases(stream))  # type: ignore[arg-type]  # yields a chunk
@@ -125,8 +125,8 @@ class TestFlagged:
         assert stream.closed
 
 
-class Unknown(Source):
-    """Has no snapshot of its chunks."""
+class NoSnapshot(Source):
+    """Source whose snapshot() raises."""
 
     def __init__(self, error: BaseException) -> None:
         super().__init__(chunk("Bad. "))
@@ -137,29 +137,29 @@ class Unknown(Source):
 
 
 class TestFailingChecks:
-    """A check that fails blocks, unless it may not."""
+    """A check that fails blocks, unless on_failure="release"."""
 
     def test_raises(self) -> None:
-        """What it raised is the cause."""
+        """The exception of the check is the cause of the error."""
         source = Source(*body("One. Two. "))
         error = OSError("no network")
 
         with pytest.raises(Flagged) as caught:
-            list(Gate(Asked(True, error)).releases(Stream(source)))
+            list(Gate(ScriptedCheck(True, error)).releases(Stream(source)))
         assert caught.value.__cause__ is error
         assert caught.value.released == "One. "
         assert source.closed
 
     def test_released(self) -> None:
-        """on_failure="release" goes on."""
-        gate = Gate(Asked(OSError(), True), on_failure="release")
+        """With on_failure="release" the window is released."""
+        gate = Gate(ScriptedCheck(OSError(), True), on_failure="release")
 
         assert list(gate.text_deltas([chunk("One. Two. ")])) == ["One. ", "Two. "]
         assert len(gate.failures) == 1
 
     def test_interrupt(self) -> None:
-        """An interrupt inside the check loses nothing: the next loop asks again."""
-        check = Asked(True, KeyboardInterrupt())
+        """A check that is interrupted is called again by the next step."""
+        check = ScriptedCheck(True, KeyboardInterrupt())
         gate = Gate(check)
         chunks = [chunk("One. Two. Three. ")]
         texts = gate.text_deltas(chunks)
@@ -171,7 +171,7 @@ class TestFailingChecks:
         assert check.seen == ["One. ", "One. Two. ", "One. Two. ", "One. Two. Three. "]
 
     def test_async_check(self) -> None:
-        """An async check is awaited elsewhere."""
+        """An async check is a failure that names areleases()."""
 
         async def check(_: str) -> bool:
             raise AssertionError
@@ -182,11 +182,11 @@ class TestFailingChecks:
 
 
 class TestStreamsThatFail:
-    """What came before a fault is judged and released first."""
+    """Text received before an error of the stream is checked and released first."""
 
     @pytest.mark.parametrize("read", [Gate.releases, Gate.text_deltas])
-    def test_fault(self, read: Any) -> None:
-        """The windows that are complete, then the open one, then the error; and again."""
+    def test_error(self, read: Any) -> None:
+        """Complete windows are released, then the open one; then the error is raised each time."""
         gate = Gate(Blocklist())
         stream = Stream(Source(piece("One. Two. Th"), OSError("reset")))
         out = []
@@ -199,21 +199,21 @@ class TestStreamsThatFail:
         assert again.value is caught.value
 
     def test_incomplete(self) -> None:
-        """An answer that was cut is released as far as it came."""
+        """The text of a truncated stream is released before the error."""
         out: list[str] = []
 
         with pytest.raises(IncompleteStream):
             for text in Gate(Blocklist()).text_deltas(Stream([piece("One. Tw")])):
-                out.append(text)  # noqa: PERF402 - what came before the error is what is tested
+                out.append(text)  # noqa: PERF402 - the texts before the error are kept
         assert out == ["One. ", "Tw"]
 
-    def test_flagged_after_a_fault(self) -> None:
-        """The open window after a fault may be flagged, which comes first."""
+    def test_flagged_after_an_error(self) -> None:
+        """If the window before an error is flagged, Flagged is raised instead of the error."""
         with pytest.raises(Flagged):
             list(Gate(Blocklist("Bad")).releases(Stream(Source(piece("Bad"), OSError()))))
 
     def test_misuse(self) -> None:
-        """That the stream was closed in the middle is the caller's own doing, and no end."""
+        """Reading a stream that the caller closed raises RuntimeError and isn't its end."""
         gate = Gate(Blocklist())
         stream = Stream(Source(*body("One. Tw", "o")))
         texts = gate.text_deltas(stream)
@@ -231,12 +231,12 @@ class TestMisuse:
     """A gate has a check and one stream."""
 
     def test_no_check(self) -> None:
-        """Without a check there is nobody to ask."""
+        """A gate without a check can't iterate."""
         with pytest.raises(TypeError, match=r"Gate\(check\)"):
             Gate().releases([])
 
     def test_two_streams(self) -> None:
-        """A second stream would be let through with the first one's windows."""
+        """A second stream raises RuntimeError, because its text would be mixed with the first."""
         gate = Gate(Blocklist())
         gate.releases([])
 
@@ -245,7 +245,7 @@ class TestMisuse:
 
     @pytest.mark.parametrize("seconds", [None, LIMIT])
     def test_check_that_iterates(self, seconds: float | None) -> None:
-        """A check that iterates its own gate is told not to, in a thread of its own too."""
+        """A check that iterates its own gate fails, also in a thread of its own."""
         chunks = [chunk("One. Two. ")]
 
         def check(_: str) -> bool:
@@ -257,14 +257,14 @@ class TestMisuse:
         with pytest.raises(Flagged) as caught:
             next(gate.releases(chunks))
         assert isinstance(caught.value.failure, RuntimeError)
-        assert "the gate is at work" in str(caught.value.failure)
+        assert "the gate is in use" in str(caught.value.failure)
 
 
 class TestTimeout:
-    """A check is waited for no longer than it may take."""
+    """A check may take a limited time."""
 
     def test_in_time(self) -> None:
-        """A check with a timeout sees the caller's context, and no thread is left."""
+        """A check with a timeout runs in the caller's context, and its thread ends."""
         name = contextvars.ContextVar("name", default="")
         name.set("mine")
         seen = []
@@ -276,11 +276,11 @@ class TestTimeout:
         gate = Gate(check, timeout=LIMIT)
 
         assert list(gate.text_deltas([chunk("One. Two")])) == ["One. ", "Two"]
-        assert [who for who, _ in seen] == ["mine", "mine"]
+        assert [each for each, _ in seen] == ["mine", "mine"]
         assert all(not each.is_alive() for _, each in seen)
 
     def test_without_timeout_no_thread(self) -> None:
-        """A check without one is called where the loop is."""
+        """A check without a timeout runs in the thread of the loop."""
         threads = []
 
         def check(_: str) -> bool:
@@ -291,32 +291,32 @@ class TestTimeout:
         assert threads == [threading.current_thread()]
 
     def test_hangs(self) -> None:
-        """A check that hangs blocks, with a TimeoutError as the cause."""
-        let_go = threading.Event()
+        """A check that hangs blocks, with TimeoutError as the cause."""
+        can_return = threading.Event()
         threads = []
 
         def check(_: str) -> bool:
             threads.append(threading.current_thread())
-            assert let_go.wait(LIMIT)
+            assert can_return.wait(LIMIT)
             return True
 
         with pytest.raises(Flagged, match="its check failed: TimeoutError;") as caught:
             list(Gate(check, timeout=0.01).releases([chunk("One. ")]))
         assert isinstance(caught.value.__cause__, TimeoutError)
         assert str(caught.value.__cause__) == "no verdict within 0.01 s"
-        let_go.set()
+        can_return.set()
         threads[0].join(LIMIT)
 
     def test_hangs_once(self) -> None:
-        """While one call hangs the others are late at once; after it the check is asked again."""
-        let_go = threading.Event()
-        asked = threading.Semaphore(0)
+        """While one call hangs, other calls time out at once. Then the check is called again."""
+        can_return = threading.Event()
+        called = threading.Semaphore(0)
         threads: list[threading.Thread] = []
 
         def check(_: str) -> bool:
             threads.append(threading.current_thread())
-            asked.release()
-            assert let_go.wait(LIMIT)
+            called.release()
+            assert can_return.wait(LIMIT)
             return True
 
         gate = Gate(check, timeout=0.01, on_failure="release")
@@ -325,26 +325,26 @@ class TestTimeout:
         texts = gate.text_deltas(chunks)
         assert [next(texts), next(texts)] == ["Two. ", "Three. "]
         assert [str(error) for error in gate.failures] == ["no verdict within 0.01 s"] * 3
-        assert asked.acquire(timeout=LIMIT)
+        assert called.acquire(timeout=LIMIT)
         assert len(threads) == 1
 
-        let_go.set()
+        can_return.set()
         threads[0].join(LIMIT)
         assert list(texts) == ["Four. "]
-        assert asked.acquire(timeout=LIMIT)
+        assert called.acquire(timeout=LIMIT)
         threads[1].join(LIMIT)
 
     @pytest.mark.parametrize("error", [OSError("no network"), KeyboardInterrupt()])
     def test_raises(self, error: BaseException) -> None:
-        """What it raises in its thread is raised where it is waited for."""
-        gate = Gate(Asked(error), timeout=LIMIT)
+        """An exception in the thread of the check is raised in the thread of the loop."""
+        gate = Gate(ScriptedCheck(error), timeout=LIMIT)
 
         with pytest.raises((Flagged, KeyboardInterrupt)) as caught:
             list(gate.releases([chunk("One. ")]))
         assert error in (caught.value, caught.value.__cause__)
 
     def test_interpreter_ends(self) -> None:
-        """A check that hangs for ever does not keep the interpreter alive."""
+        """A check that hangs doesn't keep the interpreter alive."""
         code = """
 import threading
 from sseparse.moderation import Flagged, Gate

@@ -1,4 +1,4 @@
-"""Where windows end, and that this follows from the text alone."""
+"""Windows end at places that depend only on the text."""
 
 from itertools import pairwise
 
@@ -12,7 +12,7 @@ from sseparse.moderation import Gate, Window
 
 from .answers import chunk
 
-# What matters to where a window ends, often enough to matter.
+# Characters that can end a window are frequent.
 TEXTS = st.text(
     alphabet=st.one_of(
         st.sampled_from('ab1 .!?)"*\n\u3002\u4f60\u0301\u200d\U0001f469\U0001f3fb_'),
@@ -24,7 +24,7 @@ KINDS = st.one_of(st.just("sentence"), st.integers(1, 5))
 
 
 def cut(text: str, *at: int) -> list[str]:
-    """Cut a text at some places."""
+    """Split a text at some places."""
     places = sorted({0, len(text), *(each % (len(text) + 1) for each in at)})
     return [text[one:two] for one, two in pairwise(places)]
 
@@ -34,13 +34,13 @@ def windows_of(gate: Gate, pieces: list[str]) -> list[Window]:
 
 
 def ends(text: str, **options: object) -> list[str]:
-    """Return the new texts of the windows of a text that came character by character."""
+    """Return the new texts of the windows of a text that is fed character by character."""
     gate = Gate(**options)  # type: ignore[arg-type]  # any option
     return [window.new for window in windows_of(gate, list(text))]
 
 
 class TestSentences:
-    """A window ends with a sentence, as soon as the text shows that it is one."""
+    """A window ends with a sentence."""
 
     @pytest.mark.parametrize(
         ("text", "expected"),
@@ -60,11 +60,11 @@ class TestSentences:
         ],
     )  # fmt: skip
     def test_ends(self, text: str, expected: list[str]) -> None:
-        """After a stop, what closes after it and a space; after a wide stop; after a line."""
+        """A window ends after a stop with closing marks and a space, a wide stop, or a line."""
         assert ends(text) == expected
 
-    def test_no_later_than_needed(self) -> None:
-        """The space after a stop shows the end; a wide stop and a line show it themselves."""
+    def test_promptness(self) -> None:
+        """A sentence ends at the space after a stop, at a wide stop, or at the end of a line."""
         gate = Gate()
 
         assert gate.feed_text("One.") == []
@@ -74,7 +74,7 @@ class TestSentences:
 
 
 class TestTokens:
-    """A window ends after so many words, marks and CJK characters."""
+    """A window ends after a number of words, punctuation marks and CJK characters."""
 
     @pytest.mark.parametrize(
         ("text", "number", "expected"),
@@ -95,12 +95,12 @@ class TestTokens:
         ],
     )
     def test_ends(self, text: str, number: int, expected: list[str]) -> None:
-        """A token goes on while something extends it: a word by letters, all by accents."""
+        """Letters continue a word, and accents continue any token."""
         assert ends(text, window=number) == expected
 
 
 class TestLongest:
-    """No window is longer than it may be."""
+    """No window is longer than `longest`."""
 
     @pytest.mark.parametrize(
         ("text", "expected"),
@@ -117,11 +117,11 @@ class TestLongest:
         ],
     )
     def test_cut(self, text: str, expected: list[str]) -> None:
-        """It is cut at its last space, or between characters, or where all of it is accents."""
+        """A long window is split at its last space, else between characters, else anywhere."""
         assert ends(text, longest=8) == expected
 
-    def test_accents_alone(self) -> None:
-        """Accents at the beginning of a window are a token there, in one piece and in many."""
+    def test_only_accents(self) -> None:
+        """Accents at the beginning of a window are a token, however they are fed."""
         text = "a" + "\u0301" * 9 + "b"
         expected = ["a" + "\u0301" * 7, "\u0301" * 2, "b"]
 
@@ -130,15 +130,15 @@ class TestLongest:
             assert [each.new for each in windows] == expected
 
     def test_many_accents(self) -> None:
-        """The beginning of a character is not looked for without end."""
+        """The search for the beginning of a character is limited."""
         assert [len(each) for each in ends("a" + "\u0301" * 150, longest=100)] == [100, 51]
 
 
 class TestOverlap:
-    """A check sees the end of what came before."""
+    """A check sees the end of the text before a window."""
 
-    def test_phrase_across_a_border(self) -> None:
-        """A phrase that straddles windows is whole in the later one."""
+    def test_phrase_across_windows(self) -> None:
+        """A phrase across two windows is complete in the text of the later one."""
         phrase = "wicked. Thing"
         windows = windows_of(Gate(lookback=len(phrase)), ["A wick", "ed. Thi", "ng. Then"])
 
@@ -148,7 +148,7 @@ class TestOverlap:
     def test_every_phrase_of_that_length(
         self, data: st.DataObject, text: str, kind: str | int, lookback: int, longest: int
     ) -> None:
-        """Every stretch of up to `lookback` characters is whole in some window."""
+        """Every phrase of up to `lookback` characters is complete in the text of one window."""
         gate = Gate(window=kind, lookback=lookback, longest=longest)  # type: ignore[arg-type]
         windows = windows_of(gate, [text])
         start = data.draw(st.integers(0, max(len(text) - lookback, 0)))
@@ -158,15 +158,15 @@ class TestOverlap:
 
 
 class TestLaws:
-    """What holds for every text."""
+    """Rules for every text."""
 
     @given(TEXTS, st.lists(st.integers(0, 200)), KINDS, st.integers(0, 30), st.integers(1, 40))
     def test_windows(
         self, text: str, at: list[int], kind: str | int, lookback: int, longest: int
     ) -> None:
         """
-        They cover the text once, overlap by the lookback, and stand where they stand however the
-        text was cut; those that are complete come with the character that completes them.
+        Windows cover the text once, overlap by the lookback, and don't depend on how the text is
+        fed.
         """
         gate = Gate(window=kind, lookback=lookback, longest=longest)  # type: ignore[arg-type]
         windows = windows_of(gate, cut(text, *at))
@@ -186,7 +186,7 @@ class TestLaws:
 
     @given(TEXTS, st.integers(0, 120), KINDS, st.integers(1, 40))
     def test_promptness(self, text: str, at: int, kind: str | int, longest: int) -> None:
-        """What has come decides which windows have come, not what comes with it."""
+        """A window is returned with the character that completes it."""
         early, late = (Gate(window=kind, longest=longest) for _ in "ab")  # type: ignore[arg-type]
         by_then = early.feed_text(text[:at])
 
@@ -195,7 +195,7 @@ class TestLaws:
 
     @given(TEXTS, TEXTS, KINDS)
     def test_choices(self, one: str, two: str, kind: str | int) -> None:
-        """Each choice is cut as if it were alone."""
+        """Each choice is split independently of the others."""
         gate = Gate(window=kind)  # type: ignore[arg-type]
         windows = [
             window
@@ -205,16 +205,16 @@ class TestLaws:
         ] + gate.close()
 
         for choice, text in enumerate((one, two)):
-            alone = windows_of(Gate(window=kind), [text])  # type: ignore[arg-type]
+            separate = windows_of(Gate(window=kind), [text])  # type: ignore[arg-type]
             mine = [window for window in windows if window.choice == choice]
-            assert [each.text for each in mine] == [each.text for each in alone]
+            assert [each.text for each in mine] == [each.text for each in separate]
 
 
-class TestHalves:
-    """Surrogate pairs that a server cut are joined."""
+class TestSurrogates:
+    """Surrogate pairs that a server split are joined."""
 
     def test_joined(self) -> None:
-        """A half waits for the other; the check sees the character."""
+        """The first half waits for the second, and the check sees the character."""
         gate = Gate(window=1)
 
         assert gate.feed_text("\ud83d") == []
@@ -224,29 +224,29 @@ class TestHalves:
         assert [each.new for each in gate.close()] == ["\U0001f600"]
 
     def test_joined_within_a_sentence(self) -> None:
-        """Only the half waits; the sentence ends after the character."""
+        """Only the half waits, not the text before it."""
         gate = Gate()
 
         assert [each.new for each in gate.feed_text("One. Hi \ud83d")] == ["One. "]
         assert gate.held() == "One. Hi \ud83d"
         assert [each.new for each in gate.feed_text("\ude00. ")] == ["Hi \U0001f600. "]
 
-    def test_alone(self) -> None:
-        """A half that stays alone is not lost."""
+    def test_unpaired(self) -> None:
+        """An unpaired surrogate isn't lost."""
         assert ends("a\ud83d") == ["a\ud83d"]
         assert ends("\ude00a\ud83db. c") == ["\ude00a\ud83db. ", "c"]
 
     @pytest.mark.parametrize("options", [{"longest": 1}, {"window": 1}], ids=str)
-    def test_alone_at_the_end(self, options: dict[str, int]) -> None:
-        """It is cut off like any other character."""
+    def test_unpaired_at_the_end(self, options: dict[str, int]) -> None:
+        """An unpaired surrogate at the end is split off like any other character."""
         assert ends("a\ud83d", **options) == ["a", "\ud83d"]
 
 
 class TestChunks:
-    """The text of chunks, and their finish reasons."""
+    """Text and finish reasons of chunks."""
 
     def test_finish_reason(self) -> None:
-        """A choice that is finished does not wait for the others; what comes after it is cut on."""
+        """A finish reason completes the open window of its choice; more text can follow."""
         gate = Gate()
 
         assert gate.feed(chunk("On", 1)) == []
@@ -256,20 +256,20 @@ class TestChunks:
         assert [each.text for each in gate.close()] == ["One more"]
 
     def test_legacy(self) -> None:
-        """Legacy chunks have text of their own."""
+        """The text of legacy chunks is split."""
         choice = CompletionChunkChoice(index=3, text="One. Two", finish_reason="stop")
         windows = Gate(lookback=0).feed(CompletionChunk(choices=[choice]))
 
         assert [(each.text, each.choice) for each in windows] == [("One. ", 3), ("Two", 3)]
 
     def test_parts(self) -> None:
-        """Content that comes as a list of parts is its text."""
+        """A list of parts is split like its text."""
         parts = chunk("")
         parts.choices[0].delta.content = [{"type": "text", "text": "One. "}]
 
         assert [each.text for each in Gate().feed(parts)] == ["One. "]
 
-    def test_no_chunk(self) -> None:
-        """Text is no chunk."""
+    def test_not_a_chunk(self) -> None:
+        """feed() rejects text, and names feed_text()."""
         with pytest.raises(TypeError, match=r"takes chunks, not str.*feed_text"):
-            Gate().feed("One. ")  # type: ignore[arg-type]  # what is refused
+            Gate().feed("One. ")  # type: ignore[arg-type]  # is rejected

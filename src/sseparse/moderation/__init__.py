@@ -1,13 +1,13 @@
 """
-Let a reader see the text of an answer only after a check has passed it.
+Moderation of a stream: readers get text only after a check has approved it.
 
     gate = Gate(check)
     for text in gate.text_deltas(Stream(response)):
         print(text, end="")
 
-`check` gets the text window by window and returns True to let it through. The gate is a stage
-too, for those who ask for verdicts themselves: `feed()` tells which windows want one, and
-`decide()` lets text out in order, in whatever order the verdicts come.
+`check` gets the text window by window and returns True to approve it. To run the checks yourself,
+use the gate as a stage: `feed()` returns the windows to check, and `decide()` releases text in
+order, in whatever order the verdicts arrive.
 """
 
 from ._core import HasOnRelease

@@ -2,75 +2,72 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import Final, Literal, Protocol
+from contextlib import suppress
+from typing import Any, Final, Literal, Protocol
 
 from .._options import check_choice
-from .._stage import Breakable, breaking
+from .._stage import Breakable, breaking, raise_stored
 from ..chunks import ChatCompletionChunk, Chunk, CompletionChunk
 from ..chunks._models import text_of
 from ._verdicts import Flagged, Verdict, is_flagged
-from ._windows import Cutter, Release, Rule, Sentences, Tokens, Window
+from ._windows import Release, SentenceBoundary, TokenBoundary, Window, WindowSplitter
+
+# The open text is copied with each piece of text, and the lookback with each window.
+_MOST_CHARACTERS: Final = 100_000
 
 
-class Lane:
+class ChoiceState:
     """
-    Make windows of one choice's text, and let them out in order.
+    Windows of one choice, and the order of their release.
 
     Args:
         choice: The choice, by its index.
-        cutter: Where to cut.
-        lookback: How many characters of what came before a window shows.
+        splitter: Splits the text into windows.
+        lookback: How many characters of the text before it a window shows.
     """
 
-    def __init__(self, choice: int, cutter: Cutter, lookback: int) -> None:
+    def __init__(self, choice: int, splitter: WindowSplitter, lookback: int) -> None:
         self._choice = choice
-        self._cutter = cutter
+        self._splitter = splitter
         self._lookback = lookback
         self._before = ""
         self._number = 0
-        self._next_out = 0
+        self._next_release = 0
         self._waiting: dict[int, Window] = {}
-        self._passed: dict[int, Window] = {}
+        self._approved: dict[int, Window] = {}
         self._released: list[str] = []
 
     @property
     def released(self) -> str:
-        """What was let out."""
         return "".join(self._released)
 
     @property
     def held(self) -> str:
-        """What came and was not let out."""
-        kept = self._waiting | self._passed
-        return "".join([kept[number].new for number in sorted(kept)]) + self._cutter.open_text
+        windows = self._waiting | self._approved
+        return "".join([windows[at].new for at in sorted(windows)]) + self._splitter.open_text
 
     def feed(self, text: str) -> list[Window]:
-        """Take text; return the windows that it completes."""
-        return self._windows(self._cutter.feed(text))
+        return [self._make_window(each) for each in self._splitter.feed(text)]
 
     def flush(self) -> list[Window]:
-        """Take the end of the text, be it for now; return what is left of it."""
-        return self._windows(self._cutter.flush())
+        return [self._make_window(each) for each in self._splitter.flush()]
 
-    def waits_for(self, window: Window) -> bool:
-        """Tell whether a window is one of these, and without verdict."""
+    def is_waiting(self, window: Window) -> bool:
         return self._waiting.get(window.number) is window
 
-    def let(self, window: Window) -> list[Release]:
-        """Take that a window passed; return what can go out now."""
-        self._passed[window.number] = self._waiting.pop(window.number)
+    def approve(self, window: Window) -> list[Release]:
+        """Approve a window and return the text that can now be released."""
+        self._approved[window.number] = self._waiting.pop(window.number)
         releases: list[Release] = []
-        while (following := self._passed.pop(self._next_out, None)) is not None:
-            self._next_out += 1
+        while (following := self._approved.pop(self._next_release, None)) is not None:
+            self._next_release += 1
             releases.append(Release(following.new, self._choice))
         self._released += [release.text for release in releases]
         return releases
 
-    def _windows(self, texts: Iterable[str]) -> list[Window]:
-        return [self._window(text) for text in texts]
-
-    def _window(self, new: str) -> Window:
+    def _make_window(self, new: str) -> Window:
         before = self._before
         window = Window(
             text=before + new, overlap=len(before), choice=self._choice, number=self._number
@@ -81,29 +78,16 @@ class Lane:
         return window
 
 
-# The open text is copied with each piece that comes, and the lookback with each window.
-_MOST_CHARACTERS: Final = 100_000
-
-
 class HasOnRelease(Protocol):
-    """Describe who is told of releases: `sseparse.timing.Timeline` does."""
+    """An object that records releases, such as `sseparse.timing.Timeline`."""
 
     def on_release(self, text: str) -> object:
-        """Take text that was let out."""
+        """Record text that was released."""
         ...
 
 
-class GateCore(Breakable):
-    """
-    Keep text until it has passed: no I/O, no waiting, no clock.
-
-    Args:
-        window: As in `Gate`.
-        lookback: As in `Gate`.
-        longest: As in `Gate`.
-        on_failure: As in `Gate`.
-        timeline: As in `Gate`.
-    """
+class GateState(Breakable):
+    """State of a gate that doesn't call a timeline. The arguments are those of `Gate`."""
 
     def __init__(
         self,
@@ -112,54 +96,50 @@ class GateCore(Breakable):
         lookback: int,
         longest: int,
         on_failure: Literal["block", "release"],
-        timeline: HasOnRelease | None,
     ) -> None:
         super().__init__()
         _check_window(window)
         _check_characters("lookback", lookback, 0)
         _check_characters("longest", longest, 1)
         check_choice("on_failure", on_failure, "block", "release")
-        self._kind = window
+        self._window = window
         self._lookback = lookback
         self._longest = longest
-        self._blocks = on_failure == "block"
-        self._timeline = timeline
-        self._lanes: dict[int, Lane] = {}
-        self._closed = False
-        self._judging = False
+        self._blocks_failures = on_failure == "block"
+        self._choices: dict[int, ChoiceState] = {}
+        self._is_closed = False
+        self._is_reading_verdict = False
         self._failures: list[Exception] = []
 
     @property
     def flagged(self) -> Flagged | None:
-        """The error that stopped the gate because a window did not pass, or None."""
+        """The error that stopped the gate because a window wasn't approved, or None."""
         return self._error if isinstance(self._error, Flagged) else None
 
     @property
     def failures(self) -> tuple[Exception, ...]:
-        """What failing checks raised, without tracebacks, where on_failure="release" let it be."""
+        """The failures that on_failure="release" accepted, without tracebacks."""
         return tuple(self._failures)
 
     def released(self, choice: int = 0) -> str:
-        """Return the text of a choice that was let out."""
-        lane = self._lanes.get(choice)
-        return "" if lane is None else lane.released
+        """Return the text of a choice that was released."""
+        return self._choices[choice].released if choice in self._choices else ""
 
     def held(self, choice: int = 0) -> str:
-        """Return the text of a choice that came and was not let out."""
-        lane = self._lanes.get(choice)
-        return "" if lane is None else lane.held
+        """Return the text of a choice that was received and not released."""
+        return self._choices[choice].held if choice in self._choices else ""
 
     def feed(self, chunk: Chunk) -> list[Window]:
         """
-        Take a chunk; return the windows that it completes.
+        Feed a chunk and return the windows that it completes.
 
-        A choice's finish reason completes the window that is open.
+        The finish reason of a choice completes its open window.
 
         Raises:
-            Flagged: A window did not pass, earlier.
+            Flagged: A window wasn't approved, in an earlier call.
             BrokenStage: An exception interrupted an earlier call.
-            RuntimeError: The gate was closed.
-            TypeError: It is no chunk.
+            RuntimeError: The gate is closed.
+            TypeError: It isn't a chunk.
         """
         self._check_open()
         if not isinstance(chunk, ChatCompletionChunk | CompletionChunk):
@@ -167,159 +147,111 @@ class GateCore(Breakable):
                 f"a gate takes chunks, not {type(chunk).__name__}: those of a Stream, of a "
                 "ChunkDecoder or of to_chunks(); feed_text() takes text"
             )
-        return self._feed_chunk(chunk)
-
-    @breaking
-    def _feed_chunk(self, chunk: Chunk) -> list[Window]:
-        return self._feed(list(_texts(chunk)))
-
-    @breaking
-    def _feed(self, texts: list[tuple[int, str, bool]]) -> list[Window]:
-        windows: list[Window] = []
-        for choice, text, finished in texts:
-            if text:
-                windows += self._lane(choice).feed(text)
-            if finished and choice in self._lanes:
-                windows += self._lanes[choice].flush()
-        return windows
+        return self._add_texts(_texts_of(chunk))
 
     def feed_text(self, text: str, choice: int = 0) -> list[Window]:
         """
-        Take the next text of a choice; return the windows that it completes.
+        Feed the next text of a choice and return the windows that it completes.
 
         Raises:
-            Flagged: A window did not pass, earlier.
-            RuntimeError: The gate was closed.
-            TypeError: It is no text.
+            Flagged, BrokenStage, RuntimeError: As `feed()` does.
+            TypeError: It isn't a str.
         """
         self._check_open()
         if not isinstance(text, str):
             raise TypeError(f"text is a {type(text).__name__}; give a str")
-        return self._feed([(choice, text, False)])
+        return self._add_texts([(choice, text, False)])
+
+    @breaking
+    def _add_texts(self, texts: Iterable[tuple[int, str, bool]]) -> list[Window]:
+        windows: list[Window] = []
+        for index, text, is_finished in texts:
+            choice = self._choices.get(index)
+            if text:
+                if choice is None:
+                    choice = self._choices[index] = self._make_choice(index)
+                windows += choice.feed(text)
+            if is_finished and choice is not None:
+                windows += choice.flush()
+        return windows
+
+    def _make_choice(self, index: int) -> ChoiceState:
+        window = self._window
+        boundary = TokenBoundary(window) if isinstance(window, int) else SentenceBoundary()
+        return ChoiceState(index, WindowSplitter(boundary, self._longest), self._lookback)
 
     @breaking
     def close(self) -> list[Window]:
         """
-        Take the end of the answer; return what is left, as the last window of each choice.
+        Process the end of the answer and return the last window of each choice.
 
-        Verdicts may come after that. Closing again returns nothing.
+        Verdicts can follow. Closing again returns an empty list.
 
         Raises:
-            Flagged: A window did not pass, earlier.
+            Flagged, BrokenStage: As `feed()` does.
         """
         self._raise_error()
-        self._closed = True
-        return [window for lane in self._lanes.values() for window in lane.flush()]
+        self._is_closed = True
+        return [window for choice in self._choices.values() for window in choice.flush()]
 
     def decide(self, window: Window, verdict: Verdict) -> list[Release]:
-        """
-        Take the verdict on a window; return the text that can go out now.
-
-        Verdicts may come in any order. Text goes out in the order in which it came: what passed
-        waits until all before it, of the same choice, has passed too.
-
-        Args:
-            window: One that `feed()` or `close()` returned.
-            verdict: What the check returned.
-
-        Raises:
-            Flagged: The window did not pass, or another one earlier. What is no verdict blocks
-                too, whatever `on_failure` says.
-            RuntimeError: The window is not one of this gate, or was decided before.
-            Exception: Whatever the timeline raises; `released()` has the text.
-        """
-        return self._tell(self._decide(window, verdict))
-
-    def fail(self, window: Window, error: Exception) -> list[Release]:
-        """
-        Take that the check of a window failed; return the text that can go out now.
-
-        Args:
-            window: One that `feed()` or `close()` returned.
-            error: Why there is no verdict.
-
-        Raises:
-            Flagged: The failure blocks, as it does with on_failure="block"; or a window did not
-                pass, earlier.
-            RuntimeError: The window is not one of this gate, or was decided before.
-            Exception: Whatever the timeline raises; `released()` has the text.
-        """
-        return self._tell(self._fail(window, error))
-
-    def _decide(self, window: Window, verdict: Verdict) -> list[Release]:
-        return self._apply(self._lane_of(window), window, verdict)
+        """Apply the verdict on a window and return the text that can now be released."""
+        return self._apply_verdict(self._choice_of(window), window, verdict)
 
     @breaking
-    def _apply(self, lane: Lane, window: Window, verdict: Verdict) -> list[Release]:
-        self._judging = True
+    def _apply_verdict(self, choice: ChoiceState, window: Window, verdict: object) -> list[Release]:
+        self._is_reading_verdict = True
         try:
             flagged = is_flagged(verdict)
-        except Exception as error:  # what a verdict says of itself may raise anything
-            raise self._flag(window, failure=error) from error
+        except Exception as error:  # a property of a verdict may raise anything
+            raise self._make_flagged(window, failure=error) from error
         finally:
-            self._judging = False
+            self._is_reading_verdict = False
         if flagged:
-            raise self._flag(window, verdict=verdict)
-        return lane.let(window)
+            raise self._make_flagged(window, verdict=verdict)
+        return choice.approve(window)
 
-    def _fail(self, window: Window, error: Exception) -> list[Release]:
-        return self._apply_failure(self._lane_of(window), window, error)
+    def fail(self, window: Window, error: Exception) -> list[Release]:
+        """Apply the failure of a window's check and return the text that can now be released."""
+        return self._apply_failure(self._choice_of(window), window, error)
 
     @breaking
-    def _apply_failure(self, lane: Lane, window: Window, error: Exception) -> list[Release]:
-        if self._blocks:
-            raise self._flag(window, failure=error) from error
+    def _apply_failure(
+        self, choice: ChoiceState, window: Window, error: Exception
+    ) -> list[Release]:
+        if self._blocks_failures:
+            raise self._make_flagged(window, failure=error) from error
         self._failures.append(error.with_traceback(None))
-        return lane.let(window)
+        return choice.approve(window)
 
-    def _tell(self, releases: list[Release]) -> list[Release]:
-        for release in releases:
-            if self._timeline is not None and release.choice == 0:
-                self._timeline.on_release(release.text)
-        return releases
-
-    def _flag(
+    def _make_flagged(
         self, window: Window, *, verdict: object = None, failure: Exception | None = None
     ) -> Flagged:
-        flagged = Flagged(
-            window=window,
-            released=self.released(window.choice),
-            held=self.held(window.choice),
-            verdict=verdict,
-            failure=failure,
+        released, held = self.released(window.choice), self.held(window.choice)
+        return Flagged(
+            window=window, released=released, held=held, verdict=verdict, failure=failure
         )
-        self._stop(flagged)
-        return flagged
 
-    def _lane(self, choice: int) -> Lane:
-        lane = self._lanes.get(choice)
-        if lane is None:
-            cutter = Cutter(self._rule(), self._longest)
-            lane = self._lanes[choice] = Lane(choice, cutter, self._lookback)
-        return lane
-
-    def _rule(self) -> Rule:
-        return Tokens(self._kind) if isinstance(self._kind, int) else Sentences()
-
-    def _lane_of(self, window: Window) -> Lane:
+    def _choice_of(self, window: Window) -> ChoiceState:
         self._raise_error()
-        if self._judging:
-            raise RuntimeError("a verdict cannot decide anything while it is being read")
-        lane = self._lanes.get(window.choice)
-        if lane is None or not lane.waits_for(window):
+        if self._is_reading_verdict:
+            raise RuntimeError("can't decide on a window while a verdict is being read")
+        choice = self._choices.get(window.choice)
+        if choice is None or not choice.is_waiting(window):
             raise RuntimeError(
-                f"window {window.number} of choice {window.choice} waits for no verdict here: it "
-                "was decided before, or another gate made it"
+                f"window {window.number} of choice {window.choice} isn't waiting for a verdict: it "
+                "was decided before, or it belongs to another gate"
             )
-        return lane
+        return choice
 
     def _check_open(self) -> None:
         self._raise_error()
-        if self._closed:
-            raise RuntimeError("the gate was closed; make one for each answer")
+        if self._is_closed:
+            raise RuntimeError("the gate is closed; make one for each answer")
 
 
-def _texts(chunk: Chunk) -> Iterator[tuple[int, str, bool]]:
+def _texts_of(chunk: Chunk) -> Iterator[tuple[int, str, bool]]:
+    """Yield the index of each choice, its text, and whether it's finished."""
     if isinstance(chunk, ChatCompletionChunk):
         for choice in chunk.choices:
             yield choice.index, text_of(choice.delta.content), bool(choice.finish_reason)
@@ -329,8 +261,8 @@ def _texts(chunk: Chunk) -> Iterator[tuple[int, str, bool]]:
 
 
 def _check_window(window: object) -> None:
-    tokens = isinstance(window, int) and not isinstance(window, bool) and window > 0
-    if not tokens and window != "sentence":
+    is_number = isinstance(window, int) and not isinstance(window, bool) and window > 0
+    if not is_number and window != "sentence":
         raise ValueError(f'window is {window!r}; give "sentence", or a number of tokens above 0')
 
 
@@ -339,3 +271,95 @@ def _check_characters(name: str, value: object, least: int) -> None:
         raise ValueError(
             f"{name} is {value!r}; give a number of characters, {least} to {_MOST_CHARACTERS}"
         )
+
+
+class ReleaseQueue(Breakable):
+    """
+    Windows of a stream that wait for a verdict, and releases that wait for the reader.
+
+    Iterators enter it as a context while they work, so that only one works at a time.
+
+    Attributes:
+        stream: The stream of chunks.
+        chunks: Its iterator, once there is one.
+        windows: Those without a verdict. A window stays until its verdict is applied, so that an
+            interrupt doesn't lose it.
+        ready: The releases.
+        is_ended: Whether the stream ended.
+    """
+
+    def __init__(self, gate: GateState, stream: object, timeline: HasOnRelease | None) -> None:
+        super().__init__()
+        self._gate = gate
+        self._timeline = timeline
+        self.stream: Any = stream
+        self.chunks: Any = None
+        self.windows: deque[Window] = deque()
+        self.ready: deque[Release] = deque()
+        self.is_ended = False
+        self._stream_error: Exception | None = None
+        self._is_busy = False
+
+    def __enter__(self) -> None:
+        if self._is_busy:
+            raise RuntimeError(
+                "the gate is in use: its check, another task or another thread can't iterate it "
+                "too; make one for each answer"
+            )
+        self._is_busy = True
+
+    def __exit__(self, *_: object) -> None:
+        self._is_busy = False
+
+    def raise_error(self) -> None:
+        """Raise the error that stopped the gate or the iteration, if there is one."""
+        raise_stored(self._gate.error or self.error)
+
+    def raise_stream_error(self) -> None:
+        if self._stream_error is not None:
+            raise self._stream_error
+
+    @breaking
+    def add_chunk(self, chunk: Chunk) -> None:
+        self.windows += self._gate.feed(chunk)
+
+    @breaking
+    def end(self, error: Exception | None = None) -> None:
+        """Process the end of the stream; an error that ended it is raised after the releases."""
+        self.windows += self._gate.close()
+        self._stream_error = error
+        self.is_ended = True
+
+    # Not the gate's own decide() and fail(): if its timeline raised, the releases would be lost.
+
+    def decide(self, verdict: Any) -> None:
+        """Apply the verdict on the first window."""
+        self._release(GateState.decide(self._gate, self.windows[0], verdict))
+
+    def fail(self, error: Exception) -> None:
+        """Apply the failure of the first window's check."""
+        self._release(GateState.fail(self._gate, self.windows[0], error))
+
+    def _release(self, releases: list[Release]) -> None:
+        self._append(releases)
+        record_releases(self._timeline, releases)
+
+    @breaking
+    def _append(self, releases: list[Release]) -> None:
+        self.windows.popleft()
+        self.ready += releases
+
+    def add_partial(self, flagged: Flagged) -> None:
+        """Add the result so far to an error, if the stream has one."""
+        # An error of the snapshot must not replace the one that is raised.
+        with suppress(Exception):
+            snapshot = getattr(self.stream, "snapshot", None)
+            if snapshot is not None:
+                flagged.partial = snapshot()
+
+
+def record_releases(timeline: HasOnRelease | None, releases: list[Release]) -> None:
+    if timeline is not None:
+        for release in releases:
+            if release.choice == 0:
+                timeline.on_release(release.text)

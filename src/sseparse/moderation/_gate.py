@@ -1,250 +1,140 @@
-"""Gates that release text once it is checked."""
+"""Gates that release text after a check has approved it."""
 
 from __future__ import annotations
 
 import contextvars
 import inspect
 import queue
-import threading  # noqa: TID251 - nothing else leaves a call that hangs behind
-from collections import deque
+import threading  # noqa: TID251 - only a thread can be abandoned while its check hangs
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Any, Literal, Self
 
 from .._deadlines import Timers, TimeUp, running_timers
-from .._stage import Breakable, Uncopyable, breaking, raise_stored
+from .._stage import Uncopyable
 from ..chunks import Chunk
-from ._core import GateCore, HasOnRelease
+from ._core import GateState, HasOnRelease, ReleaseQueue, record_releases
 from ._verdicts import Flagged, Verdict
 from ._windows import Release, Window
 
+Check = Callable[[str], Verdict]
+"""A function that gets a window's text and returns a verdict on it."""
+AsyncCheck = Callable[[str], Awaitable[Verdict]]
+"""The same, asynchronous."""
 
-def check_is_late(seconds: float) -> TimeoutError:
-    """Make the error of a check that took longer than it might."""
-    return TimeoutError(f"no verdict within {seconds} s")
 
-
-class Bounded:
+class ThreadedCheck:
     """
-    Call a check, in a thread of its own, and wait for at most so many seconds.
+    A check that runs in a thread of its own, and may take a limited time.
 
-    A check that hangs stays behind in its thread, which does not keep the interpreter alive. For
-    as long as it does every other call is late at once: so no more than one thread stays behind.
-
-    Args:
-        seconds: How long a call is waited for.
-        check: What to call.
-
-    Raises:
-        TimeoutError: They passed, or an earlier call still hangs.
-        BaseException: Whatever the check raised.
+    A check that hangs is left behind in its thread, which doesn't keep the interpreter alive. While
+    it hangs, every other call times out at once, so that at most one thread is left behind.
     """
 
-    def __init__(self, seconds: float, check: Callable[[str], object]) -> None:
-        self._seconds = seconds
+    def __init__(self, check: Callable[[str], object], seconds: float) -> None:
         self._check = check
-        self._behind: threading.Thread | None = None
+        self._seconds = seconds
+        self._hanging: threading.Thread | None = None
 
     def __call__(self, text: str) -> object:
-        if self._behind is not None and self._behind.is_alive():
-            raise check_is_late(self._seconds)
+        if self._hanging is not None and self._hanging.is_alive():
+            raise _make_timeout(self._seconds)
         outcomes: queue.SimpleQueue[tuple[object, BaseException | None]] = queue.SimpleQueue()
         context = contextvars.copy_context()
 
-        def work() -> None:
+        def run() -> None:
             try:
                 outcomes.put((context.run(self._check, text), None))
-            except BaseException as error:  # it is raised again where it is waited for
+            except BaseException as error:  # raised again in the thread that waits
                 outcomes.put((None, error))
 
-        thread = threading.Thread(target=work, name="sseparse-check", daemon=True)
+        thread = threading.Thread(target=run, name="sseparse-check", daemon=True)
         thread.start()
         try:
             verdict, error = outcomes.get(timeout=min(self._seconds, threading.TIMEOUT_MAX))
         except queue.Empty:
-            self._behind = thread
-            raise check_is_late(self._seconds) from None
+            self._hanging = thread
+            raise _make_timeout(self._seconds) from None
         thread.join()
         if error is not None:
             raise error
         return verdict
 
 
-class Work(Breakable):
-    """
-    Keep what of one stream was read and not yet judged or handed out.
-
-    A face enters it, as a context, for as long as it works.
-
-    Args:
-        gate: Where the text waits.
-        stream: Where the chunks come from.
-        decide: What takes verdicts, and tells nobody.
-        fail: What takes failures, and tells nobody.
-        tell: What is told of releases. It may raise: so it comes after all else.
-
-    Attributes:
-        stream: The same.
-        chunks: Its iterator, once there is one.
-        windows: Those that want a verdict. One that is being judged stays until that is done, so
-            that an interrupt in the middle loses nothing.
-        ready: What passed.
-        over: Whether the stream came to its end.
-    """
-
-    def __init__(
-        self,
-        gate: GateCore,
-        stream: object,
-        *,
-        decide: Callable[[Window, Any], list[Release]],
-        fail: Callable[[Window, Exception], list[Release]],
-        tell: Callable[[list[Release]], object],
-    ) -> None:
-        super().__init__()
-        self.gate = gate
-        self._decide = decide
-        self._fail = fail
-        self._tell = tell
-        self.stream: Any = stream
-        self.chunks: Any = None
-        self.windows: deque[Window] = deque()
-        self.ready: deque[Release] = deque()
-        self.over = False
-        self._fault: Exception | None = None
-        self._busy = False
-
-    def __enter__(self) -> None:
-        if self._busy:
-            raise RuntimeError(
-                "the gate is at work: its check, another task or another thread cannot iterate it, "
-                "too; make one for each answer"
-            )
-        self._busy = True
-
-    def __exit__(self, *_: object) -> None:
-        self._busy = False
-
-    def raise_error(self) -> None:
-        """Raise the error that stopped the gate, if one did."""
-        raise_stored(self.gate.error or self.error)
-
-    @breaking
-    def take_chunk(self, chunk: Chunk) -> None:
-        """Take a chunk of the stream."""
-        self.windows += self.gate.feed(chunk)
-
-    @breaking
-    def take_end(self, fault: Exception | None = None) -> None:
-        """Take the end of the stream, and the fault that ended it: what came before is judged."""
-        self.windows += self.gate.close()
-        self._fault = fault
-        self.over = True
-
-    def take_verdict(self, verdict: Any) -> None:
-        """Take the verdict on the first window."""
-        self._take(self._decide(self.windows[0], verdict))
-
-    def take_failure(self, error: Exception) -> None:
-        """Take that the first window's check failed."""
-        self._take(self._fail(self.windows[0], error))
-
-    def raise_fault(self) -> None:
-        """Raise the fault that ended the stream, if one did."""
-        if self._fault is not None:
-            raise self._fault
-
-    def add_partial(self, flagged: Flagged) -> None:
-        """Add to an error what the stream's chunks amount to, where the stream knows that."""
-        # That there is no snapshot is no news beside what was flagged.
-        with suppress(Exception):
-            snapshot = getattr(self.stream, "snapshot", None)
-            if snapshot is not None:
-                flagged.partial = snapshot()
-
-    def _take(self, releases: list[Release]) -> None:
-        self._make_ready(releases)
-        self._tell(releases)
-
-    @breaking
-    def _make_ready(self, releases: list[Release]) -> None:
-        self.windows.popleft()
-        self.ready += releases
+def _make_timeout(seconds: float) -> TimeoutError:
+    return TimeoutError(f"no verdict within {seconds} s")
 
 
-class Releases(Uncopyable):
-    # A class, not a generator: an interrupt would end that, and lose what is held.
+class ReleaseIterator(Uncopyable):
+    # A class, because an interrupt would end a generator and lose the text that is held.
 
-    def __init__(self, work: Work, ask: Callable[[str], object]) -> None:
-        self._work = work
-        self._ask = ask
+    def __init__(self, releases: ReleaseQueue, check: Callable[[str], object]) -> None:
+        self._queue = releases
+        self._check = check
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> Release:
-        with self._work:
-            return self._next()
+        releases = self._queue
+        with releases:
+            releases.raise_error()
+            while not releases.ready:
+                if releases.windows:
+                    self._check_window()
+                elif releases.is_ended:
+                    releases.raise_stream_error()
+                    raise StopIteration
+                else:
+                    self._read_chunk()
+            return releases.ready.popleft()
 
-    def _next(self) -> Release:
-        work = self._work
-        work.raise_error()
-        while not work.ready:
-            if work.windows:
-                self._judge()
-            elif work.over:
-                work.raise_fault()
-                raise StopIteration
-            else:
-                self._read()
-        return work.ready.popleft()
-
-    def _judge(self) -> None:
-        work = self._work
+    def _check_window(self) -> None:
+        releases = self._queue
         try:
             try:
-                verdict = self._ask(work.windows[0].text)
+                verdict = self._check(releases.windows[0].text)
             except Exception as error:  # a check may raise anything
-                work.take_failure(error)
+                releases.fail(error)
             else:
-                work.take_verdict(verdict)
+                releases.decide(verdict)
         except Flagged as flagged:
             try:
-                work.add_partial(flagged)
+                releases.add_partial(flagged)
             finally:
-                self._close()
+                self._close_stream()
             raise
 
-    def _read(self) -> None:
-        work = self._work
+    def _read_chunk(self) -> None:
+        releases = self._queue
         try:
-            if work.chunks is None:
-                work.chunks = iter(work.stream)
-            chunk = next(work.chunks)
+            if releases.chunks is None:
+                releases.chunks = iter(releases.stream)
+            chunk = next(releases.chunks)
         except StopIteration:
-            work.take_end()
+            releases.end()
         except (RuntimeError, TypeError):
-            # Misuse of the stream, not its fault.
+            # Misuse of the stream, which isn't its end.
             raise
         except Exception as error:  # an iterable may raise anything
-            work.take_end(error)
+            releases.end(error)
         except BaseException:
             # An iterator in C may have returned a chunk before the interrupt was noticed.
-            work.stopped = True
+            releases.stopped = True
             raise
         else:
-            work.take_chunk(chunk)
+            releases.add_chunk(chunk)
 
-    def _close(self) -> None:
-        # That the stream did not close well is no news beside what was flagged.
-        for each in (self._work.chunks, self._work.stream):
+    def _close_stream(self) -> None:
+        for each in (self._queue.chunks, self._queue.stream):
             close: Any = getattr(each, "close", None)
             if close is not None:
+                # An error of close() must not replace the one that is raised.
                 with suppress(Exception):
                     close()
 
 
-class TextDeltas(Uncopyable):
+class TextIterator(Uncopyable):
     def __init__(self, releases: Iterator[Release]) -> None:
         self._releases = releases
 
@@ -258,11 +148,13 @@ class TextDeltas(Uncopyable):
         raise StopIteration
 
 
-class AsyncReleases(Uncopyable):
-    # A class, not an async generator, which would leave its clean-up to the collector.
+class AsyncReleaseIterator(Uncopyable):
+    # A class, because an async generator is closed only when the garbage collector runs.
 
-    def __init__(self, work: Work, check: Callable[[str], object], timeout: float | None) -> None:
-        self._work = work
+    def __init__(
+        self, releases: ReleaseQueue, check: Callable[[str], object], timeout: float | None
+    ) -> None:
+        self._queue = releases
         self._check = check
         self._timeout = timeout
 
@@ -270,88 +162,85 @@ class AsyncReleases(Uncopyable):
         return self
 
     async def __anext__(self) -> Release:
-        with self._work:
-            return await self._next()
+        releases = self._queue
+        with releases:
+            releases.raise_error()
+            while not releases.ready:
+                if releases.windows:
+                    await self._check_window()
+                elif releases.is_ended:
+                    releases.raise_stream_error()
+                    raise StopAsyncIteration
+                else:
+                    await self._read_chunk()
+            return releases.ready.popleft()
 
-    async def _next(self) -> Release:
-        work = self._work
-        work.raise_error()
-        while not work.ready:
-            if work.windows:
-                await self._judge()
-            elif work.over:
-                work.raise_fault()
-                raise StopAsyncIteration
-            else:
-                await self._read()
-        return work.ready.popleft()
-
-    async def _judge(self) -> None:
-        work, timers = self._work, self._timers()
+    async def _check_window(self) -> None:
+        releases, timers = self._queue, self._timers()
         try:
             try:
-                verdict = await self._ask(work.windows[0].text, timers)
+                verdict = await self._call_check(releases.windows[0].text, timers)
             except Exception as error:  # a check may raise anything
-                work.take_failure(error)
+                releases.fail(error)
             else:
-                work.take_verdict(verdict)
+                releases.decide(verdict)
         except Flagged as flagged:
             try:
-                work.add_partial(flagged)
+                releases.add_partial(flagged)
             finally:
-                await self._close()
+                await self._close_stream()
             raise
 
-    async def _ask(self, text: str, timers: Timers | None) -> object:
+    async def _call_check(self, text: str, timers: Timers | None) -> object:
         verdict = self._check(text)
         if not inspect.isawaitable(verdict):
             return verdict
         if self._timeout is None or timers is None:
             return await verdict
-        due = timers.now() + self._timeout
+        deadline = timers.now() + self._timeout
         try:
-            judged = await timers.within(self._timeout, verdict)
+            awaited = await timers.within(self._timeout, verdict)
         except TimeUp:
-            raise check_is_late(self._timeout) from None
-        # A check may swallow its cancellation and return all the same.
-        if timers.now() > due:
-            raise check_is_late(self._timeout)
-        return judged
+            raise _make_timeout(self._timeout) from None
+        # A check may suppress its cancellation and return a verdict all the same.
+        if timers.now() > deadline:
+            raise _make_timeout(self._timeout)
+        return awaited
 
     def _timers(self) -> Timers | None:
         if self._timeout is None:
             return None
         timers = running_timers()
         if timers is None:
-            raise RuntimeError("a timeout needs the event loop of asyncio or trio; neither runs")
+            raise RuntimeError("a timeout needs a running event loop of asyncio or trio")
         return timers
 
-    async def _read(self) -> None:
-        work = self._work
+    async def _read_chunk(self) -> None:
+        releases = self._queue
         try:
-            if work.chunks is None:
-                work.chunks = aiter(work.stream)
-            chunk = await anext(work.chunks)
+            if releases.chunks is None:
+                releases.chunks = aiter(releases.stream)
+            chunk = await anext(releases.chunks)
         except StopAsyncIteration:
-            work.take_end()
+            releases.end()
         except (RuntimeError, TypeError):
-            # Misuse of the stream, not its fault.
+            # Misuse of the stream, which isn't its end.
             raise
         except Exception as error:  # an iterable may raise anything
-            work.take_end(error)
+            releases.end(error)
         else:
-            work.take_chunk(chunk)
+            releases.add_chunk(chunk)
 
-    async def _close(self) -> None:
-        # That the stream did not close well is no news beside what was flagged.
-        for each in (self._work.chunks, self._work.stream):
+    async def _close_stream(self) -> None:
+        for each in (self._queue.chunks, self._queue.stream):
             close: Any = getattr(each, "aclose", None)
             if close is not None:
+                # An error of aclose() must not replace the one that is raised.
                 with suppress(Exception):
                     await close()
 
 
-class AsyncTextDeltas(Uncopyable):
+class AsyncTextIterator(Uncopyable):
     def __init__(self, releases: AsyncIterator[Release]) -> None:
         self._releases = releases
 
@@ -365,56 +254,50 @@ class AsyncTextDeltas(Uncopyable):
         raise StopAsyncIteration
 
 
-Check = Callable[[str], Verdict]
-"""A function that gets a window's text and returns a verdict on it."""
-AsyncCheck = Callable[[str], Awaitable[Verdict]]
-"""The same, awaited."""
-
-
-class Gate(GateCore):
+class Gate(GateState):
     """
-    Keep the text of an answer from its reader until a check has passed it.
+    Moderation gate: releases the text of an answer after a check has approved it.
 
-    Each choice's text is cut into windows, always at the same places, however it came in chunks.
-    A window is released whole once the check has passed it. One that does not pass stops the
-    stream, whatever its choice: the error `Flagged` says what was released and what was held. A
-    gate serves one answer, and one thread at a time may use it.
+    Each choice's text is split into windows, at places that don't depend on the chunks. A window is
+    released when the check has approved it. One that isn't approved stops the stream, whatever its
+    choice: the error `Flagged` has the text that was released and the text that is held. Use a gate
+    for one answer, and in one thread at a time.
 
-    The check sees each window after the last `lookback` characters of what came before it. So it
-    sees whole every phrase of up to `lookback` characters, though it straddle windows. What of
-    such a phrase stood in an earlier window has been released by then: the gate stops its end,
-    and the rest of the answer, but takes nothing back. Larger windows let less of it out; a
-    reader waits longer for them.
+    The check sees each window after the last `lookback` characters of the text before it, so it
+    sees every phrase of up to `lookback` characters in one piece. The part of such a phrase that
+    belongs to an earlier window has been released by then: the gate stops the rest, but can't take
+    that part back. Larger windows release less of it, and make the reader wait longer.
 
-    What is checked and released is the text: the content of chat deltas, and the text of legacy
-    ones. Refusals, reasoning and tool calls do not go through the gate.
+    Only text is checked and released: the content of chat deltas, and the text of legacy chunks.
+    Refusals, reasoning and tool calls don't go through the gate.
 
-    The faces, `releases()` and its kin, ask for one verdict after the other, and read on when
-    they have it. To have several asked for at once, use `feed()`, `close()` and `decide()`.
+    `releases()`, `text_deltas()` and their asynchronous forms check one window at a time, and don't
+    read the stream meanwhile. To run several checks at once, use `feed()`, `close()` and
+    `decide()`.
 
     Args:
-        check: What judges text: True for passed, False for flagged, or what has `flagged`, or
-            `results` that have it, such as the answer of OpenAI's moderation endpoint. None for
-            those who give the verdicts to `decide()` themselves.
-        window: "sentence" ends windows with sentences: after a stop and the space that follows
-            it, after a CJK full stop, and with each line, given that a letter is in it. A number
-            ends them after so many tokens, counted without a tokenizer: words, marks of
-            punctuation and single CJK characters. The last one of a choice ends with its text.
-        lookback: How many characters of the text before it each check sees, too; up to 100,000.
-        longest: How many characters of new text a window may have, up to 100,000: without an
-            end by then it is cut at its last space, or just there.
-        timeout: For how many seconds a check is waited for; None for ever. In the synchronous
-            faces a check with a timeout runs in a thread of its own, and stays behind in it where
-            it hangs; while it does, the checks after it count as late at once. In the
-            asynchronous ones it bounds async checks alone.
-        on_failure: What happens where a check raises or takes too long: "block" raises
-            `Flagged`, with the failure as its cause; "release" lets the window through, and
-            notes it in `failures`. What returns no verdict at all blocks always.
-        timeline: What is told of each release of choice 0, by `on_release(text)`.
+        check: A function that returns a verdict on a text: True to approve it, False to flag it, or
+            an object with `flagged`, or with `results` that have it, such as the answer of
+            OpenAI's moderation endpoint. None if you pass the verdicts to `decide()` yourself.
+        window: "sentence" ends windows with sentences: after a stop and the space that follows it,
+            after a CJK full stop, and with each line, if they have a letter. A number ends them
+            after so many tokens, counted without a tokenizer: words, punctuation marks and single
+            CJK characters. The last window of a choice ends with its text.
+        lookback: How many characters of the text before a window the check sees too, up to 100,000.
+        longest: Maximum number of characters of new text in a window, up to 100,000. A longer
+            window is split at its last space, if it has one.
+        timeout: How long a check may take, in seconds; None for no limit. For synchronous
+            iteration, a check with a timeout runs in a thread of its own, and is left behind in it
+            if it hangs; meanwhile other checks time out at once. For asynchronous iteration, only
+            async checks are limited.
+        on_failure: What to do if a check raises an exception or times out: "block" raises
+            `Flagged`, with the failure as its cause; "release" approves the window, and adds the
+            failure to `failures`. A return value that isn't a verdict always blocks.
+        timeline: Records each release of choice 0, by `on_release(text)`.
 
     Raises:
-        ValueError: An option has no such value.
-        TypeError: The check cannot be called.
+        ValueError: An option has an invalid value.
+        TypeError: The check isn't callable.
     """
 
     def __init__(
@@ -428,103 +311,123 @@ class Gate(GateCore):
         on_failure: Literal["block", "release"] = "block",
         timeline: HasOnRelease | None = None,
     ) -> None:
-        super().__init__(
-            window=window,
-            lookback=lookback,
-            longest=longest,
-            on_failure=on_failure,
-            timeline=timeline,
-        )
+        super().__init__(window=window, lookback=lookback, longest=longest, on_failure=on_failure)
         if check is not None and not callable(check):
             raise TypeError(f"check is a {type(check).__name__}; give a function of a text")
         _check_timeout(timeout)
         self._check = check
         self._timeout = timeout
-        self._bounded: Bounded | None = None
-        self._work: Work | None = None
+        self._timeline = timeline
+        self._threaded_check: ThreadedCheck | None = None
+        self._queue: ReleaseQueue | None = None
+
+    def decide(self, window: Window, verdict: Verdict) -> list[Release]:
+        """
+        Apply the verdict on a window and return the text that can now be released.
+
+        Verdicts can be given in any order. Text is released in the order in which it was received:
+        an approved window waits until all windows before it, of the same choice, are approved.
+
+        Args:
+            window: A window that `feed()` or `close()` returned.
+            verdict: The return value of the check.
+
+        Raises:
+            Flagged: The window isn't approved, or another one wasn't before. An invalid verdict
+                blocks too, with any `on_failure`.
+            RuntimeError: The window belongs to another gate, or was decided before.
+            Exception: Any exception of the timeline; `released()` has the text.
+        """
+        releases = super().decide(window, verdict)
+        record_releases(self._timeline, releases)
+        return releases
+
+    def fail(self, window: Window, error: Exception) -> list[Release]:
+        """
+        Apply the failure of a window's check and return the text that can now be released.
+
+        Args:
+            window: A window that `feed()` or `close()` returned.
+            error: Why there is no verdict.
+
+        Raises:
+            Flagged: The failure blocks, with on_failure="block"; or a window wasn't approved, in
+                an earlier call.
+            RuntimeError: The window belongs to another gate, or was decided before.
+            Exception: Any exception of the timeline; `released()` has the text.
+        """
+        releases = super().fail(window, error)
+        record_releases(self._timeline, releases)
+        return releases
 
     def releases(self, stream: Iterable[Chunk]) -> Iterator[Release]:
         """
-        Iterate the text that passes, of all choices.
+        Iterate the approved text of all choices.
 
-        A second loop over the same stream goes on where the first one stopped. Where the stream
-        fails, what came before is judged and released first. A flagged window closes the stream;
-        leaving the loop does not.
+        A second loop over the same stream continues where the first one stopped. If the stream
+        fails, the text received before that is checked and released first. A flagged window closes
+        the stream; leaving the loop doesn't.
 
         Args:
             stream: A `Stream`, or another iterable of chunks.
 
         Returns:
-            The releases, one for each window. Iterating raises `Flagged` for a window that does
-            not pass, with the completion so far as `partial` where the stream is a `Stream`, and
-            whatever the stream raises.
+            The releases, one for each window. The iterator raises `Flagged` for a window that isn't
+            approved, with the result so far as `partial` if the stream is a `Stream`, and any
+            exception of the stream.
 
         Raises:
             TypeError: The gate has no check.
-            RuntimeError: The gate has had another stream.
+            RuntimeError: The gate has another stream.
         """
-        work, check = self._begin(stream)
+        releases, check = self._start(stream)
         if self._timeout is None:
-            return Releases(work, check)
-        if self._bounded is None:
-            self._bounded = Bounded(self._timeout, check)
-        return Releases(work, self._bounded)
+            return ReleaseIterator(releases, check)
+        if self._threaded_check is None:
+            self._threaded_check = ThreadedCheck(check, self._timeout)
+        return ReleaseIterator(releases, self._threaded_check)
 
     def text_deltas(self, stream: Iterable[Chunk]) -> Iterator[str]:
         """
-        Iterate the text of choice 0 that passes; the other choices are checked, too.
+        Iterate the approved text of choice 0. The other choices are checked too.
 
-        All else is as in `releases()`.
-
-        Args:
-            stream: A `Stream`, or another iterable of chunks.
-
-        Raises:
-            TypeError: The gate has no check.
-            RuntimeError: The gate has had another stream.
+        The arguments and exceptions are those of `releases()`.
         """
-        return TextDeltas(self.releases(stream))
+        return TextIterator(self.releases(stream))
 
     def areleases(self, stream: AsyncIterable[Chunk]) -> AsyncIterator[Release]:
         """
-        Iterate the text that passes, of all choices, asynchronously.
+        Iterate the approved text of all choices, asynchronously.
 
-        An async check is awaited; another one is called, and nothing else runs meanwhile. A check
-        that is cancelled is asked again by the next loop. All else is as in `releases()`.
+        An async check is awaited; another one blocks the event loop while it runs. A check that is
+        cancelled is called again by the next loop. Otherwise this works like `releases()`.
 
         Args:
             stream: An `AsyncStream`, or another asynchronous iterable of chunks.
 
         Raises:
             TypeError: The gate has no check.
-            RuntimeError: The gate has had another stream.
+            RuntimeError: The gate has another stream.
         """
-        work, check = self._begin(stream)
-        return AsyncReleases(work, check, self._timeout)
+        releases, check = self._start(stream)
+        return AsyncReleaseIterator(releases, check, self._timeout)
 
     def atext_deltas(self, stream: AsyncIterable[Chunk]) -> AsyncIterator[str]:
         """
-        Iterate the text of choice 0 that passes, asynchronously; all choices are checked.
+        Iterate the approved text of choice 0, asynchronously. The other choices are checked too.
 
-        All else is as in `areleases()`.
-
-        Args:
-            stream: An `AsyncStream`, or another asynchronous iterable of chunks.
-
-        Raises:
-            TypeError: The gate has no check.
-            RuntimeError: The gate has had another stream.
+        The arguments and exceptions are those of `areleases()`.
         """
-        return AsyncTextDeltas(self.areleases(stream))
+        return AsyncTextIterator(self.areleases(stream))
 
-    def _begin(self, stream: object) -> tuple[Work, Callable[[str], object]]:
+    def _start(self, stream: object) -> tuple[ReleaseQueue, Callable[[str], object]]:
         if self._check is None:
-            raise TypeError("the gate has no check to ask: give one, as in Gate(check)")
-        if self._work is None:
-            self._work = Work(self, stream, decide=self._decide, fail=self._fail, tell=self._tell)
-        elif self._work.stream is not stream:
-            raise RuntimeError("the gate has had another stream; make one for each answer")
-        return self._work, self._check
+            raise TypeError("the gate has no check to call: give one, as in Gate(check)")
+        if self._queue is None:
+            self._queue = ReleaseQueue(self, stream, self._timeline)
+        elif self._queue.stream is not stream:
+            raise RuntimeError("the gate has another stream; make one for each answer")
+        return self._queue, self._check
 
 
 def _check_timeout(timeout: object) -> None:

@@ -6,12 +6,12 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol, cast
 
-from .._errors import SSEError
+from .._errors import SSEError, count
 from ._windows import Window
 
 
 class HasFlagged(Protocol):
-    """Describe a verdict that says itself whether the text is flagged."""
+    """A verdict that has its own flag."""
 
     @property
     def flagged(self) -> bool:
@@ -20,43 +20,42 @@ class HasFlagged(Protocol):
 
 
 class HasResults(Protocol):
-    """Describe an answer of several verdicts, as OpenAI's moderation endpoint gives it."""
+    """Several verdicts, as OpenAI's moderation endpoint returns them."""
 
     @property
     def results(self) -> Sequence[HasFlagged]:
-        """The verdicts; the text is flagged if one of them says so."""
+        """The verdicts; the text is flagged if one of them flags it."""
         ...
 
 
 Verdict = bool | HasFlagged | HasResults | Mapping[str, Any]
-"""True for text that passed; False for flagged; or an object or a mapping that says so."""
+"""True to approve the text, False to flag it, or an object or a mapping with `flagged`."""
 
-_RETURN = (
-    "return True for text that passed and False for flagged, or what has `flagged`, or `results` "
-    "that have it"
+_ADVICE: Final = (
+    "return True to approve the text and False to flag it, or an object with `flagged`, or with "
+    "`results` that have it"
 )
 _MISSING: Final = object()
 
 
 def is_flagged(verdict: object) -> bool:
     """
-    Tell whether a verdict flags the text.
-
-    Where it has both `flagged` and `results`, one that says so is enough.
+    Return whether a verdict flags the text: its `flagged`, or one of its `results`.
 
     Raises:
-        TypeError: It is no verdict. Nothing at all is none: a check may have forgotten to return.
+        TypeError: It isn't a verdict. None isn't one: a check may have forgotten to return.
     """
     if isinstance(verdict, bool):
         return not verdict
-    _refuse_awaitable(verdict)
+    _reject_awaitable(verdict)
     flagged = _field(verdict, "flagged")
     results = _field(verdict, "results")
     if flagged is _MISSING and results is _MISSING:
-        raise TypeError(f"the check returned {_what(verdict)}; {_RETURN}")
-    flags = [] if flagged is _MISSING else [_truth(flagged)]
+        found = "None" if verdict is None else f"{type(verdict).__name__} without `flagged`"
+        raise TypeError(f"the check returned {found}; {_ADVICE}")
+    flags = [] if flagged is _MISSING else [_flag(flagged)]
     if results is not _MISSING:
-        flags += map(is_flagged, _several(results))
+        flags += map(is_flagged, _list_of_results(results))
     return any(flags)
 
 
@@ -66,52 +65,47 @@ def _field(verdict: object, name: str) -> object:
     return getattr(verdict, name, _MISSING)
 
 
-def _truth(flagged: object) -> bool:
+def _flag(flagged: object) -> bool:
     kind = type(flagged)
     if kind is bool or (kind.__module__ == "numpy" and kind.__name__ in {"bool", "bool_"}):
         return bool(flagged)
-    raise TypeError(f"the check returned a `flagged` that is a {kind.__name__}, no bool; {_RETURN}")
+    raise TypeError(
+        f"the check returned a `flagged` of type {kind.__name__} instead of bool; {_ADVICE}"
+    )
 
 
-def _several(results: object) -> Sequence[object]:
+def _list_of_results(results: object) -> Sequence[object]:
     kind = type(results).__name__
     if isinstance(results, Sequence) and not isinstance(results, str) and results:
         return cast("Sequence[object]", results)
-    raise TypeError(f"the check returned `results` that list no verdict: a {kind}; {_RETURN}")
+    raise TypeError(f"the check returned `results` without a verdict, of type {kind}; {_ADVICE}")
 
 
-def _refuse_awaitable(verdict: object) -> None:
+def _reject_awaitable(verdict: object) -> None:
     if inspect.isawaitable(verdict):
         if inspect.iscoroutine(verdict):
             verdict.close()
         raise TypeError(
-            "the check is async, and nothing awaits it here; iterate areleases() or "
-            "atext_deltas(), or await the check and give decide() what it returns"
+            "the check is async, and isn't awaited here; iterate areleases() or atext_deltas(), "
+            "or await the check and pass its result to decide()"
         )
-
-
-def _what(verdict: object) -> str:
-    if verdict is None:
-        return "None"
-    name = type(verdict).__name__
-    return f"a {name}, in which nothing says whether the text is flagged"
 
 
 class Flagged(SSEError):
     """
-    Report that a window did not pass, which stops the whole stream.
+    Raised if a window wasn't approved, which stops the stream.
 
-    The message quotes nothing of the text, so of a failure it names the type alone. `held` and
-    `partial` hold what did not pass: they are not for the reader.
+    The message doesn't quote the text; of a failure it has only the type. `held` and `partial` have
+    text that wasn't approved: don't show them to the reader.
 
     Attributes:
-        window: What was checked; `window.text` is the text that the check got.
+        window: The window; `window.text` is the text that the check got.
         choice: The choice it belongs to, by its index.
-        released: The text of that choice that its reader has.
-        held: The text of that choice that came and was not released.
-        verdict: What the check returned; None where it failed.
-        failure: What the check raised, or is wrong with what it returned; None for a verdict. The
-            `__cause__` too.
+        released: The text of that choice that was released.
+        held: The text of that choice that was received and not released.
+        verdict: The return value of the check, or None if it failed.
+        failure: The exception that the check raised, or that describes its invalid return value;
+            None for a verdict. It is the `__cause__` too.
     """
 
     def __init__(
@@ -123,9 +117,12 @@ class Flagged(SSEError):
         verdict: object = None,
         failure: Exception | None = None,
     ) -> None:
+        reason = "was flagged"
+        if failure is not None:
+            reason = f"is blocked because its check failed: {type(failure).__name__}"
         super().__init__(
-            f"window {window.number} of choice {window.choice} {_what_happened(failure)}; "
-            f"{len(released)} characters of the choice were released, {len(held)} are held"
+            f"window {window.number} of choice {window.choice} {reason}; "
+            f"{count(len(released), 'character')} of the choice released, {len(held):,} held"
         )
         self.window = window
         self.choice = window.choice
@@ -133,9 +130,3 @@ class Flagged(SSEError):
         self.held = held
         self.verdict = verdict
         self.failure = failure
-
-
-def _what_happened(failure: Exception | None) -> str:
-    if failure is None:
-        return "was flagged"
-    return f"is blocked, because its check failed: {type(failure).__name__}"

@@ -1,10 +1,10 @@
-"""Windows: the pieces of text that are checked at once."""
+"""Windows: the pieces of text that are checked one at a time."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Final, Protocol
+from typing import Final
 
 from attrs import frozen
 
@@ -14,13 +14,13 @@ from ..payloads._json_tokens import has_halves, join_halves
 @frozen(kw_only=True)
 class Window:
     """
-    Ask for a verdict on a stretch of text.
+    A piece of text that needs a verdict.
 
     Attributes:
-        text: What to check: the end of what came before, then the new text.
-        overlap: How many characters at its beginning earlier windows held too.
+        text: The text to check: the end of the text before it, then the new text.
+        overlap: How many characters at its beginning were part of earlier windows too.
         choice: The choice it belongs to, by its index.
-        number: Which window of that choice it is, from 0.
+        number: Its number among the windows of that choice, from 0.
     """
 
     text: str
@@ -30,14 +30,14 @@ class Window:
 
     @property
     def new(self) -> str:
-        """The text that goes to the reader if this window passes."""
+        """The text that is released if this window is approved."""
         return self.text[self.overlap :]
 
 
 @frozen
 class Release:
     """
-    Hold text that passed.
+    Text that was approved.
 
     Attributes:
         text: The text.
@@ -63,70 +63,56 @@ _END: Final = re.compile(
 )
 _LETTER: Final = re.compile(r"[^\W\d_]")
 _JOINER: Final = "\u200d"
-# Kana, and the ideographs with their extensions: scripts of which each character is a token.
+# Kana, and the ideographs with their extensions: scripts in which each character is a token.
 _CJK: Final = re.compile(
     "[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
 )
 
 
-class Rule(Protocol):
+class SentenceBoundary:
     """
-    Describe what finds the end of a window, however the text was cut.
+    Boundary after a sentence or a line that has a letter.
 
     Attributes:
         start: Where the window begins in the open text.
-        at: Up to where it holds no end.
+        searched: Up to where no boundary was found.
     """
-
-    start: int
-    at: int
-
-    def begin(self, start: int) -> None:
-        """Begin a new window."""
-        ...
-
-    def end(self, text: str, limit: int) -> int:
-        """Return where the window ends, in what stands before the limit; 0 for nowhere yet."""
-        ...
-
-
-class Sentences:
-    """End a window with a sentence or a line in which there is a letter."""
 
     def __init__(self) -> None:
         self.begin(0)
 
     def begin(self, start: int) -> None:
         """Begin a new window."""
-        self.start = self.at = start
-        self._lettered = False
+        self.start: int = start
+        self.searched: int = start
+        self._has_letter = False
 
-    def end(self, text: str, limit: int) -> int:
-        """Return where the sentence ends."""
-        if not self._lettered:
-            letter = _LETTER.search(text, self.at, limit)
-            self.at = letter.end() if letter else min(len(text), limit)
-            self._lettered = letter is not None
-        if not self._lettered:
+    def find(self, text: str, limit: int) -> int:
+        """Return where the window ends, at most at the limit, or 0 if that isn't known yet."""
+        if not self._has_letter:
+            letter = _LETTER.search(text, self.searched, limit)
+            self.searched = letter.end() if letter else min(len(text), limit)
+            self._has_letter = letter is not None
+        if not self._has_letter:
             return 0
-        found = _END.search(text, self.at, limit)
+        found = _END.search(text, self.searched, limit)
         if found:
             return found.end()
-        # A stop at the end of the text, with what closes after it, may yet be an end.
-        body = text[self.at : limit].rstrip(_CLOSERS)
+        # A stop at the end of the text, and the closing marks after it, can become a boundary.
+        body = text[self.searched : limit].rstrip(_CLOSERS)
         if body[-1:] in _STOPS_SET:
-            self.at += len(body) - 1
+            self.searched += len(body) - 1
         else:
-            self.at = min(len(text), limit)
+            self.searched = min(len(text), limit)
         return 0
 
 
-class Tokens:
+class TokenBoundary:
     """
-    End a window after so many words, marks of punctuation and CJK characters.
+    Boundary after a number of words, punctuation marks and CJK characters.
 
     Args:
-        number: How many.
+        number: Number of tokens in a window.
     """
 
     def __init__(self, number: int) -> None:
@@ -135,29 +121,31 @@ class Tokens:
 
     def begin(self, start: int) -> None:
         """Begin a new window."""
-        self.start = self.at = start
+        self.start: int = start
+        self.searched: int = start
         self._count = 0
         self._in_word = False
 
-    def end(self, text: str, limit: int) -> int:
-        """Return where the last token ends: where something comes that does not extend it."""
-        for at in range(self.at, min(len(text), limit)):
+    def find(self, text: str, limit: int) -> int:
+        """Return where the window ends: before the first character that begins another token."""
+        for at in range(self.searched, min(len(text), limit)):
             char = text[at]
-            if extends(text, self.start, at):
+            if _continues_character(text, self.start, at):
                 continue
             is_word = char.isalnum() or char == "_"
-            if is_word and self._in_word and not _CJK.match(char):
+            is_cjk = is_word and _CJK.match(char) is not None
+            if is_word and self._in_word and not is_cjk:
                 continue
             if self._count == self._number:
                 return at
             self._count += not char.isspace()
-            self._in_word = is_word and not _CJK.match(char)
-        self.at = min(len(text), limit)
+            self._in_word = is_word and not is_cjk
+        self.searched = min(len(text), limit)
         return 0
 
 
-def extends(text: str, start: int, at: int) -> bool:
-    """Tell whether a character after the start belongs to the one before it: an accent, say."""
+def _continues_character(text: str, start: int, at: int) -> bool:
+    """Return whether a code point belongs to the character before it, such as an accent."""
     if at <= start or text[at] < "\u0300":
         return False
     char = text[at]
@@ -169,60 +157,60 @@ def extends(text: str, start: int, at: int) -> bool:
     )
 
 
-# How far back from the longest length to look for the beginning of a character.
+# How far before the longest length the beginning of a character is searched.
 _MOST_MARKS: Final = 32
 
 
-class Cutter:
+class WindowSplitter:
     """
-    Cut text where a rule says, or else at the longest length.
+    Splitter of one choice's text at a boundary, or else at the longest length.
 
-    Where it cuts follows from the text alone, not from the pieces in which it comes. What is kept
-    is at most one window.
+    The splits depend only on the text, not on the pieces in which it arrives. It keeps at most one
+    window.
 
     Args:
-        rule: Where windows end.
-        longest: How many characters a window may have.
+        boundary: Finds the ends of windows.
+        longest: Maximum number of characters in a window.
     """
 
-    def __init__(self, rule: Rule, longest: int) -> None:
-        self._rule = rule
+    def __init__(self, boundary: SentenceBoundary | TokenBoundary, longest: int) -> None:
+        self._boundary = boundary
         self._longest = longest
         self._text = ""
         self._half = ""
 
     @property
     def open_text(self) -> str:
-        """What came since the last cut."""
+        """The text since the last split."""
         return self._text + self._half
 
     def feed(self, text: str) -> list[str]:
-        """Take text; return the stretches that it completes."""
-        return self._cut_off(self._whole(text))
+        """Add text and return the windows that it completes."""
+        return self._split(self._join_surrogates(text))
 
     def flush(self) -> list[str]:
-        """Take the end of the text, be it for now; return what is left of it."""
+        """Split off the rest of the text; more can follow."""
         half, self._half = self._half, ""
-        left = [*self._cut_off(half), self._text]
+        rest = [*self._split(half), self._text]
         self._text = ""
-        self._rule.begin(0)
-        return [text for text in left if text]
+        self._boundary.begin(0)
+        return [text for text in rest if text]
 
-    def _cut_off(self, text: str) -> list[str]:
+    def _split(self, text: str) -> list[str]:
         self._text += text
-        found: list[str] = []
+        windows: list[str] = []
         start = 0
-        while end := self._end(start):
-            found.append(self._text[start:end])
+        while end := self._find_end(start):
+            windows.append(self._text[start:end])
             start = end
-            self._rule.begin(end)
+            self._boundary.begin(end)
         self._text = self._text[start:]
-        self._rule.start -= start
-        self._rule.at -= start
-        return found
+        self._boundary.start -= start
+        self._boundary.searched -= start
+        return windows
 
-    def _whole(self, text: str) -> str:
-        # Servers cut surrogate pairs: one half waits for the other.
+    def _join_surrogates(self, text: str) -> str:
+        # Servers split surrogate pairs: the first half waits for the second.
         if self._half or not text.isascii():
             text = self._half + text
             self._half = text[-1] if "\ud800" <= text[-1:] <= "\udbff" else ""
@@ -231,19 +219,20 @@ class Cutter:
                 text = join_halves(text)
         return text
 
-    def _end(self, start: int) -> int:
+    def _find_end(self, start: int) -> int:
         limit = start + self._longest
-        end = self._rule.end(self._text, limit)
+        end = self._boundary.find(self._text, limit)
         if not end and len(self._text) > limit:
-            end = self._cut(start, limit)
+            end = self._find_cut(start, limit)
         return end
 
-    def _cut(self, start: int, limit: int) -> int:
+    def _find_cut(self, start: int, limit: int) -> int:
+        """Return the last space before the limit, else the last beginning of a character."""
         text = self._text
         for at in range(limit, start, -1):
             if text[at].isspace():
                 return at
         for at in range(limit, max(start, limit - _MOST_MARKS), -1):
-            if not extends(text, start, at):
+            if not _continues_character(text, start, at):
                 return at
         return limit
