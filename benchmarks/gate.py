@@ -1,10 +1,9 @@
 """
-Measure what a Gate adds: how long a character waits, and the Gate's own time.
+Cost of a Gate: how long a character waits for its release, and the gate's own time.
 
-The first is counted by a clock of its own, so it is the same on every machine: a token each 20 ms,
-and a check that takes so long. A character waits from the arrival of its token to its release.
-While a check is under way, the faces of a gate do not read on. The second is the least of several
-rounds over chunks as a server sends them, with a check that passes at once, less the empty loop.
+The first uses a simulated clock, so it is the same on every machine: a token arrives each 20 ms,
+and a check takes a fixed time, in which the gate doesn't read the stream. The second is the least
+of several rounds over chunks, with a check that approves at once, without the loop.
 """
 
 import platform
@@ -38,12 +37,12 @@ CHINESE = "\u6cb3\u6d41\u643a\u5e26\u7684\u4e0d\u4ec5\u4ec5\u662f\u6c34\u3002" *
 
 
 def tokens_of(text: str) -> list[str]:
-    """Cut a text into about what a tokenizer would."""
+    """Split a text roughly as a tokenizer does."""
     return re.findall(r" ?[A-Za-z]{1,9}|\s+|.", text, re.DOTALL)
 
 
 class Simulation:
-    """Let tokens arrive and windows be checked by a clock that is moved; note who waited."""
+    """Simulated arrival of tokens and checks of windows, with the wait of each character."""
 
     def __init__(self, tokens: list[str], check_takes: float) -> None:
         self._tokens = tokens
@@ -65,8 +64,8 @@ class Simulation:
         return True
 
     def on_release(self, text: str) -> None:
-        begun = len(self.waits)
-        arrived = self._arrived[begun : begun + len(text)]
+        start = len(self.waits)
+        arrived = self._arrived[start : start + len(text)]
         self.waits += [self._now - each for each in arrived]
 
 
@@ -75,7 +74,7 @@ def chunk(text: str) -> ChatCompletionChunk:
 
 
 def waits(window: int | str, check_takes: float) -> list[float]:
-    """Return how long each character waited, in milliseconds, the shortest first."""
+    """Return how long each character waited, in milliseconds, in ascending order."""
     tokens = tokens_of(PROSE * 5)
     simulation = Simulation(tokens, check_takes)
     gate = Gate(simulation.check, window=window, timeline=simulation)  # type: ignore[arg-type] # a number or a name
@@ -84,7 +83,7 @@ def waits(window: int | str, check_takes: float) -> list[float]:
 
 
 def cost(window: int | str, text: str) -> float:
-    """Return the Gate's own time for a chunk, in microseconds."""
+    """Return the gate's own time for a chunk, in microseconds."""
     chunks = [chunk(token) for token in tokens_of(text)]
 
     def gated() -> None:

@@ -1,8 +1,8 @@
 """
-Serve events that say when they were sent, from processes of their own.
+Servers of events with timestamps, in processes of their own.
 
-A path such as /gzip/30/0.01 asks for thirty events, one every 10 ms, in the framing "gzip". The
-framings are those of `sseparse.testing`; its server would send bodies that are made beforehand.
+A path such as /gzip/30/0.01 requests thirty events, one every 10 ms, in the framing "gzip". The
+framings are those of `sseparse.testing`, whose own server sends bodies that are made beforehand.
 """
 
 import asyncio
@@ -29,24 +29,24 @@ from sseparse.testing._replay import CONTENT_ENCODINGS, Coding, make_coding
 
 HOST = "127.0.0.1"
 STAMP = b"0" * 20
-"""Where the time goes: nanoseconds of the monotonic clock, which all processes share."""
+"""Replaced by the time: nanoseconds of the monotonic clock, which all processes share."""
 EVENT = b'data: {"id":"chatcmpl-8Xq2kLmN0","sent":"' + STAMP + b'","content":" forty-two"}\n\n'
 LEAD = 0.03
-"""Seconds between the head and the first event: the client is to be ready for it."""
+"""Seconds between the head and the first event, in which the client gets ready."""
 
 
-def stamped(data: bytes) -> bytes:
+def stamp(data: bytes) -> bytes:
     return data.replace(STAMP, b"%020d" % time.monotonic_ns())
 
 
 @frozen
-class Asked:
+class EventSchedule:
     """
-    Say what a path asks for.
+    Events that a path requests.
 
     Attributes:
-        framing: How the events go onto the wire.
-        count: How many there are.
+        framing: How the events are sent.
+        count: Number of events.
         interval: Seconds from one to the next.
     """
 
@@ -55,7 +55,7 @@ class Asked:
     interval: float
 
     @classmethod
-    def of(cls, path: str) -> "Asked":
+    def of(cls, path: str) -> "EventSchedule":
         framing, count, interval = path.strip("/").split("/")
         known = framing if framing in get_args(Framing) else "chunked"
         return cls(cast("Framing", known), int(count), float(interval))
@@ -69,13 +69,13 @@ class Asked:
 def answer(sock: socket.socket, context: ssl.SSLContext | None) -> None:
     """Answer one request on a connection, and close it."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    # A client that has what it came for goes away.
+    # Clients disconnect when they have the last event.
     with contextlib.suppress(OSError), sock:
         if context is not None:
             sock = context.wrap_socket(sock, server_side=True)
         with sock:
             http = h11.Connection(h11.SERVER)
-            send_events(sock, http, Asked.of(read_path(sock, http)))
+            send_events(sock, http, EventSchedule.of(read_path(sock, http)))
             sock.shutdown(socket.SHUT_WR)
             sock.recv(65536)
 
@@ -88,22 +88,22 @@ def read_path(sock: socket.socket, http: h11.Connection) -> str:
         elif isinstance(event, h11.Request):
             path = event.target.decode()
         elif isinstance(event, h11.ConnectionClosed):
-            raise ConnectionAbortedError("no request came")
+            raise ConnectionAbortedError("no request received")
     return path
 
 
-def send_events(sock: socket.socket, http: h11.Connection, asked: Asked) -> None:
-    wire = frame(http, Replay(EVENT * asked.count, framing=asked.framing))
-    coding = make_coding(asked.framing) if asked.framing in CONTENT_ENCODINGS else None
+def send_events(sock: socket.socket, http: h11.Connection, schedule: EventSchedule) -> None:
+    wire = frame(http, Replay(EVENT * schedule.count, framing=schedule.framing))
+    coding = make_coding(schedule.framing) if schedule.framing in CONTENT_ENCODINGS else None
     sock.sendall(wire.head)
-    for due, (_, data) in zip(asked.due(), wire.frames, strict=True):
+    for due, (_, data) in zip(schedule.due(), wire.frames, strict=True):
         time.sleep(max(0.0, due - time.monotonic()))
-        sock.sendall(stamped(data) if coding is None else packed(coding))
+        sock.sendall(stamp(data) if coding is None else compress_event(coding))
     sock.sendall(wire.tail if coding is None else chunk(coding.finish()) + chunk(b""))
 
 
-def packed(coding: Coding) -> bytes:
-    return chunk(coding.compress(stamped(EVENT)) + coding.flush())
+def compress_event(coding: Coding) -> bytes:
+    return chunk(coding.compress(stamp(EVENT)) + coding.flush())
 
 
 def chunk(data: bytes) -> bytes:
@@ -111,7 +111,7 @@ def chunk(data: bytes) -> bytes:
 
 
 def serve_http1(pipe: Connection, certificate: str | None) -> None:
-    """Serve HTTP/1.1, and over TLS too where there is a certificate: a process's whole work."""
+    """Serve HTTP/1.1, also over TLS if there is a certificate, until the pipe closes."""
     contexts: list[ssl.SSLContext | None] = [None]
     if certificate is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -135,7 +135,7 @@ def start(target: Callable[..., None], *args: Any) -> None:
 
 
 def serve_http2(pipe: Connection, certificate: str) -> None:
-    """Serve HTTP/2 over TLS, by hypercorn: a process's whole work."""
+    """Serve HTTP/2 over TLS with hypercorn, until the pipe closes."""
     from hypercorn.asyncio import serve
     from hypercorn.config import Config
 
@@ -156,27 +156,27 @@ def serve_http2(pipe: Connection, certificate: str) -> None:
 
 
 async def app_of_events(scope: dict[str, Any], _receive: Any, send: Any) -> None:
-    """Answer as an ASGI application; the framing is that of HTTP/2."""
+    """ASGI application that sends the events; the framing is that of HTTP/2."""
     if scope["type"] != "http":
         return
-    asked = Asked.of(scope["path"])
+    schedule = EventSchedule.of(scope["path"])
     head = [(b"content-type", b"text/event-stream")]
     await send({"type": "http.response.start", "status": 200, "headers": head})
-    for due in asked.due():
+    for due in schedule.due():
         await asyncio.sleep(max(0.0, due - time.monotonic()))
-        await send({"type": "http.response.body", "body": stamped(EVENT), "more_body": True})
+        await send({"type": "http.response.body", "body": stamp(EVENT), "more_body": True})
     await send({"type": "http.response.body", "body": b""})
 
 
 @define
 class Servers:
     """
-    Hold where the servers listen.
+    Servers that run.
 
     Attributes:
-        origins: The origins by what they speak: "plain", "tls", "http2".
-        context: What a client trusts.
-        absent: What could not be served, and why.
+        origins: The origins by protocol: "plain", "tls", "http2".
+        context: The TLS context for clients.
+        absent: Protocols that aren't served, with the reason.
     """
 
     origins: dict[str, str]
@@ -186,7 +186,7 @@ class Servers:
 
 @contextmanager
 def running() -> Iterator[Servers]:
-    """Run the servers for the length of a block."""
+    """Run the servers during a block."""
     servers = Servers({}, ssl.create_default_context(), [])
     with TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         certificate = _certificate(servers, Path(folder) / "server.pem")
@@ -219,7 +219,7 @@ def _certificate(servers: Servers, path: Path) -> str | None:
 
 @contextmanager
 def process(serve: Callable[..., None], *args: Any) -> Iterator[list[int]]:
-    """Run a server in a process of its own, whose lock on the interpreter is not ours."""
+    """Run a server in a process of its own, so that it doesn't share our interpreter lock."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     child = context.Process(target=serve, args=(theirs, *args), daemon=True)
@@ -228,7 +228,7 @@ def process(serve: Callable[..., None], *args: Any) -> Iterator[list[int]]:
     try:
         yield ours.recv()
     except EOFError:
-        sys.exit("a server of the benchmark did not start")
+        sys.exit("a server of the benchmark didn't start")
     finally:
         ours.close()
         child.join(5)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Protocol
 
 from .._options import check_choice
 from .._stage import Breakable, breaking, raise_stored
@@ -19,14 +19,7 @@ _MOST_CHARACTERS: Final = 100_000
 
 
 class ChoiceState:
-    """
-    Windows of one choice, and the order of their release.
-
-    Args:
-        choice: The choice, by its index.
-        splitter: Splits the text into windows.
-        lookback: How many characters of the text before it a window shows.
-    """
+    """Windows of one choice, and the order of their release."""
 
     def __init__(self, choice: int, splitter: WindowSplitter, lookback: int) -> None:
         self._choice = choice
@@ -89,14 +82,7 @@ class HasOnRelease(Protocol):
 class GateState(Breakable):
     """State of a gate that doesn't call a timeline. The arguments are those of `Gate`."""
 
-    def __init__(
-        self,
-        *,
-        window: Literal["sentence"] | int,
-        lookback: int,
-        longest: int,
-        on_failure: Literal["block", "release"],
-    ) -> None:
+    def __init__(self, window: str | int, lookback: int, longest: int, on_failure: str) -> None:
         super().__init__()
         _check_window(window)
         _check_characters("lookback", lookback, 0)
@@ -136,8 +122,7 @@ class GateState(Breakable):
         The finish reason of a choice completes its open window.
 
         Raises:
-            Flagged: A window wasn't approved, in an earlier call.
-            BrokenStage: An exception interrupted an earlier call.
+            Flagged, BrokenStage: An earlier call stopped the gate.
             RuntimeError: The gate is closed.
             TypeError: It isn't a chunk.
         """
@@ -277,15 +262,8 @@ class ReleaseQueue(Breakable):
     """
     Windows of a stream that wait for a verdict, and releases that wait for the reader.
 
-    Iterators enter it as a context while they work, so that only one works at a time.
-
-    Attributes:
-        stream: The stream of chunks.
-        chunks: Its iterator, once there is one.
-        windows: Those without a verdict. A window stays until its verdict is applied, so that an
-            interrupt doesn't lose it.
-        ready: The releases.
-        is_ended: Whether the stream ended.
+    Iterators enter it as a context while they work, so that only one works at a time. A window
+    stays in it until its verdict is applied, so that an interrupt doesn't lose it.
     """
 
     def __init__(self, gate: GateState, stream: object, timeline: HasOnRelease | None) -> None:
@@ -330,7 +308,8 @@ class ReleaseQueue(Breakable):
         self._stream_error = error
         self.is_ended = True
 
-    # Not the gate's own decide() and fail(): if its timeline raised, the releases would be lost.
+    # GateState's methods, because Gate's call the timeline: if that raised, the releases would be
+    # lost.
 
     def decide(self, verdict: Any) -> None:
         """Apply the verdict on the first window."""
@@ -350,7 +329,7 @@ class ReleaseQueue(Breakable):
         self.ready += releases
 
     def add_partial(self, flagged: Flagged) -> None:
-        """Add the result so far to an error, if the stream has one."""
+        """Add the result so far to an error, if there is one."""
         # An error of the snapshot must not replace the one that is raised.
         with suppress(Exception):
             snapshot = getattr(self.stream, "snapshot", None)

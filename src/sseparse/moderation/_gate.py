@@ -27,8 +27,8 @@ class ThreadedCheck:
     """
     A check that runs in a thread of its own, and may take a limited time.
 
-    A check that hangs is left behind in its thread, which doesn't keep the interpreter alive. While
-    it hangs, every other call times out at once, so that at most one thread is left behind.
+    A check that hangs is left behind in its thread, which doesn't keep the interpreter alive.
+    Meanwhile every other call times out at once, so that at most one thread is left behind.
     """
 
     def __init__(self, check: Callable[[str], object], seconds: float) -> None:
@@ -258,41 +258,36 @@ class Gate(GateState):
     """
     Moderation gate: releases the text of an answer after a check has approved it.
 
-    Each choice's text is split into windows, at places that don't depend on the chunks. A window is
-    released when the check has approved it. One that isn't approved stops the stream, whatever its
-    choice: the error `Flagged` has the text that was released and the text that is held. Use a gate
-    for one answer, and in one thread at a time.
+    Each choice's text is split into windows, at places that don't depend on the chunks. A window
+    that isn't approved stops the stream, whatever its choice: the error `Flagged` has the text that
+    was released and the text that is held. Use a gate for one answer, in one thread at a time.
 
     The check sees each window after the last `lookback` characters of the text before it, so it
-    sees every phrase of up to `lookback` characters in one piece. The part of such a phrase that
-    belongs to an earlier window has been released by then: the gate stops the rest, but can't take
-    that part back. Larger windows release less of it, and make the reader wait longer.
+    sees every phrase of up to `lookback` characters in one piece. The part of such a phrase in an
+    earlier window has been released by then. Larger windows release less of it, and make the reader
+    wait longer.
 
-    Only text is checked and released: the content of chat deltas, and the text of legacy chunks.
-    Refusals, reasoning and tool calls don't go through the gate.
-
-    `releases()`, `text_deltas()` and their asynchronous forms check one window at a time, and don't
-    read the stream meanwhile. To run several checks at once, use `feed()`, `close()` and
-    `decide()`.
+    Only the content of chat deltas and the text of legacy chunks are checked and released, not
+    refusals, reasoning and tool calls. Iteration checks one window at a time, and doesn't read the
+    stream meanwhile; to run several checks at once, use `feed()`, `close()` and `decide()`.
 
     Args:
-        check: A function that returns a verdict on a text: True to approve it, False to flag it, or
-            an object with `flagged`, or with `results` that have it, such as the answer of
-            OpenAI's moderation endpoint. None if you pass the verdicts to `decide()` yourself.
-        window: "sentence" ends windows with sentences: after a stop and the space that follows it,
-            after a CJK full stop, and with each line, if they have a letter. A number ends them
-            after so many tokens, counted without a tokenizer: words, punctuation marks and single
-            CJK characters. The last window of a choice ends with its text.
-        lookback: How many characters of the text before a window the check sees too, up to 100,000.
+        check: Returns a verdict on a text: True to approve it, False to flag it, or an object with
+            `flagged`, or with `results` that have it, such as the answer of OpenAI's moderation
+            endpoint. None if you pass the verdicts to `decide()` yourself.
+        window: "sentence" ends windows after a stop and a space, after a CJK full stop, and after
+            each line, if there is a letter. A number ends them after so many words, punctuation
+            marks and single CJK characters. The last window of a choice ends with its text.
+        lookback: Characters of the text before a window that the check sees too, up to 100,000.
         longest: Maximum number of characters of new text in a window, up to 100,000. A longer
             window is split at its last space, if it has one.
         timeout: How long a check may take, in seconds; None for no limit. For synchronous
-            iteration, a check with a timeout runs in a thread of its own, and is left behind in it
-            if it hangs; meanwhile other checks time out at once. For asynchronous iteration, only
-            async checks are limited.
-        on_failure: What to do if a check raises an exception or times out: "block" raises
-            `Flagged`, with the failure as its cause; "release" approves the window, and adds the
-            failure to `failures`. A return value that isn't a verdict always blocks.
+            iteration, a check with a timeout runs in a thread of its own, and stays in it if it
+            hangs; meanwhile others time out at once. For asynchronous iteration, only async checks
+            are limited.
+        on_failure: If a check raises an exception or times out, "block" raises `Flagged`, with the
+            failure as its cause; "release" approves the window, and adds the failure to
+            `failures`. An invalid verdict always blocks.
         timeline: Records each release of choice 0, by `on_release(text)`.
 
     Raises:
@@ -311,7 +306,7 @@ class Gate(GateState):
         on_failure: Literal["block", "release"] = "block",
         timeline: HasOnRelease | None = None,
     ) -> None:
-        super().__init__(window=window, lookback=lookback, longest=longest, on_failure=on_failure)
+        super().__init__(window, lookback, longest, on_failure)
         if check is not None and not callable(check):
             raise TypeError(f"check is a {type(check).__name__}; give a function of a text")
         _check_timeout(timeout)
@@ -351,10 +346,8 @@ class Gate(GateState):
             error: Why there is no verdict.
 
         Raises:
-            Flagged: The failure blocks, with on_failure="block"; or a window wasn't approved, in
-                an earlier call.
-            RuntimeError: The window belongs to another gate, or was decided before.
-            Exception: Any exception of the timeline; `released()` has the text.
+            Flagged: The gate has on_failure="block", or a window wasn't approved before.
+            RuntimeError, Exception: As `decide()` does.
         """
         releases = super().fail(window, error)
         record_releases(self._timeline, releases)
@@ -400,14 +393,11 @@ class Gate(GateState):
         Iterate the approved text of all choices, asynchronously.
 
         An async check is awaited; another one blocks the event loop while it runs. A check that is
-        cancelled is called again by the next loop. Otherwise this works like `releases()`.
+        cancelled is called again by the next loop. Otherwise this works like `releases()`, and
+        raises the same exceptions.
 
         Args:
             stream: An `AsyncStream`, or another asynchronous iterable of chunks.
-
-        Raises:
-            TypeError: The gate has no check.
-            RuntimeError: The gate has another stream.
         """
         releases, check = self._start(stream)
         return AsyncReleaseIterator(releases, check, self._timeout)

@@ -95,8 +95,8 @@ class Flagged(SSEError):
     """
     Raised if a window wasn't approved, which stops the stream.
 
-    The message doesn't quote the text; of a failure it has only the type. `held` and `partial` have
-    text that wasn't approved: don't show them to the reader.
+    The message quotes neither the text nor the failure. `held` and `partial` have text that wasn't
+    approved: don't show them to the reader.
 
     Attributes:
         window: The window; `window.text` is the text that the check got.
@@ -104,8 +104,8 @@ class Flagged(SSEError):
         released: The text of that choice that was released.
         held: The text of that choice that was received and not released.
         verdict: The return value of the check, or None if it failed.
-        failure: The exception that the check raised, or that describes its invalid return value;
-            None for a verdict. It is the `__cause__` too.
+        failure: The exception that the check raised, or that describes its invalid verdict; None
+            for a verdict. It is the `__cause__` too.
     """
 
     def __init__(

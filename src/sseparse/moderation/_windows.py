@@ -70,19 +70,12 @@ _CJK: Final = re.compile(
 
 
 class SentenceBoundary:
-    """
-    Boundary after a sentence or a line that has a letter.
-
-    Attributes:
-        start: Where the window begins in the open text.
-        searched: Up to where no boundary was found.
-    """
+    """Boundary after a sentence or a line that has a letter."""
 
     def __init__(self) -> None:
         self.begin(0)
 
     def begin(self, start: int) -> None:
-        """Begin a new window."""
         self.start: int = start
         self.searched: int = start
         self._has_letter = False
@@ -108,19 +101,13 @@ class SentenceBoundary:
 
 
 class TokenBoundary:
-    """
-    Boundary after a number of words, punctuation marks and CJK characters.
-
-    Args:
-        number: Number of tokens in a window.
-    """
+    """Boundary after a number of words, punctuation marks and CJK characters."""
 
     def __init__(self, number: int) -> None:
         self._number = number
         self.begin(0)
 
     def begin(self, start: int) -> None:
-        """Begin a new window."""
         self.start: int = start
         self.searched: int = start
         self._count = 0
@@ -163,14 +150,9 @@ _MOST_MARKS: Final = 32
 
 class WindowSplitter:
     """
-    Splitter of one choice's text at a boundary, or else at the longest length.
+    Splitter of one choice's text at boundaries, or else at the longest length.
 
-    The splits depend only on the text, not on the pieces in which it arrives. It keeps at most one
-    window.
-
-    Args:
-        boundary: Finds the ends of windows.
-        longest: Maximum number of characters in a window.
+    The splits depend only on the text, not on the pieces in which it arrives.
     """
 
     def __init__(self, boundary: SentenceBoundary | TokenBoundary, longest: int) -> None:

@@ -73,43 +73,29 @@ def make_metrics(
     record: Record, counts: TokenCounts, attributes: Mapping[str, str]
 ) -> Iterator[Metric]:
     if record.ended is not None:
-        yield _seconds(
-            "duration",
-            "GenAI operation duration.",
-            (record.ended,),
-            {**attributes, **_error_type(record)},
-        )
+        attributes_of_end = {**attributes, **_error_type(record)}
+        yield _seconds("duration", "GenAI operation duration.", [record.ended], attributes_of_end)
     if record.arrivals:
-        yield _seconds(
-            "time_to_first_chunk",
-            "Time to receive the first chunk.",
-            record.arrivals[:1],
-            attributes,
-        )
+        description = "Time to receive the first chunk."
+        yield _seconds("time_to_first_chunk", description, record.arrivals[:1], attributes)
     if gaps := record.gaps:
-        yield _seconds(
-            "time_per_output_chunk",
-            "Time per output chunk after the first.",
-            tuple(gaps),
-            attributes,
-        )
+        description = "Time per output chunk after the first."
+        yield _seconds("time_per_output_chunk", description, gaps, attributes)
     for kind, count in (("input", counts.input), ("output", counts.output)):
         if count is not None:
-            yield Metric(
+            name, description = (
                 "gen_ai.client.token.usage",
-                "{token}",
                 "Number of input and output tokens used.",
-                (count,),
-                {**attributes, "gen_ai.token.type": kind},
-                _TOKENS,
             )
+            attributes_of_kind = {**attributes, "gen_ai.token.type": kind}
+            yield Metric(name, "{token}", description, (count,), attributes_of_kind, _TOKENS)
 
 
 def _seconds(
     name: str, description: str, values: Sequence[float], attributes: Mapping[str, str]
 ) -> Metric:
     name = f"gen_ai.client.operation.{name}"
-    return Metric(name, "s", description, values, attributes, _SECONDS)
+    return Metric(name, "s", description, tuple(values), attributes, _SECONDS)
 
 
 def span_attributes(

@@ -9,7 +9,7 @@ import warnings
 from bisect import bisect_right
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import accumulate
+from itertools import accumulate, cycle
 from typing import Any, Final
 
 import matplotlib as mpl
@@ -29,7 +29,7 @@ _DOTS_PER_INCH: Final = 160
 _LONGEST_LABEL: Final = 48
 _LABELLED_STALLS: Final = 3
 _SHORTEST_GAP: Final = 0.001
-# The Okabe-Ito palette, which colour-blind readers can tell apart.
+# The Okabe-Ito palette, whose colours colour-blind readers can distinguish.
 _PALETTE: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _INK: Final = "#1F2933"
 _GREY: Final = "#6B7785"
@@ -37,7 +37,42 @@ _GRID: Final = "#E6EAEE"
 _STALL: Final = "#D55E00"
 _RELEASED: Final[dict[str, Any]] = {"linewidth": 1.5, "linestyle": (0, (3, 2)), "alpha": 0.75}
 _MOMENT: Final[dict[str, Any]] = {"linewidth": 1, "linestyle": (0, (1, 2))}
-_HALO: Final[dict[str, Any]] = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1.5}
+_DOT: Final[dict[str, Any]] = {
+    "marker": "o",
+    "markersize": 7,
+    "markeredgewidth": 1.8,
+    "zorder": 5,
+    "clip_on": False,
+}
+_COMMENT: Final[dict[str, Any]] = {
+    "linestyle": "none",
+    "marker": "v",
+    "markersize": 4.5,
+    "color": _GREY,
+    "markeredgewidth": 0,
+}
+_LABEL: Final[dict[str, Any]] = {
+    "textcoords": "offset points",
+    "fontsize": 9.5,
+    "fontweight": "bold",
+    "bbox": {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1.5},
+    "zorder": 6,
+}
+_TITLE: Final[dict[str, Any]] = {
+    "xycoords": "axes fraction",
+    "textcoords": "offset points",
+    "fontsize": 14,
+    "fontweight": "bold",
+    "color": _INK,
+}
+_LEGEND: Final[dict[str, Any]] = {
+    "frameon": False,
+    "borderaxespad": 0,
+    "borderpad": 0,
+    "handlelength": 1.6,
+    "labelcolor": _INK,
+    "fontsize": 9.5,
+}
 _FONTS: Final = (
     *("Inter", "Segoe UI", "Helvetica Neue", "Noto Sans", "DejaVu Sans"),
     # For scripts that those lack.
@@ -47,16 +82,7 @@ _FONTS: Final = (
 
 @frozen
 class Curve:
-    """
-    A stream as it is drawn.
-
-    Attributes:
-        label: Its label, printable in any picture.
-        record: Its measurements.
-        colour: Its colour.
-        counts_events: Whether events are drawn instead of text.
-        summary: Its figures.
-    """
+    """A stream as it is drawn: by its text, or by its events if no stream had chunks."""
 
     label: str
     record: Record
@@ -97,8 +123,7 @@ class Curve:
         return "" if end is None or end.complete else end.cause.value.replace("_", " ")
 
     def figures(self) -> str:
-        summary = self.summary
-        parts: list[str] = []
+        summary, parts = self.summary, list[str]()
         if self.first is not None:
             parts.append(f"first {self._unit('token')} {duration(self.first)}")
         if summary.total is not None:
@@ -139,14 +164,8 @@ def save(path: str, suffix: str, records: Mapping[str, Record]) -> None:
     """Draw records into a file."""
     counts_events = not any(record.chunks for record in records.values())
     curves = [
-        Curve(
-            _printable(label),
-            record,
-            _PALETTE[number % len(_PALETTE)],
-            counts_events,
-            summarize(record),
-        )
-        for number, (label, record) in enumerate(records.items())
+        Curve(_printable(label), record, colour, counts_events, summarize(record))
+        for colour, (label, record) in zip(cycle(_PALETTE), records.items(), strict=False)
     ]
     with _settings():
         # Without the date the same stream is the same file.
@@ -256,17 +275,8 @@ def _draw_curve(axes: Axes, curve: Curve) -> None:
 
 
 def _draw_dot(axes: Axes, at: float, level: int, colour: str, *, filled: bool) -> None:
-    axes.plot(
-        [at],
-        [level],
-        marker="o",
-        markersize=7,
-        markeredgewidth=1.8,
-        markeredgecolor="white" if filled else colour,
-        markerfacecolor=colour if filled else "white",
-        zorder=5,
-        clip_on=False,
-    )
+    edge, face = ("white", colour) if filled else (colour, "white")
+    axes.plot([at], [level], markeredgecolor=edge, markerfacecolor=face, **_DOT)
 
 
 def _mark_stalls(axes: Axes, curve: Curve) -> None:
@@ -286,18 +296,9 @@ def _shade(axes: Axes, stall: Stall, colour: str) -> None:
 
 
 def _annotate(axes: Axes, at: float, height: float, text: str, **style: Any) -> None:
-    axes.annotate(
-        text,
-        (at, height),
-        xycoords=axes.get_xaxis_transform(),
-        xytext=({"left": 7, "right": -7, "center": 0}[style["ha"]], 0),
-        textcoords="offset points",
-        fontsize=9.5,
-        fontweight="bold",
-        bbox=_HALO,
-        zorder=6,
-        **style,
-    )
+    offset = ({"left": 7, "right": -7, "center": 0}[style["ha"]], 0)
+    place = axes.get_xaxis_transform()
+    axes.annotate(text, (at, height), xycoords=place, xytext=offset, **_LABEL, **style)
 
 
 def _draw_strips(strips: Sequence[Axes], curves: Sequence[Curve]) -> None:
@@ -336,16 +337,8 @@ def _draw_gaps(axes: Axes, curve: Curve, stall_colour: str) -> None:
     for stall in curve.summary.stalls:
         _shade(axes, stall, stall_colour)
     if record.comments:
-        axes.plot(
-            record.comments,
-            [0.9] * len(record.comments),
-            transform=axes.get_xaxis_transform(),
-            linestyle="none",
-            marker="v",
-            markersize=4.5,
-            color=_GREY,
-            markeredgewidth=0,
-        )
+        heights = [0.9] * len(record.comments)
+        axes.plot(record.comments, heights, transform=axes.get_xaxis_transform(), **_COMMENT)
 
 
 def _draw_title(axes: Axes, curves: Sequence[Curve]) -> None:
@@ -367,30 +360,12 @@ def _draw_title(axes: Axes, curves: Sequence[Curve]) -> None:
             for curve in curves
         ]
         _draw_legend(axes, entries, loc="lower left", bbox_to_anchor=(0, 1.02))
-    axes.annotate(
-        title,
-        (0, 1),
-        xycoords="axes fraction",
-        xytext=(0, height),
-        textcoords="offset points",
-        fontsize=14,
-        fontweight="bold",
-        color=_INK,
-    )
+    axes.annotate(title, (0, 1), xytext=(0, height), **_TITLE)
 
 
 def _draw_legend(axes: Axes, entries: Sequence[tuple[str, Line2D]], **place: Any) -> None:
-    legend = axes.legend(
-        [line for _, line in entries],
-        [str(number) for number in range(len(entries))],
-        frameon=False,
-        borderaxespad=0,
-        borderpad=0,
-        handlelength=1.6,
-        labelcolor=_INK,
-        fontsize=9.5,
-        **place,
-    )
+    numbers = [str(number) for number in range(len(entries))]
+    legend = axes.legend([line for _, line in entries], numbers, **_LEGEND, **place)
     # legend() drops labels that begin with an underscore; set_text() doesn't.
     for text, (label, _) in zip(legend.get_texts(), entries, strict=True):
         text.set_text(label)

@@ -48,11 +48,10 @@ class Record:
         first_byte: Time of the first byte, or None.
         first_event: Time of the first event, or None.
         chunks: Time of each chunk.
-        sizes: Characters that each chunk brought: content, reasoning, refusals and arguments of
-            tool calls, of all choices.
-        texts: How many of these characters were content.
+        sizes: Characters of any generated text in each chunk.
+        texts: Characters of content in each chunk.
         pieces: Time of each piece of the body that completed events.
-        piece_events: How many events each of these pieces completed.
+        piece_events: Events that each of these pieces completed.
         comments: Time of each piece of the body that completed comments.
         comment_count: Number of comments.
         bytes: Number of bytes.

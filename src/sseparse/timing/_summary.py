@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any
 
 import attrs
@@ -22,11 +22,9 @@ class Spread:
     """
     Distribution of durations, in seconds.
 
-    Percentiles follow the nearest-rank method, so each of them is a measured duration.
-
     Attributes:
-        p50: The median.
-        p95: The 95th percentile.
+        p50: The median, by the nearest-rank method: a measured duration.
+        p95: The 95th percentile, by the same method.
         max: The longest duration.
     """
 
@@ -75,31 +73,26 @@ class Summary:
     Attributes:
         time_to_first_byte: From the request to the first byte of the body.
         time_to_first_event: From the request to the first event.
-        time_to_first_token: From the request to the first chunk with generated text: content,
-            reasoning, a refusal or arguments of a tool call.
+        time_to_first_token: From the request to the first chunk with any generated text.
         time_to_first_text: From the request to the first chunk with content.
         total: From the request to the end.
         chunks: Number of chunks.
         events: Number of events.
         comments: Number of comments.
         bytes: Number of bytes.
-        characters: Number of generated characters of all choices: content, reasoning, refusals
-            and arguments.
-        gaps: Times from each chunk to the next; without chunks, from each piece of the body that
-            completed events to the next.
+        characters: Number of characters of all choices: content, reasoning, refusals, arguments.
+        gaps: Times between chunks; without chunks, between pieces that completed events.
         stalls: The gaps longer than `stall_threshold`, including the one before the end.
         stall_threshold: The gap above which the stream counts as stalled.
-        longest_silence: The longest time without any bytes, from the first byte to the end.
-            Comments are bytes too.
+        longest_silence: The longest time without any bytes, comments included.
         tokens: Number of tokens of the answer.
         tokens_estimated: Whether that number is an estimate, not the server's report.
         tokens_per_second: Tokens divided by the time from the first token to the last.
-        characters_per_second: Characters divided by the time from the first token to the last.
-            The characters of the first chunk took none of that time and aren't counted, nor is
-            their share of the tokens, nor are reasoning tokens whose text wasn't sent.
+        characters_per_second: Characters divided by that time. Neither rate counts the text of
+            the first chunk, which took none of that time, or reasoning tokens without text.
         sooner: How many seconds before the end the first content arrived.
         sooner_ratio: `total` divided by `time_to_first_text`.
-        release_delay: With a moderation gate: the time from the arrival of each character of the
+        release_delay: With a moderation gate: times from the arrival of each character of the
             content to its release. Exact for one choice; several count in order of arrival.
         released: With a moderation gate: number of characters released.
         end: How the stream ended, or None if that is unknown.
@@ -251,12 +244,10 @@ def _ratio(amount: float, seconds: float) -> float | None:
 
 
 def _stalls(record: Record, threshold: float) -> Iterator[Stall]:
-    times = record.arrivals
-    for start, seconds in zip(times, record.gaps, strict=False):
-        if seconds > threshold:
-            yield Stall(start, seconds)
-    if times and record.ended is not None and record.ended - times[-1] > threshold:
-        yield Stall(times[-1], record.ended - times[-1])
+    times = record.arrivals if record.ended is None else (*record.arrivals, record.ended)
+    for start, end in pairwise(times):
+        if end - start > threshold:
+            yield Stall(start, end - start)
 
 
 def _longest_silence(record: Record) -> float | None:

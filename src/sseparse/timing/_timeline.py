@@ -97,10 +97,7 @@ class Timeline(Uncopyable):
 
     def on_item(self, item: Item) -> None:
         """
-        Record an item that can bring generated text.
-
-        Args:
-            item: A chunk, or any object with `only_text()` and `pieces()`.
+        Record a chunk, or another object with `only_text()` and `pieces()`.
         """
         now = self._clock()
         # Fast path: nearly all chunks bring the next words of one choice and nothing else.
@@ -198,9 +195,8 @@ class Timeline(Uncopyable):
         """
         Return the summary and the arrivals, ready for JSON.
 
-        It has the fields of `Summary`, and `arrivals`, a list of [seconds, characters] (events
-        instead of characters if there were no chunks); `comment_times`; and `releases`, the
-        releases of a moderation gate in the form of `arrivals`.
+        It has the fields of `Summary`, `arrivals` as a list of [seconds, characters] (or events, if
+        there were no chunks), `comment_times`, and `releases` of a moderation gate like `arrivals`.
 
         Args:
             usage: As for `summary()`.
@@ -262,12 +258,7 @@ class Timeline(Uncopyable):
         """
         Return the attributes of the request's span, for `span.set_attributes()`.
 
-        Args:
-            usage: As for `summary()`.
-            model: As for `otel_metrics()`.
-            provider: As for `otel_metrics()`.
-            operation: As for `otel_metrics()`.
-            estimated: As for `otel_metrics()`.
+        The arguments are those of `otel_metrics()`.
 
         Source: OpenTelemetry semantic conventions for generative AI, "Inference" spans (status:
             development).
@@ -281,13 +272,10 @@ class Timeline(Uncopyable):
         """
         Draw the arrival of the text over time, with gaps and stalls.
 
+        It raises the same exceptions as `sseparse.timing.plot()`.
+
         Args:
             path: The file to write; ".png" or ".svg".
-
-        Raises:
-            ImportError: matplotlib is missing: `pip install 'sseparse[plot]'`.
-            OSError: The file can't be written.
-            ValueError: The path has another suffix.
         """
         plot(path, {"": self})
 
