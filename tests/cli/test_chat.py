@@ -1,4 +1,4 @@
-"""`sseparse chat` sends a prompt, prints the response while it arrives and reports how it ended."""
+"""`sseparse chat` asks an API, shows the answer as it comes, and says what came."""
 
 import io
 import json
@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 
 from sseparse import Event, encode
-from sseparse.chunks import EstimatedUsage
 from sseparse.cli import main
 from sseparse.testing import Replay, ReplayServer, faulty
 
@@ -30,11 +29,11 @@ def call(index: int, **function: str) -> dict[str, Any]:
     return {"tool_calls": [{"index": index, "function": function}]}
 
 
-# Requests.
+# What is asked.
 
 
 def test_the_request(chat: Chat, body: Body, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The words form one prompt, usage is requested, and the key is sent in its header."""
+    """The words are one prompt; usage is asked for; the key goes into its header alone."""
     with ReplayServer(body({"content": "Hi"})) as server:
         assert chat(server, "--system", "Be brief.", "--max-tokens", "5", "Say", "hello")[0] == 0
         monkeypatch.setenv("OPENAI_MODEL", "llama")
@@ -57,7 +56,7 @@ def test_the_request(chat: Chat, body: Body, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_the_legacy_endpoint(chat: Chat) -> None:
-    """--completion sends a prompt to the legacy endpoint and prints its texts."""
+    """A prompt instead of messages, texts instead of deltas."""
     events = ['{"choices": [{"index": 0, "text": "4,5", "finish_reason": "length"}]}', "[DONE]"]
     with ReplayServer(b"".join(encode(Event(data)) for data in events)) as server:
         status, out, err = chat(server, "--completion", "1,2,3,")
@@ -69,10 +68,10 @@ def test_the_legacy_endpoint(chat: Chat) -> None:
     assert request.json()["model"] == "gpt-3.5-turbo-instruct"
 
 
-def test_base_url_from_the_environment(
+def test_the_base_url_of_the_environment(
     body: Body, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """$OPENAI_BASE_URL may have a slash and a query, and needs no key."""
+    """With or without a slash; its query stays; a server of one's own needs no key."""
     monkeypatch.delenv("OPENAI_API_KEY")
     with ReplayServer(body({"content": "Hi"})) as server:
         monkeypatch.setenv("OPENAI_BASE_URL", f"{server.url}/v1/?version=2")
@@ -83,10 +82,10 @@ def test_base_url_from_the_environment(
 
 
 @pytest.mark.parametrize("words", [[], ["-"]])
-def test_prompt_from_standard_input(
+def test_the_prompt_of_standard_input(
     chat: Chat, body: Body, monkeypatch: pytest.MonkeyPatch, words: list[str]
 ) -> None:
-    """The prompt is read from standard input if it is `-` or missing."""
+    """Where `-`, or no prompt at all, is given."""
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("Olá\nyou\n".encode())))
     with ReplayServer(body({"content": "Hi"})) as server:
         assert chat(server, *words)[0] == 0
@@ -103,7 +102,7 @@ TOOL = {"type": "function", "function": FUNCTION}
     [FUNCTION, TOOL, {"type": "function", **FUNCTION}, [FUNCTION], {"tools": [TOOL]}],
 )
 def test_tools(chat: Chat, body: Body, tmp_path: Path, definitions: Any) -> None:
-    """Tools in each supported form are sent in the form of the API."""
+    """However they are written down, they are sent as the API wants them; others stay."""
     (tmp_path / "tools").write_text(json.dumps(definitions), "utf-8")
     custom = {"type": "custom", "custom": {"name": "g"}}
     (tmp_path / "more").write_text(json.dumps(custom), "utf-8")
@@ -117,17 +116,19 @@ def test_tools(chat: Chat, body: Body, tmp_path: Path, definitions: Any) -> None
 @pytest.mark.parametrize(
     ("definitions", "complaint"),
     [
-        ("{", "isn't JSON: "),
-        ("3", "has no tool definition: expected "),
-        ("[]", "has no tool definition: expected "),
-        ("[3]", "has 3 in place of a tool: expected "),
-        ('{"parameters": {}}', 'has a function without a "name"'),
-        ('{"type": "function", "function": 1}', 'has a function without a "name"'),
+        ("{", "is no JSON: "),
+        ("3", "holds no definition of a tool; give "),
+        ("[]", "holds no definition of a tool; give "),
+        ("[3]", "holds 3 for a tool; give "),
+        ('{"parameters": {}}', 'holds a function without a "name"'),
+        ('{"type": "function", "function": 1}', 'holds a function without a "name"'),
         (None, "cannot read "),
     ],
 )
-def test_invalid_tools(chat: Chat, tmp_path: Path, definitions: str | None, complaint: str) -> None:
-    """An invalid tool file is reported with status 2 before a request is sent."""
+def test_tools_that_are_none(
+    chat: Chat, tmp_path: Path, definitions: str | None, complaint: str
+) -> None:
+    """One line, status 2, and no request."""
     file = tmp_path / "tools"
     if definitions is not None:
         file.write_text(definitions, "utf-8")
@@ -140,8 +141,8 @@ def test_invalid_tools(chat: Chat, tmp_path: Path, definitions: str | None, comp
 
 
 @pytest.mark.parametrize("status", [400, 422])
-def test_servers_without_stream_options(chat: Chat, body: Body, status: int) -> None:
-    """A server that rejects stream_options gets a second request without it."""
+def test_servers_that_do_not_know_stream_options(chat: Chat, body: Body, status: int) -> None:
+    """They are asked again without."""
     refusal = Replay(b'{"error": "unknown field: stream_options"}', status=status)
     replies = [refusal, Replay(body({"content": "Hi"}))]
     with ReplayServer(lambda _: replies.pop(0)) as server:
@@ -151,8 +152,8 @@ def test_servers_without_stream_options(chat: Chat, body: Body, status: int) -> 
     assert "stream_options" not in second.json()
 
 
-def test_other_errors_of_status_400(chat: Chat) -> None:
-    """Another error with status 400 is reported with its message."""
+def test_another_refusal_is_told(chat: Chat) -> None:
+    """The reason that was looked at is not lost."""
     refusal = Replay(b'{"error": {"message": "no such model"}}', status=400)
     with ReplayServer(refusal) as server:
         status, out, err = chat(server, "hi")
@@ -161,34 +162,36 @@ def test_other_errors_of_status_400(chat: Chat) -> None:
     assert err.startswith("sseparse: HTTP 400: the server sent an error: no such model")
 
 
-# Output.
+# What is shown.
 
 
-def test_summary(chat: Chat, body: Body) -> None:
-    """The last line has the token counts, the speed and how the stream ended."""
+def test_the_last_line(chat: Chat, body: Body) -> None:
+    """The server's tokens, the first one's time, their pace, and how it ended."""
     answer = body({"content": "He"}, {"content": "llo"}, usage=USAGE)
     status, out, err = chat(Replay(answer, delays=0.01), "hi")
     assert (status, out) == (0, "Hello\n")
     parts = err.removeprefix("sseparse: ").rstrip("\n").split(", ")
     assert parts[:2] == ["1,234 tokens", "prompt 9"]
-    assert parts[2].startswith("first token after 0.")
+    assert parts[2].startswith("first after 0.")
     assert parts[3].endswith(" tokens/s")
     assert parts[4:] == ["stop", "[DONE]"]
 
 
-def test_characters_without_token_counts(chat: Chat, body: Body) -> None:
-    """Without usage, characters are reported and no vocabulary is downloaded."""
+def test_without_counts_there_are_characters(chat: Chat, body: Body) -> None:
+    """No vocabulary is fetched for them."""
     _, _, err = chat(Replay(body({"content": "He"}, {"content": "llo"}), delays=0.01), "hi")
-    assert err.startswith("sseparse: 5 characters, first token after ")
-    assert err.endswith(" characters/s, stop, [DONE]\n")
+    assert err.startswith("sseparse: 5 characters, first after ")
+    assert err.endswith("/s, stop, [DONE]\n")
 
 
-def test_estimated_tokens(chat: Chat, body: Body, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Token counts that tiktoken estimated are marked."""
-    encodings: list[Any] = []
+def test_estimated_tokens_say_so(chat: Chat, body: Body, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where tiktoken can count them."""
+    from sseparse.chunks import EstimatedUsage
+
+    asked: list[Any] = []
 
     def estimate(_: object, *, encoding: str | None) -> EstimatedUsage:
-        encodings.append(encoding)
+        asked.append(encoding)
         return EstimatedUsage(
             completion_tokens=1, estimated=True, encoding="o200k_base", choices=[], notes=[]
         )
@@ -198,11 +201,11 @@ def test_estimated_tokens(chat: Chat, body: Body, monkeypatch: pytest.MonkeyPatc
     nameless = b'data: {"choices": [{"delta": {"content": "a"}, "finish_reason": "stop"}]}\n\n'
     err = chat(nameless, "-m", "gpt-4o", "hi")[2]
     assert err.endswith(", stop, no [DONE]\n")
-    assert encodings == [None, "gpt-4o"]
+    assert asked == [None, "gpt-4o"]
 
 
 @pytest.mark.parametrize(
-    ("answer", "status", "expected"),
+    ("answer", "status", "said"),
     [
         ({"finish": None}, 0, "no finish reason, [DONE]"),
         ({"done": False}, 0, "stop, no [DONE]"),
@@ -213,52 +216,52 @@ def test_estimated_tokens(chat: Chat, body: Body, monkeypatch: pytest.MonkeyPatc
         ),
     ],
 )
-def test_ends(chat: Chat, body: Body, answer: Any, status: int, expected: str) -> None:
-    """The received text is printed, and the exit status reports how the stream ended."""
+def test_how_it_ends(chat: Chat, body: Body, answer: Any, status: int, said: str) -> None:
+    """As in `parse`: what came is shown, and the exit status tells."""
     ended, out, err = chat(body({"content": "a"}, **answer), "hi")
     assert (ended, out) == (status, "a\n")
-    assert expected in err
-    assert err.startswith("sseparse: 1 character, first token after ")
+    assert said in err
+    assert err.startswith("sseparse: 1 character, first after ")
     assert err.count("\n") == 1
 
 
-def test_response_that_is_one_object(chat: Chat) -> None:
-    """The response of a server that doesn't stream is printed like a stream."""
-    completion = b'{"choices": [{"message": {"content": "Hi"}, "finish_reason": "stop"}]}'
-    status, out, err = chat(Replay(completion, content_type="application/json"), "hi")
+def test_one_object_is_an_answer_too(chat: Chat) -> None:
+    """Of a server that does not stream."""
+    whole = b'{"choices": [{"message": {"content": "Hi"}, "finish_reason": "stop"}]}'
+    status, out, err = chat(Replay(whole, content_type="application/json"), "hi")
     assert (status, out) == (0, "Hi\n")
     assert err.endswith(", stop, not streamed\n")
 
 
 @pytest.mark.parametrize(
-    ("fault", "status", "expected"),
+    ("fault", "status", "said"),
     [
         ("close", 1, "peer closed connection"),
         ("reset", 1, "socket failed: ConnectionResetError"),
-        ("html", 2, "not an event stream: the body begins with '<!DOCTYPE"),
+        ("html", 2, "no event stream: the body begins '<!DOCTYPE"),
         ("json-error", 1, "the server sent an error: The model is overloaded."),
         ("unauthorized", 1, "HTTP 401: the server sent an error: Incorrect API key."),
         ("rate-limited", 1, "HTTP 429: "),
         ("server-error", 1, "HTTP 500: "),
         ("redirect", 2, "HTTP 307: a redirect to http://localhost:1/, which is not followed"),
         ("no-content", 2, "HTTP 204: "),
-        ("no-answer", 2, "no response from 127.0.0.1:"),
+        ("no-answer", 2, "no answer from 127.0.0.1:"),
     ],
 )
-def test_faults(chat: Chat, body: Body, fault: str, status: int, expected: str) -> None:
-    """Each fault is reported in one line, and redirects aren't followed."""
+def test_faults(chat: Chat, body: Body, fault: str, status: int, said: str) -> None:
+    """One line says what happened; the key goes to no other server."""
     answer = faulty(fault, body({"content": "a"}, {"content": "b"}), location="http://localhost:1/")
     ended, _, err = chat(answer, "hi")
     assert ended == status
-    assert expected in err
+    assert said in err
     assert err.count("\n") == 1
 
 
-def test_timeout(chat: Chat, body: Body) -> None:
-    """A stream without events times out, also if it sends comments."""
+def test_a_server_that_falls_silent(chat: Chat, body: Body) -> None:
+    """It is waited for so long and no longer; comments are no answer."""
     for fault in ("stall", "comments"):
         answer = faulty(fault, body({"content": "a"}, {"content": "b"}))
-        # The timeout also holds for the connection and the head, so short ones may expire there.
+        # It holds for the connection and the head, too, which may be late.
         for seconds in ("0.2", "2", "20"):
             status, out, err = chat(answer, "--timeout", seconds, "hi")
             if out:
@@ -267,18 +270,18 @@ def test_timeout(chat: Chat, body: Body) -> None:
         assert f"no event for {seconds}" in err
 
 
-def test_refused_connection(capsys: pytest.CaptureFixture[str]) -> None:
-    """A refused connection is reported with status 2."""
+def test_nobody_is_there(capsys: pytest.CaptureFixture[str]) -> None:
+    """One line, status 2."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     assert main(["chat", "--base-url", f"http://127.0.0.1:{port}", "hi"]) == 2
     assert capsys.readouterr().err == (
-        f"sseparse: no response from 127.0.0.1:{port}: Connection refused\n"
+        f"sseparse: no answer from 127.0.0.1:{port}: Connection refused\n"
     )
 
 
 def test_tool_calls(chat: Chat, body: Body) -> None:
-    """Parallel tool calls are printed one after another, each once its name is known."""
+    """A line each, after the text; the whole of one before the next; the name when it is known."""
     deltas = [
         {"content": "Let me look."},
         call(0, name="weather", arguments=""),
@@ -292,8 +295,8 @@ def test_tool_calls(chat: Chat, body: Body) -> None:
     assert out == 'Let me look.\nweather({"city": "Lisbon"})\nclock({})\n'
 
 
-def test_truncated_tool_calls(chat: Chat, body: Body) -> None:
-    """Truncated tool calls are printed as far as they were received."""
+def test_tool_calls_that_were_cut(chat: Chat, body: Body) -> None:
+    """As far as they came."""
     deltas = [
         call(0, name="weather", arguments='{"city": "Lis'),
         call(1, name="clock", arguments='{"zo'),
@@ -303,22 +306,22 @@ def test_truncated_tool_calls(chat: Chat, body: Body) -> None:
     assert out == 'weather({"city": "Lis\nclock({"zo\n'
 
 
-def test_only_the_first_choice_is_printed(chat: Chat) -> None:
-    """The text of other choices isn't printed."""
+def test_the_first_choice_alone_is_shown(chat: Chat) -> None:
+    """Texts of others would stand in the middle of it."""
     choices = [{"index": index, "delta": {"content": "ab"[index]}} for index in (0, 1)]
     events = [json.dumps({"choices": choices}), "[DONE]"]
     answer = b"".join(encode(Event(data)) for data in events)
     assert chat(answer, "hi")[1] == "a\n"
 
 
-def test_text_in_a_pipe(chat: Chat, body: Body) -> None:
-    """A pipe gets the text with its control characters, one line end and no reasoning."""
+def test_a_pipe_gets_the_text_as_it_is(chat: Chat, body: Body) -> None:
+    """Control characters included, reasoning not, one line end at the end."""
     deltas = [{"content": "a\x1b[31m\r\n"}, {"reasoning_content": "hm"}, {"content": "b\n"}]
     assert chat(body(*deltas), "hi")[1] == "a\x1b[31m\r\nb\n"
 
 
 def test_json(chat: Chat, body: Body) -> None:
-    """--json prints only the completion, also a partial one, but not an empty one."""
+    """The completion alone, also as far as it came; where nothing came, none."""
     status, out, _ = chat(body({"content": "Hi"}, usage=USAGE), "--json", "hi")
     assert status == 0
     assert json.loads(out)["choices"][0]["message"]["content"] == "Hi"
@@ -342,7 +345,7 @@ VISIBLE = "Hi\u241b]0;title\u2407\ufffd\ufffd\u2421\t"
 
 
 def test_a_terminal_with_colours(in_terminal: InTerminal, body: Body) -> None:
-    """Reasoning and the summary are dim, and control characters are escaped."""
+    """Reasoning and the last line are dim; nothing that the model sent controls the terminal."""
     with ReplayServer(body(*DELTAS)) as server:
         status, text = in_terminal("chat", "--base-url", server.url, "hi")
     assert status == 0
@@ -358,7 +361,7 @@ def test_a_terminal_with_colours(in_terminal: InTerminal, body: Body) -> None:
 def test_a_terminal_without_colours(
     in_terminal: InTerminal, body: Body, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
-    """Without colours, a label marks the reasoning."""
+    """Then a word tells reasoning from the answer."""
     if way != "--no-color":
         monkeypatch.setenv(way, "dumb")
     options = ["--no-color"] if way == "--no-color" else []
@@ -368,10 +371,10 @@ def test_a_terminal_without_colours(
     assert text.startswith(f"[reasoning] They greet.\n\n{VISIBLE}\n[reasoning] More?\n\nf\u241b[2J")
 
 
-def test_reasoning_with_text_in_a_pipe(
+def test_an_answer_that_goes_elsewhere(
     in_terminal: InTerminal, body: Body, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Reasoning on the terminal doesn't break lines of the text in the pipe."""
+    """Reasoning on the terminal does not break the text in the pipe."""
     deltas = [{"content": "a"}, {"reasoning_content": "hm\n"}, {"content": "b"}]
     with ReplayServer(body(*deltas)) as server:
         _, text = in_terminal("chat", "--base-url", server.url, "hi", streams=("stderr",))
@@ -379,8 +382,8 @@ def test_reasoning_with_text_in_a_pipe(
     assert text.startswith("\x1b[2mhm\n\x1b[0m\x1b[2msseparse: ")
 
 
-def test_truncated_reasoning(in_terminal: InTerminal, body: Body) -> None:
-    """The line of truncated reasoning is ended, and the error isn't dim."""
+def test_reasoning_that_was_cut(in_terminal: InTerminal, body: Body) -> None:
+    """Its line is ended, and what went wrong is not dim."""
     with ReplayServer(body({"reasoning_content": "hm"}, finish=None, done=False)) as server:
         status, text = in_terminal("chat", "--base-url", server.url, "hi")
     assert status == 1
@@ -388,17 +391,17 @@ def test_truncated_reasoning(in_terminal: InTerminal, body: Body) -> None:
 
 
 def test_json_in_a_terminal(in_terminal: InTerminal, body: Body) -> None:
-    """JSON for a terminal escapes control characters."""
+    """What JSON leaves as it is, and a terminal would obey, is escaped."""
     with ReplayServer(body({"content": "\x9b31m\u202eé"})) as server:
         _, text = in_terminal("chat", "--base-url", server.url, "--json", "hi", streams=("stdout",))
     assert "\x9b" not in text
     assert json.loads(text)["choices"][0]["message"]["content"] == "\x9b31m\u202eé"
 
 
-def test_no_prompt_from_a_terminal(
+def test_a_terminal_gives_no_prompt(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Without a prompt, a terminal isn't read."""
+    """Nobody is left waiting for what was never asked."""
     controller, terminal = os.openpty()
     try:
         with os.fdopen(terminal) as stdin, monkeypatch.context() as patch:
@@ -406,22 +409,22 @@ def test_no_prompt_from_a_terminal(
             assert main(["chat"]) == 2
     finally:
         os.close(controller)
-    assert "no prompt: add it to the command" in capsys.readouterr().err
+    assert "give a prompt; - reads it from standard input" in capsys.readouterr().err
 
 
 # The key.
 
 
-def test_the_key_is_in_no_output(chat: Chat, body: Body, tmp_path: Path) -> None:
-    """The key is in no output and in no file, wherever the server sends it back."""
+def test_the_key_is_nowhere(chat: Chat, body: Body, tmp_path: Path) -> None:
+    """Whatever the server does with it, it is in no output and in no file."""
     save = ["--save", str(tmp_path / "a.sse")]
     picture = ["--timeline", str(tmp_path / "a.svg")]
     in_each_part = Replay(body(call(0, name=KEY, arguments=KEY), model=KEY, finish=None))
     half = len(KEY) // 2
-    error = json.dumps({"error": {"message": f"bad key {KEY}", "code": KEY}}).encode()
+    told = json.dumps({"error": {"message": f"bad key {KEY}", "code": KEY}}).encode()
     answers = [
-        Replay(error, status=401, content_type="application/json"),
-        Replay(error, status=400, content_type="application/json", pieces="bytes"),
+        Replay(told, status=401, content_type="application/json"),
+        Replay(told, status=400, content_type="application/json", pieces="bytes"),
         Replay(f"<html>{KEY}".encode(), status=502, content_type=f"text/html; {KEY}"),
         Replay(b"", status=307, headers={"Location": f"http://127.0.0.1:1/{KEY}"}),
         Replay(body({"content": f"key: {KEY}!"}), pieces="bytes"),
@@ -432,7 +435,7 @@ def test_the_key_is_in_no_output(chat: Chat, body: Body, tmp_path: Path) -> None
         Replay(body({"content": "a"}, finish=None) + b"data: " + KEY.encode() + b"\n\n"),
     ]
     for answer in answers:
-        # Plots are slow, so there is only one.
+        # Drawing takes long: one picture is enough.
         for options in (["--json"], picture if answer is in_each_part else []):
             _, out, err = chat(answer, *save, *options, "hi")
             assert KEY not in out + err
@@ -442,114 +445,112 @@ def test_the_key_is_in_no_output(chat: Chat, body: Body, tmp_path: Path) -> None
                     assert KEY.encode() not in file.read_bytes()
 
 
-def test_replacement_of_the_key(chat: Chat, body: Body, tmp_path: Path) -> None:
-    """[key] replaces the key, but not its beginning alone."""
+def test_what_replaces_it(chat: Chat, body: Body, tmp_path: Path) -> None:
+    """A mark; what only began like it is shown; short keys are words like any other."""
     saved = tmp_path / "a.sse"
     answer = body({"content": f"a{KEY}b"}, {"content": KEY[:4]})
     assert chat(answer, "--save", str(saved), "hi")[1] == f"a[key]b{KEY[:4]}\n"
     assert saved.read_bytes() == answer.replace(KEY.encode(), b"[key]")
 
 
-def test_short_keys_are_not_replaced(
-    chat: Chat, body: Body, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A key like "none", for a local server, isn't replaced."""
+def test_a_short_key_is_a_word(chat: Chat, body: Body, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Servers of one's own are given such: no answer is to suffer from that."""
     monkeypatch.setenv("OPENAI_API_KEY", "none")
     assert chat(body({"content": "none"}), "hi")[1] == "none\n"
 
 
 @pytest.mark.parametrize("key", [f"{KEY}\n", f"{KEY}é", f"{KEY} x"])
-def test_invalid_key(
+def test_a_key_that_is_none(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, key: str
 ) -> None:
-    """An invalid key is rejected and not printed."""
+    """It is refused without being shown."""
     monkeypatch.setenv("OPENAI_API_KEY", key)
     assert main(["chat", "--base-url", "http://127.0.0.1:1", "hi"]) == 2
     err = capsys.readouterr().err
-    assert err.startswith("sseparse: chat: OPENAI_API_KEY contains ")
+    assert err.startswith("sseparse: chat: OPENAI_API_KEY holds ")
     assert KEY not in err
 
 
 @pytest.mark.parametrize(
-    ("url", "expected"),
+    ("url", "said"),
     [
         (f"http://u:{KEY}@127.0.0.1:1/v1", "url holds a user name or password"),
-        (f"http://127.0.0.1:{KEY}/v1", "invalid base URL: "),
-        (f"http://[{KEY}/v1", "invalid base URL: "),
+        (f"http://127.0.0.1:{KEY}/v1", "the base URL is none"),
+        (f"http://[{KEY}/v1", "the base URL is none"),
         (f"ftp://{KEY}/v1", "url does not begin with http:// or https:// and a host"),
         (f"http://127.0.0.1:1/ {KEY}", "url holds a blank"),
     ],
 )
-def test_invalid_base_url(capsys: pytest.CaptureFixture[str], url: str, expected: str) -> None:
-    """An invalid base URL is rejected and not printed, because it may contain a key."""
+def test_a_base_url_that_is_none(capsys: pytest.CaptureFixture[str], url: str, said: str) -> None:
+    """It is not shown either: it may hold a key."""
     assert main(["chat", "--base-url", url, "hi"]) == 2
     err = capsys.readouterr().err
-    assert err.startswith(f"sseparse: chat: {expected}")
+    assert err.startswith(f"sseparse: chat: {said}")
     assert KEY not in err
 
 
-# Errors.
+# What it cannot do.
 
 
-def test_openai_needs_a_key(
+def test_openai_wants_a_key(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The default API needs a key, which is checked before a request is sent."""
+    """That is said before anything is sent."""
     monkeypatch.delenv("OPENAI_API_KEY")
     assert main(["chat", "hi"]) == 2
-    assert capsys.readouterr().err.startswith("sseparse: chat: set OPENAI_API_KEY, ")
+    assert capsys.readouterr().err.startswith("sseparse: chat: set OPENAI_API_KEY; ")
 
 
 @pytest.mark.parametrize(
-    ("arguments", "expected"),
+    ("arguments", "said"),
     [
         ([" "], "the prompt is empty"),
         (["\udc80"], "surrogates not allowed"),
-        (["--completion", "--system", "x", "hi"], "--completion can't be combined with --sys"),
-        (["--timeline", "a.pdf", "hi"], "--timeline: a.pdf must end in .svg or .png"),
+        (["--completion", "--system", "x", "hi"], "--completion goes with neither --system nor"),
+        (["--timeline", "a.pdf", "hi"], "--timeline: a.pdf ends in neither .svg nor .png"),
         (["--timeline", "/nowhere/a.svg", "hi"], "--timeline: cannot write /nowhere/a.svg: No su"),
         (["--save", "/nowhere/a", "hi"], "--save: cannot write /nowhere/a: No such file or dir"),
     ],
 )
-def test_invalid_input(chat: Chat, arguments: list[str], expected: str) -> None:
-    """Invalid input is reported in one line with status 2 before a request is sent."""
+def test_misuse(chat: Chat, arguments: list[str], said: str) -> None:
+    """One line, status 2, nothing sent."""
     with ReplayServer(b"") as server:
         status, out, err = chat(server, *arguments)
         assert server.requests == []
     assert (status, out, err.count("\n")) == (2, "", 1)
-    assert expected in err
+    assert said in err
 
 
 @pytest.mark.parametrize(
-    ("options", "expected"),
+    ("options", "said"),
     [
-        (["--timeout", "0"], "'0' isn't a number of seconds from 0"),
-        (["--timeout", "x"], "'x' isn't a number of seconds"),
-        (["--max-tokens", "0"], "'0' isn't an integer above 0"),
+        (["--timeout", "0"], "0 is not above 0"),
+        (["--timeout", "x"], "'x' is not a number of seconds"),
+        (["--max-tokens", "0"], "'0' is not a whole number above 0"),
     ],
 )
-def test_invalid_options(
-    capsys: pytest.CaptureFixture[str], options: list[str], expected: str
+def test_options_that_make_no_sense(
+    capsys: pytest.CaptureFixture[str], options: list[str], said: str
 ) -> None:
-    """An invalid option prints the usage and exits with status 2."""
+    """How it is used, status 2."""
     with pytest.raises(SystemExit) as caught:
         main(["chat", *options, "hi"])
     assert caught.value.code == 2
-    assert expected in capsys.readouterr().err
+    assert said in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
-    ("stdin", "expected"),
+    ("stdin", "said"),
     [
         (None, "there is no standard input"),
-        (b"\xff", "standard input isn't UTF-8"),
+        (b"\xff", "standard input is not UTF-8"),
         (OSError(5, "Input/output error"), "cannot read standard input: Input/output error"),
     ],
 )
-def test_unreadable_standard_input(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, stdin: Any, expected: str
+def test_standard_input_that_is_none(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, stdin: Any, said: str
 ) -> None:
-    """Standard input that can't be read is reported with status 2."""
+    """One line, status 2."""
 
     class Failing(io.BytesIO):
         def read(self, _size: int | None = -1, /) -> bytes:
@@ -558,14 +559,14 @@ def test_unreadable_standard_input(
     raw = Failing() if isinstance(stdin, OSError) else io.BytesIO(stdin)
     monkeypatch.setattr(sys, "stdin", None if stdin is None else io.TextIOWrapper(raw))
     assert main(["chat", "-"]) == 2
-    assert capsys.readouterr().err == f"sseparse: chat: {expected}\n"
+    assert capsys.readouterr().err == f"sseparse: chat: {said}\n"
 
 
 @pytest.mark.parametrize(("name", "extra"), [("h11", "cli"), ("matplotlib", "plot")])
-def test_missing_packages(
+def test_what_is_not_installed_is_named(
     chat: Chat, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, extra: str
 ) -> None:
-    """A missing package is reported before a request is sent."""
+    """Before anything is sent."""
     with ReplayServer(b"") as server:
         monkeypatch.setitem(sys.modules, name, None)
         status, _, err = chat(server, "--timeline", str(tmp_path / "a.svg"), "hi")
@@ -579,7 +580,7 @@ def test_missing_packages(
 
 @pytest.mark.parametrize("cutting", ["bytes", "whole"])
 def test_save(chat: Chat, body: Body, tmp_path: Path, cutting: Any) -> None:
-    """--save writes the body as received, and the arrival times of its pieces."""
+    """The body as it came, and beside it when its pieces came."""
     saved = tmp_path / "a.sse"
     answer = b": hello\r\n\r\n" + body({"content": "Hi"})
     assert chat(Replay(answer, pieces=cutting), "--save", str(saved), "hi")[0] == 0
@@ -590,8 +591,8 @@ def test_save(chat: Chat, body: Body, tmp_path: Path, cutting: Any) -> None:
     assert seconds == sorted(seconds)
 
 
-def test_a_recording_is_kept_without_a_response(chat: Chat, tmp_path: Path) -> None:
-    """Without a response, an older recording stays and no new file is left."""
+def test_a_recording_is_kept_until_there_is_another(chat: Chat, tmp_path: Path) -> None:
+    """Where no answer came, an older one stays, and nothing new is left behind."""
     with ReplayServer(Replay(b"", fault="no-answer")) as server:
         (tmp_path / "old.sse").write_bytes(b"data: 1\n\n")
         for name in ("old.sse", "new.sse"):
@@ -602,8 +603,8 @@ def test_a_recording_is_kept_without_a_response(chat: Chat, tmp_path: Path) -> N
     assert (tmp_path / "old.sse").read_bytes() == b"data: 1\n\n"
 
 
-def test_a_recording_is_replaced(chat: Chat, body: Body, tmp_path: Path) -> None:
-    """A new recording replaces an older and longer one completely."""
+def test_a_recording_gives_way_to_another(chat: Chat, body: Body, tmp_path: Path) -> None:
+    """Nothing of the older one is left, not even of a longer one."""
     saved = tmp_path / "a.sse"
     with ReplayServer(
         lambda request: body({"content": request.json()["messages"][0]["content"]})
@@ -617,73 +618,73 @@ def test_a_recording_is_replaced(chat: Chat, body: Body, tmp_path: Path) -> None
     assert sum(json.loads(piece)["bytes"] for piece in pieces) == saved.stat().st_size
 
 
-def test_a_saved_key_in_pieces_is_reported(
+def test_a_key_in_pieces_is_saved_and_told(
     chat: Chat, body: Body, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A key in pieces isn't printed, and a line reports that the file contains it."""
+    """It is not shown, but the body holds it."""
     monkeypatch.setenv("OPENAI_API_KEY", "sk-SECRETKEY12345")
     saved = tmp_path / "a.sse"
     with ReplayServer(body({"content": "it is sk-SECRET"}, {"content": "KEY12345"})) as server:
         status, out, err = chat(server, "--save", str(saved), "hi")
 
     assert (status, out) == (0, "it is [key]\n")
-    assert err.endswith(f"sseparse: the server sent the key back in pieces: {saved} has them\n")
+    assert err.endswith(f"sseparse: the server sent the key back in pieces: {saved} holds them\n")
 
 
-def test_unrequested_compression(chat: Chat, body: Body) -> None:
-    """A compressed body that wasn't requested is reported."""
+def test_a_body_that_is_compressed_unasked(chat: Chat, body: Body) -> None:
+    """What is wrong with it is said."""
     with ReplayServer(Replay(body({"content": "Hi"}), framing="gzip")) as server:
         status, _, err = chat(server, "hi")
 
     assert status == 2
-    assert "not an event stream: the body is compressed (gzip), which wasn't requested" in err
+    assert "no event stream: the body is compressed (gzip), unasked" in err
 
 
 def test_save_of_a_failure(chat: Chat, tmp_path: Path) -> None:
-    """A body that isn't a stream is saved too; a device gets no file of times."""
+    """What the server said instead is kept too; of a device there are no times."""
     saved = tmp_path / "a.sse"
     assert chat(Replay(b"<html>", status=502), "--save", str(saved), "hi")[0] == 2
     assert saved.read_bytes() == b"<html>"
     assert chat(Replay(b"<html>", status=502), "--save", "/dev/null", "hi")[0] == 2
 
 
-def test_save_with_unwritable_times(chat: Chat, tmp_path: Path) -> None:
-    """No request is sent if the file of times can't be opened."""
+def test_save_without_room_for_times(chat: Chat, tmp_path: Path) -> None:
+    """Nothing is sent where one of the two files cannot be written."""
     (tmp_path / "a.sse.times").mkdir()
     status, _, err = chat(b"", "--save", str(tmp_path / "a.sse"), "hi")
     assert (status, "Is a directory" in err) == (2, True)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
-def test_save_to_a_full_device(chat: Chat, body: Body) -> None:
-    """A failed write is reported with status 74, and the response is still printed."""
+def test_save_that_cannot_be_written(chat: Chat, body: Body) -> None:
+    """The answer is shown all the same; one more line, and a status of its own."""
     status, out, err = chat(body({"content": "Hi"}), "--save", "/dev/full", "hi")
     assert (status, out) == (74, "Hi\n")
     assert err.endswith("sseparse: cannot write /dev/full: No space left on device\n")
 
 
 def test_timeline(chat: Chat, body: Body, tmp_path: Path) -> None:
-    """--timeline writes a picture."""
+    """A picture, or a line where it cannot be written any more."""
     picture = tmp_path / "a.svg"
     assert chat(body({"content": "Hi"}), "--timeline", str(picture), "hi")[0] == 0
     assert "<svg" in picture.read_text("utf-8")
 
 
-def test_an_existing_picture_is_kept_without_a_response(
+def test_a_picture_that_is_there_stays_without_an_answer(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The check whether a picture can be written leaves an existing one as it is."""
+    """It is checked before the request whether the file can be written, and left as it was."""
     picture = tmp_path / "a.svg"
     picture.write_text("old")
     with socket.create_server(("127.0.0.1", 0)) as free:
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
     assert main(["chat", "--base-url", url, "--timeline", str(picture), "hi"]) == 2
-    assert "no response from" in capsys.readouterr().err
+    assert "no answer from" in capsys.readouterr().err
     assert picture.read_text() == "old"
 
 
-def test_a_timeline_that_becomes_unwritable(chat: Chat, body: Body, tmp_path: Path) -> None:
-    """A picture that can't be written after the response is reported with status 74."""
+def test_a_timeline_that_cannot_be_written_any_more(chat: Chat, body: Body, tmp_path: Path) -> None:
+    """One more line, and a status of its own."""
     folder = tmp_path / "there"
     folder.mkdir()
     picture = folder / "a.svg"
@@ -698,7 +699,7 @@ def test_a_timeline_that_becomes_unwritable(chat: Chat, body: Body, tmp_path: Pa
     assert err.endswith(f"sseparse: cannot write {picture}: No such file or directory\n")
 
 
-# In a subprocess.
+# As a process of its own.
 
 
 def start(url: str, *arguments: str, **more: Any) -> subprocess.Popen[bytes]:
@@ -706,10 +707,10 @@ def start(url: str, *arguments: str, **more: Any) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more)
 
 
-def test_live_text_and_ctrl_c(body: Body, tmp_path: Path) -> None:
-    """Text is printed while it arrives, and Ctrl-C reports and saves the data received so far."""
+def test_text_comes_live_and_ctrl_c_keeps_it(body: Body, tmp_path: Path) -> None:
+    """Each piece before the next one is sent; interrupted, what came is told and saved."""
     answer = Replay(body({"content": "Hel"}, {"content": "lo"}), gated=True)
-    received = b"".join(answer.cut()[:2])
+    came = b"".join(answer.cut()[:2])
     saved = tmp_path / "a.sse"
     with ReplayServer(answer) as server:
         with start(server.url, "--save", str(saved)) as process:
@@ -721,15 +722,15 @@ def test_live_text_and_ctrl_c(body: Body, tmp_path: Path) -> None:
             out, err = process.communicate(timeout=60)
         assert server.connections[0].wait_closed()
     assert (process.returncode, out) == (130, b"\n")
-    assert err.startswith(b"sseparse: 5 characters, first token after ")
-    assert err.endswith(b"; interrupted after 2 events, %d bytes\n" % len(received))
-    assert saved.read_bytes() == received
+    assert err.startswith(b"sseparse: 5 characters, first after ")
+    assert err.endswith(b"; interrupted after 2 events, %d bytes\n" % len(came))
+    assert saved.read_bytes() == came
 
 
-def test_ctrl_c_with_json(
+def test_ctrl_c_with_json_prints_what_came(
     chat: Chat, body: Body, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ctrl-C with --json prints the partial completion."""
+    """The completion as far as it goes."""
     answer = Replay(body({"content": "Hel"}, {"content": "lo"}), gated=True)
     with ReplayServer(answer) as server:
 
@@ -739,40 +740,40 @@ def test_ctrl_c_with_json(
             server.release()
 
         server.release()
-        monkeypatch.setattr("sseparse.cli._record.BodyFile.write", write)
+        monkeypatch.setattr("sseparse.cli._record.Recording.write", write)
         status, out, err = chat(server, "--json", "--save", str(tmp_path / "a.sse"), "hi")
     assert status == 130
     assert json.loads(out)["choices"][0]["message"]["content"] == "Hel"
     assert "; interrupted after 1 event" in err
 
 
-def test_ctrl_c_before_the_response(
+def test_ctrl_c_before_anything_came(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ctrl-C before the response is reported in one line with status 130."""
+    """One line, status 130; no socket is left open, whatever was being read."""
 
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("sseparse.cli._chat.request", interrupted)
     assert main(["chat", "hi"]) == 130
-    assert capsys.readouterr().err == "sseparse: interrupted before the response\n"
+    assert capsys.readouterr().err == "sseparse: interrupted before anything came\n"
 
 
-def test_ctrl_c_while_an_error_is_read(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C while an error response is read closes the connection."""
+def test_ctrl_c_while_a_refusal_is_read(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As before: nothing of an answer came."""
 
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("sseparse.cli._chat.SocketSource.__next__", interrupted)
+    monkeypatch.setattr("sseparse.cli._chat.read_up_to", interrupted)
     with ReplayServer(Replay(b"{}", status=400)) as server:
         assert chat(server, "hi")[0] == 130
         assert server.connections[0].wait_closed()
 
 
-def test_a_reader_that_stops_early(body: Body) -> None:
-    """A reader that stops early causes no traceback and no warning, and status 141."""
+def test_a_reader_that_stops_early_is_no_accident(body: Body) -> None:
+    """No traceback, no warning at exit; the status that a shell expects."""
     with ReplayServer(Replay(body({"content": "Hel"}, {"content": "lo"}), gated=True)) as server:
         with start(server.url) as process:
             assert process.stdout is not None
@@ -785,8 +786,8 @@ def test_a_reader_that_stops_early(body: Body) -> None:
             assert process.wait(60) == 141
 
 
-def test_closed_standard_error(body: Body) -> None:
-    """The response is printed if standard error is closed."""
+def test_nobody_hears_standard_error(body: Body) -> None:
+    """The answer comes all the same, and nothing else gets into it."""
     with ReplayServer(body({"content": "Hi"})) as server:
         url = f"{server.url}/v1"
         command = f'exec "{sys.executable}" -m sseparse chat --base-url {url} hi 2>&-'
@@ -794,8 +795,10 @@ def test_closed_standard_error(body: Body) -> None:
     assert (done.returncode, done.stdout) == (0, b"Hi\n")
 
 
-def test_unwritable_standard_error(chat: Chat, body: Body, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The response is printed if standard error can't be written."""
+def test_standard_error_that_cannot_be_written(
+    chat: Chat, body: Body, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where its reader has gone."""
     reading, writing = os.pipe()
     os.close(reading)
     closed = os.fdopen(writing, "w", encoding="utf-8")
