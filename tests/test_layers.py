@@ -79,7 +79,7 @@ def test_imports_point_one_way(path: Path) -> None:
 IMPORTERS = {
     "_lazy.py": "the names of a package",
     "adapters/_registry.py": "the adapter of a response",
-    "cli/_main.py": "whether an extra is installed",
+    "cli/_output.py": "whether an extra is installed",
     "testing/_runner.py": "the event loop's library",
     "testing/_replay.py": "the library of a content encoding",
     "tokens/_vocabularies.py": "tiktoken",

@@ -1,4 +1,4 @@
-"""`sseparse chat` asks an API, shows the answer as it comes, and says what came."""
+"""`sseparse chat` sends a prompt, prints the response while it arrives and reports how it ended."""
 
 import io
 import json
@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from sseparse import Event, encode
+from sseparse.chunks import EstimatedUsage
 from sseparse.cli import main
 from sseparse.testing import Replay, ReplayServer, faulty
 
@@ -29,11 +30,11 @@ def call(index: int, **function: str) -> dict[str, Any]:
     return {"tool_calls": [{"index": index, "function": function}]}
 
 
-# What is asked.
+# Requests.
 
 
 def test_the_request(chat: Chat, body: Body, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The words are one prompt; usage is asked for; the key goes into its header alone."""
+    """The words form one prompt, usage is requested, and the key is sent in its header."""
     with ReplayServer(body({"content": "Hi"})) as server:
         assert chat(server, "--system", "Be brief.", "--max-tokens", "5", "Say", "hello")[0] == 0
         monkeypatch.setenv("OPENAI_MODEL", "llama")
@@ -56,7 +57,7 @@ def test_the_request(chat: Chat, body: Body, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_the_legacy_endpoint(chat: Chat) -> None:
-    """A prompt instead of messages, texts instead of deltas."""
+    """--completion sends a prompt to the legacy endpoint and prints its texts."""
     events = ['{"choices": [{"index": 0, "text": "4,5", "finish_reason": "length"}]}', "[DONE]"]
     with ReplayServer(b"".join(encode(Event(data)) for data in events)) as server:
         status, out, err = chat(server, "--completion", "1,2,3,")
@@ -68,10 +69,10 @@ def test_the_legacy_endpoint(chat: Chat) -> None:
     assert request.json()["model"] == "gpt-3.5-turbo-instruct"
 
 
-def test_the_base_url_of_the_environment(
+def test_base_url_from_the_environment(
     body: Body, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With or without a slash; its query stays; a server of one's own needs no key."""
+    """$OPENAI_BASE_URL may have a slash and a query, and needs no key."""
     monkeypatch.delenv("OPENAI_API_KEY")
     with ReplayServer(body({"content": "Hi"})) as server:
         monkeypatch.setenv("OPENAI_BASE_URL", f"{server.url}/v1/?version=2")
@@ -82,10 +83,10 @@ def test_the_base_url_of_the_environment(
 
 
 @pytest.mark.parametrize("words", [[], ["-"]])
-def test_the_prompt_of_standard_input(
+def test_prompt_from_standard_input(
     chat: Chat, body: Body, monkeypatch: pytest.MonkeyPatch, words: list[str]
 ) -> None:
-    """Where `-`, or no prompt at all, is given."""
+    """The prompt is read from standard input if it is `-` or missing."""
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("Olá\nyou\n".encode())))
     with ReplayServer(body({"content": "Hi"})) as server:
         assert chat(server, *words)[0] == 0
@@ -102,7 +103,7 @@ TOOL = {"type": "function", "function": FUNCTION}
     [FUNCTION, TOOL, {"type": "function", **FUNCTION}, [FUNCTION], {"tools": [TOOL]}],
 )
 def test_tools(chat: Chat, body: Body, tmp_path: Path, definitions: Any) -> None:
-    """However they are written down, they are sent as the API wants them; others stay."""
+    """Tools in each supported form are sent in the form of the API."""
     (tmp_path / "tools").write_text(json.dumps(definitions), "utf-8")
     custom = {"type": "custom", "custom": {"name": "g"}}
     (tmp_path / "more").write_text(json.dumps(custom), "utf-8")
@@ -116,19 +117,17 @@ def test_tools(chat: Chat, body: Body, tmp_path: Path, definitions: Any) -> None
 @pytest.mark.parametrize(
     ("definitions", "complaint"),
     [
-        ("{", "is no JSON: "),
-        ("3", "holds no definition of a tool; give "),
-        ("[]", "holds no definition of a tool; give "),
-        ("[3]", "holds 3 for a tool; give "),
-        ('{"parameters": {}}', 'holds a function without a "name"'),
-        ('{"type": "function", "function": 1}', 'holds a function without a "name"'),
+        ("{", "isn't JSON: "),
+        ("3", "has no tool definition: expected "),
+        ("[]", "has no tool definition: expected "),
+        ("[3]", "has 3 in place of a tool: expected "),
+        ('{"parameters": {}}', 'has a function without a "name"'),
+        ('{"type": "function", "function": 1}', 'has a function without a "name"'),
         (None, "cannot read "),
     ],
 )
-def test_tools_that_are_none(
-    chat: Chat, tmp_path: Path, definitions: str | None, complaint: str
-) -> None:
-    """One line, status 2, and no request."""
+def test_invalid_tools(chat: Chat, tmp_path: Path, definitions: str | None, complaint: str) -> None:
+    """An invalid tool file is reported with status 2 before a request is sent."""
     file = tmp_path / "tools"
     if definitions is not None:
         file.write_text(definitions, "utf-8")
@@ -141,8 +140,8 @@ def test_tools_that_are_none(
 
 
 @pytest.mark.parametrize("status", [400, 422])
-def test_servers_that_do_not_know_stream_options(chat: Chat, body: Body, status: int) -> None:
-    """They are asked again without."""
+def test_servers_without_stream_options(chat: Chat, body: Body, status: int) -> None:
+    """A server that rejects stream_options gets a second request without it."""
     refusal = Replay(b'{"error": "unknown field: stream_options"}', status=status)
     replies = [refusal, Replay(body({"content": "Hi"}))]
     with ReplayServer(lambda _: replies.pop(0)) as server:
@@ -152,46 +151,44 @@ def test_servers_that_do_not_know_stream_options(chat: Chat, body: Body, status:
     assert "stream_options" not in second.json()
 
 
-def test_another_refusal_is_told(chat: Chat) -> None:
-    """The reason that was looked at is not lost."""
+def test_other_errors_of_status_400(chat: Chat) -> None:
+    """Another error with status 400 is reported with its message."""
     refusal = Replay(b'{"error": {"message": "no such model"}}', status=400)
     with ReplayServer(refusal) as server:
         status, out, err = chat(server, "hi")
         assert len(server.requests) == 1
     assert (status, out) == (1, "")
-    assert err.startswith("sseparse: HTTP 400: the server sent an error: no such model")
+    assert err.startswith("sseparse: HTTP 400: The server sent an error: no such model")
 
 
-# What is shown.
+# Output.
 
 
-def test_the_last_line(chat: Chat, body: Body) -> None:
-    """The server's tokens, the first one's time, their pace, and how it ended."""
+def test_summary(chat: Chat, body: Body) -> None:
+    """The last line has the token counts, the speed and how the stream ended."""
     answer = body({"content": "He"}, {"content": "llo"}, usage=USAGE)
     status, out, err = chat(Replay(answer, delays=0.01), "hi")
     assert (status, out) == (0, "Hello\n")
     parts = err.removeprefix("sseparse: ").rstrip("\n").split(", ")
     assert parts[:2] == ["1,234 tokens", "prompt 9"]
-    assert parts[2].startswith("first after 0.")
+    assert parts[2].startswith("first token after 0.")
     assert parts[3].endswith(" tokens/s")
     assert parts[4:] == ["stop", "[DONE]"]
 
 
-def test_without_counts_there_are_characters(chat: Chat, body: Body) -> None:
-    """No vocabulary is fetched for them."""
+def test_characters_without_token_counts(chat: Chat, body: Body) -> None:
+    """Without usage, characters are reported and no vocabulary is downloaded."""
     _, _, err = chat(Replay(body({"content": "He"}, {"content": "llo"}), delays=0.01), "hi")
-    assert err.startswith("sseparse: 5 characters, first after ")
-    assert err.endswith("/s, stop, [DONE]\n")
+    assert err.startswith("sseparse: 5 characters, first token after ")
+    assert err.endswith(" characters/s, stop, [DONE]\n")
 
 
-def test_estimated_tokens_say_so(chat: Chat, body: Body, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where tiktoken can count them."""
-    from sseparse.chunks import EstimatedUsage
-
-    asked: list[Any] = []
+def test_estimated_tokens(chat: Chat, body: Body, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Token counts that tiktoken estimated are marked."""
+    encodings: list[Any] = []
 
     def estimate(_: object, *, encoding: str | None) -> EstimatedUsage:
-        asked.append(encoding)
+        encodings.append(encoding)
         return EstimatedUsage(
             completion_tokens=1, estimated=True, encoding="o200k_base", choices=[], notes=[]
         )
@@ -201,11 +198,11 @@ def test_estimated_tokens_say_so(chat: Chat, body: Body, monkeypatch: pytest.Mon
     nameless = b'data: {"choices": [{"delta": {"content": "a"}, "finish_reason": "stop"}]}\n\n'
     err = chat(nameless, "-m", "gpt-4o", "hi")[2]
     assert err.endswith(", stop, no [DONE]\n")
-    assert asked == [None, "gpt-4o"]
+    assert encodings == [None, "gpt-4o"]
 
 
 @pytest.mark.parametrize(
-    ("answer", "status", "said"),
+    ("answer", "status", "expected"),
     [
         ({"finish": None}, 0, "no finish reason, [DONE]"),
         ({"done": False}, 0, "stop, no [DONE]"),
@@ -216,52 +213,52 @@ def test_estimated_tokens_say_so(chat: Chat, body: Body, monkeypatch: pytest.Mon
         ),
     ],
 )
-def test_how_it_ends(chat: Chat, body: Body, answer: Any, status: int, said: str) -> None:
-    """As in `parse`: what came is shown, and the exit status tells."""
+def test_ends(chat: Chat, body: Body, answer: Any, status: int, expected: str) -> None:
+    """The received text is printed, and the exit status reports how the stream ended."""
     ended, out, err = chat(body({"content": "a"}, **answer), "hi")
     assert (ended, out) == (status, "a\n")
-    assert said in err
-    assert err.startswith("sseparse: 1 character, first after ")
+    assert expected in err
+    assert err.startswith("sseparse: 1 character, first token after ")
     assert err.count("\n") == 1
 
 
-def test_one_object_is_an_answer_too(chat: Chat) -> None:
-    """Of a server that does not stream."""
-    whole = b'{"choices": [{"message": {"content": "Hi"}, "finish_reason": "stop"}]}'
-    status, out, err = chat(Replay(whole, content_type="application/json"), "hi")
+def test_response_that_is_one_object(chat: Chat) -> None:
+    """The response of a server that doesn't stream is printed like a stream."""
+    completion = b'{"choices": [{"message": {"content": "Hi"}, "finish_reason": "stop"}]}'
+    status, out, err = chat(Replay(completion, content_type="application/json"), "hi")
     assert (status, out) == (0, "Hi\n")
     assert err.endswith(", stop, not streamed\n")
 
 
 @pytest.mark.parametrize(
-    ("fault", "status", "said"),
+    ("fault", "status", "expected"),
     [
         ("close", 1, "peer closed connection"),
         ("reset", 1, "socket failed: ConnectionResetError"),
-        ("html", 2, "no event stream: the body begins '<!DOCTYPE"),
-        ("json-error", 1, "the server sent an error: The model is overloaded."),
-        ("unauthorized", 1, "HTTP 401: the server sent an error: Incorrect API key."),
+        ("html", 2, "not an event stream: the body begins with '<!DOCTYPE"),
+        ("json-error", 1, "The server sent an error: The model is overloaded."),
+        ("unauthorized", 1, "HTTP 401: The server sent an error: Incorrect API key."),
         ("rate-limited", 1, "HTTP 429: "),
         ("server-error", 1, "HTTP 500: "),
         ("redirect", 2, "HTTP 307: a redirect to http://localhost:1/, which is not followed"),
         ("no-content", 2, "HTTP 204: "),
-        ("no-answer", 2, "no answer from 127.0.0.1:"),
+        ("no-answer", 2, "no response from 127.0.0.1:"),
     ],
 )
-def test_faults(chat: Chat, body: Body, fault: str, status: int, said: str) -> None:
-    """One line says what happened; the key goes to no other server."""
+def test_faults(chat: Chat, body: Body, fault: str, status: int, expected: str) -> None:
+    """Each fault is reported in one line, and redirects aren't followed."""
     answer = faulty(fault, body({"content": "a"}, {"content": "b"}), location="http://localhost:1/")
     ended, _, err = chat(answer, "hi")
     assert ended == status
-    assert said in err
+    assert expected in err
     assert err.count("\n") == 1
 
 
-def test_a_server_that_falls_silent(chat: Chat, body: Body) -> None:
-    """It is waited for so long and no longer; comments are no answer."""
+def test_timeout(chat: Chat, body: Body) -> None:
+    """A stream without events times out, also if it sends comments."""
     for fault in ("stall", "comments"):
         answer = faulty(fault, body({"content": "a"}, {"content": "b"}))
-        # It holds for the connection and the head, too, which may be late.
+        # The timeout also holds for the connection and the head, so short ones may expire there.
         for seconds in ("0.2", "2", "20"):
             status, out, err = chat(answer, "--timeout", seconds, "hi")
             if out:
@@ -270,18 +267,18 @@ def test_a_server_that_falls_silent(chat: Chat, body: Body) -> None:
         assert f"no event for {seconds}" in err
 
 
-def test_nobody_is_there(capsys: pytest.CaptureFixture[str]) -> None:
-    """One line, status 2."""
+def test_refused_connection(capsys: pytest.CaptureFixture[str]) -> None:
+    """A refused connection is reported with status 2."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     assert main(["chat", "--base-url", f"http://127.0.0.1:{port}", "hi"]) == 2
     assert capsys.readouterr().err == (
-        f"sseparse: no answer from 127.0.0.1:{port}: Connection refused\n"
+        f"sseparse: no response from 127.0.0.1:{port}: Connection refused\n"
     )
 
 
 def test_tool_calls(chat: Chat, body: Body) -> None:
-    """A line each, after the text; the whole of one before the next; the name when it is known."""
+    """Parallel tool calls are printed one after another, each once its name is known."""
     deltas = [
         {"content": "Let me look."},
         call(0, name="weather", arguments=""),
@@ -295,8 +292,8 @@ def test_tool_calls(chat: Chat, body: Body) -> None:
     assert out == 'Let me look.\nweather({"city": "Lisbon"})\nclock({})\n'
 
 
-def test_tool_calls_that_were_cut(chat: Chat, body: Body) -> None:
-    """As far as they came."""
+def test_truncated_tool_calls(chat: Chat, body: Body) -> None:
+    """Truncated tool calls are printed as far as they were received."""
     deltas = [
         call(0, name="weather", arguments='{"city": "Lis'),
         call(1, name="clock", arguments='{"zo'),
@@ -306,22 +303,22 @@ def test_tool_calls_that_were_cut(chat: Chat, body: Body) -> None:
     assert out == 'weather({"city": "Lis\nclock({"zo\n'
 
 
-def test_the_first_choice_alone_is_shown(chat: Chat) -> None:
-    """Texts of others would stand in the middle of it."""
+def test_only_the_first_choice_is_printed(chat: Chat) -> None:
+    """The text of other choices isn't printed."""
     choices = [{"index": index, "delta": {"content": "ab"[index]}} for index in (0, 1)]
     events = [json.dumps({"choices": choices}), "[DONE]"]
     answer = b"".join(encode(Event(data)) for data in events)
     assert chat(answer, "hi")[1] == "a\n"
 
 
-def test_a_pipe_gets_the_text_as_it_is(chat: Chat, body: Body) -> None:
-    """Control characters included, reasoning not, one line end at the end."""
+def test_text_in_a_pipe(chat: Chat, body: Body) -> None:
+    """A pipe gets the text with its control characters, one line end and no reasoning."""
     deltas = [{"content": "a\x1b[31m\r\n"}, {"reasoning_content": "hm"}, {"content": "b\n"}]
     assert chat(body(*deltas), "hi")[1] == "a\x1b[31m\r\nb\n"
 
 
 def test_json(chat: Chat, body: Body) -> None:
-    """The completion alone, also as far as it came; where nothing came, none."""
+    """--json prints only the completion, also a partial one, but not an empty one."""
     status, out, _ = chat(body({"content": "Hi"}, usage=USAGE), "--json", "hi")
     assert status == 0
     assert json.loads(out)["choices"][0]["message"]["content"] == "Hi"
@@ -345,7 +342,7 @@ VISIBLE = "Hi\u241b]0;title\u2407\ufffd\ufffd\u2421\t"
 
 
 def test_a_terminal_with_colours(in_terminal: InTerminal, body: Body) -> None:
-    """Reasoning and the last line are dim; nothing that the model sent controls the terminal."""
+    """Reasoning and the summary are dim, and control characters are escaped."""
     with ReplayServer(body(*DELTAS)) as server:
         status, text = in_terminal("chat", "--base-url", server.url, "hi")
     assert status == 0
@@ -361,7 +358,7 @@ def test_a_terminal_with_colours(in_terminal: InTerminal, body: Body) -> None:
 def test_a_terminal_without_colours(
     in_terminal: InTerminal, body: Body, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
-    """Then a word tells reasoning from the answer."""
+    """Without colours, a label marks the reasoning."""
     if way != "--no-color":
         monkeypatch.setenv(way, "dumb")
     options = ["--no-color"] if way == "--no-color" else []
@@ -371,10 +368,10 @@ def test_a_terminal_without_colours(
     assert text.startswith(f"[reasoning] They greet.\n\n{VISIBLE}\n[reasoning] More?\n\nf\u241b[2J")
 
 
-def test_an_answer_that_goes_elsewhere(
+def test_reasoning_with_text_in_a_pipe(
     in_terminal: InTerminal, body: Body, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Reasoning on the terminal does not break the text in the pipe."""
+    """Reasoning on the terminal doesn't break lines of the text in the pipe."""
     deltas = [{"content": "a"}, {"reasoning_content": "hm\n"}, {"content": "b"}]
     with ReplayServer(body(*deltas)) as server:
         _, text = in_terminal("chat", "--base-url", server.url, "hi", streams=("stderr",))
@@ -382,8 +379,8 @@ def test_an_answer_that_goes_elsewhere(
     assert text.startswith("\x1b[2mhm\n\x1b[0m\x1b[2msseparse: ")
 
 
-def test_reasoning_that_was_cut(in_terminal: InTerminal, body: Body) -> None:
-    """Its line is ended, and what went wrong is not dim."""
+def test_truncated_reasoning(in_terminal: InTerminal, body: Body) -> None:
+    """The line of truncated reasoning is ended, and the error isn't dim."""
     with ReplayServer(body({"reasoning_content": "hm"}, finish=None, done=False)) as server:
         status, text = in_terminal("chat", "--base-url", server.url, "hi")
     assert status == 1
@@ -391,17 +388,17 @@ def test_reasoning_that_was_cut(in_terminal: InTerminal, body: Body) -> None:
 
 
 def test_json_in_a_terminal(in_terminal: InTerminal, body: Body) -> None:
-    """What JSON leaves as it is, and a terminal would obey, is escaped."""
+    """JSON for a terminal escapes control characters."""
     with ReplayServer(body({"content": "\x9b31m\u202eé"})) as server:
         _, text = in_terminal("chat", "--base-url", server.url, "--json", "hi", streams=("stdout",))
     assert "\x9b" not in text
     assert json.loads(text)["choices"][0]["message"]["content"] == "\x9b31m\u202eé"
 
 
-def test_a_terminal_gives_no_prompt(
+def test_no_prompt_from_a_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Nobody is left waiting for what was never asked."""
+    """Without a prompt, a terminal isn't read."""
     controller, terminal = os.openpty()
     try:
         with os.fdopen(terminal) as stdin, monkeypatch.context() as patch:
@@ -409,22 +406,22 @@ def test_a_terminal_gives_no_prompt(
             assert main(["chat"]) == 2
     finally:
         os.close(controller)
-    assert "give a prompt; - reads it from standard input" in capsys.readouterr().err
+    assert "no prompt: add it to the command" in capsys.readouterr().err
 
 
 # The key.
 
 
-def test_the_key_is_nowhere(chat: Chat, body: Body, tmp_path: Path) -> None:
-    """Whatever the server does with it, it is in no output and in no file."""
+def test_the_key_is_in_no_output(chat: Chat, body: Body, tmp_path: Path) -> None:
+    """The key is in no output and in no file, wherever the server sends it back."""
     save = ["--save", str(tmp_path / "a.sse")]
     picture = ["--timeline", str(tmp_path / "a.svg")]
     in_each_part = Replay(body(call(0, name=KEY, arguments=KEY), model=KEY, finish=None))
     half = len(KEY) // 2
-    told = json.dumps({"error": {"message": f"bad key {KEY}", "code": KEY}}).encode()
+    error = json.dumps({"error": {"message": f"bad key {KEY}", "code": KEY}}).encode()
     answers = [
-        Replay(told, status=401, content_type="application/json"),
-        Replay(told, status=400, content_type="application/json", pieces="bytes"),
+        Replay(error, status=401, content_type="application/json"),
+        Replay(error, status=400, content_type="application/json", pieces="bytes"),
         Replay(f"<html>{KEY}".encode(), status=502, content_type=f"text/html; {KEY}"),
         Replay(b"", status=307, headers={"Location": f"http://127.0.0.1:1/{KEY}"}),
         Replay(body({"content": f"key: {KEY}!"}), pieces="bytes"),
@@ -435,7 +432,7 @@ def test_the_key_is_nowhere(chat: Chat, body: Body, tmp_path: Path) -> None:
         Replay(body({"content": "a"}, finish=None) + b"data: " + KEY.encode() + b"\n\n"),
     ]
     for answer in answers:
-        # Drawing takes long: one picture is enough.
+        # Plots are slow, so there is only one.
         for options in (["--json"], picture if answer is in_each_part else []):
             _, out, err = chat(answer, *save, *options, "hi")
             assert KEY not in out + err
@@ -445,112 +442,114 @@ def test_the_key_is_nowhere(chat: Chat, body: Body, tmp_path: Path) -> None:
                     assert KEY.encode() not in file.read_bytes()
 
 
-def test_what_replaces_it(chat: Chat, body: Body, tmp_path: Path) -> None:
-    """A mark; what only began like it is shown; short keys are words like any other."""
+def test_replacement_of_the_key(chat: Chat, body: Body, tmp_path: Path) -> None:
+    """[key] replaces the key, but not its beginning alone."""
     saved = tmp_path / "a.sse"
     answer = body({"content": f"a{KEY}b"}, {"content": KEY[:4]})
     assert chat(answer, "--save", str(saved), "hi")[1] == f"a[key]b{KEY[:4]}\n"
     assert saved.read_bytes() == answer.replace(KEY.encode(), b"[key]")
 
 
-def test_a_short_key_is_a_word(chat: Chat, body: Body, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Servers of one's own are given such: no answer is to suffer from that."""
+def test_short_keys_are_not_replaced(
+    chat: Chat, body: Body, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key like "none", for a local server, isn't replaced."""
     monkeypatch.setenv("OPENAI_API_KEY", "none")
     assert chat(body({"content": "none"}), "hi")[1] == "none\n"
 
 
 @pytest.mark.parametrize("key", [f"{KEY}\n", f"{KEY}é", f"{KEY} x"])
-def test_a_key_that_is_none(
+def test_invalid_key(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, key: str
 ) -> None:
-    """It is refused without being shown."""
+    """An invalid key is rejected and not printed."""
     monkeypatch.setenv("OPENAI_API_KEY", key)
     assert main(["chat", "--base-url", "http://127.0.0.1:1", "hi"]) == 2
     err = capsys.readouterr().err
-    assert err.startswith("sseparse: chat: OPENAI_API_KEY holds ")
+    assert err.startswith("sseparse: chat: OPENAI_API_KEY contains ")
     assert KEY not in err
 
 
 @pytest.mark.parametrize(
-    ("url", "said"),
+    ("url", "expected"),
     [
         (f"http://u:{KEY}@127.0.0.1:1/v1", "url holds a user name or password"),
-        (f"http://127.0.0.1:{KEY}/v1", "the base URL is none"),
-        (f"http://[{KEY}/v1", "the base URL is none"),
+        (f"http://127.0.0.1:{KEY}/v1", "invalid base URL: "),
+        (f"http://[{KEY}/v1", "invalid base URL: "),
         (f"ftp://{KEY}/v1", "url does not begin with http:// or https:// and a host"),
         (f"http://127.0.0.1:1/ {KEY}", "url holds a blank"),
     ],
 )
-def test_a_base_url_that_is_none(capsys: pytest.CaptureFixture[str], url: str, said: str) -> None:
-    """It is not shown either: it may hold a key."""
+def test_invalid_base_url(capsys: pytest.CaptureFixture[str], url: str, expected: str) -> None:
+    """An invalid base URL is rejected and not printed, because it may contain a key."""
     assert main(["chat", "--base-url", url, "hi"]) == 2
     err = capsys.readouterr().err
-    assert err.startswith(f"sseparse: chat: {said}")
+    assert err.startswith(f"sseparse: chat: {expected}")
     assert KEY not in err
 
 
-# What it cannot do.
+# Errors.
 
 
-def test_openai_wants_a_key(
+def test_openai_needs_a_key(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """That is said before anything is sent."""
+    """The default API needs a key, which is checked before a request is sent."""
     monkeypatch.delenv("OPENAI_API_KEY")
     assert main(["chat", "hi"]) == 2
-    assert capsys.readouterr().err.startswith("sseparse: chat: set OPENAI_API_KEY; ")
+    assert capsys.readouterr().err.startswith("sseparse: chat: set OPENAI_API_KEY, ")
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "expected"),
     [
         ([" "], "the prompt is empty"),
         (["\udc80"], "surrogates not allowed"),
-        (["--completion", "--system", "x", "hi"], "--completion goes with neither --system nor"),
-        (["--timeline", "a.pdf", "hi"], "--timeline: a.pdf ends in neither .svg nor .png"),
+        (["--completion", "--system", "x", "hi"], "--completion can't be combined with --sys"),
+        (["--timeline", "a.pdf", "hi"], "--timeline: a.pdf must end in .svg or .png"),
         (["--timeline", "/nowhere/a.svg", "hi"], "--timeline: cannot write /nowhere/a.svg: No su"),
         (["--save", "/nowhere/a", "hi"], "--save: cannot write /nowhere/a: No such file or dir"),
     ],
 )
-def test_misuse(chat: Chat, arguments: list[str], said: str) -> None:
-    """One line, status 2, nothing sent."""
+def test_invalid_input(chat: Chat, arguments: list[str], expected: str) -> None:
+    """Invalid input is reported in one line with status 2 before a request is sent."""
     with ReplayServer(b"") as server:
         status, out, err = chat(server, *arguments)
         assert server.requests == []
     assert (status, out, err.count("\n")) == (2, "", 1)
-    assert said in err
+    assert expected in err
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "expected"),
     [
-        (["--timeout", "0"], "0 is not above 0"),
-        (["--timeout", "x"], "'x' is not a number of seconds"),
-        (["--max-tokens", "0"], "'0' is not a whole number above 0"),
+        (["--timeout", "0"], "'0' isn't a number of seconds from 0"),
+        (["--timeout", "x"], "'x' isn't a number of seconds"),
+        (["--max-tokens", "0"], "'0' isn't an integer above 0"),
     ],
 )
-def test_options_that_make_no_sense(
-    capsys: pytest.CaptureFixture[str], options: list[str], said: str
+def test_invalid_options(
+    capsys: pytest.CaptureFixture[str], options: list[str], expected: str
 ) -> None:
-    """How it is used, status 2."""
+    """An invalid option prints the usage and exits with status 2."""
     with pytest.raises(SystemExit) as caught:
         main(["chat", *options, "hi"])
     assert caught.value.code == 2
-    assert said in capsys.readouterr().err
+    assert expected in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
-    ("stdin", "said"),
+    ("stdin", "expected"),
     [
         (None, "there is no standard input"),
-        (b"\xff", "standard input is not UTF-8"),
+        (b"\xff", "standard input isn't UTF-8"),
         (OSError(5, "Input/output error"), "cannot read standard input: Input/output error"),
     ],
 )
-def test_standard_input_that_is_none(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, stdin: Any, said: str
+def test_unreadable_standard_input(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, stdin: Any, expected: str
 ) -> None:
-    """One line, status 2."""
+    """Standard input that can't be read is reported with status 2."""
 
     class Failing(io.BytesIO):
         def read(self, _size: int | None = -1, /) -> bytes:
@@ -559,14 +558,14 @@ def test_standard_input_that_is_none(
     raw = Failing() if isinstance(stdin, OSError) else io.BytesIO(stdin)
     monkeypatch.setattr(sys, "stdin", None if stdin is None else io.TextIOWrapper(raw))
     assert main(["chat", "-"]) == 2
-    assert capsys.readouterr().err == f"sseparse: chat: {said}\n"
+    assert capsys.readouterr().err == f"sseparse: chat: {expected}\n"
 
 
 @pytest.mark.parametrize(("name", "extra"), [("h11", "cli"), ("matplotlib", "plot")])
-def test_what_is_not_installed_is_named(
+def test_missing_packages(
     chat: Chat, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, extra: str
 ) -> None:
-    """Before anything is sent."""
+    """A missing package is reported before a request is sent."""
     with ReplayServer(b"") as server:
         monkeypatch.setitem(sys.modules, name, None)
         status, _, err = chat(server, "--timeline", str(tmp_path / "a.svg"), "hi")
@@ -580,7 +579,7 @@ def test_what_is_not_installed_is_named(
 
 @pytest.mark.parametrize("cutting", ["bytes", "whole"])
 def test_save(chat: Chat, body: Body, tmp_path: Path, cutting: Any) -> None:
-    """The body as it came, and beside it when its pieces came."""
+    """--save writes the body as received, and the arrival times of its pieces."""
     saved = tmp_path / "a.sse"
     answer = b": hello\r\n\r\n" + body({"content": "Hi"})
     assert chat(Replay(answer, pieces=cutting), "--save", str(saved), "hi")[0] == 0
@@ -591,8 +590,8 @@ def test_save(chat: Chat, body: Body, tmp_path: Path, cutting: Any) -> None:
     assert seconds == sorted(seconds)
 
 
-def test_a_recording_is_kept_until_there_is_another(chat: Chat, tmp_path: Path) -> None:
-    """Where no answer came, an older one stays, and nothing new is left behind."""
+def test_a_recording_is_kept_without_a_response(chat: Chat, tmp_path: Path) -> None:
+    """Without a response, an older recording stays and no new file is left."""
     with ReplayServer(Replay(b"", fault="no-answer")) as server:
         (tmp_path / "old.sse").write_bytes(b"data: 1\n\n")
         for name in ("old.sse", "new.sse"):
@@ -603,8 +602,8 @@ def test_a_recording_is_kept_until_there_is_another(chat: Chat, tmp_path: Path) 
     assert (tmp_path / "old.sse").read_bytes() == b"data: 1\n\n"
 
 
-def test_a_recording_gives_way_to_another(chat: Chat, body: Body, tmp_path: Path) -> None:
-    """Nothing of the older one is left, not even of a longer one."""
+def test_a_recording_is_replaced(chat: Chat, body: Body, tmp_path: Path) -> None:
+    """A new recording replaces an older and longer one completely."""
     saved = tmp_path / "a.sse"
     with ReplayServer(
         lambda request: body({"content": request.json()["messages"][0]["content"]})
@@ -618,73 +617,73 @@ def test_a_recording_gives_way_to_another(chat: Chat, body: Body, tmp_path: Path
     assert sum(json.loads(piece)["bytes"] for piece in pieces) == saved.stat().st_size
 
 
-def test_a_key_in_pieces_is_saved_and_told(
+def test_a_saved_key_in_pieces_is_reported(
     chat: Chat, body: Body, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is not shown, but the body holds it."""
+    """A key in pieces isn't printed, and a line reports that the file contains it."""
     monkeypatch.setenv("OPENAI_API_KEY", "sk-SECRETKEY12345")
     saved = tmp_path / "a.sse"
     with ReplayServer(body({"content": "it is sk-SECRET"}, {"content": "KEY12345"})) as server:
         status, out, err = chat(server, "--save", str(saved), "hi")
 
     assert (status, out) == (0, "it is [key]\n")
-    assert err.endswith(f"sseparse: the server sent the key back in pieces: {saved} holds them\n")
+    assert err.endswith(f"sseparse: the server sent the key back in pieces: {saved} has them\n")
 
 
-def test_a_body_that_is_compressed_unasked(chat: Chat, body: Body) -> None:
-    """What is wrong with it is said."""
+def test_unrequested_compression(chat: Chat, body: Body) -> None:
+    """A compressed body that wasn't requested is reported."""
     with ReplayServer(Replay(body({"content": "Hi"}), framing="gzip")) as server:
         status, _, err = chat(server, "hi")
 
     assert status == 2
-    assert "no event stream: the body is compressed (gzip), unasked" in err
+    assert "not an event stream: the body is compressed (gzip), which wasn't requested" in err
 
 
 def test_save_of_a_failure(chat: Chat, tmp_path: Path) -> None:
-    """What the server said instead is kept too; of a device there are no times."""
+    """A body that isn't a stream is saved too; a device gets no file of times."""
     saved = tmp_path / "a.sse"
     assert chat(Replay(b"<html>", status=502), "--save", str(saved), "hi")[0] == 2
     assert saved.read_bytes() == b"<html>"
     assert chat(Replay(b"<html>", status=502), "--save", "/dev/null", "hi")[0] == 2
 
 
-def test_save_without_room_for_times(chat: Chat, tmp_path: Path) -> None:
-    """Nothing is sent where one of the two files cannot be written."""
+def test_save_with_unwritable_times(chat: Chat, tmp_path: Path) -> None:
+    """No request is sent if the file of times can't be opened."""
     (tmp_path / "a.sse.times").mkdir()
     status, _, err = chat(b"", "--save", str(tmp_path / "a.sse"), "hi")
     assert (status, "Is a directory" in err) == (2, True)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
-def test_save_that_cannot_be_written(chat: Chat, body: Body) -> None:
-    """The answer is shown all the same; one more line, and a status of its own."""
+def test_save_to_a_full_device(chat: Chat, body: Body) -> None:
+    """A failed write is reported with status 74, and the response is still printed."""
     status, out, err = chat(body({"content": "Hi"}), "--save", "/dev/full", "hi")
     assert (status, out) == (74, "Hi\n")
     assert err.endswith("sseparse: cannot write /dev/full: No space left on device\n")
 
 
 def test_timeline(chat: Chat, body: Body, tmp_path: Path) -> None:
-    """A picture, or a line where it cannot be written any more."""
+    """--timeline writes a picture."""
     picture = tmp_path / "a.svg"
     assert chat(body({"content": "Hi"}), "--timeline", str(picture), "hi")[0] == 0
     assert "<svg" in picture.read_text("utf-8")
 
 
-def test_a_picture_that_is_there_stays_without_an_answer(
+def test_an_existing_picture_is_kept_without_a_response(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It is checked before the request whether the file can be written, and left as it was."""
+    """The check whether a picture can be written leaves an existing one as it is."""
     picture = tmp_path / "a.svg"
     picture.write_text("old")
     with socket.create_server(("127.0.0.1", 0)) as free:
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
     assert main(["chat", "--base-url", url, "--timeline", str(picture), "hi"]) == 2
-    assert "no answer from" in capsys.readouterr().err
+    assert "no response from" in capsys.readouterr().err
     assert picture.read_text() == "old"
 
 
-def test_a_timeline_that_cannot_be_written_any_more(chat: Chat, body: Body, tmp_path: Path) -> None:
-    """One more line, and a status of its own."""
+def test_a_timeline_that_becomes_unwritable(chat: Chat, body: Body, tmp_path: Path) -> None:
+    """A picture that can't be written after the response is reported with status 74."""
     folder = tmp_path / "there"
     folder.mkdir()
     picture = folder / "a.svg"
@@ -699,7 +698,7 @@ def test_a_timeline_that_cannot_be_written_any_more(chat: Chat, body: Body, tmp_
     assert err.endswith(f"sseparse: cannot write {picture}: No such file or directory\n")
 
 
-# As a process of its own.
+# In a subprocess.
 
 
 def start(url: str, *arguments: str, **more: Any) -> subprocess.Popen[bytes]:
@@ -707,10 +706,10 @@ def start(url: str, *arguments: str, **more: Any) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more)
 
 
-def test_text_comes_live_and_ctrl_c_keeps_it(body: Body, tmp_path: Path) -> None:
-    """Each piece before the next one is sent; interrupted, what came is told and saved."""
+def test_live_text_and_ctrl_c(body: Body, tmp_path: Path) -> None:
+    """Text is printed while it arrives, and Ctrl-C reports and saves the data received so far."""
     answer = Replay(body({"content": "Hel"}, {"content": "lo"}), gated=True)
-    came = b"".join(answer.cut()[:2])
+    received = b"".join(answer.cut()[:2])
     saved = tmp_path / "a.sse"
     with ReplayServer(answer) as server:
         with start(server.url, "--save", str(saved)) as process:
@@ -722,15 +721,15 @@ def test_text_comes_live_and_ctrl_c_keeps_it(body: Body, tmp_path: Path) -> None
             out, err = process.communicate(timeout=60)
         assert server.connections[0].wait_closed()
     assert (process.returncode, out) == (130, b"\n")
-    assert err.startswith(b"sseparse: 5 characters, first after ")
-    assert err.endswith(b"; interrupted after 2 events, %d bytes\n" % len(came))
-    assert saved.read_bytes() == came
+    assert err.startswith(b"sseparse: 5 characters, first token after ")
+    assert err.endswith(b"; interrupted after 2 events, %d bytes\n" % len(received))
+    assert saved.read_bytes() == received
 
 
-def test_ctrl_c_with_json_prints_what_came(
+def test_ctrl_c_with_json(
     chat: Chat, body: Body, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The completion as far as it goes."""
+    """Ctrl-C with --json prints the partial completion."""
     answer = Replay(body({"content": "Hel"}, {"content": "lo"}), gated=True)
     with ReplayServer(answer) as server:
 
@@ -740,40 +739,40 @@ def test_ctrl_c_with_json_prints_what_came(
             server.release()
 
         server.release()
-        monkeypatch.setattr("sseparse.cli._record.Recording.write", write)
+        monkeypatch.setattr("sseparse.cli._record.BodyFile.write", write)
         status, out, err = chat(server, "--json", "--save", str(tmp_path / "a.sse"), "hi")
     assert status == 130
     assert json.loads(out)["choices"][0]["message"]["content"] == "Hel"
     assert "; interrupted after 1 event" in err
 
 
-def test_ctrl_c_before_anything_came(
+def test_ctrl_c_before_the_response(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One line, status 130; no socket is left open, whatever was being read."""
+    """Ctrl-C before the response is reported in one line with status 130."""
 
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("sseparse.cli._chat.request", interrupted)
     assert main(["chat", "hi"]) == 130
-    assert capsys.readouterr().err == "sseparse: interrupted before anything came\n"
+    assert capsys.readouterr().err == "sseparse: interrupted before the response\n"
 
 
-def test_ctrl_c_while_a_refusal_is_read(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As before: nothing of an answer came."""
+def test_ctrl_c_while_an_error_is_read(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C while an error response is read closes the connection."""
 
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("sseparse.cli._chat.read_up_to", interrupted)
+    monkeypatch.setattr("sseparse.cli._chat.SocketSource.__next__", interrupted)
     with ReplayServer(Replay(b"{}", status=400)) as server:
         assert chat(server, "hi")[0] == 130
         assert server.connections[0].wait_closed()
 
 
-def test_a_reader_that_stops_early_is_no_accident(body: Body) -> None:
-    """No traceback, no warning at exit; the status that a shell expects."""
+def test_a_reader_that_stops_early(body: Body) -> None:
+    """A reader that stops early causes no traceback and no warning, and status 141."""
     with ReplayServer(Replay(body({"content": "Hel"}, {"content": "lo"}), gated=True)) as server:
         with start(server.url) as process:
             assert process.stdout is not None
@@ -786,8 +785,8 @@ def test_a_reader_that_stops_early_is_no_accident(body: Body) -> None:
             assert process.wait(60) == 141
 
 
-def test_nobody_hears_standard_error(body: Body) -> None:
-    """The answer comes all the same, and nothing else gets into it."""
+def test_closed_standard_error(body: Body) -> None:
+    """The response is printed if standard error is closed."""
     with ReplayServer(body({"content": "Hi"})) as server:
         url = f"{server.url}/v1"
         command = f'exec "{sys.executable}" -m sseparse chat --base-url {url} hi 2>&-'
@@ -795,10 +794,8 @@ def test_nobody_hears_standard_error(body: Body) -> None:
     assert (done.returncode, done.stdout) == (0, b"Hi\n")
 
 
-def test_standard_error_that_cannot_be_written(
-    chat: Chat, body: Body, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As where its reader has gone."""
+def test_unwritable_standard_error(chat: Chat, body: Body, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The response is printed if standard error can't be written."""
     reading, writing = os.pipe()
     os.close(reading)
     closed = os.fdopen(writing, "w", encoding="utf-8")

@@ -116,7 +116,7 @@ def test_standard_input(run: Run, option: str) -> None:
         (chunk("a", "stop"), 0, "complete: received a finish reason, but no [DONE] (1 event, "),
         (chunk("a"), 1, "incomplete: neither [DONE] nor a finish reason; the body ended between"),
         (chunk("a")[:-9], 1, "incomplete: neither [DONE] nor a finish reason; the body ended ins"),
-        (chunk("a") + FAULT, 1, "the server sent an error: too busy [31m (code 529) (2 events, "),
+        (chunk("a") + FAULT, 1, "The server sent an error: too busy [31m (code 529) (2 events, "),
         (b"data: {\n\n", 1, "event isn't a chunk: "),
         (
             b"<html>\n",
@@ -126,7 +126,7 @@ def test_standard_input(run: Run, option: str) -> None:
         (b"\x93\x00\xff", 2, "not an event stream: the body is binary data (0 events, 3 bytes)"),
         (b"", 1, "incomplete: the body is empty"),
         (b'data: {"type": "ping"}\n\n', 1, "no completion chunks (another API?); `sseparse parse"),
-        (b'{"error": "busy"}', 1, "the server sent an error: busy (0 events, 17 bytes)"),
+        (b'{"error": "busy"}', 1, "The server sent an error: busy (0 events, 17 bytes)"),
         (b'{"a": 1}', 2, "not an event stream: the body begins with '{\"a\": 1}'"),
         (COMPLETION, 0, "complete: one JSON object, not a stream (0 events, "),
     ],
@@ -147,7 +147,7 @@ def test_end_of_chunks(run: Run, option: str, body: bytes, status: int, verdict:
         (b"", 1, "incomplete: the body is empty"),
         (b"data: 1\n", 1, "incomplete: the body ended inside an event (0 events, 8 bytes)"),
         (b"<html>", 2, "not an event stream: "),
-        (b"data: " + b"x" * (33 << 20), 1, "line larger than 33554432 bytes"),
+        (b"data: " + b"x" * (33 << 20), 1, "Line larger than 33,554,432 bytes"),
     ],
     ids=["empty", "cut", "page", "endless"],
 )
@@ -164,7 +164,7 @@ def test_end_of_events(run: Run, body: bytes, status: int, verdict: str) -> None
         (COMPLETE, 0, "complete: received [DONE] (5 events, "),
         (chunk("a", "stop"), 0, "complete: received a finish reason, but no [DONE] (1 event, "),
         (chunk("a"), 1, "incomplete: neither [DONE] nor a finish reason; the body ended between"),
-        (chunk("a") + FAULT + DONE, 1, "the server sent an error: too busy"),
+        (chunk("a") + FAULT + DONE, 1, "The server sent an error: too busy"),
         (b"data: hi\n\n", 0, "the body ended after a complete event; it has no chunks"),
         (
             b'data: {"choices": []}\n\n',

@@ -1,22 +1,20 @@
-"""Base class of wire models, and the builder that reads them from JSON."""
+"""Base class of wire models, and the function that builds them from decoded JSON."""
 
 from __future__ import annotations
 
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
-from functools import cache
+from functools import cache, partial
 from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
 from .._json import is_list, is_object
 
-# The private fields have names and bounds that no JSON can meet, so that they never take
-# anything from the wire: a decoder that meets the name refuses the value.
+# Private fields have names and bounds that no JSON can meet, so that they never get a value from
+# the wire: the decoder rejects a value that has the name.
 NEVER = msgspec.Meta(min_length=1 << 48)
-_EXTRA = " extra"
-_ABSENT = " absent"
 
 
 class Model(
@@ -27,57 +25,55 @@ class Model(
     repr_omit_defaults=True,
 ):
     """
-    Hold one JSON object of the API.
+    Base class of the JSON objects of an API.
 
-    A known field that the object did not have is None, and so is one that was null.
+    A field is None if the object doesn't have it, or has it as null.
 
     Attributes:
-        extra: The fields that the API's schema does not name, and those whose value has a type
-            that the schema does not foresee, as decoded JSON.
-        absent: The names of the fields that always have a value for the reader's ease, but had
-            none on the wire.
+        extra: Fields that the schema doesn't name, and fields whose value doesn't have the type
+            that the schema requires, as decoded JSON.
+        absent: Names of the fields that are never None and were missing on the wire.
     """
 
-    _private: ClassVar[int] = 2
-    """How many fields stand before those of the wire."""
+    _private: ClassVar[int] = 2  # how many fields precede those of the wire
+    # Fields that are never None, and what makes the value of a missing one.
     required: ClassVar[Mapping[str, Callable[[], Any]]] = {}
-    """Fields that are never None, with what makes the value of one that is missing."""
 
     extra: Annotated[dict[str, Any], NEVER] = msgspec.field(  # pyright: ignore[reportUnknownVariableType]
         default_factory=dict,  # a bare `dict` is what msgspec makes without calling Python
-        name=_EXTRA,
+        name=" extra",
     )
-    absent: Annotated[tuple[str, ...], NEVER] = msgspec.field(default=(), name=_ABSENT)
+    absent: Annotated[tuple[str, ...], NEVER] = msgspec.field(default=(), name=" absent")
 
     @classmethod
     def wire_fields(cls) -> tuple[str, ...]:
-        """Return the names of the fields that the API's schema names."""
+        """Return the names of the fields of the API's schema."""
         return cls.__struct_fields__[cls._private :]
 
     def to_dict(self) -> dict[str, Any]:
         """
         Return the object as JSON-ready dictionaries and lists.
 
-        Unknown fields stand at their own level, as they did on the wire. Fields that are None
-        are left out, but for those that the API always sends.
+        Unknown fields are at their own level, as on the wire. Fields that are None are left out,
+        except those that the API always sends.
         """
-        fields = {name: _plain(getattr(self, name)) for name in self.wire_fields()}
+        fields: dict[str, Any] = {}
         defaults = self.__struct_defaults__[self._private :]
-        said = {
-            name: value
-            for (name, value), default in zip(fields.items(), defaults, strict=True)
-            if (value is not None or default is msgspec.NODEFAULT)
-            and (value or name not in self.absent)
-        }
-        return {**said, **_plain(self.extra)}
+        for name, default in zip(self.wire_fields(), defaults, strict=True):
+            value = _to_builtins(getattr(self, name))
+            if value is None and default is not msgspec.NODEFAULT:
+                continue
+            if value or name not in self.absent:
+                fields[name] = value
+        return {**fields, **_to_builtins(self.extra)}
 
 
-def _plain(value: Any) -> Any:
+def _to_builtins(value: Any) -> Any:
     if isinstance(value, Model):
         return value.to_dict()
     if is_list(value) and any(isinstance(item, Model) for item in value):
-        return [_plain(item) for item in value]
-    # A copy, so that changing the dictionary does not change the model.
+        return [_to_builtins(item) for item in value]
+    # A copy, so that changing the dictionary doesn't change the model.
     return msgspec.to_builtins(value)
 
 
@@ -92,7 +88,7 @@ class Piece(NamedTuple):
         kind: "content", "reasoning", "refusal", "transcript" of a spoken answer, or "arguments" of
             a function call or the input of a custom tool.
         text: The text, never empty.
-        choice: The choice it belongs to, by its index.
+        choice: Index of the choice that it belongs to.
     """
 
     kind: Kind
@@ -133,116 +129,97 @@ class TokenCounts(NamedTuple):
 
 ModelT = TypeVar("ModelT", bound=Model)
 
-_UNFIT: Final = (msgspec.ValidationError, UnicodeEncodeError)
+_MISMATCH: Final = (msgspec.ValidationError, UnicodeEncodeError)
 
 
 def build(kind: type[ModelT], fields: dict[str, Any]) -> ModelT:
     """
-    Make a model of a decoded JSON object, whatever it holds.
+    Build a model from a decoded JSON object, whatever its values are.
 
-    A field that the schema does not name, or whose value does not fit it, goes to `extra`. A
-    field that the model must have and the object has not gets its empty value.
+    A field that the schema doesn't name, or whose value doesn't have its type, goes to `extra`. A
+    required field that is missing gets its empty value.
     """
-    ways = _ways(kind)
-    extra = {name: value for name, value in fields.items() if name not in ways}
-    known = {name: value for name, value in fields.items() if name in ways} if extra else fields
+    readers = _field_readers(kind)
+    extra = {name: value for name, value in fields.items() if name not in readers}
+    known = {name: value for name, value in fields.items() if name in readers} if extra else fields
+    # Fast path: all known fields are as the schema requires. Else each field is read on its own.
     try:
-        # Nearly always all the rest is of the schema.
         model = msgspec.convert(known, kind)
-    except _UNFIT:
-        return _build_piecemeal(kind, fields)
+    except _MISMATCH:
+        return _build_by_field(kind, fields)
     model.extra = extra
     return model
 
 
-def _build_piecemeal(kind: type[ModelT], fields: dict[str, Any]) -> ModelT:
+def _build_by_field(kind: type[ModelT], fields: dict[str, Any]) -> ModelT:
     known: dict[str, Any] = {}
     extra: dict[str, Any] = {}
-    ways = _ways(kind)
+    readers = _field_readers(kind)
     for name, value in fields.items():
-        way = ways.get(name)
-        if way is None:
+        reader = readers.get(name)
+        if reader is None:
             extra[name] = value
-        elif type(value) in way.as_they_are:
+        elif type(value) in reader.exact_types:
             known[name] = value
         elif value is not None:
             try:
-                known[name] = way.read(value)
-            except _UNFIT:
+                known[name] = reader.read(value)
+            except _MISMATCH:
                 extra[name] = value
             else:
-                # Of a list the objects are used, and it is kept if it was more than they are.
-                if isinstance(known[name], list) and not _says_all(known[name], value):
-                    extra[name] = value
+                items = known[name]
+                if is_list(items) and not (is_list(value) and len(items) == len(value)):
+                    extra[name] = value  # it has more than the objects that were read
     missing = [name for name in kind.required if name not in known]
     for name in missing:
         known[name] = kind.required[name]()
     return kind(**known, extra=extra, absent=tuple(missing))
 
 
-def _says_all(items: list[Any], value: Any) -> bool:
-    return is_list(value) and len(items) == len(value)
-
-
-class _Way(NamedTuple):
-    """Say how a field is read: values of which types as they are, and all others how."""
-
-    as_they_are: frozenset[type]
+class _FieldReader(NamedTuple):
+    exact_types: frozenset[type]  # values of these types need no conversion
     read: Callable[[Any], Any]
 
 
-def _object_reader(kind: type[Model]) -> Callable[[Any], Model]:
-    def read(value: Any) -> Model:
-        if not is_object(value):
-            raise msgspec.ValidationError("no object")
-        return build(kind, value)
-
-    return read
+@cache
+def _field_readers(kind: type[Model]) -> dict[str, _FieldReader]:
+    hints = typing.get_type_hints(kind)
+    return {name: _field_reader(hints[name]) for name in kind.wire_fields()}
 
 
-def _list_reader(kind: type[Model]) -> Callable[[Any], list[Model]]:
-    def read(value: Any) -> list[Model]:
-        # Some servers send an only item without its list.
-        items: Any = [value] if value and is_object(value) else value
-        if not is_list(items):
-            raise msgspec.ValidationError("no list")
-        return [build(kind, item) for item in items if is_object(item)]
-
-    return read
-
-
-def _value_reader(kind: Any) -> Callable[[Any], Any]:
-    return lambda value: msgspec.convert(value, kind)
-
-
-def _way(annotation: Any) -> _Way:
-    """Choose how to read a field by its type, `X | None` being read as X."""
+def _field_reader(annotation: Any) -> _FieldReader:
     kinds = [annotation]
     if typing.get_origin(annotation) is types.UnionType:
         kinds = [kind for kind in typing.get_args(annotation) if kind is not types.NoneType]
-        annotation = kinds[0] if len(kinds) == 1 else annotation
-    inner = typing.get_args(annotation)
-    if isinstance(annotation, type) and issubclass(annotation, Model):
-        return _Way(frozenset(), _object_reader(annotation))
-    if typing.get_origin(annotation) is list and _is_model(inner[0]):
-        return _Way(frozenset(), _list_reader(inner[0]))
-    as_they_are = frozenset(_OPEN[kind] for kind in kinds if kind in _OPEN)
-    return _Way(as_they_are, _value_reader(annotation))
+    if _is_model(kinds[0]):
+        return _FieldReader(frozenset(), partial(_read_object, kinds[0]))
+    if typing.get_origin(kinds[0]) is list and _is_model(item := typing.get_args(kinds[0])[0]):
+        return _FieldReader(frozenset(), partial(_read_list, item))
+    exact_types = frozenset(_EXACT_TYPES[kind] for kind in kinds if kind in _EXACT_TYPES)
+    return _FieldReader(exact_types, partial(msgspec.convert, type=annotation))
 
 
 def _is_model(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, Model)
 
 
-@cache
-def _ways(kind: type[Model]) -> dict[str, _Way]:
-    hints = typing.get_type_hints(kind)
-    return {name: _way(hints[name]) for name in kind.wire_fields()}
+def _read_object(kind: type[ModelT], value: Any) -> ModelT:
+    if not is_object(value):
+        raise msgspec.ValidationError("not an object")
+    return build(kind, value)
 
 
-_OPEN: Final[Mapping[Any, type]] = {
+def _read_list(kind: type[ModelT], value: Any) -> list[ModelT]:
+    # Some servers send an only item without its list.
+    items: Any = [value] if value and is_object(value) else value
+    if not is_list(items):
+        raise msgspec.ValidationError("not a list")
+    return [build(kind, item) for item in items if is_object(item)]
+
+
+# The annotations that every value of a Python type meets.
+_EXACT_TYPES: Final[Mapping[Any, type]] = {
     **{kind: kind for kind in (str, int, float, bool)},
     dict[str, Any]: dict,
     list[Any]: list,
 }
-"""Types of which every value of a Python type is one."""
