@@ -247,7 +247,7 @@ def test_an_event_is_what_comes_out() -> None:
 )
 def test_other_things_are_refused(other: Any) -> None:
     """With a word on what makes chunks."""
-    with pytest.raises(TypeError, match=rf"not {type(other).__name__}; to_chunks\(\) makes"):
+    with pytest.raises(TypeError, match=rf"not {type(other).__name__}: to_chunks\(\) returns"):
         encode_chunk(other)
 
 

@@ -487,7 +487,7 @@ def test_the_completion_is_left_alone() -> None:
 @pytest.mark.parametrize("pieces", [0, -1])
 def test_pieces_have_characters(pieces: int) -> None:
     """It is said at the call, not at the first chunk."""
-    with pytest.raises(ValueError, match=rf"pieces is {pieces}; give a number of characters"):
+    with pytest.raises(ValueError, match=rf"pieces is {pieces}: give a number of characters"):
         to_chunks(completion_of(chat({"content": "abc"})), pieces=pieces)
 
 
@@ -495,14 +495,14 @@ def test_pieces_join_to_the_text() -> None:
     """A function that loses a part of the text would make another completion."""
     chunks = to_chunks(completion_of(chat({"content": "a b"})), pieces=str.split)
 
-    with pytest.raises(ValueError, match="pieces of a text of 3 characters do not join to it"):
+    with pytest.raises(ValueError, match="pieces of a text of 3 characters don't join to the text"):
         list(chunks)
 
 
 @pytest.mark.parametrize("pieces", ["3", 1.5, [1, 2]])
 def test_other_pieces_are_refused(pieces: Any) -> None:
     """With a word on what to give instead."""
-    with pytest.raises(TypeError, match=rf"pieces is a {type(pieces).__name__}; give a number"):
+    with pytest.raises(TypeError, match=rf"pieces has type {type(pieces).__name__}: give a number"):
         to_chunks(completion_of(chat()), pieces=pieces)
 
 
@@ -511,5 +511,5 @@ def test_other_pieces_are_refused(pieces: Any) -> None:
 )
 def test_other_things_are_refused(other: Any) -> None:
     """With a word on what makes completions."""
-    with pytest.raises(TypeError, match=rf"not {type(other).__name__}; the snapshot\(\)"):
+    with pytest.raises(TypeError, match=rf"not {type(other).__name__}: Accumulator.snapshot\(\)"):
         to_chunks(other)
