@@ -1,4 +1,4 @@
-"""Accumulator: chunks to the completion they make."""
+"""Accumulator of chunks, which builds the completion that they stream."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 from .._end import End, EndCause
-from .._errors import LimitExceeded
+from .._errors import IncompleteStream, LimitExceeded, count, describe_unfinished
 from .._json import is_object
 from .._options import check_bytes, check_number
 from .._stage import Breakable, breaking
 from ..payloads._growing import Budget, GrowingText, copy_fields, keep_last, no_json, unknown_fields
 from ..payloads._model import build
-from ._choices import ChatChoiceState, CompletionChoiceState, Notes, make_incomplete
-from ._incomplete import incomplete
+from ._choices import ChatChoiceState, CompletionChoiceState, NoteRecorder
 from ._models import (
     ChatCompletionChunk,
     Chunk,
@@ -26,45 +25,27 @@ from ._results import ChatCompletion, Completion, Note, NoteKind, Result
 
 if TYPE_CHECKING:
     from ..payloads._partial_json import PartialJSON
-    from ._updates import Update, Watch
+    from ._updates import Update, UpdateTracker
 
 
+MAX_OBJECTS = 1 << 19
 MAX_CHOICES = 16384
 MAX_TOOL_CALLS = 4096
 MAX_ACCUMULATED = 512 * 1024 * 1024
 
 
 def check_choice_limit(index: int, known: int, maximum: int | None) -> None:
-    """
-    Refuse a new choice that is one too many.
-
-    Args:
-        index: Its index. Choices are numbered from 0, so one beyond the limit says that there
-            are more than it allows.
-        known: How many choices there are.
-        maximum: The limit; None for none.
-
-    Raises:
-        LimitExceeded: It is one too many.
-    """
+    """Raise LimitExceeded if a choice with this index, after `known` others, is one too many."""
+    # Choices are numbered from 0: an index beyond the limit means that there are too many.
     if maximum is not None and (known >= maximum or index >= maximum):
-        raise LimitExceeded(
-            limit="choices",
-            maximum=maximum,
-            what=f"More than {maximum:,} choices, or an index as large",
-            advice="raise max_choices if you trust the server",
-        )
-
-
-_EMPTY = CompletionUsage()
+        raise LimitExceeded(limit="choices", maximum=maximum)
 
 
 class ReportedUsage:
     """
-    Token counts as the server reported them so far.
+    Token counts that the server reported last. They replace each other and are never added up.
 
-    The last counts win, and are never added up. Empty ones don't replace others. Counts in other
-    places, Groq's `x_groq` and the choices, count where `usage` isn't sent.
+    Counts in other places (`x_groq`, choices) count if no chunk has `usage`.
     """
 
     __slots__ = ("_elsewhere", "_usage")
@@ -75,51 +56,43 @@ class ReportedUsage:
 
     @property
     def value(self) -> CompletionUsage | None:
-        """The token counts, or None where none were reported."""
         return self._elsewhere if self._usage is None else self._usage
 
     @property
     def is_elsewhere(self) -> bool:
-        """Whether they were reported in another place than `usage`."""
         return self._usage is None and self._elsewhere is not None
 
     def add(self, chunk: Chunk) -> None:
-        """Add the counts of a chunk, but for those inside its choices."""
-        if chunk.usage is not None and (self._usage is None or chunk.usage != _EMPTY):
+        # An empty usage doesn't replace another one.
+        if chunk.usage is not None and (self._usage is None or chunk.usage != CompletionUsage()):
             self._usage = chunk.usage
         self._add_elsewhere(chunk.extra.get("x_groq"))
 
     def add_choice(self, choice: ChunkChoice | CompletionChunkChoice) -> None:
-        """Add the counts inside a choice."""
         self._add_elsewhere(choice.extra)
 
-    def _add_elsewhere(self, holder: Any) -> None:
-        usage = holder.get("usage") if is_object(holder) else None
+    def _add_elsewhere(self, fields: Any) -> None:
+        usage = fields.get("usage") if is_object(fields) else None
         if is_object(usage):
             self._elsewhere = build(CompletionUsage, usage)
 
 
-# Not part of a completion: padding that hides its length, and errors, which are raised.
-_DROPPED = ("p", "obfuscation", "error")
-
-
 class Accumulator(Breakable):
     """
-    Put chunks together into the completion that the non-streaming API would have answered.
+    Accumulator that builds, from chunks, the completion that the non-streaming API returns.
 
-    Whether it is a chat or a legacy completion, the chunks decide. Choices are kept apart by
-    their index, in whatever order they come. Usage is replaced, never added up, and a finish
-    reason is never invented. Work is linear in what is added.
+    The chunks decide whether it is a chat or a legacy completion. Choices are told apart by their
+    index and can arrive in any order. Usage is replaced, never added up, and a finish reason is
+    never invented. The time is linear in the size of the chunks.
 
     Args:
-        max_choices: How many choices there may be; an index beyond it is one too many, too.
-            None for no limit.
-        max_tool_calls: How many tool calls there may be, in all choices together; None for no
-            limit.
-        max_accumulated_bytes: How much may be kept, roughly in bytes of memory; None for no limit.
+        max_choices: Maximum number of choices; every index must be below it. None for no limit.
+        max_tool_calls: Maximum number of tool calls in all choices together. None for no limit.
+        max_accumulated_bytes: Maximum size of the accumulated data, approximately in bytes of
+            memory. None for no limit.
 
     Raises:
-        ValueError: A limit is no number above 0.
+        ValueError: A limit isn't a valid number.
     """
 
     def __init__(
@@ -138,23 +111,23 @@ class Accumulator(Breakable):
         self._id: str | None = None
         self._created: int | float | None = None
         self._model: str | None = None
+        self._last_model: str | None = None
+        self._lacks_head = True  # whether id, created or model is still missing
         self._usage = ReportedUsage()
         self._system_fingerprint: str | None = None
         self._service_tier: str | None = None
         self._moderation: dict[str, Any] | None = None
-        self._extra: dict[str, Any] | None = None
+        self._extra: dict[str, Any] = {}
+        self._notes: NoteRecorder | None = None
         self._chat: dict[int, ChatChoiceState] = {}
-        self._legacy: dict[int, CompletionChoiceState] | None = None
+        self._legacy: dict[int, CompletionChoiceState] = {}
         self._kind: type[Result] | None = None
         self._likely_kind: type[Result] = ChatCompletion
         self._chunks_seen = 0
-        self._last_model: str | None = None
-        self._notes: Notes | None = None
-        self._watch: Watch | None = None
-        self._watching: Watch | None = None
-        # Whether a field that names the completion has still to come.
-        self._headless = True
-        # The texts of the choices that neither finished nor are watched.
+        self._tracker: UpdateTracker | None = None
+        self._active_tracker: UpdateTracker | None = None  # set while updates() runs
+        # The texts that the fast path of add() can append to: those of choices that didn't finish
+        # and whose updates aren't tracked.
         self._texts: dict[int, GrowingText] = {}
 
     def add(self, chunk: Chunk) -> None:
@@ -162,19 +135,23 @@ class Accumulator(Breakable):
         Add a chunk.
 
         Args:
-            chunk: The next chunk of the one stream that this accumulator serves.
+            chunk: The next chunk of the stream. An accumulator serves one stream.
 
         Raises:
-            TypeError: It is no chunk, or of the other kind than the chunks before it.
-            LimitExceeded: It exceeds a limit; `partial` holds what came. Later calls raise it.
+            TypeError: `chunk` isn't a chunk, or is of the other kind (chat, legacy) than the chunks
+                before it.
+            LimitExceeded: The chunk exceeds a limit; `partial` has the completion so far. Later
+                calls raise the same error.
         """
         if self.stopped:
             self._raise_error()
         chat = chunk if isinstance(chunk, ChatCompletionChunk) else None
         if chat is None or self._kind is not ChatCompletion:
-            self._settle(chunk)
+            self._set_kind(chunk)
         try:
             if chat is not None:
+                # Fast path: a chat choice that brings only text, for a choice that began, didn't
+                # finish and isn't tracked. All other choices take the slow path, `_add_choice`.
                 for choice in chat.choices:
                     text = choice.only_text()
                     if text is not None and (content := self._texts.get(choice.index)) is not None:
@@ -189,12 +166,12 @@ class Accumulator(Breakable):
                 self._add_legacy(cast("CompletionChunk", chunk))
             self._chunks_seen += 1
             self._last_model = chunk.model or self._last_model
-            if self._headless:
+            if self._lacks_head:
                 self._add_head(chunk)
             if chunk.system_fingerprint is not None:
                 self._system_fingerprint = chunk.system_fingerprint
             if chunk.usage is not None or chunk.extra:
-                self._add_rest(chunk)
+                self._add_usage_and_extra(chunk)
             if self._budget.left < 0:
                 self._budget.raise_overrun()
         except BaseException as error:
@@ -203,120 +180,120 @@ class Accumulator(Breakable):
 
     def updates(self, chunk: Chunk) -> list[Update]:
         """
-        Add a chunk; return what it changed.
+        Add a chunk and return what it changed.
 
-        What ends without the server saying so is told by `last_updates()`. What `add()` took
-        is not told.
+        `last_updates()` returns the updates that the end of the stream completes. Chunks added
+        with `add()` have no updates.
 
         Args:
             chunk: The next chunk, as for `add()`.
 
         Returns:
-            The changes, in order: texts, tool calls, what is done, the finish reason, and token
-            counts; none where the chunk changed nothing that updates tell.
+            The changes in order: texts, log-probabilities, tool calls, what is done, the finish
+            reason, and token counts. Empty if the chunk changed nothing that updates report.
 
         Raises:
-            TypeError, SSEError: As `add()` does.
+            TypeError, SSEError: As for `add()`.
         """
         self._raise_error()
-        self._settle(chunk)
+        self._set_kind(chunk)
         try:
-            if self._watch is None:
-                # Most programs do without updates.
-                from ._updates import Watch  # noqa: PLC0415
+            if self._tracker is None:
+                # Imported here because most programs don't use updates.
+                from ._updates import UpdateTracker  # noqa: PLC0415
 
-                self._watch = Watch()
-            watch = self._watching = self._watch
-            # What is added without a closer look is not told.
+                self._tracker = UpdateTracker()
+            tracker = self._active_tracker = self._tracker
+            # The fast path of add() doesn't report its changes.
             self._texts.clear()
             self.add(chunk)
-            self._watching = None
-            watch.see_usage(self.usage)
-            return watch.take()
+            self._active_tracker = None
+            tracker.add_usage(self.usage)
+            return tracker.pop_updates()
         except BaseException as error:
-            # What the fault cut short is not told later.
-            self._watch = None
+            # The updates of an interrupted call are discarded.
+            self._tracker = None
             super()._break_off(error)
             raise
 
     @breaking
     def last_updates(self) -> list[Update]:
         """
-        Take the end of the stream; return what is done by it.
+        Process the end of the stream and return the updates that it completes.
 
-        Call it where the stream ended well. What a cut left open is not done.
+        Call it only if the stream ended well: texts and calls of a truncated stream aren't done.
 
         Returns:
-            The `...Done` of the texts and tool calls that were still open.
+            The `...Done` updates of the texts and tool calls that were still open.
         """
         if self.stopped and not isinstance(self._error, LimitExceeded):
             self._raise_error()
-        if self._watch is None:
+        if self._tracker is None:
             return []
-        self._watch.see_end()
-        return self._watch.take()
+        self._tracker.close()
+        return self._tracker.pop_updates()
 
     def _add_head(self, chunk: Chunk) -> None:
-        """Keep of each field that names the completion the first value that is one."""
+        # The first value that isn't empty counts.
         self._id = self._id or chunk.id or None
         self._created = self._created or chunk.created or None
         self._model = self._model or chunk.model or None
-        self._headless = self._id is None or self._created is None or self._model is None
+        self._lacks_head = self._id is None or self._created is None or self._model is None
 
-    def _add_rest(self, chunk: Chunk) -> None:
+    def _add_usage_and_extra(self, chunk: Chunk) -> None:
         self._usage.add(chunk)
-        if not chunk.extra:
-            return
-        self._notes = self._notes or Notes()
-        self._notes.add_unread(chunk)
-        self._extra = self._extra or {}
-        keep_last(self._extra, unknown_fields(chunk), self._budget)
+        if chunk.extra:
+            self._notes = self._notes or NoteRecorder()
+            self._notes.add_ignored_values(chunk)
+            keep_last(self._extra, unknown_fields(chunk), self._budget)
 
     def _add_choice(self, choice: ChunkChoice) -> None:
         state = self._chat.get(choice.index)
         if state is None:
             check_choice_limit(choice.index, len(self._chat), self._max_choices)
             state = self._chat[choice.index] = ChatChoiceState(choice.index, self._budget)
-            if self._watching is None:
+            if self._active_tracker is None:
                 self._texts[choice.index] = state.content
         calls = state.add(choice)
         if choice.extra:
             self._usage.add_choice(choice)
         if choice.finish_reason:
             self._texts.pop(choice.index, None)
-        if self._watching is not None:
-            self._watching.see_chat(state, choice, calls)
+        if self._active_tracker is not None:
+            self._active_tracker.add_chat_choice(state, choice, calls)
 
     def _add_legacy(self, chunk: CompletionChunk) -> None:
-        states = self._legacy = self._legacy or {}
         for choice in chunk.choices:
-            state = states.get(choice.index)
+            state = self._legacy.get(choice.index)
             if state is None:
-                check_choice_limit(choice.index, len(states), self._max_choices)
-                state = states[choice.index] = CompletionChoiceState(choice.index, self._budget)
+                check_choice_limit(choice.index, len(self._legacy), self._max_choices)
+                state = CompletionChoiceState(choice.index, self._budget)
+                self._legacy[choice.index] = state
             state.add(choice)
-            if self._watching is not None:
-                self._watching.see_legacy(state, choice)
+            if self._active_tracker is not None:
+                self._active_tracker.add_legacy_choice(state, choice)
 
     def _break_off(self, error: BaseException) -> None:
         super()._break_off(error)
         if isinstance(error, LimitExceeded):
             error.partial = self.snapshot()
 
-    def _settle(self, chunk: Chunk) -> None:
-        """Keep to the kind of the first chunk with choices; until then the latest is likely."""
+    def _set_kind(self, chunk: Chunk) -> None:
+        """Check the kind of a chunk. The first chunk with choices decides the completion's kind."""
         kind = ChatCompletion if isinstance(chunk, ChatCompletionChunk) else Completion
         if kind is Completion and not isinstance(chunk, CompletionChunk):
             raise TypeError(
                 f"add() takes a ChatCompletionChunk or a CompletionChunk, "
-                f"not {type(chunk).__name__}; ChunkParser makes them from bytes"
+                f"not {type(chunk).__name__}: ChunkParser parses bytes into chunks"
             )
         if not chunk.choices:
             self._likely_kind = self._kind or kind
         elif self._kind is None:
             self._kind = self._likely_kind = kind
         elif self._kind is not kind:
-            raise TypeError("chat and legacy chunks do not mix: use one accumulator per stream")
+            raise TypeError(
+                "Chat and legacy chunks can't be mixed: use one Accumulator for each stream"
+            )
 
     @property
     def _choices(self) -> dict[int, ChatChoiceState] | dict[int, CompletionChoiceState]:
@@ -331,7 +308,7 @@ class Accumulator(Breakable):
 
     @property
     def finished(self) -> bool:
-        """Whether there is a choice, and every choice has its finish reason."""
+        """Whether there is a choice, and every choice has a finish reason."""
         states = self._choices.values()
         return bool(states) and all(state.finish.first is not None for state in states)
 
@@ -343,15 +320,16 @@ class Accumulator(Breakable):
     @breaking
     def json_content(self, *, choice: int = 0) -> PartialJSON:
         """
-        Return a choice's text so far, read as JSON: what `response_format` asks for.
+        Return the text of a choice so far as partial JSON, for use with `response_format`.
 
-        The first call reads what has come; from then on the text is read as it comes, once.
+        The first call parses the text received so far. From then on, new text is parsed once, as
+        it is added.
 
         Args:
-            choice: The choice, by its index.
+            choice: The choice's index.
 
         Returns:
-            The text read so far; one that has read nothing, where there is no such choice yet.
+            The parser of the text; a new one if there is no such choice yet.
         """
         state = self._choices.get(choice)
         return no_json() if state is None else state.content.json
@@ -359,16 +337,17 @@ class Accumulator(Breakable):
     @breaking
     def json_arguments(self, call: int = 0, *, choice: int = 0) -> PartialJSON:
         """
-        Return a tool call's arguments so far, read as JSON.
+        Return the arguments of a tool call so far as partial JSON.
 
-        The first call reads what has come; from then on they are read as they come, once.
+        The first call parses the arguments received so far. From then on, new arguments are parsed
+        once, as they are added.
 
         Args:
-            call: The tool call, by its place in `message.tool_calls`.
-            choice: The choice, by its index.
+            call: The tool call's position in `message.tool_calls`.
+            choice: The choice's index.
 
         Returns:
-            The arguments read so far; one that has read nothing, where there is no such call yet.
+            The parser of the arguments; a new one if there is no such call yet.
         """
         state = self._chat.get(choice)
         calls = state.tool_calls.calls if state is not None and state.tool_calls else []
@@ -377,37 +356,29 @@ class Accumulator(Breakable):
     @breaking
     def snapshot(self) -> Result:
         """
-        Return the completion as far as it has come.
+        Return the completion so far.
 
-        The snapshot does not change when more chunks are added. Read it: what is innermost in it
-        (token counts, log-probabilities, unknown fields) may be the chunks' own.
+        Adding chunks doesn't change the snapshot. Don't modify its innermost values (token counts,
+        log-probabilities, unknown fields): they can be shared with the chunks.
         """
-        # A chunk of the other kind, before the first choice, may have had one of these.
-        dropped = {*_DROPPED, *self._likely_kind.wire_fields()}
-        fields = copy_fields(self._extra or {})
-        extra = {name: value for name, value in fields.items() if name not in dropped}
+        # Padding and errors aren't part of a completion. A chunk of the other kind, before the
+        # first choice, can have an unknown field that this kind knows.
+        dropped = {"p", "obfuscation", "error", *self._likely_kind.wire_fields()}
+        fields = copy_fields(self._extra)
+        common: dict[str, Any] = {
+            "id": self._id,
+            "created": self._created,
+            "model": self._model,
+            "choices": [self._choices[index].result() for index in sorted(self._choices)],
+            "usage": self.usage,
+            "system_fingerprint": self._system_fingerprint,
+            "extra": {name: value for name, value in fields.items() if name not in dropped},
+            "notes": tuple(self._all_notes()),
+        }
         if self._likely_kind is Completion:
-            return Completion(
-                id=self._id,
-                created=self._created,
-                model=self._model,
-                choices=[state.result() for _, state in sorted((self._legacy or {}).items())],
-                usage=self.usage,
-                system_fingerprint=self._system_fingerprint,
-                extra=extra,
-                notes=tuple(self._all_notes()),
-            )
+            return Completion(**common)
         return ChatCompletion(
-            id=self._id,
-            created=self._created,
-            model=self._model,
-            choices=[state.result() for _, state in sorted(self._chat.items())],
-            usage=self.usage,
-            system_fingerprint=self._system_fingerprint,
-            service_tier=self._service_tier,
-            moderation=self._moderation,
-            extra=extra,
-            notes=tuple(self._all_notes()),
+            **common, service_tier=self._service_tier, moderation=self._moderation
         )
 
     def _all_notes(self) -> Iterator[Note]:
@@ -421,33 +392,42 @@ class Accumulator(Breakable):
 
     def result(self, end: End | None = None) -> Result:
         """
-        Return the completion, if it is whole.
+        Return the completion if it is complete.
 
         Args:
-            end: How the stream ended, as its parser's `end` tells. With it, the [DONE] mark makes
-                a completion whole too: some answers, spoken ones for example, have no finish
-                reason. And no fault does. Without it, only finish reasons count.
+            end: How the stream ended: the `end` of its parser. With it, [DONE] also makes a
+                completion complete, because some responses, such as audio, have no finish reason;
+                an error makes it incomplete. Without it, only finish reasons count.
 
         Raises:
-            IncompleteStream: A choice has no finish reason, or there is no choice; or `end` is
-                not complete. `partial` holds what came, as `snapshot()` returns it.
-            SSEError: An earlier call raised it; or, as `BrokenStage`, it was interrupted.
+            IncompleteStream: A choice has no finish reason, there is no choice, or `end` isn't
+                complete. `partial` has the completion so far, as returned by `snapshot()`.
+            SSEError: An earlier call raised it, or was interrupted (`BrokenStage`).
         """
         if self.error is not None:
             self.error.partial = self.snapshot()
             self._raise_error()
         if end is not None and not end.finish_reasons:
-            # It can be the end of a parser of events, which knows no choices: to that, every end
-            # between two events is FINISHED.
+            # This can be the end of an event parser. It doesn't know choices, so that it reports
+            # FINISHED whenever the input ends between two events.
             is_incomplete = end.cause is EndCause.INCOMPLETE
             if end.cause is EndCause.FINISHED or (is_incomplete and self._choices):
                 end = None
         if self.finished if end is None else end.complete:
             return self.snapshot()
-        if end is None:
-            reasons = {index: state.finish.first for index, state in self._choices.items()}
-            error = make_incomplete(reasons, self._chunks_seen)
-        else:
-            error = incomplete(end)
+        error = self._missing_finish_reason() if end is None else IncompleteStream(end=end)
         error.partial = self.snapshot()
         raise error
+
+    def _missing_finish_reason(self) -> IncompleteStream:
+        reasons = {index: state.finish.first for index, state in self._choices.items()}
+        chunks = count(self._chunks_seen, "chunk")
+        if reasons:
+            missing = f"No finish_reason for {describe_unfinished(reasons)} in {chunks}"
+        else:
+            missing = f"No choice in {chunks}" if self._chunks_seen else "No chunk was added"
+        return IncompleteStream(
+            f"{missing}: pass the parser's `end` to result() to learn how the stream ended. "
+            "What was accumulated is in .partial.",
+            end=End(EndCause.INCOMPLETE, events_seen=self._chunks_seen, finish_reasons=reasons),
+        )

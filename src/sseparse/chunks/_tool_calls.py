@@ -1,4 +1,4 @@
-"""Tool calls out of their pieces."""
+"""State of tool calls while their deltas arrive."""
 
 from __future__ import annotations
 
@@ -11,88 +11,66 @@ from ._results import CustomTool, Function, NoteKind, ToolCall
 
 
 class FunctionState:
-    """
-    Collect a function's name and arguments.
-
-    Attributes:
-        arguments: The arguments, or a custom tool's input.
-        noted: What had to be assumed.
-    """
+    """Name and arguments of a function call, or name and input of a custom tool call."""
 
     def __init__(self, budget: Budget) -> None:
-        self.noted: set[NoteKind] = set()
+        self.notes: set[NoteKind] = set()
+        self.arguments = GrowingText(budget)  # or the input of a custom tool
         self._budget = budget
         self._name = GrowingText(budget)
         self._name_length = 0
-        self.arguments = GrowingText(budget)
         self._extra: dict[str, Any] = {}
 
     @property
     def name(self) -> str:
-        """The name so far."""
         return self._name.value or ""
 
     def is_named(self, name: str) -> bool:
-        """Tell whether it has that name so far."""
-        # A name may come in many pieces, which are not joined for a look at each.
+        # The lengths are compared first, because a name that arrives in many pieces would
+        # otherwise be joined at each of them.
         return len(name) == self._name_length and name == self.name
 
     def add(self, delta: FunctionDelta | CustomToolDelta) -> None:
-        """Add a piece; a name that only repeats what is there adds nothing."""
         name, arguments = delta.name, delta.text
-        if name and not self.is_named(name):
+        if name and not self.is_named(name):  # some servers repeat the name
             self._name.add(name)
             self._name_length += len(name)
         if arguments:
             self.arguments.add(arguments)
         if isinstance(delta, FunctionDelta) and isinstance(delta.arguments, dict):
-            self.noted.add(NoteKind.ARGUMENTS_OBJECT)
+            self.notes.add(NoteKind.ARGUMENTS_OBJECT)
         if delta.extra:
             keep_last(self._extra, unknown_fields(delta), self._budget)
 
     def function(self) -> Function:
-        """Return the function call so far."""
-        return Function(
-            name=self.name, arguments=self.arguments.value or "", extra=self._extra_of(Function)
-        )
+        arguments = self.arguments.value or ""
+        return Function(name=self.name, arguments=arguments, extra=self._extra_of(Function))
 
-    def custom(self) -> CustomTool:
-        """Return the custom tool's call so far."""
-        return CustomTool(
-            name=self.name, input=self.arguments.value or "", extra=self._extra_of(CustomTool)
-        )
+    def custom_tool(self) -> CustomTool:
+        text = self.arguments.value or ""
+        return CustomTool(name=self.name, input=text, extra=self._extra_of(CustomTool))
 
     def _extra_of(self, kind: type[Model]) -> dict[str, Any]:
-        # A call that came as a function and as a custom tool may have fields of the other.
+        # A call that arrived both as a function and as a custom tool can have fields of the other.
         known = kind.wire_fields()
         fields = copy_fields(self._extra)
         return {name: value for name, value in fields.items() if name not in known}
 
 
 class ToolCallState:
-    """
-    Collect one tool call.
+    """State of one tool call, or of a function call, the form before tool calls."""
 
-    Attributes:
-        place: Where it stands among the tool calls.
-        id: Its id, or None as long as none came.
-        is_custom: Whether it calls a custom tool, whose input is free text.
-        callee: What is called, and with what.
-        noted: What had to be assumed.
-    """
-
-    def __init__(self, place: int, budget: Budget) -> None:
-        self.place = place
+    def __init__(self, position: int | None, budget: Budget) -> None:
+        self.position = position  # in `message.tool_calls`; None for a function call
         self.id: str | None = None
         self.is_custom = False
         self.callee = FunctionState(budget)
-        self.noted = self.callee.noted
+        self.notes = self.callee.notes
         self._budget = budget
         self._type: str | None = None
         self._extra: dict[str, Any] = {}
 
     def add(self, delta: ToolCallDelta) -> None:
-        """Add a piece."""
         if delta.id and self.id is None:
             self.id = delta.id
             self._budget.charge(delta.id)
@@ -107,58 +85,40 @@ class ToolCallState:
         if delta.extra:
             keep_last(self._extra, unknown_fields(delta), self._budget)
 
-    def is_another(self, name: str) -> bool:
-        """Tell whether a piece of that name begins another call."""
-        return bool(name and self.callee.arguments.value) and not self.callee.is_named(name)
-
     @property
     def type(self) -> str:
-        """What is called: "function" or "custom", or what the server says."""
         return self._type or ("custom" if self.is_custom else "function")
 
     def result(self) -> ToolCall:
-        """Return the call so far."""
         return ToolCall(
             id=self.id,
             type=self.type,
             function=None if self.is_custom else self.callee.function(),
-            custom=self.callee.custom() if self.is_custom else None,
+            custom=self.callee.custom_tool() if self.is_custom else None,
             extra=copy_fields(self._extra),
         )
 
 
-class ToolCalls:
+class ToolCallAssembler:
     """
-    Collect the tool calls of one choice.
+    Tool calls of one choice, assembled from their deltas.
 
-    Servers differ in how they say which call a piece belongs to: some send no index, some -1,
-    some 0 for all calls. So the index alone decides nothing.
-
-    Attributes:
-        calls: The calls, in the order in which they began.
+    The index alone doesn't identify a call: some servers send no index, some -1, some 0 for all.
     """
 
     def __init__(self, budget: Budget) -> None:
-        self.calls: list[ToolCallState] = []
+        self.calls: list[ToolCallState] = []  # in the order in which they began
         self._budget = budget
         self._by_index: dict[int, ToolCallState] = {}
         self._by_id: dict[tuple[int | None, str], ToolCallState] = {}
 
     def add(self, delta: ToolCallDelta) -> ToolCallState:
-        """
-        Add a piece to the call that it belongs to, or begin a new call with it.
-
-        Returns:
-            The call.
-
-        Raises:
-            LimitExceeded: There are too many tool calls.
-        """
+        """Add a delta to the call that it belongs to, or to a new call, and return that call."""
         index = delta.index if delta.index is not None and delta.index >= 0 else None
         call = self._find(index, delta) or self._begin(index, delta)
         call.add(delta)
         if index is None:
-            call.noted.add(NoteKind.CALL_WITHOUT_INDEX)
+            call.notes.add(NoteKind.CALL_WITHOUT_INDEX)
         else:
             self._by_index[index] = call
         if call.id is not None:
@@ -166,31 +126,31 @@ class ToolCalls:
         return call
 
     def _find(self, index: int | None, delta: ToolCallDelta) -> ToolCallState | None:
+        name = _name_in(delta)
         if index is not None:
             call = self._by_index.get(index)
             # Another id on a known index is another call: some servers number all calls 0.
             if call is not None and delta.id and call.id and delta.id != call.id:
                 return self._by_id.get((index, delta.id))
-            # So is another name, once arguments came: no name goes on after that.
-            if call is not None and not delta.id and call.is_another(_name_in(delta)):
-                return None
+            # Another name is another call once arguments arrived: no name continues after them.
+            if call is not None and name and not delta.id and call.callee.arguments.value:
+                return call if call.callee.is_named(name) else None
             return call
         if delta.id:
             return self._by_id.get((None, delta.id))
-        return None if _name_in(delta) or not self.calls else self.calls[-1]
+        return None if name or not self.calls else self.calls[-1]
 
     def _begin(self, index: int | None, delta: ToolCallDelta) -> ToolCallState:
         self._budget.charge_call()
         call = ToolCallState(len(self.calls), self._budget)
         self.calls.append(call)
         if index is not None and index in self._by_index:
-            call.noted.add(NoteKind.CALL_INDEX_SHARED)
+            call.notes.add(NoteKind.CALL_INDEX_SHARED)
         if index is None and not delta.id and not _name_in(delta):
-            call.noted.add(NoteKind.CALL_UNNAMED)
+            call.notes.add(NoteKind.CALL_UNNAMED)
         return call
 
     def result(self) -> list[ToolCall] | None:
-        """Return the calls so far, in the order in which they began; None for none."""
         return [call.result() for call in self.calls] or None
 
 

@@ -1,4 +1,4 @@
-"""Updates: what changed in a completion with each chunk."""
+"""Updates that describe what each chunk changed in a completion."""
 
 from __future__ import annotations
 
@@ -26,366 +26,15 @@ from ..payloads._updates import (
 )
 from ._choices import ChatChoiceState, CompletionChoiceState
 from ._models import (
-    ChoiceDelta,
     ChoiceLogprobs,
     ChunkChoice,
     CompletionChunkChoice,
     CompletionLogprobs,
     CompletionUsage,
-    CustomToolDelta,
     FunctionDelta,
+    ToolCallDelta,
 )
-from ._tool_calls import FunctionState, ToolCallState
-
-# The finish reasons of an answer that its model would have gone on with.
-_CUTTING: Final = ("length", "content_filter")
-_NOTHING_CAME: Final = JSONFault(offset=0, reason="no arguments came")
-
-
-class CallsWatch:
-    """
-    Tell what changes in the tool calls of one choice.
-
-    Args:
-        state: The choice.
-    """
-
-    def __init__(self, state: ChatChoiceState) -> None:
-        self._state = state
-        self._calls: dict[int | None, _CallWatch] = {}
-        # Those that were begun and not told done.
-        self._open: dict[int | None, _CallWatch] = {}
-        # Those of them that got something since they were last looked at.
-        self._touched: dict[int | None, _CallWatch] = {}
-
-    def see(self, delta: ChoiceDelta, calls: Sequence[ToolCallState], told: list[Update]) -> None:
-        """
-        Look at a chunk's pieces of tool calls, after they were added.
-
-        Args:
-            delta: What the chunk brought.
-            calls: For each piece the call that it belongs to.
-            told: Where to append what there is to tell.
-        """
-        last_piece: dict[int | None, int] = {}
-        # The touched calls that get no further piece from this chunk. Each is looked at once:
-        # to look at all of them at each new call would be quadratic.
-        settled: set[int | None] | None = None
-        begun = None
-        for at, (piece, call) in enumerate(zip(delta.tool_calls or (), calls, strict=True)):
-            place = call.place
-            if place not in self._calls:
-                if settled is None:
-                    last_piece = {each.place: at for at, each in enumerate(calls)}
-                    settled = {each for each in self._touched if last_piece.get(each, -1) < at}
-                self._tell_done(told, settled)
-                settled.clear()
-                self._begin(call.callee, call, told)
-                begun = place
-            for part in (piece.function, piece.custom):
-                if part is not None:
-                    self._see_piece(place, part, told)
-            if settled is not None and last_piece[place] == at:
-                settled.add(place)
-        if settled is not None:
-            self._tell_done(told, settled - {begun})
-
-    def see_function_call(self, piece: FunctionDelta, told: list[Update]) -> None:
-        """Look at a piece of a function call, the form before tool calls, after it was added."""
-        callee = self._state.function_call
-        if None not in self._calls and callee is not None:
-            self._begin(callee, None, told)
-        self._see_piece(None, piece, told)
-
-    def see_finish(self, told: list[Update], *, first: bool) -> None:
-        """Look at a finish reason; the first one ends what does not show its end."""
-        if first:
-            self._touched = {**self._open}
-        self._tell_done(told, set(self._touched), finished=True)
-
-    def end(self, told: list[Update]) -> None:
-        """Look at the end of the stream."""
-        told += [call.done(self._state.finish.first) for call in self._open.values()]
-        self._open.clear()
-        self._touched.clear()
-
-    def _begin(
-        self, callee: FunctionState, state: ToolCallState | None, told: list[Update]
-    ) -> None:
-        call = _CallWatch(self._state.index, callee, state, len(self._calls))
-        self._calls[call.place] = self._open[call.place] = self._touched[call.place] = call
-        told.append(call.started())
-
-    def _see_piece(
-        self, place: int | None, piece: FunctionDelta | CustomToolDelta, told: list[Update]
-    ) -> None:
-        call = self._calls[place]
-        call.see(piece, told)
-        if place in self._open:
-            self._touched[place] = call
-
-    def _tell_done(
-        self, told: list[Update], places: set[int | None], *, finished: bool = False
-    ) -> None:
-        """Emit which of the touched calls are done: another call began, or the choice finished."""
-        touched = [self._touched.pop(place) for place in places & self._touched.keys()]
-        for call in sorted(touched, key=lambda call: (call.place or 0, call.number)):
-            place = call.place
-            if call.is_whole(finished=finished):
-                del self._open[place]
-                told.append(call.done(self._state.finish.first))
-
-
-class _CallWatch:
-    """
-    Tell what changes in one tool call.
-
-    Args:
-        choice: The choice it belongs to, by its index.
-        callee: What is called, and with what.
-        call: The tool call; None for a function call of the form before tool calls.
-        number: How many calls began before.
-
-    Attributes:
-        number: The same.
-        place: Where the call stands among the tool calls, or None.
-    """
-
-    def __init__(
-        self, choice: int, callee: FunctionState, call: ToolCallState | None, number: int
-    ) -> None:
-        self.number = number
-        self.place = None if call is None else call.place
-        self._choice = choice
-        self._callee = callee
-        self._call = call
-
-    @property
-    def _id(self) -> str | None:
-        return None if self._call is None else self._call.id
-
-    @property
-    def _type(self) -> str:
-        return "function" if self._call is None else self._call.type
-
-    @property
-    def _is_free_text(self) -> bool:
-        return self._call is not None and self._call.is_custom
-
-    def started(self) -> Update:
-        """Tell that it begins."""
-        return ToolCallStarted(self._choice, self.place, self._id, self._callee.name, self._type)
-
-    def see(self, piece: FunctionDelta | CustomToolDelta, told: list[Update]) -> None:
-        """Look at a piece, after it was added."""
-        text = piece.text
-        if text:
-            value = None if self._is_free_text else self._callee.arguments.json.value
-            told.append(ArgumentsDelta(self._choice, self.place, text, value))
-
-    def is_whole(self, *, finished: bool) -> bool:
-        """
-        Tell whether nothing more can come.
-
-        Args:
-            finished: Whether the choice has its finish reason; if not, another call began.
-        """
-        if self._is_free_text or not self._callee.arguments.value:
-            # Neither shows its end.
-            return finished
-        json = self._callee.arguments.json
-        return json.complete if json.fault is None else finished
-
-    def done(self, reason: str | None) -> Update:
-        """
-        Tell that it is done.
-
-        Args:
-            reason: The choice's finish reason, or None where none came so far.
-        """
-        value, fault = self._free_text(reason) if self._is_free_text else self._decoded()
-        return ToolCallDone(
-            choice=self._choice,
-            call=self.place,
-            id=self._id,
-            name=self._callee.name,
-            type=self._type,
-            arguments=self._callee.arguments.value or "",
-            value=value,
-            fault=fault,
-        )
-
-    def _free_text(self, reason: str | None) -> tuple[None, JSONFault | None]:
-        if reason not in _CUTTING:
-            return None, None
-        length = len(self._callee.arguments.value or "")
-        return None, JSONFault(offset=length, reason=f"the answer was cut: {reason}")
-
-    def _decoded(self) -> tuple[Any, JSONFault | None]:
-        if not self._callee.arguments.value:
-            return None, _NOTHING_CAME
-        # Read anew: of the other one the reader has the value, and more may come all the same.
-        json = PartialJSON()
-        json.feed(self._callee.arguments.value)
-        json.close()
-        return json.value, json.fault
-
-
-_NO_LOGPROBS = ChoiceLogprobs()
-_NO_LEGACY_LOGPROBS = CompletionLogprobs()
-_DELTAS: Mapping[Kind, type[ContentDelta | ReasoningDelta | RefusalDelta | TranscriptDelta]] = {
-    "content": ContentDelta,
-    "reasoning": ReasoningDelta,
-    "refusal": RefusalDelta,
-    "transcript": TranscriptDelta,
-}
-
-
-class Watch:
-    """Tell what changes in a completion."""
-
-    def __init__(self) -> None:
-        self._chat: dict[int, ChatWatch] = {}
-        self._legacy: dict[int, CompletionWatch] = {}
-        self._usage: CompletionUsage | None = None
-        self._told: list[Update] = []
-
-    def see_chat(
-        self, state: ChatChoiceState, choice: ChunkChoice, calls: Sequence[ToolCallState]
-    ) -> None:
-        """Look at what a chunk brought for a choice, after it was added."""
-        watch = self._chat.get(state.index)
-        if watch is None:
-            watch = self._chat[state.index] = ChatWatch(state)
-        watch.see(choice, calls, self._told)
-
-    def see_legacy(self, state: CompletionChoiceState, choice: CompletionChunkChoice) -> None:
-        """Look at what a chunk brought for a choice, after it was added."""
-        watch = self._legacy.get(state.index)
-        if watch is None:
-            watch = self._legacy[state.index] = CompletionWatch(state)
-        watch.see(choice, self._told)
-
-    def see_usage(self, usage: CompletionUsage | None) -> None:
-        """Look at the token counts, after a chunk was added that has any."""
-        if usage is not None and usage != self._usage:
-            self._usage = usage
-            self._told.append(UsageReported(usage))
-
-    def see_end(self) -> None:
-        """Look at the end of the stream."""
-        for watches in (self._chat, self._legacy):
-            for watch in watches.values():
-                watch.end(self._told)
-
-    def take(self) -> list[Update]:
-        """Return what there is to tell since the last time."""
-        told, self._told = self._told, []
-        return told
-
-
-class CompletionWatch:
-    """
-    Tell what changes in one choice of a legacy completion.
-
-    Args:
-        state: The choice.
-    """
-
-    def __init__(self, state: CompletionChoiceState) -> None:
-        self._state = state
-        self._open = False
-        self._finished = False
-
-    def see(self, choice: CompletionChunkChoice, told: list[Update]) -> None:
-        """Look at what a chunk brought, after it was added; append what there is to tell."""
-        if choice.text:
-            self._open = True
-            told.append(ContentDelta(choice.index, choice.text))
-        if choice.logprobs is not None and choice.logprobs != _NO_LEGACY_LOGPROBS:
-            told.append(LogprobsDelta(choice.index, choice.logprobs))
-        if choice.finish_reason and not self._finished:
-            self._finished = True
-            self.end(told)
-            told.append(ChoiceFinished(choice.index, choice.finish_reason))
-
-    def end(self, told: list[Update]) -> None:
-        """Look at the end of the stream."""
-        if self._open:
-            self._open = False
-            told.append(ContentDone(self._state.index, self._state.content.value or ""))
-
-
-class ChatWatch:
-    """
-    Tell what changes in one choice of a chat completion.
-
-    Args:
-        state: The choice.
-    """
-
-    def __init__(self, state: ChatChoiceState) -> None:
-        self._state = state
-        self._open: dict[type[Update], None] = {}
-        self._calls = CallsWatch(state)
-        self._reasoning: GrowingText | None = None
-        self._finished = False
-
-    def see(self, choice: ChunkChoice, calls: Sequence[ToolCallState], told: list[Update]) -> None:
-        """Look at what a chunk brought, after it was added; append what there is to tell."""
-        delta = choice.delta
-        self._see_texts(choice, told)
-        if calls:
-            self._calls.see(delta, calls, told)
-        if delta.function_call is not None:
-            self._calls.see_function_call(delta.function_call, told)
-        if choice.logprobs is not None and choice.logprobs != _NO_LOGPROBS:
-            told.append(LogprobsDelta(choice.index, choice.logprobs))
-        if choice.finish_reason:
-            first, self._finished = not self._finished, True
-            if first:
-                self._tell_texts_done(told)
-            self._calls.see_finish(told, first=first)
-            if first:
-                told.append(ChoiceFinished(choice.index, choice.finish_reason))
-
-    def end(self, told: list[Update]) -> None:
-        """Look at the end of the stream."""
-        self._tell_texts_done(told)
-        self._calls.end(told)
-
-    def _see_texts(self, choice: ChunkChoice, told: list[Update]) -> None:
-        for piece in choice.pieces():
-            update = _DELTAS.get(piece.kind)
-            if update is None:
-                continue  # arguments belong to a call, which `CallsWatch` finds
-            if piece.kind == "reasoning":
-                self._add_reasoning(piece.text)
-            told.append(update(piece.choice, piece.text))
-            self._open[update] = None
-
-    def _add_reasoning(self, text: str) -> None:
-        if self._reasoning is None:
-            # What came before updates were asked for.
-            self._reasoning = GrowingText(self._state.budget)
-            self._reasoning.add(self._state.reasoning.removesuffix(text))
-        self._reasoning.add(text)
-
-    def _tell_texts_done(self, told: list[Update]) -> None:
-        state = self._state
-        index = state.index
-        for kind in self._open:
-            if kind is ContentDelta:
-                told.append(ContentDone(index, state.content.value or ""))
-            elif kind is RefusalDelta:
-                told.append(RefusalDone(index, state.refusal.value or ""))
-            elif kind is TranscriptDelta:
-                told.append(TranscriptDone(index, state.transcript))
-            else:
-                reasoning = self._reasoning.value if self._reasoning else ""
-                told.append(ReasoningDone(index, reasoning or ""))
-        self._open.clear()
-
+from ._tool_calls import ToolCallState
 
 Update = (
     ContentDelta
@@ -403,3 +52,274 @@ Update = (
     | ChoiceFinished
     | UsageReported[CompletionUsage]
 )
+
+_DELTAS: Final[
+    Mapping[Kind, type[ContentDelta | ReasoningDelta | RefusalDelta | TranscriptDelta]]
+] = {
+    "content": ContentDelta,
+    "reasoning": ReasoningDelta,
+    "refusal": RefusalDelta,
+    "transcript": TranscriptDelta,
+}
+_DONES: Final[Mapping[Kind, type[ContentDone | ReasoningDone | RefusalDone | TranscriptDone]]] = {
+    "content": ContentDone,
+    "reasoning": ReasoningDone,
+    "refusal": RefusalDone,
+    "transcript": TranscriptDone,
+}
+
+
+class UpdateTracker:
+    """Updates of a completion that weren't returned yet."""
+
+    def __init__(self) -> None:
+        self._updates: list[Update] = []
+        self._chat: dict[int, ChatChoiceTracker] = {}
+        self._legacy: dict[int, CompletionChoiceTracker] = {}
+        self._usage: CompletionUsage | None = None
+
+    def add_chat_choice(
+        self, state: ChatChoiceState, choice: ChunkChoice, calls: Sequence[ToolCallState]
+    ) -> None:
+        """Record the changes of a choice, after `state` added it."""
+        tracker = self._chat.get(state.index)
+        if tracker is None:
+            tracker = self._chat[state.index] = ChatChoiceTracker(state, self._updates)
+        tracker.add(choice, calls)
+
+    def add_legacy_choice(
+        self, state: CompletionChoiceState, choice: CompletionChunkChoice
+    ) -> None:
+        tracker = self._legacy.get(state.index)
+        if tracker is None:
+            tracker = self._legacy[state.index] = CompletionChoiceTracker(state, self._updates)
+        tracker.add(choice)
+
+    def add_usage(self, usage: CompletionUsage | None) -> None:
+        if usage is not None and usage != self._usage:
+            self._usage = usage
+            self._updates.append(UsageReported(usage))
+
+    def close(self) -> None:
+        for chat in self._chat.values():
+            chat.close()
+        for legacy in self._legacy.values():
+            legacy.close()
+
+    def pop_updates(self) -> list[Update]:
+        updates = [*self._updates]
+        self._updates.clear()
+        return updates
+
+
+class CompletionChoiceTracker:
+    """Updates of one choice of a legacy completion."""
+
+    def __init__(self, state: CompletionChoiceState, updates: list[Update]) -> None:
+        self._state = state
+        self._updates = updates
+        self._is_open = False
+        self._is_finished = False
+
+    def add(self, choice: CompletionChunkChoice) -> None:
+        if choice.text:
+            self._is_open = True
+            self._updates.append(ContentDelta(choice.index, choice.text))
+        if choice.logprobs is not None and choice.logprobs != CompletionLogprobs():
+            self._updates.append(LogprobsDelta(choice.index, choice.logprobs))
+        if choice.finish_reason and not self._is_finished:
+            self._is_finished = True
+            self.close()
+            self._updates.append(ChoiceFinished(choice.index, choice.finish_reason))
+
+    def close(self) -> None:
+        if self._is_open:
+            self._is_open = False
+            self._updates.append(ContentDone(self._state.index, self._state.content.value or ""))
+
+
+class ChatChoiceTracker:
+    """Updates of one choice of a chat completion."""
+
+    def __init__(self, state: ChatChoiceState, updates: list[Update]) -> None:
+        self._state = state
+        self._updates = updates
+        self._open: dict[Kind, None] = {}
+        self._calls = ToolCallTracker(state, updates)
+        self._reasoning: GrowingText | None = None
+        self._is_finished = False
+
+    def add(self, choice: ChunkChoice, calls: Sequence[ToolCallState]) -> None:
+        self._add_texts(choice)
+        if calls:
+            self._calls.add(choice.delta.tool_calls or (), calls)
+        function_call = choice.delta.function_call
+        if function_call is not None and self._state.function_call is not None:
+            self._calls.add_function_call(self._state.function_call, function_call)
+        if choice.logprobs is not None and choice.logprobs != ChoiceLogprobs():
+            self._updates.append(LogprobsDelta(choice.index, choice.logprobs))
+        if not choice.finish_reason:
+            return
+        if self._is_finished:
+            self._calls.finish_touched()
+            return
+        self._is_finished = True
+        self._close_texts()
+        self._calls.finish()
+        self._updates.append(ChoiceFinished(choice.index, choice.finish_reason))
+
+    def close(self) -> None:
+        self._close_texts()
+        self._calls.close()
+
+    def _add_texts(self, choice: ChunkChoice) -> None:
+        for piece in choice.pieces():
+            if piece.kind == "arguments":
+                continue  # `ToolCallTracker` knows which call they belong to
+            if piece.kind == "reasoning":
+                self._add_reasoning(piece.text)
+            self._updates.append(_DELTAS[piece.kind](piece.choice, piece.text))
+            self._open[piece.kind] = None
+
+    def _add_reasoning(self, text: str) -> None:
+        if self._reasoning is None:
+            # The state also has the reasoning that `Accumulator.add()` added before.
+            self._reasoning = GrowingText(self._state.budget)
+            self._reasoning.add(self._state.reasoning.removesuffix(text))
+        self._reasoning.add(text)
+
+    def _close_texts(self) -> None:
+        for kind in self._open:
+            self._updates.append(_DONES[kind](self._state.index, self._full_text(kind) or ""))
+        self._open.clear()
+
+    def _full_text(self, kind: Kind) -> str | None:
+        if kind == "content":
+            return self._state.content.value
+        if kind == "refusal":
+            return self._state.refusal.value
+        if kind == "transcript":
+            return self._state.transcript
+        return self._reasoning.value if self._reasoning else None
+
+
+class ToolCallTracker:
+    """Updates of the tool calls of one choice, and of its function call."""
+
+    def __init__(self, state: ChatChoiceState, updates: list[Update]) -> None:
+        self._state = state
+        self._updates = updates
+        # The order in which the calls began, by their position. A function call, the form before
+        # tool calls, has the position None.
+        self._order: dict[int | None, int] = {}
+        # The calls for which no `ToolCallDone` was emitted.
+        self._open: dict[int | None, ToolCallState] = {}
+        # The open calls that received a delta since they were last checked.
+        self._touched: dict[int | None, ToolCallState] = {}
+
+    def add(self, deltas: Sequence[ToolCallDelta], calls: Sequence[ToolCallState]) -> None:
+        """Record a chunk's deltas of tool calls; `calls` are the calls that they belong to."""
+        if all(call.position in self._order for call in calls):
+            for delta, call in zip(deltas, calls, strict=True):
+                self._add_delta(call, delta)
+            return
+        last_at = {call.position: at for at, call in enumerate(calls)}
+        # The touched calls without further deltas in this chunk. Each is checked once, because
+        # checking all touched calls whenever a call begins is quadratic.
+        settled = self._touched.keys() - last_at.keys()
+        newest = None
+        for at, (delta, call) in enumerate(zip(deltas, calls, strict=True)):
+            if call.position not in self._order:
+                self._finish_calls(settled)
+                settled.clear()
+                self._begin(call)
+                newest = call.position
+            self._add_delta(call, delta)
+            if last_at[call.position] == at:
+                settled.add(call.position)
+        self._finish_calls(settled - {newest})
+
+    def add_function_call(self, call: ToolCallState, delta: FunctionDelta) -> None:
+        if call.position not in self._order:
+            self._begin(call)
+        self._add_arguments(call, delta.text)
+
+    def finish(self) -> None:
+        """Record the first finish reason, which completes the calls that don't show their end."""
+        self._touched = {**self._open}
+        self.finish_touched()
+
+    def finish_touched(self) -> None:
+        self._finish_calls(set(self._touched), is_finished=True)
+
+    def close(self) -> None:
+        self._updates += [self._done(call) for call in self._open.values()]
+        self._open.clear()
+        self._touched.clear()
+
+    def _begin(self, call: ToolCallState) -> None:
+        self._order[call.position] = len(self._order)
+        self._open[call.position] = self._touched[call.position] = call
+        self._updates.append(
+            ToolCallStarted(self._state.index, call.position, call.id, call.callee.name, call.type)
+        )
+
+    def _add_delta(self, call: ToolCallState, delta: ToolCallDelta) -> None:
+        for part in (delta.function, delta.custom):
+            if part is not None:
+                self._add_arguments(call, part.text)
+
+    def _add_arguments(self, call: ToolCallState, text: str) -> None:
+        if text:
+            value = None if call.is_custom else call.callee.arguments.json.value
+            self._updates.append(ArgumentsDelta(self._state.index, call.position, text, value))
+        if call.position in self._open:
+            self._touched[call.position] = call
+
+    def _finish_calls(self, positions: set[int | None], *, is_finished: bool = False) -> None:
+        """Emit `ToolCallDone` for those of the touched calls that are complete."""
+        touched = [self._touched.pop(position) for position in positions & self._touched.keys()]
+        touched.sort(key=lambda call: (call.position or 0, self._order[call.position]))
+        for call in touched:
+            if _is_complete(call, is_finished=is_finished):
+                del self._open[call.position]
+                self._updates.append(self._done(call))
+
+    def _done(self, call: ToolCallState) -> ToolCallDone:
+        value, fault = _decode_arguments(call, self._state.finish.first)
+        return ToolCallDone(
+            choice=self._state.index,
+            call=call.position,
+            id=call.id,
+            name=call.callee.name,
+            type=call.type,
+            arguments=call.callee.arguments.value or "",
+            value=value,
+            fault=fault,
+        )
+
+
+def _is_complete(call: ToolCallState, *, is_finished: bool) -> bool:
+    """Return whether a call is complete once its choice finished, or else another call began."""
+    arguments = call.callee.arguments
+    if call.is_custom or not arguments.value:
+        return is_finished  # free text and missing arguments don't show their end
+    return arguments.json.complete if arguments.json.fault is None else is_finished
+
+
+def _decode_arguments(
+    call: ToolCallState, finish_reason: str | None
+) -> tuple[Any, JSONFault | None]:
+    text = call.callee.arguments.value or ""
+    if call.is_custom:
+        if finish_reason not in ("length", "content_filter"):
+            return None, None
+        return None, JSONFault(len(text), f"the input is truncated: {finish_reason}")
+    if not text:
+        return None, JSONFault(0, "no arguments received")
+    # Decoded again: the value of the updates grows with further deltas, and its reader can change
+    # it.
+    json = PartialJSON()
+    json.feed(text)
+    json.close()
+    return json.value, json.fault

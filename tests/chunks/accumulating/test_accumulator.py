@@ -476,10 +476,10 @@ def test_an_empty_accumulator() -> None:
 
 def test_misuse() -> None:
     """Something else than a chunk, or chunks of two kinds."""
-    with pytest.raises(TypeError, match=r"not dict; ChunkParser"):
+    with pytest.raises(TypeError, match="not dict: ChunkParser parses bytes"):
         Accumulator().add({})  # type: ignore[arg-type] # misuse
     accumulator = accumulate(legacy("a"))
-    with pytest.raises(TypeError, match=r"do not mix"):
+    with pytest.raises(TypeError, match="can't be mixed"):
         accumulator.add(accumulate_chunk({"content": "a"}))
 
 

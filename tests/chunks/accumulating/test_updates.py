@@ -300,7 +300,7 @@ class TestToolCalls:
         """Where none came, that is a fault: nothing is invented."""
         told = updates(call(None, name="f"), call(None, index=1, name="g"), delta(finish="stop"))
 
-        fault = JSONFault(0, "no arguments came")
+        fault = JSONFault(0, "no arguments received")
         assert told == [
             ToolCallStarted(0, 0, None, "f", "function"),
             ToolCallStarted(0, 1, None, "g", "function"),
@@ -329,7 +329,7 @@ class TestToolCalls:
         piece = {"index": 0, "custom": {"name": "f", "input": "rm -r /tmp"}}
         told = updates(delta(tool_calls=[piece]), delta(finish="length"))
 
-        fault = JSONFault(10, "the answer was cut: length")
+        fault = JSONFault(10, "the input is truncated: length")
         assert told[-2] == ToolCallDone(0, 0, None, "f", "custom", "rm -r /tmp", None, fault)
 
     def test_more_after_it_was_done(self) -> None:
