@@ -42,11 +42,7 @@ def check_choice_limit(index: int, known: int, maximum: int | None) -> None:
 
 
 class ReportedUsage:
-    """
-    Token counts that the server reported last. They replace each other and are never added up.
-
-    Counts in other places (`x_groq`, choices) count if no chunk has `usage`.
-    """
+    """Token counts reported last; those in `x_groq` or a choice count if no chunk has `usage`."""
 
     __slots__ = ("_elsewhere", "_usage")
 
@@ -81,8 +77,8 @@ class Accumulator(Breakable):
     """
     Accumulator that builds, from chunks, the completion that the non-streaming API returns.
 
-    The chunks decide whether it is a chat or a legacy completion. Choices are told apart by their
-    index and can arrive in any order. Usage is replaced, never added up, and a finish reason is
+    The chunks decide whether it is a chat or a legacy completion. Choices are identified by
+    their index and can arrive in any order. Usage is replaced, never added up, and a finish reason is
     never invented. The time is linear in the size of the chunks.
 
     Args:
@@ -118,7 +114,7 @@ class Accumulator(Breakable):
         self._service_tier: str | None = None
         self._moderation: dict[str, Any] | None = None
         self._extra: dict[str, Any] = {}
-        self._notes: NoteRecorder | None = None
+        self._notes = NoteRecorder()
         self._chat: dict[int, ChatChoiceState] = {}
         self._legacy: dict[int, CompletionChoiceState] = {}
         self._kind: type[Result] | None = None
@@ -243,7 +239,6 @@ class Accumulator(Breakable):
     def _add_usage_and_extra(self, chunk: Chunk) -> None:
         self._usage.add(chunk)
         if chunk.extra:
-            self._notes = self._notes or NoteRecorder()
             self._notes.add_ignored_values(chunk)
             keep_last(self._extra, unknown_fields(chunk), self._budget)
 
@@ -283,17 +278,15 @@ class Accumulator(Breakable):
         kind = ChatCompletion if isinstance(chunk, ChatCompletionChunk) else Completion
         if kind is Completion and not isinstance(chunk, CompletionChunk):
             raise TypeError(
-                f"add() takes a ChatCompletionChunk or a CompletionChunk, "
-                f"not {type(chunk).__name__}: ChunkParser parses bytes into chunks"
+                "add() takes a ChatCompletionChunk or a CompletionChunk, not "
+                f"{type(chunk).__name__}: ChunkParser parses bytes into chunks"
             )
         if not chunk.choices:
             self._likely_kind = self._kind or kind
         elif self._kind is None:
             self._kind = self._likely_kind = kind
         elif self._kind is not kind:
-            raise TypeError(
-                "Chat and legacy chunks can't be mixed: use one Accumulator for each stream"
-            )
+            raise TypeError("Chat and legacy chunks can't be mixed: use one Accumulator per stream")
 
     @property
     def _choices(self) -> dict[int, ChatChoiceState] | dict[int, CompletionChoiceState]:
@@ -310,7 +303,7 @@ class Accumulator(Breakable):
     def finished(self) -> bool:
         """Whether there is a choice, and every choice has a finish reason."""
         states = self._choices.values()
-        return bool(states) and all(state.finish.first is not None for state in states)
+        return bool(states) and all(state.finish_reason is not None for state in states)
 
     @property
     def usage(self) -> CompletionUsage | None:
@@ -322,8 +315,7 @@ class Accumulator(Breakable):
         """
         Return the text of a choice so far as partial JSON, for use with `response_format`.
 
-        The first call parses the text received so far. From then on, new text is parsed once, as
-        it is added.
+        The first call parses the text received so far; new text is parsed as it is added.
 
         Args:
             choice: The choice's index.
@@ -339,8 +331,7 @@ class Accumulator(Breakable):
         """
         Return the arguments of a tool call so far as partial JSON.
 
-        The first call parses the arguments received so far. From then on, new arguments are parsed
-        once, as they are added.
+        The first call parses the arguments received so far; new ones are parsed as they are added.
 
         Args:
             call: The tool call's position in `message.tool_calls`.
@@ -382,7 +373,7 @@ class Accumulator(Breakable):
         )
 
     def _all_notes(self) -> Iterator[Note]:
-        yield from self._notes or ()
+        yield from self._notes
         if self._last_model != self._model and self._last_model is not None:
             yield Note(NoteKind.MODEL_CHANGED, detail=self._last_model)
         if self._usage.is_elsewhere:
@@ -420,14 +411,15 @@ class Accumulator(Breakable):
         raise error
 
     def _missing_finish_reason(self) -> IncompleteStream:
-        reasons = {index: state.finish.first for index, state in self._choices.items()}
+        reasons = {index: state.finish_reason for index, state in self._choices.items()}
         chunks = count(self._chunks_seen, "chunk")
         if reasons:
             missing = f"No finish_reason for {describe_unfinished(reasons)} in {chunks}"
         else:
             missing = f"No choice in {chunks}" if self._chunks_seen else "No chunk was added"
+        cause = EndCause.INCOMPLETE
         return IncompleteStream(
             f"{missing}: pass the parser's `end` to result() to learn how the stream ended. "
             "What was accumulated is in .partial.",
-            end=End(EndCause.INCOMPLETE, events_seen=self._chunks_seen, finish_reasons=reasons),
+            end=End(cause, events_seen=self._chunks_seen, finish_reasons=reasons),
         )

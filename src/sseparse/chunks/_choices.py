@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from .._json import is_list
 from ..payloads._growing import (
@@ -15,10 +15,9 @@ from ..payloads._growing import (
     keep_last,
     unknown_fields,
 )
-from ..payloads._model import Model
-from ._message_parts import ReasoningDetails
+from ..payloads._model import Kind, Model
+from ._message_parts import AudioState, ReasoningDetails
 from ._models import (
-    AudioDelta,
     ChoiceDelta,
     ChoiceLogprobs,
     ChunkChoice,
@@ -33,9 +32,6 @@ from ._models import (
 from ._results import FILTER_OFFSETS, ChatChoice, ChatMessage, CompletionChoice, Note, NoteKind
 from ._tool_calls import ToolCallAssembler, ToolCallState
 
-if TYPE_CHECKING:
-    from ._message_parts import AudioState
-
 LogprobsT = TypeVar("LogprobsT", ChoiceLogprobs, CompletionLogprobs)
 
 
@@ -46,47 +42,22 @@ class NoteRecorder:
 
     def __init__(self, choice: int | None = None) -> None:
         self._choice = choice
-        self._notes: dict[Note, None] | None = None  # most have none
+        self._notes: dict[Note, None] = {}
 
     def add(self, kind: NoteKind, call: int | None = None, detail: str = "") -> None:
-        if self._notes is None:
-            self._notes = {}
         self._notes[Note(kind, self._choice, call, detail)] = None
 
     def add_ignored_values(self, model: Model, call: int | None = None) -> None:
         """Record the known fields of a model whose values have an unexpected type."""
+        if not model.extra:
+            return
         known = model.wire_fields()
         for name in model.extra:
             if name in known:
                 self.add(NoteKind.VALUE_IGNORED, call, name)
 
     def __iter__(self) -> Iterator[Note]:
-        return iter(self._notes or ())
-
-
-class FinishReasons:
-    """Finish reasons of a choice. The first one counts; some servers send more."""
-
-    __slots__ = ("_budget", "_differ", "reasons")
-
-    def __init__(self, budget: Budget) -> None:
-        self._budget = budget
-        self._differ = False
-        self.reasons: list[str] = []
-
-    def add(self, reason: str) -> None:
-        self.reasons.append(reason)
-        self._differ = self._differ or reason != self.reasons[0]
-        self._budget.charge(reason)
-
-    @property
-    def first(self) -> str | None:
-        return self.reasons[0] if self.reasons else None
-
-    @property
-    def seen(self) -> list[str] | None:
-        """All reasons if they differ, else None."""
-        return [*self.reasons] if self._differ else None
+        return iter(self._notes)
 
 
 class ChoiceExtra:
@@ -131,6 +102,8 @@ class LogprobsState:
     def add(self, logprobs: ChoiceLogprobs | CompletionLogprobs) -> None:
         for name in logprobs.wire_fields():
             self._add_list(name, getattr(logprobs, name))
+        if not logprobs.extra:
+            return
         unknown = {**unknown_fields(logprobs)}
         if isinstance(logprobs, ChoiceLogprobs):
             # Some servers send lists for other texts, such as reasoning.
@@ -152,15 +125,30 @@ class LogprobsState:
 class ChoiceState:
     """State that the choices of chat and legacy completions have in common."""
 
+    __slots__ = ("_extra", "_logprobs", "_notes", "budget", "content", "finish_reasons", "index")
+
     def __init__(self, index: int, budget: Budget) -> None:
         self.index = index
         self.budget = budget
-        self.finish = FinishReasons(budget)
+        self.finish_reasons: list[str] = []  # the first one counts; some servers send more
         self.content = GrowingText(budget)
         self._logprobs: LogprobsState | None = None
         self._extra: ChoiceExtra | None = None
         self._notes = NoteRecorder(index)
         budget.left -= OBJECT
+
+    @property
+    def finish_reason(self) -> str | None:
+        return self.finish_reasons[0] if self.finish_reasons else None
+
+    @property
+    def finish_reasons_seen(self) -> list[str] | None:
+        """All finish reasons if they differ, else None."""
+        return [*self.finish_reasons] if len({*self.finish_reasons}) > 1 else None
+
+    def full_text(self, kind: Kind) -> str:  # noqa: ARG002 - for chat choices
+        """Return all text of this kind so far; a legacy completion only has content."""
+        return self.content.value or ""
 
     def _add_logprobs(self, logprobs: ChoiceLogprobs | CompletionLogprobs) -> None:
         self._logprobs = self._logprobs or LogprobsState(self.budget)
@@ -169,7 +157,8 @@ class ChoiceState:
 
     def _add_fields(self, choice: ChunkChoice | CompletionChunkChoice) -> None:
         if choice.finish_reason:
-            self.finish.add(choice.finish_reason)
+            self.finish_reasons.append(choice.finish_reason)
+            self.budget.charge(choice.finish_reason)
         if choice.extra:
             self._notes.add_ignored_values(choice)
             self._extra = self._extra or ChoiceExtra(self.budget)
@@ -179,15 +168,17 @@ class ChoiceState:
 
     def notes(self) -> Iterator[Note]:
         yield from self._notes
-        if self.finish.seen is not None:
+        if self.finish_reasons_seen is not None:
             yield Note(NoteKind.FINISHED_AGAIN, self.index)
 
 
 class CompletionChoiceState(ChoiceState):
     """State of one choice of a legacy completion."""
 
+    __slots__ = ()
+
     def add(self, choice: CompletionChunkChoice) -> None:
-        if self.finish.reasons and choice.text:
+        if self.finish_reasons and choice.text:
             self._notes.add(NoteKind.AFTER_FINISH)
         self.content.add(choice.text)
         if choice.logprobs is not None:
@@ -199,22 +190,33 @@ class CompletionChoiceState(ChoiceState):
         return CompletionChoice(
             index=self.index,
             text=self.content.value or "",
-            finish_reason=self.finish.first,
+            finish_reason=self.finish_reason,
             logprobs=self._logprobs.result(CompletionLogprobs) if self._logprobs else None,
-            finish_reasons_seen=self.finish.seen,
+            finish_reasons_seen=self.finish_reasons_seen,
             extra=self._extra.result() if self._extra else {},
         )
-
-
-_GENERATED = tuple(name for name in ChoiceDelta.__struct_fields__ if name not in ("role", "absent"))
 
 
 class ChatChoiceState(ChoiceState):
     """State of one choice of a chat completion."""
 
+    __slots__ = (
+        "_audio",
+        "_details",
+        "_lists",
+        "_message_extra",
+        "_parts",
+        "_reasoning",
+        "_reasoning_content",
+        "_refusal",
+        "_role",
+        "function_call",
+        "tool_calls",
+    )
+
     def __init__(self, index: int, budget: Budget) -> None:
         super().__init__(index, budget)
-        self.refusal = GrowingText(budget)
+        self._refusal = GrowingText(budget)
         self.tool_calls: ToolCallAssembler | None = None
         self.function_call: ToolCallState | None = None
         self._audio: AudioState | None = None
@@ -222,25 +224,24 @@ class ChatChoiceState(ChoiceState):
         self._reasoning_content = GrowingText(budget)
         self._reasoning = GrowingText(budget)
         self._details: ReasoningDetails | None = None
-        self._annotations: ItemList | None = None
         self._parts: list[Any] = []
         self._lists: dict[str, ItemList] = {}
         self._message_extra: dict[str, Any] = {}
 
-    @property
-    def transcript(self) -> str | None:
-        return self._audio.transcript.value if self._audio else None
-
-    @property
-    def reasoning(self) -> str:
-        """The reasoning so far, from whichever fields the server sends."""
-        details = self._details.result() if self._details else None
-        one, other = self._reasoning_content.value or "", self._reasoning.value or ""
-        return "".join(reasoning_texts(one, other, details))
+    def full_text(self, kind: Kind) -> str:
+        if kind == "reasoning":
+            details = self._details.result() if self._details else None
+            one, other = self._reasoning_content.value or "", self._reasoning.value or ""
+            return "".join(reasoning_texts(one, other, details))
+        if kind == "refusal":
+            return self._refusal.value or ""
+        if kind == "transcript":
+            return (self._audio.transcript.value or "") if self._audio else ""
+        return super().full_text(kind)
 
     def add(self, choice: ChunkChoice) -> Sequence[ToolCallState]:
         """Add the choice of a chunk, and return the call of each of its tool call deltas."""
-        if self.finish.reasons and any(getattr(choice.delta, name) for name in _GENERATED):
+        if self.finish_reasons and _has_content(choice.delta):
             self._notes.add(NoteKind.AFTER_FINISH)
         calls = self._add_delta(choice.delta)
         if choice.logprobs is not None:
@@ -263,7 +264,7 @@ class ChatChoiceState(ChoiceState):
         if delta.reasoning is not None:
             self._reasoning.add(delta.reasoning)
         if delta.refusal is not None:
-            self.refusal.add(delta.refusal)
+            self._refusal.add(delta.refusal)
         if delta.reasoning_details:
             self._details = self._details or ReasoningDetails(self.budget)
             for detail in delta.reasoning_details:
@@ -273,10 +274,11 @@ class ChatChoiceState(ChoiceState):
             self.function_call.callee.add(delta.function_call)
             self._notes.add_ignored_values(delta.function_call)
         if delta.audio is not None:
-            self._add_audio(delta.audio)
+            self._audio = self._audio or AudioState(self.budget)
+            self._audio.add(delta.audio)
+            self._notes.add_ignored_values(delta.audio)
         if delta.annotations is not None:
-            self._annotations = self._annotations or ItemList(self.budget)
-            self._annotations.add(delta.annotations)
+            self._add_items("annotations", delta.annotations)
         if delta.extra:
             self._add_delta_extra(delta)
         return self._add_calls(delta.tool_calls) if delta.tool_calls else ()
@@ -290,15 +292,6 @@ class ChatChoiceState(ChoiceState):
                 if part is not None and part.extra:
                     self._notes.add_ignored_values(part, call.position)
         return calls
-
-    def _add_audio(self, delta: AudioDelta) -> None:
-        if self._audio is None:
-            # Imported here because few responses have audio.
-            from ._message_parts import AudioState  # noqa: PLC0415
-
-            self._audio = AudioState(self.budget)
-        self._audio.add(delta)
-        self._notes.add_ignored_values(delta)
 
     def _add_parts(self, parts: list[Any]) -> None:
         text, thinking = text_of(parts), thinking_of(parts)
@@ -315,19 +308,20 @@ class ChatChoiceState(ChoiceState):
         self._notes.add_ignored_values(delta)
         extra = {**unknown_fields(delta)}
         for name in ("images", "executed_tools"):  # lists that arrive in pieces
-            items = extra.get(name)
-            if is_list(items):
-                del extra[name]
-                self._lists.setdefault(name, ItemList(self.budget)).add(items)
+            if is_list(extra.get(name)):
+                self._add_items(name, extra.pop(name))
         keep_last(self._message_extra, extra, self.budget)
+
+    def _add_items(self, name: str, items: list[Any]) -> None:
+        self._lists.setdefault(name, ItemList(self.budget)).add(items)
 
     def result(self) -> ChatChoice:
         return ChatChoice(
             index=self.index,
             message=self._message(),
-            finish_reason=self.finish.first,
+            finish_reason=self.finish_reason,
             logprobs=self._logprobs.result(ChoiceLogprobs) if self._logprobs else None,
-            finish_reasons_seen=self.finish.seen,
+            finish_reasons_seen=self.finish_reasons_seen,
             content_filters=[*self._extra.filters] if self._extra else [],
             extra=self._extra.result() if self._extra else {},
         )
@@ -339,11 +333,11 @@ class ChatChoiceState(ChoiceState):
             # The schema has no other role for a response, and some servers never send it.
             role=self._role or "assistant",
             content=self.content.value,
-            refusal=self.refusal.value,
+            refusal=self._refusal.value,
             tool_calls=self.tool_calls.result() if self.tool_calls else None,
             function_call=self.function_call.callee.function() if self.function_call else None,
             audio=self._audio.result() if self._audio else None,
-            annotations=self._annotations.result() if self._annotations else None,
+            annotations=lists.pop("annotations", None),
             reasoning_content=self._reasoning_content.value,
             reasoning=self._reasoning.value,
             reasoning_details=self._details.result() if self._details else None,
@@ -359,5 +353,12 @@ class ChatChoiceState(ChoiceState):
             for kind in NoteKind:
                 if kind in call.notes:
                     yield Note(kind, self.index, call.position)
-            if self.finish.reasons and not call.callee.arguments.value:
+            if self.finish_reasons and not call.callee.arguments.value:
                 yield Note(NoteKind.ARGUMENTS_MISSING, self.index, call.position)
+
+
+_CONTENT = tuple(name for name in ChoiceDelta.__struct_fields__ if name not in ("role", "absent"))
+
+
+def _has_content(delta: ChoiceDelta) -> bool:
+    return any(getattr(delta, name) for name in _CONTENT)

@@ -126,14 +126,14 @@ def _chat_chunks(completion: ChatCompletion, cut: _Cutter) -> Iterator[ChatCompl
         service_tier=completion.service_tier,
     )
     for choice in completion.choices:
-        for part in _chat_choice_parts(choice, cut):
+        for part in _chat_parts(choice, cut):
             yield chunk(choices=[part])
     usage, moderation, extra = completion.usage, completion.moderation, completion.extra
     if usage is not None or moderation is not None or extra or not completion.choices:
         yield chunk(choices=[], usage=usage, moderation=moderation, extra={**extra})
 
 
-def _chat_choice_parts(choice: ChatChoice, cut: _Cutter) -> Iterator[ChunkChoice]:
+def _chat_parts(choice: ChatChoice, cut: _Cutter) -> Iterator[ChunkChoice]:
     part = partial(ChunkChoice, index=choice.index)
     message, logprobs, extra = choice.message, choice.logprobs, {**choice.extra}
     texts = _empty_texts(message, "content", "refusal", "reasoning_content", "reasoning")
@@ -179,13 +179,7 @@ def _text_parts(
 
 
 def _split_tokens(pieces: list[str], lengths: Iterable[int]) -> list[slice]:
-    """
-    Return which tokens belong to each piece: those that begin in it, and the rest to the last.
-
-    Args:
-        pieces: The pieces of a text.
-        lengths: The lengths of the text's tokens, in characters, as far as they are known.
-    """
+    """Return which tokens of a text begin in each of its pieces; the last piece gets the rest."""
     begins = list(accumulate(lengths, initial=0))
     ends = list(accumulate(map(len, pieces)))[:-1]
     cuts = [bisect_left(begins, end) for end in ends]
@@ -247,7 +241,8 @@ def _other_deltas(message: ChatMessage, cut: _Cutter) -> Iterator[ChoiceDelta]:
             yield ChoiceDelta(function_call=function)
     extra = {**message.extra}
     parts = extra.get("content_parts")
-    if is_list(parts) and parts and _are_other_parts(parts):
+    # Parts that have text are a field of that name: sent as content, they would become more text.
+    if is_list(parts) and parts and other_parts(parts) == parts and not _text_of_parts(parts):
         yield ChoiceDelta(content=extra.pop("content_parts"))
     if message.annotations is not None:
         yield ChoiceDelta(annotations=[*message.annotations])
@@ -255,9 +250,8 @@ def _other_deltas(message: ChatMessage, cut: _Cutter) -> Iterator[ChoiceDelta]:
         yield ChoiceDelta(extra=extra)
 
 
-def _are_other_parts(parts: list[Any]) -> bool:
-    """Return whether none of the parts has text: content would otherwise be added to the text."""
-    return other_parts(parts) == parts and not text_of(parts) and not thinking_of(parts)
+def _text_of_parts(parts: list[Any]) -> str:
+    return text_of(parts) + thinking_of(parts)
 
 
 def _audio_deltas(audio: Audio, cut: _Cutter) -> Iterator[AudioDelta]:
@@ -316,14 +310,14 @@ def _legacy_chunks(completion: Completion, cut: _Cutter) -> Iterator[CompletionC
         system_fingerprint=completion.system_fingerprint,
     )
     for choice in completion.choices:
-        for part in _legacy_choice_parts(choice, cut):
+        for part in _legacy_parts(choice, cut):
             yield chunk(choices=[part])
     usage, extra = completion.usage, completion.extra
     if usage is not None or extra or not completion.choices:
         yield chunk(choices=[], usage=usage, extra={**extra})
 
 
-def _legacy_choice_parts(choice: CompletionChoice, cut: _Cutter) -> Iterator[CompletionChunkChoice]:
+def _legacy_parts(choice: CompletionChoice, cut: _Cutter) -> Iterator[CompletionChunkChoice]:
     part = partial(CompletionChunkChoice, index=choice.index)
     pieces = cut(choice.text) or [""]
     for piece, logprobs in zip(pieces, _split_logprobs(choice.logprobs, pieces), strict=True):
@@ -350,11 +344,7 @@ def _split_logprobs(
 
 
 # The standard doesn't end lines at these characters, but some line readers do (`str.splitlines`).
-_LINE_ENDS = (
-    ("\u0085".encode(), b"\\u0085"),
-    ("\u2028".encode(), b"\\u2028"),
-    ("\u2029".encode(), b"\\u2029"),
-)
+_LINE_ENDS = {end.encode(): b"\\u%04x" % ord(end) for end in "\u0085\u2028\u2029"}
 _ENCODER = msgspec.json.Encoder()
 # The encoder writes a model's private fields, too. Their names contain a space.
 _EXTRA, _ABSENT = (f'"{name}"'.encode() for name in Model.__struct_encode_fields__)
@@ -396,7 +386,7 @@ def _encode_json(chunk: Chunk) -> bytes:
     except UnicodeEncodeError:
         # Half of a surrogate pair can't be encoded as UTF-8, but can be escaped in JSON.
         data = json.dumps(_fields_of(chunk), separators=(",", ":"), allow_nan=False).encode()
-    for raw, escaped in _LINE_ENDS:
+    for raw, escaped in _LINE_ENDS.items():
         if raw in data:
             data = data.replace(raw, escaped)
     return data

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from ..payloads._growing import GrowingText
-from ..payloads._model import Kind
+from ..payloads._model import Kind, Piece
 from ..payloads._partial_json import JSONFault, PartialJSON
 from ..payloads._updates import (
     ArgumentsDelta,
@@ -24,7 +24,7 @@ from ..payloads._updates import (
     TranscriptDone,
     UsageReported,
 )
-from ._choices import ChatChoiceState, CompletionChoiceState
+from ._choices import ChatChoiceState, ChoiceState, CompletionChoiceState
 from ._models import (
     ChoiceLogprobs,
     ChunkChoice,
@@ -74,26 +74,40 @@ class UpdateTracker:
 
     def __init__(self) -> None:
         self._updates: list[Update] = []
-        self._chat: dict[int, ChatChoiceTracker] = {}
-        self._legacy: dict[int, CompletionChoiceTracker] = {}
+        self._choices: dict[int, ChoiceTracker] = {}
         self._usage: CompletionUsage | None = None
 
     def add_chat_choice(
         self, state: ChatChoiceState, choice: ChunkChoice, calls: Sequence[ToolCallState]
     ) -> None:
-        """Record the changes of a choice, after `state` added it."""
-        tracker = self._chat.get(state.index)
-        if tracker is None:
-            tracker = self._chat[state.index] = ChatChoiceTracker(state, self._updates)
-        tracker.add(choice, calls)
+        """Record the changes that a chunk's choice made in `state`."""
+        tracker = self._tracker_of(state)
+        tracker.add_pieces(choice.pieces())
+        if calls:
+            tracker.calls.add(choice.delta.tool_calls or (), calls)
+        if choice.delta.function_call is not None and state.function_call is not None:
+            tracker.calls.add_function_call(state.function_call, choice.delta.function_call)
+        if choice.logprobs is not None and choice.logprobs != ChoiceLogprobs():
+            self._updates.append(LogprobsDelta(choice.index, choice.logprobs))
+        if choice.finish_reason:
+            tracker.finish(choice.finish_reason)
 
     def add_legacy_choice(
         self, state: CompletionChoiceState, choice: CompletionChunkChoice
     ) -> None:
-        tracker = self._legacy.get(state.index)
+        tracker = self._tracker_of(state)
+        if choice.text:
+            tracker.add_pieces([Piece("content", choice.text, choice.index)])
+        if choice.logprobs is not None and choice.logprobs != CompletionLogprobs():
+            self._updates.append(LogprobsDelta(choice.index, choice.logprobs))
+        if choice.finish_reason:
+            tracker.finish(choice.finish_reason)
+
+    def _tracker_of(self, state: ChoiceState) -> ChoiceTracker:
+        tracker = self._choices.get(state.index)
         if tracker is None:
-            tracker = self._legacy[state.index] = CompletionChoiceTracker(state, self._updates)
-        tracker.add(choice)
+            tracker = self._choices[state.index] = ChoiceTracker(state, self._updates)
+        return tracker
 
     def add_usage(self, usage: CompletionUsage | None) -> None:
         if usage is not None and usage != self._usage:
@@ -101,10 +115,8 @@ class UpdateTracker:
             self._updates.append(UsageReported(usage))
 
     def close(self) -> None:
-        for chat in self._chat.values():
-            chat.close()
-        for legacy in self._legacy.values():
-            legacy.close()
+        for tracker in self._choices.values():
+            tracker.close()
 
     def pop_updates(self) -> list[Update]:
         updates = [*self._updates]
@@ -112,68 +124,19 @@ class UpdateTracker:
         return updates
 
 
-class CompletionChoiceTracker:
-    """Updates of one choice of a legacy completion."""
+class ChoiceTracker:
+    """Updates of one choice."""
 
-    def __init__(self, state: CompletionChoiceState, updates: list[Update]) -> None:
-        self._state = state
-        self._updates = updates
-        self._is_open = False
-        self._is_finished = False
-
-    def add(self, choice: CompletionChunkChoice) -> None:
-        if choice.text:
-            self._is_open = True
-            self._updates.append(ContentDelta(choice.index, choice.text))
-        if choice.logprobs is not None and choice.logprobs != CompletionLogprobs():
-            self._updates.append(LogprobsDelta(choice.index, choice.logprobs))
-        if choice.finish_reason and not self._is_finished:
-            self._is_finished = True
-            self.close()
-            self._updates.append(ChoiceFinished(choice.index, choice.finish_reason))
-
-    def close(self) -> None:
-        if self._is_open:
-            self._is_open = False
-            self._updates.append(ContentDone(self._state.index, self._state.content.value or ""))
-
-
-class ChatChoiceTracker:
-    """Updates of one choice of a chat completion."""
-
-    def __init__(self, state: ChatChoiceState, updates: list[Update]) -> None:
+    def __init__(self, state: ChoiceState, updates: list[Update]) -> None:
+        self.calls = ToolCallTracker(state, updates)
         self._state = state
         self._updates = updates
         self._open: dict[Kind, None] = {}
-        self._calls = ToolCallTracker(state, updates)
         self._reasoning: GrowingText | None = None
         self._is_finished = False
 
-    def add(self, choice: ChunkChoice, calls: Sequence[ToolCallState]) -> None:
-        self._add_texts(choice)
-        if calls:
-            self._calls.add(choice.delta.tool_calls or (), calls)
-        function_call = choice.delta.function_call
-        if function_call is not None and self._state.function_call is not None:
-            self._calls.add_function_call(self._state.function_call, function_call)
-        if choice.logprobs is not None and choice.logprobs != ChoiceLogprobs():
-            self._updates.append(LogprobsDelta(choice.index, choice.logprobs))
-        if not choice.finish_reason:
-            return
-        if self._is_finished:
-            self._calls.finish_touched()
-            return
-        self._is_finished = True
-        self._close_texts()
-        self._calls.finish()
-        self._updates.append(ChoiceFinished(choice.index, choice.finish_reason))
-
-    def close(self) -> None:
-        self._close_texts()
-        self._calls.close()
-
-    def _add_texts(self, choice: ChunkChoice) -> None:
-        for piece in choice.pieces():
+    def add_pieces(self, pieces: Iterable[Piece]) -> None:
+        for piece in pieces:
             if piece.kind == "arguments":
                 continue  # `ToolCallTracker` knows which call they belong to
             if piece.kind == "reasoning":
@@ -185,28 +148,36 @@ class ChatChoiceTracker:
         if self._reasoning is None:
             # The state also has the reasoning that `Accumulator.add()` added before.
             self._reasoning = GrowingText(self._state.budget)
-            self._reasoning.add(self._state.reasoning.removesuffix(text))
+            self._reasoning.add(self._state.full_text("reasoning").removesuffix(text))
         self._reasoning.add(text)
+
+    def finish(self, reason: str) -> None:
+        if self._is_finished:
+            self.calls.finish_touched()
+            return
+        self._is_finished = True
+        self._close_texts()
+        self.calls.finish()
+        self._updates.append(ChoiceFinished(self._state.index, reason))
+
+    def close(self) -> None:
+        self._close_texts()
+        self.calls.close()
 
     def _close_texts(self) -> None:
         for kind in self._open:
-            self._updates.append(_DONES[kind](self._state.index, self._full_text(kind) or ""))
+            if kind == "reasoning" and self._reasoning is not None:
+                text = self._reasoning.value or ""
+            else:
+                text = self._state.full_text(kind)
+            self._updates.append(_DONES[kind](self._state.index, text))
         self._open.clear()
-
-    def _full_text(self, kind: Kind) -> str | None:
-        if kind == "content":
-            return self._state.content.value
-        if kind == "refusal":
-            return self._state.refusal.value
-        if kind == "transcript":
-            return self._state.transcript
-        return self._reasoning.value if self._reasoning else None
 
 
 class ToolCallTracker:
     """Updates of the tool calls of one choice, and of its function call."""
 
-    def __init__(self, state: ChatChoiceState, updates: list[Update]) -> None:
+    def __init__(self, state: ChoiceState, updates: list[Update]) -> None:
         self._state = state
         self._updates = updates
         # The order in which the calls began, by their position. A function call, the form before
@@ -286,7 +257,7 @@ class ToolCallTracker:
                 self._updates.append(self._done(call))
 
     def _done(self, call: ToolCallState) -> ToolCallDone:
-        value, fault = _decode_arguments(call, self._state.finish.first)
+        value, fault = _decode_arguments(call, self._state.finish_reason)
         return ToolCallDone(
             choice=self._state.index,
             call=call.position,
@@ -317,8 +288,7 @@ def _decode_arguments(
         return None, JSONFault(len(text), f"the input is truncated: {finish_reason}")
     if not text:
         return None, JSONFault(0, "no arguments received")
-    # Decoded again: the value of the updates grows with further deltas, and its reader can change
-    # it.
+    # Decoded again: the value in the updates can still grow, and its reader can change it.
     json = PartialJSON()
     json.feed(text)
     json.close()
