@@ -75,10 +75,10 @@ class ReportedUsage:
 
 class Accumulator(Breakable):
     """
-    Accumulator that builds, from chunks, the completion that the non-streaming API returns.
+    Accumulator of chunks: builds the completion that the non-streaming API would have returned.
 
-    The chunks decide whether it is a chat or a legacy completion. Choices are identified by
-    their index and can arrive in any order. Usage is replaced, never added up, and a finish reason is
+    The chunks decide whether it is a chat or a legacy completion. Choices are identified by their
+    index and can arrive in any order. Usage is replaced, never added up, and a finish reason is
     never invented. The time is linear in the size of the chunks.
 
     Args:
