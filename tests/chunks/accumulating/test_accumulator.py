@@ -1,4 +1,4 @@
-"""Chunks become the completion that the non-streaming API would have answered."""
+"""The accumulator builds the completion that the non-streaming API would have returned."""
 
 from json import dumps
 from typing import Any
@@ -44,10 +44,10 @@ def legacy(text: str, index: int = 0, **fields: Any) -> dict[str, Any]:
 
 
 class TestHead:
-    """What belongs to the completion, not to a choice."""
+    """Fields of the completion."""
 
-    def test_first_that_says_something(self) -> None:
-        """id, created and model: the first that is not empty; later ones may differ."""
+    def test_first_nonempty_value(self) -> None:
+        """The first id, created and model that aren't empty count; later values can differ."""
         snapshot = accumulate(
             {"id": "", "created": 0, "model": "", "choices": []},
             {"id": "a", "created": 5, "model": "m", "choices": []},
@@ -56,8 +56,8 @@ class TestHead:
 
         assert (snapshot.id, snapshot.created, snapshot.model) == ("a", 5, "m")
 
-    def test_last_that_is_not_null(self) -> None:
-        """Fingerprint, tier, moderation and unknown fields: the last value there was."""
+    def test_last_value_that_is_not_null(self) -> None:
+        """Of the other fields, the last value that isn't null counts."""
         snapshot = accumulate(
             {
                 "system_fingerprint": "f",
@@ -75,7 +75,7 @@ class TestHead:
         assert (snapshot.moderation, snapshot.extra) == ({"a": 2}, {"x": 2, "y": 1})
 
     def test_padding_is_dropped(self) -> None:
-        """Padding against listeners is no part of the answer."""
+        """Padding isn't part of the completion."""
         assert accumulate({"obfuscation": "xx", "p": "xx"}).snapshot().to_dict() == {
             "id": None,
             "object": "chat.completion",
@@ -89,7 +89,7 @@ class TestUsage:
     """Token counts are replaced, never added up."""
 
     def test_last_wins(self) -> None:
-        """Cumulative usage on every chunk is not summed, and null does not wipe it."""
+        """Cumulative usage on every chunk isn't summed, and null doesn't remove it."""
         accumulator = accumulate(
             {"usage": {"total_tokens": 1}},
             {"usage": {"total_tokens": 5, "cost": 2}},
@@ -99,22 +99,22 @@ class TestUsage:
         assert accumulator.usage is not None
         assert accumulator.usage.to_dict() == {"total_tokens": 5, "cost": 2}
 
-    def test_none(self) -> None:
-        """None is invented."""
+    def test_no_usage(self) -> None:
+        """Without reported token counts, usage is None."""
         assert accumulate(choice()).usage is None
         assert accumulate({"x_groq": {"id": "x"}}).usage is None
         assert accumulate({"x_groq": "x"}).usage is None
 
-    def test_an_empty_one(self) -> None:
-        """It says nothing, and so takes nothing away."""
+    def test_empty_usage(self) -> None:
+        """An empty usage doesn't replace token counts, but counts if it is the only one."""
         usage = accumulate({"usage": {"total_tokens": 4}}, {"usage": {}}).usage
         assert usage is not None
         assert usage.total_tokens == 4
 
         assert accumulate({"usage": {}}).usage is not None
 
-    def test_where_it_stands_in_a_choice(self) -> None:
-        """It counts where there is no other, and stays in the choice."""
+    def test_usage_in_a_choice(self) -> None:
+        """Usage in a choice counts if no chunk has usage, and stays in the choice."""
         body = choice(usage={"total_tokens": 3})
         snapshot = accumulate(body, choice(usage=None)).snapshot()
 
@@ -122,8 +122,8 @@ class TestUsage:
         assert snapshot.usage.total_tokens == 3
         assert snapshot.choices[0].extra == {"usage": {"total_tokens": 3}}
 
-    def test_where_groq_puts_it(self) -> None:
-        """x_groq.usage counts where there is no other."""
+    def test_usage_in_x_groq(self) -> None:
+        """x_groq.usage counts if no chunk has usage."""
         groq = {"x_groq": {"usage": {"total_tokens": 3}}}
 
         snapshot = accumulate(groq, {"x_groq": {"id": "later"}}).snapshot()
@@ -136,17 +136,17 @@ class TestUsage:
 
 
 class TestFilters:
-    """Azure's asynchronous filter judges one stretch of the text after the other."""
+    """Azure's asynchronous filter reports on one part of the text after the other."""
 
-    def test_every_stretch(self) -> None:
-        """All that it said is kept; the last stands in the completion's JSON."""
-        said: list[dict[str, Any]] = [
+    def test_all_reports(self) -> None:
+        """All reports are collected; the last one is part of the completion's JSON."""
+        reports: list[dict[str, Any]] = [
             {"content_filter_offsets": {"end_offset": 5}, "content_filter_results": {"a": 1}},
             {"content_filter_offsets": {"end_offset": 9}, "content_filter_raw": []},
         ]
         snapshot = accumulate(
             choice({"content": "Hel"}, content_filter_results={}),
-            *(choice(**fields) for fields in said),
+            *(choice(**fields) for fields in reports),
         ).snapshot()
         again = Accumulator()
         for chunk in to_chunks(snapshot):
@@ -155,16 +155,16 @@ class TestFilters:
 
         assert again.snapshot() == snapshot
         assert isinstance(kept, ChatChoice)
-        assert kept.content_filters == said
-        assert kept.extra == said[0] | said[1]
+        assert kept.content_filters == reports
+        assert kept.extra == reports[0] | reports[1]
         assert "content_filters" not in kept.to_dict()
 
 
 class TestChoices:
-    """Choices are kept apart."""
+    """Choices are accumulated independently."""
 
     def test_any_order(self) -> None:
-        """By index, in whatever order they come, several to a chunk, with gaps."""
+        """Choices can arrive in any order, several in a chunk, and with gaps."""
         accumulator = accumulate(
             choice({"content": "b"}, 3),
             {
@@ -181,13 +181,13 @@ class TestChoices:
         assert snapshot.text == accumulator.text == "a"
 
     def test_no_choice_0(self) -> None:
-        """The text of a choice that is not there is empty."""
+        """Without choice 0, the text is empty."""
         accumulator = accumulate(choice({"content": "b"}, 1))
 
         assert accumulator.text == accumulator.snapshot().text == ""
 
     def test_finish_reason(self) -> None:
-        """The first counts; all are told where they differ; what comes after it is still taken."""
+        """The first finish reason counts; different ones are listed; later text is still added."""
         snapshot = accumulate(
             choice({"content": "a"}, finish_reason="length"),
             choice({"content": "b"}, finish_reason=""),
@@ -200,7 +200,7 @@ class TestChoices:
         assert snapshot.choices[0].message.content == "ab"
 
     def test_finish_reason_twice(self) -> None:
-        """The same reason twice is one."""
+        """The same finish reason sent twice isn't listed."""
         snapshot = accumulate(choice(finish_reason="stop"), choice(finish_reason="stop")).snapshot()
 
         assert snapshot.to_dict()["choices"][0] == {
@@ -210,7 +210,7 @@ class TestChoices:
         }
 
     def test_unknown_fields(self) -> None:
-        """The last value that is not null; `message` only repeats what the deltas said."""
+        """Of unknown fields, the last value that isn't null counts; `message` is ignored."""
         snapshot = accumulate(
             choice(x=1, y=1, message={"content": "all so far"}), choice(x=2, y=None)
         ).snapshot()
@@ -219,10 +219,10 @@ class TestChoices:
 
 
 class TestMessage:
-    """A choice's message."""
+    """The message of a choice."""
 
     def test_role(self) -> None:
-        """The first that is not empty, never joined; "assistant" where none came."""
+        """The first role that isn't empty counts; without one, the role is "assistant"."""
         assert message({"role": ""}, {"role": "tool"}, {"role": "assistant"})["role"] == "tool"
         assert message({"content": "a"})["role"] == "assistant"
 
@@ -237,11 +237,11 @@ class TestMessage:
         ],
     )
     def test_content(self, pieces: list[str | None], content: str | None) -> None:
-        """Joined; null only if nothing ever came; halves of a character find each other."""
+        """Content is joined, also between surrogate halves, and null if none was sent."""
         assert message(*({"content": piece} for piece in pieces))["content"] == content
 
     def test_content_parts(self) -> None:
-        """Text parts are content, thinking parts reasoning; others are kept as they are."""
+        """Text parts become content, thinking parts become reasoning; other parts are unchanged."""
         thinking = {"type": "thinking", "thinking": [{"type": "text", "text": "h"}], "closed": True}
         reference = {"type": "reference", "reference_ids": [1]}
         assert message(
@@ -257,25 +257,25 @@ class TestMessage:
 
     @pytest.mark.parametrize("field", ["refusal", "reasoning", "reasoning_content"])
     def test_texts(self, field: str) -> None:
-        """Refusal and both names of reasoning are joined, each by itself."""
+        """Refusal and both names of reasoning are joined separately."""
         assert message({field: "a"}, {field: None}, {field: "b"})[field] == "ab"
 
-    def test_audio_that_is_no_base64(self) -> None:
-        """It is left as it came."""
+    def test_audio_that_is_not_base64(self) -> None:
+        """Audio data that isn't base64 stays unchanged."""
         assert message({"audio": {"data": "A=="}}, {"audio": {"data": "!"}})["audio"] == {
             "data": "A==!"
         }
 
     def test_annotations(self) -> None:
-        """Appended; one with the index of an earlier one updates it."""
+        """Annotations are appended, and one with the index of an earlier one updates it."""
         one, two = {"type": "url_citation", "index": 0}, {"type": "file"}
 
         assert message(
             {"annotations": [one, two]}, {"annotations": [{"index": 0, "url": "u"}, two]}
         )["annotations"] == [{"type": "url_citation", "index": 0, "url": "u"}, two, two]
 
-    def test_parts_that_say_more(self) -> None:
-        """A part with more in it than its text is kept as it came, too."""
+    def test_parts_with_more_fields(self) -> None:
+        """A part with more fields than its text is also part of content_parts."""
         signed = {"type": "thinking", "thinking": [{"type": "text", "text": "a"}], "signature": "s"}
         reference = {"type": "reference", "reference_ids": [1]}
         mixed = {"type": "thinking", "thinking": [{"type": "text", "text": "b"}, reference]}
@@ -287,11 +287,11 @@ class TestMessage:
         assert kept["content_parts"] == [signed, mixed, cited]
 
     def test_unknown_lists(self) -> None:
-        """Images and executed tools are appended; other unknown fields: the last value."""
+        """Images and executed tools are appended; other unknown fields are replaced."""
         assert message(
             {"images": [1], "executed_tools": [{"index": 0}], "channel": "a"},
             {"images": [2], "executed_tools": [{"index": 0, "output": "o"}], "channel": "b"},
-            {"images": "odd"},
+            {"images": "not a list"},
         ) == {
             "role": "assistant",
             "content": None,
@@ -301,7 +301,7 @@ class TestMessage:
         }
 
     def test_audio(self) -> None:
-        """Data and transcript are joined, padded pieces as one; id and expiry replace."""
+        """Data (also padded) and transcript are joined; id and expiry are replaced."""
         assert message(
             {"audio": {"id": "a", "data": "AA==", "transcript": "Hi"}},
             {"audio": {"data": "BB==", "transcript": "!", "x": 1}},
@@ -316,7 +316,7 @@ class TestMessage:
         }
 
     def test_function_call(self) -> None:
-        """The legacy form: name once, arguments joined."""
+        """The name of a function call is used once, and its arguments are joined."""
         assert message(
             {"function_call": {"name": "f", "arguments": ""}},
             {"function_call": {"arguments": '{"a"'}},
@@ -324,7 +324,7 @@ class TestMessage:
         )["function_call"] == {"name": "f", "arguments": '{"a":1}'}
 
     def test_function_call_with_an_object(self) -> None:
-        """Arguments that come as an object are encoded."""
+        """Arguments sent as an object are encoded as JSON."""
         assert message({"function_call": {"name": "f", "arguments": {"a": 1}}})[
             "function_call"
         ] == {
@@ -334,10 +334,10 @@ class TestMessage:
 
 
 class TestLogprobs:
-    """Log-probabilities are appended, each list by itself."""
+    """Each list of log-probabilities is joined separately."""
 
     def test_chat(self) -> None:
-        """Content and refusal, and lists that the schema does not name."""
+        """Content, refusal and lists of unknown fields are joined."""
         token = {"token": "a", "logprob": -0.5, "bytes": [97], "top_logprobs": []}
         snapshot = accumulate(
             choice(logprobs={"content": [token], "refusal": None, "reasoning_content": [token]}),
@@ -353,7 +353,7 @@ class TestLogprobs:
         }
 
     def test_legacy(self) -> None:
-        """The four lists of a legacy completion, and what else is there."""
+        """The four lists are joined, and unknown fields are kept."""
         first = {"tokens": ["a"], "token_logprobs": [None], "top_logprobs": [{"a": -1.0}]}
         second = {"tokens": ["b"], "token_logprobs": [-1.0], "top_logprobs": [None], "x": 1}
         snapshot = accumulate(
@@ -372,7 +372,7 @@ class TestLegacy:
     """Legacy completions."""
 
     def test_shape(self) -> None:
-        """Texts joined by choice, in the shape of the whole answer."""
+        """The texts are joined by choice, in the shape of a non-streaming response."""
         accumulator = accumulate(
             {"choices": [], "id": "c"},
             legacy("4"),
@@ -404,15 +404,15 @@ class TestLegacy:
         }
 
     def test_no_choice_0(self) -> None:
-        """The text of a choice that is not there is empty."""
+        """Without choice 0, the text is empty."""
         assert accumulate(legacy("b", 1)).snapshot().text == ""
 
 
 class TestEnds:
-    """Whether it is whole."""
+    """Complete and incomplete streams."""
 
     def test_finished(self) -> None:
-        """When there is a choice, and every choice has its reason."""
+        """An accumulator is finished if it has a choice and every choice has a finish reason."""
         assert not Accumulator().finished
         accumulator = accumulate(choice(finish_reason="stop"), choice({"content": "a"}, 1))
         assert not accumulator.finished
@@ -420,8 +420,8 @@ class TestEnds:
             choice(finish_reason="stop"), choice(index=1, finish_reason="stop")
         ).finished
 
-    def test_result_of_a_part(self) -> None:
-        """result() raises, and the error carries what came; snapshot() just returns it."""
+    def test_result_of_an_incomplete_stream(self) -> None:
+        """result() raises an error with the partial completion; snapshot() returns it."""
         accumulator = accumulate(choice({"content": "half"}))
 
         with pytest.raises(IncompleteStream) as raised:
@@ -432,8 +432,8 @@ class TestEnds:
         assert raised.value.end.cause is EndCause.INCOMPLETE
 
     @pytest.mark.parametrize(("body", "complete"), [(b"data: half\n\n", True), (b"data: h", False)])
-    def test_the_end_of_another_stage(self, body: bytes, *, complete: bool) -> None:
-        """A parser of events knows no choices: its end makes no cut completion complete."""
+    def test_end_of_an_event_parser(self, body: bytes, *, complete: bool) -> None:
+        """The end of an event parser doesn't make a truncated completion complete."""
         parser = Parser()
         parser.feed(body)
         parser.close()
@@ -448,7 +448,7 @@ class TestEnds:
         assert finished.result(parser.end) == finished.snapshot()
 
     def test_a_snapshot_does_not_change(self) -> None:
-        """Adding more leaves earlier snapshots, and the chunks, as they were."""
+        """Adding chunks changes neither earlier snapshots nor the chunks."""
         body = choice(
             {"content": "a", "annotations": [{"index": 0}], "tool_calls": [{"index": 0}], "x": [1]}
         )
@@ -467,7 +467,7 @@ def accumulate_chunk(delta: dict[str, Any]) -> ChatCompletionChunk:
 
 
 def test_an_empty_accumulator() -> None:
-    """Nothing added is an empty chat completion."""
+    """Without chunks, the snapshot is an empty chat completion."""
     snapshot = Accumulator().snapshot()
 
     assert isinstance(snapshot, ChatCompletion)
@@ -475,7 +475,7 @@ def test_an_empty_accumulator() -> None:
 
 
 def test_misuse() -> None:
-    """Something else than a chunk, or chunks of two kinds."""
+    """An object that isn't a chunk, and chunks of both kinds, raise TypeError."""
     with pytest.raises(TypeError, match="not dict: ChunkParser parses bytes"):
         Accumulator().add({})  # type: ignore[arg-type] # misuse
     accumulator = accumulate(legacy("a"))
@@ -484,19 +484,19 @@ def test_misuse() -> None:
 
 
 @pytest.mark.parametrize("first", [legacy("a") | {"choices": []}, choice() | {"choices": []}])
-def test_the_first_choices_decide_the_kind(first: dict[str, Any]) -> None:
-    """A chunk without choices may be of the other kind; alone it is believed."""
+def test_first_choices_decide_the_kind(first: dict[str, Any]) -> None:
+    """The first chunk with choices decides the kind; until then, the latest chunk does."""
     assert accumulate(first, choice({"content": "a"}), legacy("x") | {"choices": []}).text == "a"
     assert isinstance(accumulate(first, legacy("a")).snapshot(), Completion)
     kind = Completion if "object" in first else ChatCompletion
     assert type(accumulate(first).snapshot()) is kind
 
 
-class TestUnforeseenTypes:
-    """A value of a type that the schema does not foresee never replaces what came."""
+class TestUnexpectedTypes:
+    """A value with an unexpected type never replaces an accumulated value."""
 
     @pytest.mark.parametrize(
-        "odd",
+        "unexpected",
         [
             choice({"content": 42}),
             choice({"role": 1, "tool_calls": {}, "audio": 3, "refusal": []}),
@@ -508,13 +508,15 @@ class TestUnforeseenTypes:
         ],
         ids=str,
     )
-    def test_in_mid_stream(self, odd: dict[str, Any]) -> None:
-        """The completion is as if that value had not come."""
+    def test_in_mid_stream(self, unexpected: dict[str, Any]) -> None:
+        """A chunk with unexpected types doesn't change the completion."""
         before = {"id": "c", "usage": {"total_tokens": 1}} | choice({"content": "a"})
         after = choice({"content": "b"}, finish_reason="stop")
 
-        assert accumulate(before, odd, after).snapshot() == accumulate(before, after).snapshot()
-        assert accumulate(before, odd, after).snapshot().to_dict()["choices"] == [
+        assert (
+            accumulate(before, unexpected, after).snapshot() == accumulate(before, after).snapshot()
+        )
+        assert accumulate(before, unexpected, after).snapshot().to_dict()["choices"] == [
             {
                 "index": 0,
                 "message": {"role": "assistant", "content": "ab"},
@@ -522,8 +524,8 @@ class TestUnforeseenTypes:
             }
         ]
 
-    def test_beside_good_items(self) -> None:
-        """Of a list the objects are used, whatever else is in it."""
+    def test_valid_items_of_a_list(self) -> None:
+        """Of a list, the objects are used and other values are ignored."""
         good = choice({"content": "a", "tool_calls": [{"index": 0, "id": "t"}, None]})
 
         accumulator = accumulate({"choices": [*good["choices"], None, 3]})
@@ -531,8 +533,8 @@ class TestUnforeseenTypes:
         assert accumulator.text == "a"
         assert len(accumulator.snapshot().to_dict()["choices"][0]["message"]["tool_calls"]) == 1
 
-    def test_half_a_pair_in_an_object(self) -> None:
-        """Arguments that come as an object with half a character are encoded all the same."""
+    def test_half_of_a_surrogate_pair_in_an_object(self) -> None:
+        """Arguments sent as an object with half of a surrogate pair are encoded."""
         call = {"function": {"name": "f", "arguments": {"a": "\ud83d"}}}
 
         tool_calls = message({"tool_calls": [call]})["tool_calls"]
@@ -540,8 +542,8 @@ class TestUnforeseenTypes:
         assert tool_calls[0]["function"]["arguments"] == '{"a":"\\ud83d"}'
 
 
-def test_text_that_is_asked_for_at_every_chunk() -> None:
-    """Halves of a character find each other though the text was joined between them."""
+def test_text_read_after_every_chunk() -> None:
+    """Surrogate halves are joined even if the text was read between them."""
     accumulator = Accumulator()
     seen = []
     for piece in ("é", "\ud83d", "\ude00", "a", "ü", "\ud83d", "b"):
@@ -552,10 +554,10 @@ def test_text_that_is_asked_for_at_every_chunk() -> None:
 
 
 class TestJSON:
-    """Content and arguments can be looked at as JSON, at any moment."""
+    """Content and arguments can be read as JSON at any time."""
 
     def test_content(self) -> None:
-        """The object so far; the same one at every look."""
+        """The value grows with each chunk, and every call returns the same object."""
         accumulator = accumulate(choice({"content": '{"a": "x'}))
         seen = accumulator.json_content()
         assert seen.value == {"a": "x"}
@@ -567,11 +569,11 @@ class TestJSON:
         assert seen.complete
 
     def test_legacy(self) -> None:
-        """The text of a legacy completion alike."""
+        """The text of a legacy completion can be read as JSON."""
         assert accumulate(legacy("[1", 2)).json_content(choice=2).value == []
 
     def test_arguments(self) -> None:
-        """Of the call and the choice that are named."""
+        """The arguments of the given call and choice are returned."""
         calls = [
             {"index": index, "function": {"arguments": text}}
             for index, text in enumerate(("{}", '{"b": nul'))
@@ -581,7 +583,7 @@ class TestJSON:
         assert accumulator.json_arguments(1, choice=3).value == {}
 
     def test_nothing_yet(self) -> None:
-        """What is not there yet has read nothing."""
+        """For a missing choice or call, the value is None."""
         accumulator = accumulate(choice({"content": None}))
         for seen in (
             accumulator.json_content(),
@@ -593,8 +595,8 @@ class TestJSON:
             assert (seen.value, seen.complete, seen.fault) == (None, False, None)
 
 
-# What each level of a chunk may have beside a text.
-BESIDE_DELTA: dict[str, Any] = {
+# Fields that a chunk can have next to a text, by level.
+DELTA_FIELDS: dict[str, Any] = {
     "role": "model",
     "refusal": "r",
     "tool_calls": [{"index": 0, "id": "c", "function": {"name": "f", "arguments": "{}"}}],
@@ -606,12 +608,12 @@ BESIDE_DELTA: dict[str, Any] = {
     "reasoning_details": [{"type": "reasoning.text", "text": "r"}],
     "unknown": 1,
 }
-BESIDE_CHOICE: dict[str, Any] = {
+CHOICE_FIELDS: dict[str, Any] = {
     "finish_reason": "stop",
     "logprobs": {"content": [{"token": "b", "logprob": -1.0}]},
     "unknown": 1,
 }
-BESIDE_CHUNK: dict[str, Any] = {
+CHUNK_FIELDS: dict[str, Any] = {
     "id": "i",
     "created": 1,
     "model": "m",
@@ -623,44 +625,44 @@ BESIDE_CHUNK: dict[str, Any] = {
 }
 
 
-class TestBesideText:
-    """A chunk that goes on with a text may bring anything else besides."""
+class TestFieldsNextToText:
+    """A chunk that continues a text can have any other field."""
 
-    def test_every_field_has_its_turn_here(self) -> None:
-        """No field of the models is left out below, but for those that are not accumulated."""
+    def test_every_field_is_covered(self) -> None:
+        """The tests below cover each field of the models that is accumulated."""
         known = {"unknown", "content", "index", "delta", "choices", "object", "obfuscation"}
         fields = {
             *ChoiceDelta.wire_fields(),
             *ChunkChoice.wire_fields(),
             *ChatCompletionChunk.wire_fields(),
         }
-        assert fields - known == {*BESIDE_DELTA, *BESIDE_CHOICE, *BESIDE_CHUNK} - known
+        assert fields - known == {*DELTA_FIELDS, *CHOICE_FIELDS, *CHUNK_FIELDS} - known
 
     @pytest.mark.parametrize(
         ("place", "name"),
         [
-            *(("delta", name) for name in BESIDE_DELTA),
-            *(("choice", name) for name in BESIDE_CHOICE),
-            *(("chunk", name) for name in BESIDE_CHUNK),
+            *(("delta", name) for name in DELTA_FIELDS),
+            *(("choice", name) for name in CHOICE_FIELDS),
+            *(("chunk", name) for name in CHUNK_FIELDS),
         ],
     )
-    def test_it_is_kept(self, place: str, name: str) -> None:
-        """The text goes on, and what came with it is in the completion as if it came alone."""
+    def test_the_field_is_accumulated(self, place: str, name: str) -> None:
+        """A field sent with a text has the same effect as a field sent alone."""
         first = choice({"content": "a"})
-        beside = {
-            "delta": choice({name: BESIDE_DELTA.get(name)}),
-            "choice": {"choices": [{"index": 0, "delta": {}, name: BESIDE_CHOICE.get(name)}]},
-            "chunk": {**choice({}), name: BESIDE_CHUNK.get(name)},
+        other = {
+            "delta": choice({name: DELTA_FIELDS.get(name)}),
+            "choice": {"choices": [{"index": 0, "delta": {}, name: CHOICE_FIELDS.get(name)}]},
+            "chunk": {**choice({}), name: CHUNK_FIELDS.get(name)},
         }[place]
-        both = {**beside, "choices": [{**beside["choices"][0]}]}
+        both = {**other, "choices": [{**other["choices"][0]}]}
         both["choices"][0]["delta"] = {**both["choices"][0]["delta"], "content": "b"}
 
-        alone = accumulate(first, choice({"content": "b"}), beside).snapshot()
+        alone = accumulate(first, choice({"content": "b"}), other).snapshot()
         assert accumulate(first, both).snapshot().to_dict() == alone.to_dict()
         assert alone != accumulate(first, choice({"content": "b"})).snapshot()
 
-    def test_the_last_of_each_head_field(self) -> None:
-        """What names the server is the last that came, what names the completion the first."""
+    def test_first_or_last_value_of_each_field(self) -> None:
+        """The first id, created and model count, and the last fingerprint and tier."""
         names = ("id", "created", "model", "system_fingerprint", "service_tier")
         bodies = [
             {**choice({"content": "a"}), **dict.fromkeys(names, value)} for value in (1, 2, None)

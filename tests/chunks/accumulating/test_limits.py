@@ -1,4 +1,4 @@
-"""A hostile stream costs an error, not the memory."""
+"""Limits stop hostile streams before they use too much memory or time."""
 
 import json
 import tracemalloc
@@ -49,7 +49,7 @@ def chunks_of(*bodies: dict[str, Any]) -> list[Any]:
 
 
 def add_all(accumulator: Accumulator, *bodies: dict[str, Any]) -> LimitExceeded:
-    """Add chunks up to the one that breaks a limit."""
+    """Add chunks until one exceeds a limit, and return the error."""
     with pytest.raises(LimitExceeded) as raised:
         for chunk in chunks_of(*bodies):
             accumulator.add(chunk)
@@ -57,11 +57,11 @@ def add_all(accumulator: Accumulator, *bodies: dict[str, Any]) -> LimitExceeded:
 
 
 class TestChoices:
-    """As many as the limit allows, numbered from 0."""
+    """The number of choices is limited; choices are numbered from 0."""
 
     @pytest.mark.parametrize("index", [2, 10**9, -1])
     def test_accumulator(self, index: int) -> None:
-        """One too many, or an index beyond the limit; what came before is kept."""
+        """A choice too many, or an index beyond the limit, raises; earlier chunks are kept."""
         accumulator = Accumulator(max_choices=2)
         error = add_all(
             accumulator, choice(0, content="a"), choice(1, content="b"), choice(index, content="c")
@@ -74,7 +74,7 @@ class TestChoices:
 
     @pytest.mark.parametrize("end", [None, End(EndCause.DONE, done_seen=True)])
     def test_no_result(self, end: End | None) -> None:
-        """A completion without the refused chunk isn't complete, whatever the end says."""
+        """After a refused chunk, result() raises the error of the limit, whatever the end."""
         accumulator = Accumulator(max_choices=1)
         finished = choice(0)
         finished["choices"][0]["finish_reason"] = "stop"
@@ -85,13 +85,13 @@ class TestChoices:
         assert raised.value is error
         assert raised.value.partial == accumulator.snapshot()
 
-    def test_an_index_beyond_the_limit(self) -> None:
-        """The first choice may have it: there would be more choices than are allowed."""
+    def test_index_beyond_the_limit(self) -> None:
+        """An index beyond the limit is refused even for the first choice."""
         error = add_all(Accumulator(), choice(10**9, content="a"))
         assert (error.limit, error.maximum) == ("choices", 16384)
 
     def test_legacy(self) -> None:
-        """The same for legacy completions."""
+        """The limit also applies to legacy completions."""
         texts = [
             {"object": "text_completion", "choices": [{"index": index, "text": "a"}]}
             for index in range(3)
@@ -102,7 +102,7 @@ class TestChoices:
 
     @pytest.mark.parametrize("extra", [{}, {"unknown": 1}])
     def test_parser(self, extra: dict[str, Any]) -> None:
-        """The parser stops at the chunk; those before it are returned first."""
+        """The parser returns the chunks before the error, and stops."""
         chunks = [data(choice(index, content="a") | extra) for index in range(4)]
         parser = ChunkParser(max_choices=2)
         assert len(parser.feed(chunks[0])) == 1
@@ -114,14 +114,14 @@ class TestChoices:
         assert parser.end.finish_reasons == {0: None, 1: None}
 
     def test_decoder(self) -> None:
-        """So does the decoder of events."""
+        """The decoder of events has the same limit."""
         decoder = ChunkDecoder(max_choices=1)
         assert len(decoder.feed(Event(json.dumps(choice(0))))) == 1
         assert decoder.feed(Event(json.dumps(choice(1)))) == []
         assert isinstance(decoder.error, LimitExceeded)
 
     def test_no_limit(self) -> None:
-        """None lifts it."""
+        """None means no limit."""
         accumulator = Accumulator(max_choices=None)
         for chunk in chunks_of(choice(10**9, content="a")):
             accumulator.add(chunk)
@@ -129,21 +129,23 @@ class TestChoices:
 
 
 class TestObjects:
-    """An event of very many small objects is refused before it is decoded."""
+    """An event with very many small objects is refused before it is decoded."""
 
-    @pytest.mark.parametrize("kind", ["whole", "stream", "cut", "not of the schema", "an error"])
+    @pytest.mark.parametrize(
+        "kind", ["body", "stream", "truncated", "not of the schema", "an error"]
+    )
     def test_one_too_many(self, kind: str) -> None:
-        """The chunks before it come first; what the limit allows is decoded."""
+        """The chunks before the event are returned; an event at the limit is decoded."""
         calls = ",".join(["{}"] * 96)
         body = f'{{"choices": [{{"index": 0, "delta": {{"tool_calls": [{calls}]}}}}]}}'
         event = {
-            "whole": body,
+            "body": body,
             "stream": f"data: {body}\n\n",
-            "cut": f"data: {body}",
+            "truncated": f"data: {body}",
             "not of the schema": f'data: {{"x": 1, {body[1:]}\n\n',
             "an error": f"event: error\ndata: {body}\n\n",
         }[kind].encode()
-        first = b"" if kind == "whole" else data(choice(0, content="a"))
+        first = b"" if kind == "body" else data(choice(0, content="a"))
         before = len(run_stage(ChunkParser(), [first]).items)
         assert len(run_stage(ChunkParser(max_objects=101), [first, event]).items) == before + 1
 
@@ -154,7 +156,7 @@ class TestObjects:
         assert "raise max_objects" in str(outcome.error)
 
     def test_ten_million_pieces_in_one_event(self) -> None:
-        """They cost an error, and no more memory than their text."""
+        """Ten million objects in an event raise an error, without more memory than their text."""
         body = b'data: {"choices": [{"delta": {"tool_calls": [' + b"{}," * 10_000_000
         parser = ChunkParser()
         tracemalloc.start()
@@ -166,7 +168,7 @@ class TestObjects:
         assert peak < 5 * len(body)
 
     def test_ten_million_objects_in_a_line(self) -> None:
-        """Nor do they where a body begins with them."""
+        """Ten million objects in a line that isn't part of a stream raise an error, too."""
         body = b'{"a": [' + b"{}," * 10_000_000 + b"{}]}\n{"
         tracemalloc.start()
         outcome = run_stage(ChunkParser(), [body])
@@ -178,10 +180,10 @@ class TestObjects:
 
 
 class TestToolCalls:
-    """As many as the limit allows, in all choices together."""
+    """The number of tool calls in all choices together is limited."""
 
     def test_one_too_many(self) -> None:
-        """Those before it are kept, in every choice."""
+        """`partial` has the calls before the limit, in every choice."""
         calls = [choice(at % 2, tool_calls=[{"index": at, "id": str(at)}]) for at in range(4)]
         error = add_all(Accumulator(max_tool_calls=3), *calls)
 
@@ -189,7 +191,7 @@ class TestToolCalls:
         assert [len(choice.message.tool_calls) for choice in error.partial.choices] == [2, 1]
 
     def test_no_limit(self) -> None:
-        """None lifts it."""
+        """None means no limit."""
         calls = [{"index": index} for index in range(5000)]
         accumulator = Accumulator(max_tool_calls=None)
         for chunk in chunks_of(choice(0, tool_calls=calls)):
@@ -197,7 +199,7 @@ class TestToolCalls:
         assert len(accumulator.snapshot().to_dict()["choices"][0]["message"]["tool_calls"]) == 5000
 
     def test_ten_million(self) -> None:
-        """They cost an error, and no more memory than the limit's number of calls."""
+        """Ten million calls raise an error, without more memory than the calls up to the limit."""
         piece = ChunkChoice(
             index=0, delta=ChoiceDelta(tool_calls=[ToolCallDelta(index=None, function=None)])
         )
@@ -286,11 +288,11 @@ ENDLESS: dict[str, Callable[[int], dict[str, Any]]] = {
 
 
 class TestBytes:
-    """All that is kept counts, whatever it is; what is replaced counts once."""
+    """All accumulated data counts; a replaced value counts once."""
 
     @staticmethod
     def fill(accumulator: Accumulator, endless: str) -> ChatCompletionChunk:
-        """Add chunks until the limit is met, which 40,000 of any kind do; return the last one."""
+        """Add at most 50,000 chunks until the limit is exceeded, and return the last one."""
         with pytest.raises(LimitExceeded):
             for at in range(50_000):
                 (chunk,) = chunks_of(ENDLESS[endless](at))
@@ -299,9 +301,9 @@ class TestBytes:
         return last
 
     @pytest.mark.parametrize("endless", ENDLESS)
-    def test_whatever_grows(self, endless: str) -> None:
-        """The limit is met before the memory, or the work, is much more than it allows."""
-        # With a few bytes first: where the work is quadratic, the rest would take hours.
+    def test_growing_data(self, endless: str) -> None:
+        """The limit is exceeded before memory or time are out of proportion to it."""
+        # A low limit first: if the time were quadratic, the high one would take hours.
         few = Accumulator(max_accumulated_bytes=1 << 13)
         count_lines(lambda: self.fill(few, endless), most=500_000)
 
@@ -329,15 +331,15 @@ class TestBytes:
             {"choices": [{"index": 0, "delta": {"role": "assistant", "mood": ["x"] * 50}}]},
         ],
     )
-    def test_what_is_replaced(self, body: dict[str, Any]) -> None:
-        """Servers repeat the same fields on every chunk, or send empty text; that is no growth."""
+    def test_replaced_data(self, body: dict[str, Any]) -> None:
+        """Fields that are repeated on every chunk, and empty texts, don't count again."""
         accumulator = Accumulator(max_accumulated_bytes=1 << 14)
         for _ in range(1000):
             for chunk in chunks_of(body):
                 accumulator.add(chunk)
 
     def test_exactly_at_the_limit(self) -> None:
-        """The limit is inclusive: one byte less, or a byte of text more, is too much."""
+        """The limit is inclusive: one byte less, or one more character, exceeds it."""
 
         def fits(maximum: int, *texts: str) -> bool:
             accumulator = Accumulator(max_accumulated_bytes=maximum)
@@ -354,7 +356,7 @@ class TestBytes:
         assert not fits(least, text, text + "x")
 
     def test_repeated_empty_fields(self) -> None:
-        """What a chunk repeats without a value isn't kept again."""
+        """Fields that a chunk repeats without a value don't count again."""
         accumulator = Accumulator(max_accumulated_bytes=4000)
         detail = {"type": "t", "index": 0, "text": None, "format": None, "id": None}
         for chunk in chunks_of(*[choice(0, reasoning_details=[detail])] * 100):
@@ -363,21 +365,21 @@ class TestBytes:
         assert kept["message"]["reasoning_details"] == [detail]
 
     def test_reasoning_of_updates(self) -> None:
-        """Updates keep reasoning until it is done, and that counts."""
+        """Reasoning that updates collect until it is done counts."""
         accumulator = Accumulator(max_accumulated_bytes=1 << 16)
         with pytest.raises(LimitExceeded):
             for chunk in chunks_of(*[choice(0, reasoning="x" * 400)] * 100):
                 accumulator.updates(chunk)
 
-    def test_pieces_that_were_joined(self) -> None:
-        """They take no more than their text, once they have been looked at."""
+    def test_joined_pieces(self) -> None:
+        """Pieces count only as their text once they were joined."""
         accumulator = Accumulator(max_accumulated_bytes=4000)
         for chunk in chunks_of(*[choice(0, content="x" * 20)] * 100):
             accumulator.add(chunk)
             assert accumulator.text
 
     def test_finish_reasons(self) -> None:
-        """What the parser keeps of one is as long as any that is known."""
+        """The parser truncates a long finish reason."""
         long = {"choices": [{"index": 0, "finish_reason": "x" * 100_000}]}
         parser = ChunkParser()
         parser.feed(data(long))
@@ -388,7 +390,7 @@ class TestBytes:
 
     @pytest.mark.parametrize("piece", ["{},", "[[],[]],", '{"":0},', "0,", "1234567,", '"",'])
     def test_values_of_json(self, piece: str) -> None:
-        """What the arguments become, where they are read as JSON, counts too."""
+        """The decoded values of arguments count."""
         maximum = 1 << 18
         accumulator = Accumulator(max_accumulated_bytes=maximum)
         pieces = ["[", *[piece * 20] * 10_000]
@@ -403,7 +405,7 @@ class TestBytes:
         assert size < 16 * maximum
 
     def test_no_limit(self) -> None:
-        """None lifts it."""
+        """None means no limit."""
         accumulator = Accumulator(max_accumulated_bytes=None)
         for chunk in chunks_of(choice(0, content="x" * 1000)):
             accumulator.add(chunk)
@@ -412,8 +414,8 @@ class TestBytes:
 
 @pytest.mark.parametrize("limit", ["max_choices", "max_tool_calls", "max_accumulated_bytes"])
 @pytest.mark.parametrize("value", [-1, "3", 0.5])
-def test_what_is_no_limit(limit: Any, value: Any) -> None:
-    """It is refused when it is given, not when it is met."""
+def test_invalid_limits(limit: Any, value: Any) -> None:
+    """An invalid limit raises ValueError when it is passed."""
     options: Any = {limit: value}
     with pytest.raises(ValueError, match=rf"{limit} is {value!r}; give a number"):
         Accumulator(**options)
@@ -421,18 +423,18 @@ def test_what_is_no_limit(limit: Any, value: Any) -> None:
         Stream([], **options)
 
 
-def test_none_at_all() -> None:
-    """A limit of nothing allows nothing."""
+def test_limits_of_zero() -> None:
+    """A limit of 0 allows nothing."""
     error = add_all(Accumulator(max_tool_calls=0), call(id="a"))
     assert error.maximum == 0
     assert len(ChunkDecoder(max_objects=0).feed(Event("{}"))) == 0
 
 
 class TestTime:
-    """Nothing that a server can send takes time out of proportion; counted, not timed."""
+    """No stream takes more than linear time."""
 
-    def test_a_name_in_many_pieces(self) -> None:
-        """Its pieces are not joined at each of them."""
+    def test_name_in_many_pieces(self) -> None:
+        """The pieces of a name aren't joined for each piece."""
         pieces = [{"index": 0, "function": {"name": name}} for name in ["f", *["xy"] * 100_000]]
         accumulator = Accumulator(max_accumulated_bytes=None)
         for chunk in chunks_of(choice(0, tool_calls=pieces)):
@@ -440,28 +442,28 @@ class TestTime:
         (call,) = accumulator.snapshot().to_dict()["choices"][0]["message"]["tool_calls"]
         assert len(call["function"]["name"]) == 200_001
 
-    def test_finish_reasons_again_and_again(self) -> None:
-        """Each text is told whole with the first, and at the end."""
+    def test_repeated_finish_reasons(self) -> None:
+        """A text is done at the first finish reason and at the end only."""
         accumulator = Accumulator()
-        told: list[Update] = []
+        updates: list[Update] = []
         for _ in range(100):
             body = choice(0, content="x", reasoning="y")
             body["choices"][0]["finish_reason"] = "stop"
             for chunk in chunks_of(body):
-                told += accumulator.updates(chunk)
-        told += accumulator.last_updates()
+                updates += accumulator.updates(chunk)
+        updates += accumulator.last_updates()
 
-        assert sum(isinstance(update, ContentDone) for update in told) == 2
-        assert sum(isinstance(update, ReasoningDone) for update in told) == 2
+        assert sum(isinstance(update, ContentDone) for update in updates) == 2
+        assert sum(isinstance(update, ReasoningDone) for update in updates) == 2
 
 
 class TestStreams:
-    """A stream that meets a limit ends like one that meets any other fault."""
+    """A stream that exceeds a limit ends like a stream with any other error."""
 
     @pytest.mark.parametrize("limit", ["max_tool_calls", "max_accumulated_bytes"])
     @pytest.mark.parametrize("pieces", [1, 4])
-    def test_a_limit(self, limit: Any, pieces: int) -> None:
-        """Chunks before it come first; the partial completion rides along; the end is told."""
+    def test_limit(self, limit: Any, pieces: int) -> None:
+        """The chunks before the limit are returned, then the error with the partial completion."""
         body = b"".join(
             data(choice(0, content="x" * 400, tool_calls=[{"index": at}])) for at in range(4)
         )
@@ -480,7 +482,7 @@ class TestStreams:
             next(stream)
 
     def test_updates_at_a_limit(self) -> None:
-        """What the chunk at fault changed is in the partial completion alone."""
+        """The changes of the chunk that exceeds the limit are only in the partial completion."""
         stream = Stream(
             [data(choice(0, content="a")), data(choice(0, content="x" * 500))],
             max_accumulated_bytes=1000,
@@ -496,7 +498,7 @@ class TestStreams:
         )
 
     def test_the_number_of_choices(self) -> None:
-        """It is the parser's limit."""
+        """The parser limits the number of choices."""
         body = b"".join(data(choice(index, content="a")) for index in range(4))
         with pytest.raises(LimitExceeded, match="More than 2 choices") as raised:
             Stream([body], max_choices=2).result()

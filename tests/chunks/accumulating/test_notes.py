@@ -1,4 +1,4 @@
-"""What had to be assumed is noted on the completion, beside it and not in it."""
+"""Notes list the assumptions made for a completion, and aren't part of it."""
 
 import json
 from typing import Any
@@ -111,26 +111,26 @@ LEGACY: dict[str, Any] = {"object": "text_completion"}
         ),
     ],
 )
-def test_what_is_noted(bodies: list[dict[str, Any]], notes: list[Note]) -> None:
-    """Each assumption once, with the choice, the tool call and the field that it is about."""
+def test_notes_of_each_kind(bodies: list[dict[str, Any]], notes: list[Note]) -> None:
+    """Each assumption is noted once, with its choice, tool call and field."""
     assert list(snapshot(*bodies).notes) == notes
 
 
-def test_notes_are_beside_the_completion() -> None:
-    """They are not part of its JSON, and do not count in comparing."""
+def test_notes_are_not_part_of_the_completion() -> None:
+    """Notes aren't part of the completion's JSON and don't matter for equality."""
     noted = snapshot(choice(content="a"))
-    plain = snapshot(choice(role="assistant", content="a"))
+    without_notes = snapshot(choice(role="assistant", content="a"))
 
     assert noted.notes
-    assert noted == plain
-    assert noted.to_dict() == plain.to_dict()
+    assert noted == without_notes
+    assert noted.to_dict() == without_notes.to_dict()
     assert noted != snapshot(choice(content="b"))
     assert noted != snapshot(LEGACY | {"choices": []})
     assert noted != "a"
 
 
-def test_a_field_of_that_name() -> None:
-    """What a server calls notes, extra or absent is an unknown field like any other."""
+def test_fields_named_like_private_fields() -> None:
+    """A field that a server names notes, extra or absent is an unknown field."""
     fields = {"notes": "n", "extra": {"e": 1}, "absent": [2]}
     bodies = fields | {"choices": [{"index": 0, "delta": fields, **fields}]}
     result = snapshot(bodies)
@@ -140,8 +140,8 @@ def test_a_field_of_that_name() -> None:
     assert fields.items() <= result.to_dict().items()
 
 
-def test_to_read() -> None:
-    """A note reads as a sentence that says where."""
+def test_text_of_a_note() -> None:
+    """The text of a note is a sentence that names the place."""
     assert str(Note(NoteKind.ROLE_ASSUMED, 1)) == (
         'choice 1: the server sent no role; "assistant" is assumed'
     )

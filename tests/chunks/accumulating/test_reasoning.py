@@ -1,4 +1,4 @@
-"""Structured reasoning is put together so that it can be sent back."""
+"""Structured reasoning is joined in the form in which it must be sent back."""
 
 import json
 from typing import Any
@@ -29,12 +29,12 @@ ENCRYPTED = {"type": "reasoning.encrypted", "index": 0}
         pytest.param(
             [TEXT | {"text": "a", "format": "f"}, TEXT | {"text": "b", "format": "f"}],
             [TEXT | {"text": "ab", "format": "f"}],
-            id="texts are joined, the rest is not",
+            id="texts are joined, other fields are not",
         ),
         pytest.param(
             [TEXT | {"text": "a"}, TEXT | {"index": 1, "text": "b"}, TEXT | {"text": "c"}],
             [TEXT | {"text": "ac"}, TEXT | {"index": 1, "text": "b"}],
-            id="indexes are told apart",
+            id="different indexes are different entries",
         ),
         pytest.param(
             [
@@ -58,7 +58,7 @@ ENCRYPTED = {"type": "reasoning.encrypted", "index": 0}
         pytest.param(
             [TEXT | {"text": "a"}, SUMMARY | {"summary": "b"}],
             [TEXT | {"text": "a"}, SUMMARY | {"summary": "b"}],
-            id="types are told apart",
+            id="different types are different entries",
         ),
         pytest.param(
             [TEXT | {"text": "a", "signature": None}, TEXT | {"signature": "s"}],
@@ -68,7 +68,7 @@ ENCRYPTED = {"type": "reasoning.encrypted", "index": 0}
         pytest.param(
             [TEXT | {"text": "a", "signature": "s"}, TEXT | {"text": "b", "signature": None}],
             [TEXT | {"text": "ab", "signature": "s"}],
-            id="a signature stays",
+            id="a null does not replace a signature",
         ),
         pytest.param(
             [TEXT | {"text": "a"}, {"signature": "s", "text": ""}],
@@ -81,27 +81,27 @@ ENCRYPTED = {"type": "reasoning.encrypted", "index": 0}
         pytest.param(
             [ENCRYPTED | {"data": "a"}, ENCRYPTED | {"data": "b"}],
             [ENCRYPTED | {"data": "a"}, ENCRYPTED | {"data": "b"}],
-            id="encrypted entries come whole",
+            id="encrypted entries are not joined",
         ),
         pytest.param(
             [{"type": "reasoning.text", "text": "a"}, {"type": "reasoning.text", "text": "b"}],
             [{"type": "reasoning.text", "text": "ab"}],
-            id="no index: the same type goes on",
+            id="no index: the same type continues the entry",
         ),
         pytest.param(
             [{"type": "a", "text": "a"}, {"type": "b", "text": "b"}, {"type": "a", "text": "c"}],
             [{"type": "a", "text": "a"}, {"type": "b", "text": "b"}, {"type": "a", "text": "c"}],
-            id="no index: another type begins",
+            id="no index: another type begins an entry",
         ),
         pytest.param(
             [TEXT | {"text": None, "id": None}, TEXT | {"text": "a", "id": "i"}],
             [TEXT | {"text": "a", "id": "i"}],
-            id="of other fields the first that is not null",
+            id="of other fields, the first value that is not null counts",
         ),
     ],
 )
-def test_pieces_find_their_entry(
+def test_pieces_are_assigned_to_entries(
     pieces: list[dict[str, Any]], expected: list[dict[str, Any]]
 ) -> None:
-    """Same type and index: one entry."""
+    """Pieces with the same type and index form one entry."""
     assert details(*pieces) == expected

@@ -1,4 +1,4 @@
-"""Pieces of tool calls find their call, whatever the server's habit of numbering them."""
+"""Tool call deltas are assigned to their call, however the server numbers the calls."""
 
 import json
 from typing import Any
@@ -87,12 +87,12 @@ def piece(
         pytest.param(
             [piece(0, "0", "f", "1"), piece(0, "0", None, "2"), piece(1, "0", "g", "3")],
             [("0", "f", "12"), ("0", "g", "3")],
-            id="one id for all, told apart by index",
+            id="one id for all, different indexes",
         ),
         pytest.param(
             [piece(0, None, "f"), piece(0, "a", None, "1"), piece(0, "", None, "2")],
             [("a", "f", "12")],
-            id="the id comes late",
+            id="a late id",
         ),
         pytest.param(
             [piece(None, "a", "f", "1"), piece(None, "b", "g", "2"), piece(None, "a", None, "3")],
@@ -102,17 +102,17 @@ def piece(
         pytest.param(
             [piece(-1, "a", "f", "1"), piece(-1, "b", "g", "2"), piece(-1, None, None, "3")],
             [("a", "f", "1"), ("b", "g", "23")],
-            id="a negative index is none",
+            id="a negative index is ignored",
         ),
         pytest.param(
             [piece(None, None, "f", "1"), piece(None, None, None, "2"), piece(None, "", "g", "3")],
             [(None, "f", "12"), (None, "g", "3")],
-            id="neither: a name begins a call",
+            id="no index, no id: a name begins a call",
         ),
         pytest.param(
             [piece(None, None, None, "1"), piece(None, None, None, "2")],
             [(None, "", "12")],
-            id="nothing to go on with",
+            id="no index, id or name, and no call before",
         ),
         pytest.param(
             [piece(0, "a", "get_", "1"), piece(0, "a", "get_"), piece(0, "a", "weather")],
@@ -124,16 +124,16 @@ def piece(
         ),
         pytest.param([{"index": 0, "id": "a"}], [("a", "", "")], id="no function yet"),
         pytest.param([{"id": "a"}, {}], [("a", "", "")], id="an empty piece"),
-        pytest.param([[]], [], id="none"),
+        pytest.param([[]], [], id="no calls"),
     ],
 )
-def test_pieces_find_their_call(deltas: list[Any], expected: list[Call]) -> None:
-    """By index; by id where the index is shared or missing; else by name, or the latest."""
+def test_deltas_are_assigned_to_calls(deltas: list[Any], expected: list[Call]) -> None:
+    """The index decides; if shared or missing, the id; then the name; then the latest call."""
     assert brief(*deltas) == expected
 
 
 def test_type() -> None:
-    """The last that is not empty; "function" where none came."""
+    """The last type that isn't empty counts; without one, the type is "function"."""
     assert calls({"index": 0})[0]["type"] == "function"
     assert (
         calls({"index": 0, "type": "function"}, {"index": 0, "type": ""})[0]["type"] == "function"
@@ -141,7 +141,7 @@ def test_type() -> None:
 
 
 def test_custom_tools() -> None:
-    """Free-text input is joined, and there is no function."""
+    """The input of a custom tool is joined, and the call has no function."""
     assert calls(
         {"index": 0, "id": "a", "type": "custom", "custom": {"name": "sql", "input": "sel"}},
         {"index": 0, "custom": {"input": "ect", "x": 1}},
@@ -150,7 +150,7 @@ def test_custom_tools() -> None:
 
 
 def test_unknown_fields() -> None:
-    """Kept at their level, the last value: a thought signature has to be sent back."""
+    """Unknown fields stay at their level; the last value that isn't null counts."""
     (call,) = calls(
         {"index": 0, "id": "a", "extra_content": {"google": {"thought_signature": "s"}}},
         {"index": 0, "extra_content": None, "function": {"name": "f", "strict": True}},
@@ -161,7 +161,7 @@ def test_unknown_fields() -> None:
 
 
 def test_a_call_without_its_list() -> None:
-    """A server that sends one call as an object means a list of one."""
+    """A call sent as an object is read as a list of one call."""
     decoder, accumulator = ChunkDecoder(), Accumulator()
     delta = {"tool_calls": piece(0, "a", "f", "{}")}
     body = {"choices": [{"index": 0, "delta": delta}]}
@@ -174,7 +174,7 @@ def test_a_call_without_its_list() -> None:
 
 
 def test_features_of_extra_content() -> None:
-    """Those of several pieces stand together, as they are to be sent back."""
+    """The features of several deltas are merged."""
     signature = {"google": {"thought_signature": "s"}}
     thought = {"google": {"thought": True}, "other": 1}
     first, second = piece(0, "a", "f"), piece(0)
@@ -190,7 +190,7 @@ def test_features_of_extra_content() -> None:
 
 @pytest.mark.parametrize("depth", [4, 490])
 def test_extra_content_that_is_deep(depth: int) -> None:
-    """Deeper than a feature's name the later one replaces the earlier; nothing recurses."""
+    """Values below the feature level are replaced, without recursion."""
     deep: Any = {}
     for _ in range(depth):
         deep = {"a": deep}

@@ -1,4 +1,4 @@
-"""Updates tell what each chunk changed, once, in order; what they tell adds up to the result."""
+"""Updates report each change once and in order, and add up to the result."""
 
 import json
 from pathlib import Path
@@ -34,14 +34,14 @@ from sseparse.testing import run_stage
 
 
 def updates(*bodies: dict[str, Any], end: bool = False) -> list[Update]:
-    """Return the updates of chunks; at the end too, if asked for."""
+    """Return the updates of chunks and, on request, of the end of the stream."""
     decoder = ChunkDecoder()
     accumulator = Accumulator()
-    told: list[Update] = []
+    reported: list[Update] = []
     for body in bodies:
         for chunk in decoder.feed(Event(json.dumps(body))):
-            told += accumulator.updates(chunk)
-    return told + accumulator.last_updates() if end else told
+            reported += accumulator.updates(chunk)
+    return reported + accumulator.last_updates() if end else reported
 
 
 def delta(index: int = 0, finish: str | None = None, **fields: Any) -> dict[str, Any]:
@@ -54,10 +54,10 @@ def call(arguments: str | None = None, index: int | None = 0, **fields: Any) -> 
 
 
 class TestTexts:
-    """New text as it comes, and each text whole when its choice finishes."""
+    """New text is reported as it arrives, and the full text when its choice finishes."""
 
     def test_content(self) -> None:
-        """What is empty tells nothing; the whole text comes before the finish."""
+        """Empty text has no update, and the full text is reported before the finish reason."""
         assert updates(
             delta(role="assistant", content=""),
             delta(content="Hel"),
@@ -72,26 +72,26 @@ class TestTexts:
         ]
 
     @pytest.mark.parametrize(
-        ("field", "new", "whole"),
+        ("field", "new", "full"),
         [
             ("refusal", RefusalDelta, RefusalDone),
             ("reasoning", ReasoningDelta, ReasoningDone),
             ("reasoning_content", ReasoningDelta, ReasoningDone),
         ],
     )
-    def test_other_texts(self, field: Any, new: Any, whole: Any) -> None:
-        """Refusals and reasoning, whatever the server calls it, are told like content."""
+    def test_other_texts(self, field: Any, new: Any, full: Any) -> None:
+        """Refusals and all forms of reasoning are reported like content."""
         first: Any = {field: "a"}
         second: Any = {field: "b"}
         assert updates(delta(**first), delta(finish="stop", **second)) == [
             new(0, "a"),
             new(0, "b"),
-            whole(0, "ab"),
+            full(0, "ab"),
             ChoiceFinished(0, "stop"),
         ]
 
     def test_reasoning_under_two_names(self) -> None:
-        """The same text under both names is told once; what is under either is told."""
+        """The same text under both names is reported once; different texts are both reported."""
         both = delta(reasoning="a", reasoning_content="a")
         assert updates(both, delta(reasoning="x"), delta(reasoning_content="y"), end=True) == [
             ReasoningDelta(0, "a"),
@@ -101,7 +101,7 @@ class TestTexts:
         ]
 
     def test_structured_reasoning(self) -> None:
-        """Where it comes in no other form, its texts are told."""
+        """The text of structured reasoning is reported if no other field has it."""
         details = [
             {"type": "reasoning.summary", "summary": "a"},
             {"type": "reasoning.text", "text": "b"},
@@ -116,7 +116,7 @@ class TestTexts:
         ]
 
     def test_parts(self) -> None:
-        """Of content in parts, thinking is reasoning and text is content."""
+        """In content parts, thinking is reported as reasoning and text as content."""
         thinking = {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}
         assert updates(delta(content=[thinking, {"type": "text", "text": "a"}]), end=True) == [
             ReasoningDelta(0, "hm"),
@@ -126,7 +126,7 @@ class TestTexts:
         ]
 
     def test_transcript(self) -> None:
-        """A spoken answer has no finish reason: its text is whole at the end."""
+        """Without a finish reason, the transcript is done at the end of the stream."""
         assert updates(
             delta(audio={"id": "a", "transcript": "Hel"}),
             delta(audio={"data": "AAAA"}),
@@ -135,7 +135,7 @@ class TestTexts:
         ) == [TranscriptDelta(0, "Hel"), TranscriptDelta(0, "lo"), TranscriptDone(0, "Hello")]
 
     def test_legacy(self) -> None:
-        """A legacy completion has content, log-probabilities and a finish."""
+        """A legacy completion has updates of content, log-probabilities and finish reason."""
         logprobs = {"tokens": ["a"], "token_logprobs": [-1.0]}
         text = {"object": "text_completion"}
         assert updates(
@@ -153,7 +153,7 @@ class TestTexts:
         ]
 
     def test_more_after_the_finish(self) -> None:
-        """The finish is told once; what grew after it is told whole again."""
+        """The finish is reported once, and text that grew after it is reported in full again."""
         assert updates(
             delta(content="a", finish="stop"), delta(content="b"), delta(finish="length"), end=True
         ) == [
@@ -164,7 +164,7 @@ class TestTexts:
             ContentDone(0, "ab"),
         ]
 
-    def test_choices_are_kept_apart(self) -> None:
+    def test_several_choices(self) -> None:
         """Each choice has its own texts and its own end."""
         assert updates(
             delta(1, content="b"), delta(0, content="a"), delta(1, "stop"), end=True
@@ -178,11 +178,11 @@ class TestTexts:
 
 
 class TestToolCalls:
-    """A call is started once and done once, by another call, by the finish, or by the end."""
+    """A call starts once and is done once: at another call, the finish or the end."""
 
     def test_one_after_another(self) -> None:
-        """Whole arguments are done when the next call begins, or when the choice finishes."""
-        told = updates(
+        """Complete arguments are done when the next call begins or the choice finishes."""
+        reported = updates(
             call("", id="a", name="f"),
             call('{"x": [1'),
             call("]}"),
@@ -190,10 +190,10 @@ class TestToolCalls:
             delta(finish="tool_calls"),
         )
 
-        # The value of a delta is the object that grows on.
+        # The value of an ArgumentsDelta is the object that grows, so that it isn't compared.
         assert [
             (update.call, update.text) if isinstance(update, ArgumentsDelta) else update
-            for update in told
+            for update in reported
         ] == [
             ToolCallStarted(0, 0, "a", "f", "function"),
             (0, '{"x": [1'),
@@ -205,8 +205,8 @@ class TestToolCalls:
             ChoiceFinished(0, "tool_calls"),
         ]
 
-    def test_the_value_so_far(self) -> None:
-        """Every piece of arguments comes with the object as it is by then."""
+    def test_value_so_far(self) -> None:
+        """Each piece of arguments is reported with the value so far."""
         accumulator = Accumulator()
         decoder = ChunkDecoder()
         seen: list[dict[str, Any]] = []
@@ -222,9 +222,9 @@ class TestToolCalls:
             {"city": "Paris", "days": 12, "now": True},
         ]
 
-    def test_calls_that_come_interleaved(self) -> None:
-        """A call whose arguments are not whole goes on after another one began."""
-        told = updates(
+    def test_interleaved_calls(self) -> None:
+        """A call with incomplete arguments continues after another one began."""
+        reported = updates(
             call('{"x"', index=0, id="a", name="f"),
             call("{", index=1, id="b", name="g"),
             call(": 1}", index=0),
@@ -232,47 +232,47 @@ class TestToolCalls:
             call("{}", index=2, id="c", name="h"),
         )
 
-        done = [update for update in told if isinstance(update, ToolCallDone)]
+        done = [update for update in reported if isinstance(update, ToolCallDone)]
         assert [(update.call, update.value) for update in done] == [(0, {"x": 1}), (1, {})]
-        assert isinstance(told[-1], ArgumentsDelta)
+        assert isinstance(reported[-1], ArgumentsDelta)
 
     def test_pieces_of_several_calls_in_one_chunk(self) -> None:
-        """A call that goes on in the same chunk is not done when another begins in it."""
+        """A call that continues in the same chunk isn't done when another one begins in it."""
         pieces = [(0, '{"a":'), (1, "{}"), (0, "1}"), (2, "[]")]
-        told = updates(
+        reported = updates(
             delta(tool_calls=[{"index": i, "function": {"arguments": a}} for i, a in pieces])
         )
 
-        assert [type(update) for update in told if getattr(update, "call", None) == 0] == [
+        assert [type(update) for update in reported if getattr(update, "call", None) == 0] == [
             ToolCallStarted,
             ArgumentsDelta,
             ArgumentsDelta,
             ToolCallDone,
         ]
-        done = [update for update in told if isinstance(update, ToolCallDone)]
+        done = [update for update in reported if isinstance(update, ToolCallDone)]
         assert [(update.call, update.value) for update in done] == [(0, {"a": 1}), (1, {})]
 
-    def test_bad_json_that_goes_on(self) -> None:
-        """It is not done when another call begins: more may come of it."""
-        told = updates(call("{'a'", name="f"), call("{}", index=1, name="g"), call(": 1}"))
+    def test_invalid_json_that_continues(self) -> None:
+        """A call with invalid JSON isn't done when another one begins, as it can still continue."""
+        reported = updates(call("{'a'", name="f"), call("{}", index=1, name="g"), call(": 1}"))
 
-        assert not any(isinstance(update, ToolCallDone) for update in told)
+        assert not any(isinstance(update, ToolCallDone) for update in reported)
 
-    def test_the_value_of_a_call_that_is_done(self) -> None:
-        """It is the reader's own, whatever he did to the one that grew."""
+    def test_value_of_a_call_that_is_done(self) -> None:
+        """The value of ToolCallDone is independent of the value of the ArgumentsDelta."""
         accumulator, decoder = Accumulator(), ChunkDecoder()
-        told: list[Update] = []
+        reported: list[Update] = []
         for body in (call('{"a": 1}', name="f"), delta(finish="stop")):
             for chunk in decoder.feed(Event(json.dumps(body))):
-                told += accumulator.updates(chunk)
-                if isinstance(told[-1], ArgumentsDelta):
-                    told[-1].value.clear()
+                reported += accumulator.updates(chunk)
+                if isinstance(reported[-1], ArgumentsDelta):
+                    reported[-1].value.clear()
 
-        assert isinstance(told[-2], ToolCallDone)
-        assert told[-2].value == {"a": 1}
+        assert isinstance(reported[-2], ToolCallDone)
+        assert reported[-2].value == {"a": 1}
 
-    def test_cut_by_its_length(self) -> None:
-        """Arguments that the finish cut are done at the end, and say that they are cut."""
+    def test_truncated_arguments(self) -> None:
+        """Truncated arguments are done at the end of the stream, with a fault."""
         finished = [call('{"x": "ab', name="f"), delta(finish="length")]
 
         assert not any(isinstance(update, ToolCallDone) for update in updates(*finished))
@@ -287,21 +287,23 @@ class TestToolCalls:
             JSONFault(9, "ends inside a string"),
         )
 
-    def test_bad_json(self) -> None:
-        """Arguments that are no JSON will not become it: the finish ends them."""
-        told = updates(call("{x", name="f"), delta(finish="tool_calls"))
+    def test_invalid_json(self) -> None:
+        """Arguments that can't become valid JSON are done when the choice finishes."""
+        reported = updates(call("{x", name="f"), delta(finish="tool_calls"))
 
-        assert isinstance(told[-2], ToolCallDone)
-        assert (told[-2].arguments, told[-2].value) == ("{x", {})
-        assert told[-2].fault is not None
-        assert told[-2].fault.offset == 1
+        assert isinstance(reported[-2], ToolCallDone)
+        assert (reported[-2].arguments, reported[-2].value) == ("{x", {})
+        assert reported[-2].fault is not None
+        assert reported[-2].fault.offset == 1
 
     def test_no_arguments(self) -> None:
-        """Where none came, that is a fault: nothing is invented."""
-        told = updates(call(None, name="f"), call(None, index=1, name="g"), delta(finish="stop"))
+        """Missing arguments are a fault."""
+        reported = updates(
+            call(None, name="f"), call(None, index=1, name="g"), delta(finish="stop")
+        )
 
         fault = JSONFault(0, "no arguments received")
-        assert told == [
+        assert reported == [
             ToolCallStarted(0, 0, None, "f", "function"),
             ToolCallStarted(0, 1, None, "g", "function"),
             ToolCallDone(0, 0, None, "f", "function", "", None, fault),
@@ -310,7 +312,7 @@ class TestToolCalls:
         ]
 
     def test_custom_tools(self) -> None:
-        """Their input is free text: it has no value, and no end but the finish."""
+        """The input of a custom tool has no value and is done when the choice finishes."""
         piece = {"index": 0, "type": "custom", "custom": {"name": "f", "input": "{a"}}
         assert updates(
             delta(tool_calls=[piece]), call("{}", index=1, name="g"), delta(finish="tool_calls")
@@ -324,25 +326,25 @@ class TestToolCalls:
             ChoiceFinished(0, "tool_calls"),
         ]
 
-    def test_a_custom_tool_that_was_cut(self) -> None:
-        """Free text does not show it; the finish reason does."""
+    def test_truncated_custom_tool(self) -> None:
+        """The finish reason shows that the input of a custom tool is truncated."""
         piece = {"index": 0, "custom": {"name": "f", "input": "rm -r /tmp"}}
-        told = updates(delta(tool_calls=[piece]), delta(finish="length"))
+        reported = updates(delta(tool_calls=[piece]), delta(finish="length"))
 
         fault = JSONFault(10, "the input is truncated: length")
-        assert told[-2] == ToolCallDone(0, 0, None, "f", "custom", "rm -r /tmp", None, fault)
+        assert reported[-2] == ToolCallDone(0, 0, None, "f", "custom", "rm -r /tmp", None, fault)
 
-    def test_more_after_it_was_done(self) -> None:
-        """It is told as new text; what was told as done is not told again."""
-        told = updates(call("{", name="f"), delta(finish="stop"), call("}"), end=True)
+    def test_arguments_after_the_end_of_a_call(self) -> None:
+        """Arguments after the end of a call are reported, but the call isn't done again."""
+        reported = updates(call("{", name="f"), delta(finish="stop"), call("}"), end=True)
         later = updates(call("{]", name="f"), delta(finish="stop"), call("}"), end=True)
 
-        assert isinstance(told[-1], ToolCallDone)
-        assert told[-1].value == {}
+        assert isinstance(reported[-1], ToolCallDone)
+        assert reported[-1].value == {}
         assert isinstance(later[-1], ArgumentsDelta)
 
-    def test_a_function_call(self) -> None:
-        """The form before tool calls is told alike, without a place among them."""
+    def test_function_call(self) -> None:
+        """A function call, the form before tool calls, is reported without a position."""
         assert updates(
             delta(function_call={"name": "f", "arguments": "{"}),
             delta(function_call={"arguments": "}"}),
@@ -355,8 +357,8 @@ class TestToolCalls:
             ChoiceFinished(0, "function_call"),
         ]
 
-    def test_a_piece_without_a_callee(self) -> None:
-        """A first piece may say no more than that there is a call."""
+    def test_delta_without_a_function(self) -> None:
+        """The first delta of a call can lack a function."""
         assert updates(delta(tool_calls=[{"index": 0, "id": "a"}])) == [
             ToolCallStarted(0, 0, "a", "", "function")
         ]
@@ -366,7 +368,7 @@ class TestOthers:
     """Log-probabilities and token counts."""
 
     def test_logprobs(self) -> None:
-        """New ones alone; where there are none, nothing is told."""
+        """Only new log-probabilities are reported."""
         logprobs = {"content": [{"token": "a", "logprob": -1.0}]}
         choices = [{"index": 0, "delta": {}, "logprobs": logprobs}]
         none = [{"index": 0, "delta": {}, "logprobs": {"content": None, "refusal": None}}]
@@ -376,7 +378,7 @@ class TestOthers:
         ]
 
     def test_usage(self) -> None:
-        """Each time that it changes; a later null changes nothing."""
+        """Usage is reported whenever it changes; a later null doesn't change it."""
         assert updates(
             {"choices": [], "usage": {"total_tokens": 1}},
             {"choices": [], "usage": {"total_tokens": 1}},
@@ -387,16 +389,16 @@ class TestOthers:
             UsageReported(CompletionUsage(total_tokens=2)),
         ]
 
-    def test_usage_where_groq_puts_it(self) -> None:
-        """It counts where there is no other."""
+    def test_usage_in_x_groq(self) -> None:
+        """Usage in x_groq is reported if no chunk has usage."""
         assert updates(
             {"choices": [], "x_groq": {"id": "a"}},
             {"choices": [], "x_groq": {"usage": {"total_tokens": 1}}},
         ) == [UsageReported(CompletionUsage(total_tokens=1))]
 
 
-def test_add_and_updates_can_take_turns() -> None:
-    """Updates tell of their own chunks; what is done is whole all the same."""
+def test_add_and_updates_alternate() -> None:
+    """Updates report the changes of their own chunks; `...Done` updates have the full text."""
     decoder = ChunkDecoder()
     accumulator = Accumulator()
     bodies = [
@@ -424,7 +426,7 @@ def test_add_and_updates_can_take_turns() -> None:
 
 
 def test_updates_of_a_text_that_add_began() -> None:
-    """A text that goes on is told from the first chunk that updates are asked of."""
+    """A text that add() began is reported from the first chunk passed to updates()."""
     decoder, accumulator = ChunkDecoder(), Accumulator()
     one, two, three, four = (
         chunk for text in "abcd" for chunk in decoder.feed(Event(json.dumps(delta(content=text))))
@@ -437,8 +439,8 @@ def test_updates_of_a_text_that_add_began() -> None:
     assert accumulator.last_updates() == [ContentDone(0, "abcd")]
 
 
-def test_no_update_was_asked_for() -> None:
-    """Then there is none at the end."""
+def test_no_updates_requested() -> None:
+    """Without a call of updates(), the end has no updates."""
     accumulator = Accumulator()
     accumulator.add(ChunkDecoder().feed(Event(json.dumps(delta(content="a"))))[0])
 
@@ -446,7 +448,7 @@ def test_no_update_was_asked_for() -> None:
 
 
 def test_misuse() -> None:
-    """What add() refuses, updates() refuses."""
+    """updates() raises TypeError for the same objects as add()."""
     accumulator = Accumulator()
     with pytest.raises(TypeError, match="takes a ChatCompletionChunk"):
         accumulator.updates("x")  # type: ignore[arg-type] # misuse
@@ -454,11 +456,11 @@ def test_misuse() -> None:
 
 
 class Reader:
-    """Puts updates together again, as a program that shows them would."""
+    """Program that joins the updates it reads."""
 
     def __init__(self) -> None:
         self.texts: dict[tuple[str, int], str] = {}
-        self.whole: dict[tuple[str, int], str] = {}
+        self.full: dict[tuple[str, int], str] = {}
         self.arguments: dict[tuple[int, int | None], str] = {}
         self.done: dict[tuple[int, int | None], ToolCallDone] = {}
         self.reasons: dict[int, str] = {}
@@ -475,13 +477,13 @@ class Reader:
             case TranscriptDelta(choice, text):
                 self._grow("transcript", choice, text)
             case ContentDone(choice, text):
-                self.whole["content", choice] = text
+                self.full["content", choice] = text
             case ReasoningDone(choice, text):
-                self.whole["reasoning", choice] = text
+                self.full["reasoning", choice] = text
             case RefusalDone(choice, text):
-                self.whole["refusal", choice] = text
+                self.full["refusal", choice] = text
             case TranscriptDone(choice, text):
-                self.whole["transcript", choice] = text
+                self.full["transcript", choice] = text
             case ToolCallStarted(choice, call):
                 assert (choice, call) not in self.arguments
                 self.arguments[choice, call] = ""
@@ -513,7 +515,7 @@ class Reader:
             "transcript": spoken,
         }.items():
             assert self.texts.get((name, index), "") == (text or "")
-            assert self.whole.get((name, index), "") == (text or "")
+            assert self.full.get((name, index), "") == (text or "")
         for place, tool_call in enumerate(message.tool_calls or ()):
             assert tool_call.function is not None
             arguments = tool_call.function.arguments
@@ -527,23 +529,23 @@ class Reader:
 
 
 def test_recorded_streams(corpus: Path) -> None:
-    """What updates tell of every recorded stream adds up to its result."""
+    """The updates of every recorded stream add up to its result."""
     streams = 0
     for entry in json.loads((corpus / "INDEX.json").read_text()):
         if entry["kind"] != "chat":
             continue
         chunks = run_stage(ChunkParser(), [(corpus / "streams" / entry["file"]).read_bytes()]).items
-        watched, plain, reader = Accumulator(), Accumulator(), Reader()
+        tracked, added, reader = Accumulator(), Accumulator(), Reader()
         for chunk in chunks:
-            plain.add(chunk)
-            for update in watched.updates(chunk):
+            added.add(chunk)
+            for update in tracked.updates(chunk):
                 reader.read(update)
-        for update in watched.last_updates():
+        for update in tracked.last_updates():
             reader.read(update)
 
-        snapshot = watched.snapshot()
+        snapshot = tracked.snapshot()
         assert isinstance(snapshot, ChatCompletion)
-        assert snapshot == plain.snapshot()
+        assert snapshot == added.snapshot()
         for choice in snapshot.choices:
             reader.check(choice)
         assert reader.usage == snapshot.usage
@@ -552,8 +554,8 @@ def test_recorded_streams(corpus: Path) -> None:
 
 
 @pytest.mark.parametrize("first", ["function_call", "tool_calls"])
-def test_calls_of_both_forms_end_in_the_order_in_which_they_began(first: str) -> None:
-    """A function call has no place among the tool calls."""
+def test_order_of_tool_calls_and_function_call(first: str) -> None:
+    """A function call has no position among the tool calls."""
     bodies = {
         "function_call": delta(function_call={"name": "f", "arguments": ""}),
         "tool_calls": call("", id="a", name="g"),

@@ -1,4 +1,4 @@
-"""A chunk goes back onto the wire as it came: it reads back equal, and is one line."""
+"""An encoded chunk is one line, and is parsed into an equal chunk."""
 
 import json
 from pathlib import Path
@@ -30,14 +30,14 @@ def event(body: dict[str, Any]) -> bytes:
 
 
 def parse(wire: bytes) -> list[Chunk]:
-    """Return the chunks up to a server's error or the end; what is not JSON is passed over."""
+    """Return the chunks up to a server error or the end, without events that aren't JSON."""
     parser = ChunkParser(on_bad_json="skip")
     chunks = parser.feed(wire)
     return chunks if parser.error is not None else [*chunks, *parser.close()]
 
 
-def there_and_back(chunks: list[Chunk]) -> list[Chunk]:
-    """Encode the chunks of a stream, see that each is one line, and parse them."""
+def round_trip(chunks: list[Chunk]) -> list[Chunk]:
+    """Encode the chunks of a stream, check that each is one line, and parse them."""
     wire = [encode_chunk(chunk) for chunk in chunks]
     for piece in wire:
         assert piece.startswith(b"data: {")
@@ -54,7 +54,7 @@ def delta(**fields: Any) -> dict[str, Any]:
 CHOICE = {"index": 0, "delta": {"content": "a"}}
 LEGACY = {"index": 0, "text": "a"}
 BODIES: list[dict[str, Any]] = [
-    # The schema alone.
+    # Only fields of the schema.
     {"choices": []},
     {"id": "c", "object": "chat.completion.chunk", "created": 5, "model": "m", "choices": [CHOICE]},
     {"choices": [CHOICE, {**CHOICE, "index": 1}], "usage": {"total_tokens": 3}},
@@ -64,12 +64,12 @@ BODIES: list[dict[str, Any]] = [
     {"choices": [{**CHOICE, "logprobs": {"content": [{"token": "a", "logprob": -1e-7}]}}]},
     {"object": "text_completion", "choices": [LEGACY]},
     {"object": "text_completion", "choices": []},
-    # Unknown fields, at every level.
+    # Unknown fields at every level.
     {"choices": [{**CHOICE, "x": 1}], "y": {"z": None}},
     {"choices": [], "usage": {"cost": 0.1, "prompt_tokens_details": {"x": []}}},
     delta(tool_calls=[{"index": 0, "x": 1, "function": {"y": {}}}]),
     {"object": "text_completion", "choices": [{**LEGACY, "x": 1}], "x": [None]},
-    # Known fields that are absent, null, or of an unforeseen type.
+    # Known fields that are absent, null, or of an unexpected type.
     {},
     {"choices": None},
     {"choices": {"0": CHOICE}},
@@ -81,7 +81,7 @@ BODIES: list[dict[str, Any]] = [
     {"id": 3, "created": "yesterday", "model": [], "usage": "much", "choices": [CHOICE]},
     {"object": "text_completion", "choices": [{"text": None}]},
     {"object": "text_completion", "choices": [{"text": 3}]},
-    # What tells the kind of a chunk, where it is absent.
+    # Chunks that lack the fields that show their kind.
     {"choices": [LEGACY]},
     {"choices": [{"text": None}]},
     {"choices": [{"index": 0, "text": None, "x": 1}]},
@@ -93,7 +93,7 @@ BODIES: list[dict[str, Any]] = [
     {" extra": {"x": 1}, "choices": [CHOICE]},
     {"extra": 1, "absent": 2, " absent": ["choices"]},
     delta(content="a", annotations=[{" extra": 1}]),
-    # Texts and numbers at the edges.
+    # Unusual texts and numbers.
     delta(content="\n\r\r\n\0\x1f\x7f\u0085\u2028\u2029\ufeff"),
     delta(content='data: "x"\\\n\ndata: forged'),
     delta(content="\U0001f600é"),
@@ -103,37 +103,37 @@ BODIES: list[dict[str, Any]] = [
     {"choices": [{"x": "\ud83d", "text": None}]},
     {"created": 2**70, "x": -(2**70), "choices": []},
     {"created": 1.5, "x": [1e300, 5e-324, -0.0, 1e22, 0.1], "choices": []},
-    # What a finished stream or another protocol would have.
+    # Fields of an error, or of another protocol.
     {"choices": [CHOICE], "error": {"message": "x"}},
     {"type": "message_start", "message": {}},
 ]
 
 
 @pytest.mark.parametrize("body", BODIES, ids=str)
-def test_a_chunk_reads_back_as_it_was(body: dict[str, Any]) -> None:
-    """Whatever the server sent, and in whichever of the two ways it was decoded."""
+def test_round_trip_of_a_chunk(body: dict[str, Any]) -> None:
+    """Every chunk is parsed as it was, whichever of the two decoders decoded it."""
     chunks = parse(event(body))
 
     assert len(chunks) == 1
-    assert there_and_back(chunks) == chunks
+    assert round_trip(chunks) == chunks
 
 
 @pytest.mark.parametrize("first", [{"choices": [CHOICE]}, {"choices": [LEGACY]}])
-def test_a_stream_reads_back_as_it_was(first: dict[str, Any]) -> None:
-    """Chunks whose kind the chunks before them decided included."""
+def test_round_trip_of_a_stream(first: dict[str, Any]) -> None:
+    """Every stream is parsed as it was, also chunks whose kind depends on earlier chunks."""
     bodies = [first, *(body for body in BODIES if "error" not in body)]
     chunks = parse(b"".join(map(event, bodies)))
 
     assert len(chunks) == len(bodies)
-    assert there_and_back(chunks) == chunks
+    assert round_trip(chunks) == chunks
 
 
 def test_recorded_streams(corpus: Path) -> None:
-    """Every chunk of every recorded stream reads back."""
+    """Every chunk of every recorded stream is parsed as it was."""
     count = 0
     for path in sorted((corpus / "streams").glob("*.sse")):
         chunks = parse(path.read_bytes())
-        assert there_and_back(chunks) == chunks, path.name
+        assert round_trip(chunks) == chunks, path.name
         count += len(chunks)
     assert count > 5000
 
@@ -150,7 +150,7 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
 
 
 def objects(**known: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
-    """Make objects that have any of the known fields, of the known type or another, and others."""
+    """Generate objects with any of the known fields, with valid or other values, and others."""
     fields = st.fixed_dictionaries(
         {}, optional={name: fitting | VALUES for name, fitting in known.items()}
     )
@@ -179,15 +179,15 @@ BODIES_OF_ANY_KIND = objects(
 
 
 @given(st.lists(BODIES_OF_ANY_KIND, max_size=4))
-def test_any_stream_reads_back_as_it_was(bodies: list[dict[str, Any]]) -> None:
-    """Whatever JSON the chunks are made of."""
+def test_round_trip_of_any_stream(bodies: list[dict[str, Any]]) -> None:
+    """Chunks made from any JSON are parsed as they were."""
     chunks = parse(b"".join(map(event, bodies)))
 
-    assert there_and_back(chunks) == chunks
+    assert round_trip(chunks) == chunks
 
 
 def test_wire_form() -> None:
-    """One line of JSON, compact, in UTF-8; what is null is left out."""
+    """A chunk is one line of compact JSON in UTF-8, without null fields."""
     chunk = ChatCompletionChunk(
         id="c", choices=[ChunkChoice(index=0, delta=ChoiceDelta(content="é\n"))]
     )
@@ -196,8 +196,8 @@ def test_wire_form() -> None:
     assert encode_chunk(chunk) == wire.encode()
 
 
-def test_wire_form_of_what_is_not_in_the_schema() -> None:
-    """Unknown fields stand where they stood; halves of surrogate pairs are escaped."""
+def test_wire_form_of_unknown_fields() -> None:
+    """Unknown fields stay at their level, and halves of surrogate pairs are escaped."""
     chunk = CompletionChunk(object="text_completion", choices=[], extra={"x": "é"})
     assert encode_chunk(chunk) == (
         'data: {"object":"text_completion","choices":[],"x":"é"}\n\n'.encode()
@@ -209,16 +209,16 @@ def test_wire_form_of_what_is_not_in_the_schema() -> None:
     )
 
 
-def test_encoding_leaves_the_chunk_alone() -> None:
-    """A chunk can be encoded twice."""
+def test_encoding_does_not_change_the_chunk() -> None:
+    """Encoding doesn't change the chunk."""
     (chunk,) = parse(event({"choices": [{"text": None, "x": {}}]}))
 
     assert encode_chunk(chunk) == encode_chunk(chunk)
     assert parse(event({"choices": [{"text": None, "x": {}}]})) == [chunk]
 
 
-def test_the_mark_that_ends_a_stream() -> None:
-    """It is an event, no chunk."""
+def test_end_of_a_stream() -> None:
+    """The end of a stream is encoded as an event."""
     parser = ChunkParser()
     (chunk,) = parse(event(delta(content="a")))
 
@@ -226,8 +226,8 @@ def test_the_mark_that_ends_a_stream() -> None:
     assert parser.done
 
 
-def test_an_event_is_what_comes_out() -> None:
-    """Any parser of server-sent events can read it."""
+def test_encoded_chunk_is_an_event() -> None:
+    """A parser of server-sent events can parse an encoded chunk."""
     (chunk,) = parse(event(delta(content="a\nb")))
 
     (read,) = Parser().feed(encode_chunk(chunk))
@@ -245,15 +245,15 @@ def test_an_event_is_what_comes_out() -> None:
         None,
     ],
 )
-def test_other_things_are_refused(other: Any) -> None:
-    """With a word on what makes chunks."""
+def test_other_objects_are_refused(other: Any) -> None:
+    """The error names the functions that return chunks or encode events."""
     with pytest.raises(TypeError, match=rf"not {type(other).__name__}: to_chunks\(\) returns"):
         encode_chunk(other)
 
 
 @pytest.mark.parametrize("line_end", ["\u0085", "\u2028", "\u2029"])
-def test_what_some_readers_take_for_line_ends(line_end: str) -> None:
-    """They are escaped: not every reader keeps to the standard's three."""
+def test_other_line_ends_are_escaped(line_end: str) -> None:
+    """Characters that some readers treat as line ends are escaped."""
     (chunk,) = ChunkDecoder().feed(
         Event(json.dumps({"choices": [{"index": 0, "delta": {"content": f"a{line_end}b"}}]}))
     )
@@ -263,8 +263,8 @@ def test_what_some_readers_take_for_line_ends(line_end: str) -> None:
     assert ChunkParser().feed(encoded) == [chunk]
 
 
-def test_a_message_in_mid_stream() -> None:
-    """A choice with a message and no delta reads back as what it was: a chunk's field."""
+def test_message_in_mid_stream() -> None:
+    """A message without a delta stays a field of a chunk."""
     decoder = ChunkDecoder()
     decoder.feed(Event('{"choices": [{"index": 0, "delta": {"content": "a"}}]}'))
     (chunk,) = decoder.feed(Event('{"choices": [{"index": 0, "message": {"content": "a"}}]}'))

@@ -1,4 +1,4 @@
-"""What comes out is what the openai package takes: its types, and its own streaming client."""
+"""Results fit the types of the openai package, and its client reads the encoded chunks."""
 
 import json
 import typing
@@ -162,7 +162,7 @@ def accumulate(bodies: list[dict[str, Any]]) -> Result:
 
 
 def stream_of(kind: str, choices: list[dict[str, Any]]) -> Result:
-    """Put choices into chunks as the API streams them, usage last, and accumulate those."""
+    """Accumulate chunks as the API streams them, with usage in the last one."""
     head = {
         "id": "c-1",
         "object": kind,
@@ -181,11 +181,11 @@ RESULTS = {
 }
 
 
-# Its types.
+# The package's types.
 
 
 def errors(result: Result) -> set[Place]:
-    """Validate a result as the package's own type; return the places that do not fit."""
+    """Validate a result with the package's type, and return the places that don't fit."""
     kind = chat_types.ChatCompletion if isinstance(result, ChatCompletion) else types.Completion
     fields = result.to_dict()
     try:
@@ -197,12 +197,12 @@ def errors(result: Result) -> set[Place]:
 
 
 def place_of(location: Place) -> Place:
-    """Tell of a tool call only which: it is measured against each type of call."""
+    """Return the place without the fields below a tool call, which depend on its type."""
     return location[: location.index("tool_calls") + 2] if "tool_calls" in location else location
 
 
-def words_of(model: Any, name: str) -> set[str]:
-    """Return the words that the schema knows for a field."""
+def allowed_values(model: Any, name: str) -> set[str]:
+    """Return the values that the schema allows for a field."""
     annotation = model.model_fields[name].annotation
     inner = typing.get_args(annotation)
     return {word for kind in (annotation, *inner) for word in typing.get_args(kind)} | {
@@ -211,24 +211,24 @@ def words_of(model: Any, name: str) -> set[str]:
 
 
 FINISH_REASONS: dict[type[Result], set[str]] = {
-    ChatCompletion: words_of(chat_module.Choice, "finish_reason"),
-    Completion: words_of(types.CompletionChoice, "finish_reason"),
+    ChatCompletion: allowed_values(chat_module.Choice, "finish_reason"),
+    Completion: allowed_values(types.CompletionChoice, "finish_reason"),
 }
-SERVICE_TIERS = words_of(chat_types.ChatCompletion, "service_tier")
+SERVICE_TIERS = allowed_values(chat_types.ChatCompletion, "service_tier")
 
 
 def gaps(result: Result) -> dict[Place, str]:
-    """Tell where the server did not send what the schema asks for; we invent nothing there."""
+    """Return the places where the server didn't send what the schema requires."""
     found: dict[Place, str] = {}
     for name in ("id", "created", "model"):
         if getattr(result, name) is None:
             found[name,] = "the server sent none, or an empty one"
     tier = getattr(result, "service_tier", None)
     if tier is not None and tier not in SERVICE_TIERS:
-        found["service_tier",] = "not one of the schema's words"
+        found["service_tier",] = "not a value of the schema"
     for name in USAGE if result.usage is not None else ():
         if getattr(result.usage, name) is None:
-            found["usage", name] = "the server counts otherwise"
+            found["usage", name] = "the server doesn't count it"
     for at, choice in enumerate(result.choices):
         words = FINISH_REASONS[type(result)]
         for place, why in choice_gaps(choice, words).items():
@@ -239,9 +239,9 @@ def gaps(result: Result) -> dict[Place, str]:
 def choice_gaps(choice: Any, words: set[str]) -> dict[Place, str]:
     found: dict[Place, str] = {}
     if choice.finish_reason is None:
-        found["finish_reason",] = "the stream was cut, or the server never sent one"
+        found["finish_reason",] = "the stream was truncated, or the server sent none"
     elif choice.finish_reason not in words:
-        found["finish_reason",] = "not one of the schema's words"
+        found["finish_reason",] = "not a value of the schema"
     message = getattr(choice, "message", None)
     for at, tool_call in enumerate((message and message.tool_calls) or []):
         if tool_call.id is None:
@@ -251,7 +251,7 @@ def choice_gaps(choice: Any, words: set[str]) -> dict[Place, str]:
 
 @pytest.mark.parametrize("name", RESULTS)
 def test_results_are_valid(name: str) -> None:
-    """What the API streams becomes what the API answers without a stream, to its own types."""
+    """Accumulated streams of the API have the type of a non-streaming response."""
     assert gaps(RESULTS[name]) == {}
     assert errors(RESULTS[name]) == set()
 
@@ -278,8 +278,8 @@ def test_results_are_valid(name: str) -> None:
     ],
     ids=str,
 )
-def test_what_the_server_left_out_is_not_invented(body: Any, places: list[Place]) -> None:
-    """Not even to be valid."""
+def test_missing_fields_are_not_invented(body: Any, places: list[Place]) -> None:
+    """Fields that the server didn't send aren't invented."""
     head = {} if ("id",) in places else {"id": "c", "created": 1, "model": "m"}
     result = accumulate([{**head, **body}])
 
@@ -287,7 +287,7 @@ def test_what_the_server_left_out_is_not_invented(body: Any, places: list[Place]
 
 
 def test_recorded_results_are_valid(corpus: Path) -> None:
-    """All but those whose server left out what the schema asks for, and there nothing else."""
+    """Recorded results are valid except where the server didn't send a required field."""
     valid = 0
     for entry in json.loads((corpus / "INDEX.json").read_text()):
         if entry["kind"] in ("chat", "completion"):
@@ -301,12 +301,12 @@ def test_recorded_results_are_valid(corpus: Path) -> None:
     assert valid > 70
 
 
-# Its client.
+# The package's client.
 
 
 @contextmanager
 def client_of(result: Result, pieces: int | None) -> Iterator[Any]:
-    """Serve a result as a stream, to the package's own client."""
+    """Serve a result as a stream to the package's client."""
     wire = b"".join(encode_chunk(chunk) for chunk in to_chunks(result, pieces=pieces))
     with (
         ReplayServer(wire + encode(Event("[DONE]"))) as server,
@@ -324,8 +324,8 @@ def client_of(result: Result, pieces: int | None) -> Iterator[Any]:
 
 @pytest.mark.parametrize("pieces", [None, 1])
 @pytest.mark.parametrize("name", RESULTS)
-def test_its_client_reads_the_chunks(name: str, pieces: int | None) -> None:
-    """Each as it was sent; put together, they are the completion."""
+def test_client_reads_the_chunks(name: str, pieces: int | None) -> None:
+    """The package's client returns the chunks as they were encoded."""
     result = RESULTS[name]
     with client_of(result, pieces) as client:
         if isinstance(result, ChatCompletion):
@@ -339,14 +339,14 @@ def test_its_client_reads_the_chunks(name: str, pieces: int | None) -> None:
     assert accumulate(bodies) == result
 
 
-# Its accumulator fails at these two, whoever streams them.
+# The package's accumulator fails for these two, whichever server streams them.
 AGREED = [name for name in CHAT if name not in ("annotations", "custom tool")]
 
 
 @pytest.mark.parametrize("pieces", [None, 1])
 @pytest.mark.parametrize("name", AGREED)
-def test_its_accumulator_agrees(name: str, pieces: int | None) -> None:
-    """The completion that the package makes of the chunks has what ours has."""
+def test_accumulators_agree(name: str, pieces: int | None) -> None:
+    """The package's accumulator returns all values that ours has."""
     result = RESULTS[f"chat, {name}"]
     with client_of(result, pieces) as client:
         request = {"model": "m", "messages": [QUESTION]}
@@ -362,7 +362,7 @@ def test_its_accumulator_agrees(name: str, pieces: int | None) -> None:
 
 
 def missing(theirs: Any, ours: Any, path: str = "") -> set[str]:
-    """Return the places where another value is not what ours is, or not there."""
+    """Return the places where their value is missing or differs from ours."""
     if isinstance(theirs, dict) and isinstance(ours, dict):
         named: list[tuple[Any, Any, Any]] = [(name, theirs.get(name), ours[name]) for name in ours]
     elif isinstance(theirs, list) and isinstance(ours, list) and len(theirs) == len(ours):

@@ -1,4 +1,4 @@
-"""A completion becomes the chunks that would have streamed it, and those the same completion."""
+"""A completion becomes chunks, and an accumulator turns them into an equal completion."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -43,16 +43,16 @@ def completion_of(*bodies: dict[str, Any]) -> Result:
 
 
 def uneven(text: str) -> list[str]:
-    """Cut a text, with empty pieces, into pieces that are no multiple of anything."""
+    """Cut a text into pieces of different lengths, some of them empty."""
     return [text[:1], "", text[1:6], text[6:], ""]
 
 
 CUTS: list[Any] = [None, 1, 7, uneven]
-EVERY_CUT = pytest.mark.parametrize("pieces", CUTS, ids=["whole", "1", "7", "uneven"])
+EVERY_CUT = pytest.mark.parametrize("pieces", CUTS, ids=["one piece", "1", "7", "uneven"])
 
 
-def check_law(completion: Result, pieces: Any = None) -> list[Chunk]:
-    """See that the chunks give the completion, directly and over the wire; return them."""
+def check_round_trip(completion: Result, pieces: Any = None) -> list[Chunk]:
+    """Check that the chunks give the completion, directly and encoded, and return them."""
     chunks = list(to_chunks(completion, pieces=pieces))
     again = accumulate(chunks)
     assert type(again) is type(completion)
@@ -82,14 +82,14 @@ def details(*pieces: dict[str, Any]) -> dict[str, Any]:
     return chat({"reasoning_details": [*pieces]})
 
 
-# Whatever an accumulator can make.
+# Examples of everything that an accumulator can return.
 
 HEAD = {"id": "c", "created": 1.5, "model": "m", "system_fingerprint": "", "service_tier": ""}
 TOKEN = {"token": "ab", "logprob": -1, "bytes": [97], "top_logprobs": [{"token": "a"}], "x": 1}
 FIRST_CALL = {"index": 0, "id": "a", "type": "function", "function": {"name": "f"}}
 
 STREAMS: dict[str, list[dict[str, Any]]] = {
-    "nothing": [],
+    "no chunks": [],
     "head alone": [{**HEAD, "choices": []}],
     "legacy head alone": [{"object": "text_completion", "id": "c", "choices": []}],
     "usage alone": [{"usage": {"total_tokens": 3, "cost": 0.1, "prompt_tokens_details": {"x": 1}}}],
@@ -156,7 +156,9 @@ STREAMS: dict[str, list[dict[str, Any]]] = {
         details({"type": "reasoning.encrypted", "data": "0123456789", "signature": "s"}),
         details({"type": "reasoning.encrypted", "data": "0123456789"}),
     ],
-    "odd details": [details({}, {"text": 3, "type": "a"}, {"index": None, "type": 3, "data": ""})],
+    "details of other types": [
+        details({}, {"text": 3, "type": "a"}, {"index": None, "type": 3, "data": ""})
+    ],
     "two texts in one entry": [details({"type": "a", "text": "123456789", "summary": "abcdefgh"})],
     # Audio.
     "audio": [
@@ -166,7 +168,7 @@ STREAMS: dict[str, list[dict[str, Any]]] = {
     ],
     "audio without data": [chat({"audio": {"id": "a"}})],
     "empty audio": [chat({"audio": {"data": "", "transcript": ""}})],
-    "odd audio": [chat({"audio": {"data": "AAAAB"}})],
+    "audio that is not base64": [chat({"audio": {"data": "AAAAB"}})],
     # Log-probabilities.
     "logprobs": [
         chat({"content": "abab"}, logprobs={"content": [TOKEN, TOKEN]}),
@@ -201,13 +203,13 @@ STREAMS: dict[str, list[dict[str, Any]]] = {
 
 @EVERY_CUT
 @pytest.mark.parametrize("name", STREAMS)
-def test_chunks_give_the_completion_again(name: str, pieces: Any) -> None:
-    """However it was made, whole or in part, and however it is cut."""
-    check_law(completion_of(*STREAMS[name]), pieces)
+def test_round_trip(name: str, pieces: Any) -> None:
+    """The chunks give an equal completion, complete or not, however it is cut."""
+    check_round_trip(completion_of(*STREAMS[name]), pieces)
 
 
 def test_recorded_streams(corpus: Path) -> None:
-    """Every recorded completion, cut in every way."""
+    """Every recorded completion is restored, however it is cut."""
     count = 0
     for entry in json.loads((corpus / "INDEX.json").read_text()):
         if entry["kind"] in ("chat", "completion"):
@@ -215,7 +217,7 @@ def test_recorded_streams(corpus: Path) -> None:
             chunks = parser.feed((corpus / "streams" / entry["file"]).read_bytes())
             completion = accumulate([*chunks, *(parser.close() if not parser.error else [])])
             for pieces in CUTS:
-                check_law(completion, pieces)
+                check_round_trip(completion, pieces)
             count += 1
     assert count > 100
 
@@ -223,7 +225,7 @@ def test_recorded_streams(corpus: Path) -> None:
 NAMES = st.sampled_from(["x", "index", "content_parts", "images", "message", "text", " extra"])
 TEXTS = st.text(st.sampled_from('ab "\\é\n\U0001f600\ud83d\ude00'), max_size=6)
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)
-# Not so large that they would be an index over its limit.
+# Small enough that no index exceeds its limit.
 PLAIN = st.none() | st.booleans() | st.integers(max_value=9) | FLOATS | TEXTS
 VALUES: st.SearchStrategy[Any] = st.recursive(
     PLAIN,
@@ -234,7 +236,7 @@ UNKNOWN = st.dictionaries(NAMES, VALUES, max_size=2)
 
 
 def objects(**known: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
-    """Make objects that have any of the known fields, of the known type or another, and others."""
+    """Generate objects with any of the known fields, with valid or other values, and others."""
     fields = st.fixed_dictionaries(
         {}, optional={name: fitting | VALUES for name, fitting in known.items()}
     )
@@ -274,7 +276,7 @@ DELTAS = objects(
     reasoning_content=TEXTS,
     reasoning=TEXTS,
 ).flatmap(
-    # Servers send each piece with its type, and all with an index or none.
+    # Servers send each piece with its type, and either all or none with an index.
     lambda delta: st.builds(
         lambda pieces: {**delta, "reasoning_details": pieces}, st.none() | some(DETAILS)
     )
@@ -317,9 +319,9 @@ def of_kind(
     of_kind("chat.completion.chunk", CHAT_BODIES) | of_kind("text_completion", LEGACY_BODIES),
     st.sampled_from(CUTS),
 )
-def test_any_stream(bodies: list[dict[str, Any]], pieces: Any) -> None:
-    """Whatever JSON it was made of."""
-    check_law(completion_of(*bodies), pieces)
+def test_round_trip_of_any_stream(bodies: list[dict[str, Any]], pieces: Any) -> None:
+    """A completion of any JSON is restored."""
+    check_round_trip(completion_of(*bodies), pieces)
 
 
 # The shape of the chunks.
@@ -333,7 +335,7 @@ def deltas(chunks: Iterable[Chunk]) -> Iterator[dict[str, Any]]:
 
 
 def test_shape_of_a_chat_stream() -> None:
-    """The role, the pieces, the finish reason, and what belongs to the whole at last."""
+    """The role comes first, then the pieces, the finish reason, and the completion's fields."""
     completion = completion_of(
         {**HEAD, **chat({"role": "assistant", "content": "Hello"})},
         chat(finish_reason="stop"),
@@ -352,10 +354,10 @@ def test_shape_of_a_chat_stream() -> None:
 
 
 def test_shape_of_a_legacy_stream() -> None:
-    """The same, without a role."""
+    """A legacy stream has the same order, without a role."""
     completion = completion_of({**HEAD, **legacy("Hello", finish_reason="stop")}, {"usage": {}})
     head = {**HEAD, "object": "text_completion"}
-    del head["service_tier"]  # not of this API: an unknown field
+    del head["service_tier"]  # an unknown field in this API
 
     assert [chunk.to_dict() for chunk in to_chunks(completion, pieces=3)] == [
         {**head, **legacy("Hel")},
@@ -365,9 +367,9 @@ def test_shape_of_a_legacy_stream() -> None:
     ]
 
 
-def test_nothing_is_added() -> None:
-    """No finish reason and no last chunk where there is none."""
-    (chunk,) = check_law(completion_of(chat()))
+def test_no_additional_chunks() -> None:
+    """Without a finish reason or further fields, there are no chunks for them."""
+    (chunk,) = check_round_trip(completion_of(chat()))
 
     assert chunk.to_dict() == {
         "object": "chat.completion.chunk",
@@ -375,17 +377,17 @@ def test_nothing_is_added() -> None:
     }
 
 
-def test_one_choice_follows_the_other() -> None:
-    """Each chunk is of one choice."""
+def test_order_of_choices() -> None:
+    """Each chunk has one choice, and the choices follow each other."""
     completion = completion_of(chat({"content": "ab"}, 3), chat({"content": "cd"}, 1))
-    chunks = check_law(completion, 1)
+    chunks = check_round_trip(completion, 1)
 
     indexes = [[choice.index for choice in chunk.choices] for chunk in chunks]
     assert indexes == [[1], [1], [1], [3], [3], [3]]
 
 
 def test_order_of_a_message() -> None:
-    """Reasoning, content, refusal, audio, tool calls; each begins before it goes on."""
+    """Reasoning, content, refusal, audio and tool calls follow each other."""
     message = {
         "tool_calls": [{**FIRST_CALL, "function": {"name": "f", "arguments": "{}"}}],
         "audio": {"id": "a", "transcript": "b", "data": "AAAA", "expires_at": 5},
@@ -393,7 +395,7 @@ def test_order_of_a_message() -> None:
         "content": "d",
         "reasoning": "e",
     }
-    chunks = check_law(completion_of(chat(message)))
+    chunks = check_round_trip(completion_of(chat(message)))
 
     assert list(deltas(chunks)) == [
         {"role": "assistant", "content": "", "refusal": "", "reasoning": ""},
@@ -412,26 +414,26 @@ def test_order_of_a_message() -> None:
 @pytest.mark.parametrize(
     ("pieces", "sizes"),
     [(None, [0, 20]), (1, [0, 4, 4, 4, 4, 4]), (7, [0, 4, 8, 8]), (uneven, [0, 4, 16])],
-    ids=["whole", "1", "7", "uneven"],
+    ids=["one piece", "1", "7", "uneven"],
 )
-def test_sound_can_be_decoded_piece_by_piece(pieces: Any, sizes: list[int]) -> None:
-    """Base64 is cut after groups of four characters, whatever the pieces."""
+def test_pieces_of_base64_can_be_decoded(pieces: Any, sizes: list[int]) -> None:
+    """Base64 is cut after groups of four characters, whatever the pieces are."""
     completion = completion_of(chat({"audio": {"data": "AAAABBBBCCCCDDDDEE=="}}))
     sent = [
         delta["audio"]["data"]
-        for delta in deltas(check_law(completion, pieces))
+        for delta in deltas(check_round_trip(completion, pieces))
         if "audio" in delta
     ]
 
     assert [len(data) for data in sent] == sizes
 
 
-def test_tokens_come_with_the_piece_in_which_they_begin() -> None:
-    """And those that are left with the last one."""
+def test_tokens_of_each_piece() -> None:
+    """Each token comes with the piece in which it begins, the remaining ones with the last."""
     tokens = [{"token": text} for text in ("ab", "c", "", "def", "more", "")]
     completion = completion_of(chat({"content": "abcdef"}, logprobs={"content": tokens}))
     sent = []
-    for chunk in check_law(completion, 2):
+    for chunk in check_round_trip(completion, 2):
         assert isinstance(chunk, ChatCompletionChunk)
         for choice in chunk.choices:
             if choice.logprobs is not None:
@@ -441,8 +443,8 @@ def test_tokens_come_with_the_piece_in_which_they_begin() -> None:
     assert sent == [("ab", ["ab"]), ("cd", ["c", "", "def"]), ("ef", ["more", ""])]
 
 
-def test_what_is_encrypted_comes_whole() -> None:
-    """Clients do not put it together."""
+def test_encrypted_data_is_not_cut() -> None:
+    """Encrypted data stays in one piece, because clients don't join it."""
     entry = {"type": "reasoning.encrypted", "data": "0123456789"}
 
     assert {"reasoning_details": [entry]} in deltas(
@@ -453,25 +455,25 @@ def test_what_is_encrypted_comes_whole() -> None:
 # Arguments.
 
 
-def test_chunks_are_made_as_they_are_asked_for() -> None:
-    """The first can be sent before the last is made."""
-    asked: list[str] = []
+def test_chunks_are_created_on_demand() -> None:
+    """The first chunk can be sent before the last is created."""
+    requested: list[str] = []
 
     def cut(text: str) -> Iterator[str]:
-        asked.append(text)
+        requested.append(text)
         yield text
 
     chunks = to_chunks(completion_of(chat({"content": "a", "refusal": "b"})), pieces=cut)
-    assert not asked
+    assert not requested
     next(chunks)
     next(chunks)
-    assert asked == ["a"]
+    assert requested == ["a"]
     assert len(list(chunks)) == 1
-    assert asked == ["a", "b"]
+    assert requested == ["a", "b"]
 
 
-def test_the_completion_is_left_alone() -> None:
-    """Changing the chunks' own dictionaries and lists changes no completion."""
+def test_completion_does_not_change() -> None:
+    """Changing the dictionaries and lists of the chunks doesn't change the completion."""
     bodies = [*STREAMS["images"], *STREAMS["annotations"], {"x": 1}]
     completion = completion_of(*bodies)
     for chunk in to_chunks(completion):
@@ -485,14 +487,14 @@ def test_the_completion_is_left_alone() -> None:
 
 
 @pytest.mark.parametrize("pieces", [0, -1])
-def test_pieces_have_characters(pieces: int) -> None:
-    """It is said at the call, not at the first chunk."""
+def test_pieces_without_characters_are_refused(pieces: int) -> None:
+    """A number of pieces below 1 raises an error at the call."""
     with pytest.raises(ValueError, match=rf"pieces is {pieces}: give a number of characters"):
         to_chunks(completion_of(chat({"content": "abc"})), pieces=pieces)
 
 
-def test_pieces_join_to_the_text() -> None:
-    """A function that loses a part of the text would make another completion."""
+def test_pieces_that_do_not_join_are_refused() -> None:
+    """A function that loses a part of the text raises an error."""
     chunks = to_chunks(completion_of(chat({"content": "a b"})), pieces=str.split)
 
     with pytest.raises(ValueError, match="pieces of a text of 3 characters don't join to the text"):
@@ -501,7 +503,7 @@ def test_pieces_join_to_the_text() -> None:
 
 @pytest.mark.parametrize("pieces", ["3", 1.5, [1, 2]])
 def test_other_pieces_are_refused(pieces: Any) -> None:
-    """With a word on what to give instead."""
+    """The error names the types that pieces can have."""
     with pytest.raises(TypeError, match=rf"pieces has type {type(pieces).__name__}: give a number"):
         to_chunks(completion_of(chat()), pieces=pieces)
 
@@ -509,7 +511,7 @@ def test_other_pieces_are_refused(pieces: Any) -> None:
 @pytest.mark.parametrize(
     "other", [None, {}, Accumulator(), ChunkChoice(index=0, delta=ChoiceDelta())]
 )
-def test_other_things_are_refused(other: Any) -> None:
-    """With a word on what makes completions."""
+def test_other_objects_are_refused(other: Any) -> None:
+    """The error names the method that returns a completion."""
     with pytest.raises(TypeError, match=rf"not {type(other).__name__}: Accumulator.snapshot\(\)"):
         to_chunks(other)
