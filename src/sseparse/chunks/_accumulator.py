@@ -255,7 +255,7 @@ class Accumulator(Breakable):
         if choice.finish_reason:
             self._texts.pop(choice.index, None)
         if self._active_tracker is not None:
-            self._active_tracker.add_chat_choice(state, choice, calls)
+            self._active_tracker.add_chat(state, choice, calls)
 
     def _add_legacy(self, chunk: CompletionChunk) -> None:
         for choice in chunk.choices:
@@ -266,7 +266,7 @@ class Accumulator(Breakable):
                 self._legacy[choice.index] = state
             state.add(choice)
             if self._active_tracker is not None:
-                self._active_tracker.add_legacy_choice(state, choice)
+                self._active_tracker.add_legacy(state, choice)
 
     def _break_off(self, error: BaseException) -> None:
         super()._break_off(error)
@@ -417,9 +417,8 @@ class Accumulator(Breakable):
             missing = f"No finish_reason for {describe_unfinished(reasons)} in {chunks}"
         else:
             missing = f"No choice in {chunks}" if self._chunks_seen else "No chunk was added"
-        cause = EndCause.INCOMPLETE
         return IncompleteStream(
             f"{missing}: pass the parser's `end` to result() to learn how the stream ended. "
             "What was accumulated is in .partial.",
-            end=End(cause, events_seen=self._chunks_seen, finish_reasons=reasons),
+            end=End(EndCause.INCOMPLETE, events_seen=self._chunks_seen, finish_reasons=reasons),
         )

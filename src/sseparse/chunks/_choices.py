@@ -125,12 +125,24 @@ class LogprobsState:
 class ChoiceState:
     """State that the choices of chat and legacy completions have in common."""
 
-    __slots__ = ("_extra", "_logprobs", "_notes", "budget", "content", "finish_reasons", "index")
+    __slots__ = (
+        "_extra",
+        "_finish_reasons",
+        "_logprobs",
+        "_notes",
+        "_reasons_differ",
+        "budget",
+        "content",
+        "finish_reason",
+        "index",
+    )
 
     def __init__(self, index: int, budget: Budget) -> None:
         self.index = index
         self.budget = budget
-        self.finish_reasons: list[str] = []  # the first one counts; some servers send more
+        self.finish_reason: str | None = None  # the first one; some servers send more
+        self._finish_reasons: list[str] = []
+        self._reasons_differ = False
         self.content = GrowingText(budget)
         self._logprobs: LogprobsState | None = None
         self._extra: ChoiceExtra | None = None
@@ -138,13 +150,9 @@ class ChoiceState:
         budget.left -= OBJECT
 
     @property
-    def finish_reason(self) -> str | None:
-        return self.finish_reasons[0] if self.finish_reasons else None
-
-    @property
     def finish_reasons_seen(self) -> list[str] | None:
         """All finish reasons if they differ, else None."""
-        return [*self.finish_reasons] if len({*self.finish_reasons}) > 1 else None
+        return [*self._finish_reasons] if self._reasons_differ else None
 
     def full_text(self, kind: Kind) -> str:  # noqa: ARG002 - for chat choices
         """Return all text of this kind so far; a legacy completion only has content."""
@@ -157,7 +165,9 @@ class ChoiceState:
 
     def _add_fields(self, choice: ChunkChoice | CompletionChunkChoice) -> None:
         if choice.finish_reason:
-            self.finish_reasons.append(choice.finish_reason)
+            self.finish_reason = self.finish_reason or choice.finish_reason
+            self._finish_reasons.append(choice.finish_reason)
+            self._reasons_differ |= choice.finish_reason != self.finish_reason
             self.budget.charge(choice.finish_reason)
         if choice.extra:
             self._notes.add_ignored_values(choice)
@@ -168,17 +178,15 @@ class ChoiceState:
 
     def notes(self) -> Iterator[Note]:
         yield from self._notes
-        if self.finish_reasons_seen is not None:
+        if self._reasons_differ:
             yield Note(NoteKind.FINISHED_AGAIN, self.index)
 
 
 class CompletionChoiceState(ChoiceState):
     """State of one choice of a legacy completion."""
 
-    __slots__ = ()
-
     def add(self, choice: CompletionChunkChoice) -> None:
-        if self.finish_reasons and choice.text:
+        if self.finish_reason and choice.text:
             self._notes.add(NoteKind.AFTER_FINISH)
         self.content.add(choice.text)
         if choice.logprobs is not None:
@@ -241,7 +249,7 @@ class ChatChoiceState(ChoiceState):
 
     def add(self, choice: ChunkChoice) -> Sequence[ToolCallState]:
         """Add the choice of a chunk, and return the call of each of its tool call deltas."""
-        if self.finish_reasons and _has_content(choice.delta):
+        if self.finish_reason and _has_content(choice.delta):
             self._notes.add(NoteKind.AFTER_FINISH)
         calls = self._add_delta(choice.delta)
         if choice.logprobs is not None:
@@ -353,7 +361,7 @@ class ChatChoiceState(ChoiceState):
             for kind in NoteKind:
                 if kind in call.notes:
                     yield Note(kind, self.index, call.position)
-            if self.finish_reasons and not call.callee.arguments.value:
+            if self.finish_reason and not call.callee.arguments.value:
                 yield Note(NoteKind.ARGUMENTS_MISSING, self.index, call.position)
 
 

@@ -100,7 +100,7 @@ def _make_cutter(pieces: int | Callable[[str], Iterable[str]] | None) -> _Cutter
     if not callable(pieces):
         raise TypeError(
             f"pieces has type {type(pieces).__name__}: give a number of characters, a function "
-            "that cuts a text, or None"
+            "or None"
         )
     return partial(_cut_by_function, pieces)
 
@@ -371,9 +371,8 @@ def encode_chunk(chunk: Chunk) -> bytes:
     """
     if not isinstance(chunk, Chunk):
         raise TypeError(
-            f"encode_chunk() takes a ChatCompletionChunk or a CompletionChunk, "
-            f"not {type(chunk).__name__}: to_chunks() returns the chunks of a completion, and "
-            "encode() encodes events"
+            "encode_chunk() takes a ChatCompletionChunk or a CompletionChunk, not "
+            f"{type(chunk).__name__}: use to_chunks() for a completion, encode() for an event"
         )
     return b"data: %b\n\n" % _encode_json(chunk)
 

@@ -26,8 +26,7 @@ class FunctionState:
         return self._name.value or ""
 
     def is_named(self, name: str) -> bool:
-        # The lengths are compared first, because a name that arrives in many pieces would
-        # otherwise be joined at each of them.
+        # The lengths are compared first: joining a name at each of its pieces is quadratic.
         return len(name) == self._name_length and name == self.name
 
     def add(self, delta: FunctionDelta | CustomToolDelta) -> None:

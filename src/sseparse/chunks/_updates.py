@@ -77,7 +77,7 @@ class UpdateTracker:
         self._choices: dict[int, ChoiceTracker] = {}
         self._usage: CompletionUsage | None = None
 
-    def add_chat_choice(
+    def add_chat(
         self, state: ChatChoiceState, choice: ChunkChoice, calls: Sequence[ToolCallState]
     ) -> None:
         """Record the changes that a chunk's choice made in `state`."""
@@ -92,9 +92,7 @@ class UpdateTracker:
         if choice.finish_reason:
             tracker.finish(choice.finish_reason)
 
-    def add_legacy_choice(
-        self, state: CompletionChoiceState, choice: CompletionChunkChoice
-    ) -> None:
+    def add_legacy(self, state: CompletionChoiceState, choice: CompletionChunkChoice) -> None:
         tracker = self._tracker_of(state)
         if choice.text:
             tracker.add_pieces([Piece("content", choice.text, choice.index)])
@@ -278,14 +276,12 @@ def _is_complete(call: ToolCallState, *, is_finished: bool) -> bool:
     return arguments.json.complete if arguments.json.fault is None else is_finished
 
 
-def _decode_arguments(
-    call: ToolCallState, finish_reason: str | None
-) -> tuple[Any, JSONFault | None]:
+def _decode_arguments(call: ToolCallState, reason: str | None) -> tuple[Any, JSONFault | None]:
     text = call.callee.arguments.value or ""
     if call.is_custom:
-        if finish_reason not in ("length", "content_filter"):
+        if reason not in ("length", "content_filter"):
             return None, None
-        return None, JSONFault(len(text), f"the input is truncated: {finish_reason}")
+        return None, JSONFault(len(text), f"the input is truncated: {reason}")
     if not text:
         return None, JSONFault(0, "no arguments received")
     # Decoded again: the value in the updates can still grow, and its reader can change it.

@@ -247,7 +247,7 @@ def test_encoded_chunk_is_an_event() -> None:
 )
 def test_other_objects_are_refused(other: Any) -> None:
     """The error names the functions that return chunks or encode events."""
-    with pytest.raises(TypeError, match=rf"not {type(other).__name__}: to_chunks\(\) returns"):
+    with pytest.raises(TypeError, match=rf"not {type(other).__name__}: use to_chunks\(\)"):
         encode_chunk(other)
 
 
