@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from ..payloads._growing import GrowingText
-from ..payloads._model import Kind, Piece
+from ..payloads._model import Kind
 from ..payloads._partial_json import JSONFault, PartialJSON
 from ..payloads._updates import (
     ArgumentsDelta,
@@ -82,7 +82,9 @@ class UpdateTracker:
     ) -> None:
         """Record the changes that a chunk's choice made in `state`."""
         tracker = self._tracker_of(state)
-        tracker.add_pieces(choice.pieces())
+        for piece in choice.pieces():
+            if piece.kind != "arguments":  # `ToolCallTracker` knows which call they belong to
+                tracker.add_text(piece.kind, piece.text)
         if calls:
             tracker.calls.add(choice.delta.tool_calls or (), calls)
         if choice.delta.function_call is not None and state.function_call is not None:
@@ -95,7 +97,7 @@ class UpdateTracker:
     def add_legacy(self, state: CompletionChoiceState, choice: CompletionChunkChoice) -> None:
         tracker = self._tracker_of(state)
         if choice.text:
-            tracker.add_pieces([Piece("content", choice.text, choice.index)])
+            tracker.add_text("content", choice.text)
         if choice.logprobs is not None and choice.logprobs != CompletionLogprobs():
             self._updates.append(LogprobsDelta(choice.index, choice.logprobs))
         if choice.finish_reason:
@@ -133,14 +135,11 @@ class ChoiceTracker:
         self._reasoning: GrowingText | None = None
         self._is_finished = False
 
-    def add_pieces(self, pieces: Iterable[Piece]) -> None:
-        for piece in pieces:
-            if piece.kind == "arguments":
-                continue  # `ToolCallTracker` knows which call they belong to
-            if piece.kind == "reasoning":
-                self._add_reasoning(piece.text)
-            self._updates.append(_DELTAS[piece.kind](piece.choice, piece.text))
-            self._open[piece.kind] = None
+    def add_text(self, kind: Kind, text: str) -> None:
+        if kind == "reasoning":
+            self._add_reasoning(text)
+        self._updates.append(_DELTAS[kind](self._state.index, text))
+        self._open[kind] = None
 
     def _add_reasoning(self, text: str) -> None:
         if self._reasoning is None:
