@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 from .._end import End, EndCause
-from .._errors import IncompleteStream, LimitExceeded, count, describe_unfinished
+from .._errors import IncompleteStream, LimitExceeded, count
 from .._json import is_object
 from .._options import check_bytes, check_number
 from .._stage import Breakable, breaking
 from ..payloads._growing import Budget, GrowingText, copy_fields, keep_last, no_json, unknown_fields
 from ..payloads._model import build
 from ._choices import ChatChoiceState, CompletionChoiceState, NoteRecorder
+from ._incomplete import describe_unfinished, incomplete
 from ._models import (
     ChatCompletionChunk,
     Chunk,
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from ._updates import Update, UpdateTracker
 
 
-MAX_OBJECTS = 1 << 19
 MAX_CHOICES = 16384
 MAX_TOOL_CALLS = 4096
 MAX_ACCUMULATED = 512 * 1024 * 1024
@@ -38,7 +38,12 @@ def check_choice_limit(index: int, known: int, maximum: int | None) -> None:
     """Raise LimitExceeded if a choice with this index, after `known` others, is one too many."""
     # Choices are numbered from 0: an index beyond the limit means that there are too many.
     if maximum is not None and (known >= maximum or index >= maximum):
-        raise LimitExceeded(limit="choices", maximum=maximum)
+        raise LimitExceeded(
+            limit="choices",
+            maximum=maximum,
+            what=f"More than {maximum:,} choices, or an index as large",
+            advice="raise max_choices if you trust the server",
+        )
 
 
 class ReportedUsage:
@@ -306,6 +311,16 @@ class Accumulator(Breakable):
         return bool(states) and all(state.finish_reason is not None for state in states)
 
     @property
+    def id(self) -> str | None:
+        """The id of the completion, or None."""
+        return self._id
+
+    @property
+    def model(self) -> str | None:
+        """The model of the completion, or None."""
+        return self._model
+
+    @property
     def usage(self) -> CompletionUsage | None:
         """The token counts that the server sent last, or None."""
         return self._usage.value
@@ -406,7 +421,7 @@ class Accumulator(Breakable):
                 end = None
         if self.finished if end is None else end.complete:
             return self.snapshot()
-        error = self._missing_finish_reason() if end is None else IncompleteStream(end=end)
+        error = self._missing_finish_reason() if end is None else incomplete(end)
         error.partial = self.snapshot()
         raise error
 

@@ -105,7 +105,7 @@ class Recorder(Protocol):
         ...
 
     def on_end(self, end: End, result: Any, /) -> None:
-        """Record the end of the stream, and the result so far."""
+        """Record the end, and the accumulator with the result's `id`, `model` and `usage`."""
         ...
 
 
@@ -312,11 +312,10 @@ class EventReader(Breakable, Generic[ItemT]):
         # Once, even if the timeline raises.
         timeline, self._timeline = self._timeline, None
         if timeline is not None:
-            timeline.on_end(self._end, self._partial())
+            self._record_end(timeline, self._end)
 
-    def _partial(self) -> Any:
-        """Return the result so far."""
-        return None
+    def _record_end(self, timeline: Recorder, end: End) -> None:
+        timeline.on_end(end, None)
 
     def _finish_broken(self) -> None:
         """Finish a stream that an unexpected exception stopped, at the first look at it."""
@@ -454,8 +453,9 @@ class Reader(EventReader[ItemT], Generic[ItemT, ResultT]):
     def _drop_ready(self) -> None:
         self._ready = self._updates = None
 
-    def _partial(self) -> ResultT:
-        return self._accumulator.snapshot()
+    def _record_end(self, timeline: Recorder, end: End) -> None:
+        # Not a snapshot: items that were received but not returned yet are still to be added.
+        timeline.on_end(end, self._accumulator)
 
     def _judge(self, end: End) -> SSEError | None:
         error = super()._judge(end)
