@@ -1,8 +1,8 @@
 """
-Build the compiled core into the wheel, where there is a compiler.
+Build hook that compiles the C core into the wheel.
 
-Where there is none the wheel is pure Python, and does the same. SSEPARSE_PURE=1 asks for that
-one. An editable install has the compiled core beside its source.
+Without a C compiler, or with SSEPARSE_PURE=1, the wheel is pure Python and works the same. In an
+editable install the compiled core is next to its source.
 """
 
 from __future__ import annotations
@@ -21,30 +21,24 @@ NAME = f"_core_c{get_config_var('EXT_SUFFIX')}"
 
 
 class CompiledCore(BuildHookInterface[Any]):
-    """Compile the core for the interpreter that builds."""
+    """Hook that compiles the C core for the running interpreter."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """
-        Compile, and have the wheel named for the interpreter and the machine.
-
-        Args:
-            version: "standard" or "editable".
-            build_data: What the builder is told.
-        """
+        """Compile, and tag the wheel for the interpreter and the machine."""
         self._folder = TemporaryDirectory()
         core = self._compile()
         if version == "editable":
-            beside = Path(self.root, "src", "sseparse", "sse", NAME)
-            beside.unlink(missing_ok=True)
+            installed = Path(self.root, "src", "sseparse", "sse", NAME)
+            installed.unlink(missing_ok=True)
             if core is not None:
-                shutil.copy(core, beside)
+                shutil.copy(core, installed)
         elif core is not None:
             build_data["pure_python"] = False
             build_data["infer_tag"] = True
             build_data["force_include"][str(core)] = f"sseparse/sse/{NAME}"
 
     def finalize(self, *_: object) -> None:
-        """Clean up."""
+        """Remove the temporary folder."""
         self._folder.cleanup()
 
     def _compile(self) -> Path | None:
@@ -58,6 +52,6 @@ class CompiledCore(BuildHookInterface[Any]):
         command.run()
         core = Path(self._folder.name, "sseparse", "sse", NAME)
         if not core.exists():
-            self.app.display_warning("the core was not compiled: sseparse is built in pure Python")
+            self.app.display_warning("The C core wasn't compiled: this wheel is pure Python.")
             return None
         return core

@@ -26,10 +26,10 @@ LOADS: dict[str, Callable[[int], bytes]] = {
 
 def cost(frame: FrameType) -> int:
     """Count a line, and every 64 bytes that a copy moves."""
-    if frame.f_code.co_name not in ("feed", "plain_events"):
+    if frame.f_code.co_name not in ("_join_pending", "_plain_values"):
         return 1
     # A line that joins what is pending to new bytes copies all of it.
-    return 1 + len(getattr(frame.f_locals.get("self"), "pending", b"")) // 64
+    return 1 + len(getattr(frame.f_locals.get("self"), "_pending", b"")) // 64
 
 
 def operations(body: bytes, size: int, most: float = math.inf) -> int:

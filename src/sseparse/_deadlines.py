@@ -1,4 +1,4 @@
-"""Deadlines of a stream, and the timers of event loops that keep them."""
+"""Deadlines of a stream, and the timers of the running event loop."""
 
 from __future__ import annotations
 
@@ -7,135 +7,125 @@ import sys
 from collections.abc import Awaitable
 from typing import Any, Literal, Protocol, TypeVar
 
-from attrs import Attribute, define, field
+from attrs import Attribute, define, field, frozen
+
+T = TypeVar("T")
 
 Clock = Literal["first_event", "between_bytes", "between_events", "total"]
-"""Which deadline of a stream."""
-
-
-_MOST = 1e9
-"""In seconds: as good as for ever, and a number that any clock can be added to."""
+_MAX_SECONDS = 1e9  # 31 years; any clock's time can be added without an overflow
 
 
 def _check(_: object, attribute: Attribute[float | None], seconds: object) -> None:
-    if seconds is not None and not (isinstance(seconds, int | float) and 0 < seconds <= _MOST):
+    if seconds is not None and not (
+        isinstance(seconds, int | float) and 0 < seconds <= _MAX_SECONDS
+    ):
         raise ValueError(
             f"{attribute.name} is {seconds!r}; give seconds above 0, or None for no deadline"
         )
 
 
 def _seconds() -> float | None:
-    # Typed as what it makes, as attrs has its fields.
-    made: float | None = field(default=None, validator=_check)
-    return made
+    seconds: float | None = field(default=None, validator=_check)
+    return seconds
 
 
 @define(kw_only=True)
 class Deadlines:
     """
-    Say for how long a stream may be waited for, in seconds; None, the default, is for ever.
+    Deadlines of a stream, in seconds. None, the default, means no deadline.
 
-    A stream counts on a copy, from its first read on: one object serves any number of streams.
+    A stream uses a copy and starts it at its first read, so one object serves any number of
+    streams.
 
-    The methods are for those who drive a parser themselves. `now` is the time in seconds by any
-    clock that does not go back, always the same one. Whoever waits asks `next_deadline(now)` for
-    how long, and tells what came: `on_bytes(now)`, then `on_event(now)` if events were in it.
+    The methods are for programs that drive a parser themselves. `now` is the time in seconds, by
+    any clock that doesn't go back; use the same clock for every call. Before each wait, call
+    `next_deadline(now)`. After it, call `on_bytes(now)`, and then `on_event(now)` if the bytes
+    completed an event.
 
     Args:
-        first_event: How long the first event may take.
-        between_bytes: How long nothing at all may come. Comments are bytes; so is whatever else
-            keeps a connection alive.
-        between_events: How long no event may come, after the first one. Comments are none.
-        total: How long the whole stream may take, with all that its reader does meanwhile. The
-            other three count only the time in which the stream is waited for.
+        first_event: Longest wait for the first event.
+        between_bytes: Longest wait for any bytes, including comments and whatever else keeps the
+            connection alive.
+        between_events: Longest wait for an event after the first one. Comments don't count.
+        total: Longest duration of the stream, including the time its reader spends between
+            reads. The other three count only the time spent waiting for the stream.
 
     Raises:
-        ValueError: A time is not above 0, or beyond all use: above 1,000,000,000.
+        ValueError: A time isn't above 0, or is above 1,000,000,000.
     """
 
     first_event: float | None = _seconds()
     between_bytes: float | None = _seconds()
     between_events: float | None = _seconds()
     total: float | None = _seconds()
-    _began: float | None = field(default=None, init=False, repr=False, eq=False)
+    _started_at: float | None = field(default=None, init=False, repr=False, eq=False)
     _bytes_at: float = field(default=0.0, init=False, repr=False, eq=False)
     _event_at: float = field(default=0.0, init=False, repr=False, eq=False)
-    _events_came: bool = field(default=False, init=False, repr=False, eq=False)
-    _away_since: float | None = field(default=None, init=False, repr=False, eq=False)
+    _has_events: bool = field(default=False, init=False, repr=False, eq=False)
+    _paused_at: float | None = field(default=None, init=False, repr=False, eq=False)
 
     def next_deadline(self, now: float) -> float | None:
         """
-        Begin to wait; return the time at which to stop waiting if nothing comes, or None.
+        Begin a wait and return the time at which it must end if no bytes arrive, or None.
 
-        The first call starts the count. What passed between the last `on_bytes()` and this call
-        was not spent waiting, and counts for `total` alone.
+        The first call starts the deadlines. The time between the last `on_bytes()` and this call
+        isn't spent waiting, so it counts only for `total`.
         """
-        if self._began is None:
-            self._began = self._bytes_at = self._event_at = now
-        if self._away_since is not None:
-            away = now - self._away_since
-            self._bytes_at += away
-            self._event_at += away
-            self._away_since = None
-        return min((at for at, _ in self._deadlines()), default=None)
+        if self._started_at is None:
+            self._started_at = self._bytes_at = self._event_at = now
+        if self._paused_at is not None:
+            paused = now - self._paused_at
+            self._bytes_at += paused
+            self._event_at += paused
+            self._paused_at = None
+        return min((at for at, _ in self._pending()), default=None)
 
     def on_bytes(self, now: float) -> None:
-        """Note that bytes came, whatever they were, which ends the waiting."""
-        self._bytes_at = self._away_since = now
+        """Record that bytes arrived, which ends the wait."""
+        self._bytes_at = self._paused_at = now
 
     def on_event(self, now: float) -> None:
-        """Note that an event came."""
+        """Record that an event arrived."""
         self._event_at = now
-        self._events_came = True
+        self._has_events = True
 
     def passed(self, now: float) -> Clock | None:
-        """Return which deadline has passed, of several the one that passed first; or None."""
-        at, clock = min(self._deadlines(), default=(math.inf, None))
+        """Return the deadline that passed first, or None if none has passed."""
+        at, clock = min(self._pending(), default=(math.inf, None))
         return clock if at <= now else None
 
-    def _deadlines(self) -> list[tuple[float, Clock]]:
-        if self._began is None:
+    def _pending(self) -> list[tuple[float, Clock]]:
+        if self._started_at is None:
             return []
-        counts: list[tuple[float, float | None, Clock]] = [
+        waits: list[tuple[float, float | None, Clock]] = [
             (self._event_at, self.between_events, "between_events")
-            if self._events_came
+            if self._has_events
             else (self._event_at, self.first_event, "first_event"),
             (self._bytes_at, self.between_bytes, "between_bytes"),
-            (self._began, self.total, "total"),
+            (self._started_at, self.total, "total"),
         ]
-        return [(since + most, clock) for since, most, clock in counts if most is not None]
-
-
-T = TypeVar("T")
+        return [(since + seconds, clock) for since, seconds, clock in waits if seconds is not None]
 
 
 class TimeUp(Exception):
-    """Tell that the time for a wait passed."""
+    """Raised when the time for a wait has passed."""
 
 
 class Timers(Protocol):
-    """Describe what an event loop knows of time."""
+    """Timers of an event loop."""
 
     def now(self) -> float:
-        """Return the time in seconds, by the loop's own clock."""
+        """Return the time of the loop's clock, in seconds."""
         ...
 
     async def within(self, seconds: float, wait: Awaitable[T]) -> T:
-        """
-        Wait for at most so many seconds.
-
-        Raises:
-            TimeUp: They passed. The wait was cancelled.
-        """
+        """Wait for at most this many seconds, then cancel the wait and raise TimeUp."""
         ...
 
 
 def running_timers() -> Timers | None:
-    """
-    Find those of the loop that runs, or None where it is neither asyncio's nor trio's.
-
-    A loop that runs has been imported; so neither is, here.
-    """
+    """Return the timers of the running loop, or None if it's neither asyncio's nor trio's."""
+    # A running loop is already imported, so this imports neither.
     trio = sys.modules.get("trio")
     if trio is not None and trio.lowlevel.in_trio_task():
         return _TrioTimers(trio)
@@ -148,13 +138,12 @@ def running_timers() -> Timers | None:
         return None
 
 
+@frozen
 class _TrioTimers:
-    def __init__(self, trio: Any) -> None:
-        self._trio = trio
+    _trio: Any
 
     def now(self) -> float:
-        now: float = self._trio.current_time()
-        return now
+        return float(self._trio.current_time())
 
     async def within(self, seconds: float, wait: Awaitable[T]) -> T:
         with self._trio.move_on_after(seconds):
@@ -162,18 +151,17 @@ class _TrioTimers:
         raise TimeUp
 
 
+@frozen
 class _AsyncioTimers:
-    def __init__(self, asyncio: Any, loop: Any) -> None:
-        self._asyncio = asyncio
-        self._loop = loop
+    _asyncio: Any
+    _loop: Any
 
     def now(self) -> float:
-        now: float = self._loop.time()
-        return now
+        return float(self._loop.time())
 
     async def within(self, seconds: float, wait: Awaitable[T]) -> T:
-        # Not asyncio.timeout(): where another cancellation is under way, of a scope of anyio's,
-        # its own would go before that, and the scope not know it for its own any more.
+        # Not asyncio.timeout(): if another cancellation is already requested, such as that of an
+        # anyio scope, it would count as the timeout's, and the scope wouldn't recognize it.
         task = self._asyncio.current_task()
         before = task.cancelling()
         fired = False

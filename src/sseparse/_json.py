@@ -1,4 +1,4 @@
-"""JSON that may be anything."""
+"""Checks of JSON that isn't trusted, and its decoding."""
 
 from __future__ import annotations
 
@@ -8,36 +8,29 @@ from typing import Any, NoReturn, TypeGuard
 
 import msgspec
 
+# What decoding raises: invalid JSON, invalid UTF-8 and numbers out of range; too deep nesting.
 UNREADABLE = (ValueError, RecursionError)
-"""What decoding raises: bad JSON, bad UTF-8, numbers out of range; and nesting without end."""
 
-
+# The deepest nesting of JSON that is decoded: functions that recurse process the result.
 MAX_DEPTH = 500
-"""How deep JSON may be nested: what is decoded is walked through by functions that recurse."""
 
-_BRACKETS = b"[]{}"
-_NEITHER_BRACKET_NOR_QUOTE = bytes(set(range(256)) - {*_BRACKETS, *b'"'})
-
-JSON_BLANKS = " \t\r\n"
-"""What may stand around a JSON value (RFC 8259, 2)."""
+JSON_BLANKS = " \t\r\n"  # RFC 8259, 2
+_NEITHER_BRACKET_NOR_QUOTE = bytes(set(range(256)) - {*b'[]{}"'})
 
 
 def is_object(value: Any) -> TypeGuard[dict[str, Any]]:
-    """Tell whether a decoded value is a JSON object."""
     return isinstance(value, dict)
 
 
 def is_list(value: Any) -> TypeGuard[list[Any]]:
-    """Tell whether a decoded value is a JSON array."""
     return isinstance(value, list)
 
 
 def count_objects(data: str | bytes) -> int:
     """
-    Return how many JSON objects and arrays a text holds at most, without decoding it.
+    Return an upper bound of the JSON objects and arrays in a text, without decoding it.
 
-    Decoded, they take up to sixty times as much memory as their text; nothing else takes near as
-    much.
+    Decoded, they use up to sixty times the memory of their text, far more than other values.
     """
     if isinstance(data, str):
         return data.count("{") + data.count("[")
@@ -45,7 +38,7 @@ def count_objects(data: str | bytes) -> int:
 
 
 def is_deep(data: str | bytes) -> bool:
-    """Return whether JSON is nested deeper than MAX_DEPTH, whatever the caller's stack allows."""
+    """Return whether JSON is nested deeper than MAX_DEPTH, however deep the caller's stack is."""
     if len(data) <= 2 * MAX_DEPTH or count_objects(data) <= MAX_DEPTH:
         return False
     depth = 0
@@ -57,49 +50,45 @@ def is_deep(data: str | bytes) -> bool:
 
 
 def _brackets(data: str | bytes) -> bytes:
-    """
-    Return the brackets of a JSON text that stand outside its strings.
-
-    The decoder stops where a string isn't terminated, so that such a string is skipped up to the
-    end of the text. A pattern that requires the closing quote would fail there and be tried again
-    at every quote: quadratic on every tool call that is cut inside its arguments. Each step here
-    is one pass.
-    """
+    """Return the brackets of a JSON text that are outside its strings."""
+    # Each step is one pass. A pattern with a closing quote would be quadratic on a string that
+    # isn't terminated, which is in every tool call that is cut inside its arguments. The decoder
+    # stops at such a string, so that it's skipped up to the end of the text.
     text = data if isinstance(data, bytes) else data.encode("utf-8", "replace")
     text = text.replace(rb"\\", b"").replace(rb"\"", b"")  # the escapes that matter (RFC 8259, 7)
     text = text.translate(None, _NEITHER_BRACKET_NOR_QUOTE)
-    # Two quotes next to each other change nothing for what stands around them. Without those, the
-    # pieces between quotes are no more than the brackets.
+    # Two adjacent quotes don't change what is outside strings. Without them, there are no more
+    # pieces between quotes than brackets.
     return b"".join(text.replace(b'""', b"").split(b'"')[::2])
 
 
 def load_object(data: str) -> dict[str, Any]:
     """
-    Decode an event's data that has to be a JSON object.
+    Decode the data of an event as a JSON object.
 
     Raises:
-        ValueError: It is not JSON, or some other JSON value, or nested too deep.
-        RecursionError: The caller's stack leaves no room for it.
+        ValueError: It isn't JSON, is another JSON value, or is nested too deep.
+        RecursionError: The caller's stack is too deep to decode it.
     """
     if is_deep(data):
         raise ValueError(f"nested deeper than {MAX_DEPTH}")
     try:
         value = msgspec.json.decode(data)
     except msgspec.DecodeError:
-        # The standard library reads what msgspec does not: half of a surrogate pair, escaped,
-        # which servers send when a token ends inside a character.
-        value = json.loads(data, parse_constant=_refuse_constant, parse_float=_finite)
+        # Unlike msgspec, the standard library decodes an escaped lone surrogate, which servers
+        # send when a token ends inside a character.
+        value = json.loads(data, parse_constant=_reject_constant, parse_float=_parse_finite)
     if not is_object(value):
-        raise ValueError(f"JSON, but no object: {type(value).__name__}")
+        raise ValueError(f"expected a JSON object, got {type(value).__name__}")
     return value
 
 
-def _finite(digits: str) -> float:
+def _parse_finite(digits: str) -> float:
     value = float(digits)
     if math.isinf(value):
         raise ValueError(f"number out of range: {digits[:20]}")
     return value
 
 
-def _refuse_constant(name: str) -> NoReturn:
+def _reject_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")

@@ -1,4 +1,4 @@
-"""Names that a package loads when they are first asked for: most programs need few of them."""
+"""Lazy loading of the names of a package: most programs need few of them."""
 
 from __future__ import annotations
 
@@ -11,30 +11,27 @@ def names(
     package: str, places: Mapping[str, tuple[str, ...]]
 ) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
     """
-    Make the `__getattr__` and the `__dir__` of a package (PEP 562).
+    Return the `__getattr__` and the `__dir__` of a package (PEP 562).
 
     Args:
-        package: The package.
-        places: Its modules, each with the names that the package takes from it. Those that are
-            public themselves are found by their own names, too.
-
-    Returns:
-        The two functions. What was asked for once is an attribute of the package like any other.
+        package: The name of the package.
+        places: The names to load, by the module that defines them. A module whose own name is
+            public is itself found by that name.
     """
-    homes = {name: module for module, taken in places.items() for name in taken}
-    modules = {module for module in places if module.isalpha()}
+    modules_by_name = {name: module for module, loaded in places.items() for name in loaded}
+    public_modules = {module for module in places if module.isalpha()}
     namespace = vars(sys.modules[package])
 
-    def find(name: str) -> object:
-        if name in modules:
+    def load(name: str) -> object:
+        if name in public_modules:
             return import_module(f".{name}", package)
-        if name not in homes:
+        if name not in modules_by_name:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        value = getattr(import_module(f".{homes[name]}", package), name)
-        namespace[name] = value
+        value = getattr(import_module(f".{modules_by_name[name]}", package), name)
+        namespace[name] = value  # so that the next access doesn't call this function
         return value
 
-    def listed() -> list[str]:
-        return sorted({*namespace, *homes, *modules})
+    def list_names() -> list[str]:
+        return sorted({*namespace, *modules_by_name, *public_modules})
 
-    return find, listed
+    return load, list_names

@@ -1,69 +1,73 @@
-"""The protocol of a stage, and what all stages share."""
+"""The protocol of a stage, and the code that all stages share."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import update_wrapper
+from functools import wraps
 from typing import Concatenate, NoReturn, ParamSpec, Protocol, TypeVar
 
 from ._end import End
 from ._errors import BrokenStage, SSEError
 
 P = ParamSpec("P")
+T = TypeVar("T")
 BreakableT = TypeVar("BreakableT", bound="Breakable")
-ResultT = TypeVar("ResultT")
 InT_contra = TypeVar("InT_contra", contravariant=True)
 OutT = TypeVar("OutT")
 
 
 class Stage(Protocol[InT_contra, OutT]):
     """
-    Describe a step that turns input into output without I/O, clocks or waiting.
+    A step that turns input into output without I/O, clocks or waiting.
 
-    A feed that meets a fault returns what came before it and sets `error`; every later call
-    raises that error. However the input is cut, the same items come out, and the same error.
+    A feed that meets malformed input returns the items before it and sets `error`. Every later
+    call raises that error. The items and the error don't depend on how the input is cut.
 
-    An unexpected exception, such as a MemoryError, a KeyboardInterrupt or one of a callback,
-    leaves the call as it is. From then on `error` is a `BrokenStage`, since items may be missing.
-    Misuse raises TypeError, ValueError or RuntimeError and changes nothing. No stage can be
-    copied or pickled.
+    An unexpected exception, such as a MemoryError, a KeyboardInterrupt or one raised by a
+    callback, leaves the call unchanged. From then on `error` is a `BrokenStage`, because items
+    may be missing. Misuse raises TypeError, ValueError or RuntimeError and changes nothing. A
+    stage can't be copied or pickled.
     """
 
     @property
     def error(self) -> SSEError | None:
-        """The fault that stopped the stage, or None."""
+        """The error that stopped the stage, or None."""
 
     @property
     def end(self) -> End | None:
-        """How the input ended, or None while it goes on."""
+        """How the input ended, or None before its end."""
 
     def feed(self, data: InT_contra, /) -> list[OutT]:
-        """Take a piece of input; return all the items that it completes."""
+        """Feed a piece of input and return the items it completes."""
         ...
 
     def close(self) -> list[OutT]:
-        """Take the end of the input; return the items that it completes."""
+        """Process the end of the input and return the items it completes."""
         ...
 
 
 def raise_stored(error: SSEError | None) -> None:
-    """Raise the error that a stage keeps, if any, without what an earlier call left in it."""
+    """Raise the stored error, if any, without the traceback and context of an earlier call."""
     if error is None:
         return
     try:
         raise error.with_traceback(None)
     finally:
-        # Else a call in an exception handler would make the stage keep that exception alive.
+        # Raised in an exception handler, the stored error would keep that exception alive.
         error.__context__ = None
 
 
 class Uncopyable:
-    """Base class of objects that follow one stream: a copy would share its state."""
+    """
+    Base class of objects that follow one stream, so that a copy would share its state.
+
+    Derive from it directly for an object that isn't a stage, such as an iterator or a source.
+    """
 
     __slots__ = ()
 
     def __reduce__(self) -> NoReturn:
-        # copy.copy(), copy.deepcopy() and pickle all end up here.
+        # copy.copy(), copy.deepcopy() and pickle all call this method.
         raise TypeError(
             f"{type(self).__name__} can't be copied or pickled, because the copy would share its "
             "state: make a new one, or copy what it returned"
@@ -72,11 +76,16 @@ class Uncopyable:
 
 class Breakable(Uncopyable):
     """
-    Base class of stages that an unexpected exception stops for good.
+    Base class of stages that stop for good at an unexpected exception.
 
-    An exception that leaves a call half done may leave a state that looks healthy and lacks
-    items. The call only sets `stopped`, which allocates nothing, since memory may be short. The
-    error is made when it is first needed.
+    An exception in the middle of a call can leave a state that looks valid but lacks items. To
+    write a stage that reports this:
+
+    1. Check the arguments, and call `_raise_error()`, in the public method.
+    2. Change the state only in methods that `breaking` decorates. On a hot path, where one more
+       call costs too much, catch BaseException, set `stopped` and raise it again.
+    3. Report malformed input with `_stop(error)`, and return the items before it. A decorated
+       method can also raise the `SSEError`.
 
     Attributes:
         stopped: Whether an error or an unexpected exception stopped the stage.
@@ -92,11 +101,12 @@ class Breakable(Uncopyable):
     def error(self) -> SSEError | None:
         """The error that stopped the stage, or None."""
         if self.stopped and self._error is None:
+            # Created here and not at the exception, where memory may be short.
             self._error = BrokenStage()
         return self._error
 
     def _break_off(self, error: BaseException) -> None:
-        """Stop because an exception leaves a call."""
+        """Stop the stage at an exception that leaves one of its methods."""
         self.stopped = True
         if isinstance(error, SSEError):
             self._error = error
@@ -106,58 +116,51 @@ class Breakable(Uncopyable):
         self.stopped = True
 
     def _raise_error(self) -> None:
-        """Raise the error that stopped the stage, if one did."""
         raise_stored(self.error)
 
 
 def breaking(
-    method: Callable[Concatenate[BreakableT, P], ResultT],
-) -> Callable[Concatenate[BreakableT, P], ResultT]:
+    method: Callable[Concatenate[BreakableT, P], T],
+) -> Callable[Concatenate[BreakableT, P], T]:
     """
-    Make any exception that leaves a method stop its stage.
+    Decorate a method of a `Breakable` so that any exception that leaves it stops the stage.
 
-    An `SSEError` becomes the error of the stage. Fast paths do the same without another call.
+    An `SSEError` becomes the error of the stage. Any other exception breaks the stage, so don't
+    decorate a method that raises exceptions for misuse.
     """
 
-    def guarded(self: BreakableT, /, *args: P.args, **kwargs: P.kwargs) -> ResultT:
+    @wraps(method)
+    def guarded(self: BreakableT, /, *args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return method(self, *args, **kwargs)
         except BaseException as error:
             self._break_off(error)  # pyright: ignore[reportPrivateUsage] # a method of the class
             raise
 
-    update_wrapper(guarded, method)
     return guarded
 
 
-T = TypeVar("T")
-
+# A larger feed is processed in slices of this many bytes: a limit is exceeded by less than a
+# slice, and the data stays in the processor's cache.
 SLICE = 65536
-"""
-How many bytes are worked on at once.
 
-What a feed holds beyond that is taken slice by slice, so that no limit is passed by more than a
-slice, and the work stays in the processor's cache.
-"""
-
-# A tuple: to make a union allocates, and a check must not fail where memory is short.
-_BYTES = (bytes, bytearray, memoryview)
+# A tuple: creating a union allocates, and this check must not fail where memory is short.
+_BYTES_TYPES = (bytes, bytearray, memoryview)
 
 
 def check_piece(data: object) -> None:
     """Raise TypeError unless the data is bytes, a bytearray or a memoryview."""
-    if not isinstance(data, _BYTES):
+    if not isinstance(data, _BYTES_TYPES):
         hint = "; encode it, or read the response's bytes" if isinstance(data, str) else ""
         raise TypeError(
             f"feed() takes bytes, bytearray or memoryview, not {type(data).__name__}{hint}"
         )
     if isinstance(data, memoryview):
-        # Of a released view this raises ValueError.
-        _ = data.nbytes
+        _ = data.nbytes  # raises ValueError if the view was released
 
 
 def feed_slices(stage: Stage[bytes, T], data: bytes) -> list[T]:
-    """Feed a large piece to a stage, slice by slice, up to the one that holds a fault."""
+    """Feed a large piece to a stage, slice by slice, until the stage has an error."""
     items: list[T] = []
     for at in range(0, len(data), SLICE):
         items += stage.feed(data[at : at + SLICE])

@@ -1,24 +1,24 @@
 /*
- * Bytes into events, compiled: what _core.py says.
+ * The compiled core of the parser.
  *
- * `Interpreter` here and there have the same methods and attributes, and give the same items,
- * faults and counts for the same bytes; tests feed both. What a rule means is said there; here
- * is a comment where C needs one. Python cuts a piece into lines and then reads them; here each
- * line is read as soon as it is found:
+ * `Interpreter` has the same methods and attributes as in _core.py, and returns the same items,
+ * errors and counts for the same bytes; tests compare the two. _core.py explains the rules, and
+ * comments here explain only the C code. Python splits a piece into lines and then parses them;
+ * C parses each line as soon as it's found:
  *
- *     take_bytes      Interpreter._take, LineSplitter.feed and _split
- *     take_line       one turn of Interpreter._interpret, LineSplitter._find_overflow
- *     check_held      LineSplitter.check_pending
- *     plain_values    LineSplitter.plain_events, which is less patient: it leaves lines that end
- *                     in CR, and those without a blank after the colon, to the other way
- *     is_wanted       LineSplitter._known
+ *     parse_bytes     Interpreter._parse, _split_lines and _join_pending
+ *     process_line    one iteration of Interpreter._interpret, and _check_lines
+ *     check_pending   Interpreter._check_pending
+ *     plain_values    Interpreter._plain_values, which returns None for lines that end in CR or
+ *                     have no space after the colon; C parses these in bulk too
+ *     is_wanted       Interpreter._is_wanted
  *
- * Functions that return an int give a negative one for an error, with the exception set.
+ * Functions that return an int return a negative one for a Python error, with the exception set.
  *
- * What changes a parser is under its lock where there is no GIL, and refuses to begin while it is
- * at work already, for a finalizer could call it; what Python calls before a stream and after it
- * (_begin, _skip, _let_go and their kin) is not locked. An object holds nothing that could refer
- * to it, so the garbage collector has no business here.
+ * Methods that parse are locked where there is no GIL, and raise an error if another call is
+ * active, because a finalizer can call them. Methods that Python calls only before and after a
+ * stream (_begin_stream, _skip_bytes, _discard_pending) aren't locked. An object contains nothing
+ * that can refer to it, so it doesn't take part in garbage collection.
  */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -30,28 +30,28 @@
 #define Py_END_CRITICAL_SECTION() }
 #endif
 
-#define SLICE 65536     /* _pieces.SLICE */
-#define HEAD 6          /* _lines._HEAD */
-#define GLANCE 1024     /* _lines._GLANCE */
-#define MOST_DIGITS 640 /* _core._MOST_DIGITS */
-#define LONG 1024       /* A held line longer than this becomes the data without a copy. */
-#define SMALL 1024      /* A buffer no larger than this is kept for the next line or event. */
+#define SLICE 65536      /* _stage.SLICE */
+#define HEAD 6           /* _core._HEAD */
+#define MIN_CHECKED 1024 /* _core._MIN_CHECKED */
+#define MAX_DIGITS 640   /* _core._MAX_DIGITS */
+#define MIN_MOVED 1024   /* A longer pending line becomes the data without a copy. */
+#define MAX_REUSED 1024  /* A larger buffer isn't kept for the next line or event. */
 
 /* ---- buffers ---- */
 
 typedef struct {
-    char *room;
-    Py_ssize_t size;   /* of the room */
-    Py_ssize_t start;  /* where in it the bytes begin */
-    Py_ssize_t length; /* how many there are */
+    char *memory;
+    Py_ssize_t size;   /* of the memory */
+    Py_ssize_t start;  /* of the bytes in it */
+    Py_ssize_t length; /* of the bytes */
 } Buffer;
 
 static void
 buffer_clear(Buffer *buffer)
 {
-    if (buffer->size > SMALL) {
-        PyMem_Free(buffer->room);
-        buffer->room = NULL;
+    if (buffer->size > MAX_REUSED) {
+        PyMem_Free(buffer->memory);
+        buffer->memory = NULL;
         buffer->size = 0;
     }
     buffer->start = buffer->length = 0;
@@ -64,22 +64,22 @@ buffer_add(Buffer *buffer, const char *bytes, Py_ssize_t count)
     if (count == 0)
         return 0;
     if (needed > buffer->size) {
-        /* Small ones double; of a large one an eighth may be in vain. */
+        /* Small buffers double. Large ones grow by an eighth, to waste less memory. */
         Py_ssize_t size = needed + (needed > SLICE ? needed / 8 : needed);
-        char *room = PyMem_Realloc(buffer->room, size);
-        if (room == NULL) {
+        char *memory = PyMem_Realloc(buffer->memory, size);
+        if (memory == NULL) {
             PyErr_NoMemory();
             return -1;
         }
-        buffer->room = room;
+        buffer->memory = memory;
         buffer->size = size;
     }
-    memcpy(buffer->room + buffer->start + buffer->length, bytes, count);
+    memcpy(buffer->memory + buffer->start + buffer->length, bytes, count);
     buffer->length += count;
     return 0;
 }
 
-/* ---- what the module knows ---- */
+/* ---- module state ---- */
 
 typedef struct {
     PyTypeObject *event;
@@ -89,8 +89,8 @@ typedef struct {
     PyObject *data;    /* "data" */
     PyObject *message; /* "message" */
     PyObject *empty;   /* "" */
-    PyObject *feed_with_care;
-    PyObject *stop_at;
+    PyObject *feed_slow_path;
+    PyObject *stop_at_limit;
 } State;
 
 /* ---- the object ---- */
@@ -98,28 +98,28 @@ typedef struct {
 typedef struct {
     PyObject_HEAD
     State *state;
-    Buffer line;         /* the part of a line that waits for the rest */
+    Buffer pending;      /* the line that hasn't ended yet */
     Buffer data;         /* "the data buffer", with an LF after each line */
     PyObject *type;      /* "the event type buffer"; NULL for "" */
     PyObject *id;        /* "the last event ID buffer" */
     PyObject *last_id;   /* "the last event ID string" */
     PyObject *retry;     /* milliseconds, or NULL */
-    PyObject *new_retry; /* what this block set, or NULL */
-    Py_ssize_t max_line, max_data_line, max_event;
-    Py_ssize_t events_seen, comments_seen, bytes_taken;
-    Py_ssize_t line_at; /* where the line begins, in bytes from the start of the stream */
-    char careful;
-    char comments; /* whether they are wanted */
-    char skip_lf;  /* the last byte was a CR: an LF that follows belongs to it */
-    char dropping; /* the line is one that nobody wants: no more of it is kept */
-    char busy;
-    char broken; /* an error of Python's left a call half done: items may be missing */
+    PyObject *new_retry; /* set by the current event, or NULL */
+    Py_ssize_t line_limit, data_line_limit, event_limit;
+    Py_ssize_t events_seen, comments_seen, bytes_parsed;
+    Py_ssize_t line_at; /* offset of the current line in the stream */
+    char slow_path;     /* feed() calls _feed_slow_path() */
+    char comments;      /* comments are requested */
+    char skip_lf;       /* the last byte was a CR, so that an LF after it is skipped */
+    char dropping;      /* the pending line isn't wanted, and isn't collected any more */
+    char busy;          /* a call is active */
+    char broken;        /* an exception interrupted a call, so that items may be missing */
 } Interpreter;
 
-/* What becomes of a line: an error of Python's, nothing special, or beyond which limit it is. */
-enum { FAILED = -1, GOES_ON, LINE_FAULT, EVENT_FAULT };
+/* The result of a step: a Python error, success, or the limit that is exceeded. */
+enum { FAILED = -1, CONTINUE, LINE_TOO_LONG, EVENT_TOO_LARGE };
 
-/* Whether a line is of a field that is known, or a comment that is wanted. */
+/* Whether a line has a known field, or is a comment and comments are requested. */
 enum { UNWANTED, WANTED, UNDECIDED };
 
 static PyObject *
@@ -135,7 +135,7 @@ set_slot(PyObject *slot, PyObject *object, PyObject *value)
 }
 
 static PyObject *
-make_event(State *state, PyObject *data, PyObject *type, PyObject *id, PyObject *retry)
+new_event(State *state, PyObject *data, PyObject *type, PyObject *id, PyObject *retry)
 {
     PyObject *values[4] = {data, type, id, retry};
     PyObject *event = state->event->tp_alloc(state->event, 0);
@@ -165,7 +165,7 @@ is_field(const char *line, Py_ssize_t length, const char *name, Py_ssize_t size)
 
 #define IS_FIELD(line, length, name) is_field(line, length, name, sizeof(name) - 1)
 
-/* Where the value begins, behind a name of that size. */
+/* The index of the value after a field name of this size. */
 static Py_ssize_t
 value_at(const char *line, Py_ssize_t length, Py_ssize_t size)
 {
@@ -174,7 +174,7 @@ value_at(const char *line, Py_ssize_t length, Py_ssize_t size)
     return size + (length > size + 1 && line[size + 1] == ' ' ? 2 : 1);
 }
 
-/* Whether a line that begins so is wanted; undecided while its name is not complete. */
+/* Whether a line with this prefix is wanted; UNDECIDED if its name is incomplete. */
 static int
 is_wanted(Interpreter *self, const char *line, Py_ssize_t length, int complete)
 {
@@ -201,51 +201,52 @@ starts_with_data(const char *line, Py_ssize_t length)
     return length >= 4 && memcmp(line, "data", 4) == 0;
 }
 
-/* LINE_FAULT or EVENT_FAULT, if a wanted line is longer than it may be. */
+/* Return LINE_TOO_LONG or EVENT_TOO_LARGE if a wanted line exceeds a limit. */
 static int
 check_length(Interpreter *self, const char *line, Py_ssize_t length, int complete)
 {
     int of_data = starts_with_data(line, length);
-    if (length <= (of_data ? self->max_data_line : self->max_line))
-        return GOES_ON;
+    if (length <= (of_data ? self->data_line_limit : self->line_limit))
+        return CONTINUE;
     if (is_wanted(self, line, length, complete) != WANTED)
-        return GOES_ON;
-    return of_data && self->max_data_line < self->max_line ? EVENT_FAULT : LINE_FAULT;
+        return CONTINUE;
+    return of_data && self->data_line_limit < self->line_limit ? EVENT_TOO_LARGE : LINE_TOO_LONG;
 }
 
 static int
-take_data(Interpreter *self, const char *line, Py_ssize_t length)
+append_data(Interpreter *self, const char *line, Py_ssize_t length)
 {
     Py_ssize_t start = value_at(line, length, 4);
-    if (self->data.length == 0 && length > LONG && line == self->line.room + self->line.start) {
+    if (self->data.length == 0 && length > MIN_MOVED
+        && line == self->pending.memory + self->pending.start) {
         /*
-         * The line's buffer becomes that of the data, and the data's that of the next line: this
-         * line is gone from here on. Nothing else makes a buffer start behind its beginning.
+         * Swap the buffers: the pending line becomes the data without a copy. `line` is invalid
+         * after that. Only this code makes a buffer's start differ from 0.
          */
-        Buffer taken = self->line;
-        taken.start += start;
-        taken.length -= start;
+        Buffer moved = self->pending;
+        moved.start += start;
+        moved.length -= start;
         buffer_clear(&self->data);
-        self->line = self->data;
-        self->data = taken;
+        self->pending = self->data;
+        self->data = moved;
     }
     else if (buffer_add(&self->data, line + start, length - start) < 0)
         return FAILED;
     if (buffer_add(&self->data, "\n", 1) < 0)
         return FAILED;
-    if (self->data.length - 1 > self->max_event) {
+    if (self->data.length - 1 > self->event_limit) {
         buffer_clear(&self->data);
-        return EVENT_FAULT;
+        return EVENT_TOO_LARGE;
     }
-    return GOES_ON;
+    return CONTINUE;
 }
 
 static int
-take_comment(Interpreter *self, PyObject *items, const char *line, Py_ssize_t length)
+append_comment(Interpreter *self, PyObject *items, const char *line, Py_ssize_t length)
 {
     self->comments_seen++;
     if (!self->comments)
-        return GOES_ON;
+        return CONTINUE;
     PyObject *text = decode(line + 1, length - 1);
     if (text == NULL)
         return FAILED;
@@ -253,48 +254,48 @@ take_comment(Interpreter *self, PyObject *items, const char *line, Py_ssize_t le
     if (comment != NULL && set_slot(self->state->comment_slot, comment, text) < 0)
         Py_CLEAR(comment);
     Py_DECREF(text);
-    return append_new(items, comment) < 0 ? FAILED : GOES_ON;
+    return append_new(items, comment) < 0 ? FAILED : CONTINUE;
 }
 
 static int
-take_type(Interpreter *self, const char *value, Py_ssize_t length)
+set_type(Interpreter *self, const char *value, Py_ssize_t length)
 {
     PyObject *type = length ? decode(value, length) : NULL;
     if (length && type == NULL)
         return FAILED;
     Py_XSETREF(self->type, type);
-    return GOES_ON;
+    return CONTINUE;
 }
 
 static int
-take_id(Interpreter *self, const char *value, Py_ssize_t length)
+set_id(Interpreter *self, const char *value, Py_ssize_t length)
 {
     if (memchr(value, '\0', length) != NULL)
-        return GOES_ON;
+        return CONTINUE;
     PyObject *id = decode(value, length);
     if (id == NULL)
         return FAILED;
     if (PyUnicode_Compare(id, self->last_id) == 0)
         Py_SETREF(id, Py_NewRef(self->last_id));
     Py_SETREF(self->id, id);
-    return GOES_ON;
+    return CONTINUE;
 }
 
 static int
-take_retry(Interpreter *self, const char *value, Py_ssize_t length)
+set_retry(Interpreter *self, const char *value, Py_ssize_t length)
 {
-    char digits[MOST_DIGITS + 1];
+    char digits[MAX_DIGITS + 1];
     if (length == 0)
-        return GOES_ON;
+        return CONTINUE;
     for (Py_ssize_t i = 0; i < length; i++)
         if (value[i] < '0' || value[i] > '9')
-            return GOES_ON;
+            return CONTINUE;
     while (length > 1 && *value == '0') {
         value++;
         length--;
     }
-    if (length > MOST_DIGITS)
-        return GOES_ON;
+    if (length > MAX_DIGITS)
+        return CONTINUE;
     memcpy(digits, value, length);
     digits[length] = '\0';
     PyObject *retry = PyLong_FromString(digits, NULL, 10);
@@ -302,21 +303,21 @@ take_retry(Interpreter *self, const char *value, Py_ssize_t length)
         return FAILED;
     Py_XSETREF(self->retry, Py_NewRef(retry));
     Py_XSETREF(self->new_retry, retry);
-    return GOES_ON;
+    return CONTINUE;
 }
 
-/* The event of the data that there is; the data and what the block set are gone then. */
+/* Build the event of the current data. */
 static PyObject *
-take_event(Interpreter *self)
+build_event(Interpreter *self)
 {
     State *state = self->state;
     Buffer *buffer = &self->data;
-    PyObject *data = decode(buffer->room + buffer->start, buffer->length - 1);
+    PyObject *data = decode(buffer->memory + buffer->start, buffer->length - 1);
     if (data == NULL)
         return NULL;
     PyObject *type = self->type != NULL ? self->type : state->message;
     PyObject *retry = self->new_retry != NULL ? self->new_retry : Py_None;
-    PyObject *event = make_event(state, data, type, self->id, retry);
+    PyObject *event = new_event(state, data, type, self->id, retry);
     Py_DECREF(data);
     return event;
 }
@@ -334,61 +335,61 @@ dispatch(Interpreter *self, PyObject *items)
 {
     Py_SETREF(self->last_id, Py_NewRef(self->id));
     if (self->data.length) {
-        if (append_new(items, take_event(self)) < 0)
+        if (append_new(items, build_event(self)) < 0)
             return FAILED;
         self->events_seen++;
     }
     clear_block(self);
-    return GOES_ON;
+    return CONTINUE;
 }
 
-/* Take a line, of the piece or of the buffer of held bytes: after that it may be there no more. */
+/* Process a line of the piece or of the pending buffer. `line` can be invalid afterwards. */
 static int
-take_line(Interpreter *self, PyObject *items, const char *line, Py_ssize_t length)
+process_line(Interpreter *self, PyObject *items, const char *line, Py_ssize_t length)
 {
     if (length == 0)
         return dispatch(self, items);
-    int fault = check_length(self, line, length, 1);
-    if (fault)
-        return fault;
+    int status = check_length(self, line, length, 1);
+    if (status)
+        return status;
     if (IS_FIELD(line, length, "data"))
-        return take_data(self, line, length);
+        return append_data(self, line, length);
     if (*line == ':')
-        return take_comment(self, items, line, length);
+        return append_comment(self, items, line, length);
     if (IS_FIELD(line, length, "event")) {
         Py_ssize_t at = value_at(line, length, 5);
-        return take_type(self, line + at, length - at);
+        return set_type(self, line + at, length - at);
     }
     if (IS_FIELD(line, length, "id")) {
         Py_ssize_t at = value_at(line, length, 2);
-        return take_id(self, line + at, length - at);
+        return set_id(self, line + at, length - at);
     }
     if (IS_FIELD(line, length, "retry")) {
         Py_ssize_t at = value_at(line, length, 5);
-        return take_retry(self, line + at, length - at);
+        return set_retry(self, line + at, length - at);
     }
-    return GOES_ON;
+    return CONTINUE;
 }
 
 /* ---- lines ---- */
 
-/* The next LF and the next CR, each looked for once. */
+/* The next LF and the next CR, so that each byte is searched once. */
 typedef struct {
     const char *end, *lf, *cr;
-} Ends;
+} LineEnds;
 
-static Ends
-find_ends(const char *bytes, const char *end)
+static LineEnds
+find_line_ends(const char *bytes, const char *end)
 {
-    Ends ends = {end, memchr(bytes, '\n', end - bytes), memchr(bytes, '\r', end - bytes)};
+    LineEnds ends = {end, memchr(bytes, '\n', end - bytes), memchr(bytes, '\r', end - bytes)};
     ends.lf = ends.lf != NULL ? ends.lf : end;
     ends.cr = ends.cr != NULL ? ends.cr : end;
     return ends;
 }
 
-/* Where the line that begins here ends; the end of all bytes, if it does not. */
+/* Return the end of the line that starts here, or the end of the bytes if it doesn't end. */
 static const char *
-line_end(Ends *ends, const char *at)
+line_end(LineEnds *ends, const char *at)
 {
     if (ends->lf < at) {
         ends->lf = memchr(at, '\n', ends->end - at);
@@ -401,7 +402,7 @@ line_end(Ends *ends, const char *at)
     return ends->lf < ends->cr ? ends->lf : ends->cr;
 }
 
-/* Where the next line begins; past the end, if an LF that comes later may belong to this one. */
+/* Return the start of the next line; past the end after a final CR, whose LF may follow. */
 static const char *
 next_line(const char *line_end, const char *end)
 {
@@ -413,70 +414,70 @@ next_line(const char *line_end, const char *end)
 }
 
 static int
-hold(Interpreter *self, const char *bytes, Py_ssize_t count)
+append_pending(Interpreter *self, const char *bytes, Py_ssize_t count)
 {
-    return self->dropping ? 0 : buffer_add(&self->line, bytes, count);
+    return self->dropping ? 0 : buffer_add(&self->pending, bytes, count);
 }
 
 static void
-end_line(Interpreter *self)
+clear_pending(Interpreter *self)
 {
-    buffer_clear(&self->line);
+    buffer_clear(&self->pending);
     self->dropping = 0;
 }
 
-/* Drop the excess of a line that nobody wants; find one that is too long. */
+/* Truncate the pending line if it isn't wanted, and report it if it is too long. */
 static int
-check_held(Interpreter *self)
+check_pending(Interpreter *self)
 {
-    const char *line = self->line.room + self->line.start;
-    Py_ssize_t length = self->line.length;
-    Py_ssize_t lowest = self->max_data_line;
-    if (self->dropping || length <= (lowest < GLANCE ? lowest : GLANCE))
-        return GOES_ON;
+    const char *line = self->pending.memory + self->pending.start;
+    Py_ssize_t length = self->pending.length;
+    Py_ssize_t lowest = self->data_line_limit;
+    if (self->dropping || length <= (lowest < MIN_CHECKED ? lowest : MIN_CHECKED))
+        return CONTINUE;
     if (is_wanted(self, line, length, 0) != UNWANTED)
         return check_length(self, line, length, 0);
     char head[HEAD];
     if (length > HEAD)
         length = HEAD;
     memcpy(head, line, length);
-    buffer_clear(&self->line);
+    buffer_clear(&self->pending);
     self->dropping = 1;
-    return buffer_add(&self->line, head, length) < 0 ? FAILED : GOES_ON;
+    return buffer_add(&self->pending, head, length) < 0 ? FAILED : CONTINUE;
 }
 
 static int
-take_bytes(Interpreter *self, PyObject *items, const char *bytes, Py_ssize_t count)
+parse_bytes(Interpreter *self, PyObject *items, const char *bytes, Py_ssize_t count)
 {
     const char *at = bytes, *end = bytes + count;
-    Py_ssize_t base = self->bytes_taken;
-    self->bytes_taken += count;
+    Py_ssize_t base = self->bytes_parsed;
+    self->bytes_parsed += count;
     if (count && self->skip_lf) {
         self->skip_lf = 0;
         at += *at == '\n';
     }
-    if (!self->line.length && !self->dropping)
+    if (!self->pending.length && !self->dropping)
         self->line_at = base + (at - bytes);
-    Ends ends = find_ends(at, end);
+    LineEnds ends = find_line_ends(at, end);
     while (at < end) {
         const char *stop = line_end(&ends, at);
         if (stop == end) {
-            if (hold(self, at, end - at) < 0)
+            if (append_pending(self, at, end - at) < 0)
                 return FAILED;
             break;
         }
-        int fault;
-        if (self->line.length || self->dropping) {
-            if (hold(self, at, stop - at) < 0)
+        int status;
+        if (self->pending.length || self->dropping) {
+            if (append_pending(self, at, stop - at) < 0)
                 return FAILED;
-            const char *line = self->line.room + self->line.start;
-            fault = take_line(self, items, line, self->line.length);
-            end_line(self);
+            const char *line = self->pending.memory + self->pending.start;
+            status = process_line(self, items, line, self->pending.length);
+            clear_pending(self);
         }
         else
-            fault = take_line(self, items, at, stop - at);
-        if (fault)
-            return fault;
+            status = process_line(self, items, at, stop - at);
+        if (status)
+            return status;
         at = next_line(stop, end);
         if (at > end) {
             self->skip_lf = 1;
@@ -484,10 +485,10 @@ take_bytes(Interpreter *self, PyObject *items, const char *bytes, Py_ssize_t cou
         }
         self->line_at = base + (at - bytes);
     }
-    int fault = check_held(self);
-    if (fault > 0)
-        end_line(self);
-    return fault;
+    int status = check_pending(self);
+    if (status > 0)
+        clear_pending(self);
+    return status;
 }
 
 /* ---- events of one data line each, in bulk ---- */
@@ -499,33 +500,33 @@ in_block(Interpreter *self)
         || self->id != self->last_id;
 }
 
-/* The value of a data line of which a part is held; NULL without an error, if it is another. */
+/* The value of a data line that starts in the pending buffer; NULL if it isn't a data line. */
 static PyObject *
 joined_value(Interpreter *self, const char *part, Py_ssize_t count)
 {
-    Buffer *held = &self->line;
-    Py_ssize_t length = held->length + count;
+    Buffer *pending = &self->pending;
+    Py_ssize_t length = pending->length + count;
     char head[HEAD];
-    Py_ssize_t old = held->length < HEAD ? held->length : HEAD;
+    Py_ssize_t old = pending->length < HEAD ? pending->length : HEAD;
     Py_ssize_t new = length < HEAD ? count : HEAD - old;
     if (old)
-        memcpy(head, held->room + held->start, old);
+        memcpy(head, pending->memory + pending->start, old);
     memcpy(head + old, part, new);
     if (length < 5 || memcmp(head, "data:", 5) != 0)
         return NULL;
     Py_ssize_t start = length > 5 && head[5] == ' ' ? 6 : 5;
-    if (length - start > self->max_event)
+    if (length - start > self->event_limit)
         return NULL;
     PyObject *value = PyBytes_FromStringAndSize(NULL, length - start);
     if (value == NULL)
         return NULL;
     char *to = PyBytes_AS_STRING(value);
-    if (start <= held->length) {
-        memcpy(to, held->room + held->start + start, held->length - start);
-        memcpy(to + held->length - start, part, count);
+    if (start <= pending->length) {
+        memcpy(to, pending->memory + pending->start + start, pending->length - start);
+        memcpy(to + pending->length - start, part, count);
     }
     else
-        memcpy(to, part + (start - held->length), length - start);
+        memcpy(to, part + (start - pending->length), length - start);
     return value;
 }
 
@@ -535,20 +536,20 @@ line_value(Interpreter *self, const char *line, Py_ssize_t length)
     if (length < 5 || memcmp(line, "data:", 5) != 0)
         return NULL;
     Py_ssize_t start = length > 5 && line[5] == ' ' ? 6 : 5;
-    if (length - start > self->max_event)
+    if (length - start > self->event_limit)
         return NULL;
     return PyBytes_FromStringAndSize(line + start, length - start);
 }
 
 /*
- * The values of whole events, appended; where what they leave begins; NULL, if there is anything
- * else, with an error or without. Past the end as next_line() is.
+ * Append the values of complete events and return where the rest starts, as next_line() does.
+ * Return NULL, with or without an exception, if there is anything but events of one data line.
  */
 static const char *
 plain_values(Interpreter *self, PyObject *values, const char *at, const char *end)
 {
-    Ends ends = find_ends(at, end);
-    int joined = self->line.length > 0;
+    LineEnds ends = find_line_ends(at, end);
+    int joined = self->pending.length > 0;
     while (at < end) {
         const char *stop = line_end(&ends, at);
         if (stop == end)
@@ -567,12 +568,12 @@ plain_values(Interpreter *self, PyObject *values, const char *at, const char *en
 }
 
 static PyObject *
-take_plain(Interpreter *self, const char *bytes, Py_ssize_t count)
+parse_plain(Interpreter *self, const char *bytes, Py_ssize_t count)
 {
-    /* No piece that fits into a line is above any limit. */
+    /* A piece that isn't longer than a line may be exceeds no limit. */
     const char *at = bytes, *end = bytes + count;
-    if (self->careful || self->dropping || count == 0
-        || self->line.length + count > self->max_data_line || self->line.length > SLICE
+    if (self->slow_path || self->dropping || count == 0
+        || self->pending.length + count > self->data_line_limit || self->pending.length > SLICE
         || in_block(self))
         Py_RETURN_NONE;
     if (self->skip_lf)
@@ -587,51 +588,53 @@ take_plain(Interpreter *self, const char *bytes, Py_ssize_t count)
             return NULL;
         Py_RETURN_NONE;
     }
-    end_line(self);
+    clear_pending(self);
     self->skip_lf = at > end;
     if (at > end)
         at = end;
-    if (hold(self, at, end - at) < 0) {
+    if (append_pending(self, at, end - at) < 0) {
         Py_DECREF(values);
         return NULL;
     }
-    self->line_at = self->bytes_taken + (at - bytes);
-    self->bytes_taken += count;
+    self->line_at = self->bytes_parsed + (at - bytes);
+    self->bytes_parsed += count;
     self->events_seen += PyList_GET_SIZE(values);
     return values;
 }
 
 /* ---- methods ---- */
 
-/* What is allocated may wake a finalizer, and that may call what it should not. */
+/* An allocation can run a finalizer, which can call the parser again. */
 static int
-begin_work(Interpreter *self)
+enter(Interpreter *self)
 {
     if (self->busy) {
-        PyErr_SetString(PyExc_RuntimeError, "a parser was fed while it was at work");
+        PyErr_SetString(PyExc_RuntimeError,
+                        "parser called during another call of the same parser: use it in one "
+                        "thread only, and not in a finalizer");
         return -1;
     }
     self->busy = 1;
     return 0;
 }
 
-/* Mark the parser as broken, with Python's error set; allocates nothing, as memory may be short. */
+/* Mark the parser as broken, with the exception set. Memory may be short: allocate nothing. */
 static PyObject *
 break_off(Interpreter *self)
 {
-    self->broken = self->careful = 1;
+    self->broken = self->slow_path = 1;
     return NULL;
 }
 
 static PyObject *
-stop_at(Interpreter *self, int fault, PyObject *items)
+stop_at_limit(Interpreter *self, int status, PyObject *items)
 {
     PyObject *offset = PyLong_FromSsize_t(self->line_at);
-    PyObject *limit = PyUnicode_FromString(fault == EVENT_FAULT ? "event" : "line");
+    PyObject *limit = PyUnicode_FromString(status == EVENT_TOO_LARGE ? "event" : "line");
     PyObject *result = NULL;
     if (offset != NULL && limit != NULL)
         result = PyObject_CallMethodObjArgs(
-            (PyObject *)self, self->state->stop_at, limit, offset, NULL);
+            (PyObject *)self, self->state->stop_at_limit, limit, offset, NULL);
     Py_XDECREF(offset);
     Py_XDECREF(limit);
     if (result == NULL) {
@@ -643,32 +646,32 @@ stop_at(Interpreter *self, int fault, PyObject *items)
 }
 
 static PyObject *
-take_locked(Interpreter *self, PyObject *data)
+parse_locked(Interpreter *self, PyObject *data)
 {
     PyObject *items = PyList_New(0);
     if (items == NULL)
         return break_off(self);
-    if (begin_work(self) < 0) {
+    if (enter(self) < 0) {
         Py_DECREF(items);
         return NULL;
     }
-    int fault = take_bytes(self, items, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data));
+    int status = parse_bytes(self, items, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data));
     self->busy = 0;
-    if (fault == FAILED) {
+    if (status == FAILED) {
         Py_DECREF(items);
         return break_off(self);
     }
-    return fault > 0 ? stop_at(self, fault, items) : items;
+    return status > 0 ? stop_at_limit(self, status, items) : items;
 }
 
 static PyObject *
-take(Interpreter *self, PyObject *data)
+parse(Interpreter *self, PyObject *data)
 {
     PyObject *items;
     if (!PyBytes_Check(data))
-        return PyErr_Format(PyExc_TypeError, "bytes are taken, not %.100s", Py_TYPE(data)->tp_name);
+        return PyErr_Format(PyExc_TypeError, "expected bytes, not %.100s", Py_TYPE(data)->tp_name);
     Py_BEGIN_CRITICAL_SECTION(self);
-    items = take_locked(self, data);
+    items = parse_locked(self, data);
     Py_END_CRITICAL_SECTION();
     return items;
 }
@@ -680,21 +683,21 @@ feed(Interpreter *self, PyObject *const *args, Py_ssize_t count, PyObject *names
     Py_ssize_t named = names != NULL ? PyTuple_GET_SIZE(names) : 0;
     if (count + named != 1
         || (named && PyUnicode_Compare(PyTuple_GET_ITEM(names, 0), state->data) != 0)) {
-        PyErr_SetString(PyExc_TypeError, "feed() takes one argument, data");
+        PyErr_SetString(PyExc_TypeError, "feed() takes exactly one argument, data");
         return NULL;
     }
     PyObject *data = args[0];
-    if (self->careful || !PyBytes_CheckExact(data) || PyBytes_GET_SIZE(data) > SLICE)
-        return PyObject_CallMethodOneArg((PyObject *)self, state->feed_with_care, data);
-    return take(self, data);
+    if (self->slow_path || !PyBytes_CheckExact(data) || PyBytes_GET_SIZE(data) > SLICE)
+        return PyObject_CallMethodOneArg((PyObject *)self, state->feed_slow_path, data);
+    return parse(self, data);
 }
 
 static PyObject *
 plain_events_locked(Interpreter *self, PyObject *data)
 {
-    if (begin_work(self) < 0)
+    if (enter(self) < 0)
         return NULL;
-    PyObject *values = take_plain(self, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data));
+    PyObject *values = parse_plain(self, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data));
     self->busy = 0;
     return values != NULL ? values : break_off(self);
 }
@@ -712,25 +715,26 @@ plain_events(Interpreter *self, PyObject *data)
 }
 
 static PyObject *
-incomplete_event(Interpreter *self, PyObject *Py_UNUSED(ignored))
+build_incomplete_event(Interpreter *self, PyObject *Py_UNUSED(ignored))
 {
-    if (begin_work(self) < 0)
+    if (enter(self) < 0)
         return NULL;
-    int fault = GOES_ON;
-    if (IS_FIELD(self->line.room + self->line.start, self->line.length, "data"))
-        fault = take_data(self, self->line.room + self->line.start, self->line.length);
-    end_line(self);
+    int status = CONTINUE;
+    const char *line = self->pending.memory + self->pending.start;
+    if (IS_FIELD(line, self->pending.length, "data"))
+        status = append_data(self, line, self->pending.length);
+    clear_pending(self);
     PyObject *event = NULL;
-    if (fault == GOES_ON && self->data.length)
-        event = take_event(self);
+    if (status == CONTINUE && self->data.length)
+        event = build_event(self);
     self->busy = 0;
-    if (fault > 0)
-        return stop_at(self, fault, Py_NewRef(Py_None));
+    if (status > 0)
+        return stop_at_limit(self, status, Py_NewRef(Py_None));
     return event == NULL && !PyErr_Occurred() ? Py_NewRef(Py_None) : event;
 }
 
 static PyObject *
-keep_incomplete(Interpreter *self, PyObject *Py_UNUSED(ignored))
+accept_incomplete_event(Interpreter *self, PyObject *Py_UNUSED(ignored))
 {
     Py_SETREF(self->last_id, Py_NewRef(self->id));
     self->events_seen++;
@@ -738,43 +742,43 @@ keep_incomplete(Interpreter *self, PyObject *Py_UNUSED(ignored))
 }
 
 static PyObject *
-let_go(Interpreter *self, PyObject *Py_UNUSED(ignored))
+discard_pending(Interpreter *self, PyObject *Py_UNUSED(ignored))
 {
-    if (begin_work(self) < 0)
+    if (enter(self) < 0)
         return NULL;
-    end_line(self);
+    clear_pending(self);
     clear_block(self);
     self->busy = 0;
     Py_RETURN_NONE;
 }
 
 static PyObject *
-mid_event(Interpreter *self, PyObject *Py_UNUSED(ignored))
+is_mid_event(Interpreter *self, PyObject *Py_UNUSED(ignored))
 {
-    Buffer *line = &self->line;
-    return PyBool_FromLong((line->length && line->room[line->start] != ':') || in_block(self));
+    Buffer *line = &self->pending;
+    return PyBool_FromLong((line->length && line->memory[line->start] != ':') || in_block(self));
 }
 
 static PyObject *
-skip(Interpreter *self, PyObject *count)
+skip_bytes(Interpreter *self, PyObject *count)
 {
     Py_ssize_t bytes = PyLong_AsSsize_t(count);
     if (bytes == -1 && PyErr_Occurred())
         return NULL;
-    self->bytes_taken += bytes;
+    self->bytes_parsed += bytes;
     Py_RETURN_NONE;
 }
 
 static PyObject *
-begin(Interpreter *self, PyObject *Py_UNUSED(ignored))
+begin_stream(Interpreter *self, PyObject *Py_UNUSED(ignored))
 {
-    if (begin_work(self) < 0)
+    if (enter(self) < 0)
         return NULL;
-    end_line(self);
+    clear_pending(self);
     clear_block(self);
     Py_XSETREF(self->id, Py_NewRef(self->last_id));
-    self->events_seen = self->comments_seen = self->bytes_taken = self->line_at = 0;
-    self->careful = 1;
+    self->events_seen = self->comments_seen = self->bytes_parsed = self->line_at = 0;
+    self->slow_path = 1;
     self->skip_lf = self->busy = self->broken = 0;
     Py_RETURN_NONE;
 }
@@ -789,7 +793,7 @@ limit_of(PyObject *value, Py_ssize_t *limit)
     if (given == -1 && PyErr_Occurred()) {
         if (!PyErr_ExceptionMatches(PyExc_OverflowError))
             return -1;
-        PyErr_Clear(); /* more than there is memory */
+        PyErr_Clear(); /* more than the memory can contain */
         return 0;
     }
     *limit = given < *limit ? given : *limit;
@@ -800,20 +804,21 @@ static int
 init(Interpreter *self, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"last_event_id", "retry", "comments", "max_line", "max_event", NULL};
-    PyObject *last_id, *retry, *max_line, *max_event;
+    PyObject *last_id, *retry, *line_limit, *event_limit;
     int comments;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "$UOpOO", names, &last_id, &retry, &comments,
-                                     &max_line, &max_event))
+                                     &line_limit, &event_limit))
         return -1;
-    if (limit_of(max_line, &self->max_line) < 0 || limit_of(max_event, &self->max_event) < 0)
+    if (limit_of(line_limit, &self->line_limit) < 0
+        || limit_of(event_limit, &self->event_limit) < 0)
         return -1;
-    self->max_data_line = self->max_event + (Py_ssize_t)sizeof("data: ") - 1;
-    if (self->max_data_line > self->max_line)
-        self->max_data_line = self->max_line;
+    self->data_line_limit = self->event_limit + (Py_ssize_t)sizeof("data: ") - 1;
+    if (self->data_line_limit > self->line_limit)
+        self->data_line_limit = self->line_limit;
     self->comments = comments != 0;
     Py_XSETREF(self->last_id, Py_NewRef(last_id));
     Py_XSETREF(self->retry, retry == Py_None ? NULL : Py_NewRef(retry));
-    PyObject *begun = begin(self, NULL);
+    PyObject *begun = begin_stream(self, NULL);
     Py_XDECREF(begun);
     return begun == NULL ? -1 : 0;
 }
@@ -832,7 +837,7 @@ new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kwargs))
     self->state = PyModule_GetState(found);
     self->id = Py_NewRef(self->state->empty);
     self->last_id = Py_NewRef(self->state->empty);
-    self->careful = 1;
+    self->slow_path = 1;
     return (PyObject *)self;
 }
 
@@ -840,8 +845,8 @@ static void
 dealloc(Interpreter *self)
 {
     PyTypeObject *type = Py_TYPE(self);
-    PyMem_Free(self->line.room);
-    PyMem_Free(self->data.room);
+    PyMem_Free(self->pending.memory);
+    PyMem_Free(self->data.memory);
     Py_XDECREF(self->type);
     Py_XDECREF(self->id);
     Py_XDECREF(self->last_id);
@@ -852,51 +857,51 @@ dealloc(Interpreter *self)
 }
 
 PyDoc_STRVAR(feed_doc, "feed($self, data)\n--\n\n\
-Take a piece of the stream; return the events that it completes.\n\
+Feed bytes and return the events they complete.\n\
 \n\
 Args:\n\
-    data: Bytes, cut anywhere; none at all is no fault.\n\
+    data: A piece of the stream, cut anywhere. It can be empty.\n\
 \n\
 Returns:\n\
-    The events, and comments where asked for, in order. Where the piece holds a fault,\n\
-    those before it; `error` is set then.\n\
+    The events in order, and comments if they are requested. If the piece is malformed or\n\
+    exceeds a limit, the events before that; `error` is then set.\n\
 \n\
 Raises:\n\
-    SSEError: The parser met a fault in an earlier feed: that fault; or an exception\n\
-        interrupted an earlier call: BrokenStage.\n\
-    RuntimeError: The parser was closed.\n\
-    TypeError: The piece is not bytes.");
+    SSEError: An earlier feed set `error`, or an exception interrupted an earlier call\n\
+        (`BrokenStage`).\n\
+    RuntimeError: The parser is closed.\n\
+    TypeError: The piece isn't bytes.");
 
 PyDoc_STRVAR(plain_events_doc, "plain_events($self, data)\n--\n\n\
-Take events of one data line each in bulk; None, and nothing taken, for any other.");
+Parse events of one data line each in bulk; return None, unchanged, for other bytes.");
 
 static PyMethodDef methods[] = {
     {"feed", (PyCFunction)(void (*)(void))feed, METH_FASTCALL | METH_KEYWORDS, feed_doc},
     {"plain_events", (PyCFunction)plain_events, METH_O, plain_events_doc},
-    {"_take", (PyCFunction)take, METH_O, NULL},
-    {"_begin", (PyCFunction)begin, METH_NOARGS, NULL},
-    {"_skip", (PyCFunction)skip, METH_O, NULL},
-    {"_mid_event", (PyCFunction)mid_event, METH_NOARGS, NULL},
-    {"_incomplete_event", (PyCFunction)incomplete_event, METH_NOARGS, NULL},
-    {"_keep_incomplete", (PyCFunction)keep_incomplete, METH_NOARGS, NULL},
-    {"_let_go", (PyCFunction)let_go, METH_NOARGS, NULL},
+    {"_parse", (PyCFunction)parse, METH_O, NULL},
+    {"_begin_stream", (PyCFunction)begin_stream, METH_NOARGS, NULL},
+    {"_skip_bytes", (PyCFunction)skip_bytes, METH_O, NULL},
+    {"_is_mid_event", (PyCFunction)is_mid_event, METH_NOARGS, NULL},
+    {"_build_incomplete_event", (PyCFunction)build_incomplete_event, METH_NOARGS, NULL},
+    {"_accept_incomplete_event", (PyCFunction)accept_incomplete_event, METH_NOARGS, NULL},
+    {"_discard_pending", (PyCFunction)discard_pending, METH_NOARGS, NULL},
     {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, NULL},
     {NULL, NULL, 0, NULL},
 };
 
 static PyMemberDef members[] = {
-    {"_careful", T_BOOL, offsetof(Interpreter, careful), 0, NULL},
+    {"_uses_slow_path", T_BOOL, offsetof(Interpreter, slow_path), 0, NULL},
     {"_broken", T_BOOL, offsetof(Interpreter, broken), 0, NULL},
     {"_last_event_id", T_OBJECT, offsetof(Interpreter, last_id), READONLY, NULL},
     {"_retry", T_OBJECT, offsetof(Interpreter, retry), READONLY, NULL},
     {"_events_seen", T_PYSSIZET, offsetof(Interpreter, events_seen), READONLY, NULL},
     {"_comments_seen", T_PYSSIZET, offsetof(Interpreter, comments_seen), READONLY, NULL},
-    {"_bytes_taken", T_PYSSIZET, offsetof(Interpreter, bytes_taken), READONLY, NULL},
+    {"_bytes_parsed", T_PYSSIZET, offsetof(Interpreter, bytes_parsed), READONLY, NULL},
     {NULL, 0, 0, 0, NULL},
 };
 
 static PyType_Slot slots[] = {
-    {Py_tp_doc, "Turn the bytes of a stream into events, where nothing needs care."},
+    {Py_tp_doc, "The fast path of the parser, which turns bytes into lines and lines into events."},
     {Py_tp_new, new},
     {Py_tp_init, init},
     {Py_tp_dealloc, dealloc},
@@ -919,7 +924,7 @@ find_class(PyObject *events, const char *name)
 {
     PyObject *found = PyObject_GetAttrString(events, name);
     if (found != NULL && !PyType_Check(found)) {
-        PyErr_Format(PyExc_TypeError, "%s is no class", name);
+        PyErr_Format(PyExc_TypeError, "%s of _event isn't a class", name);
         Py_CLEAR(found);
     }
     return (PyTypeObject *)found;
@@ -930,14 +935,14 @@ find_slot(PyTypeObject *type, const char *name)
 {
     PyObject *found = PyObject_GetAttrString((PyObject *)type, name);
     if (found != NULL && Py_TYPE(found)->tp_descr_set == NULL) {
-        PyErr_Format(PyExc_TypeError, "%s of %s is no slot", name, type->tp_name);
+        PyErr_Format(PyExc_TypeError, "%s of %s isn't a slot", name, type->tp_name);
         Py_CLEAR(found);
     }
     return found;
 }
 
 static int
-find_events(State *state, PyObject *events)
+find_classes(State *state, PyObject *events)
 {
     static const char *const names[] = {"data", "event", "id", "retry"};
     if ((state->event = find_class(events, "Event")) == NULL
@@ -951,15 +956,15 @@ find_events(State *state, PyObject *events)
 }
 
 static int
-find_words(State *state)
+intern_names(State *state)
 {
     state->data = PyUnicode_InternFromString("data");
     state->message = PyUnicode_InternFromString("message");
     state->empty = PyUnicode_InternFromString("");
-    state->feed_with_care = PyUnicode_InternFromString("_feed_with_care");
-    state->stop_at = PyUnicode_InternFromString("_stop_at");
-    return state->data && state->message && state->empty && state->feed_with_care
-                && state->stop_at
+    state->feed_slow_path = PyUnicode_InternFromString("_feed_slow_path");
+    state->stop_at_limit = PyUnicode_InternFromString("_stop_at_limit");
+    return state->data && state->message && state->empty && state->feed_slow_path
+                && state->stop_at_limit
         ? 0
         : -1;
 }
@@ -976,7 +981,7 @@ execute(PyObject *self)
     Py_DECREF(names);
     if (events == NULL)
         return -1;
-    int failed = find_events(state, events) < 0 || find_words(state) < 0;
+    int failed = find_classes(state, events) < 0 || intern_names(state) < 0;
     Py_DECREF(events);
     if (failed)
         return -1;
@@ -1012,8 +1017,8 @@ clear(PyObject *self)
     Py_CLEAR(state->data);
     Py_CLEAR(state->message);
     Py_CLEAR(state->empty);
-    Py_CLEAR(state->feed_with_care);
-    Py_CLEAR(state->stop_at);
+    Py_CLEAR(state->feed_slow_path);
+    Py_CLEAR(state->stop_at_limit);
     return 0;
 }
 

@@ -1,4 +1,4 @@
-"""Server-sent events and comments, and how to encode them."""
+"""Server-sent events and comments, and their encoding."""
 
 from __future__ import annotations
 
@@ -12,16 +12,13 @@ from attrs import define
 @define
 class Event:
     """
-    Hold one dispatched event.
-
-    Treat it as immutable. Two events are equal when all four attributes are.
+    A server-sent event. Treat it as immutable.
 
     Attributes:
-        data: The data lines' values, joined with LF.
-        event: The event's type; "message" where the block named none.
-        id: The stream's last event ID when this event was dispatched, which an earlier block
-            may have set.
-        retry: The reconnection time in milliseconds that this very block set, or None.
+        data: The values of the data lines, joined with LF.
+        event: The event's type.
+        id: The stream's last event ID at this event. An earlier event may have set it.
+        retry: The reconnection time in milliseconds that this event itself set, or None.
 
     Source: WHATWG HTML, 9.2.6 "Interpreting an event stream".
     """
@@ -36,7 +33,7 @@ class Event:
         Decode the data as JSON.
 
         Raises:
-            ValueError: The data is not JSON.
+            ValueError: The data isn't JSON.
         """
         return json.loads(self.data)
 
@@ -44,10 +41,10 @@ class Event:
 @define
 class Comment:
     """
-    Hold one comment line, which servers send as a sign of life.
+    A comment line, which servers send to keep a connection alive.
 
     Attributes:
-        text: All that follows the colon, nothing stripped.
+        text: Everything after the colon, including leading spaces.
     """
 
     text: str
@@ -59,22 +56,18 @@ _FORBIDDEN = re.compile("[\r\n\0]")
 
 def encode(item: Event | Comment) -> bytes:
     """
-    Encode an event, or a comment, as it stands in an event stream.
+    Encode an event or a comment for an event stream.
 
-    Data is split into one `data` line for each line it has; CR, LF and CRLF all end a line, so
-    they read back as LF. A comment of several lines becomes several comments. The default type
-    "message" and the empty id take no line: ids stick, so after an event with an id an event
-    without one reads back with the earlier id.
-
-    Args:
-        item: The event or comment.
+    Each line of the data becomes a `data` line. CR, LF and CRLF all end a line, so they are
+    parsed as LF. Each line of a comment becomes a comment. The type "message" and an empty id
+    are omitted: an event without an id is parsed with the id of the event before it.
 
     Returns:
-        The lines in UTF-8, the blank line that dispatches an event included.
+        The lines in UTF-8, including the blank line that ends an event.
 
     Raises:
-        ValueError: The type or the id holds CR, LF or NUL, which would forge lines; the type is
-            empty; the retry is negative; the text has lone surrogates.
+        ValueError: The type or the id contains CR, LF or NUL, the type is empty, the retry is
+            negative, or the text has lone surrogates.
         TypeError: The item is neither an event nor a comment.
 
     Source: WHATWG HTML, 9.2.5 "Parsing an event stream".
@@ -83,26 +76,26 @@ def encode(item: Event | Comment) -> bytes:
         return "".join(f":{line}\n" for line in _LINE_END.split(item.text)).encode()
     if not isinstance(item, Event):
         raise TypeError(f"encode() takes an Event or a Comment, not {type(item).__name__}")
-    lines = [*_head(item), *(f"data: {line}" for line in _LINE_END.split(item.data)), "", ""]
-    return "\n".join(lines).encode()
+    data = (f"data: {line}" for line in _LINE_END.split(item.data))
+    return "\n".join([*_fields(item), *data, "", ""]).encode()
 
 
-def _head(event: Event) -> list[str]:
-    lines: list[str] = []
+def _fields(event: Event) -> list[str]:
+    fields: list[str] = []
     if not event.event:
-        raise ValueError('event type is empty; the type of an event that names none is "message"')
+        raise ValueError('event type is empty; use "message" for an event without a type')
     if event.event != "message":
-        lines.append(f"event: {_one_line('event', event.event)}")
+        fields.append(f"event: {_check_line('event', event.event)}")
     if event.id:
-        lines.append(f"id: {_one_line('id', event.id)}")
+        fields.append(f"id: {_check_line('id', event.id)}")
     if event.retry is not None:
         if event.retry < 0:
             raise ValueError(f"retry is {event.retry}; give milliseconds, 0 or more")
-        lines.append(f"retry: {event.retry}")
-    return lines
+        fields.append(f"retry: {event.retry}")
+    return fields
 
 
-def _one_line(name: str, value: str) -> str:
+def _check_line(name: str, value: str) -> str:
     if _FORBIDDEN.search(value):
-        raise ValueError(f"{name} {value!r} holds CR, LF or NUL, which would forge lines")
+        raise ValueError(f"{name} {value!r} contains CR, LF or NUL, which would forge lines")
     return value
