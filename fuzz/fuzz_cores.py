@@ -1,9 +1,9 @@
 """
-Look for bytes that the compiled core and the plain one do not take alike, by chance alone.
+Search for bytes that the compiled core and the Python core parse differently.
 
     python fuzz/fuzz_cores.py --seconds 60
 
-The exit status is 1 where any were found: they are printed, with the options of the parser.
+If there are any, they are printed with the options of the parser, and the exit status is 1.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from cores import LARGE, WORDS, history, plain
+from cores import LARGE, WORDS, load_pure_library, record_steps
 from sseparse import ACCELERATED, Parser
 
-# In bulk, as chunks are parsed; and now and then a new connection.
+# Sometimes in bulk, as ChunkParser parses, and sometimes after a reset.
 WAYS = ["feed"] * 5 + ["bulk"] * 5 + ["reset"]
 LIMITS = [None, None, *range(1, 9), 12, 20, 1023, 1024, 1025, 5000, 65536]
 BYTES = b"dateivnr: \n\r\0\xff"
@@ -39,7 +39,7 @@ def make_body(chance: random.Random) -> bytes:
 
 def cut(body: bytes, chance: random.Random) -> list[bytes]:
     most = chance.choice([1, 3, 10, 50, 1000, 1 << 20])
-    # Of a large body not every byte is a piece of its own.
+    # A large body isn't cut into single bytes, which would take too long.
     least = 0 if len(body) < 20_000 else 500
     pieces, at = [], 0
     while at < len(body):
@@ -61,11 +61,13 @@ def make_options(chance: random.Random) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=60.0, help="how long to look")
-    parser.add_argument("--seed", type=int, default=0, help="repeat a search; 0 draws a seed")
+    parser.add_argument("--seconds", type=float, default=60.0, help="duration of the search")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="seed of a search to repeat; 0 selects a random one"
+    )
     arguments = parser.parse_args()
     if not ACCELERATED:
-        print("the compiled core was not built, or is not wanted: nothing to compare")
+        print("The compiled core isn't built, or SSEPARSE_PURE disables it: nothing to compare.")
         return
     seed = arguments.seed or random.randrange(1 << 32)
     print(f"seed {seed}")
@@ -74,13 +76,13 @@ def main() -> None:
     while time.monotonic() < until:
         pieces, options = cut(make_body(chance), chance), make_options(chance)
         ways = chance.choices(WAYS, k=len(pieces))
-        compiled = history(Parser(**options), pieces, ways)
-        reference = history(plain().Parser(**options), pieces, ways)
+        compiled = record_steps(Parser(**options), pieces, ways)
+        reference = record_steps(load_pure_library().Parser(**options), pieces, ways)
         if compiled != reference:
-            print(f"not alike: {pieces!r} with {options!r}, {ways!r}\n  {compiled}\n  {reference}")
+            print(f"different: {pieces!r} with {options!r}, {ways!r}\n  {compiled}\n  {reference}")
             sys.exit(1)
         tried += 1
-    print(f"{tried} bodies, each in pieces and taken alike by both cores")
+    print(f"{tried} bodies in pieces, each with the same result in both cores")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""Clocks that tests move: no test waits, and none depends on the speed of the machine."""
+"""Clocks that tests set, so that no test waits or depends on the speed of the machine."""
 
 import asyncio
 import selectors
 
 
 class ManualClock:
-    """A clock that moves only when it's set, as `time.monotonic` is called."""
+    """A replacement for `time.monotonic` that changes only when it's set."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -15,7 +15,7 @@ class ManualClock:
 
 
 class _JumpingSelector(selectors.DefaultSelector):
-    """A selector that jumps over a wait in which no file is ready."""
+    """A selector that skips a wait in which no file is ready."""
 
     now = 0.0
 
@@ -30,7 +30,7 @@ class JumpingLoop(asyncio.SelectorEventLoop):
     """
     An event loop whose clock jumps to the next timer once all tasks wait.
 
-    It's the counterpart of trio's MockClock with autojump. It's meant for tasks that do no I/O.
+    The counterpart of trio's MockClock with autojump, for tasks without I/O.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""The library a second time, in plain Python, and what to look at to tell the two apart."""
+"""A copy of the library with the Python core, and the comparison of both cores."""
 
 import importlib.util
 import os
@@ -13,7 +13,7 @@ from unittest import mock
 import sseparse
 from sseparse._stage import SLICE
 
-# What streams are made of, the odd and the large included.
+# Parts of streams, including malformed and large ones.
 WORDS = [
     *(b"data", b"data:", b"data: ", b"dat", b"database: x", b":", b": ping", b"event", b"event: e"),
     *(b"event:", b"events: x", b"id", b"id: ", b"id: 1", b"id: 2\0", b"idx", b"retry", b"retry: "),
@@ -28,11 +28,11 @@ WORDS = [
     *(b"data: [DONE]\n\n", b"<html>", b"y" * 1030, b"data: " + b"z" * 5000),
 ]
 LARGE = [b"v" * 65536, b"data:" + b"w" * 70000 + b"\n\n"]
-_NAME = "sseparse_in_plain_python"
+_NAME = "sseparse_pure"
 
 
-def plain() -> ModuleType:
-    """Return a copy of the library whose core is the plain one."""
+def load_pure_library() -> ModuleType:
+    """Return a copy of the library with the Python core."""
     if _NAME not in sys.modules:
         folder = Path(sseparse.__file__).parent
         spec = importlib.util.spec_from_file_location(
@@ -49,15 +49,15 @@ def plain() -> ModuleType:
     return sys.modules[_NAME]
 
 
-def told(parser: Any, items: list[Any]) -> list[Any]:
-    """Tell all that a parser shows, in words that do not say which core it has."""
+def describe(parser: Any, items: list[Any]) -> list[Any]:
+    """Return the items and the state of a parser, in a form that doesn't depend on its core."""
     state = (parser.last_event_id, parser.retry, parser.bytes_seen, parser.events_seen)
     error = None if parser.error is None else (type(parser.error).__name__, str(parser.error))
     return [list(map(repr, items)), *state, parser.comments_seen, error, repr(parser.end)]
 
 
-def taken(parser: Any, piece: bytes, way: str) -> list[Any]:
-    """Feed a piece; in bulk, as a parser of chunks does it, where that is the way."""
+def feed_piece(parser: Any, piece: bytes, way: str) -> list[Any]:
+    """Feed a piece, in bulk as ChunkParser does if the way is "bulk"."""
     values = parser.plain_events(piece) if way == "bulk" and len(piece) <= SLICE else None
     if values is None:
         return list(parser.feed(piece))
@@ -67,19 +67,19 @@ def taken(parser: Any, piece: bytes, way: str) -> list[Any]:
     ]
 
 
-def history(parser: Any, pieces: Iterable[bytes], ways: Iterable[str] = ()) -> list[Any]:
+def record_steps(parser: Any, pieces: Iterable[bytes], ways: Iterable[str] = ()) -> list[Any]:
     """
-    Feed pieces and close; return what there was to see after each step.
+    Feed pieces and close, and return the items and the state after each step.
 
-    Each piece has its way: "feed", "bulk", or "reset" before it is fed. Only the last ends an
-    error. Where there are fewer ways than pieces, the rest is fed.
+    Each piece has its way: "feed", "bulk", or "reset", which resets the parser first. After an
+    error, pieces are ignored until a reset. Pieces without a way are fed.
     """
-    seen = [told(parser, [])]
+    steps = [describe(parser, [])]
     for piece, way in zip(pieces, chain(ways, repeat("feed")), strict=False):
         if way == "reset":
             parser.reset()
         if parser.error is None:
-            seen.append(told(parser, taken(parser, piece, way)))
+            steps.append(describe(parser, feed_piece(parser, piece, way)))
     if parser.error is None:
-        seen.append(told(parser, parser.close()))
-    return seen
+        steps.append(describe(parser, parser.close()))
+    return steps

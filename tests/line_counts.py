@@ -1,4 +1,4 @@
-"""Work in operations counted, not in seconds: machines differ in speed, and some are busy."""
+"""Cost measured in lines of Python, which doesn't depend on the speed of the machine."""
 
 import sys
 from collections.abc import Callable
@@ -10,14 +10,12 @@ def count_lines(
     work: Callable[[], object], *, most: float, cost: Callable[[FrameType], int] = lambda _: 1
 ) -> int:
     """
-    Do some work; return how many lines of Python it took.
-
-    Work that takes more than `most` fails there, instead of going on for hours.
+    Call a function and return how many lines of Python it executed.
 
     Args:
-        work: What to call. It is traced, and so not seen by coverage.
-        most: How many lines it may take.
-        cost: How many lines the line at hand counts for.
+        work: The function. It's traced, so coverage doesn't see it.
+        most: The limit, at which an AssertionError stops the function.
+        cost: A function that returns how many lines the current line counts for.
     """
     counted = 0
 

@@ -1,4 +1,4 @@
-"""A model that answers what the documentation asks, streamed or not, with a replay server."""
+"""A model for the examples in the documentation, which a replay server uses."""
 
 import json
 import re
@@ -9,20 +9,21 @@ from sseparse.testing import ReceivedRequest, Replay
 
 CHAT = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "gpt-4o-mini"}
 LEGACY = {"id": "cmpl-1", "object": "text_completion", "created": 1, "model": "gpt-3.5-turbo"}
-PACE = 0.001  # seconds; a page shows a model's own
+PACE = 0.001  # seconds between pieces; the documentation shows a real model's times
 
 
 def answer(request: ReceivedRequest) -> Replay:
-    """Answer as the API would; any question but a few with the numbers up to 5."""
-    asked = request.json()
+    """Answer as the API would: most questions with the numbers up to 5."""
+    options = request.json()
     legacy = not request.path.endswith("/chat/completions")
-    pieces = pieces_of(asked["prompt"] if legacy else asked["messages"][-1]["content"])
-    if asked.get("stream"):
+    pieces = pieces_of(options["prompt"] if legacy else options["messages"][-1]["content"])
+    if options.get("stream"):
         return Replay(legacy_body(pieces) if legacy else chat_body(pieces), delays=PACE)
     text, message = "".join(pieces), {"role": "assistant", "content": "".join(pieces)}
-    told = {"text": text} if legacy else {"message": message}
-    whole = {"choices": [{"index": 0, **told, "finish_reason": "length" if legacy else "stop"}]}
-    return Replay(json.dumps(whole).encode(), content_type="application/json")
+    content = {"text": text} if legacy else {"message": message}
+    reason = "length" if legacy else "stop"
+    completion = {"choices": [{"index": 0, **content, "finish_reason": reason}]}
+    return Replay(json.dumps(completion).encode(), content_type="application/json")
 
 
 def pieces_of(question: str) -> list[str]:
@@ -43,8 +44,8 @@ def legacy_body(pieces: list[str]) -> bytes:
     return body(LEGACY, [{"text": piece} for piece in pieces], "length")
 
 
-def body(about: dict[str, Any], news: list[dict[str, Any]], reason: str) -> bytes:
-    choices = [{"index": 0, **new, "finish_reason": None} for new in news]
+def body(common: dict[str, Any], deltas: list[dict[str, Any]], reason: str) -> bytes:
+    choices = [{"index": 0, **delta, "finish_reason": None} for delta in deltas]
     choices[-1]["finish_reason"] = reason
-    events = [Event(json.dumps({**about, "choices": [choice]})) for choice in choices]
+    events = [Event(json.dumps({**common, "choices": [choice]})) for choice in choices]
     return b"".join(encode(event) for event in [*events, Event("[DONE]")])

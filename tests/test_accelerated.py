@@ -1,4 +1,4 @@
-"""The compiled core and the plain one give the same, byte for byte."""
+"""The compiled core and the Python core return the same for the same bytes."""
 
 import gc
 import importlib.util
@@ -16,13 +16,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import sseparse
-from cores import LARGE, WORDS, history, plain
+from cores import LARGE, WORDS, load_pure_library, record_steps
 from sseparse import Event, Parser
 from sseparse.testing import every_split
 from test_parser import CASES, body_of
 
 needs_both = pytest.mark.skipif(
-    not sseparse.ACCELERATED, reason="the compiled core was not built, or is not wanted"
+    not sseparse.ACCELERATED, reason="the compiled core isn't built, or SSEPARSE_PURE disables it"
 )
 
 PIECES = st.lists(
@@ -49,43 +49,44 @@ OPTIONS = st.fixed_dictionaries(
 @given(PIECES, OPTIONS, st.lists(st.sampled_from(["feed", "bulk", "reset"]), max_size=8))
 @example([b"data: a\r", b"\ndata: b\r\n\r\n"], {}, [])
 @example([b"data", b": 1\n\ndata: 2\n\ndat", b"a: 3\n\n"], {"max_event_bytes": 1}, [])
-def test_both_cores_are_alike(
+def test_cores_are_equivalent(
     pieces: list[bytes], options: dict[str, Any], ways: list[str]
 ) -> None:
-    """Whatever comes, however cut, with whatever options: the same at each step."""
-    ours, theirs = Parser(**options), plain().Parser(**options)
-    assert history(ours, pieces, ways) == history(theirs, pieces, ways)
+    """For any bytes, cuts and options, both cores have the same state after each step."""
+    compiled, pure = Parser(**options), load_pure_library().Parser(**options)
+    assert record_steps(compiled, pieces, ways) == record_steps(pure, pieces, ways)
 
 
 @needs_both
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
-def test_both_cores_are_alike_at_every_cut(case: dict[str, Any]) -> None:
-    """The conformance cases, in pieces of every kind."""
+def test_cores_are_equivalent_at_every_cut(case: dict[str, Any]) -> None:
+    """Both cores have the same results for the conformance cases at every cut."""
     body = body_of(case)
-    # Large bodies repeat a line; fewer cuts in two still cut it at each of its bytes.
+    # Large bodies repeat a line, so that fewer cuts still include each of its bytes.
     for pieces in every_split(body, most=600 if len(body) <= 10_000 else 60):
-        assert history(Parser(), [*pieces]) == history(plain().Parser(), [*pieces])
+        pure = load_pure_library().Parser()
+        assert record_steps(Parser(), [*pieces]) == record_steps(pure, [*pieces])
 
 
 @needs_both
 @settings(max_examples=200)
 @given(PIECES, st.sampled_from([1, 3, 16, 1 << 20]))
-def test_both_cores_give_the_same_chunks(pieces: list[bytes], size: int) -> None:
-    """The way by which chunks are taken in bulk is another one than that of events."""
+def test_chunks_of_both_cores(pieces: list[bytes], size: int) -> None:
+    """Both cores return the same chunks, which are parsed in bulk."""
     body = b'data: {"choices":[{"index":0,"delta":{"content":"a"}}]}\n\n'.join([b"", *pieces, b""])
     cut = [body[at : at + size] for at in range(0, min(len(body), 5000), size)]
-    ours, theirs = sseparse.ChunkParser(), plain().ChunkParser()
+    compiled, pure = sseparse.ChunkParser(), load_pure_library().ChunkParser()
     for piece in cut:
-        assert [*map(repr, ours.feed(piece))] == [*map(repr, theirs.feed(piece))]
-        assert (ours.error is None) == (theirs.error is None)
-        if ours.error is not None:
+        assert [*map(repr, compiled.feed(piece))] == [*map(repr, pure.feed(piece))]
+        assert (compiled.error is None) == (pure.error is None)
+        if compiled.error is not None:
             break
-    assert repr(ours.end) == repr(theirs.end)
+    assert repr(compiled.end) == repr(pure.end)
 
 
 @needs_both
-def test_a_parser_is_an_object_like_others() -> None:
-    """It can be extended, referred to weakly, reset, and made again without a new call of new."""
+def test_parser_is_a_python_object() -> None:
+    """A parser can have subclasses and weak references, be reset, and be initialized again."""
 
     class Mine(Parser):
         def feed(self, data: Any) -> list[Event]:
@@ -95,10 +96,10 @@ def test_a_parser_is_an_object_like_others() -> None:
     assert parser.feed(b"id: 2\ndata: a\n\ndata: b") == [Event("a", id="2"), Event("mine")]
     parser.reset()
     assert (parser.last_event_id, parser.bytes_seen) == ("2", 0)
-    parser.__init__(last_event_id="3")  # type: ignore[misc] # what is odd about it is the point
+    parser.__init__(last_event_id="3")  # type: ignore[misc] # tested on purpose
     assert parser.feed(b"data: c\n\n") == [Event("c", id="3"), Event("mine")]
     reference = weakref.ref(parser)
-    parser.itself = parser  # type: ignore[attr-defined] # a cycle
+    parser.cycle = parser  # type: ignore[attr-defined] # an attribute of its own
     del parser
     gc.collect()
     assert reference() is None
@@ -106,8 +107,8 @@ def test_a_parser_is_an_object_like_others() -> None:
 
 
 @needs_both
-def test_a_parser_that_is_fed_while_it_works() -> None:
-    """A finalizer that feeds it in the middle of a feed gets a RuntimeError and changes nothing."""
+def test_feed_during_another_feed() -> None:
+    """A finalizer that calls feed() during a feed gets a RuntimeError and changes nothing."""
     refused: list[str] = []
 
     class Fed(str):
@@ -130,17 +131,17 @@ def test_a_parser_that_is_fed_while_it_works() -> None:
 
 
 @needs_both
-def test_both_cores_are_documented_alike() -> None:
-    """What help() says does not depend on the core."""
+def test_docstrings_of_both_cores() -> None:
+    """Both cores have the same docstrings and parameters."""
     for name in ("feed", "plain_events"):
-        ours, theirs = getattr(Parser, name), getattr(plain().Parser, name)
-        assert inspect.getdoc(ours) == inspect.getdoc(theirs)
-        assert [*inspect.signature(ours).parameters] == [*inspect.signature(theirs).parameters]
+        compiled, pure = getattr(Parser, name), getattr(load_pure_library().Parser, name)
+        assert inspect.getdoc(compiled) == inspect.getdoc(pure)
+        assert [*inspect.signature(compiled).parameters] == [*inspect.signature(pure).parameters]
 
 
 @needs_both
-def test_a_parser_that_was_not_begun() -> None:
-    """One whose initialiser was never called fails with an error of Python's, not the process."""
+def test_parser_without_init() -> None:
+    """A parser whose `__init__` wasn't called raises AttributeError and doesn't crash."""
     parser = Parser.__new__(Parser)
     with pytest.raises(AttributeError):
         parser.feed(b"data: a\n\n")
@@ -149,12 +150,12 @@ def test_a_parser_that_was_not_begun() -> None:
 
 
 @needs_both
-def test_threads_that_share_a_parser_do_not_break_the_process() -> None:
+def test_threads_that_share_a_parser_do_not_crash() -> None:
     """
-    One thread a parser is the rule; who breaks it gets events in any order, and no crash.
+    Threads that share a parser get events in any order, or a RuntimeError, and no crash.
 
-    Where the garbage collector lets another thread run in the middle of a feed, that thread gets
-    a RuntimeError, and its piece changes nothing.
+    The garbage collector can let another thread run during a feed. That thread gets a
+    RuntimeError, and its piece changes nothing.
     """
     parser = Parser()
     parser.feed(b"\n\n\n")
@@ -174,8 +175,8 @@ def test_threads_that_share_a_parser_do_not_break_the_process() -> None:
 
 
 @pytest.mark.parametrize(("value", "pure"), [("1", True), ("yes", True), ("0", False), ("", False)])
-def test_the_plain_core_can_be_asked_for(value: str, pure: bool) -> None:
-    """SSEPARSE_PURE says so before the import; ACCELERATED tells which is in use."""
+def test_pure_core_is_selected(value: str, pure: bool) -> None:
+    """SSEPARSE_PURE selects the Python core at import, and ACCELERATED reports the core in use."""
     code = "import sseparse; print(sseparse.ACCELERATED, sseparse.Parser().feed(b'data: a\\n\\n'))"
     printed = subprocess.run(
         [sys.executable, "-c", code],

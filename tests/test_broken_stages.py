@@ -1,4 +1,4 @@
-"""An exception that leaves a call of a stage stops the stage: nothing is missing silently."""
+"""An unexpected exception breaks a stage, so that no item is lost silently."""
 
 import _thread
 import asyncio
@@ -44,7 +44,8 @@ from sseparse.reconnect import EventSource
 from sseparse.timing import Timeline
 from sseparse.tokens import TokenCounter
 
-# No signal is handled between the lines of these, where they have an item or a piece in hand.
+# Between the lines of these, an interruption would lose the current item or piece; Python handles
+# no signal there.
 DRIVERS = {
     "SyncDriver.__next__",
     "SyncDriver._read_piece",
@@ -67,7 +68,7 @@ CHUNKS = [ChunkDecoder().feed(Event(data))[0] for data in DATA]
 
 
 class Interruption(BaseException):
-    """Like a KeyboardInterrupt, it is no Exception."""
+    """A BaseException, like KeyboardInterrupt."""
 
 
 def raises(*_: object, **__: object) -> Any:
@@ -75,20 +76,20 @@ def raises(*_: object, **__: object) -> Any:
 
 
 class HostileBytes(bytes):
-    """Bytes that can't be read."""
+    """Bytes that raise when they are converted."""
 
     __bytes__ = raises
 
 
 class HostileText(str):
-    """Text that can't be looked at."""
+    """Text that raises when it's inspected."""
 
     __slots__ = ()
     __len__ = isascii = raises
 
 
 class HostileChunk(ChatCompletionChunk):
-    """A chunk whose choices can't be read."""
+    """A chunk that raises when its choices are read."""
 
     def __getattribute__(self, name: str) -> Any:
         return raises() if name in {"choices", "usage"} else super().__getattribute__(name)
@@ -104,7 +105,7 @@ def hostile_text_chunk() -> Any:
     return chunk
 
 
-def settled_accumulator() -> Accumulator:
+def accumulator_with_chunk() -> Accumulator:
     accumulator = Accumulator()
     accumulator.add(CHUNKS[0])
     return accumulator
@@ -132,7 +133,7 @@ HOSTILE: dict[str, tuple[Callable[[], Any], Callable[[Any], Any], list[Callable[
         [lambda stage: stage.feed(Event(DATA[0])), lambda stage: stage.close()],
     ),
     "Accumulator": (
-        settled_accumulator,
+        accumulator_with_chunk,
         lambda stage: stage.add(hostile_chunk()),
         [
             lambda stage: stage.add(CHUNKS[1]),
@@ -170,8 +171,8 @@ HOSTILE: dict[str, tuple[Callable[[], Any], Callable[[Any], Any], list[Callable[
 
 @pytest.mark.usefixtures("vocabularies")
 @pytest.mark.parametrize("name", HOSTILE)
-def test_an_exception_stops_the_stage(name: str) -> None:
-    """The exception leaves the call, `error` is a BrokenStage, and every later call raises it."""
+def test_exception_breaks_the_stage(name: str) -> None:
+    """After an unexpected exception, `error` is a BrokenStage that every later call raises."""
     make, interrupted, later = HOSTILE[name]
     stage = make()
     with pytest.raises(Interruption):
@@ -185,7 +186,7 @@ def test_an_exception_stops_the_stage(name: str) -> None:
 
 
 class HostileLimit(int):
-    """A limit that can't be compared, once it is armed."""
+    """A limit that raises when it's compared, once it is armed."""
 
     armed = False
 
@@ -196,10 +197,10 @@ class HostileLimit(int):
         return raises() if self.armed else super().__ge__(other)
 
 
-@pytest.mark.skipif(ACCELERATED, reason="the compiled core looks at a limit once, when it is made")
+@pytest.mark.skipif(ACCELERATED, reason="the compiled core reads a limit only once")
 @pytest.mark.parametrize("method", ["feed", "plain_events"])
-def test_an_exception_inside_the_core(method: str) -> None:
-    """The parser is broken, whichever way the bytes came in."""
+def test_exception_inside_the_core(method: str) -> None:
+    """An exception in feed() or plain_events() breaks the parser."""
     limit = HostileLimit(100)
     parser = Parser(max_line_bytes=limit)
     parser.feed(b"\n\n\n")
@@ -211,8 +212,8 @@ def test_an_exception_inside_the_core(method: str) -> None:
     assert parser.plain_events(b"data: x\n\n") is None
 
 
-def test_an_exception_at_the_end() -> None:
-    """close() stops a stage in the same way as feed() does."""
+def test_exception_in_close() -> None:
+    """An exception in close() breaks the stage."""
     parser = Parser()
     parser.feed(b"data: {}")
     with pytest.raises(Interruption):
@@ -232,14 +233,14 @@ def test_an_exception_at_the_end() -> None:
 
 
 class HostileSocket(socket.socket):
-    """A socket that reads what can't be read."""
+    """A socket that returns hostile bytes."""
 
     def recv(self, *_: int) -> bytes:
         return HostileBytes(b"HTTP/1.1 200 OK\r\n\r\n")
 
 
-def test_an_exception_between_a_socket_and_its_reader() -> None:
-    """What was read from the connection and not handed out is missing: the source raises."""
+def test_exception_after_a_read_from_a_socket() -> None:
+    """A source raises if it lost bytes between the socket and its reader."""
     with HostileSocket() as sock:
         source = sockets.source(sock)
         with pytest.raises(Interruption):
@@ -249,8 +250,8 @@ def test_an_exception_between_a_socket_and_its_reader() -> None:
 
 
 @pytest.mark.parametrize("callback", ["clock", "rnd"])
-def test_an_exception_in_an_event_source(callback: str) -> None:
-    """A callback that raises ends the EventSource, which doesn't reconnect."""
+def test_exception_in_an_event_source(callback: str) -> None:
+    """An exception in a callback breaks the EventSource, which doesn't reconnect."""
     transport = httpx2.MockTransport(lambda _: httpx2.Response(200, content=b"data: x\n\n"))
     options: Any = {callback: raises}
     with httpx2.Client(transport=transport) as client:
@@ -263,8 +264,8 @@ def test_an_exception_in_an_event_source(callback: str) -> None:
 
 
 @pytest.mark.parametrize("make", [Parser, ChunkParser, ChunkDecoder, HTTPBody])
-def test_the_end_of_a_broken_stage(make: Callable[[], Any]) -> None:
-    """It isn't complete."""
+def test_end_of_a_broken_stage(make: Callable[[], Any]) -> None:
+    """The end of a broken stage isn't complete."""
     stage = make()
     with pytest.raises(Interruption):
         stage.feed(Event(HostileText("x")) if make is ChunkDecoder else HostileBytes(b"x"))
@@ -276,22 +277,22 @@ def test_the_end_of_a_broken_stage(make: Callable[[], Any]) -> None:
 @pytest.mark.usefixtures("vocabularies")
 @pytest.mark.parametrize("name", ["Parser", "ChunkParser", "ChunkDecoder", "HTTPBody", "Gate"])
 def test_misuse_changes_nothing(name: str) -> None:
-    """Input of a wrong type, or after close(), raises TypeError or RuntimeError and no more."""
+    """A wrong type raises TypeError, a feed after close() RuntimeError; neither sets `error`."""
     make, _, later = HOSTILE[name]
     stage = make()
     with pytest.raises(TypeError):
         stage.feed("text")
     assert stage.error is None
     stage.close()
-    error = stage.error  # of HTTP, nothing at all is one
+    error = stage.error  # an empty HTTP response is an error
     if error is None:
         with pytest.raises(RuntimeError, match="close"):
             later[0](stage)
     assert stage.error is error
 
 
-def test_a_released_view_changes_nothing() -> None:
-    """Feeding it is misuse."""
+def test_released_view_changes_nothing() -> None:
+    """Feeding a released memoryview raises ValueError and doesn't set `error`."""
     view = memoryview(b"data: x\n\n")
     view.release()
     for stage in (Parser(), ChunkParser()):
@@ -312,24 +313,24 @@ INPUTS: dict[str, list[Any]] = {
 
 
 def calls_of(stage: Any) -> list[Callable[[], Any]]:
-    """Return what is done with a stage, one call after the other."""
+    """Return the calls that use a stage, in order."""
     if isinstance(stage, Accumulator):
-        told = [lambda chunk=chunk: stage.updates(chunk) for chunk in CHUNKS[:2]]
-        return [*told, lambda: stage.add(CHUNKS[2]), stage.last_updates, stage.result]
+        calls = [lambda chunk=chunk: stage.updates(chunk) for chunk in CHUNKS[:2]]
+        return [*calls, lambda: stage.add(CHUNKS[2]), stage.last_updates, stage.result]
     if isinstance(stage, TokenCounter):
         return [lambda: stage.add("word " * 1000), lambda: stage.add("x"), lambda: stage.count]
     pieces = INPUTS[type(stage).__name__]
     return [*(lambda piece=piece: stage.feed(piece) for piece in pieces), stage.close]
 
 
-def shown(stage: Any, returned: list[Any]) -> list[Any]:
-    """Return all there is to see of a stage, in the end."""
+def describe(stage: Any, returned: list[Any]) -> list[Any]:
+    """Return the items, the end and the value of a stage."""
     value = getattr(stage, "value", None)
     return [*map(repr, returned), repr(getattr(stage, "end", None)), repr(value)]
 
 
 def interrupting(at: int, places: list[str]) -> Callable[[FrameType, str, Any], Any]:
-    """Return a trace function that raises at the line of that number in the library's files."""
+    """Return a trace function that raises at the given count of executed lines of the library."""
 
     def trace(frame: FrameType, event: str, _argument: Any) -> Any:
         if not frame.f_code.co_filename.startswith(SRC):
@@ -352,10 +353,10 @@ STAGES: dict[str, Callable[[], Any]] = {
 
 def run_until(stage: Any, at: int) -> tuple[list[Any], str]:
     """
-    Make the calls of a stage, interrupted at one line.
+    Make the calls of a stage and interrupt them at one line.
 
-    A call that did nothing yet is made again. Returns what the calls returned, and where they
-    were interrupted: "" for nowhere.
+    If the stage isn't broken then, the interrupted call is repeated. Returns the results of the
+    calls, and the place of the interruption or "".
     """
     returned: list[Any] = []
     places: list[str] = []
@@ -376,15 +377,15 @@ def run_until(stage: Any, at: int) -> tuple[list[Any], str]:
 
 @pytest.mark.usefixtures("vocabularies")
 @pytest.mark.parametrize("name", STAGES)
-def test_an_interruption_at_any_line(name: str) -> None:
-    """The stage is broken then; or the call did nothing yet, and again does everything."""
+def test_interruption_at_any_line(name: str) -> None:
+    """An interruption breaks the stage, or changed nothing, so that the call can be repeated."""
     healthy = STAGES[name]()
-    expected = shown(healthy, [call() for call in calls_of(healthy)])
+    expected = describe(healthy, [call() for call in calls_of(healthy)])
     for at in itertools.count(1):
         stage = STAGES[name]()
         returned, place = run_until(stage, at)
         if stage.error is None:
-            assert shown(stage, returned) == expected, place
+            assert describe(stage, returned) == expected, place
         else:
             assert isinstance(stage.error, BrokenStage), place
             assert getattr(stage, "end", None) is None or not stage.end.complete, place
@@ -397,7 +398,7 @@ def test_an_interruption_at_any_line(name: str) -> None:
 
 
 class Trickle:
-    """An iterator of bytes that goes on after an exception."""
+    """An iterator of bytes that can be continued after an exception."""
 
     def __init__(self) -> None:
         self._pieces = iter(PIECES)
@@ -418,18 +419,18 @@ class Trickle:
 
 
 def read_twice(stream: Any, at: int) -> tuple[list[Any], str]:
-    """Iterate a stream, interrupted at one line, and then again to its end."""
+    """Iterate a stream, interrupt that at one line, and iterate again to its end."""
     items: list[Any] = []
     places: list[str] = []
     before = sys.gettrace()
     sys.settrace(interrupting(at, places))
     try:
         for item in stream:
-            items.append(item)  # noqa: PERF402 - what came before an exception is kept
+            items.append(item)  # noqa: PERF402 - keeps the items before an exception
     except Interruption:
         sys.settrace(before)
         for item in stream:
-            items.append(item)  # noqa: PERF402 - what came before an exception is kept
+            items.append(item)  # noqa: PERF402 - keeps the items before an exception
     finally:
         sys.settrace(before)
     return items, places[at - 1] if len(places) >= at else ""
@@ -437,8 +438,8 @@ def read_twice(stream: Any, at: int) -> tuple[list[Any], str]:
 
 @pytest.mark.parametrize("timed", [False, True], ids=["", "timed"])
 @pytest.mark.parametrize("kind", [EventStream, Stream])
-def test_a_stream_interrupted_at_any_line(kind: Any, *, timed: bool) -> None:
-    """Iterating again gives all the rest, or raises: it never looks complete and isn't."""
+def test_stream_interrupted_at_any_line(kind: Any, *, timed: bool) -> None:
+    """Iterating again returns all other items or raises, so no loss is silent."""
     deadlines = Deadlines(total=1e6) if timed else None
     expected = list(kind(Trickle()))
     for at in itertools.count(1):
@@ -459,7 +460,7 @@ def test_a_stream_interrupted_at_any_line(kind: Any, *, timed: bool) -> None:
     assert at > 100
 
 
-LOOKS: dict[str, Callable[[Accumulator], object]] = {
+READERS: dict[str, Callable[[Accumulator], object]] = {
     "text": lambda accumulator: accumulator.text,
     "snapshot": lambda accumulator: accumulator.snapshot(),
     "json_content": lambda accumulator: accumulator.json_content(),
@@ -467,9 +468,9 @@ LOOKS: dict[str, Callable[[Accumulator], object]] = {
 }
 
 
-@pytest.mark.parametrize("look", LOOKS)
-def test_a_look_interrupted_at_any_line(look: str) -> None:
-    """The text is complete afterwards, or the accumulator is broken: it is never silently cut."""
+@pytest.mark.parametrize("reader", READERS)
+def test_reader_interrupted_at_any_line(reader: str) -> None:
+    """Afterwards the text is complete or the accumulator is broken; it's never truncated."""
     at, place, broken = 0, "x", 0
     while place:
         at += 1
@@ -480,7 +481,7 @@ def test_a_look_interrupted_at_any_line(look: str) -> None:
         before = sys.gettrace()
         sys.settrace(interrupting(at, places))
         try:
-            LOOKS[look](accumulator)
+            READERS[reader](accumulator)
         except Interruption:
             broken += accumulator.error is not None
         finally:
@@ -494,8 +495,8 @@ def test_a_look_interrupted_at_any_line(look: str) -> None:
     assert broken > 5
 
 
-def test_a_result_that_was_interrupted() -> None:
-    """A stream returns no result of an accumulator that is broken."""
+def test_interrupted_result() -> None:
+    """result() of a stream raises if its accumulator is broken."""
     broken = 0
     for at in itertools.count(1):
         stream = Stream(Trickle())
@@ -518,7 +519,7 @@ def test_a_result_that_was_interrupted() -> None:
 
 
 def test_texts_interrupted_at_any_line() -> None:
-    """Iterating the texts again gives all the rest, or raises."""
+    """Iterating text deltas again returns all other texts or raises."""
     at, place = 0, "x"
     while place:
         at += 1
@@ -532,7 +533,7 @@ def test_texts_interrupted_at_any_line() -> None:
 
 
 class HostileTimeline(Timeline):
-    """A timeline one of whose hooks raises at one call."""
+    """A timeline that raises at one call of one hook."""
 
     def __init__(self, hook: str, call: int) -> None:
         super().__init__()
@@ -558,8 +559,8 @@ HOOKS = [("on_bytes", 1), ("on_bytes", 3), ("on_item", 1), ("on_item", 3), ("on_
 
 
 @pytest.mark.parametrize(("hook", "call"), HOOKS)
-def test_a_timeline_that_raises(hook: str, call: int) -> None:
-    """The stream is broken: what came with that piece is missing, and no result is made of it."""
+def test_exception_in_a_timeline(hook: str, call: int) -> None:
+    """An exception in a hook breaks the stream, because the items of that piece are lost."""
     stream = Stream(Trickle(), timeline=HostileTimeline(hook, call))
     with pytest.raises(MemoryError):
         list(stream)
@@ -574,8 +575,8 @@ def test_a_timeline_that_raises(hook: str, call: int) -> None:
     assert stream.end.cause is EndCause.INCOMPLETE
 
 
-def test_a_timeline_that_raises_at_the_end() -> None:
-    """It isn't called again: the items before it come, and then the stream is broken."""
+def test_exception_in_on_end() -> None:
+    """on_end() isn't called again: the stream returns the items before it and is then broken."""
     timeline = HostileTimeline("on_end", 1)
     stream = Stream([b"".join(PIECES)], timeline=timeline)
     with pytest.raises(MemoryError):
@@ -590,8 +591,8 @@ def test_a_timeline_that_raises_at_the_end() -> None:
 
 
 @pytest.mark.parametrize(("hook", "call"), HOOKS)
-def test_an_asynchronous_stream_breaks_alike(hook: str, call: int) -> None:
-    """Also where the updates and the texts are iterated."""
+def test_exception_in_an_asynchronous_stream(hook: str, call: int) -> None:
+    """An exception in a hook breaks an asynchronous stream, in each way to iterate it."""
 
     async def check(view: str) -> None:
         stream = AsyncStream(Trickle(), timeline=HostileTimeline(hook, call))
@@ -606,8 +607,8 @@ def test_an_asynchronous_stream_breaks_alike(hook: str, call: int) -> None:
         asyncio.run(check(view))
 
 
-def test_the_texts_of_a_broken_stream() -> None:
-    """The same iterator raises again; it isn't just over."""
+def test_text_deltas_of_a_broken_stream() -> None:
+    """The iterator of text deltas raises again and doesn't just end."""
     deltas = Stream(Trickle(), timeline=HostileTimeline("on_item", 2)).text_deltas()
     with pytest.raises(MemoryError):
         list(deltas)
@@ -616,7 +617,7 @@ def test_the_texts_of_a_broken_stream() -> None:
 
 
 def test_closing_a_broken_stream() -> None:
-    """It stays broken."""
+    """A broken stream stays broken after it's closed."""
     stream = Stream(Trickle(), timeline=HostileTimeline("on_item", 2))
     with pytest.raises(MemoryError), stream:
         list(stream)
@@ -624,8 +625,8 @@ def test_closing_a_broken_stream() -> None:
         stream.result()
 
 
-def test_a_chunk_that_is_not_added(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The result lacks it, so there is none: also where it was the last chunk."""
+def test_chunk_that_is_not_added(monkeypatch: pytest.MonkeyPatch) -> None:
+    """result() raises if any chunk wasn't added, also the last one."""
     add = Accumulator.add
     for fails_at in range(1, len(CHUNKS) + 1):
         calls = itertools.count(1)
@@ -643,8 +644,8 @@ def test_a_chunk_that_is_not_added(monkeypatch: pytest.MonkeyPatch) -> None:
             stream.result()
 
 
-def test_a_text_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The chunk was taken, so that its text would be missing: the stream is broken."""
+def test_exception_in_a_text_delta(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exception while a text is read breaks the stream, because the text is lost."""
 
     async def check() -> None:
         stream = AsyncStream(Trickle())
@@ -664,8 +665,8 @@ def test_a_text_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
     asyncio.run(check())
 
 
-def test_an_interrupt_between_the_chunks_of_a_gate() -> None:
-    """An iterator in C may have taken a chunk before it: the gate doesn't go on without that."""
+def test_interrupt_between_the_chunks_of_a_gate() -> None:
+    """An interrupt of an iterator in C, which can lose a chunk, breaks the gate."""
 
     def interrupt(chunk: Chunk) -> Chunk:
         if chunk is CHUNKS[1]:
@@ -679,8 +680,8 @@ def test_an_interrupt_between_the_chunks_of_a_gate() -> None:
         list(releases)
 
 
-def test_broken_between_the_pieces_of_a_gate() -> None:
-    """What a gate's iterator read and did not judge is missing: the iterator raises."""
+def test_exception_between_the_chunks_of_a_gate() -> None:
+    """A gate's iterator raises if it lost a chunk."""
     chunks = iter([CHUNKS[0], hostile_text_chunk(), CHUNKS[2]])
     releases = Gate(lambda _: True).releases(chunks)
     with pytest.raises(Interruption):
@@ -689,8 +690,8 @@ def test_broken_between_the_pieces_of_a_gate() -> None:
         list(releases)
 
 
-# Only feeds of events: msgspec crashes where an allocation of it fails, and CPython 3.13 does in
-# the constructors of attrs.
+# Only events, because msgspec crashes if an allocation fails. So do constructors of attrs in
+# CPython 3.13.
 NO_MEMORY = """
 import _testcapi, sys
 from sseparse import ACCELERATED, BrokenStage, Parser
@@ -698,8 +699,8 @@ from sseparse import ACCELERATED, BrokenStage, Parser
 BODY = {body!r}
 short = broken = 0
 
-def tried(make, pieces, step, start, stop):
-    # Returns the items, or None where memory was short at that step and so the stage broke.
+def run(make, pieces, step, start, stop):
+    # Returns the items, or None if memory was short at that step and the stage broke.
     global short, broken
     stage, items = make(), []
     calls = [*(lambda piece=piece: stage.feed(piece) for piece in pieces), stage.close]
@@ -712,7 +713,7 @@ def tried(make, pieces, step, start, stop):
             _testcapi.remove_mem_hooks()
             short += 1
             if stage.error is None:
-                # The call did not even begin.
+                # The call failed before it began.
                 items += call()
                 continue
             broken += 1
@@ -732,13 +733,13 @@ def tried(make, pieces, step, start, stop):
 for make in (Parser, lambda: Parser(comments=True, errors="strict", incomplete="dispatch")):
     for size in (len(BODY), 60):
         pieces = [BODY[at : at + size] for at in range(0, len(BODY), size)]
-        expected = tried(make, pieces, -1, 0, 0)
+        expected = run(make, pieces, -1, 0, 0)
         for step in sorted({{0, min(1, len(pieces) - 1), len(pieces) - 1}}):
             for start in range(1000):
                 before = short
-                # That allocation fails alone, or all from it on.
+                # Either this allocation fails, or this and all later ones.
                 for stop in (start + 1, 0):
-                    items = tried(make, pieces, step, start, stop)
+                    items = run(make, pieces, step, start, stop)
                     assert items in (None, expected), (make, size, step, start)
                 if short == before:
                     break
@@ -751,10 +752,10 @@ print(ACCELERATED, short, broken)
 @pytest.mark.skipif(
     importlib.util.find_spec("_testcapi") is None, reason="this Python has no _testcapi"
 )
-def test_memory_that_is_short() -> None:
-    """Wherever an allocation fails, all items come, or the call and every later one raise."""
+def test_short_memory() -> None:
+    """If an allocation fails, all items are returned, or this call and all later ones raise."""
     body = b": hello\nid: 1\nretry: 5\nevent: message\n" + BODY + b"data: [DONE]\n\ndata: {}"
-    # Coverage in the process would be short of memory, too.
+    # Without coverage, which would be short of memory too.
     env = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
     command = [sys.executable, "-c", NO_MEMORY.format(body=body)]
     run = subprocess.run(command, env=env, check=False, capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""No parser, decoder, stream, gate or counter is copied: a copy would share its state."""
+"""Objects that follow one stream can't be copied, because a copy would share their state."""
 
 import copy
 import importlib
@@ -32,7 +32,7 @@ COPIES: list[Callable[[Any], object]] = [
 
 
 class Pieces:
-    """A source of both kinds that holds nothing."""
+    """An empty source, synchronous and asynchronous."""
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(())
@@ -78,8 +78,8 @@ MAKERS: dict[str, Callable[[], Any]] = {
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.usefixtures("vocabularies")
 @pytest.mark.parametrize("name", MAKERS)
-def test_what_follows_one_stream_is_not_copied(name: str) -> None:
-    """copy, deepcopy and pickle raise TypeError, and say what to do."""
+def test_stateful_objects_are_not_copied(name: str) -> None:
+    """copy, deepcopy and pickle raise a TypeError that says what to do."""
     made = MAKERS[name]()
     for copied in COPIES:
         with pytest.raises(TypeError, match=r"can't be copied or pickled.*make a new one"):
@@ -87,7 +87,7 @@ def test_what_follows_one_stream_is_not_copied(name: str) -> None:
 
 
 def public_classes() -> set[type]:
-    """Find the public classes, and those of the adapters, that have a state."""
+    """Return the stateful classes that are public or in an adapter."""
     found = {value for module in MODULES for _, value in public(module) if inspect.isclass(value)}
     for adapter in MODULES:
         if adapter.startswith(adapters.__name__):
@@ -101,16 +101,16 @@ def public_classes() -> set[type]:
     }
 
 
-def test_every_class_with_a_state_is_looked_at() -> None:
-    """None that feeds, adds, iterates or closes can be copied by accident."""
+def test_every_stateful_class_is_uncopyable() -> None:
+    """Every class with a method that feeds, adds, iterates or closes is uncopyable."""
     found = public_classes()
 
     assert {"Parser", "Gate", "SocketSource", "StreamSource"} <= {kind.__name__ for kind in found}
     assert [kind for kind in found if not issubclass(kind, Uncopyable)] == []
 
 
-def test_a_subclass_is_not_copied_either() -> None:
-    """It is named in the message."""
+def test_subclass_is_not_copied() -> None:
+    """The message names the subclass."""
 
     class Mine(ChunkParser):
         pass
@@ -119,8 +119,8 @@ def test_a_subclass_is_not_copied_either() -> None:
         copy.copy(Mine())
 
 
-def test_events_of_a_parser_are_copied() -> None:
-    """What a parser returned is a value."""
+def test_events_are_copied() -> None:
+    """Events are values, which can be copied and pickled."""
     event = Event("x", id="1")
-    for twin in (copy.copy(event), copy.deepcopy(event), pickle.loads(pickle.dumps(event))):
-        assert twin == event
+    for copied in (copy.copy(event), copy.deepcopy(event), pickle.loads(pickle.dumps(event))):
+        assert copied == event

@@ -1,4 +1,4 @@
-"""Deadlines, by numbers alone."""
+"""Deadlines, without an event loop or a clock."""
 
 from typing import Any
 
@@ -12,21 +12,21 @@ CLOCKS = ["first_event", "between_bytes", "between_events", "total"]
 
 
 class TestNextDeadline:
-    """When to stop waiting."""
+    """next_deadline() returns when to stop waiting."""
 
     def test_none(self) -> None:
-        """Without a deadline there is none, and none passes."""
+        """Without deadlines, next_deadline() and passed() return None."""
         deadlines = Deadlines()
 
         assert deadlines.next_deadline(5) is None
         assert deadlines.passed(1e9) is None
 
     def test_before_the_first_wait(self) -> None:
-        """Nothing passes before the count began."""
+        """No deadline passes before the first wait."""
         assert Deadlines(total=1).passed(1e9) is None
 
     def test_first_event(self) -> None:
-        """Counted from the first wait; bytes without an event do not put it off."""
+        """first_event counts from the first wait; bytes without an event don't extend it."""
         deadlines = Deadlines(first_event=10)
 
         assert deadlines.next_deadline(100) == 110
@@ -35,8 +35,8 @@ class TestNextDeadline:
         assert deadlines.passed(109.9) is None
         assert deadlines.passed(110) == "first_event"
 
-    def test_first_event_comes(self) -> None:
-        """After it, between_events takes its place."""
+    def test_after_the_first_event(self) -> None:
+        """After the first event, between_events applies."""
         deadlines = Deadlines(first_event=10, between_events=3)
         deadlines.next_deadline(0)
         deadlines.on_bytes(9)
@@ -45,8 +45,8 @@ class TestNextDeadline:
         assert deadlines.next_deadline(9) == 12
         assert deadlines.passed(12) == "between_events"
 
-    def test_first_event_alone(self) -> None:
-        """After it, there is none."""
+    def test_only_first_event(self) -> None:
+        """After the first event, first_event no longer applies."""
         deadlines = Deadlines(first_event=10)
         deadlines.next_deadline(0)
         deadlines.on_bytes(9)
@@ -54,12 +54,12 @@ class TestNextDeadline:
 
         assert deadlines.next_deadline(9) is None
 
-    def test_between_events_waits_for_the_first(self) -> None:
-        """A model may think for long before its first event."""
+    def test_between_events_before_the_first_event(self) -> None:
+        """between_events applies only after the first event: a model can think before it."""
         assert Deadlines(between_events=3).next_deadline(0) is None
 
     def test_comments(self) -> None:
-        """What keeps a connection alive puts off between_bytes, and never between_events."""
+        """Comments extend between_bytes and don't extend between_events."""
         deadlines = Deadlines(between_bytes=2, between_events=5)
         deadlines.next_deadline(0)
         deadlines.on_bytes(0)
@@ -73,7 +73,7 @@ class TestNextDeadline:
         assert deadlines.passed(5) == "between_events"
 
     def test_total(self) -> None:
-        """Nothing puts it off."""
+        """Neither bytes nor events extend total."""
         deadlines = Deadlines(total=10)
         deadlines.next_deadline(0)
         for now in range(1, 10):
@@ -83,8 +83,8 @@ class TestNextDeadline:
 
         assert deadlines.passed(10) == "total"
 
-    def test_the_readers_own_time(self) -> None:
-        """Between two waits nobody waits for the stream: that counts for the total alone."""
+    def test_time_between_waits(self) -> None:
+        """The time between two waits counts only for total."""
         deadlines = Deadlines(between_bytes=2, between_events=5, total=100)
         deadlines.next_deadline(0)
         deadlines.on_bytes(1)
@@ -98,8 +98,8 @@ class TestNextDeadline:
         assert deadlines.passed(76) == "between_bytes"
         assert deadlines.passed(100) == "between_bytes"
 
-    def test_asking_again(self) -> None:
-        """Asking twice in one wait gives nothing away."""
+    def test_repeated_calls(self) -> None:
+        """Calling next_deadline() again in one wait doesn't extend the deadline."""
         deadlines = Deadlines(between_bytes=2)
         deadlines.next_deadline(0)
         deadlines.on_bytes(1)
@@ -113,10 +113,10 @@ class TestNextDeadline:
     ),
     steps=st.lists(st.tuples(st.integers(0, 10), st.integers(0, 10), st.booleans()), max_size=20),
 )
-def test_what_is_next_passes_then(
+def test_next_deadline_agrees_with_passed(
     seconds: dict[str, float | None], steps: list[tuple[int, int, bool]]
 ) -> None:
-    """A deadline has passed at the time that was said, never before, and is one that was set."""
+    """A deadline that was set passes at the time of next_deadline(), not before."""
     deadlines = Deadlines(**seconds)
     now = 0.0
     for waited, away, is_event in steps:
@@ -134,17 +134,17 @@ def test_what_is_next_passes_then(
 
 
 class TestOptions:
-    """What can be given."""
+    """Values of the options."""
 
     @pytest.mark.parametrize("name", CLOCKS)
     @pytest.mark.parametrize("value", [0, -1, float("inf"), float("nan"), "5", 10**400, 2e9])
-    def test_no_time(self, name: str, value: Any) -> None:
-        """A time that nothing could keep to is refused, by the name of the option."""
+    def test_invalid_time(self, name: str, value: Any) -> None:
+        """An invalid time raises a ValueError that names the option."""
         with pytest.raises(ValueError, match=rf"{name} is .*; give seconds above 0, or None"):
             Deadlines(**{name: value})
 
     def test_equal(self) -> None:
-        """They compare by the times alone, whatever was counted."""
+        """Deadlines are equal if their times are, also after use."""
         used = Deadlines(total=5)
         used.next_deadline(3)
 

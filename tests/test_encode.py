@@ -1,4 +1,4 @@
-"""What is encoded reads back as it was, and cannot forge lines."""
+"""Encoding of events and comments."""
 
 import pytest
 
@@ -19,44 +19,44 @@ from sseparse import Comment, Event, Parser, encode
     ],
 )
 def test_wire_form(item: Event | Comment, wire: bytes) -> None:
-    """One field a line, one space after the colon, data split at CR, LF and CRLF."""
+    """Each field is a line with one space after the colon; CR, LF and CRLF split data."""
     assert encode(item) == wire
 
 
 @pytest.mark.parametrize("bad", ["\r", "\n", "\0"])
 @pytest.mark.parametrize("name", ["event", "id"])
-def test_line_ends_are_refused(name: str, bad: str) -> None:
-    """CR, LF and NUL in a type or an id would forge fields."""
+def test_line_ends_are_rejected(name: str, bad: str) -> None:
+    """CR, LF or NUL in a type or an id raises ValueError."""
     with pytest.raises(ValueError, match=rf"{name} .* would forge lines"):
         encode(Event("a", **{name: f"x{bad}data: forged"}))  # type: ignore[arg-type] # misuse
 
 
-def test_a_type_that_cannot_be_said_is_refused() -> None:
-    """An empty type reads back as "message", so it is no type."""
+def test_empty_type_is_rejected() -> None:
+    """An empty type raises ValueError, because it would be parsed as "message"."""
     with pytest.raises(ValueError, match=r"type is empty"):
         encode(Event("a", event=""))
 
 
-def test_a_negative_retry_is_refused() -> None:
-    """A reconnection time is digits only."""
+def test_negative_retry_is_rejected() -> None:
+    """A negative reconnection time raises ValueError."""
     with pytest.raises(ValueError, match=r"retry is -1"):
         encode(Event("a", retry=-1))
 
 
-def test_lone_surrogates_are_refused() -> None:
-    """There is no UTF-8 for them."""
+def test_lone_surrogates_are_rejected() -> None:
+    """Lone surrogates raise ValueError, because UTF-8 can't encode them."""
     with pytest.raises(ValueError, match=r"surrogates"):
         encode(Event("\ud83d"))
 
 
-def test_other_things_are_refused() -> None:
-    """Only events and comments can be encoded."""
+def test_other_types_are_rejected() -> None:
+    """Anything but an event or a comment raises TypeError."""
     with pytest.raises(TypeError, match=r"not str"):
         encode("data: a")  # type: ignore[arg-type] # misuse
 
 
-def test_ids_stick() -> None:
-    """An event without an id reads back with the id before it, as the standard says."""
+def test_event_without_id_gets_the_last_id() -> None:
+    """An event without an id is parsed with the id before it, as the standard says."""
     wire = encode(Event("a", id="1")) + encode(Event("b"))
 
     assert Parser().feed(wire) == [Event("a", id="1"), Event("b", id="1")]

@@ -1,8 +1,8 @@
 """
-Work is linear in the bytes received, in operations counted and not in seconds.
+Parsing is linear in the bytes received, measured in operations and not in seconds.
 
-Only the Python core is counted, since compiled code can't be traced. Both cores work in the same
-way, and test_accelerated.py compares what they do.
+Only the Python core is measured, because compiled code can't be traced. Both cores have the same
+structure, and test_accelerated.py compares their results.
 """
 
 import math
@@ -25,10 +25,10 @@ LOADS: dict[str, Callable[[int], bytes]] = {
 
 
 def cost(frame: FrameType) -> int:
-    """Count a line, and every 64 bytes that a copy moves."""
+    """Count 1 for a line of Python, and 1 for every 64 bytes that it can copy."""
     if frame.f_code.co_name not in ("_join_pending", "_plain_values"):
         return 1
-    # A line that joins what is pending to new bytes copies all of it.
+    # Joining the pending line to new bytes copies all of it.
     return 1 + len(getattr(frame.f_locals.get("self"), "_pending", b"")) // 64
 
 
@@ -40,8 +40,8 @@ def operations(body: bytes, size: int, most: float = math.inf) -> int:
 @pytest.mark.skipif(ACCELERATED, reason="compiled code has no lines of Python to count")
 @pytest.mark.parametrize("size", [16, 1024, 1 << 30])
 @pytest.mark.parametrize("load", LOADS)
-def test_twice_the_bytes_take_twice_the_work(load: str, size: int) -> None:
-    """However the load is shaped and cut, doubling it at most doubles the operations."""
+def test_cost_is_linear(load: str, size: int) -> None:
+    """Twice the bytes take at most 2.2 times the operations, for each shape and each cut."""
     once = operations(LOADS[load](256), size)
     twice = operations(LOADS[load](512), size, most=2.2 * once)
 

@@ -1,4 +1,4 @@
-"""The packages load their parts when they are first asked for, and show all of them at once."""
+"""Lazy loading of the packages' names."""
 
 import ast
 import pickle
@@ -16,15 +16,15 @@ SRC = Path(__file__).parents[1] / "src" / "sseparse"
 PACKAGES = ["sseparse", "sseparse.chunks"]
 
 
-def fresh(code: str) -> list[str]:
-    """Run code in an interpreter of its own; return the words that it prints."""
+def run_fresh(code: str) -> list[str]:
+    """Run code in a new interpreter and return the words it prints."""
     return subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.split()
 
 
 def typed_imports(package: str) -> dict[str, str]:
-    """Find what type checkers are told: each name, and the module that it is from."""
+    """Return each name that type checkers see, with its module."""
     path = SRC.joinpath(*package.split(".")[1:], "__init__.py")
     return {
         alias.name: resolve_name("." * node.level + node.module, package)
@@ -35,8 +35,8 @@ def typed_imports(package: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_type_checkers_see_what_is_there(package: str) -> None:
-    """Each name is the one of the module that the type checkers take it from; none is missing."""
+def test_type_checkers_see_the_loaded_names(package: str) -> None:
+    """Type checkers see all names of `__all__`, each from the module that is loaded."""
     loaded, seen = import_module(package), typed_imports(package)
 
     assert set(seen) == {name for name in loaded.__all__ if not name.startswith("_")}
@@ -45,44 +45,44 @@ def test_type_checkers_see_what_is_there(package: str) -> None:
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_every_name_is_found_in_a_fresh_interpreter(package: str) -> None:
-    """`from sseparse import *` and `dir()` have all of `__all__`, whatever was loaded before."""
+def test_names_in_a_new_interpreter(package: str) -> None:
+    """`from sseparse import *` and `dir()` have all names of `__all__` before any is loaded."""
     code = (
         f"import {package} as package; listed = dir(package); from {package} import *;"
         "print(set(package.__all__) <= set(listed), set(package.__all__) <= set(globals()))"
     )
 
-    assert fresh(code) == ["True", "True"]
+    assert run_fresh(code) == ["True", "True"]
     assert set(dir(import_module(package))) >= set(import_module(package).__all__)
 
 
-def test_only_what_is_asked_for_is_loaded() -> None:
-    """A parser of events loads no chunks, and importing alone not even what values are made of."""
+def test_only_used_modules_are_loaded() -> None:
+    """Importing the package loads no dependency, and `Parser` loads only attrs."""
     code = (
         "import sys, sseparse\n"
         "def loaded(): return [name in sys.modules for name in ('attrs', 'msgspec')]\n"
         "print(*loaded()); sseparse.Parser; print(*loaded(), 'sseparse.chunks' in sys.modules)"
     )
 
-    assert fresh(code) == ["False", "False", "True", "False", "False"]
+    assert run_fresh(code) == ["False", "False", "True", "False", "False"]
 
 
 def test_packages_are_attributes() -> None:
-    """`import sseparse` is enough to reach the packages of chunks and of streams."""
+    """`import sseparse` gives access to `sseparse.chunks` and `sseparse.streams`."""
     code = "import sseparse; print(sseparse.chunks.__name__, sseparse.streams.__name__)"
 
-    assert fresh(code) == ["sseparse.chunks", "sseparse.streams"]
+    assert run_fresh(code) == ["sseparse.chunks", "sseparse.streams"]
 
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_unknown_names(package: str) -> None:
-    """A name that is not there is an AttributeError that names it and the package."""
+    """An unknown name raises an AttributeError with the name and the package."""
     with pytest.raises(AttributeError, match=f"module '{package}' has no attribute 'Parsre'"):
         _ = import_module(package).Parsre
 
 
-def test_found_once() -> None:
-    """What was asked for is from then on an attribute like any other, and may be pickled."""
+def test_loaded_name_is_an_attribute() -> None:
+    """A loaded name is an attribute of the package and can be pickled."""
     found = sseparse.Event
 
     assert vars(sseparse)["Event"] is found

@@ -1,4 +1,4 @@
-"""Lines are bounded, and what nobody will ask for is not collected."""
+"""Limits of lines and events, and lines that aren't collected."""
 
 import tracemalloc
 from typing import Any
@@ -17,8 +17,8 @@ def limit_error(parser: Parser) -> LimitExceeded:
     return parser.error
 
 
-def test_a_line_too_long_is_a_fault_after_the_events_before_it() -> None:
-    """Events before it in the same feed are returned; then every call raises the error."""
+def test_too_long_line_follows_the_events_before_it() -> None:
+    """The feed returns the events before a too long line, and every later call raises the error."""
     parser = Parser(max_line_bytes=MEBIBYTE)
 
     events = parser.feed(b"data: a\n\n" + b"data: " + b"x" * 64 * MEBIBYTE)
@@ -33,9 +33,9 @@ def test_a_line_too_long_is_a_fault_after_the_events_before_it() -> None:
 
 
 @pytest.mark.parametrize("limit", ["max_line_bytes", "max_event_bytes"])
-def test_a_long_line_is_never_held_beyond_the_limit(limit: str) -> None:
-    """64 MiB in pieces cost no more memory than the limit, plus a piece."""
-    options: EventOptions = {limit: MEBIBYTE}  # type: ignore[misc] # a name that is no literal
+def test_long_line_is_not_collected_beyond_the_limit(limit: str) -> None:
+    """64 MiB in pieces use no more memory than the limit and a piece."""
+    options: EventOptions = {limit: MEBIBYTE}  # type: ignore[misc] # a name that isn't a literal
     parser = Parser(**options)
     piece = b"x" * 65536
     tracemalloc.start()
@@ -48,13 +48,13 @@ def test_a_long_line_is_never_held_beyond_the_limit(limit: str) -> None:
     tracemalloc.stop()
 
     assert limit_error(parser).maximum == MEBIBYTE
-    # A growing bytearray asks for an eighth more than it needs, and is copied as it grows.
+    # A growing bytearray allocates an eighth more than it needs, and is copied while it grows.
     assert peak < 2.5 * MEBIBYTE
 
 
 @pytest.mark.parametrize("make", [Parser, ChunkParser])
-def test_a_long_line_in_one_feed_is_not_copied(make: Any) -> None:
-    """64 MiB in one feed cost no more memory than the limit, plus a slice."""
+def test_long_line_in_one_feed_is_not_copied(make: Any) -> None:
+    """64 MiB in one feed use no more memory than the limit and a slice."""
     parser = make(max_line_bytes=MEBIBYTE)
     body = b"data: {}\n\ndata: " + b"x" * 64 * MEBIBYTE
     tracemalloc.start()
@@ -68,8 +68,8 @@ def test_a_long_line_in_one_feed_is_not_copied(make: Any) -> None:
 
 
 @pytest.mark.parametrize("start", [b": ", b"unknown: ", b"datax", b"<html>", b"data\xff: "])
-def test_what_means_nothing_streams_by(start: bytes) -> None:
-    """A comment or an unknown field of any length is dropped, not buffered, and no fault."""
+def test_ignored_lines_are_not_collected(start: bytes) -> None:
+    """A comment or an unknown field of any length is dropped, not buffered, and isn't an error."""
     parser = Parser(max_line_bytes=4096)
     piece = b"x" * 65536
     parser.feed(b"data: a\n\n" + start)
@@ -86,8 +86,8 @@ def test_what_means_nothing_streams_by(start: bytes) -> None:
     assert parser.end.bytes_seen == 9 + len(start) + 64 * 65536 + 10
 
 
-def test_comments_that_are_asked_for_are_limited() -> None:
-    """With comments=True a comment is collected, so its length counts."""
+def test_requested_comments_are_limited() -> None:
+    """With comments=True, the limit of a line applies to comments."""
     outcome = check_parser(lambda: Parser(comments=True, max_line_bytes=8), b":12345678\n")
 
     assert isinstance(outcome.error, LimitExceeded)
@@ -95,7 +95,7 @@ def test_comments_that_are_asked_for_are_limited() -> None:
 
 @pytest.mark.parametrize("end", [b"\n", b"\r", b"\r\n"])
 @pytest.mark.parametrize(
-    ("line", "fault"),
+    ("line", "is_too_long"),
     [
         (b"data: 3456789", True),
         (b"data: 34567", True),
@@ -109,28 +109,28 @@ def test_comments_that_are_asked_for_are_limited() -> None:
         (b"dat", False),
     ],
 )
-def test_the_limit_of_a_line(line: bytes, end: bytes, fault: bool) -> None:
-    """A line of a known field may have so many bytes and not one more, its end not counted."""
+def test_line_limit(line: bytes, end: bytes, is_too_long: bool) -> None:
+    """A line of a known field can have exactly the limit in bytes, without its line end."""
     body = b"data: a" + end + end + line + end + b"data: b" + end + end
 
     outcome = check_parser(lambda: Parser(max_line_bytes=10), body)
 
     assert outcome.items[0] == Event("a")
-    assert (outcome.error is not None) == fault
+    assert (outcome.error is not None) == is_too_long
     if isinstance(outcome.error, LimitExceeded):
         assert outcome.error.offset == 7 + 2 * len(end)
 
 
-def test_the_limit_of_a_line_may_be_shorter_than_its_name() -> None:
-    """Even so it is the field's name that decides whether the line counts."""
+def test_line_limit_shorter_than_a_field_name() -> None:
+    """The limit applies only to lines of known fields, even if it's shorter than the name."""
     assert isinstance(
         check_parser(lambda: Parser(max_line_bytes=3), b"data\n\n").error, LimitExceeded
     )
     assert check_parser(lambda: Parser(max_line_bytes=3), b"datum\n\n").error is None
 
 
-def test_the_limit_of_an_event() -> None:
-    """All data of an event together, as it would be dispatched, may have so many bytes."""
+def test_event_limit() -> None:
+    """The limit of an event applies to all its data, as dispatched."""
     fits = b"data: abc\ndata:\ndata: def\n\n"
 
     def make() -> Parser:
@@ -144,8 +144,8 @@ def test_the_limit_of_an_event() -> None:
     assert outcome.error.offset == len(fits) + 11
 
 
-def test_a_line_larger_than_an_event_may_be() -> None:
-    """A single line can break the event's limit; it is not collected to find out."""
+def test_line_larger_than_the_event_limit() -> None:
+    """A line that exceeds the limit of an event is reported before it ends."""
     outcome = check_parser(
         lambda: Parser(max_event_bytes=8, max_line_bytes=100), b"data:123456789\n"
     )
@@ -159,8 +159,8 @@ def test_a_line_larger_than_an_event_may_be() -> None:
     assert outcome.error.limit == "event"
 
 
-def test_the_event_before_the_line_counts_first() -> None:
-    """Of an event too large and a later line too long, the event is the fault."""
+def test_event_limit_before_line_limit() -> None:
+    """A too large event is reported rather than a too long line after it."""
     body = b"data: abc\ndata: def\ndata: " + b"x" * 100 + b"\n\n"
 
     outcome = check_parser(lambda: Parser(max_event_bytes=6, max_line_bytes=20), body)
@@ -169,8 +169,8 @@ def test_the_event_before_the_line_counts_first() -> None:
     assert (outcome.error.limit, outcome.error.offset) == ("event", 10)
 
 
-def test_limits_can_be_lifted() -> None:
-    """None lifts a limit."""
+def test_no_limit() -> None:
+    """None disables a limit."""
     parser = Parser(max_line_bytes=None, max_event_bytes=None)
     long = b"x" * 40 * MEBIBYTE
 
@@ -179,16 +179,16 @@ def test_limits_can_be_lifted() -> None:
     assert [len(event.data) for event in events] == [len(long)]
 
 
-def test_the_default_limits_are_generous() -> None:
-    """An event of 16 MiB is no fault by default; one of 33 MiB is."""
+def test_default_limits() -> None:
+    """By default, an event of 16 MiB is accepted and a larger one than 32 MiB is an error."""
     body = b"data: " + b"x" * 16 * MEBIBYTE + b"\n\n"
 
     assert run_stage(Parser(), [body]).error is None
     assert run_stage(Parser(), [body[:-2] * 2 + body]).error is not None
 
 
-def test_the_limit_of_an_event_is_for_its_data() -> None:
-    """An id, a type or a comment may be longer than an event's data may."""
+def test_event_limit_applies_only_to_data() -> None:
+    """An id, a type or a comment can be longer than the limit of an event."""
     long = b"12345678901234567890\n"
     body = b"id: " + long + b"event: " + long + b": " + long + b"data: a\n\n"
 
@@ -198,8 +198,8 @@ def test_the_limit_of_an_event_is_for_its_data() -> None:
     assert len(outcome.items) == 2
 
 
-def test_bytes_are_counted_beyond_a_limit() -> None:
-    """What was dropped with a line too long still came."""
+def test_bytes_beyond_a_limit_are_counted() -> None:
+    """bytes_seen includes the bytes of a too long line."""
     parser = Parser(max_line_bytes=8)
     parser.feed(b"data: a\n\ndata: 123456789")
 

@@ -1,4 +1,4 @@
-"""How much memory a stream takes: for nothing, and for an event."""
+"""Memory of idle streams, large events and long answers."""
 
 import subprocess
 import sys
@@ -34,13 +34,15 @@ print(tracemalloc.get_traced_memory()[0] / {count})
 
 
 @pytest.mark.parametrize("kind", ["Stream", "AsyncStream", "EventStream", "AsyncEventStream"])
-def test_an_idle_stream_is_small(kind: str) -> None:
-    """One that has seen nothing, with its parser, decoder and accumulator, takes 2 KiB at most."""
-    # In a process of its own: what else a test does to a class can make its objects larger.
+def test_idle_stream_is_small(kind: str) -> None:
+    """A stream before its first byte, with all its objects, uses at most 2 KiB."""
+    # In a separate process, because other tests can make the objects of a class larger.
     code = IDLE.format(kind=kind, count=500)
-    told = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    result = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    )
 
-    assert float(told.stdout) <= 2048
+    assert float(result.stdout) <= 2048
 
 
 @pytest.mark.parametrize(
@@ -48,8 +50,8 @@ def test_an_idle_stream_is_small(kind: str) -> None:
     [b"x" * 65536, (b"\ndata: " + b"x" * 57) * 1024],
     ids=["one line", "many lines"],
 )
-def test_an_event_is_held_twice_at_most(piece: bytes) -> None:
-    """The bytes that came and the text made of them; an eighth more to grow into."""
+def test_large_event_is_stored_at_most_twice(piece: bytes) -> None:
+    """The peak is the received bytes, the text of the event, and an eighth for growth."""
     parser = Parser()
     tracemalloc.start()
     parser.feed(b"data: ")
@@ -63,8 +65,8 @@ def test_an_event_is_held_twice_at_most(piece: bytes) -> None:
     assert peak <= 2.2 * len(event.data)
 
 
-def test_a_long_answer_takes_little_more_than_its_text() -> None:
-    """However small the pieces are in which it comes."""
+def test_memory_of_a_long_answer() -> None:
+    """A completion in small chunks uses less than twice the memory of its text."""
     parser, accumulator = ChunkParser(), Accumulator()
     event = b'data: {"choices":[{"index":0,"delta":{"content":" tokn"}}]}\n\n'
     tracemalloc.start()

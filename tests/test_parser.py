@@ -1,4 +1,4 @@
-"""The parser does what WHATWG HTML 9.2.5 and 9.2.6 say, however the bytes are cut."""
+"""The parser follows WHATWG HTML 9.2.5 and 9.2.6, however the bytes are cut."""
 
 import copy
 import json
@@ -58,7 +58,7 @@ def state(parser: Parser[Any]) -> tuple[str, int | None]:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
 def test_conformance(case: dict[str, Any]) -> None:
-    """Events, last event ID and reconnection time are the standard's, at every cut."""
+    """Events, last event ID and reconnection time follow the standard, at every cut."""
     body = body_of(case)
     parser = Parser()
 
@@ -73,8 +73,8 @@ def test_conformance(case: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
-def test_comments_are_told_and_change_nothing(case: dict[str, Any]) -> None:
-    """With comments=True the comments stand among the same events."""
+def test_comments_are_returned_among_the_same_events(case: dict[str, Any]) -> None:
+    """comments=True adds the comments and doesn't change the events."""
     outcome = check_parser(lambda: Parser(comments=True), body_of(case), state=state)
 
     events = [item for item in outcome.items if isinstance(item, Event)]
@@ -115,8 +115,8 @@ WIRE = st.lists(
 
 @given(WIRE, st.sampled_from(["replace", "strict"]), st.sampled_from([None, 3, 9]))
 @example(b"data: a\n\n\r\n\ndata: b\n\n", "replace", None)
-def test_any_cut_equals_the_whole(body: bytes, errors: Any, maximum: int | None) -> None:
-    """However bytes are cut: the same items, the same error, the same state."""
+def test_cuts_do_not_change_the_items(body: bytes, errors: Any, maximum: int | None) -> None:
+    """The items, the error and the state don't depend on how the bytes are cut."""
 
     def make() -> Parser[Event | Comment]:
         return Parser(comments=True, errors=errors, max_line_bytes=maximum, max_event_bytes=maximum)
@@ -127,14 +127,14 @@ def test_any_cut_equals_the_whole(body: bytes, errors: Any, maximum: int | None)
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_parsed(body: bytes) -> None:
-    """No bytes are a fault of the stream, but for limits and strict decoding."""
+    """Without limits and strict decoding, no bytes are an error."""
     outcome = check_parser(Parser, body, state=state)
 
     assert outcome.error is None
 
 
-def test_an_event_is_returned_by_the_feed_that_ends_it() -> None:
-    """Prompt: each event comes with the last byte of its blank line, a lone CR included."""
+def test_event_is_returned_with_its_last_byte() -> None:
+    """The feed of the line end that completes the blank line returns the event, also for a CR."""
     for end in (b"\n", b"\r", b"\r\n"):
         parser = Parser()
         head = b"data: a" + end
@@ -143,8 +143,8 @@ def test_an_event_is_returned_by_the_feed_that_ends_it() -> None:
         assert parser.feed(end[1:] + b"data: b" + end + end) == [Event("b")]
 
 
-def test_lf_after_cr_is_swallowed_only_at_once() -> None:
-    """An LF belongs to the CR before it only if nothing, not even a comment, came between."""
+def test_lf_is_skipped_only_directly_after_cr() -> None:
+    """An LF is part of a CRLF only if no byte is between it and the CR."""
     parser = Parser()
 
     assert parser.feed(b"data: a\r") == []
@@ -152,8 +152,8 @@ def test_lf_after_cr_is_swallowed_only_at_once() -> None:
     assert parser.feed(b"\n\n") == [Event("a\nb")]
 
 
-def test_no_bytes_change_nothing() -> None:
-    """An empty feed is no end of input, and does not separate a CR from its LF."""
+def test_empty_feed_changes_nothing() -> None:
+    """An empty feed doesn't end the input and doesn't separate a CR from its LF."""
     parser = Parser()
 
     items = [parser.feed(piece) for piece in (b"", b"data: a\r", b"", b"\n", b"", b"\r\n", b"")]
@@ -162,21 +162,21 @@ def test_no_bytes_change_nothing() -> None:
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
-def test_bytes_of_every_kind(kind: Any) -> None:
-    """Bytes, bytearray and memoryview are taken, and the buffer is free again after the feed."""
+def test_types_of_bytes(kind: Any) -> None:
+    """Bytes, bytearray and memoryview are accepted, and the buffer is released after the feed."""
     buffer = bytearray(b"data: caf\xc3\xa9\n\ndata: half")
     parser = Parser()
 
     events = parser.feed(kind(buffer))
     buffer[:] = b"-" * len(buffer)
-    buffer.extend(b"it would raise BufferError if anyone still held a view")
+    buffer.extend(b"this raises BufferError while the buffer has a view")
 
     assert events == [Event("café")]
     assert parser.feed(b"\n\n") == [Event("half")]
 
 
-def test_a_feed_that_is_not_bytes_says_what_to_do() -> None:
-    """Text is refused with a TypeError that names the cure, and does no harm."""
+def test_feed_of_other_types_is_rejected() -> None:
+    """Text raises a TypeError that says what to do, and the parser stays usable."""
     parser = Parser()
 
     with pytest.raises(TypeError, match=r"not str; encode it"):
@@ -187,8 +187,8 @@ def test_a_feed_that_is_not_bytes_says_what_to_do() -> None:
     assert parser.feed(b"data: a\n\n") == [Event("a")]
 
 
-def test_feed_after_close_is_misuse() -> None:
-    """RuntimeError says to reset(); closing twice is nothing."""
+def test_feed_after_close_is_rejected() -> None:
+    """The RuntimeError recommends reset(). Closing twice does nothing."""
     parser = Parser()
     assert parser.close() == []
     assert parser.close() == []
@@ -197,8 +197,8 @@ def test_feed_after_close_is_misuse() -> None:
         parser.feed(b"data: a\n\n")
 
 
-def test_reset_keeps_what_belongs_to_the_reconnection() -> None:
-    """After reset() only the last event ID and the reconnection time are as before."""
+def test_reset_keeps_the_state_of_the_reconnection() -> None:
+    """reset() keeps only the last event ID and the reconnection time."""
     parser = Parser(max_line_bytes=100)
     parser.feed(b"id: 7\nretry: 10\ndata: a\n\nid: 8\nevent: x\ndata: cut")
     parser.close()
@@ -209,8 +209,8 @@ def test_reset_keeps_what_belongs_to_the_reconnection() -> None:
     assert parser.feed(b"\xef\xbb\xbfdata: b\n\n") == [Event("b", id="7")]
 
 
-def test_reset_ends_a_fault() -> None:
-    """A parser that met a fault serves the next connection after reset()."""
+def test_reset_clears_an_error() -> None:
+    """After an error, reset() prepares the parser for the next connection."""
     parser = Parser(max_line_bytes=10)
     parser.feed(b"data: longer than ten")
     assert parser.error is not None
@@ -221,16 +221,16 @@ def test_reset_ends_a_fault() -> None:
     assert parser.feed(b"data: b\n\n") == [Event("b")]
 
 
-def test_a_stream_can_be_resumed() -> None:
-    """The last event ID and reconnection time of an earlier stream are the ones to begin with."""
+def test_stream_is_resumed() -> None:
+    """The parser starts with the given last event ID and reconnection time."""
     parser = Parser(last_event_id="41", retry=500)
 
     assert parser.feed(b"data: a\n\n") == [Event("a", id="41")]
     assert (parser.last_event_id, parser.retry) == ("41", 500)
 
 
-def test_id_and_retry_count_without_an_event() -> None:
-    """A block without data dispatches nothing, yet sets the last event ID and the retry."""
+def test_id_and_retry_without_data() -> None:
+    """A block without data dispatches no event but sets the last event ID and the retry."""
     parser = Parser()
 
     assert parser.feed(b"id: 5\nretry: 7\n\n") == []
@@ -238,8 +238,8 @@ def test_id_and_retry_count_without_an_event() -> None:
     assert parser.feed(b"data: a\n\n") == [Event("a", id="5")]
 
 
-def test_an_id_counts_when_its_block_ends() -> None:
-    """The id of a block that was cut is not one to resume from."""
+def test_id_of_a_truncated_block_is_ignored() -> None:
+    """An id becomes the last event ID only when its block ends."""
     parser = Parser()
     parser.feed(b"id: 5\ndata: a\n")
 
@@ -248,15 +248,15 @@ def test_an_id_counts_when_its_block_ends() -> None:
     assert parser.last_event_id == ""
 
 
-def test_an_id_with_nul_is_ignored() -> None:
-    """A NUL in an id leaves the last event ID as it was."""
+def test_id_with_nul_is_ignored() -> None:
+    """An id that contains NUL doesn't change the last event ID."""
     outcome = check_parser(Parser, b"id: 1\ndata: a\n\nid: 2\0\ndata: b\n\n", state=state)
 
     assert outcome.items == [Event("a", id="1"), Event("b", id="1")]
 
 
-def test_retry_stands_on_the_event_of_its_block() -> None:
-    """Event.retry is the block's own; the parser keeps the last one."""
+def test_retry_of_an_event() -> None:
+    """Event.retry is that of its block; Parser.retry is the last one of the stream."""
     parser = Parser()
 
     assert parser.feed(b"retry: 5\ndata: a\n\ndata: b\n\n") == [Event("a", retry=5), Event("b")]
@@ -278,7 +278,7 @@ def test_retry_stands_on_the_event_of_its_block() -> None:
     ],
 )
 def test_retry_is_ascii_digits_only(value: bytes, retry: int | None) -> None:
-    """Anything else is ignored, and no number of digits is a crash."""
+    """Other values are ignored, and any number of digits is accepted without a crash."""
     parser = Parser()
 
     parser.feed(b"retry: " + value + b"\ndata: a\n\n")
@@ -287,35 +287,35 @@ def test_retry_is_ascii_digits_only(value: bytes, retry: int | None) -> None:
 
 
 @pytest.mark.parametrize("cut", list(every_split(b"\xef\xbb\xbfdata: a\n\n")))
-def test_one_leading_mark_is_stripped(cut: list[bytes]) -> None:
-    """The byte-order mark goes, in however many pieces it comes; only the first, and only there."""
+def test_one_byte_order_mark_is_removed(cut: list[bytes]) -> None:
+    """One byte-order mark at the start of the stream is removed, in any number of pieces."""
     assert run_stage(Parser(), cut).items == [Event("a")]
     assert run_stage(Parser(), [b"\xef\xbb\xbf", *cut]).items == []
 
 
-def test_what_only_begins_like_a_mark_stays() -> None:
-    """Two bytes of a mark and something else are ill-formed text, so an unknown field."""
+def test_partial_byte_order_mark_is_kept() -> None:
+    """Two bytes of a mark before a field make an unknown field."""
     outcome = check_parser(Parser, b"\xef\xbbdata: a\n\ndata: b\n\n")
 
     assert outcome.items == [Event("b")]
 
 
-def test_a_stream_that_is_less_than_a_mark() -> None:
-    """A stream may end before it is known whether it begins with a mark."""
+def test_stream_shorter_than_a_byte_order_mark() -> None:
+    """A stream can end inside a possible byte-order mark."""
     assert check_parser(Parser, b"\xef\xbb").items == []
 
 
 @pytest.mark.parametrize("cut", list(every_split(b"\xef\xbb\xbf")))
-def test_the_end_of_a_mark_alone(cut: list[bytes]) -> None:
-    """It is a stream of nothing, which ended well."""
+def test_stream_of_a_byte_order_mark(cut: list[bytes]) -> None:
+    """A stream that contains only a byte-order mark is finished, with three bytes."""
     parser = Parser()
     run_stage(parser, cut)
 
     assert parser.end == End(cause=EndCause.FINISHED, bytes_seen=3)
 
 
-def test_reset_without_close_drops_the_block() -> None:
-    """Nothing of a block that was not ended is part of the next connection's first event."""
+def test_reset_without_close_discards_the_block() -> None:
+    """After reset(), the next event contains nothing of the block that was interrupted."""
     parser = Parser()
     parser.feed(b"\n\n\nid: 1\nevent: x\nretry: 5\ndata: cut\nda")
     parser.reset()
@@ -326,18 +326,18 @@ def test_reset_without_close_drops_the_block() -> None:
 
 
 class TestBulk:
-    """plain_events() gives events of one data line each as their values."""
+    """plain_events() returns events of one data line each as their values."""
 
     def test_events_are_counted(self) -> None:
-        """As those that feed() returns."""
+        """Events in bulk are counted like those that feed() returns."""
         parser = Parser()
         parser.feed(b"data: a\n\n")
 
         assert parser.plain_events(b"data: b\n\ndata: c\n\nda") == [b"b", b"c"]
         assert (parser.events_seen, parser.bytes_seen) == (3, 29)
 
-    def test_an_lf_after_a_line_in_between_is_no_part_of_a_crlf(self) -> None:
-        """A CR that ended an earlier piece takes the LF that follows it at once, and no other."""
+    def test_lf_is_skipped_only_directly_after_cr(self) -> None:
+        """A CR at the end of a piece makes only a directly following LF part of its line end."""
         parser = Parser()
         parser.feed(b"data: a\r\n\r")
         for piece, expected in [
@@ -350,7 +350,7 @@ class TestBulk:
 
 
 class TestStrict:
-    """errors="strict" stops at ill-formed UTF-8; what came before it is returned."""
+    """errors="strict" returns the events before ill-formed UTF-8 and then stops."""
 
     @pytest.mark.parametrize(
         ("body", "offset", "before"),
@@ -363,7 +363,7 @@ class TestStrict:
         ],
     )
     def test_offset(self, body: bytes, offset: int, before: list[Event]) -> None:
-        """The error says where the ill-formed sequence begins."""
+        """The error has the offset of the ill-formed sequence."""
         outcome = check_parser(lambda: Parser(errors="strict"), body)
 
         assert outcome.items == before
@@ -371,8 +371,8 @@ class TestStrict:
         assert outcome.error.offset == offset
         assert outcome.error.reason
 
-    def test_the_ill_formed_bytes_are_counted(self) -> None:
-        """They came too, be the character wrong or only cut."""
+    def test_ill_formed_bytes_are_counted(self) -> None:
+        """bytes_seen includes the bytes of an invalid or truncated character."""
         for body in (b"data: \xff", b"data: \xe2\x82"):
             parser = Parser(errors="strict")
             parser.feed(body)
@@ -381,15 +381,15 @@ class TestStrict:
             assert parser.end is not None
             assert parser.end.bytes_seen == len(body)
 
-    def test_well_formed_is_no_fault(self) -> None:
-        """Text of every width passes."""
+    def test_well_formed_text_is_accepted(self) -> None:
+        """Characters of one to four bytes are accepted."""
         body = "data: aé€😀\n\n".encode()
 
         assert check_parser(lambda: Parser(errors="strict"), body).items == [Event("aé€😀")]
 
     @pytest.mark.parametrize("rest", ["", "data: é"])
-    def test_a_healthy_end(self, rest: str) -> None:
-        """Without ill-formed text the end is as with errors="replace"."""
+    def test_end_of_well_formed_text(self, rest: str) -> None:
+        """The end of well-formed text is the same as with errors="replace"."""
         strict = Parser(errors="strict", incomplete="dispatch")
         lenient = Parser(incomplete="dispatch")
         body = f"data: a\n\n{rest}".encode()
@@ -401,8 +401,8 @@ class TestStrict:
         assert strict.end is not None
         assert strict.end.cause is (EndCause.INCOMPLETE if rest else EndCause.FINISHED)
 
-    def test_an_earlier_fault_stays(self) -> None:
-        """Of two faults in one feed the first counts."""
+    def test_first_error_counts(self) -> None:
+        """The first of two errors in one feed is reported."""
         outcome = check_parser(
             lambda: Parser(errors="strict", max_line_bytes=8), b"data: too long\n\xff"
         )
@@ -414,15 +414,15 @@ class TestIncomplete:
     """An event that no blank line ended."""
 
     def test_is_discarded(self) -> None:
-        """As the standard says."""
+        """By default it's discarded, as the standard says."""
         parser = Parser()
         parser.feed(b"id: 1\ndata: a\ndata: b")
 
         assert parser.close() == []
         assert parser.last_event_id == ""
 
-    def test_is_dispatched_when_asked_for(self) -> None:
-        """incomplete="dispatch" reads the last line as if it had ended, and the block too."""
+    def test_is_dispatched(self) -> None:
+        """incomplete="dispatch" parses the last line and the block as if they had ended."""
         parser = Parser(incomplete="dispatch")
         parser.feed(b"id: 1\ndata: a\ndata: b")
 
@@ -431,15 +431,15 @@ class TestIncomplete:
         assert parser.end is not None
         assert (parser.end.events_seen, parser.end.mid_event) == (1, True)
 
-    def test_without_data_is_nothing(self) -> None:
-        """There is no event to dispatch where no data came."""
+    def test_without_data(self) -> None:
+        """A block without data dispatches nothing."""
         parser = Parser(incomplete="dispatch")
         parser.feed(b"event: x\nid: 1")
 
         assert parser.close() == []
 
-    def test_too_large_is_a_fault(self) -> None:
-        """The last line counts towards the event's limit."""
+    def test_too_large(self) -> None:
+        """The last line counts toward the limit of the event."""
         parser = Parser(incomplete="dispatch", max_event_bytes=4)
         parser.feed(b"data: abc\ndata: de")
 
@@ -449,10 +449,10 @@ class TestIncomplete:
 
 
 class TestEnd:
-    """`end` says how the input ended, and what had come by then."""
+    """`end` reports how the input ended and what was received."""
 
-    def test_goes_on(self) -> None:
-        """There is no end before close()."""
+    def test_before_close(self) -> None:
+        """The end is None before close()."""
         assert Parser().end is None
 
     @pytest.mark.parametrize(
@@ -470,7 +470,7 @@ class TestEnd:
         ],
     )
     def test_mid_event(self, body: bytes, mid_event: bool) -> None:
-        """The input was cut inside an event, or it was not."""
+        """`mid_event` is true if the input ended inside an event."""
         parser = Parser()
         parser.feed(body)
         parser.close()
@@ -482,7 +482,7 @@ class TestEnd:
 
     @pytest.mark.parametrize("body", [b"\xef\xbb\xbf: a\r\n: b\ndata: a\n\ndata: b\n\nx: y\r" * 3])
     def test_counts(self, body: bytes) -> None:
-        """Bytes, events and comments are counted, the mark and what was ignored included."""
+        """Bytes, events and comments are counted, with the byte-order mark and ignored lines."""
         for pieces in every_split(body, most=20):
             parser = Parser()
             for piece in pieces:
@@ -493,7 +493,7 @@ class TestEnd:
             assert (parser.end.bytes_seen, parser.end.events_seen, parser.end.comments_seen) == (
                 len(body),
                 6,
-                4,  # the marks that are not leading make unknown fields of two comments
+                4,  # the later marks turn two comments into unknown fields
             )
 
 
@@ -510,13 +510,13 @@ class TestEnd:
     ],
 )
 def test_options_are_checked(options: dict[str, Any], message: str) -> None:
-    """A value that means nothing is refused at once."""
+    """An invalid value of an option raises ValueError."""
     with pytest.raises(ValueError, match=message):
         Parser(**options)
 
 
-def test_what_is_fed_may_be_named() -> None:
-    """feed() takes one argument, data."""
+def test_argument_of_feed() -> None:
+    """feed() takes one argument, by position or as `data`."""
     parser: Any = Parser()
     parser.feed(b"\n" * 4)
     assert parser.feed(data=b"data: a\n\n") == [Event("a")]
@@ -531,14 +531,14 @@ def test_what_is_fed_may_be_named() -> None:
 
 
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickle.dumps])
-def test_a_parser_is_not_copied(copied: Callable[[object], object]) -> None:
-    """Two that share the middle of a stream would take from each other."""
+def test_parser_is_not_copied(copied: Callable[[object], object]) -> None:
+    """Copying or pickling a parser raises TypeError."""
     with pytest.raises(TypeError, match="can't be copied"):
         copied(Parser())
 
 
-def test_what_is_held_is_let_go_at_the_end() -> None:
-    """A parser whose stream ended, well or not, keeps nothing of it."""
+def test_memory_is_released_at_the_end() -> None:
+    """After the end of a stream or an error, a parser keeps none of its data."""
     tracemalloc.start()
     parsers = [Parser(), Parser(max_line_bytes=1 << 21), Parser(errors="strict")]
     for parser in parsers:
@@ -564,16 +564,16 @@ EVENTS = st.builds(
 
 
 @given(st.lists(EVENTS | st.builds(Comment, LINE), max_size=5))
-def test_what_was_encoded_is_parsed(items: list[Event | Comment]) -> None:
-    """parse(encode(items)) == items."""
+def test_encoded_items_are_parsed(items: list[Event | Comment]) -> None:
+    """Parsing encoded items returns the same items."""
     body = b"".join(map(encode, items))
 
     assert check_parser(lambda: Parser(comments=True), body).items == items
 
 
 @given(WIRE)
-def test_what_was_parsed_can_be_encoded(body: bytes) -> None:
-    """Whatever the wire held, its events round-trip."""
+def test_parsed_events_are_encoded(body: bytes) -> None:
+    """Events parsed from any bytes are the same after encoding and parsing."""
     events = run_stage(Parser(last_event_id="x"), [body]).items
     encoded = b"".join(encode(event) for event in events if "\0" not in event.event)
 
@@ -583,8 +583,8 @@ def test_what_was_parsed_can_be_encoded(body: bytes) -> None:
         assert again == events
 
 
-def test_every_error_is_in_one_tree() -> None:
-    """Whoever catches SSEError catches every fault of a stream."""
+def test_errors_are_sse_errors() -> None:
+    """Every error of a stream is an SSEError."""
     parser = Parser(max_line_bytes=6)
     parser.feed(b"data: ab")
 
@@ -597,8 +597,8 @@ def test_every_error_is_in_one_tree() -> None:
 
 @pytest.mark.parametrize("line", [b"retry: 5", b"id: 5", b"event: 5"])
 @pytest.mark.parametrize("incomplete", ["discard", "dispatch"])
-def test_half_a_line_sets_nothing(line: bytes, incomplete: Any) -> None:
-    """A line that no line end ended may be half of another one."""
+def test_incomplete_line_sets_nothing(line: bytes, incomplete: Any) -> None:
+    """An id, event or retry line without a line end is ignored: it may be truncated."""
     parser = Parser(incomplete=incomplete)
     parser.feed(b"data: a\n" + line)
 
@@ -609,7 +609,7 @@ def test_half_a_line_sets_nothing(line: bytes, incomplete: Any) -> None:
 @given(WIRE, st.integers(1, 12))
 @example(b"id: 7\r\ndata:\xe2\x82\n\n", 5)
 @example(b"\xef\xbb\xbfretry:", 1)
-def test_two_faults_in_one_stream(body: bytes, maximum: int) -> None:
-    """Strict decoding and limits together: the same fault at every cut."""
+def test_two_errors_in_one_stream(body: bytes, maximum: int) -> None:
+    """With strict decoding and limits, the error is the same at every cut."""
     check_parser(lambda: Parser(errors="strict", max_line_bytes=maximum), body, state=state)
     check_parser(lambda: Parser(errors="strict", max_event_bytes=maximum), body, state=state)

@@ -254,8 +254,8 @@ class Parser(Interpreter[ItemT], Uncopyable):
             SSEError: An earlier feed set `error`, or an exception interrupted an earlier call
                 (`BrokenStage`).
         """
-        events = self.close_if((lambda _: True) if self._incomplete == "dispatch" else None)
-        return cast("list[ItemT]", events)
+        keep = bool if self._incomplete == "dispatch" else None  # bool() accepts every event
+        return cast("list[ItemT]", self.close_if(keep))
 
     def close_if(self, keep: Callable[[Event], bool] | None) -> list[Event]:
         """Process the end of the stream; return the incomplete last event if `keep` accepts it."""

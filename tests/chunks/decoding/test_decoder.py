@@ -202,8 +202,8 @@ class TestMarks:
         [
             ("<html>", "Expecting value"),
             ('{"a": 1', "Expecting"),
-            ("[]", "JSON, but no object: list"),
-            ("5", "no object: int"),
+            ("[]", "expected a JSON object, got list"),
+            ("5", "expected a JSON object, got int"),
             ('{"a": NaN}', "NaN is not JSON"),
             ('{"a": 1' + "0" * 5000 + "}", "digit"),
             ("[" * 100_000, "nested deeper than 500"),
