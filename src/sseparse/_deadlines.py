@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Awaitable
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, TypeVar
 
 from attrs import Attribute, define, field, frozen
 
@@ -111,33 +111,6 @@ class TimeUp(Exception):
     """Raised when the time for a wait has passed."""
 
 
-class Timers(Protocol):
-    """Timers of an event loop."""
-
-    def now(self) -> float:
-        """Return the time of the loop's clock, in seconds."""
-        ...
-
-    async def within(self, seconds: float, wait: Awaitable[T]) -> T:
-        """Wait for at most this many seconds, then cancel the wait and raise TimeUp."""
-        ...
-
-
-def running_timers() -> Timers | None:
-    """Return the timers of the running loop, or None if it's neither asyncio's nor trio's."""
-    # A running loop is already imported, so this imports neither.
-    trio = sys.modules.get("trio")
-    if trio is not None and trio.lowlevel.in_trio_task():
-        return _TrioTimers(trio)
-    asyncio = sys.modules.get("asyncio")
-    if asyncio is None:
-        return None
-    try:
-        return _AsyncioTimers(asyncio, asyncio.get_running_loop())
-    except RuntimeError:
-        return None
-
-
 @frozen
 class _TrioTimers:
     _trio: Any
@@ -146,6 +119,7 @@ class _TrioTimers:
         return float(self._trio.current_time())
 
     async def within(self, seconds: float, wait: Awaitable[T]) -> T:
+        """Wait for at most this many seconds, then cancel the wait and raise TimeUp."""
         with self._trio.move_on_after(seconds):
             return await wait
         raise TimeUp
@@ -160,6 +134,7 @@ class _AsyncioTimers:
         return float(self._loop.time())
 
     async def within(self, seconds: float, wait: Awaitable[T]) -> T:
+        """Wait for at most this many seconds, then cancel the wait and raise TimeUp."""
         # Not asyncio.timeout(): if another cancellation is already requested, such as that of an
         # anyio scope, it would count as the timeout's, and the scope wouldn't recognize it.
         task = self._asyncio.current_task()
@@ -182,3 +157,21 @@ class _AsyncioTimers:
             handle.cancel()
             if fired:
                 task.uncancel()
+
+
+Timers = _TrioTimers | _AsyncioTimers
+
+
+def running_timers() -> Timers | None:
+    """Return the timers of the running loop, or None if it's neither asyncio's nor trio's."""
+    # A running loop is already imported, so this imports neither.
+    trio = sys.modules.get("trio")
+    if trio is not None and trio.lowlevel.in_trio_task():
+        return _TrioTimers(trio)
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None:
+        return None
+    try:
+        return _AsyncioTimers(asyncio, asyncio.get_running_loop())
+    except RuntimeError:
+        return None

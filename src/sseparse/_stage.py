@@ -13,10 +13,9 @@ P = ParamSpec("P")
 T = TypeVar("T")
 BreakableT = TypeVar("BreakableT", bound="Breakable")
 InT_contra = TypeVar("InT_contra", contravariant=True)
-OutT = TypeVar("OutT")
 
 
-class Stage(Protocol[InT_contra, OutT]):
+class Stage(Protocol[InT_contra, T]):
     """
     A step that turns input into output without I/O, clocks or waiting.
 
@@ -37,11 +36,11 @@ class Stage(Protocol[InT_contra, OutT]):
     def end(self) -> End | None:
         """How the input ended, or None before its end."""
 
-    def feed(self, data: InT_contra, /) -> list[OutT]:
+    def feed(self, data: InT_contra, /) -> list[T]:
         """Feed a piece of input and return the items it completes."""
         ...
 
-    def close(self) -> list[OutT]:
+    def close(self) -> list[T]:
         """Process the end of the input and return the items it completes."""
         ...
 

@@ -45,32 +45,11 @@ class Interpreter(Generic[ItemT]):
     """
 
     __slots__ = (
-        "_block_retry",
-        "_broken",
-        "_comments",
-        "_comments_seen",
-        "_data",
-        "_data_line_limit",
-        "_dropped",
-        "_event_limit",
-        "_events_seen",
-        "_fed_at",
-        "_id",
-        "_in_block",
-        "_last_event_id",
-        "_line_at",
-        "_line_limit",
-        "_min_checked",
-        "_next_check",
-        "_overflow",
-        "_pending",
-        "_pending_at",
-        "_retry",
-        "_skip_lf",
-        "_skipped_lf",
-        "_type",
-        "_uses_slow_path",
-    )
+        "_block_retry", "_broken", "_comments", "_comments_seen", "_data", "_data_line_limit",
+        "_dropped", "_event_limit", "_events_seen", "_id", "_in_block", "_last_event_id",
+        "_line_at", "_line_limit", "_min_checked", "_next_check", "_overflow", "_pending",
+        "_pending_at", "_retry", "_skip_lf", "_type", "_uses_slow_path",
+    )  # fmt: skip
 
     if TYPE_CHECKING:
 
@@ -110,8 +89,8 @@ class Interpreter(Generic[ItemT]):
         self._next_check = self._min_checked  # the length from which the pending line is checked
         # The limit that a line exceeded, and the offset of that line.
         self._overflow: tuple[Literal["line", "event"], int] | None = None
-        self._skip_lf = self._skipped_lf = False
-        self._line_at = self._fed_at = 0
+        self._skip_lf = False  # True if the last byte was a CR
+        self._line_at = 0  # offset of the first line that the last feed completed
         self._data = bytearray()
         self._type = b""
         self._id = self._last_event_id
@@ -199,14 +178,14 @@ class Interpreter(Generic[ItemT]):
 
     def _split_lines(self, data: bytes) -> list[bytes | bytearray]:
         """Return the lines that the data completes; if one is too long, those before it."""
-        self._line_at = self._pending_at
-        self._fed_at = self._bytes_parsed
-        self._skipped_lf = self._skip_lf and self._fed_at == self._line_at and data[0] == LF
+        fed_at = self._bytes_parsed
+        skipped = self._skip_lf and fed_at == self._pending_at and data[0] == LF
+        self._line_at = self._pending_at + skipped
         self._skip_lf = data[-1] == CR
         size = len(self._pending) + len(data)
-        lines = self._join_pending(data[self._skipped_lf :])
+        lines = self._join_pending(data[skipped:])
         self._dropped = 0
-        self._pending_at = self._fed_at + len(data) - len(self._pending)
+        self._pending_at = fed_at + len(data) - len(self._pending)
         self._next_check = self._min_checked
         if size > self._data_line_limit:
             self._check_lines(lines, data)
@@ -230,9 +209,11 @@ class Interpreter(Generic[ItemT]):
     def _line_offset(self, index: int, data: bytes) -> int:
         """Return the stream offset of a line that the data just fed completed."""
         if index == 0:
-            return self._line_at + self._skipped_lf
-        before = data[self._skipped_lf :].splitlines(keepends=True)[:index]
-        return self._fed_at + self._skipped_lf + sum(map(len, before))
+            return self._line_at
+        fed_at = self._bytes_parsed - len(data)
+        start = max(fed_at, self._line_at)  # the first line starts before the data, or in it
+        before = data[start - fed_at :].splitlines(keepends=True)[:index]
+        return start + sum(map(len, before))
 
     def _check_pending(self) -> None:
         """Truncate the pending line if it isn't wanted, and report it if it is too long."""
@@ -358,7 +339,7 @@ class Interpreter(Generic[ItemT]):
         """End the pending line if it is data, and return the event that no blank line ended."""
         # Half of a data line is half of the data; half of an id or a number would be another one.
         line = bytes(self._pending)
-        self._line_at, self._skipped_lf = self._pending_at, False
+        self._line_at = self._pending_at
         self._drop_pending()
         if line.startswith(b"data"):
             self._interpret([line], b"", [])

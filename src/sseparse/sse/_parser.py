@@ -82,17 +82,9 @@ class Parser(Interpreter[ItemT], Uncopyable):
 
     # The dictionary is created only for users who set their own attributes.
     __slots__ = (
-        "__dict__",
-        "__weakref__",
-        "_bom",
-        "_end",
-        "_error",
-        "_incomplete",
-        "_max_event",
-        "_max_line",
-        "_partial_character",
-        "_strict",
-    )
+        "__dict__", "__weakref__", "_bom", "_end", "_error", "_incomplete", "_max_event",
+        "_max_line", "_partial_character", "_strict",
+    )  # fmt: skip
 
     @overload
     def __init__(
