@@ -69,9 +69,76 @@ def test_chunks_before_an_error_are_returned() -> None:
     assert len(reader.feed(TEXT + ERROR)) == 1
     assert isinstance(reader.error, ServerSentError)
     assert reader.error.partial.text == "Hello"
+    assert reader.close() == []
     with pytest.raises(ServerSentError):
         reader.feed(FINISH)
+
+
+LATE = {
+    "usage": USAGE,
+    "another choice": TEXT.replace(b'"index": 0', b'"index": 1'),
+    "malformed": b"data: no JSON\n\ndata: []\n\ndata:\n\n: comment\n\n" + USAGE,
+    "another error": ERROR + USAGE,
+}
+
+
+@pytest.mark.parametrize("name", LATE)
+@pytest.mark.parametrize("size", [1, 13, 1000])
+def test_the_result_is_completed_after_an_error(name: str, size: int) -> None:
+    """After an error, feeds return nothing and complete the partial result, up to [DONE]."""
+    reader = ChunkReader()
+    body = TEXT + ERROR + LATE[name] + DONE
+    for at in range(0, len(body), size):
+        chunks = reader.feed(body[at : at + size])
+        assert [chunk.text for chunk in chunks] in ([], ["Hello"])
+    assert isinstance(reader.error, ServerSentError)
+    assert reader.error.message == "overloaded"
+    partial = reader.error.partial
+    assert partial.text == "Hello"
+    if name == "another choice":
+        assert [choice.message.content for choice in partial.choices] == ["Hello", "Hello"]
+    else:
+        assert partial.usage.completion_tokens == 3
+    with pytest.raises(ServerSentError):
+        reader.feed(TEXT)
     assert reader.close() == []
+
+
+def test_a_limit_after_an_error() -> None:
+    """What follows an error and exceeds a limit is dropped; the error stays."""
+    reader = ChunkReader(max_accumulated_bytes=2000, max_objects=10, max_line_bytes=10_000)
+    long = TEXT.replace(b"Hello", b"x" * 3000)
+    reader.feed(TEXT + ERROR + long + b"data: " + b"[" * 100 + b"\n\n")
+    assert isinstance(reader.error, ServerSentError)
+    reader.feed(b"data: " + b"x" * 20_000 + b"\n\n")
+    assert isinstance(reader.error, ServerSentError)
+
+
+def test_cost_after_the_terminal_event() -> None:
+    """An event after [DONE] completes the result."""
+    reader = ChunkReader()
+    reader.feed(TEXT + FINISH + DONE)
+    assert reader.feed(USAGE) == []
+    reader.close()
+    assert reader.result().usage is not None
+
+
+@pytest.mark.parametrize("pieces", [[TEXT + ERROR + USAGE], [TEXT, ERROR, USAGE, DONE]])
+def test_streams_complete_the_result_after_an_error(pieces: list[bytes]) -> None:
+    """A stream reads on after an error, for `drain` seconds at most."""
+    with pytest.raises(ServerSentError) as raised:
+        Stream(pieces).result()
+    assert raised.value.partial.usage.completion_tokens == 3
+
+
+@pytest.mark.parametrize(
+    "pieces", [[BODY.replace(USAGE, b"") + USAGE], [TEXT, FINISH, DONE, USAGE]]
+)
+def test_streams_complete_the_result_after_the_terminal_event(pieces: list[bytes]) -> None:
+    """A stream reads on after [DONE], for `drain` seconds at most."""
+    result = Stream(pieces).result()
+    assert result.usage is not None
+    assert result.usage.completion_tokens == 3
 
 
 def test_usage() -> None:

@@ -85,6 +85,7 @@ class ChunkDecoder(Decoder[Chunk]):
             data = value.decode("utf-8", "replace")
             self._decode_event(Event(data, "message", last_event_id), chunks)
             if self.stopped:
+                self.decode_late(rest)
                 break
         return chunks
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, Generic, Literal, TypeVar
 
 from .._end import End, EndCause
@@ -62,6 +64,7 @@ class Decoder(Breakable, Generic[ItemT]):
         "after_done",
         "done",
         "events_seen",
+        "late",
         "skipped",
     )
 
@@ -77,6 +80,8 @@ class Decoder(Breakable, Generic[ItemT]):
         """The number of events after the terminal one. They aren't decoded."""
         self.events_seen = 0
         """The number of events received."""
+        self.late: list[ItemT] | None = None
+        """Items after an error of the server or the terminal event; None doesn't decode them."""
         self._skip_bad_json = on_bad_json == "skip"
         self._max_objects = sys.maxsize if max_objects is None else max_objects
         # Each object has two brackets: shorter data has neither too many nor too deep ones.
@@ -125,10 +130,30 @@ class Decoder(Breakable, Generic[ItemT]):
         self.events_seen += 1
         if self.done:
             self.after_done += 1
+            self.decode_late([event.data])
         elif len(event.data) > self._small and not self.fits(event.data):
             self.stop_at_objects()
         else:
             items += self._decode_data(event)
+
+    def decode_late(self, values: Iterable[str | bytes]) -> None:
+        """Decode data after an error or the terminal event into `late`, without its errors."""
+        continues = self.done or isinstance(self._error, ServerSentError)
+        if self.late is None or not continues:
+            return
+        for value in values:
+            text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+            text = text.strip(JSON_BLANKS)
+            self.done = self.done or self.is_terminal(text)
+            if self.fits(text):
+                with suppress(*UNREADABLE):
+                    self._build_late(self.late, load_object(text))
+
+    def _build_late(self, late: list[ItemT], body: dict[str, Any]) -> None:
+        error, stopped = self._error, self.stopped
+        if self._has_item(body):
+            late += self._build(body)
+        self._error, self.stopped = error, stopped
 
     def _decode_data(self, event: Event) -> list[ItemT]:
         data = event.data.strip(JSON_BLANKS)

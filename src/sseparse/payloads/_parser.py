@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Generic, Literal
 
 from attrs import evolve
@@ -305,13 +306,29 @@ class ItemParser(Uncopyable, Generic[ItemT]):
 
     def _decode(self, events: list[Event]) -> list[ItemT]:
         items: list[ItemT] = []
-        for event in events:
+        for place, event in enumerate(events):
             items += self._decoder.feed(event)
             if self._decoder.stopped:
                 # Later events of the same piece weren't used: a reconnection asks for them again.
                 self._last_event_id = event.id
+                self._decoder.decode_late(late.data for late in events[place + 1 :])
                 break
         return items
+
+    def collect_late(self) -> list[ItemT]:
+        """Decode what follows an error of the server or the terminal event into this list."""
+        late: list[ItemT] = []
+        self._decoder.late = late
+        return late
+
+    def feed_late(self, data: bytes | bytearray | memoryview) -> None:
+        """Feed bytes after an error of the server or the terminal event."""
+        with suppress(SSEError):
+            self._decoder.decode_late(event.data for event in self._parser.feed(data))
+
+    def end_at_terminal(self) -> None:
+        """End the input at the terminal event; `feed_late()` still accepts bytes."""
+        self._decoder.close()
 
     def close(self) -> list[ItemT]:
         """

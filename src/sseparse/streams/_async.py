@@ -112,7 +112,12 @@ class AsyncDriver(StreamView[ItemT]):
                 await _close(self._source)
 
     async def _drain(self) -> None:
-        """Read on for a while: at the end of its body, a connection returns to its pool."""
+        """
+        Read on for a while after the end.
+
+        At the end of its body a connection returns to its pool, and what follows an error of the
+        server completes the result.
+        """
         seconds = self._state.drain_seconds()
         pieces, timers = self._pieces, running_timers()
         if not seconds or pieces is None or timers is None or not is_pooled(self._source):
@@ -121,7 +126,7 @@ class AsyncDriver(StreamView[ItemT]):
         # An error here doesn't change how the stream ended.
         with suppress(Exception):
             while (left := until - timers.now()) > 0:
-                await timers.within(left, anext(pieces))
+                self._state.receive_late(await timers.within(left, anext(pieces)))
 
     async def __aenter__(self) -> Self:
         return self

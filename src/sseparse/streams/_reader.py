@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 from attrs import evolve
@@ -62,6 +63,27 @@ class StreamParser(Stage[bytes | bytearray | memoryview, ItemT], Protocol):
     @property
     def comments_seen(self) -> int:
         """The number of comment lines received."""
+        ...
+
+
+class ItemStreamParser(StreamParser[ItemT], Protocol):
+    """A parser of items, which continues after an error of the server or the terminal event."""
+
+    @property
+    def done(self) -> bool:
+        """Whether the API's terminal event was received."""
+        ...
+
+    def collect_late(self) -> list[ItemT]:
+        """Decode what follows an error of the server or the terminal event into this list."""
+        ...
+
+    def feed_late(self, data: bytes | bytearray | memoryview, /) -> None:
+        """Feed bytes after an error of the server or the terminal event."""
+        ...
+
+    def end_at_terminal(self) -> None:
+        """End the input at the terminal event."""
         ...
 
 
@@ -355,6 +377,10 @@ class Reader(EventReader[ItemT], Generic[ItemT, ResultT]):
     """
     Parser, accumulator and verdict of one stream of an API's items, joined, without I/O.
 
+    After an error that the server sent, `error` is set at once, but the stream can continue:
+    servers send usage, cost and other choices after it. `feed()` then returns no items and only
+    completes `error.partial`, until the terminal event or `close()`.
+
     Args:
         parser: The parser of the API's items.
         accumulator: The accumulator of the API.
@@ -365,7 +391,7 @@ class Reader(EventReader[ItemT], Generic[ItemT, ResultT]):
 
     def __init__(
         self,
-        parser: StreamParser[ItemT],
+        parser: ItemStreamParser[ItemT],
         accumulator: ItemAccumulator[ItemT, ResultT],
         *,
         response: object = None,
@@ -373,8 +399,12 @@ class Reader(EventReader[ItemT], Generic[ItemT, ResultT]):
         incomplete: Callable[[End], IncompleteStream] | None = None,
     ) -> None:
         super().__init__(parser, response=response, timeline=timeline)
+        self._item_parser = parser
         self._accumulator = accumulator
         self._incomplete = incomplete
+        self._late = parser.collect_late()
+        self.continues = False
+        """Whether bytes after the end can complete the result."""
         self._updates: list[Any] | None = None
         self.tracks_updates = False
         """Whether `pop()` collects the updates of the items that it returns."""
@@ -384,17 +414,58 @@ class Reader(EventReader[ItemT], Generic[ItemT, ResultT]):
         """The error that ended the stream, with the result so far as `partial`; or None."""
         error = super().error
         if error is not None:
-            error.partial = self._accumulator.snapshot()
+            error.partial = self.snapshot()
         return error
+
+    @property
+    def done(self) -> bool:
+        """Whether the API's terminal event was received."""
+        return self._item_parser.done
 
     @property
     def usage(self) -> Any:
         """The token counts that the server reported, or None."""
+        self._add_late()
         return self._accumulator.usage
 
     def snapshot(self) -> ResultT:
         """Return the result of the items returned so far."""
+        self._add_late()
         return self._accumulator.snapshot()
+
+    def feed(self, data: bytes | bytearray | memoryview) -> list[ItemT]:
+        """Feed bytes and return the items that they complete, as `EventReader` does."""
+        if self.continues and not self._item_parser.done:
+            self._item_parser.feed_late(data)
+            return []
+        return super().feed(data)
+
+    def close(self) -> list[ItemT]:
+        """Process the end of the body and return the items that it completes."""
+        self.continues = False
+        return super().close()
+
+    def push_terminal(self) -> None:
+        """End the stream at the API's terminal event."""
+        self._item_parser.end_at_terminal()
+        self.finish(self._judge(self.seen))
+        self.continues = True
+
+    def push_late(self, data: bytes) -> None:
+        """Process bytes after the end, which can complete the result."""
+        self._item_parser.feed_late(data)
+
+    def _add_late(self) -> None:
+        if self._late and not self._ready:
+            with suppress(SSEError):
+                for item in self._late:
+                    self._accumulator.add(item)
+            self._late.clear()
+
+    def finish(self, error: SSEError | None, cause: EndCause | None = None) -> None:
+        """End the stream, with or without an error."""
+        super().finish(error, cause)
+        self.continues = isinstance(error, ServerSentError)
 
     def result(self) -> ResultT:
         """
@@ -407,7 +478,7 @@ class Reader(EventReader[ItemT], Generic[ItemT, ResultT]):
         self.raise_error()
         _ = self.end
         raise_stored(self._accumulator.error)
-        return self._accumulator.snapshot()
+        return self.snapshot()
 
     def pop(self) -> ItemT | None:
         """Accumulate and return the next item, or return None if another piece is needed."""

@@ -63,8 +63,8 @@ class StreamState(Generic[ItemT]):
             return
         self._interrupted = False
         reader.push(piece)
-        if getattr(reader.parser, "done", False):
-            reader.push_end()
+        if isinstance(reader, Reader) and reader.done and not reader.over:
+            reader.push_terminal()
 
     def receive_at(self, piece: bytes, now: float) -> None:
         """Process bytes that were received at a time, in seconds."""
@@ -127,10 +127,16 @@ class StreamState(Generic[ItemT]):
             reader.push_failure(error)
 
     def drain_seconds(self) -> float:
-        """Return how long to read on, once, for the end of a body whose terminal event came."""
-        seconds = self._drain if getattr(self.reader.parser, "done", False) else 0.0
+        """Return how long to read on, once, after the terminal event or an error of the server."""
+        reader = self.reader
+        seconds = self._drain if isinstance(reader, Reader) and reader.continues else 0.0
         self._drain = 0.0
         return seconds
+
+    def receive_late(self, piece: bytes) -> None:
+        """Process bytes after the end, which can complete the result."""
+        if isinstance(self.reader, Reader):
+            self.reader.push_late(piece)
 
     def interrupt(self) -> None:
         """Record that an exception went through the source without being its failure."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from time import monotonic
 from types import TracebackType
@@ -132,17 +132,24 @@ class SyncDriver(StreamView[ItemT]):
                 _close(self._source)
 
     def _drain(self) -> None:
-        """Read on for a while: at the end of its body, a connection returns to its pool."""
+        """
+        Read on for a while after the end.
+
+        At the end of its body a connection returns to its pool, and what follows an error of the
+        server completes the result.
+        """
         seconds = self._state.drain_seconds()
         pieces = self._pieces
-        if not seconds or pieces is None or not is_pooled(self._source):
+        # A read of any other source can block for longer.
+        is_limited = is_pooled(self._source) or isinstance(self._source, Sequence)
+        if not seconds or pieces is None or not is_limited:
             return
         until = monotonic() + seconds
         # An error here doesn't change how the stream ended.
         with suppress(Exception):
             while (left := until - monotonic()) > 0:
                 wait_at_most(self._source, left)
-                next(pieces)
+                self._state.receive_late(next(pieces))
 
     def __enter__(self) -> Self:
         return self
