@@ -1,4 +1,4 @@
-"""Sources that say what became of them."""
+"""Sources that record what was read from them and whether they were closed."""
 
 import json
 from collections.abc import AsyncIterator, Iterator
@@ -19,7 +19,11 @@ DONE = data("[DONE]")
 
 
 class Source:
-    """Yields pieces; raises those that are exceptions; knows whether it was closed."""
+    """
+    An iterator over pieces of bytes, which raises those that are exceptions.
+
+    `left` is the number of unread pieces, `closed` the number of calls of close().
+    """
 
     def __init__(self, *pieces: bytes | BaseException) -> None:
         self._pieces: Iterator[bytes | BaseException] = iter(pieces)
@@ -41,7 +45,7 @@ class Source:
 
 
 class AsyncSource:
-    """The same, asynchronously."""
+    """An asynchronous `Source`."""
 
     def __init__(self, *pieces: bytes | BaseException) -> None:
         self._source = Source(*pieces)
@@ -68,7 +72,7 @@ class AsyncSource:
 
 
 class Response:
-    """A response of no library, with a status and headers."""
+    """A response with a status and headers, of no HTTP library."""
 
     def __init__(self, status: int, content_type: str, *pieces: bytes) -> None:
         self.status = status

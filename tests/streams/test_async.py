@@ -1,4 +1,4 @@
-"""Asynchronous streams do as synchronous ones do, on asyncio and on trio."""
+"""Asynchronous streams behave as synchronous streams do, on asyncio and on trio."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -24,50 +24,50 @@ from .sources import DONE, FINISH, AsyncSource, Source, chunk, data
 pytestmark = pytest.mark.anyio
 
 
-async def texts(stream: AsyncStream) -> list[str]:
+async def read_texts(stream: AsyncStream) -> list[str]:
     return [each.text async for each in stream]
 
 
 class TestIterating:
-    """Items come when their last byte has come, and a loop can be gone on with."""
+    """Iteration returns items without delay and can be resumed."""
 
-    async def test_items_as_they_come(self) -> None:
-        """An item is handed out before the source is asked for more."""
+    async def test_items_are_returned_without_delay(self) -> None:
+        """A stream returns a complete item before it reads the source again."""
         source = AsyncSource(chunk("a") + chunk("b")[:9], chunk("b")[9:], FINISH)
         stream = AsyncStream(source)
 
         assert (await anext(stream)).text == "a"
         assert source.left == 2
 
-    async def test_a_second_loop_goes_on(self) -> None:
-        """Breaking off and iterating again loses and repeats nothing."""
+    async def test_second_loop_continues(self) -> None:
+        """A second loop continues where the first one stopped."""
         stream = AsyncStream(AsyncSource(chunk("a") + chunk("b"), chunk("c"), FINISH, DONE))
         async for each in stream:
             assert each.text == "a"
             break
 
-        assert await texts(stream) == ["b", "c", ""]
-        assert await texts(stream) == []
+        assert await read_texts(stream) == ["b", "c", ""]
+        assert await read_texts(stream) == []
 
     async def test_nothing_is_read_after_done(self) -> None:
-        """The [DONE] mark ends the stream."""
-        source = AsyncSource(chunk("a"), DONE, AssertionError("read on"))
+        """A stream stops reading at [DONE] and closes its source."""
+        source = AsyncSource(chunk("a"), DONE, AssertionError("read after [DONE]"))
 
-        assert await texts(AsyncStream(source)) == ["a"]
+        assert await read_texts(AsyncStream(source)) == ["a"]
         assert source.closed
 
     async def test_text_deltas(self) -> None:
-        """The new texts alone, without the empty ones."""
+        """text_deltas() iterates over the texts that aren't empty."""
         deltas = AsyncStream(AsyncSource(chunk(""), chunk("a"), chunk("b"), FINISH)).text_deltas()
 
         assert [text async for text in deltas] == ["a", "b"]
 
 
 class TestResultsAndEnds:
-    """What the chunks amount to, and how the stream ended."""
+    """Results, and how streams end."""
 
     async def test_result_reads_the_rest(self) -> None:
-        """result() needs no loop; after one it reads what is left."""
+        """result() reads the rest of the stream."""
         stream = AsyncStream(AsyncSource(chunk("a"), chunk("b"), FINISH, DONE))
         await anext(stream)
         assert stream.snapshot().text == stream.accumulator.text == "a"
@@ -86,8 +86,8 @@ class TestResultsAndEnds:
             (TimeoutError("late"), StreamTimeout),
         ],
     )
-    async def test_faults(self, last: Any, kind: type[SSEError]) -> None:
-        """Chunks first, then the error with the partial result, ever after."""
+    async def test_errors(self, last: Any, kind: type[SSEError]) -> None:
+        """Each read after the last item raises the error with the partial result."""
         source = AsyncSource(chunk("a"), last)
         stream = AsyncStream(source)
         assert (await anext(stream)).text == "a"
@@ -98,17 +98,17 @@ class TestResultsAndEnds:
             assert raised.value.partial.text == "a"
         assert source.closed
 
-    async def test_misuse_of_the_source_is_no_failure(self) -> None:
-        """RuntimeError and TypeError of the source pass as they are."""
+    async def test_misuse_of_the_source(self) -> None:
+        """A RuntimeError of the source isn't converted to a TransportError."""
         with pytest.raises(RuntimeError, match=r"already read"):
             await anext(AsyncStream(AsyncSource(RuntimeError("already read"))))
 
 
 class TestClosing:
-    """Streams close what they were given."""
+    """Closing a stream closes its source."""
 
-    async def test_leaving_the_block(self) -> None:
-        """By break, by an exception: closed before the block is left."""
+    async def test_exception_in_the_block(self) -> None:
+        """An exception in the block closes the source."""
         source = AsyncSource(chunk("a"), chunk("b"))
         stream = AsyncStream(source)
 
@@ -126,7 +126,7 @@ class TestClosing:
             await stream.result()
 
     async def test_cancellation(self) -> None:
-        """A cancelled reader closes the source and leaves what came."""
+        """A cancelled read closes the source and keeps the result so far."""
         closed = []
 
         async def pieces() -> AsyncIterator[bytes]:
@@ -151,8 +151,8 @@ class TestClosing:
         assert stream.end is not None
         assert stream.end.cause is EndCause.CANCELLED
 
-    async def test_an_iterator_without_aclose(self) -> None:
-        """What cannot be closed is left alone."""
+    async def test_source_without_aclose(self) -> None:
+        """A stream accepts a source without aclose()."""
 
         class Pieces:
             def __aiter__(self) -> Any:
@@ -162,14 +162,14 @@ class TestClosing:
                 return DONE
 
         async with AsyncStream(Pieces()) as stream:
-            assert await texts(stream) == []
+            assert await read_texts(stream) == []
 
 
 class TestEvents:
     """Streams of events."""
 
     async def test_events(self) -> None:
-        """Events as the parser gives them, with its state."""
+        """An event stream has the events, comments, last event ID and retry of a parser."""
         stream = AsyncEventStream(
             AsyncSource(b"id: 7\nretry: 5\ndata: a\n\n", b": x\n"), comments=True
         )
@@ -178,23 +178,26 @@ class TestEvents:
         assert (stream.last_event_id, stream.retry) == ("7", 5)
 
 
-class TestBadSources:
-    """What cannot be read says what can."""
+class TestUnreadableSources:
+    """Objects that can't be read as a source."""
 
-    async def test_no_source(self) -> None:
-        """TypeError, at once, naming the class that reads it where there is one."""
-        faces: list[tuple[Any, str]] = [(AsyncStream, "Stream"), (AsyncEventStream, "EventStream")]
-        for face, sync in faces:
-            with pytest.raises(TypeError, match=rf"use {sync}$"):
-                face(Source())
+    async def test_unreadable_source(self) -> None:
+        """An unreadable source raises a TypeError that names what to use instead."""
+        stream_types: list[tuple[Any, str]] = [
+            (AsyncStream, "Stream"),
+            (AsyncEventStream, "EventStream"),
+        ]
+        for stream_type, sync_name in stream_types:
+            with pytest.raises(TypeError, match=rf"use {sync_name}$"):
+                stream_type(Source())
             with pytest.raises(TypeError, match=r"cannot read int; pass an asynchronous iterable"):
-                face(5)
+                stream_type(5)
             with pytest.raises(TypeError, match=r"not bytes itself"):
-                face(b"")
+                stream_type(b"")
 
 
-async def test_a_read_that_was_cancelled_is_no_end() -> None:
-    """A generator is over once cancelled; the stream does not take that for its end."""
+async def test_cancelled_read_is_not_the_end() -> None:
+    """A stream doesn't mistake a generator that a cancelled read exhausted for its end."""
 
     async def pieces() -> AsyncIterator[bytes]:
         yield chunk("a") + FINISH
@@ -211,23 +214,23 @@ async def test_a_read_that_was_cancelled_is_no_end() -> None:
     assert stream.end.cause is EndCause.CANCELLED
 
 
-@pytest.mark.parametrize("then", [None, OSError(), chunk("b")])
-async def test_closed_by_another_task(then: Any) -> None:
-    """What the source does after that changes nothing."""
-    asked, closed = anyio.Event(), anyio.Event()
+@pytest.mark.parametrize("outcome", [None, OSError(), chunk("b")])
+async def test_close_by_another_task(outcome: Any) -> None:
+    """A stream that another task closed ignores what its source returns or raises later."""
+    read_started, closed = anyio.Event(), anyio.Event()
 
     class Pieces:
         def __aiter__(self) -> Any:
             return self
 
         async def __anext__(self) -> bytes:
-            asked.set()
+            read_started.set()
             await closed.wait()
-            if then is None:
+            if outcome is None:
                 raise StopAsyncIteration
-            if isinstance(then, Exception):
-                raise then
-            return bytes(then)
+            if isinstance(outcome, Exception):
+                raise outcome
+            return bytes(outcome)
 
     stream = AsyncStream(Pieces())
 
@@ -237,7 +240,7 @@ async def test_closed_by_another_task(then: Any) -> None:
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(read)
-        await asked.wait()
+        await read_started.wait()
         await stream.aclose()
         closed.set()
     assert stream.end is not None

@@ -1,4 +1,4 @@
-"""The ways in which a stream of chunks can be cut, and what is told of each."""
+"""How complete and truncated streams of chunks end."""
 
 import json
 from contextlib import nullcontext
@@ -26,7 +26,7 @@ from sseparse.testing import run_stage
 
 from .sources import DONE, FINISH, AsyncSource, Response, chunk, data
 
-CALL = data(
+TOOL_CALL = data(
     json.dumps(
         {
             "choices": [
@@ -42,21 +42,22 @@ CALL = data(
         }
     )
 )
-HALF = b'data: {"choices": [{"ind'
+PARTIAL_EVENT = b'data: {"choices": [{"ind'
 
-CUTS: dict[str, tuple[list[bytes], End, bool]] = {
+# Pieces, their end without `bytes_seen`, and whether the stream is complete.
+ENDS: dict[str, tuple[list[bytes], End, bool]] = {
     "before the first byte": (
         [],
         End(EndCause.INCOMPLETE),
         False,
     ),
     "inside an event": (
-        [chunk("Hel"), HALF],
+        [chunk("Hel"), PARTIAL_EVENT],
         End(EndCause.INCOMPLETE, mid_event=True, events_seen=1, finish_reasons={0: None}),
         False,
     ),
     "inside a tool call": (
-        [CALL],
+        [TOOL_CALL],
         End(EndCause.INCOMPLETE, events_seen=1, finish_reasons={0: None}),
         False,
     ),
@@ -89,26 +90,26 @@ CUTS: dict[str, tuple[list[bytes], End, bool]] = {
 }
 
 
-def with_bytes(end: End, pieces: list[bytes]) -> End:
+def with_bytes_seen(end: End, pieces: list[bytes]) -> End:
     return evolve(end, bytes_seen=len(b"".join(pieces)))
 
 
-@pytest.mark.parametrize("cut", CUTS)
-class TestCuts:
-    """Complete is what [DONE] or every choice's finish reason ended; all else is cut."""
+@pytest.mark.parametrize("case", ENDS)
+class TestEnds:
+    """A stream is complete after [DONE] or the finish reasons of all choices."""
 
-    def test_parser(self, cut: str) -> None:
-        """The parser tells the end, and raises nothing: it has no opinion on it."""
-        pieces, end, _ = CUTS[cut]
+    def test_parser(self, case: str) -> None:
+        """The parser reports the end and accepts truncated streams."""
+        pieces, end, _ = ENDS[case]
         parser = ChunkParser()
         run_stage(parser, pieces)
 
         assert parser.error is None
-        assert parser.end == with_bytes(end, pieces)
+        assert parser.end == with_bytes_seen(end, pieces)
 
-    def test_accumulator(self, cut: str) -> None:
-        """result() raises what is not complete, with what came; told the end, it knows [DONE]."""
-        pieces, _, complete = CUTS[cut]
+    def test_accumulator(self, case: str) -> None:
+        """result() with the parser's end raises an error for a truncated stream."""
+        pieces, _, complete = ENDS[case]
         parser, accumulator = ChunkParser(), Accumulator()
         for item in run_stage(parser, pieces).items:
             accumulator.add(item)
@@ -121,9 +122,9 @@ class TestCuts:
         assert raised.value.end == parser.end
         assert raised.value.partial == accumulator.snapshot()
 
-    def test_stream(self, cut: str) -> None:
-        """So does a stream, after its last chunk."""
-        pieces, end, complete = CUTS[cut]
+    def test_stream(self, case: str) -> None:
+        """A truncated stream raises an error after its last chunk."""
+        pieces, end, complete = ENDS[case]
         stream = Stream(pieces)
         if complete:
             assert stream.result().text == "Hel"
@@ -132,19 +133,19 @@ class TestCuts:
                 stream.result()
             assert raised.value.end == stream.end
             assert raised.value.partial == stream.snapshot()
-        assert stream.end == with_bytes(end, pieces)
+        assert stream.end == with_bytes_seen(end, pieces)
 
-    def test_accepted(self, cut: str) -> None:
-        """on_incomplete="accept" raises nothing; the end says the same."""
-        pieces, end, _ = CUTS[cut]
+    def test_accept_incomplete(self, case: str) -> None:
+        """on_incomplete="accept" raises no error and reports the same end."""
+        pieces, end, _ = ENDS[case]
         stream = Stream(pieces, on_incomplete="accept")
 
         assert stream.result() == stream.snapshot()
-        assert stream.end == with_bytes(end, pieces)
+        assert stream.end == with_bytes_seen(end, pieces)
 
 
-def test_a_finish_before_a_fault() -> None:
-    """Told the end, an accumulator judges as a stream does: a server's error is no good end."""
+def test_server_error_after_the_finish() -> None:
+    """result() with the parser's end raises an error if the server sent one after the finish."""
     parser, accumulator = ChunkParser(), Accumulator()
     for item in parser.feed(chunk("a") + FINISH + data('{"error": "m"}')):
         accumulator.add(item)
@@ -156,9 +157,9 @@ def test_a_finish_before_a_fault() -> None:
         accumulator.result(parser.end)
 
 
-def test_too_much_in_the_last_piece() -> None:
-    """A chunk that cannot be kept ends the stream, also where the end came with it."""
-    stream = Stream([chunk("a") + CALL + FINISH + DONE], max_tool_calls=0)
+def test_limit_exceeded_in_the_last_piece() -> None:
+    """A chunk beyond a limit ends the stream, even if its piece has [DONE]."""
+    stream = Stream([chunk("a") + TOOL_CALL + FINISH + DONE], max_tool_calls=0)
 
     assert next(stream).text == "a"
     with pytest.raises(LimitExceeded) as raised:
@@ -168,10 +169,10 @@ def test_too_much_in_the_last_piece() -> None:
     assert stream.end.cause is EndCause.INCOMPLETE
 
 
-def test_an_accumulator_alone() -> None:
-    """Without the end it goes by finish reasons, and its error tells those of every choice."""
+def test_accumulator_without_the_end() -> None:
+    """Without the parser's end, result() decides by the finish reasons and reports them."""
     accumulator = Accumulator()
-    for item in ChunkParser().feed(CUTS["after [DONE], without a finish"][0][0]):
+    for item in ChunkParser().feed(ENDS["after [DONE], without a finish"][0][0]):
         accumulator.add(item)
     with pytest.raises(IncompleteStream) as raised:
         accumulator.result()
@@ -183,7 +184,7 @@ TWO_CHOICES = data('{"choices": [{"index": 0, "delta": {}}, {"index": 1, "delta"
 
 
 @pytest.mark.parametrize(
-    ("body", "alone", "with_end"),
+    ("body", "without_end", "with_end"),
     [
         (b"", "No chunk was added: ", "Stream ended before the first event without [DONE] or a"),
         (
@@ -205,8 +206,8 @@ TWO_CHOICES = data('{"choices": [{"index": 0, "delta": {}}, {"index": 1, "delta"
         ),
     ],
 )
-def test_an_accumulator_claims_what_it_knows(body: bytes, alone: str, with_end: str | None) -> None:
-    """Without the end, result() knows chunks and finish reasons: no bytes, events or [DONE]."""
+def test_accumulator_message(body: bytes, without_end: str, with_end: str | None) -> None:
+    """Without the parser's end, the message doesn't mention bytes, events or [DONE]."""
     parser, accumulator = ChunkParser(), Accumulator()
     for item in run_stage(parser, [body]).items:
         accumulator.add(item)
@@ -214,7 +215,7 @@ def test_an_accumulator_claims_what_it_knows(body: bytes, alone: str, with_end: 
     with pytest.raises(IncompleteStream) as raised:
         accumulator.result()
     message = str(raised.value)
-    assert message.startswith(alone)
+    assert message.startswith(without_end)
     assert "pass the parser's `end` to result()" in message
     for word in ("byte", "event", "[DONE]", "empty", "incomplete"):
         assert word not in message
@@ -236,8 +237,8 @@ def test_an_accumulator_claims_what_it_knows(body: bytes, alone: str, with_end: 
         ("application/json", NotEventStream),
     ],
 )
-def test_an_empty_body(content_type: str, kind: type[Exception]) -> None:
-    """It was cut before its first byte if it was to be a stream; else it was no stream."""
+def test_empty_body(content_type: str, kind: type[Exception]) -> None:
+    """An empty body is a truncated stream only if the response declares an event stream."""
     with pytest.raises(kind):
         Stream(Response(200, content_type)).result()
 
@@ -257,18 +258,18 @@ EMPTY_STREAMS = {
     "an HTML page": b"<!DOCTYPE html>\n<html>\n",
     "bytes that aren't UTF-8": b"\xff\xfe\n",
 }
-JUDGED_BY_CONTENT = ("foo", "{", "[", "<", "\xff")
+REJECTED_STARTS = ("foo", "{", "[", "<", "\xff")
 
 
 @pytest.mark.parametrize("name", EMPTY_STREAMS)
 class TestStreamsWithoutEvents:
-    """A response that declares an event stream is one, whatever its lines are."""
+    """A response that declares an event stream is one, even without an event."""
 
     @pytest.mark.parametrize(
         "content_type", ["text/event-stream", "Text/Event-Stream ; charset=utf-8"]
     )
     def test_declared(self, name: str, content_type: str) -> None:
-        """EventStream ends normally without events, and its end is that of the parser."""
+        """A declared event stream without an event ends normally, with the parser's end."""
         body = EMPTY_STREAMS[name]
         stream = EventStream(Response(200, content_type, body))
         parser = Parser()
@@ -278,22 +279,22 @@ class TestStreamsWithoutEvents:
         assert stream.end == parser.end
 
     def test_undeclared(self, name: str) -> None:
-        """Without a Content-Type, or with another one, the first line decides."""
+        """Without the Content-Type of an event stream, the first line decides if a body is one."""
         body = EMPTY_STREAMS[name]
         start = body.removeprefix(b"\xef\xbb\xbf").decode("latin-1")
-        is_stream = not start.startswith(JUDGED_BY_CONTENT)
+        is_stream = not start.startswith(REJECTED_STARTS)
         for source in ([body], Response(200, "text/event-streams", body or b"\n")):
             with nullcontext() if is_stream else pytest.raises(NotEventStream):
                 assert list(EventStream(source)) == []
 
     def test_another_status(self, name: str) -> None:
-        """With a status other than 200 it isn't a stream, unless it had comments."""
+        """A body with another status than 200 isn't an event stream unless it has comments."""
         body = EMPTY_STREAMS[name]
         with nullcontext() if body.startswith(b":") else pytest.raises(NotEventStream):
             list(EventStream(Response(500, "text/event-stream", body)))
 
     def test_chunks(self, name: str) -> None:
-        """A stream of chunks without a chunk is an error, whatever it declares."""
+        """A stream of chunks without a chunk raises an error, whatever its Content-Type is."""
         with pytest.raises((IncompleteStream, NotEventStream, ServerSentError)):
             Stream(Response(200, "text/event-stream", EMPTY_STREAMS[name])).result()
 
@@ -305,8 +306,8 @@ class TestStreamsWithoutEvents:
         (b"\x8b\x02\x80\n", {"content-encoding": "br"}),
     ],
 )
-def test_a_body_that_is_still_compressed(body: bytes, headers: dict[str, str]) -> None:
-    """The Content-Type describes the decompressed body."""
+def test_compressed_body(body: bytes, headers: dict[str, str]) -> None:
+    """A compressed body isn't an event stream, whatever its Content-Type is."""
     response = Response(200, "text/event-stream", body)
     response.headers.update(headers)
     with pytest.raises(NotEventStream, match="compressed"):
@@ -317,23 +318,23 @@ def test_a_body_that_is_still_compressed(body: bytes, headers: dict[str, str]) -
     assert list(EventStream(decompressed)) == []
 
 
-def test_an_error_with_its_status() -> None:
-    """A server's error that is the whole body tells the status of the answer."""
+def test_server_error_has_the_status() -> None:
+    """A server's error that is the complete body has the status of the response."""
     response = Response(429, "application/json", b'{"error": {"message": "slow down"}}')
     with pytest.raises(Exception, match="slow down") as raised:
         Stream(response).result()
     assert getattr(raised.value, "status", None) == 429
 
 
-def told(pieces: list[bytes], **options: Any) -> list[Update]:
+def read_updates(pieces: list[bytes], **options: Any) -> list[Update]:
     return list(Stream(pieces, **options).updates())
 
 
 class TestUpdates:
-    """A stream tells updates instead of chunks."""
+    """Updates of a stream."""
 
-    def test_in_order(self) -> None:
-        """What is done by the end comes last; then there is no more."""
+    def test_last_updates(self) -> None:
+        """The last updates are those of a complete end."""
         stream = Stream([chunk("Hel") + chunk("lo"), DONE])
         updates = stream.updates()
 
@@ -342,18 +343,18 @@ class TestUpdates:
         assert list(updates) == []
         assert stream.result().text == "Hello"
 
-    def test_a_cut(self) -> None:
-        """What a cut left open is not done, though the cut be accepted."""
-        updates = Stream([CALL]).updates()
+    def test_truncated_stream(self) -> None:
+        """A truncated stream has no updates for its end, even if it's accepted."""
+        updates = Stream([TOOL_CALL]).updates()
         assert next(updates) == ToolCallStarted(0, 0, "c", "f", "function")
         next(updates)
         with pytest.raises(IncompleteStream):
             next(updates)
 
-        assert len(told([CALL], on_incomplete="accept")) == 2
+        assert len(read_updates([TOOL_CALL], on_incomplete="accept")) == 2
 
-    def test_closed(self) -> None:
-        """What waits is dropped by close(), and until then the stream has no end."""
+    def test_close_with_pending_updates(self) -> None:
+        """A stream with pending updates hasn't ended, and close() drops them."""
         stream = Stream([chunk("a", finish_reason="stop"), DONE])
         updates = stream.updates()
         next(updates)
@@ -362,8 +363,8 @@ class TestUpdates:
         with pytest.raises(RuntimeError, match="was closed"):
             next(updates)
 
-    def test_chunks_and_updates_can_take_turns(self) -> None:
-        """Either goes on where the other stopped."""
+    def test_chunks_and_updates_alternate(self) -> None:
+        """Iteration over chunks or updates continues where the other one stopped."""
         stream = Stream([chunk("a"), chunk("b"), chunk("c"), FINISH, DONE])
         next(stream)
         updates = stream.updates()
@@ -374,10 +375,10 @@ class TestUpdates:
 
 @pytest.mark.anyio
 class TestAsyncUpdates:
-    """An asynchronous stream tells the same."""
+    """Updates of an asynchronous stream."""
 
-    async def test_in_order(self) -> None:
-        """What is done by the end comes last; then there is no more."""
+    async def test_last_updates(self) -> None:
+        """The last updates are those of a complete end."""
         stream = AsyncStream(AsyncSource(chunk("Hel") + chunk("lo"), DONE))
         updates = stream.updates()
 
@@ -388,9 +389,9 @@ class TestAsyncUpdates:
         ]
         assert [update async for update in updates] == []
 
-    async def test_a_cut(self) -> None:
-        """What a cut left open is not done."""
-        updates = AsyncStream(AsyncSource(CALL)).updates()
+    async def test_truncated_stream(self) -> None:
+        """A truncated stream has no updates for its end."""
+        updates = AsyncStream(AsyncSource(TOOL_CALL)).updates()
         await anext(updates)
         await anext(updates)
         with pytest.raises(IncompleteStream):
@@ -408,8 +409,8 @@ class TestAsyncUpdates:
         {"content-type": ["text/html"]},
     ],
 )
-def test_odd_headers(headers: Any) -> None:
-    """What is no name or no value does not hide what the body was."""
+def test_malformed_headers(headers: Any) -> None:
+    """A malformed header is ignored when a body is rejected."""
     response = Response(200, "", b"<html>")
     response.headers = headers
     with pytest.raises(NotEventStream) as raised:

@@ -1,4 +1,4 @@
-"""A reader has the chunks, the result and the verdict of a stream whose bytes are pushed."""
+"""Readers: chunks, result and end of a stream whose bytes are pushed."""
 
 from collections.abc import Callable
 
@@ -31,17 +31,17 @@ BODIES: dict[str, tuple[bytes, type[SSEError] | None, EndCause]] = {
     "complete": (BODY, None, EndCause.DONE),
     "without [DONE]": (TEXT + FINISH, None, EndCause.FINISHED),
     "truncated": (TEXT, IncompleteStream, EndCause.INCOMPLETE),
-    "cut inside an event": (TEXT + FINISH[:20], IncompleteStream, EndCause.INCOMPLETE),
+    "truncated inside an event": (TEXT + FINISH[:20], IncompleteStream, EndCause.INCOMPLETE),
     "empty": (b"", IncompleteStream, EndCause.INCOMPLETE),
     "HTML": (b"<html>", NotEventStream, EndCause.NOT_A_STREAM),
-    "an error": (TEXT + ERROR + FINISH, ServerSentError, EndCause.SERVER_ERROR),
-    "an error as the body": (b'{"error": "no"}', ServerSentError, EndCause.SERVER_ERROR),
+    "server error": (TEXT + ERROR + FINISH, ServerSentError, EndCause.SERVER_ERROR),
+    "server error as the body": (b'{"error": "no"}', ServerSentError, EndCause.SERVER_ERROR),
 }
 
 
 @pytest.mark.parametrize("name", BODIES)
 def test_the_result_does_not_depend_on_the_pieces(name: str) -> None:
-    """However a body is split, its chunks, end, error and result are those of a stream."""
+    """A reader returns the same as a stream, however its body is split."""
     body, kind, cause = BODIES[name]
     expected = list(Stream([body], on_incomplete="accept")) if kind is None else None
     for size in (1, 7, len(body) + 1):
@@ -64,7 +64,7 @@ def test_the_result_does_not_depend_on_the_pieces(name: str) -> None:
 
 
 def test_chunks_before_an_error_are_returned() -> None:
-    """The feed that meets an error returns the chunks before it; later feeds raise the error."""
+    """feed() returns the chunks before an error, and later calls raise the error."""
     reader = ChunkReader()
     assert len(reader.feed(TEXT + ERROR)) == 1
     assert isinstance(reader.error, ServerSentError)
@@ -142,7 +142,7 @@ def test_streams_complete_the_result_after_the_terminal_event(pieces: list[bytes
 
 
 def test_usage() -> None:
-    """`usage` has the counts reported so far."""
+    """`usage` has the token counts received so far."""
     reader = ChunkReader()
     reader.feed(TEXT)
     assert reader.usage is None
@@ -159,8 +159,8 @@ def test_usage() -> None:
         (TransportError("ours"), TransportError, EndCause.TRANSPORT),
     ],
 )
-def test_a_failed_connection(cause: Exception, kind: type[SSEError], end: EndCause) -> None:
-    """A failure is the error, caused by the transport's exception, with the partial result."""
+def test_failed_connection(cause: Exception, kind: type[SSEError], end: EndCause) -> None:
+    """fail() sets an error with the transport's exception and the partial result."""
     reader = ChunkReader()
     reader.feed(TEXT + FINISH[:-2])
     chunks = reader.fail(cause)
@@ -173,16 +173,16 @@ def test_a_failed_connection(cause: Exception, kind: type[SSEError], end: EndCau
     assert type(reader.error) is kind
 
 
-def test_an_error_of_the_server_explains_a_failed_connection() -> None:
-    """An error that the failed connection's last bytes have is the error."""
+def test_server_error_before_a_failed_connection() -> None:
+    """A server's error in the last bytes is reported instead of the failed connection."""
     reader = ChunkReader()
     reader.feed(TEXT + ERROR[:-2])
     assert reader.fail(ConnectionResetError()) == []
     assert isinstance(reader.error, ServerSentError)
 
 
-def test_a_limit_of_the_accumulator() -> None:
-    """An item beyond a limit of the accumulator is an error like any other; later ones are lost."""
+def test_limit_of_the_accumulator() -> None:
+    """An item beyond a limit of the accumulator ends the stream, and later items are dropped."""
     reader = ChunkReader(max_accumulated_bytes=2000)
     long = TEXT.replace(b"Hello", b"x" * 3000)
     assert len(reader.feed(TEXT + long + FINISH)) == 1
@@ -191,7 +191,7 @@ def test_a_limit_of_the_accumulator() -> None:
 
 
 def test_incomplete_streams_can_be_accepted() -> None:
-    """on_incomplete="accept" returns the result of a truncated stream, whose end says so."""
+    """on_incomplete="accept" accepts a truncated stream and reports its end."""
     reader = ChunkReader(on_incomplete="accept")
     reader.feed(TEXT)
     reader.close()
@@ -201,11 +201,11 @@ def test_incomplete_streams_can_be_accepted() -> None:
 
 
 def test_misuse() -> None:
-    """Misuse raises RuntimeError, and changes nothing."""
+    """Misuse raises RuntimeError and doesn't change the reader."""
     reader = ChunkReader()
-    for look in (lambda: reader.end, reader.result):
+    for access in (lambda: reader.end, reader.result):
         with pytest.raises(RuntimeError, match="hasn't ended"):
-            look()
+            access()
     reader.feed(BODY)
     reader.close()
     with pytest.raises(RuntimeError, match="use a new reader"):
@@ -214,8 +214,8 @@ def test_misuse() -> None:
     assert reader.result().text == "Hello"
 
 
-def test_typed_users_get_an_end() -> None:
-    """After close(), `end` is an End without a check for None."""
+def test_end_is_not_optional() -> None:
+    """`end` has the type End, so that a program needn't check for None."""
     reader = ChunkReader()
     reader.feed(BODY)
     reader.close()
@@ -223,18 +223,18 @@ def test_typed_users_get_an_end() -> None:
     assert end.complete
 
 
-class Response:
+class HTMLResponse:
     status = 502
-    headers: dict[str, str] = {"Content-Type": "text/html"}  # noqa: RUF012 - a double
+    headers: dict[str, str] = {"Content-Type": "text/html"}  # noqa: RUF012 - a test double
 
 
 @pytest.mark.parametrize(
     "make",
-    [lambda: ChunkReader(Response()), lambda: EventReader(Parser(), response=Response())],
+    [lambda: ChunkReader(HTMLResponse()), lambda: EventReader(Parser(), response=HTMLResponse())],
     ids=["chunks", "events"],
 )
 def test_errors_have_the_response(make: Callable[[], ChunkReader | EventReader[object]]) -> None:
-    """The status and headers of the response are in the error."""
+    """An error has the status and the headers of the response."""
     reader = make()
     reader.feed(b"<html>")
     reader.close()
@@ -242,8 +242,8 @@ def test_errors_have_the_response(make: Callable[[], ChunkReader | EventReader[o
     assert (reader.error.status, reader.error.content_type) == (502, "text/html")
 
 
-def test_a_timeline_sees_each_item_and_the_end() -> None:
-    """A timeline records the items of a reader, and its end with the result."""
+def test_timeline() -> None:
+    """A timeline records the items of a reader and its end."""
     timeline = Timeline()
     reader = ChunkReader(timeline=timeline)
     reader.feed(BODY)
@@ -253,8 +253,8 @@ def test_a_timeline_sees_each_item_and_the_end() -> None:
     assert record.end == reader.end
 
 
-def test_events() -> None:
-    """A reader of events has the events and the verdict, and no result."""
+def test_event_reader() -> None:
+    """An event reader returns events and reports the end."""
     reader = EventReader(Parser())
     assert [event.data for event in reader.feed(b"data: a\n\n")] == ["a"]
     assert reader.close() == []

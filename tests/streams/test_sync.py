@@ -1,4 +1,4 @@
-"""Streams hand out items as they come, say how they ended, and close what they were given."""
+"""Synchronous streams: iteration, results, ends, closing and unusual sources."""
 
 import _thread
 import signal
@@ -29,10 +29,10 @@ from .sources import DONE, FINISH, Response, Source, chunk, data
 
 
 class TestIterating:
-    """Items come when their last byte has come, and a loop can be gone on with."""
+    """Iteration returns items without delay and can be resumed."""
 
-    def test_items_as_they_come(self) -> None:
-        """An item is handed out before the source is asked for more."""
+    def test_items_are_returned_without_delay(self) -> None:
+        """A stream returns a complete item before it reads the source again."""
         source = Source(chunk("a") + chunk("b")[:9], chunk("b")[9:], FINISH)
         stream = Stream(source)
 
@@ -41,8 +41,8 @@ class TestIterating:
         assert next(stream).text == "b"
         assert source.left == 1
 
-    def test_a_second_loop_goes_on(self) -> None:
-        """Breaking off and iterating again loses and repeats nothing."""
+    def test_second_loop_continues(self) -> None:
+        """A second loop continues where the first one stopped."""
         stream = Stream([chunk("a") + chunk("b"), chunk("c"), FINISH, DONE])
         for each in stream:
             assert each.text == "a"
@@ -52,32 +52,32 @@ class TestIterating:
         assert list(stream) == []
 
     def test_any_iterable_of_bytes(self) -> None:
-        """Lists, generators, bytearrays and empty pieces."""
+        """A stream reads any iterable of bytes-like objects, including empty ones."""
         kinds: tuple[Any, ...] = (bytes, bytearray, memoryview)
         pieces = (kind(chunk("a") + FINISH) for kind in kinds)
 
         assert [each.text for each in Stream([b"", *pieces])] == ["a", ""] * 3
 
     def test_nothing_is_read_after_done(self) -> None:
-        """The [DONE] mark ends the stream; a connection left open holds nobody."""
-        source = Source(chunk("a"), DONE, AssertionError("read on"))
+        """A stream stops reading at [DONE] and closes its source."""
+        source = Source(chunk("a"), DONE, AssertionError("read after [DONE]"))
         stream = Stream(source)
 
         assert [each.text for each in stream] == ["a"]
         assert source.closed
 
     def test_text_deltas(self) -> None:
-        """The new texts alone, without the empty ones."""
+        """text_deltas() iterates over the texts that aren't empty."""
         stream = Stream([chunk(""), chunk("a") + chunk("b"), FINISH, DONE])
 
         assert list(stream.text_deltas()) == ["a", "b"]
 
 
 class TestResults:
-    """What the chunks amount to."""
+    """Results of streams."""
 
     def test_result_reads_the_rest(self) -> None:
-        """result() needs no loop; after one it reads what is left."""
+        """result() reads the rest of the stream and returns the same result again."""
         stream = Stream([chunk("a"), chunk("b"), FINISH, DONE])
         next(stream)
 
@@ -87,8 +87,8 @@ class TestResults:
         assert result.text == "ab"
         assert stream.result() == result
 
-    def test_snapshot_holds_what_was_handed_out(self) -> None:
-        """Chunks still waiting are not in it."""
+    def test_snapshot(self) -> None:
+        """A snapshot has the chunks returned so far, but no pending ones."""
         stream = Stream([chunk("a") + chunk("b"), FINISH])
         assert stream.snapshot().text == ""
         next(stream)
@@ -97,10 +97,10 @@ class TestResults:
 
 
 class TestEnds:
-    """How a stream ended, each with its cause."""
+    """How streams end, with the cause of each end."""
 
-    def test_goes_on(self) -> None:
-        """None before the end."""
+    def test_no_end_yet(self) -> None:
+        """A stream that hasn't ended has no end."""
         stream = Stream([chunk("a"), FINISH])
         next(stream)
 
@@ -128,7 +128,7 @@ class TestEnds:
         ],
     )
     def test_cause(self, pieces: list[Any], cause: EndCause, kind: type[SSEError] | None) -> None:
-        """Each end has its cause, and those that are faults their error, raised ever after."""
+        """Each end has its cause, and each read after an end with an error raises that error."""
         source = Source(*pieces)
         stream = Stream(source)
         if kind is None:
@@ -143,8 +143,8 @@ class TestEnds:
         assert stream.end.cause is cause
         assert source.closed
 
-    def test_chunks_before_a_fault_come_first(self) -> None:
-        """The error is raised when all that came before it was handed out, and without waiting."""
+    def test_chunks_before_an_error_are_returned_first(self) -> None:
+        """A stream raises an error after the chunks before it, without another read."""
         source = Source(chunk("a") + chunk("b") + data("no JSON") + chunk("c"), OSError())
         stream = Stream(source)
 
@@ -154,8 +154,8 @@ class TestEnds:
         assert raised.value.partial.text == "ab"
         assert source.left == 1
 
-    def test_incomplete_can_be_accepted(self) -> None:
-        """on_incomplete="accept" ends quietly, and result() gives what came."""
+    def test_accept_incomplete(self) -> None:
+        """on_incomplete="accept" accepts a truncated stream, with its partial result."""
         stream = Stream([chunk("half")], on_incomplete="accept")
 
         assert stream.result().text == "half"
@@ -163,7 +163,7 @@ class TestEnds:
         assert stream.end.cause is EndCause.INCOMPLETE
 
     def test_transport_error(self) -> None:
-        """It says how far the stream had come; the cause is the transport's own exception."""
+        """A TransportError has the progress of the stream and the transport's exception."""
         cause = ConnectionResetError("by peer")
         stream = Stream(Source(chunk("a") + b"data: {", cause))
 
@@ -175,33 +175,33 @@ class TestEnds:
         assert stream.end.mid_event
 
     def test_timeout(self) -> None:
-        """A transport's TimeoutError is a StreamTimeout that says whose clock it was."""
+        """A TimeoutError of the transport is reported with the transport as the clock."""
         with pytest.raises(StreamTimeout) as raised:
             next(Stream(Source(TimeoutError())))
 
         assert raised.value.clock == "transport"
 
-    def test_a_whole_event_before_the_failure_is_used(self) -> None:
-        """An event whose data is whole is not lost with the connection."""
+    def test_complete_event_before_a_failure(self) -> None:
+        """An event with complete data is returned before the failure of the connection."""
         stream = Stream(Source(chunk("a")[:-2], OSError()))
 
         assert next(stream).text == "a"
 
-    def test_an_error_of_ours_is_not_wrapped(self) -> None:
-        """A source that raises SSEError is believed."""
+    def test_sse_error_is_not_wrapped(self) -> None:
+        """A stream raises an SSEError of its source unchanged."""
         with pytest.raises(LimitExceeded):
             next(Stream(Source(LimitExceeded(limit="line", maximum=1, offset=0))))
 
-    def test_misuse_of_the_source_is_no_failure(self) -> None:
-        """RuntimeError and TypeError of the source pass as they are."""
+    def test_misuse_of_the_source(self) -> None:
+        """A RuntimeError or TypeError of the source isn't converted to a TransportError."""
         with pytest.raises(RuntimeError, match=r"already read"):
             next(Stream(Source(RuntimeError("already read"))))
         with pytest.raises(TypeError, match=r"not str"):
             next(Stream(["text"]))  # type: ignore[list-item] # misuse
 
     @pytest.mark.parametrize("status", [200, 502])
-    def test_what_was_not_a_stream(self, status: int) -> None:
-        """The error tells status, content type and the body's start."""
+    def test_not_an_event_stream(self, status: int) -> None:
+        """A NotEventStream has the status, the content type and the start of the body."""
         stream = Stream(Response(status, "text/html", b"<html>" + b"x" * 600, b"y"))
 
         with pytest.raises(NotEventStream) as raised:
@@ -211,17 +211,17 @@ class TestEnds:
         assert (error.status, error.content_type) == (status, "text/html")
         assert error.body_start == b"<html>" + b"x" * 506
 
-    def test_an_empty_answer_with_another_status(self) -> None:
-        """Nothing at all with a status that is not 200 was no stream."""
+    def test_empty_body_with_another_status(self) -> None:
+        """An empty body with another status than 200 isn't an event stream."""
         with pytest.raises(NotEventStream, match="status 204"):
             next(Stream(Response(204, "")))
 
 
 class TestClosing:
-    """Streams close what they were given."""
+    """Closing a stream closes its source."""
 
     def test_leaving_the_block(self) -> None:
-        """By its end, by break, by an exception: closed before the block is left."""
+        """Leaving the block early, by break or by an exception, closes the source."""
 
         def leave_by(error: Exception | None) -> None:
             with Stream(source) as stream:
@@ -240,7 +240,7 @@ class TestClosing:
             assert streams[0].end.cause is EndCause.CANCELLED
 
     def test_use_after_close(self) -> None:
-        """Iterating a stream closed before its end is a clear error; what came stays."""
+        """A read of a closed stream raises RuntimeError, and the result so far is kept."""
         stream = Stream([chunk("a") + chunk("b")])
         next(stream)
         stream.close()
@@ -251,7 +251,7 @@ class TestClosing:
         assert stream.snapshot().text == "a"
 
     def test_close_after_the_end(self) -> None:
-        """A stream read to its end keeps its result."""
+        """A stream that ended before it was closed keeps its result."""
         with Stream([chunk("a"), FINISH, DONE]) as stream:
             for _ in stream:
                 pass
@@ -260,8 +260,8 @@ class TestClosing:
         assert stream.result().text == "a"
         assert list(stream) == []
 
-    def test_a_generator_is_closed(self) -> None:
-        """A generator's finally runs when the block is left."""
+    def test_generator_is_closed(self) -> None:
+        """Leaving the block closes a generator, so that its finally clause runs."""
         left = []
 
         def pieces() -> Any:
@@ -276,7 +276,7 @@ class TestClosing:
         assert left == [True]
 
     def test_keyboard_interrupt(self) -> None:
-        """It is nobody's failure: it passes, and the block closes the source."""
+        """A KeyboardInterrupt isn't wrapped, and the block closes the source."""
         source = Source(chunk("a"), KeyboardInterrupt())
         with pytest.raises(KeyboardInterrupt), Stream(source) as stream:
             list(stream)
@@ -289,7 +289,7 @@ class TestEvents:
     """Streams of events."""
 
     def test_events(self) -> None:
-        """Events as the parser gives them, with its state."""
+        """An event stream has the events, last event ID and retry of a parser."""
         stream = EventStream([b"retry: 5\nid: 7\ndata: a\n\n", b"data: b\n\n: ping\n"])
 
         assert list(stream) == [Event("a", id="7", retry=5), Event("b", id="7")]
@@ -298,13 +298,13 @@ class TestEvents:
         assert stream.end.cause is EndCause.FINISHED
 
     def test_comments(self) -> None:
-        """Comments stand among them when asked for."""
+        """comments=True returns the comments in order with the events."""
         stream = EventStream([b": ping\ndata: a\n\n"], comments=True)
 
         assert list(stream) == [Comment(" ping"), Event("a")]
 
-    def test_a_cut_is_told_and_not_raised(self) -> None:
-        """As the standard says, an incomplete last event is dropped; `end` tells it."""
+    def test_truncated_event_stream(self) -> None:
+        """A truncated event stream drops its incomplete event, unless incomplete="dispatch"."""
         stream = EventStream([b"data: a\n\ndata: b"])
 
         assert list(stream) == [Event("a")]
@@ -312,8 +312,8 @@ class TestEvents:
         assert stream.end.cause is EndCause.INCOMPLETE
         assert list(EventStream([b"data: b"], incomplete="dispatch")) == [Event("b")]
 
-    def test_faults(self) -> None:
-        """Errors have no partial result; use after close is told."""
+    def test_errors(self) -> None:
+        """Errors of event streams have no partial result, and closed ones raise RuntimeError."""
         stream = EventStream([b"data: a\n\n\xff"], errors="strict")
         assert next(stream) == Event("a")
         with pytest.raises(EncodingError) as raised:
@@ -325,14 +325,14 @@ class TestEvents:
         with pytest.raises(RuntimeError, match=r"open a new one"):
             next(stream)
 
-    def test_not_a_stream(self) -> None:
-        """HTML is no stream of events either."""
+    def test_not_an_event_stream(self) -> None:
+        """An HTML page isn't an event stream."""
         with pytest.raises(NotEventStream):
             list(EventStream([b"<html>"]))
 
 
-class TestBadSources:
-    """What cannot be read says what can."""
+class TestUnreadableSources:
+    """Objects that can't be read as a source, and invalid options."""
 
     @pytest.mark.parametrize(
         ("source", "message"),
@@ -344,14 +344,14 @@ class TestBadSources:
             (None, r"cannot read NoneType"),
         ],
     )
-    def test_no_source(self, source: Any, message: str) -> None:
-        """TypeError, at once."""
-        for face in (Stream, EventStream):
+    def test_unreadable_source(self, source: Any, message: str) -> None:
+        """An unreadable source raises TypeError when the stream is created."""
+        for stream_type in (Stream, EventStream):
             with pytest.raises(TypeError, match=message):
-                face(source)
+                stream_type(source)
 
-    def test_an_asynchronous_source(self) -> None:
-        """It names the class that reads it."""
+    def test_asynchronous_source(self) -> None:
+        """An asynchronous source raises a TypeError that names the class to use instead."""
 
         class Pieces:
             def __aiter__(self) -> Any:
@@ -363,7 +363,7 @@ class TestBadSources:
             EventStream(Pieces())  # type: ignore[call-overload] # misuse
 
     def test_options(self) -> None:
-        """Values that mean nothing, and options that do not exist."""
+        """Invalid values raise ValueError and unknown options raise TypeError."""
         with pytest.raises(ValueError, match=r"on_incomplete is 'ignore'"):
             Stream([], on_incomplete="ignore")  # type: ignore[arg-type] # misuse
         with pytest.raises(ValueError, match=r"errors is 'x'"):
@@ -373,18 +373,18 @@ class TestBadSources:
 
 
 class TestInterruptions:
-    """What goes through the source without being its failure."""
+    """Exceptions during a read that aren't failures of the connection."""
 
     @pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("x"), TypeError("x")])
-    def test_an_end_after_it_is_not_believed(self, error: BaseException) -> None:
-        """An iterator may be over once an exception has gone through it."""
+    def test_end_after_an_exception_is_not_trusted(self, error: BaseException) -> None:
+        """A stream doesn't mistake an iterator that an exception exhausted for its end."""
 
         def pieces() -> Any:
             yield chunk("a") + FINISH
             raise error
 
-        for face in (Stream, EventStream):
-            stream: Any = face(pieces())
+        for stream_type in (Stream, EventStream):
+            stream: Any = stream_type(pieces())
             next(stream), next(stream)
             with pytest.raises(type(error)):
                 next(stream)
@@ -392,8 +392,8 @@ class TestInterruptions:
                 next(stream)
             assert stream.end.cause is EndCause.CANCELLED
 
-    def test_a_source_that_goes_on_is_read_on(self) -> None:
-        """One that survives the exception gives the rest."""
+    def test_source_that_continues(self) -> None:
+        """A stream continues to read a source that isn't exhausted by the exception."""
         stream = Stream(Source(chunk("a"), RuntimeError("busy"), chunk("b"), FINISH))
         next(stream)
         with pytest.raises(RuntimeError, match="busy"):
@@ -401,9 +401,9 @@ class TestInterruptions:
 
         assert stream.result().text == "ab"
 
-    @pytest.mark.parametrize("face", [Stream, EventStream])
-    def test_an_interrupt(self, face: Any) -> None:
-        """An iterator in C may have taken a piece before it: nothing more is read."""
+    @pytest.mark.parametrize("stream_type", [Stream, EventStream])
+    def test_interrupt(self, stream_type: Any) -> None:
+        """An interrupt ends the stream, because an iterator in C can have lost a piece."""
         pieces = [chunk("a"), chunk("lost"), chunk("b"), FINISH, DONE]
 
         def interrupt(piece: bytes) -> bytes:
@@ -411,7 +411,7 @@ class TestInterruptions:
                 _thread.interrupt_main(signal.SIGINT)
             return piece
 
-        stream = face(map(interrupt, pieces))
+        stream = stream_type(map(interrupt, pieces))
         next(stream)
         with pytest.raises(KeyboardInterrupt):
             next(stream)
@@ -419,9 +419,9 @@ class TestInterruptions:
             list(stream)
         assert stream.end.cause is EndCause.CANCELLED
 
-    @pytest.mark.parametrize("then", [None, OSError(), chunk("b")])
-    def test_closed_while_it_waits(self, then: Any) -> None:
-        """What the source does after that changes nothing."""
+    @pytest.mark.parametrize("outcome", [None, OSError(), chunk("b")])
+    def test_closed_during_a_read(self, outcome: Any) -> None:
+        """A stream that was closed during a read ignores what its source returns or raises."""
 
         class Pieces:
             def __iter__(self) -> Any:
@@ -429,11 +429,11 @@ class TestInterruptions:
 
             def __next__(self) -> bytes:
                 stream.close()
-                if then is None:
+                if outcome is None:
                     raise StopIteration
-                if isinstance(then, Exception):
-                    raise then
-                return bytes(then)
+                if isinstance(outcome, Exception):
+                    raise outcome
+                return bytes(outcome)
 
         stream = Stream(Pieces())
         with pytest.raises(RuntimeError, match=r"closed before its end"):
@@ -442,29 +442,29 @@ class TestInterruptions:
         assert stream.end.cause is EndCause.CANCELLED
 
 
-class TestSourcesThatCloseBadly:
-    """A failing close() hides nothing."""
+class TestFailingClose:
+    """Sources whose close() raises an error."""
 
-    class Pieces(Source):
-        """Fails to close."""
+    class FailingCloseSource(Source):
+        """A source whose close() raises an error."""
 
         def close(self) -> None:
             super().close()
             raise OSError("close failed")
 
-    def test_at_the_end(self) -> None:
-        """How the stream ended is told; an explicit close() tells the failure."""
-        stream = Stream(self.Pieces(chunk("a"), FINISH, DONE))
+    def test_close_at_the_end(self) -> None:
+        """A close() that fails at the end is ignored, and an explicit one raises the error."""
+        stream = Stream(self.FailingCloseSource(chunk("a"), FINISH, DONE))
         assert stream.result().text == "a"
         with pytest.raises(OSError, match="close failed"):
             stream.close()
 
         with pytest.raises(IncompleteStream):
-            Stream(self.Pieces(chunk("a"))).result()
+            Stream(self.FailingCloseSource(chunk("a"))).result()
 
-    def test_both_are_closed(self) -> None:
-        """A failing iterator does not keep its source from being closed."""
-        inner = self.Pieces(chunk("a"))
+    def test_iterator_and_source(self) -> None:
+        """A stream closes its source even if closing the iterator fails."""
+        inner = self.FailingCloseSource(chunk("a"))
         outer = Source()
         outer.__class__ = type("Outer", (Source,), {"__iter__": lambda _self: inner})
         stream = Stream(outer)
@@ -475,24 +475,24 @@ class TestSourcesThatCloseBadly:
         assert (inner.closed, outer.closed) == (1, 1)
 
 
-class TestOdds:
-    """Odd sources."""
+class TestEdgeCases:
+    """Edge cases of sources and of closing."""
 
-    def test_none_is_no_end(self) -> None:
-        """A piece that is None is misuse, not the end."""
+    def test_none_is_not_the_end(self) -> None:
+        """A piece that is None raises TypeError instead of ending the stream."""
         with pytest.raises(TypeError, match=r"not NoneType"):
             list(Stream([chunk("a"), None]))  # type: ignore[list-item] # misuse
 
     def test_no_headers(self) -> None:
-        """A source may know nothing of its response."""
+        """A body is rejected even if the headers of its response are None."""
         source = Response(500, "", b"oops")
-        source.headers = None  # type: ignore[assignment] # a source that has none
+        source.headers = None  # type: ignore[assignment] # a response without headers
 
         with pytest.raises(NotEventStream):
             next(Stream(source))
 
-    def test_a_source_that_cannot_begin(self) -> None:
-        """A failure to begin is a failure of the connection too."""
+    def test_failure_of_iter(self) -> None:
+        """An exception in the source's __iter__() is a failure of the connection."""
 
         class Pieces:
             def __iter__(self) -> Any:
@@ -501,13 +501,13 @@ class TestOdds:
         with pytest.raises(TransportError):
             next(Stream(Pieces()))
 
-    def test_a_servers_error_and_then_the_connection(self) -> None:
-        """What the server said counts, though it did not end its event."""
+    def test_server_error_before_a_failure(self) -> None:
+        """A server's error whose event isn't complete is raised instead of the failure."""
         with pytest.raises(ServerSentError, match="boom"):
             next(Stream(Source(b'data: {"error":"boom"}', OSError())))
 
-    def test_a_subclass_of_an_error(self) -> None:
-        """The cause is found by the kind of error, its own subclasses included."""
+    def test_subclass_of_an_error(self) -> None:
+        """A subclass of an SSEError has the cause of its base class."""
 
         class Reset(TransportError):
             pass
@@ -519,8 +519,8 @@ class TestOdds:
         assert stream.end is not None
         assert stream.end.cause is EndCause.TRANSPORT
 
-    def test_what_waits_is_dropped_by_close(self) -> None:
-        """However the bytes were cut, closing before the last item is closing early."""
+    def test_close_drops_pending_items(self) -> None:
+        """A stream that is closed before its last item is cancelled and has no result."""
         with Stream([chunk("a") + chunk("b") + FINISH + DONE]) as stream:
             next(stream)
             assert stream.end is None
@@ -530,8 +530,8 @@ class TestOdds:
         with pytest.raises(RuntimeError):
             stream.result()
 
-    def test_what_the_parser_knows(self) -> None:
-        """Last event ID, reconnection time, and the number of events skipped."""
+    def test_parser_state(self) -> None:
+        """A stream has the last event ID, the retry and the skipped events of its parser."""
         stream = Stream(
             [b"id: 7\nretry: 5\n", data("no JSON"), DONE], on_bad_json="skip", last_event_id="1"
         )

@@ -1,4 +1,4 @@
-"""A timeline is told of all that comes, when it comes, and of the end."""
+"""Timelines of streams: bytes, items and the end."""
 
 from typing import Any
 
@@ -23,109 +23,111 @@ LAST = b'data: {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
 DONE = b"data: [DONE]\n\n"
 
 
-class Notes:
-    """A timeline that writes down what it is told."""
+class RecordingTimeline:
+    """A timeline that records its calls."""
 
     def __init__(self) -> None:
-        self.told: list[Any] = []
+        self.calls: list[Any] = []
         self.results: list[Any] = []
 
     def on_bytes(self, size: int, *, events: int = 0, comments: int = 0) -> None:
-        self.told.append((size, events, comments))
+        self.calls.append((size, events, comments))
 
     def on_item(self, item: Chunk) -> None:
-        self.told.append(item.text)
+        self.calls.append(item.text)
 
     def on_end(self, end: End, result: object) -> None:
         self.results.append(result)
-        self.told.append(end.cause)
+        self.calls.append(end.cause)
 
 
-def test_each_piece_then_its_chunks_then_the_end() -> None:
-    """Pieces are told with how much was in them, chunks after their piece, the end once."""
-    notes = Notes()
-    stream = Stream([b": wait\n", FIRST + FIRST[:9], FIRST[9:] + LAST, DONE], timeline=notes)
+def test_order_of_calls() -> None:
+    """A timeline receives each piece, then its chunks, and the end once."""
+    timeline = RecordingTimeline()
+    stream = Stream([b": wait\n", FIRST + FIRST[:9], FIRST[9:] + LAST, DONE], timeline=timeline)
 
     assert stream.result().choices[0].finish_reason == "stop"
     stream.close()
 
-    assert notes.told == [
+    assert timeline.calls == [
         (7, 0, 1),
         *((len(FIRST) + 9, 1, 0), "Hi"),
         *((len(FIRST) - 9 + len(LAST), 2, 0), "Hi", ""),
-        # [DONE] is an event that holds no chunk.
+        # [DONE] is an event without a chunk.
         *((len(DONE), 1, 0), EndCause.DONE),
     ]
 
 
-def test_chunks_are_told_when_they_come() -> None:
-    """What the reader has not yet taken has come all the same."""
-    notes = Notes()
-    stream = Stream([FIRST + FIRST, LAST], timeline=notes)
+def test_chunks_are_recorded_without_delay() -> None:
+    """A timeline records chunks when they're received, before the caller reads them."""
+    timeline = RecordingTimeline()
+    stream = Stream([FIRST + FIRST, LAST], timeline=timeline)
 
     next(stream)
 
-    assert notes.told == [(2 * len(FIRST), 2, 0), "Hi", "Hi"]
+    assert timeline.calls == [(2 * len(FIRST), 2, 0), "Hi", "Hi"]
     stream.close()
-    assert notes.told[-1] is EndCause.CANCELLED
+    assert timeline.calls[-1] is EndCause.CANCELLED
 
 
 def test_last_event_without_its_blank_line() -> None:
-    """A chunk that only the end of the body completes is told before the end."""
-    notes = Notes()
+    """A chunk that the end of the body completes is recorded before the end."""
+    timeline = RecordingTimeline()
 
-    Stream([FIRST, LAST.rstrip()], timeline=notes).result()
+    Stream([FIRST, LAST.rstrip()], timeline=timeline).result()
 
-    assert notes.told[-3:] == [(0, 1, 0), "", EndCause.FINISHED]
+    assert timeline.calls[-3:] == [(0, 1, 0), "", EndCause.FINISHED]
 
 
-def test_faults_are_told_as_the_end() -> None:
-    """A stream that was cut ends for its timeline too."""
-    notes = Notes()
+def test_truncated_stream() -> None:
+    """The end of a truncated stream is recorded."""
+    timeline = RecordingTimeline()
 
     with pytest.raises(IncompleteStream):
-        Stream([FIRST], timeline=notes).result()
+        Stream([FIRST], timeline=timeline).result()
 
-    assert notes.told == [(len(FIRST), 1, 0), "Hi", EndCause.INCOMPLETE]
+    assert timeline.calls == [(len(FIRST), 1, 0), "Hi", EndCause.INCOMPLETE]
 
 
-def test_error_of_the_server() -> None:
-    """What the server said instead of an answer ends it."""
-    notes = Notes()
-    stream = Stream([FIRST, b'data: {"error": {"message": "no"}}\n\n'], timeline=notes)
+def test_server_error() -> None:
+    """An error of the server is recorded as the end."""
+    timeline = RecordingTimeline()
+    stream = Stream([FIRST, b'data: {"error": {"message": "no"}}\n\n'], timeline=timeline)
 
     with pytest.raises(Exception, match="no"):
         stream.result()
 
-    assert notes.told[-1] is EndCause.SERVER_ERROR
+    assert timeline.calls[-1] is EndCause.SERVER_ERROR
 
 
-def test_deadlines_go_on_beside_it() -> None:
-    """Deadlines see the same events as without a timeline."""
-    notes = Notes()
-    stream = Stream([FIRST, LAST], timeline=notes, deadlines=Deadlines(first_event=60))
+def test_deadlines() -> None:
+    """A stream with a timeline can also have deadlines."""
+    timeline = RecordingTimeline()
+    stream = Stream([FIRST, LAST], timeline=timeline, deadlines=Deadlines(first_event=60))
 
     assert [chunk.text for chunk in stream] == ["Hi", ""]
-    assert notes.told[-1] is EndCause.FINISHED
+    assert timeline.calls[-1] is EndCause.FINISHED
 
 
-def test_events() -> None:
-    """Streams of events tell pieces and the end."""
-    notes = Notes()
+def test_event_stream() -> None:
+    """A timeline of an event stream receives its pieces and its end."""
+    timeline = RecordingTimeline()
 
-    assert len(list(EventStream([b"data: 1\n\n: x\n\n", b"data: 2\n\n"], timeline=notes))) == 2
-    assert notes.told == [(14, 1, 1), (9, 1, 0), EndCause.FINISHED]
+    assert len(list(EventStream([b"data: 1\n\n: x\n\n", b"data: 2\n\n"], timeline=timeline))) == 2
+    assert timeline.calls == [(14, 1, 1), (9, 1, 0), EndCause.FINISHED]
 
 
 @pytest.mark.anyio
 async def test_asynchronous_streams() -> None:
-    """Asynchronous streams tell the same."""
-    notes, of_events = Notes(), Notes()
+    """Asynchronous streams make the same calls as synchronous streams."""
+    timeline, event_timeline = RecordingTimeline(), RecordingTimeline()
 
-    result = await AsyncStream(AsyncSource(FIRST, LAST), timeline=notes).result()
-    events = [event async for event in AsyncEventStream(AsyncSource(FIRST), timeline=of_events)]
+    result = await AsyncStream(AsyncSource(FIRST, LAST), timeline=timeline).result()
+    events = [
+        event async for event in AsyncEventStream(AsyncSource(FIRST), timeline=event_timeline)
+    ]
 
     assert result.choices[0].finish_reason == "stop"
-    assert notes.told == [(len(FIRST), 1, 0), "Hi", (len(LAST), 1, 0), "", EndCause.FINISHED]
+    assert timeline.calls == [(len(FIRST), 1, 0), "Hi", (len(LAST), 1, 0), "", EndCause.FINISHED]
     assert len(events) == 1
-    assert of_events.told == [(len(FIRST), 1, 0), EndCause.FINISHED]
+    assert event_timeline.calls == [(len(FIRST), 1, 0), EndCause.FINISHED]
