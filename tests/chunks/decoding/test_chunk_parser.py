@@ -1,4 +1,4 @@
-"""Bytes become chunks, the same at every cut."""
+"""Chunk parsers: bytes to chunks, however the bytes are split."""
 
 import json
 from typing import Any
@@ -45,8 +45,8 @@ BLOCKS = st.sampled_from(
 
 
 @given(st.lists(BLOCKS, max_size=6).map(b"".join), st.sampled_from(["raise", "skip"]))
-def test_any_cut_equals_the_whole(body: bytes, on_bad_json: Any) -> None:
-    """The same chunks, the same error, the same marks seen."""
+def test_result_does_not_depend_on_the_pieces(body: bytes, on_bad_json: Any) -> None:
+    """The chunks, the error and the state don't depend on how the bytes are split."""
     check_parser(
         lambda: ChunkParser(on_bad_json=on_bad_json),
         body,
@@ -56,8 +56,8 @@ def test_any_cut_equals_the_whole(body: bytes, on_bad_json: Any) -> None:
     )
 
 
-def test_chunks_come_with_their_last_byte() -> None:
-    """Each feed returns the chunks that it completes."""
+def test_chunks_are_returned_without_delay() -> None:
+    """feed() returns the chunks that it completes."""
     parser = ChunkParser()
     body = data(chunk("a")) + data(chunk("b"))
 
@@ -65,8 +65,8 @@ def test_chunks_come_with_their_last_byte() -> None:
     assert [c.text for c in parser.feed(bytearray(body[-1:]))] == ["b"]
 
 
-def test_options_reach_the_parser_and_the_decoder() -> None:
-    """Where to begin, limits, strictness, and what bad JSON does."""
+def test_options() -> None:
+    """A chunk parser passes its options to the event parser and the decoder."""
     parser = ChunkParser(last_event_id="5", retry=9)
     assert (parser.last_event_id, parser.retry) == ("5", 9)
 
@@ -78,8 +78,8 @@ def test_options_reach_the_parser_and_the_decoder() -> None:
     assert (parser.skipped, parser.done, parser.after_done) == (1, True, 1)
 
 
-def test_the_event_of_a_decode_error() -> None:
-    """It carries the last event ID, also where many events come at once."""
+def test_event_of_a_decode_error() -> None:
+    """A DecodeError has the event with its last event ID, even if a piece has several events."""
     parser = ChunkParser()
     parser.feed(b"id: 7\ndata: {}\n\n")
     parser.feed(data(chunk()) + data(b"no JSON") + data(chunk()))
@@ -88,8 +88,8 @@ def test_the_event_of_a_decode_error() -> None:
     assert parser.error.event.id == "7"
 
 
-def test_a_fault_stays() -> None:
-    """Every later feed or close raises it."""
+def test_error_is_raised_again() -> None:
+    """Each call of feed() or close() after an error raises the error."""
     for body, kind in (
         (b'data: {"error":"m"}\n\n', ServerSentError),
         (b"data: " + b"x" * 99, LimitExceeded),
@@ -102,12 +102,12 @@ def test_a_fault_stays() -> None:
             parser.close()
 
 
-class TestCutBeforeTheLastBlankLine:
-    """An event at the very end is used if its data is whole, and never in part."""
+class TestMissingLastBlankLine:
+    """A last event without a blank line is used if its data is complete."""
 
     @pytest.mark.parametrize("end", [b"", b"\n", b"\ndat", b"\nevent: x"])
-    def test_whole(self, end: bytes) -> None:
-        """A whole JSON object and the [DONE] mark are used; `mid_event` says that they were cut."""
+    def test_complete_data(self, end: bytes) -> None:
+        """A complete JSON object or [DONE] is used, and the end has `mid_event` set."""
         outcome = check_parser(ChunkParser, data(chunk("a")) + b"data: " + chunk("b") + end)
         assert [c.text for c in outcome.items] == ["a", "b"]
 
@@ -118,8 +118,8 @@ class TestCutBeforeTheLastBlankLine:
         assert (parser.done, parser.end.mid_event, parser.end.cause) == (True, True, EndCause.DONE)
 
     @pytest.mark.parametrize("body", [chunk()[:-1], b"[DONE", b"5", b'"a"', b"[" * 100_000])
-    def test_in_part(self, body: bytes) -> None:
-        """What could have gone on is not used, and is no error."""
+    def test_incomplete_data(self, body: bytes) -> None:
+        """Data that isn't a complete JSON object or [DONE] is dropped without an error."""
         parser = ChunkParser()
         parser.feed(b"id: 3\ndata: " + body)
 
@@ -129,16 +129,16 @@ class TestCutBeforeTheLastBlankLine:
         assert parser.end is not None
         assert (parser.end.mid_event, parser.end.events_seen) == (True, 0)
 
-    def test_a_servers_error(self) -> None:
-        """An error at the very end counts."""
+    def test_server_error(self) -> None:
+        """A server's error without a blank line is reported."""
         parser = ChunkParser()
         parser.feed(b'data: {"error":"m"}')
 
         assert parser.close() == []
         assert isinstance(parser.error, ServerSentError)
 
-    def test_a_fault_of_the_bytes(self) -> None:
-        """Strict decoding finds at the end a character that was cut."""
+    def test_malformed_utf8(self) -> None:
+        """With errors="strict", a truncated character at the end is an error."""
         parser = ChunkParser(errors="strict")
         parser.feed(b"data: {}\xc3")
 
@@ -148,8 +148,8 @@ class TestCutBeforeTheLastBlankLine:
         assert parser.end.cause is EndCause.INCOMPLETE
 
 
-def test_end_counts() -> None:
-    """Bytes, events and comments, from both halves."""
+def test_counts_of_the_end() -> None:
+    """The end has the numbers of bytes, events and comments."""
     parser = ChunkParser()
     body = b": ping\n\n" + data(chunk(choices=[{"index": 0, "delta": {}, "finish_reason": "stop"}]))
     parser.feed(body)
@@ -163,8 +163,8 @@ def test_end_counts() -> None:
     assert (end.bytes_seen, end.events_seen, end.comments_seen) == (len(body), 1, 1)
 
 
-def test_the_id_to_resume_from_after_a_fault() -> None:
-    """It is that of the event at fault, also when later events came with it."""
+def test_last_event_id_after_an_error() -> None:
+    """The last event ID after an error is that of the event with the error."""
     body = b"id: 1\n" + data(chunk()) + b"id: 2\n" + data(b"bad") + b"id: 3\n" + data(chunk())
 
     for size in (len(body), 1):
@@ -175,8 +175,8 @@ def test_the_id_to_resume_from_after_a_fault() -> None:
         assert parser.last_event_id == "2"
 
 
-def test_a_fault_after_the_finish() -> None:
-    """A stream that a fault stopped is not complete."""
+def test_error_after_the_finish() -> None:
+    """A stream with an error after its finish reason isn't complete."""
     parser = ChunkParser(max_line_bytes=99)
     parser.feed(data(chunk(choices=[{"index": 0, "delta": {}, "finish_reason": "stop"}])))
     parser.feed(b"data: " + b"x" * 100)

@@ -1,4 +1,4 @@
-"""Events become chunks; nothing is lost, and no server's habit is fatal."""
+"""Chunk decoders: events to chunks, with the variations that servers send."""
 
 import json
 from typing import Any
@@ -33,17 +33,17 @@ def decode(*events: Event, **options: Any) -> tuple[list[Any], ChunkDecoder]:
     return chunks, decoder
 
 
-def server_error(*events: Event) -> ServerSentError:
+def decode_server_error(*events: Event) -> ServerSentError:
     _, decoder = decode(*events)
     assert isinstance(decoder.error, ServerSentError)
     return decoder.error
 
 
 class TestChunks:
-    """What a chunk is."""
+    """The kinds of chunks and their text."""
 
     def test_chat(self) -> None:
-        """Known fields are attributes."""
+        """A chat chunk has its known fields as attributes."""
         (chunk,), _ = decode(event(CHUNK))
 
         assert isinstance(chunk, ChatCompletionChunk)
@@ -51,7 +51,7 @@ class TestChunks:
         assert chunk.extra == {}
 
     def test_legacy(self) -> None:
-        """A chunk is legacy by its object."""
+        """A chunk with the object "text_completion" is a legacy chunk."""
         (chunk,), _ = decode(event(LEGACY))
 
         assert isinstance(chunk, CompletionChunk)
@@ -59,13 +59,13 @@ class TestChunks:
 
     @pytest.mark.parametrize("kind", ["", "completion.chunk", None])
     def test_legacy_by_its_choices(self, kind: str | None) -> None:
-        """A chunk whose choices have text and no delta is legacy, whatever its object."""
+        """A chunk whose choices have text but no delta is a legacy chunk, whatever its object."""
         (chunk,), _ = decode(event(LEGACY | {"object": kind}))
 
         assert isinstance(chunk, CompletionChunk)
 
-    def test_a_stream_keeps_to_its_kind(self) -> None:
-        """Once choices have shown the kind, later chunks are of it."""
+    def test_kind_of_a_stream(self) -> None:
+        """The first choices of a stream decide the kind of its later chunks."""
         chunks, _ = decode(
             event(LEGACY),
             event({"object": "chat.completion.chunk", "choices": []}),
@@ -79,7 +79,7 @@ class TestChunks:
 
     @pytest.mark.parametrize("legacy", [False, True])
     def test_text_of_choice_0_only(self, legacy: bool) -> None:
-        """`.text` is choice 0's, "" where the chunk has nothing for it."""
+        """`text` is the text of choice 0, or "" if the chunk has none for it."""
         one = {"index": 1, "text": "b"} if legacy else {"index": 1, "delta": {"content": "b"}}
         base: dict[str, Any] = LEGACY if legacy else CHUNK
         chunks, _ = decode(
@@ -89,7 +89,7 @@ class TestChunks:
         assert [chunk.text for chunk in chunks] == ["a", ""]
 
     def test_text_of_parts(self) -> None:
-        """A content of parts has the text of its text parts."""
+        """The text of a content with parts is that of its text parts."""
         parts = [
             {"type": "text", "text": "a"},
             {"type": "reference"},
@@ -103,8 +103,8 @@ class TestChunks:
         assert [chunk.text for chunk in chunks] == ["ab", ""]
 
 
-class TestNothingIsLost:
-    """Unknown fields, odd types and missing parts are kept as they came."""
+class TestUnknownData:
+    """Unknown fields, unexpected types and missing fields are preserved."""
 
     @pytest.mark.parametrize(
         "body",
@@ -153,7 +153,7 @@ class TestNothingIsLost:
         ids=json.dumps,
     )
     def test_to_dict_is_the_body(self, body: dict[str, Any]) -> None:
-        """to_dict() gives back the very object, also after chunks of the general path."""
+        """to_dict() returns the JSON object of the event, on the fast path and the slow path."""
         for before in ([], [event(CHUNK | {"x": 1})] * 5):
             if before and body.get("object") == "text_completion":
                 continue
@@ -163,38 +163,38 @@ class TestNothingIsLost:
             assert chunks[-1].to_dict() == body
 
     def test_null_is_absent(self) -> None:
-        """A field that is null is None, and not in to_dict()."""
+        """A known field that is null is None and isn't in to_dict()."""
         (chunk,), _ = decode(event({"choices": None, "usage": None, "x": None}))
 
         assert chunk.choices == []
         assert chunk.to_dict() == {"x": None}
 
-    def test_half_a_surrogate_pair(self) -> None:
-        """JSON may escape half of a pair; it is kept, for the other half comes next."""
+    def test_lone_surrogate(self) -> None:
+        """A lone surrogate is kept, because the next chunk can have the other half of the pair."""
         (chunk,), _ = decode(event('{"choices":[{"index":0,"delta":{"content":"\\ud83d"}}]}'))
 
         assert chunk.text == "\ud83d"
 
     def test_large_numbers(self) -> None:
-        """Numbers that no schema foresees are kept."""
+        """A number larger than the schema expects is kept."""
         (chunk,), _ = decode(event('{"choices":[],"created":123456789012345678901234567890}'))
 
         assert chunk.created == 123456789012345678901234567890
 
 
-class TestMarks:
-    """[DONE], and what is no chunk at all."""
+class TestDoneAndInvalidData:
+    """[DONE], and data that isn't a chunk."""
 
-    @pytest.mark.parametrize("mark", ["[DONE]", " [DONE] ", "[DONE]\n"])
-    def test_done(self, mark: str) -> None:
-        """The mark is a flag, blanks around it or not; later data is counted, not parsed."""
-        chunks, decoder = decode(event(CHUNK), event(mark), event("no JSON"), event(CHUNK))
+    @pytest.mark.parametrize("data", ["[DONE]", " [DONE] ", "[DONE]\n"])
+    def test_done(self, data: str) -> None:
+        """[DONE] sets `done`, with or without blanks, and later events are only counted."""
+        chunks, decoder = decode(event(CHUNK), event(data), event("no JSON"), event(CHUNK))
 
         assert (len(chunks), decoder.done, decoder.after_done) == (1, True, 2)
 
     @pytest.mark.parametrize("data", ["", " ", "\n"])
     def test_no_data(self, data: str) -> None:
-        """Events without data are passed over."""
+        """Events without data are ignored."""
         assert decode(event(data), event(data, "ping"))[0] == []
 
     @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ class TestMarks:
         ids=lambda value: value[:12],
     )
     def test_bad_json(self, data: str, reason: str) -> None:
-        """By default an error that holds the event; or dropped and counted."""
+        """Bad JSON is a DecodeError with the event, or is skipped and counted."""
         _, decoder = decode(event(CHUNK), event(data))
         assert isinstance(decoder.error, DecodeError)
         assert decoder.error.event.data == data
@@ -223,7 +223,7 @@ class TestMarks:
 
 
 class TestServerErrors:
-    """Errors that the server sends inside the stream, in each form."""
+    """Errors that the server sends in the stream."""
 
     @pytest.mark.parametrize(
         ("sent", "message", "type_", "code"),
@@ -242,8 +242,8 @@ class TestServerErrors:
         ],
         ids=str,
     )
-    def test_forms(self, sent: Event, message: str, type_: str | None, code: Any) -> None:
-        """An error object, an error event, plain text: all are ServerSentError with the body."""
+    def test_forms_of_errors(self, sent: Event, message: str, type_: str | None, code: Any) -> None:
+        """Each form of a server's error is a ServerSentError with its body."""
         chunks, decoder = decode(event(CHUNK), sent)
 
         error = decoder.error
@@ -255,32 +255,35 @@ class TestServerErrors:
         assert decoder.end.cause is EndCause.SERVER_ERROR
 
     def test_param(self) -> None:
-        """The parameter at fault is told."""
-        assert server_error(event({"error": {"message": "m", "param": "model"}})).param == "model"
+        """A ServerSentError has the parameter that the server reports as invalid."""
+        assert (
+            decode_server_error(event({"error": {"message": "m", "param": "model"}})).param
+            == "model"
+        )
 
     @pytest.mark.parametrize(
-        "beside", [{"choices": CHUNK["choices"]}, {"usage": {"total_tokens": 1}}]
+        "fields", [{"choices": CHUNK["choices"]}, {"usage": {"total_tokens": 1}}]
     )
-    def test_beside_a_chunk(self, beside: dict[str, Any]) -> None:
-        """Choices and usage in the error's event are used before the error counts."""
-        chunks, decoder = decode(event(beside | {"error": {"message": "m"}}))
+    def test_error_in_a_chunk(self, fields: dict[str, Any]) -> None:
+        """Choices and usage in the event of an error are returned before the error."""
+        chunks, decoder = decode(event(fields | {"error": {"message": "m"}}))
 
         assert len(chunks) == 1
         assert isinstance(decoder.error, ServerSentError)
 
-    @pytest.mark.parametrize("nothing", [None, {}, "", False])
-    def test_no_error(self, nothing: object) -> None:
-        """An empty error beside choices is none."""
-        chunks, decoder = decode(event(CHUNK | {"error": nothing}))
+    @pytest.mark.parametrize("empty", [None, {}, "", False])
+    def test_empty_error(self, empty: object) -> None:
+        """An empty error in a chunk with choices is ignored."""
+        chunks, decoder = decode(event(CHUNK | {"error": empty}))
 
         assert (len(chunks), decoder.error) == (1, None)
 
-    def test_a_chunk_whose_type_is_error(self) -> None:
-        """With choices it is a chunk."""
+    def test_chunk_of_type_error(self) -> None:
+        """Data of the type "error" that has choices is a chunk."""
         assert decode(event(CHUNK | {"type": "error"}))[1].error is None
 
-    def test_it_stops_the_decoder(self) -> None:
-        """Every later call raises it."""
+    def test_error_is_raised_again(self) -> None:
+        """Each call of feed() or close() after an error raises the error."""
         _, decoder = decode(event({"error": "m"}))
 
         with pytest.raises(ServerSentError):
@@ -290,7 +293,7 @@ class TestServerErrors:
 
 
 class TestEnd:
-    """How it ended, as far as events tell."""
+    """How a stream of events ends."""
 
     @pytest.mark.parametrize(
         ("events", "cause"),
@@ -307,7 +310,7 @@ class TestEnd:
         ],
     )
     def test_cause(self, events: list[Event], cause: EndCause) -> None:
-        """[DONE], a finish reason, or neither."""
+        """The cause is DONE after [DONE], FINISHED after a finish reason, otherwise INCOMPLETE."""
         _, decoder = decode(*events)
         if decoder.error is None:
             assert decoder.end is None
@@ -320,7 +323,7 @@ class TestEnd:
 
 
 def test_misuse() -> None:
-    """Feeding after close(), something else than an event, an option that means nothing."""
+    """A value that isn't an Event, feed() after close() and an invalid option raise errors."""
     decoder = ChunkDecoder()
     with pytest.raises(TypeError, match=r"takes an Event, not bytes"):
         decoder.feed(b"data: a\n\n")  # type: ignore[arg-type] # misuse
@@ -331,8 +334,8 @@ def test_misuse() -> None:
         ChunkDecoder(on_bad_json="ignore")  # type: ignore[arg-type] # misuse
 
 
-def test_a_field_that_was_absent_can_be_set() -> None:
-    """to_dict() leaves out a field that was absent only while it is empty."""
+def test_set_an_absent_field() -> None:
+    """to_dict() includes a field that was absent in the event and set later."""
     (chunk,), _ = decode(event({"id": "c"}))
     (full,), _ = decode(event(CHUNK))
 
@@ -350,8 +353,8 @@ SURROGATES = [
 
 
 @pytest.mark.parametrize("data", SURROGATES)
-def test_half_a_pair_where_it_does_not_belong(data: str) -> None:
-    """It is one more unforeseen type, and kept."""
+def test_lone_surrogate_in_any_field(data: str) -> None:
+    """A lone surrogate in a field of another type is kept, as other unexpected types are."""
     (chunk,), _ = decode(event(data))
 
     assert chunk.to_dict() == json.loads(data)
@@ -367,8 +370,8 @@ def test_half_a_pair_where_it_does_not_belong(data: str) -> None:
     ],
     ids=["extra", "absent", "list", "deep"],
 )
-def test_free_form_values_come_back_as_they_were(free: Any) -> None:
-    """Whatever stands in a field without a schema, its keys and its depth mean nothing to us."""
+def test_free_form_values(free: Any) -> None:
+    """to_dict() returns values without a schema unchanged, whatever their keys and depth are."""
     for body in (
         {"choices": [], "moderation": {"x": free}},
         {"choices": [{"index": 0, "delta": {"annotations": [{"x": free}], "y": free}}]},
@@ -378,8 +381,8 @@ def test_free_form_values_come_back_as_they_were(free: Any) -> None:
         assert chunk.to_dict() == body
 
 
-def test_a_dictionary_is_a_copy() -> None:
-    """Changing what to_dict() gave does not change the chunk."""
+def test_to_dict_is_a_copy() -> None:
+    """Changing the dictionary that to_dict() returned doesn't change the chunk."""
     (chunk,), _ = decode(event({"choices": [], "moderation": {"a": [1]}, "x": {"b": [1]}}))
     fields = chunk.to_dict()
     fields["moderation"]["a"].append(2)
@@ -388,8 +391,8 @@ def test_a_dictionary_is_a_copy() -> None:
     assert (chunk.moderation, chunk.extra) == ({"a": [1]}, {"x": {"b": [1]}})
 
 
-def test_a_number_out_of_range() -> None:
-    """JSON that no number can hold is an error, not infinity; other large numbers are read."""
+def test_number_out_of_range() -> None:
+    """A number that overflows to infinity is a DecodeError; other large numbers are read."""
     _, decoder = decode(event('{"choices":[],"x":1e400}'))
     assert isinstance(decoder.error, DecodeError)
     assert "out of range" in decoder.error.reason
@@ -398,8 +401,8 @@ def test_a_number_out_of_range() -> None:
     assert chunk.extra["y"] == 1.5e300
 
 
-def test_the_path_taken_decides_nothing() -> None:
-    """A stream of schema fields and one with unknown keys settle on their kind alike."""
+def test_kind_does_not_depend_on_the_path() -> None:
+    """A stream has the same kind on the fast path as with unknown fields."""
     for extra in ({}, {"x": 1}):
         chunks, decoder = decode(
             event(CHUNK | extra),
@@ -413,7 +416,7 @@ def test_the_path_taken_decides_nothing() -> None:
 
 
 def test_finish_of_every_choice() -> None:
-    """The stream is finished when every choice is; an error beside the last finish counts too."""
+    """A stream is finished if every choice is, even if an error is in the last chunk."""
     finish = {"delta": {}, "finish_reason": "stop"}
     two = {"choices": [{"index": 0, "delta": {}}, {"index": 1, **finish}]}
     _, decoder = decode(event(two))
@@ -428,21 +431,21 @@ def test_finish_of_every_choice() -> None:
 
 @pytest.mark.parametrize("blank", ["\u00a0", "\x1c", "\u2028"])
 def test_only_json_blanks_are_blank(blank: str) -> None:
-    """Other spaces around JSON or the mark make it something else."""
+    """[DONE] can be surrounded only by the blanks of JSON, not by other spaces."""
     _, decoder = decode(event(f"{blank}[DONE]"))
 
     assert isinstance(decoder.error, DecodeError)
 
 
-def test_text_of_a_choice_that_comes_twice() -> None:
-    """Two entries for choice 0 in one chunk are both its text."""
+def test_text_of_a_repeated_choice() -> None:
+    """The text of a chunk with two entries for choice 0 is the text of both."""
     (chunk,), _ = decode(event({"choices": CHUNK["choices"] * 2}))
 
     assert chunk.text == "aa"
 
 
 def test_repr_is_short() -> None:
-    """Only what is there is shown."""
+    """The repr of a chunk has only the fields that are set."""
     (chunk,), _ = decode(event(CHUNK))
 
     assert repr(chunk) == (

@@ -1,4 +1,4 @@
-"""How a body begins tells an event stream from JSON, JSON lines, pages and plain text."""
+"""The start of a body decides between event streams, JSON, JSON Lines and other content."""
 
 import pytest
 
@@ -23,8 +23,8 @@ EVENT = b'data: {"choices": [{"index": 0, "delta": {"content": "a"}}]}\n\n'
         b"datum: 5\n",
     ],
 )
-def test_what_is_no_stream(body: bytes) -> None:
-    """At its end a body without an event or a comment is judged by its first line."""
+def test_not_an_event_stream(body: bytes) -> None:
+    """A body without an event or comment is rejected at its end if its first line isn't a field."""
     parser = ChunkParser()
     assert parser.feed(body) == []
     assert parser.error is None
@@ -49,8 +49,8 @@ def test_what_is_no_stream(body: bytes) -> None:
         b"x: y\n\n" + EVENT,
     ],
 )
-def test_what_may_be_a_stream(body: bytes) -> None:
-    """Too little came to say that it was not one; or events came after an unknown field."""
+def test_possible_event_stream(body: bytes) -> None:
+    """A body that can be an event stream or has events after an unknown field isn't rejected."""
     parser = ChunkParser()
     parser.feed(body)
     parser.close()
@@ -61,7 +61,7 @@ def test_what_may_be_a_stream(body: bytes) -> None:
 
 @pytest.mark.parametrize("end", [b"\n", b"\r", b"\r\n", b"\n\n", b"\r\n \t\r\n"])
 def test_json_lines(end: bytes) -> None:
-    """They are told as soon as the second line begins, by the same first bytes at every cut."""
+    """A JSON Lines body is rejected at its second line, at the same byte for every split."""
     first, second = b'\n{"text": "a"}', b'{"text": "b"}'
     parser = ChunkParser()
     assert parser.feed(first + end) == []
@@ -79,16 +79,16 @@ def test_json_lines(end: bytes) -> None:
 
 @pytest.mark.parametrize("first", [b"{", b'{"a": 1}', b'{"choices": []}', b"{]\n[}", b"{]\n{"])
 @pytest.mark.parametrize("line", [b"\n", b"\r", b"\r\n\r\n"])
-def test_events_after_a_line_like_json(first: bytes, line: bytes) -> None:
-    """By the standard the line is an unknown field; the chunk comes with its last byte."""
+def test_events_after_a_json_line(first: bytes, line: bytes) -> None:
+    """A line of JSON before an event is an unknown field, which doesn't delay the chunk."""
     parser = ChunkParser()
     assert parser.feed(first + line) == []
     assert len(parser.feed(EVENT)) == 1
     check_parser(ChunkParser, first + line + EVENT)
 
 
-def test_a_body_that_is_too_large_to_hold() -> None:
-    """It may be as large as an event, and is refused as soon as it is larger."""
+def test_json_body_exceeds_the_limit() -> None:
+    """A JSON body is rejected at the first byte beyond max_event_bytes."""
     body = b'\n{"choices": [' + b" " * 985
     parser = ChunkParser(max_event_bytes=999)
     assert parser.feed(body + b"]") == []
@@ -103,23 +103,23 @@ def test_a_body_that_is_too_large_to_hold() -> None:
     assert len(ChunkParser(max_event_bytes=None).feed(body + b"\n\n" + EVENT)) == 1
 
 
-def test_two_faults() -> None:
-    """The earlier one counts, at every cut."""
+def test_two_errors() -> None:
+    """The first of two errors is reported, however the body is split."""
     body = b'\xef\xef{"a":1}\n{"b":2}\n'
     outcome = check_parser(lambda: ChunkParser(errors="strict"), body)
     assert isinstance(outcome.error, EncodingError)
 
 
-def test_a_colon_on_a_line_of_its_own() -> None:
-    """Between a name and its value JSON may break the line; it is no comment."""
+def test_line_with_a_colon() -> None:
+    """A line of a JSON body that begins with a colon isn't a comment."""
     parser = ChunkParser()
     parser.feed(b'{"choices"\n:[{"message": {"content": "a"}, "finish_reason": "stop"}]}')
     assert len(parser.close()) == 1
 
 
 @pytest.mark.parametrize("last", [EVENT, b"data: " + b"x" * 5000 + b"\n\n"])
-def test_much_that_was_held(last: bytes) -> None:
-    """What is let through late is parsed as it would have been at once, limits and all."""
+def test_large_prefix(last: bytes) -> None:
+    """A prefix that was held back is parsed with the same limits, however the body is split."""
     body = b"{" + b" " * 200_000 + b"\ndata: \n\n" + EVENT * 2000 + last + EVENT
     outcomes = []
     for size in (len(body), 1000, 70_000):
@@ -132,8 +132,8 @@ def test_much_that_was_held(last: bytes) -> None:
     assert all(outcome.same_as(outcomes[0]) for outcome in outcomes)
 
 
-def test_after_the_end() -> None:
-    """However the body began, a closed parser takes nothing more."""
+def test_feed_after_close() -> None:
+    """feed() after close() raises an error, whatever the body was."""
     for body in (b"", b"\n", b'{"error": 1', EVENT):
         parser = ChunkParser()
         parser.feed(body)

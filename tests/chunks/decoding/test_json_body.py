@@ -1,4 +1,4 @@
-"""A body that is one JSON object is taken for what it is, whatever it was to be."""
+"""Bodies that are one JSON object: a completion, an error or neither."""
 
 import json
 from typing import Any
@@ -58,7 +58,7 @@ LEGACY: dict[str, Any] = {
 }
 
 
-def accumulated(body: bytes) -> tuple[Accumulator, ChunkParser]:
+def accumulate(body: bytes) -> tuple[Accumulator, ChunkParser]:
     parser = ChunkParser()
     accumulator = Accumulator()
     for chunk in run_stage(parser, [body]).items:
@@ -68,12 +68,10 @@ def accumulated(body: bytes) -> tuple[Accumulator, ChunkParser]:
 
 @pytest.mark.parametrize("indent", [None, 2])
 @pytest.mark.parametrize(("completion", "kind"), [(CHAT, ChatCompletion), (LEGACY, Completion)])
-def test_a_whole_completion_is_the_result(
-    completion: dict[str, Any], kind: type, indent: int | None
-) -> None:
-    """Nothing of it is lost; it ends as a stream does that has its finish reasons."""
+def test_completion(completion: dict[str, Any], kind: type, indent: int | None) -> None:
+    """A completion as the body is the result, with all fields and the end of a finished stream."""
     body = b"\xef\xbb\xbf\r\n " + json.dumps(completion, indent=indent).encode() + b"\n"
-    accumulator, parser = accumulated(body)
+    accumulator, parser = accumulate(body)
     result = accumulator.result()
 
     assert isinstance(result, kind)
@@ -106,17 +104,18 @@ def test_a_whole_completion_is_the_result(
         ({"choices": [{"delta": {"content": "a"}}]}, {"object": "chat.completion"}),
     ],
 )
-def test_an_unusual_completion(body: dict[str, Any], expected: dict[str, Any]) -> None:
-    """What is missing gets its empty value, as in a chunk."""
-    accumulator, parser = accumulated(json.dumps(body).encode())
+def test_missing_fields(body: dict[str, Any], expected: dict[str, Any]) -> None:
+    """Fields that a completion lacks have their empty values, as in a chunk."""
+    accumulator, parser = accumulate(json.dumps(body).encode())
     found = accumulator.snapshot().to_dict()
 
     assert parser.error is None
     assert found["object"] == expected.get("object", "chat.completion")
-    for ours, wanted in zip(found["choices"], expected.get("choices", []), strict=False):
-        assert wanted.items() <= {**ours, "message": wanted.get("message")}.items()
-        if "message" in wanted:
-            assert wanted["message"].items() <= ours["message"].items()
+    for choice, expected_choice in zip(found["choices"], expected.get("choices", []), strict=False):
+        message = expected_choice.get("message")
+        assert expected_choice.items() <= {**choice, "message": message}.items()
+        if message is not None:
+            assert message.items() <= choice["message"].items()
 
 
 @pytest.mark.parametrize(
@@ -128,8 +127,8 @@ def test_an_unusual_completion(body: dict[str, Any], expected: dict[str, Any]) -
         ({"type": "error", "message": "m"}, "m", None),
     ],
 )
-def test_an_error_is_the_servers(body: dict[str, Any], message: str, code: int | None) -> None:
-    """In each of the forms that stand in a stream too; the status of the answer hides nothing."""
+def test_server_error(body: dict[str, Any], message: str, code: int | None) -> None:
+    """An error as the body is a ServerSentError, in each form that a stream can have."""
     raw = json.dumps(body, indent=1).encode()
     parser = ChunkParser()
     assert parser.feed(raw) == []
@@ -143,8 +142,8 @@ def test_an_error_is_the_servers(body: dict[str, Any], message: str, code: int |
     check_parser(ChunkParser, raw)
 
 
-def test_an_error_beside_a_completion() -> None:
-    """The completion comes first, as in a stream."""
+def test_error_in_a_completion() -> None:
+    """A completion with an error is the partial result of the error."""
     body = {**CHAT, "error": {"message": "late"}}
     stream = Stream([json.dumps(body).encode()])
     with pytest.raises(ServerSentError, match="late") as raised:
@@ -153,8 +152,8 @@ def test_an_error_beside_a_completion() -> None:
     assert raised.value.partial.to_dict() == CHAT
 
 
-def test_in_an_event() -> None:
-    """A server in between may say that it streams, and send the whole in one event."""
+def test_completion_in_an_event() -> None:
+    """A complete completion in one event, as proxies can send it, is the result."""
     body = b"data: " + json.dumps(CHAT).encode() + b"\n\ndata: [DONE]\n\n"
     stream = Stream([body])
 
@@ -165,10 +164,10 @@ def test_in_an_event() -> None:
     check_parser(ChunkParser, body)
 
 
-def test_choices_without_numbers() -> None:
-    """They are numbered by their order, as they stand in the answer."""
+def test_choices_without_an_index() -> None:
+    """Choices without an index are numbered in their order."""
     choices = [{"message": {"content": text}} for text in "ab"]
-    result, _ = accumulated(json.dumps({"choices": choices}).encode())
+    result, _ = accumulate(json.dumps({"choices": choices}).encode())
 
     assert [choice["message"]["content"] for choice in result.snapshot().to_dict()["choices"]] == [
         "a",
@@ -177,17 +176,17 @@ def test_choices_without_numbers() -> None:
 
 
 @pytest.mark.parametrize("other", [5, None, "x", [], {}, {"message": None}])
-def test_a_choice_without_a_message(other: Any) -> None:
-    """Next to a choice with a message, anything else does no harm."""
+def test_choice_without_a_message(other: Any) -> None:
+    """A value without a message among the choices is ignored."""
     message = {"message": {"content": "a"}, "finish_reason": "stop"}
-    accumulator, parser = accumulated(json.dumps({"choices": [message, other]}).encode())
+    accumulator, parser = accumulate(json.dumps({"choices": [message, other]}).encode())
 
     assert parser.error is None
     assert accumulator.text == "a"
 
 
-def test_a_choice_an_event() -> None:
-    """Each may come whole in an event of its own."""
+def test_one_choice_per_event() -> None:
+    """Each choice of a completion can be in an event of its own."""
     choices = [{"index": index, "message": {"content": "ab"[index]}} for index in range(2)]
     body = b"".join(b"data: " + json.dumps({"choices": [c]}).encode() + b"\n\n" for c in choices)
     result = Stream([body], on_incomplete="accept").result()
@@ -196,10 +195,10 @@ def test_a_choice_an_event() -> None:
 
 
 @pytest.mark.parametrize("index", [[], "0", None])
-def test_an_index_that_is_none(index: Any) -> None:
-    """What cannot be an index does no harm."""
+def test_invalid_index(index: Any) -> None:
+    """A choice with an invalid index keeps its text."""
     body = json.dumps({"choices": [{"index": index, "message": {"content": "a"}}]}).encode()
-    assert accumulated(body)[0].text == "a"
+    assert accumulate(body)[0].text == "a"
 
 
 @pytest.mark.parametrize(
@@ -209,15 +208,15 @@ def test_an_index_that_is_none(index: Any) -> None:
         b'[{"error":{"code":429,"message":"quota"}}]',
     ],
 )
-def test_an_error_in_a_list(body: bytes) -> None:
-    """Gemini's errors stand in a list of one, with or without blanks."""
+def test_error_in_a_list(body: bytes) -> None:
+    """A list with one error, as Gemini sends it, is a ServerSentError."""
     with pytest.raises(ServerSentError, match="quota") as raised:
         Stream([body]).result()
     assert raised.value.code == 429
 
 
 def test_strict_decoding() -> None:
-    """Ill-formed UTF-8 is a fault in a JSON body as it is in a stream."""
+    """Malformed UTF-8 in a JSON body is an error with errors="strict"."""
     body = b' {"choices": [{"message": {"content": "\xff"}, "finish_reason": "stop"}]}'
     outcome = check_parser(lambda: ChunkParser(errors="strict"), body)
 
@@ -226,16 +225,16 @@ def test_strict_decoding() -> None:
     assert Stream([body]).result().text == "\ufffd"
 
 
-def test_after_deltas() -> None:
-    """What repeats the whole after its deltas says nothing new."""
+def test_completion_after_deltas() -> None:
+    """A completion that repeats the deltas before it doesn't change the result."""
     delta = {"choices": [{"index": 0, "delta": {"role": "assistant", "content": "Hi"}}]}
     body = b"".join(b"data: " + json.dumps(chunk).encode() + b"\n\n" for chunk in (delta, CHAT))
 
     assert Stream([body]).result().text == "Hi"
 
 
-def test_limits_hold() -> None:
-    """A whole completion is held to the limits of a stream."""
+def test_limits() -> None:
+    """The limits of a stream apply to a completion as the body."""
     body = {"choices": [{"index": 0, "message": {"content": "a"}}, {"index": 9}]}
     stream = Stream([json.dumps(body).encode()], max_choices=2)
     with pytest.raises(LimitExceeded, match="More than 2 choices"):
@@ -243,8 +242,8 @@ def test_limits_hold() -> None:
 
 
 @pytest.mark.parametrize("body", [b'{"detail": "Not Found"}', b"{}", b'{"choices": null}'])
-def test_any_other_object_is_no_stream(body: bytes) -> None:
-    """The error says how the body begins."""
+def test_other_object(body: bytes) -> None:
+    """Another JSON object is a NotEventStream with the start of the body."""
     stream = Stream([body[:3], body[3:]])
     with pytest.raises(NotEventStream) as raised:
         stream.result()
@@ -254,8 +253,8 @@ def test_any_other_object_is_no_stream(body: bytes) -> None:
     assert (stream.end.cause, stream.end.bytes_seen) == (EndCause.NOT_A_STREAM, len(body))
 
 
-def test_a_cut_completion() -> None:
-    """A choice without a finish reason makes the answer incomplete, streamed or not."""
+def test_completion_without_a_finish_reason() -> None:
+    """A completion with a choice without a finish reason is incomplete."""
     body = {"choices": [{"index": 0, "message": {"content": "a"}, "finish_reason": None}]}
     stream = Stream([json.dumps(body).encode()], on_incomplete="accept")
 
