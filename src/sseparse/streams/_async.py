@@ -126,7 +126,7 @@ class AsyncDriver(StreamView[ItemT]):
         # An error here doesn't change how the stream ended.
         with suppress(Exception):
             while (left := until - timers.now()) > 0:
-                self._state.receive_late(await timers.within(left, anext(pieces)))
+                self._reader.push_late(await timers.within(left, anext(pieces)))
 
     async def __aenter__(self) -> Self:
         return self

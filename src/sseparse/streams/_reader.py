@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Generic, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 from attrs import evolve
 
@@ -25,18 +25,20 @@ from .._errors import (
 from .._stage import Breakable, Stage, breaking, raise_stored
 from ..sse._parser import BODY_START, EVENT_STREAM, is_event_stream_type, looks_like_events
 
+if TYPE_CHECKING:
+    # Streams of events load no library of JSON.
+    from ..payloads._parser import ItemParser
+
 ItemT = TypeVar("ItemT")
 ItemT_contra = TypeVar("ItemT_contra", contravariant=True)
 ResultT = TypeVar("ResultT")
 
 
 class TextItem(Protocol):
-    """An item of an API, which can have text."""
+    """An item of an API, whose text is "" unless it brings text of choice 0."""
 
     @property
-    def text(self) -> str:
-        """The new text of choice 0, or ""."""
-        ...
+    def text(self) -> str: ...
 
 
 TextItemT = TypeVar("TextItemT", bound=TextItem)
@@ -47,72 +49,26 @@ class StreamParser(Stage[bytes | bytearray | memoryview, ItemT], Protocol):
     """A parser of events or items, with what streams show of it."""
 
     @property
-    def last_event_id(self) -> str:
-        """The last event ID."""
-        ...
-
+    def last_event_id(self) -> str: ...
     @property
-    def retry(self) -> int | None:
-        """The reconnection time in milliseconds, or None."""
-
+    def retry(self) -> int | None: ...
     @property
-    def events_seen(self) -> int:
-        """The number of events dispatched."""
-        ...
-
+    def events_seen(self) -> int: ...
     @property
-    def comments_seen(self) -> int:
-        """The number of comment lines received."""
-        ...
-
-
-class ItemStreamParser(StreamParser[ItemT], Protocol):
-    """A parser of items, which continues after an error of the server or the terminal event."""
-
-    @property
-    def done(self) -> bool:
-        """Whether the API's terminal event was received."""
-        ...
-
-    def collect_late(self) -> list[ItemT]:
-        """Decode what follows an error of the server or the terminal event into this list."""
-        ...
-
-    def feed_late(self, data: bytes | bytearray | memoryview, /) -> None:
-        """Feed bytes after an error of the server or the terminal event."""
-        ...
-
-    def end_at_terminal(self) -> None:
-        """End the input at the terminal event."""
-        ...
+    def comments_seen(self) -> int: ...
 
 
 class ItemAccumulator(Protocol[ItemT_contra, ResultT_co]):
     """An accumulator of an API: its items to its result."""
 
     @property
-    def error(self) -> SSEError | None:
-        """The error that stopped it, or None."""
-
+    def error(self) -> SSEError | None: ...
     @property
-    def usage(self) -> Any:
-        """The token counts that the server reported, or None."""
-
-    def add(self, item: ItemT_contra, /) -> None:
-        """Add an item."""
-        ...
-
-    def updates(self, item: ItemT_contra, /) -> list[Any]:
-        """Add an item and return what it changed."""
-        ...
-
-    def last_updates(self) -> list[Any]:
-        """Return what the end of a complete stream finished."""
-        ...
-
-    def snapshot(self) -> ResultT_co:
-        """Return the result so far."""
-        ...
+    def usage(self) -> Any: ...
+    def add(self, item: ItemT_contra, /) -> None: ...
+    def updates(self, item: ItemT_contra, /) -> list[Any]: ...
+    def last_updates(self) -> list[Any]: ...
+    def snapshot(self) -> ResultT_co: ...
 
 
 class Recorder(Protocol):
@@ -160,6 +116,8 @@ class EventReader(Breakable, Generic[ItemT]):
         self._body_start = b""
         self._recorded = (0, 0)
         self._end: End | None = None
+        self.continues = False
+        """Whether bytes after the end can complete the result."""
 
     # For those who push bytes.
 
@@ -289,6 +247,12 @@ class EventReader(Breakable, Generic[ItemT]):
             self._drop_ready()
             self.finish(None, EndCause.CANCELLED)
 
+    def push_terminal(self) -> None:
+        """End the stream if the API's terminal event was received."""
+
+    def push_late(self, data: bytes) -> None:
+        """Process bytes after the end, which can complete the result."""
+
     @property
     def has_ready(self) -> bool:
         """Whether there is something to return before the end."""
@@ -391,7 +355,7 @@ class Reader(EventReader[ItemT], Generic[ItemT, ResultT]):
 
     def __init__(
         self,
-        parser: ItemStreamParser[ItemT],
+        parser: ItemParser[ItemT],
         accumulator: ItemAccumulator[ItemT, ResultT],
         *,
         response: object = None,
@@ -403,8 +367,6 @@ class Reader(EventReader[ItemT], Generic[ItemT, ResultT]):
         self._accumulator = accumulator
         self._incomplete = incomplete
         self._late = parser.collect_late()
-        self.continues = False
-        """Whether bytes after the end can complete the result."""
         self._updates: list[Any] | None = None
         self.tracks_updates = False
         """Whether `pop()` collects the updates of the items that it returns."""
@@ -416,11 +378,6 @@ class Reader(EventReader[ItemT], Generic[ItemT, ResultT]):
         if error is not None:
             error.partial = self.snapshot()
         return error
-
-    @property
-    def done(self) -> bool:
-        """Whether the API's terminal event was received."""
-        return self._item_parser.done
 
     @property
     def usage(self) -> Any:
@@ -446,7 +403,9 @@ class Reader(EventReader[ItemT], Generic[ItemT, ResultT]):
         return super().close()
 
     def push_terminal(self) -> None:
-        """End the stream at the API's terminal event."""
+        """End the stream if the API's terminal event was received."""
+        if self.over or not self._item_parser.done:
+            return
         self._item_parser.end_at_terminal()
         self.finish(self._judge(self.seen))
         self.continues = True

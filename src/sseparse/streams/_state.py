@@ -63,8 +63,7 @@ class StreamState(Generic[ItemT]):
             return
         self._interrupted = False
         reader.push(piece)
-        if isinstance(reader, Reader) and reader.done and not reader.over:
-            reader.push_terminal()
+        reader.push_terminal()
 
     def receive_at(self, piece: bytes, now: float) -> None:
         """Process bytes that were received at a time, in seconds."""
@@ -128,15 +127,9 @@ class StreamState(Generic[ItemT]):
 
     def drain_seconds(self) -> float:
         """Return how long to read on, once, after the terminal event or an error of the server."""
-        reader = self.reader
-        seconds = self._drain if isinstance(reader, Reader) and reader.continues else 0.0
+        seconds = self._drain if self.reader.continues else 0.0
         self._drain = 0.0
         return seconds
-
-    def receive_late(self, piece: bytes) -> None:
-        """Process bytes after the end, which can complete the result."""
-        if isinstance(self.reader, Reader):
-            self.reader.push_late(piece)
 
     def interrupt(self) -> None:
         """Record that an exception went through the source without being its failure."""

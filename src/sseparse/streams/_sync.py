@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from time import monotonic
 from types import TracebackType
@@ -141,7 +141,7 @@ class SyncDriver(StreamView[ItemT]):
         seconds = self._state.drain_seconds()
         pieces = self._pieces
         # A read of any other source can block for longer.
-        is_limited = is_pooled(self._source) or isinstance(self._source, Sequence)
+        is_limited = is_pooled(self._source) or type(self._source) in (list, tuple)
         if not seconds or pieces is None or not is_limited:
             return
         until = monotonic() + seconds
@@ -149,7 +149,7 @@ class SyncDriver(StreamView[ItemT]):
         with suppress(Exception):
             while (left := until - monotonic()) > 0:
                 wait_at_most(self._source, left)
-                self._state.receive_late(next(pieces))
+                self._reader.push_late(next(pieces))
 
     def __enter__(self) -> Self:
         return self
