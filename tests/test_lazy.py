@@ -67,6 +67,13 @@ def test_only_used_modules_are_loaded() -> None:
     assert run_fresh(code) == ["False", "False", "True", "False", "False"]
 
 
+def test_streams_of_events_load_no_json_library() -> None:
+    """`EventStream` needs attrs alone; msgspec is for the items of an API."""
+    code = "import sys; from sseparse import EventStream; print('msgspec' in sys.modules)"
+
+    assert fresh(code) == ["False"]
+
+
 def test_packages_are_attributes() -> None:
     """`import sseparse` gives access to `sseparse.chunks` and `sseparse.streams`."""
     code = "import sseparse; print(sseparse.chunks.__name__, sseparse.streams.__name__)"
