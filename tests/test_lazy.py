@@ -71,7 +71,7 @@ def test_streams_of_events_load_no_json_library() -> None:
     """`EventStream` needs attrs alone; msgspec is for the items of an API."""
     code = "import sys; from sseparse import EventStream; print('msgspec' in sys.modules)"
 
-    assert fresh(code) == ["False"]
+    assert run_fresh(code) == ["False"]
 
 
 def test_packages_are_attributes() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, Generic, Literal, TypeVar
@@ -37,7 +38,7 @@ class DecodeError(SSEError):
         self.reason = reason
 
 
-class Decoder(Breakable, Generic[ItemT]):
+class Decoder(Breakable, ABC, Generic[ItemT]):
     """
     Base class of the decoders of an API.
 
@@ -250,35 +251,37 @@ class Decoder(Breakable, Generic[ItemT]):
     # What an API decides.
 
     @property
+    @abstractmethod
     def is_finished(self) -> bool:
         """Whether the result is finished, apart from the terminal event."""
-        raise NotImplementedError
 
+    @abstractmethod
     def is_terminal(self, data: str) -> bool:
         """Return whether an event with this data is the API's terminal one."""
-        raise NotImplementedError
 
-    def _decode_fast(self, event: Event, items: list[ItemT]) -> bool:
-        """Decode an event if it has the most common shape, and return whether it has."""
-        raise NotImplementedError
-
+    @abstractmethod
     def decode_values(self, values: list[bytes], last_event_id: str) -> list[ItemT]:
         """Decode the data of several events of type "message"."""
-        raise NotImplementedError
 
+    @abstractmethod
+    def _decode_fast(self, event: Event, items: list[ItemT]) -> bool:
+        """Decode an event if it has the most common shape, and return whether it has."""
+
+    @abstractmethod
     def _find_error(self, event_type: str, body: dict[str, Any]) -> ServerSentError | None:
-        raise NotImplementedError
+        """Return the error in an event's JSON object, or None."""
 
+    @abstractmethod
     def _is_result(self, body: dict[str, Any]) -> bool:
-        """Return whether a body is a result of the API."""
-        raise NotImplementedError
+        """Return whether a JSON body is a result of the API."""
 
+    @abstractmethod
     def _has_item(self, body: dict[str, Any]) -> bool:
         """Return whether there is an item next to an error."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _build(self, body: dict[str, Any]) -> list[ItemT]:
-        raise NotImplementedError
+        """Build the item of an event in the general case."""
 
 
 def make_error(inner: Any, body: dict[str, Any] | str) -> ServerSentError:
