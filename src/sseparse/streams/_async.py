@@ -15,7 +15,7 @@ from ..sse._core import ItemT as EventT
 from ..sse._event import Comment, Event
 from ..sse._parser import Parser
 from ._reader import EventReader, ItemT, Reader, Recorder, ResultT, TextItem, TextItemT
-from ._state import ItemStreamView, StreamState, StreamView
+from ._state import EventStreamOptions, ItemStreamView, StreamState, StreamView
 
 UpdateT = TypeVar("UpdateT")
 
@@ -180,9 +180,7 @@ class AsyncEventStream(AsyncDriver[EventT]):
         source: AsyncReadable,
         *,
         comments: Literal[False] = ...,
-        deadlines: Deadlines | None = ...,
-        timeline: Recorder | None = ...,
-        **options: Unpack[EventOptions],
+        **options: Unpack[EventStreamOptions],
     ) -> None: ...
 
     @overload
@@ -191,9 +189,7 @@ class AsyncEventStream(AsyncDriver[EventT]):
         source: AsyncReadable,
         *,
         comments: bool,
-        deadlines: Deadlines | None = ...,
-        timeline: Recorder | None = ...,
-        **options: Unpack[EventOptions],
+        **options: Unpack[EventStreamOptions],
     ) -> None: ...
 
     def __init__(

@@ -11,8 +11,9 @@ from attrs import evolve
 from .._deadlines import Clock, Deadlines
 from .._end import End
 from .._errors import StreamTimeout, describe_seen
+from .._options import EventOptions
 from .._stage import Uncopyable
-from ._reader import EventReader, ItemT, Reader, ResultT
+from ._reader import EventReader, ItemT, Reader, Recorder, ResultT
 
 # It never starts, so that all streams without deadlines can share it.
 _NO_DEADLINES: Final = Deadlines()
@@ -24,6 +25,13 @@ _WAITED: Final[Mapping[Clock, str]] = {
     "between_events": "no event for {} s",
     "total": "the stream isn't complete after {} s",
 }
+
+
+class EventStreamOptions(EventOptions, total=False):
+    """Options of a stream of events; see `EventStream`."""
+
+    deadlines: Deadlines | None
+    timeline: Recorder | None
 
 
 class StreamState(Generic[ItemT]):

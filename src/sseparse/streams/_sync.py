@@ -16,7 +16,7 @@ from ..sse._core import ItemT as EventT
 from ..sse._event import Comment, Event
 from ..sse._parser import Parser
 from ._reader import EventReader, ItemT, Reader, Recorder, ResultT, TextItem, TextItemT
-from ._state import ItemStreamView, StreamState, StreamView
+from ._state import EventStreamOptions, ItemStreamView, StreamState, StreamView
 
 UpdateT = TypeVar("UpdateT")
 
@@ -195,9 +195,7 @@ class EventStream(SyncDriver[EventT]):
         source: SyncReadable,
         *,
         comments: Literal[False] = ...,
-        deadlines: Deadlines | None = ...,
-        timeline: Recorder | None = ...,
-        **options: Unpack[EventOptions],
+        **options: Unpack[EventStreamOptions],
     ) -> None: ...
 
     @overload
@@ -206,9 +204,7 @@ class EventStream(SyncDriver[EventT]):
         source: SyncReadable,
         *,
         comments: bool,
-        deadlines: Deadlines | None = ...,
-        timeline: Recorder | None = ...,
-        **options: Unpack[EventOptions],
+        **options: Unpack[EventStreamOptions],
     ) -> None: ...
 
     def __init__(
