@@ -114,13 +114,14 @@ def test_a_limit_after_an_error() -> None:
     assert isinstance(reader.error, ServerSentError)
 
 
-def test_cost_after_the_terminal_event() -> None:
-    """An event after [DONE] completes the result."""
+def test_usage_after_the_terminal_event() -> None:
+    """An event after [DONE] completes the result with its usage, but not with text."""
     reader = ChunkReader()
     reader.feed(TEXT + FINISH + DONE)
-    assert reader.feed(USAGE) == []
+    assert reader.feed(TEXT + USAGE) == []
     reader.close()
     assert reader.result().usage is not None
+    assert reader.result().text == "Hello"
 
 
 @pytest.mark.parametrize("pieces", [[TEXT + ERROR + USAGE], [TEXT, ERROR, USAGE, DONE]])

@@ -156,6 +156,10 @@ class ChunkDecoder(Decoder[Chunk]):
         chunk: Chunk = build(kind, body)
         return [chunk] if self._note_choices(chunk) else []
 
+    def _build_late(self, late: list[Chunk], body: dict[str, Any]) -> None:
+        # Usage and cost belong to the completion that [DONE] ended, text to another one.
+        super()._build_late(late, {**body, "choices": []} if self.done else body)
+
     def is_terminal(self, data: str) -> bool:
         """Return whether data is the [DONE] mark."""
         return data == DONE_MARK

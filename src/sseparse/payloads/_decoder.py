@@ -154,6 +154,7 @@ class Decoder(Breakable, ABC, Generic[ItemT]):
         error, stopped = self._error, self.stopped
         if self._has_item(body):
             late += self._build(body)
+        # The first error counts, not one of a late item.
         self._error, self.stopped = error, stopped
 
     def _decode_data(self, event: Event) -> list[ItemT]:
