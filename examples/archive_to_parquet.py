@@ -1,14 +1,14 @@
 """
-Turn an archive of captured streams into Parquet, on as many cores and machines as Dask has.
+Convert an archive of captured streams to Parquet with Dask, on many cores or machines.
 
     python examples/archive_to_parquet.py 'archive/**/*.sse' out/ --scheduler tcp://10.0.0.1:8786
 
-Each file is a row, whatever is in it: how its stream ended, what came, and what was wrong with it.
-A task takes some of the files and writes one Parquet file. It reads each in pieces and keeps what
-the answer amounts to, so that it needs no more memory for a large archive than for a small one.
+Each file becomes a row: how its stream ended, the content received, and the error, if any. A task
+reads some of the files and writes one Parquet file. It reads each file in pieces and keeps only the
+accumulated completion, so a larger archive doesn't need more memory.
 
-Without `--scheduler` the cores of this machine do it. With one, its workers must see the archive
-and the output under the same names, and have sseparse and pyarrow.
+Without `--scheduler`, the tasks run on the cores of this machine. The workers of a scheduler need
+the archive and the output under the same paths, and sseparse and pyarrow installed.
 """
 
 import argparse
@@ -41,41 +41,41 @@ from sseparse import (
 )
 from sseparse.chunks import ChatMessage, CompletionUsage
 
-PIECE = 1 << 18  # bytes read at once
-ROWS, ROWS_SIZE = 10_000, 1 << 25  # rows and characters that are kept until they are written
-UNREADABLE = (OSError, EOFError, zlib.error)  # the last two: gzip's, cut or damaged
+PIECE = 1 << 18  # bytes per read
+ROWS, ROWS_SIZE = 10_000, 1 << 25  # rows and characters in a batch
+UNREADABLE = (OSError, EOFError, zlib.error)  # the last two: a truncated or damaged gzip file
 Row = dict[str, Any]
 
 
 def read_file(path: str) -> Row:
-    """Read a captured stream, to its end or its fault; return its row."""
+    """Read a captured stream to its end or first error; return its row."""
     parser, accumulator = ChunkParser(on_bad_json="skip"), Accumulator()
-    fault: Exception | None = None
+    failure: Exception | None = None
     try:
         try:
             for piece in pieces(path):
-                _take(accumulator, parser.feed(piece))
+                _accumulate(accumulator, parser.feed(piece))
         except UNREADABLE as error:
-            fault = error
-        _take(accumulator, parser.close())
-        fault = parser.error or fault
+            failure = error
+        _accumulate(accumulator, parser.close())
+        failure = parser.error or failure
     except SSEError as error:
-        fault = error
-    if parser.end is None:  # the completion outgrew its limit, and nobody asked for an end
+        failure = error
+    if parser.end is None:  # the accumulator raised LimitExceeded before the end
         _ = parser.close()
     end = parser.end or End(EndCause.INCOMPLETE)
-    # After [DONE] nothing can be cut.
-    cut = isinstance(fault, UNREADABLE) and not parser.done
-    cause = EndCause.TRANSPORT if cut else end.cause
-    if isinstance(fault, LimitExceeded):
+    # A stream is complete at [DONE], whatever follows.
+    truncated = isinstance(failure, UNREADABLE) and not parser.done
+    cause = EndCause.TRANSPORT if truncated else end.cause
+    if isinstance(failure, LimitExceeded):
         cause = EndCause.INCOMPLETE
     return {
         "file": _text(path),
         "cause": cause.value,
         "complete": evolve(end, cause=cause).complete,
         **_completion_columns(accumulator.snapshot()),
-        "error_kind": None if fault is None else type(fault).__name__,
-        "error_message": None if fault is None else _text(str(fault)),
+        "error_kind": None if failure is None else type(failure).__name__,
+        "error_message": None if failure is None else _text(str(failure)),
         "mid_event": end.mid_event,
         "events": parser.events_seen,
         "skipped": parser.skipped,
@@ -85,17 +85,17 @@ def read_file(path: str) -> Row:
     }
 
 
-def _take(accumulator: Accumulator, chunks: list[Chunk]) -> None:
+def _accumulate(accumulator: Accumulator, chunks: list[Chunk]) -> None:
     for chunk in chunks:
         accumulator.add(chunk)
 
 
 def pieces(path: str) -> Iterator[bytes]:
-    """Read a file a piece at a time, decompressing what gzip made."""
-    with open(path, "rb") as raw:  # noqa: PTH123 - a path that is no text stays as it is
+    """Yield the content of a file in pieces, decompressed if it is a gzip file."""
+    with open(path, "rb") as raw:  # noqa: PTH123 - keeps undecodable paths
         packed = raw.peek(2).startswith(b"\x1f\x8b")
         file = gzip.GzipFile(fileobj=raw) if packed else raw
-        # Not read(), which would lose what it has when it comes to a fault.
+        # read() would lose the data before an error.
         while piece := file.read1(PIECE):
             yield piece
 
@@ -126,26 +126,26 @@ def _choice(choice: Any, *, is_chat: bool) -> Row:
 
 def _calls(message: ChatMessage) -> str | None:
     calls = [call.to_dict() for call in message.tool_calls or []]
-    if message.function_call is not None:  # the form before tool calls
+    if message.function_call is not None:  # deprecated form of a tool call
         calls.append({"type": "function", "function": message.function_call.to_dict()})
     return json.dumps(calls) if calls else None
 
 
 def _text(value: str | None) -> str | None:
-    """Return a text that UTF-8 can write: half a character, as JSON can escape it, it cannot."""
+    """Replace lone surrogates, which JSON can escape but UTF-8 can't encode."""
     if value is None or value.isascii():
         return value
     return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _count(value: int | None) -> int | None:
-    """Return a number that a column can have."""
+    """Return a number that fits into 64 bits, or None."""
     return value if value is not None and -(1 << 63) <= value < 1 << 63 else None
 
 
 def schema() -> Any:
-    """Return the columns: those of a row of `read_file`."""
-    import pyarrow as pa  # noqa: PLC0415 - rows can be had without it
+    """Return the schema of the rows of `read_file`."""
+    import pyarrow as pa  # noqa: PLC0415 - read_file doesn't need it
 
     text, number, flag = pa.string(), pa.int64(), pa.bool_()
     choice = [
@@ -169,21 +169,21 @@ def schema() -> Any:
         ("error_message", text),
         ("mid_event", flag),
         ("events", number),
-        ("skipped", number),  # events that were no JSON
+        ("skipped", number),  # events that weren't JSON
         ("after_done", number),  # events of another stream in the same file
         ("comments", number),
-        ("bytes", number),  # decompressed, up to a fault
+        ("bytes", number),  # decompressed, up to an error
     ]
     return pa.schema(columns)
 
 
 def write_partition(number: int, files: list[str], folder: str) -> Counter[str]:
-    """Write the rows of some files as one Parquet file; return how many ended in each way."""
-    import pyarrow as pa  # noqa: PLC0415 - rows can be had without it
-    import pyarrow.parquet as pq  # noqa: PLC0415 - the same
+    """Write the rows of some files to a Parquet file; return the number of each cause."""
+    import pyarrow as pa  # noqa: PLC0415 - read_file doesn't need it
+    import pyarrow.parquet as pq  # noqa: PLC0415 - as above
 
     causes: Counter[str] = Counter()
-    # A task that is lost with its worker is done again; a part that is not whole is never seen.
+    # Dask repeats a task whose worker was lost, so a part gets its name only when it is complete.
     unfinished = Path(folder, f".{uuid4().hex}.unfinished")
     try:
         with pq.ParquetWriter(unfinished, schema(), compression="zstd") as writer:
@@ -197,7 +197,7 @@ def write_partition(number: int, files: list[str], folder: str) -> Counter[str]:
 
 
 def batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    """Gather rows, as many as memory has room for."""
+    """Group rows into batches of limited size."""
     batch: list[Row] = []
     size = 0
     for row in rows:
@@ -212,7 +212,7 @@ def batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
 
 
 def partitions(files: Iterable[str], partition_bytes: int) -> Iterator[list[str]]:
-    """Gather files of so many bytes; a larger one is by itself, for a stream is read in order."""
+    """Group files up to a size in bytes; a larger file is a group of its own."""
     partition: list[str] = []
     total = 0
     for file in files:
@@ -227,9 +227,9 @@ def partitions(files: Iterable[str], partition_bytes: int) -> Iterator[list[str]
 
 
 def size_of(file: str) -> int:
-    """Return the size of a file, 0 where it cannot be told: its row will say why."""
+    """Return the size of a file, or 0 if it can't be read: its row will have the error."""
     try:
-        return os.stat(file).st_size  # noqa: PTH116 - a path that is no text stays as it is
+        return os.stat(file).st_size  # noqa: PTH116 - keeps undecodable paths
     except OSError:
         return 0
 
@@ -237,8 +237,8 @@ def size_of(file: str) -> int:
 def parse_archive(
     client: Any, files: Iterable[str], folder: str, partition_bytes: int
 ) -> Counter[str]:
-    """Have a Dask client's workers parse the files; return how many ended in each way."""
-    from distributed import as_completed  # noqa: PLC0415 - rows can be had without it
+    """Parse files with a Dask client's workers; return the number of each cause."""
+    from distributed import as_completed  # noqa: PLC0415 - read_file doesn't need it
 
     parts = list(partitions(files, partition_bytes))
     folders = [folder] * len(parts)
@@ -252,36 +252,43 @@ def parse_archive(
             failures.append(future.exception())
         future.release()
         sys.stderr.write(f"{causes.total()} files: {dict(causes)}\n")
-    if failures:  # such as a full disk: the others are written
+    if failures:  # such as a full disk; the other parts are written
         raise ExceptionGroup(f"{len(failures)} of {len(parts)} parts are missing", failures)
     return causes
 
 
 def main() -> None:
-    """Parse the files that a pattern names."""
+    """Parse the files that match a pattern."""
     options = argparse.ArgumentParser(description=main.__doc__)
-    options.add_argument("pattern", help="such as 'archive/**/*.sse', in quotes")
-    options.add_argument("folder", help="for the Parquet files; it must not have any")
-    options.add_argument("--scheduler", help="the address of a Dask scheduler")
-    options.add_argument("--partition-bytes", type=int, default=1 << 28, help="%(default)s")
+    options.add_argument("pattern", help="a glob pattern in quotes, such as 'archive/**/*.sse'")
+    options.add_argument("folder", help="output folder, without Parquet files")
+    options.add_argument(
+        "--scheduler", help="address of a Dask scheduler; by default, a local cluster is started"
+    )
+    options.add_argument(
+        "--partition-bytes",
+        type=int,
+        default=1 << 28,
+        help="size of the files of a task; default: %(default)s",
+    )
     given = options.parse_args()
     missing = [name for name in ("distributed", "pyarrow") if find_spec(name) is None]
     if missing:
         sys.exit(f"{missing[0]} is not installed: pip install 'dask[distributed]' pyarrow")
-    from distributed import Client, LocalCluster  # noqa: PLC0415 - now that it is there
+    from distributed import Client, LocalCluster  # noqa: PLC0415 - checked above
 
     folder = Path(given.folder).absolute()
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.glob("*.parquet")):
-        sys.exit(f"{folder} has Parquet files: those of another run would be taken for these")
-    paths = sorted(glob.glob(given.pattern, recursive=True))  # noqa: PTH207 - absolute ones too
-    files = [os.path.abspath(path) for path in paths if not os.path.isdir(path)]  # noqa: PTH100, PTH112 - the same
+        sys.exit(f"{folder} already has Parquet files: choose another folder")
+    paths = sorted(glob.glob(given.pattern, recursive=True))  # noqa: PTH207 - absolute patterns too
+    files = [os.path.abspath(path) for path in paths if not os.path.isdir(path)]  # noqa: PTH100, PTH112 - as above
     if not files:
         sys.exit(f"no file matches {given.pattern}")
     with ExitStack() as stack:
         where = given.scheduler
         if where is None:
-            # Parsing keeps a core busy: a second thread would only wait for the first.
+            # Parsing holds the GIL, so a second thread wouldn't help.
             here = LocalCluster(threads_per_worker=1, dashboard_address="127.0.0.1:0")
             where = stack.enter_context(here)
         client = stack.enter_context(Client(where))

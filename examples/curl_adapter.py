@@ -1,13 +1,13 @@
 """
-An adapter for libcurl, by way of pycurl: what a stream needs of an HTTP library, in one class.
+An adapter for libcurl (pycurl): the source of a stream, in one class.
 
     with Stream(request("https://...", {"stream": True}, ["Authorization: Bearer ..."])) as stream:
         for chunk in stream:
             print(chunk.text, end="", flush=True)
 
-libcurl's multi interface does what it can without waiting, and leaves the waiting to the caller.
-So each piece is in hand as soon as it is there, a read takes no longer than it may, and `close()`
-closes the connection at once. No thread is needed.
+libcurl's multi interface never blocks; the caller waits for the socket. So the adapter yields each
+piece as soon as it arrives, limits each read to its timeout, and closes the connection at once in
+`close()`, without a thread.
 """
 
 import json
@@ -17,21 +17,21 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Any, Self
 
-import pycurl  # type: ignore[import-untyped] # it says nothing of types
+import pycurl  # type: ignore[import-untyped] # has no types
 
 from sseparse import StreamTimeout, TransportError
 
-LONGEST_WAIT = 1.0  # seconds, after which libcurl is asked again
-NO_SOCKET_YET = 0.01  # seconds to wait where there is nothing to wait on: the host is looked up
+MAX_WAIT = 1.0  # seconds between two calls of libcurl
+NO_SOCKET_WAIT = 0.01  # seconds to wait while there is no socket, during name resolution
 
 
 class CurlSource:
     """
-    Iterate the bytes of a response's body, as they come.
+    Iterator of the bytes of a response body, as they arrive.
 
     Args:
-        handle: What to ask, with all its options. It is closed with the source.
-        timeout: For how long a read waits, in seconds; None for ever.
+        handle: The request: a `pycurl.Curl` with its options. The source closes it.
+        timeout: Maximum seconds of a read; None for no limit.
         pooled: Whether the handle has a share that keeps connections.
     """
 
@@ -40,82 +40,82 @@ class CurlSource:
         self.headers: dict[str, str] = {}
         self.pooled = pooled
         self._pieces: deque[bytes] = deque()
-        self._coming = 0  # the status of the head that is being read
+        self._next_status = 0  # status of the response head that is being read
         self._over = self._closed = False
         self._failure: TransportError | None = None
-        self._timeout = self._longest = timeout
+        self._timeout = self._read_timeout = timeout
         self._handle = handle
         self._multi: Any = pycurl.CurlMulti()
         handle.setopt(pycurl.WRITEFUNCTION, self._pieces.append)
-        handle.setopt(pycurl.HEADERFUNCTION, self._take_header)
+        handle.setopt(pycurl.HEADERFUNCTION, self._read_header)
         self._multi.add_handle(handle)
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> bytes:
-        late = _after(self._longest)
+        deadline = _deadline(self._read_timeout)
         while not self._pieces:
-            # What came before a failure was handed out before it.
+            # A failure is raised after the data received before it.
             if self._failure is not None:
                 raise self._failure
             if self._over:
                 raise StopIteration
-            self._work(late)
+            self._perform(deadline)
         return self._pieces.popleft()
 
     def read_head(self) -> None:
-        """Wait for the status and the headers."""
-        late = _after(self._timeout)
+        """Wait for status and headers."""
+        deadline = _deadline(self._timeout)
         while self.status is None and not self._over:
-            self._work(late)
+            self._perform(deadline)
 
     def wait_at_most(self, seconds: float | None) -> None:
-        """Bound the reads to come, in seconds; the timeout bounds them too."""
-        bounds = [each for each in (seconds, self._timeout) if each is not None]
-        self._longest = min(bounds, default=None)
+        """Limit later reads to so many seconds, in addition to the timeout."""
+        limits = [each for each in (seconds, self._timeout) if each is not None]
+        self._read_timeout = min(limits, default=None)
 
     def close(self) -> None:
-        """Close the connection, unless its body was read to the end and a share keeps it."""
+        """Close the connection, unless the body was read to its end and a share keeps it."""
         if not self._closed:
             self._closed = True
             self._multi.remove_handle(self._handle)
             self._handle.close()
             self._multi.close()
 
-    def _work(self, late: float) -> None:
-        """Let libcurl take what is there, and wait for more where that was nothing."""
+    def _perform(self, deadline: float) -> None:
+        """Let libcurl process the available data; wait if there was none."""
         self._multi.perform()
-        _, whole, failed = self._multi.info_read()
-        self._over = bool(whole or failed)
-        for _, code, words in failed:
-            self._fail(code, words)
+        _, completed, failed = self._multi.info_read()
+        self._over = bool(completed or failed)
+        for _, code, reason in failed:
+            self._fail(code, reason)
         if not self._over and not self._pieces:
-            left = late - time.monotonic()
+            left = deadline - time.monotonic()
             if left <= 0:
                 self._over = True
-                self._fail(pycurl.E_OPERATION_TIMEDOUT, "no bytes came in time")
-            # -1 says that there is no socket yet: the host is looked up.
-            elif self._multi.select(min(left, LONGEST_WAIT)) < 0:
-                time.sleep(NO_SOCKET_YET)
+                self._fail(pycurl.E_OPERATION_TIMEDOUT, "no data was received in time")
+            # -1 means that there is no socket yet: the name is being resolved.
+            elif self._multi.select(min(left, MAX_WAIT)) < 0:
+                time.sleep(NO_SOCKET_WAIT)
 
-    def _fail(self, code: int, words: str) -> None:
-        """Keep an adapter's error, whose cause is that of its library."""
-        message = f"pycurl failed: error {code}: {words}"
+    def _fail(self, code: int, reason: str) -> None:
+        """Store the error to raise, with pycurl's error as its cause."""
+        message = f"pycurl failed: error {code}: {reason}"
         if code == pycurl.E_OPERATION_TIMEDOUT:
             self._failure = StreamTimeout(message, clock="transport")
         else:
             self._failure = TransportError(message)
-        self._failure.__cause__ = pycurl.error(code, words)
+        self._failure.__cause__ = pycurl.error(code, reason)
 
-    def _take_header(self, line: bytes) -> None:
+    def _read_header(self, line: bytes) -> None:
         text = line.decode("latin-1").strip()
         name, colon, value = text.partition(":")
         if not text:
-            # A blank line; the head that went before it may be one to wait on, "100 Continue".
-            self.status = self._coming if self._coming >= 200 else None
+            # The end of a response head, which may be an interim one ("100 Continue").
+            self.status = self._next_status if self._next_status >= 200 else None
         elif not colon:
-            self._coming = int(text.split()[1])  # "HTTP/1.1 200 OK"
+            self._next_status = int(text.split()[1])  # "HTTP/1.1 200 OK"
             self.headers = {}
         else:
             known = self.headers.get(name.lower())
@@ -132,19 +132,19 @@ def request(
     timeout: float | None = None,
 ) -> CurlSource:
     """
-    Post JSON; return the response once its head has come.
+    Post JSON and wait for the head of the response.
 
     Args:
-        url: Where to.
-        body: What to send as JSON.
+        url: URL of the request.
+        body: Value to send as JSON.
         headers: Lines such as "Authorization: Bearer ...".
         share: A `pycurl.CurlShare` that keeps connections; see `sharing_connections`.
-        timeout: For how long to wait for the head, and then for bytes, in seconds.
+        timeout: Maximum seconds to wait for the head, and later for each read.
     """
     handle = pycurl.Curl()
     handle.setopt(pycurl.URL, url)
     handle.setopt(pycurl.POSTFIELDS, json.dumps(body))
-    # Compressed events come late; the empty `Expect` keeps libcurl from asking before it sends.
+    # Compression delays events. The empty `Expect` turns off libcurl's "100-continue".
     known = ["Content-Type: application/json", "Accept-Encoding: identity", "Expect:"]
     handle.setopt(pycurl.HTTPHEADER, [*known, *headers])
     if share is not None:
@@ -152,18 +152,18 @@ def request(
     source = CurlSource(handle, timeout, pooled=share is not None)
     try:
         source.read_head()
-    except BaseException:  # an interrupt, too, leaves no connection open
+    except BaseException:  # including KeyboardInterrupt
         source.close()
         raise
     return source
 
 
 def sharing_connections() -> Any:
-    """Make a share that keeps connections, for the requests of one thread."""
+    """Return a share that keeps connections, for the requests of one thread."""
     share = pycurl.CurlShare()
     share.setopt(pycurl.SH_SHARE, pycurl.LOCK_DATA_CONNECT)
     return share
 
 
-def _after(seconds: float | None) -> float:
+def _deadline(seconds: float | None) -> float:
     return math.inf if seconds is None else time.monotonic() + seconds

@@ -1,8 +1,9 @@
 """
-A proxy for an OpenAI-compatible server, which changes no byte of an answer and reads along.
+A proxy for an OpenAI-compatible server that relays responses unchanged and records them.
 
-Each piece is sent on before the next one is read. Then a parser takes the same bytes, to learn what
-they cost, what is to be called and how they end. Whatever it finds, the relaying goes on.
+The proxy sends each piece to the client before it reads the next one. Then it feeds the piece to a
+parser, which records the token usage, the tool calls and the end. A parser error doesn't stop the
+relaying.
 """
 
 import argparse
@@ -26,7 +27,7 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Headers = Iterable[tuple[bytes, bytes]]
 
-# What concerns one connection alone; so does what `Connection` names (RFC 9110, 7.6.1).
+# Headers of a single connection, in addition to those that `Connection` names (RFC 9110, 7.6.1).
 HOP_BY_HOP = b"""connection keep-alive proxy-authenticate proxy-authorization proxy-connection te
     trailer transfer-encoding upgrade""".split()
 REWRITTEN = (b"host", b"content-length", b"accept-encoding", b"expect")
@@ -34,31 +35,33 @@ REWRITTEN = (b"host", b"content-length", b"accept-encoding", b"expect")
 
 @define
 class Record:
-    """Read along in one answer, and keep what it told."""
+    """The parsed content of one response."""
 
-    status: int | None = None  # of the upstream; None where it did not answer
-    end: sse.End | None = None  # None while it goes on
-    completion: sse.Result | None = None  # what came, put together; None while it goes on
+    status: int | None = None  # of the upstream; None if it didn't respond
+    end: sse.End | None = None  # None until the end
+    completion: sse.Result | None = None  # as received; None until the end
     usage: CompletionUsage | None = None
-    tool_calls: list[ToolCallDone] = Factory(list)  # the whole ones; see the `fault` of each
+    tool_calls: list[ToolCallDone] = Factory(
+        list
+    )  # completed calls; `fault` is set if arguments aren't JSON
     finish_reasons: dict[int, str] = Factory(dict)
-    error: Exception | None = None  # the first fault in what came, or that of the connection
+    error: Exception | None = None  # the first error of the body or the connection
     parser: sse.ChunkParser = Factory(sse.ChunkParser)
     accumulator: sse.Accumulator = Factory(sse.Accumulator)
 
     def feed(self, piece: bytes) -> None:
-        """Take a piece of the body."""
+        """Feed a piece of the body."""
         self._read(lambda: self.parser.feed(piece))
 
     def close(self, cut: sse.EndCause | None = None, failure: Exception | None = None) -> None:
-        """Take the end or, of an answer that was cut, why. After [DONE] nothing can be cut."""
-        cut, fault = None if self.parser.done else cut, self.error
+        """Record the end; `cut` is the cause if it came early, and is ignored after [DONE]."""
+        cut, parser_error = None if self.parser.done else cut, self.error
         self._read(self.parser.close)
-        # Where the accumulator had enough, the parser was not asked for an end.
+        # If the accumulator raised LimitExceeded, the parser wasn't closed.
         self.end = self.parser.end or sse.End(sse.EndCause.INCOMPLETE)
         if cut is not None:
-            # What the parser thinks of the torn end is beside the point.
-            self.end, self.error = evolve(self.end, cause=cut), fault or failure
+            # An error of closing the parser early doesn't matter.
+            self.end, self.error = evolve(self.end, cause=cut), parser_error or failure
         elif self.end.complete:
             self._note(self.accumulator.last_updates())
         elif self.error is None:
@@ -71,7 +74,7 @@ class Record:
                 for chunk in chunks():
                     self._note(self.accumulator.updates(chunk))
                 self.error = self.parser.error
-            except Exception as error:  # whatever reading along meets, the relaying goes on
+            except Exception as error:  # must not stop the relaying
                 self.error = error
 
     def _note(self, updates: list[Update]) -> None:
@@ -86,7 +89,7 @@ class Record:
 
 
 def log_record(record: Record) -> None:
-    """Log one line."""
+    """Log a record in one line."""
     cause = record.end and record.end.cause.value
     tokens = record.usage and record.usage.total_tokens
     facts = (record.status, cause, tokens, [call.name for call in record.tool_calls], record.error)
@@ -95,15 +98,15 @@ def log_record(record: Record) -> None:
 
 @frozen
 class Proxy:
-    """Relay requests, each read whole, and their answers, as they come: an ASGI application."""
+    """ASGI application that relays each request, read completely, and its streamed response."""
 
-    upstream: httpx2.URL  # its path goes before the one that is asked for
+    upstream: httpx2.URL  # its path is a prefix of the requested path
     client: httpx2.AsyncClient
     on_record: Callable[[Record], None] = log_record
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            raise ValueError(f"this proxy relays HTTP alone, not {scope['type']}")
+            raise ValueError(f"this proxy relays only HTTP, not {scope['type']}")
         body, more = bytearray(), True
         while more:
             message = await receive()
@@ -114,8 +117,8 @@ class Proxy:
         request, record = self._request(scope, bytes(body)), Record()
         try:
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(_cancel_when_gone, tasks.cancel_scope, receive)
-                with suppress(OSError):  # which send() may raise where the client is gone
+                tasks.start_soon(_cancel_on_disconnect, tasks.cancel_scope, receive)
+                with suppress(OSError):  # which send() can raise if the client has disconnected
                     await self._relay(request, send, record)
                 tasks.cancel_scope.cancel()
         finally:
@@ -128,7 +131,7 @@ class Proxy:
         query = b"?" + scope["query_string"] if scope["query_string"] else b""
         target = self.upstream.raw_path.rstrip(b"/") + b"/" + path.lstrip(b"/") + query
         headers = [*_relayed(scope["headers"], REWRITTEN), (b"accept-encoding", b"identity")]
-        # Not by the client's build_request(), which adds the cookies that others were given.
+        # The client's build_request() would add cookies that other requests received.
         url = self.upstream.copy_with(raw_path=target)
         return httpx2.Request(scope["method"], url, headers=headers, content=body)
 
@@ -140,7 +143,7 @@ class Proxy:
             record.status, known = response.status_code, response.headers
             kind = known.get("content-type", "").lower()
             is_stream = kind.startswith("text/event-stream") and "content-encoding" not in known
-            # A stream that breaks off gets one event more, which its length does not foresee.
+            # A truncated stream gets an error event, which isn't in its content length.
             await send(_head(record.status, known.raw, [b"content-length"] if is_stream else []))
             async for piece in pieces:
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
@@ -149,24 +152,24 @@ class Proxy:
         except httpx2.RequestError as failure:
             late = isinstance(failure, httpx2.TimeoutException)
             record.close(sse.EndCause.TIMEOUT if late else sse.EndCause.TRANSPORT, failure)
-            told = json.dumps({"error": {"message": repr(failure), "type": "upstream_error"}})
+            error = json.dumps({"error": {"message": repr(failure), "type": "upstream_error"}})
             if response is None:
                 await send(_head(502, [(b"content-type", b"application/json")]))
-                last = told.encode()
+                last = error.encode()
             elif not is_stream:
-                raise  # the one sign that is left: the server cuts the connection
+                raise  # makes the server close the connection, the only way to report an error
             elif not record.parser.done:
-                # The blank line ends the event that was cut.
-                last = b"\n\n" + sse.encode(sse.Event(told))
+                # The blank line ends the truncated event.
+                last = b"\n\n" + sse.encode(sse.Event(error))
         finally:
             if response is not None:
                 with anyio.CancelScope(shield=True):
-                    await pieces.aclose()  # or it would be left half read to the collector
+                    await pieces.aclose()  # not left to the garbage collector
                     await response.aclose()
         await send({"type": "http.response.body", "body": last, "more_body": False})
 
 
-async def _cancel_when_gone(scope: anyio.CancelScope, receive: Receive) -> None:
+async def _cancel_on_disconnect(scope: anyio.CancelScope, receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
     scope.cancel()
@@ -184,9 +187,11 @@ def _relayed(headers: Headers, dropped: Collection[bytes]) -> list[tuple[bytes, 
 
 
 def main() -> None:
-    """Serve it with uvicorn."""
+    """Serve the proxy with uvicorn."""
     options = argparse.ArgumentParser(description=main.__doc__)
-    options.add_argument("--upstream", required=True, help="a URL such as https://api.openai.com")
+    options.add_argument(
+        "--upstream", required=True, help="URL of the server, such as https://api.openai.com"
+    )
     upstream = httpx2.URL(options.parse_args().upstream)
     try:
         uvicorn = importlib.import_module("uvicorn")

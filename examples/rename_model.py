@@ -1,10 +1,10 @@
 """
-Rename the model in a streamed answer, as a gateway does that has names of its own.
+Rename the model in a streamed response, as a gateway with its own model names does.
 
     curl -sSN ... | python examples/rename_model.py house-model
 
-The proxy beside this file changes no byte; this is for those who must. What is no chunk goes on as
-the event or comment that it is. To have the proxy do it, send `renamer.feed(piece)` for `piece`.
+Events that aren't chunks, and comments, don't change. To rename the model in proxy.py, send
+`renamer.feed(piece)` instead of `piece`.
 """
 
 import os
@@ -14,7 +14,7 @@ from sseparse import ChunkDecoder, Comment, Event, Parser, encode, encode_chunk
 
 
 class Renamer:
-    """Take the bytes of a stream, cut anywhere; return those of the changed one."""
+    """Incremental converter of the bytes of a stream."""
 
     def __init__(self, model: str) -> None:
         self._model = model
@@ -22,7 +22,7 @@ class Renamer:
         self._decoder = ChunkDecoder(on_bad_json="skip")
 
     def feed(self, piece: bytes) -> bytes:
-        """Take a piece; return the events that it completes."""
+        """Feed a piece; return the bytes of the events it completes."""
         return b"".join(self._write(item) for item in self._parser.feed(piece))
 
     def _write(self, item: Event | Comment) -> bytes:
@@ -31,12 +31,12 @@ class Renamer:
         chunks = self._decoder.feed(item)
         for chunk in chunks:
             chunk.model = self._model
-        # No chunk is in [DONE], in an error, and in what is no JSON.
+        # [DONE], errors and malformed JSON give no chunk.
         return b"".join(map(encode_chunk, chunks)) or encode(item)
 
 
 def main() -> None:
-    """Rename in standard input, as it comes."""
+    """Convert standard input as it arrives."""
     renamer = Renamer(sys.argv[1])
     while piece := os.read(sys.stdin.fileno(), 65536):
         sys.stdout.buffer.write(renamer.feed(piece))

@@ -1,4 +1,4 @@
-"""The adapter among the examples is a sound one."""
+"""Tests of the example `curl_adapter.py`."""
 
 import importlib.util
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ import pytest
 from sseparse import Stream, StreamTimeout, TransportError
 from sseparse.testing import ADAPTER_CHECKS, Replay, ReplayServer, check_adapter, faulty
 
-pytest.importorskip("pycurl", reason="pycurl is not installed, which the example is about")
+pytest.importorskip("pycurl", reason="pycurl is not installed")
 
 LIMIT = 30.0
 
@@ -47,19 +47,19 @@ def open_shared(share: Any, url: str) -> Any:
 
 
 @pytest.mark.parametrize("check", ADAPTER_CHECKS)
-def test_alone(check: str) -> None:
-    """Each response with a connection of its own."""
+def test_separate_connections(check: str) -> None:
+    """The adapter passes each check with a new connection for each response."""
     check_adapter(open_alone, checks=[check])
 
 
 @pytest.mark.parametrize("check", ADAPTER_CHECKS)
-def test_sharing_connections(check: str) -> None:
-    """Responses that share connections."""
+def test_shared_connections(check: str) -> None:
+    """The adapter passes each check with a share that keeps connections."""
     check_adapter(open_shared, client=client, checks=[check])
 
 
 def test_in_a_stream() -> None:
-    """What its docstring shows; the request is what was to be sent."""
+    """A stream reads the response; method, headers and body of the request are as given."""
     body = b'data: {"choices":[{"index":0,"delta":{"content":"Hello"}}]}\n\ndata: [DONE]\n\n'
     with ReplayServer(Replay(body)) as server:
         source = curl_adapter.request(server.url, {"stream": True}, ["X-Mine: 1"])
@@ -72,8 +72,8 @@ def test_in_a_stream() -> None:
     assert (request.headers["x-mine"], request.headers["accept-encoding"]) == ("1", "identity")
 
 
-def test_its_own_timeout() -> None:
-    """It bounds each read."""
+def test_timeout() -> None:
+    """The timeout of the source limits each read."""
     with ReplayServer(faulty("stall", b"data: 1\n\n")) as server:
         with closing(curl_adapter.request(server.url, {}, timeout=0.2)) as source:
             with pytest.raises(StreamTimeout) as raised:
@@ -83,8 +83,8 @@ def test_its_own_timeout() -> None:
     assert isinstance(raised.value.__cause__, curl_adapter.pycurl.error)
 
 
-def test_out_of_reach() -> None:
-    """The failure is told when the body is read, as others are."""
+def test_connection_refused() -> None:
+    """A failure to connect is raised when the body is read."""
     with ReplayServer(b"") as server:
         url = server.url
     with closing(curl_adapter.request(url, {})) as source:
@@ -93,8 +93,8 @@ def test_out_of_reach() -> None:
             next(source)
 
 
-def test_interrupted_while_it_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No connection is left open."""
+def test_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interrupt of `request()` is raised."""
 
     def interrupt(_: Any) -> None:
         raise KeyboardInterrupt

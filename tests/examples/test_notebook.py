@@ -1,4 +1,4 @@
-"""The notebook tells what its page tells, and runs."""
+"""Tests of the notebook and of the script that builds it."""
 
 import contextlib
 import importlib.util
@@ -28,14 +28,14 @@ def load(path: Path) -> ModuleType:
 maker = load(ROOT / "docs" / "make_notebook.py")
 
 
-def test_the_notebook_is_made_from_its_page() -> None:
-    """Change the page, and run docs/make_notebook.py."""
+def test_notebook_is_up_to_date() -> None:
+    """The notebook equals the output of docs/make_notebook.py."""
     made = maker.as_file(maker.make_notebook(maker.PAGE.read_text()))
     assert maker.NOTEBOOK.read_text() == made
 
 
-def test_nothing_of_the_page_is_lost() -> None:
-    """Each block of code is a cell, each output is with its cell, and all text is there."""
+def test_cells() -> None:
+    """Each code block is a cell with its output, and all other text is in Markdown cells."""
     code = "```sh\npip install x\n```\n\n```python\nprint(1)\n```\n\n```text\n1\n```\n"
     page = f"# One\n\n{code}\n[a](b.md)\n"
 
@@ -50,10 +50,8 @@ def test_nothing_of_the_page_is_lost() -> None:
     assert [output["text"] for output in cells[2]["outputs"]] == [["1\n"]]
 
 
-def test_the_notebook_runs(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, vocabularies: Path
-) -> None:
-    """Each cell, in order, against a server that answers as the API does."""
+def test_notebook_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, vocabularies: Path) -> None:
+    """All cells run in order against a server with the API's responses."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OPENAI_API_KEY", "none")
     cells = json.loads(maker.NOTEBOOK.read_text())["cells"]

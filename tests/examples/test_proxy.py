@@ -1,4 +1,4 @@
-"""The proxy among the examples relays bytes as they are and as they come, and reads along."""
+"""Tests of the examples `proxy.py` and `rename_model.py`."""
 
 import importlib.util
 import json
@@ -70,7 +70,7 @@ CALL = (
     + chunk("tool_calls")
     + DONE
 )
-WHOLE = json.dumps(
+COMPLETION = json.dumps(
     {
         "object": "chat.completion",
         "choices": [
@@ -90,10 +90,10 @@ URL = "http://upstream"
 
 class Exchange:
     """
-    What a server gives an ASGI application: one request, and a client that may go away.
+    The ASGI server's side of one request, and a client that can disconnect.
 
-    `on_piece` is awaited for each piece of the answer's body, before `send()` returns. The
-    client goes away when what it has ends with `leaves_after`.
+    `on_piece` is awaited for each piece of the response body, before `send()` returns. The
+    client disconnects when the data received ends with `disconnect_after`.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class Exchange:
         headers: Sequence[tuple[bytes, bytes]] = (),
         pieces: Sequence[bytes] = (b"{}",),
         on_piece: Callable[[bytes], Awaitable[None]] | None = None,
-        leaves_after: bytes | None = None,
+        disconnect_after: bytes | None = None,
     ) -> None:
         self.scope = {
             "type": "http",
@@ -115,7 +115,7 @@ class Exchange:
             "query_string": query,
             "headers": headers,
         }
-        self.gone = anyio.Event()
+        self.disconnected = anyio.Event()
         self.sent: list[dict[str, Any]] = []
         self.records: list[Any] = []
         self._requests = [
@@ -123,27 +123,27 @@ class Exchange:
             for number, piece in enumerate(pieces, 1)
         ]
         self._on_piece = on_piece
-        self._leaves_after = leaves_after
+        self._disconnect_after = disconnect_after
 
     async def receive(self) -> dict[str, Any]:
         if self._requests:
             return self._requests.pop(0)
-        await self.gone.wait()
+        await self.disconnected.wait()
         return {"type": "http.disconnect"}
 
     async def send(self, message: dict[str, Any]) -> None:
         self.sent.append(message)
         if message.get("body"):
-            if self._leaves_after is not None and self.body.endswith(self._leaves_after):
-                self.gone.set()
+            if self._disconnect_after is not None and self.body.endswith(self._disconnect_after):
+                self.disconnected.set()
             if self._on_piece is not None:
                 await self._on_piece(message["body"])
 
     async def run(self, url: str, transport: httpx2.AsyncBaseTransport | None = None) -> Any:
-        """Have the request relayed; return the record."""
+        """Pass the request to the proxy; return the record."""
         async with httpx2.AsyncClient(trust_env=False, transport=transport) as client:
             app = proxy.Proxy(httpx2.URL(url), client, self.records.append)
-            with anyio.fail_after(60):  # what hangs fails
+            with anyio.fail_after(60):  # fail instead of hanging
                 await app(self.scope, self.receive, self.send)
         assert len(self.records) == 1
         return self.records[0]
@@ -166,13 +166,13 @@ class Exchange:
 
     @property
     def ended(self) -> bool:
-        """Whether the application said that this was all, once, and last."""
+        """Whether exactly the last message ended the body."""
         mores = [message["more_body"] for message in self.sent[1:]]
         return mores.count(False) == 1 and mores[-1] is False
 
 
 class Pieces(httpx2.AsyncByteStream):
-    """A body that comes in pieces, until an exception or the end; it knows when it was closed."""
+    """A response body of pieces and exceptions that records whether it was closed."""
 
     def __init__(self, *pieces: bytes | Exception) -> None:
         self.closed = False
@@ -190,15 +190,15 @@ class Pieces(httpx2.AsyncByteStream):
         return piece
 
     async def aclose(self) -> None:
-        # Where this is not shielded, a cancellation ends it here.
+        # Without a shield, a cancellation ends it here.
         await anyio.lowlevel.checkpoint()
         self.closed = True
 
 
-def answering(
+def mock_upstream(
     *pieces: bytes | Exception, content_type: str = "text/event-stream", **headers: str
 ) -> tuple[Pieces, httpx2.MockTransport]:
-    """Make an upstream without a connection, which cannot be cut in the wrong moment."""
+    """Return a response body, and a transport that responds with it without a connection."""
     stream = Pieces(*pieces)
     head = {"content-type": content_type, **headers}
     return stream, httpx2.MockTransport(lambda _: httpx2.Response(200, headers=head, stream=stream))
@@ -206,7 +206,7 @@ def answering(
 
 @asynccontextmanager
 async def upstream(answer: Callable[[SocketStream], Awaitable[None]]) -> AsyncIterator[str]:
-    """Serve on this machine: read a request, and leave the answer, HTTP and all, to a function."""
+    """Serve on loopback: read each request and let a function send the HTTP response."""
 
     async def serve(connection: SocketStream) -> None:
         async with connection:
@@ -218,7 +218,7 @@ async def upstream(answer: Callable[[SocketStream], Awaitable[None]]) -> AsyncIt
     async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(listener.serve, serve)
-            port = listener.extra(SocketAttribute.local_port)  # noqa: S610 - no Django here
+            port = listener.extra(SocketAttribute.local_port)  # noqa: S610 - not Django
             yield f"http://127.0.0.1:{port}"
             tasks.cancel_scope.cancel()
 
@@ -232,10 +232,10 @@ def framed(piece: bytes) -> bytes:
 
 @pytest.mark.anyio
 class TestRequests:
-    """What goes up."""
+    """Tests of the requests to the upstream."""
 
     async def test_method_path_query_body(self) -> None:
-        """As they came; the upstream's own path goes before."""
+        """Method, path, query and body are relayed; the path of the upstream URL comes first."""
         with ReplayServer(TEXT) as server:
             exchange = Exchange(
                 method="PUT", path="/chat%2Fa/b", query=b"x=1&y=%20", pieces=[b'{"a"', b": 1}"]
@@ -246,8 +246,8 @@ class TestRequests:
         assert (request.method, request.target) == ("PUT", "/v1/chat%2Fa/b?x=1&y=%20")
         assert request.json() == {"a": 1}
 
-    async def test_headers(self) -> None:
-        """All but those of the connection and those that this proxy sets."""
+    async def test_request_headers(self) -> None:
+        """Headers are relayed, except hop-by-hop headers and those that the proxy sets."""
         with ReplayServer(TEXT) as server:
             exchange = Exchange(
                 headers=[
@@ -277,8 +277,8 @@ class TestRequests:
         }
 
     @pytest.mark.parametrize("path", ["//elsewhere/v1", "http://elsewhere/v1"])
-    async def test_no_path_leads_elsewhere(self, path: str) -> None:
-        """The key goes to the upstream alone."""
+    async def test_paths_with_another_host(self, path: str) -> None:
+        """A request goes to the upstream even if its path looks like another URL."""
         hosts = []
 
         def answer(request: httpx2.Request) -> httpx2.Response:
@@ -289,8 +289,8 @@ class TestRequests:
 
         assert hosts == ["upstream"]
 
-    async def test_cookies_are_the_clients_own(self) -> None:
-        """What one client was given is not sent for another."""
+    async def test_cookies(self) -> None:
+        """A cookie that one client received isn't sent with the requests of another."""
         cookies = []
 
         def answer(request: httpx2.Request) -> httpx2.Response:
@@ -308,7 +308,7 @@ class TestRequests:
 
     @pytest.mark.parametrize("kind", ["websocket", "lifespan"])
     async def test_other_protocols(self, kind: str) -> None:
-        """They are refused, as ASGI asks for."""
+        """Protocols other than HTTP raise ValueError, as ASGI requires."""
         exchange = Exchange()
         exchange.scope["type"] = kind
         with pytest.raises(ValueError, match=kind):
@@ -316,8 +316,8 @@ class TestRequests:
 
 
 @pytest.mark.anyio
-class TestAnswers:
-    """What comes down, and what is learned from it."""
+class TestResponses:
+    """Tests of the responses to the client and of their records."""
 
     @pytest.mark.parametrize(
         "body",
@@ -328,14 +328,14 @@ class TestAnswers:
             TEXT.replace(b"Hel", "Hé\u2028l".encode()),
             b"",
         ],
-        ids=["text", "tool call", "CRLF and comments", "beyond ASCII", "empty"],
+        ids=["text", "tool call", "CRLF and comments", "non-ASCII", "empty"],
     )
     @pytest.mark.parametrize(
         ("pieces", "framing"),
         [("events", "chunked"), ("bytes", "content-length"), ("events", "close")],
     )
-    async def test_no_byte_is_changed(self, body: bytes, pieces: Any, framing: Any) -> None:
-        """Whatever they are, and however they come."""
+    async def test_bytes_are_unchanged(self, body: bytes, pieces: Any, framing: Any) -> None:
+        """The client receives the bytes that the upstream sent, with each framing."""
         with ReplayServer(Replay(body, pieces=pieces, framing=framing)) as server:
             exchange = Exchange()
             await exchange.run(server.url)
@@ -344,8 +344,8 @@ class TestAnswers:
         assert exchange.body == body
         assert exchange.ended
 
-    async def test_each_piece_before_the_next(self) -> None:
-        """The upstream sends a piece only when the client has the one before."""
+    async def test_pieces_are_relayed_at_once(self) -> None:
+        """The client receives each piece before the upstream sends the next one."""
         pieces = [TEXT[:7], TEXT[7:50], TEXT[50:51], TEXT[51:]]
         arrived = [anyio.Event() for _ in pieces]
 
@@ -368,8 +368,8 @@ class TestAnswers:
         assert exchange.body == TEXT
         assert record.end.cause is EndCause.DONE
 
-    async def test_the_record_of_a_text(self) -> None:
-        """Its completion, usage, finish reason and end."""
+    async def test_record_of_text(self) -> None:
+        """The record has the completion, usage, finish reasons and end."""
         with ReplayServer(TEXT) as server:
             record = await Exchange().run(server.url)
 
@@ -379,8 +379,8 @@ class TestAnswers:
         assert (record.end.cause, record.end.bytes_seen) == (EndCause.DONE, len(TEXT))
         assert (record.tool_calls, record.error) == ([], None)
 
-    async def test_the_record_of_a_tool_call(self) -> None:
-        """The call, decoded."""
+    async def test_record_of_tool_call(self) -> None:
+        """The record has each tool call with its decoded arguments."""
         with ReplayServer(CALL) as server:
             record = await Exchange().run(server.url)
 
@@ -388,8 +388,8 @@ class TestAnswers:
         assert (made.id, made.name, made.value, made.fault) == ("call_1", "add", {"a": 1}, None)
         assert record.completion.choices[0].message.tool_calls[0].function.arguments == '{"a": 1}'
 
-    async def test_a_call_that_the_end_alone_ends(self) -> None:
-        """Some servers announce the finish before the arguments."""
+    async def test_tool_call_completed_by_the_end(self) -> None:
+        """A call is recorded at the end of a stream whose finish reason precedes the arguments."""
         body = chunk("tool_calls", tool_calls=call(name="add", arguments='{"a"')) + DONE
         with ReplayServer(body) as server:
             record = await Exchange().run(server.url)
@@ -397,21 +397,21 @@ class TestAnswers:
         [made] = record.tool_calls
         assert (made.arguments, made.fault is None) == ('{"a"', False)
 
-    async def test_a_whole_completion(self) -> None:
-        """Which was not streamed, with its length."""
-        replay = Replay(WHOLE, framing="content-length", content_type="application/json")
+    async def test_completion_that_is_not_streamed(self) -> None:
+        """A completion in one JSON body is relayed with its length, and recorded."""
+        replay = Replay(COMPLETION, framing="content-length", content_type="application/json")
         with ReplayServer(replay) as server:
             exchange = Exchange()
             record = await exchange.run(server.url)
 
-        assert exchange.body == WHOLE
-        assert (b"content-length", b"%d" % len(WHOLE)) in exchange.headers
+        assert exchange.body == COMPLETION
+        assert (b"content-length", b"%d" % len(COMPLETION)) in exchange.headers
         assert [made.name for made in record.tool_calls] == ["add"]
         assert record.usage.total_tokens == 17
         assert (record.end.cause, record.error) == (EndCause.FINISHED, None)
 
-    async def test_an_error_instead_of_an_answer(self) -> None:
-        """Its status and its headers come down, too."""
+    async def test_error_response(self) -> None:
+        """Status, headers and body of an error response are relayed, and the error is recorded."""
         body = b'{"error": {"message": "slow down", "type": "requests", "code": "rate_limit"}}'
         replay = Replay(
             body, status=429, content_type="application/json", headers={"Retry-After": "7"}
@@ -429,8 +429,8 @@ class TestAnswers:
         assert isinstance(record.error, ServerSentError)
         assert record.error.code == "rate_limit"
 
-    async def test_a_page(self) -> None:
-        """No stream, no JSON."""
+    async def test_html_page(self) -> None:
+        """An HTML page is relayed and recorded as NotEventStream."""
         with ReplayServer(Replay(HTML, status=502, content_type="text/html")) as server:
             exchange = Exchange()
             record = await exchange.run(server.url)
@@ -439,8 +439,8 @@ class TestAnswers:
         assert record.end.cause is EndCause.NOT_A_STREAM
         assert isinstance(record.error, NotEventStream)
 
-    async def test_compressed_though_not_asked_for(self) -> None:
-        """It is relayed as it is; there is nothing in it to read."""
+    async def test_unrequested_compression(self) -> None:
+        """A compressed response is relayed, and recorded as NotEventStream."""
         with ReplayServer(Replay(TEXT, framing="gzip")) as server:
             exchange = Exchange()
             record = await exchange.run(server.url)
@@ -449,8 +449,8 @@ class TestAnswers:
         assert exchange.body.startswith(b"\x1f\x8b")
         assert isinstance(record.error, NotEventStream)
 
-    async def test_headers(self) -> None:
-        """Those of the connection stay; one sent twice comes twice."""
+    async def test_response_headers(self) -> None:
+        """Headers are relayed, also repeated ones, except hop-by-hop headers."""
         head = [
             ("Connection", "keep-alive, X-Theirs"),
             ("Keep-Alive", "timeout=5"),
@@ -473,18 +473,18 @@ class TestAnswers:
         ]
 
     @pytest.mark.parametrize(
-        ("fault", "kind", "cause"),
+        ("event", "kind", "cause"),
         [
             (data("{no JSON"), DecodeError, EndCause.INCOMPLETE),
             (data({"error": {"message": "busy"}}), ServerSentError, EndCause.SERVER_ERROR),
         ],
         ids=["bad JSON", "server error"],
     )
-    async def test_a_fault_in_the_stream(
-        self, fault: bytes, kind: type[Exception], cause: EndCause
+    async def test_error_in_stream(
+        self, event: bytes, kind: type[Exception], cause: EndCause
     ) -> None:
-        """It is recorded, and disturbs nothing: all that follows is relayed."""
-        body = chunk(content="Hel") + fault + TEXT
+        """An error in a stream is recorded, and the rest of the stream is relayed."""
+        body = chunk(content="Hel") + event + TEXT
         with ReplayServer(body) as server:
             exchange = Exchange()
             record = await exchange.run(server.url)
@@ -496,21 +496,23 @@ class TestAnswers:
 
 
 @pytest.mark.anyio
-class TestClientsThatGoAway:
-    """The upstream is not asked for more than the client takes."""
+class TestDisconnectedClients:
+    """Tests of clients that disconnect early."""
 
     @pytest.mark.parametrize(
-        "head", [HEAD + framed(chunk(content="Hel")), b""], ids=["in it", "before it"]
+        "head",
+        [HEAD + framed(chunk(content="Hel")), b""],
+        ids=["during the response", "before the response"],
     )
-    async def test_the_connection_to_the_upstream_is_closed(self, head: bytes) -> None:
-        """While the proxy waits for the answer, or for more of it."""
+    async def test_upstream_connection_is_closed(self, head: bytes) -> None:
+        """The proxy closes the upstream connection before or during the response."""
         closed = anyio.Event()
-        exchange = Exchange(leaves_after=b"\n\n")
+        exchange = Exchange(disconnect_after=b"\n\n")
 
         async def answer(connection: SocketStream) -> None:
             await connection.send(head)
             if not head:
-                exchange.gone.set()
+                exchange.disconnected.set()
             with pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
                 await connection.receive()
             closed.set()
@@ -525,36 +527,36 @@ class TestClientsThatGoAway:
         assert (record.end.cause, record.error) == (EndCause.CANCELLED, None)
         assert record.completion.text == ("Hel" if head else "")
 
-    async def test_while_it_does_not_take_what_is_sent(self) -> None:
-        """A client that went away takes nothing, and says nothing."""
-        stream, transport = answering(chunk(content="Hel"), TEXT)
+    async def test_disconnect_during_send(self) -> None:
+        """A `send()` that blocks after the client disconnected is cancelled."""
+        stream, transport = mock_upstream(chunk(content="Hel"), TEXT)
 
         async def never(_: bytes) -> None:
             await anyio.sleep_forever()
 
-        exchange = Exchange(on_piece=never, leaves_after=b"\n\n")
+        exchange = Exchange(on_piece=never, disconnect_after=b"\n\n")
         record = await exchange.run(URL, transport)
 
         assert stream.closed
         assert record.end.cause is EndCause.CANCELLED
 
-    async def test_before_the_first_piece(self) -> None:
-        """Also an answer of which nothing was read is closed."""
+    async def test_disconnect_before_the_first_piece(self) -> None:
+        """A response of which nothing was read is closed."""
 
-        class NotEvenTheHead(Exchange):
+        class DisconnectedExchange(Exchange):
             async def send(self, _: dict[str, Any]) -> None:
-                self.gone.set()
+                self.disconnected.set()
                 await anyio.sleep_forever()
 
-        stream, transport = answering(TEXT)
-        record = await NotEvenTheHead().run(URL, transport)
+        stream, transport = mock_upstream(TEXT)
+        record = await DisconnectedExchange().run(URL, transport)
 
         assert stream.closed
         assert (record.status, record.end.cause) == (200, EndCause.CANCELLED)
 
-    async def test_send_says_so(self) -> None:
-        """Servers may raise OSError from it."""
-        stream, transport = answering(TEXT, TEXT)
+    async def test_send_raises(self) -> None:
+        """An OSError from `send()` means that the client disconnected."""
+        stream, transport = mock_upstream(TEXT, TEXT)
 
         async def fail(_: bytes) -> None:
             raise BrokenPipeError
@@ -566,23 +568,23 @@ class TestClientsThatGoAway:
         assert (exchange.pieces, exchange.ended) == ([TEXT], False)
         assert record.end.cause is EndCause.CANCELLED
 
-    async def test_after_the_done_mark(self) -> None:
-        """Nothing was left to come: many clients do not wait for the end of the body."""
+    async def test_disconnect_after_done(self) -> None:
+        """A stream is complete if the client disconnects after [DONE]."""
 
         async def answer(connection: SocketStream) -> None:
             await connection.send(HEAD + framed(TEXT))
             await anyio.sleep_forever()
 
-        exchange = Exchange(leaves_after=DONE)
+        exchange = Exchange(disconnect_after=DONE)
         async with upstream(answer) as url:
             record = await exchange.run(url)
 
         assert (record.end.cause, record.usage.total_tokens) == (EndCause.DONE, 17)
 
-    async def test_before_its_request_is_whole(self) -> None:
-        """Nothing is asked, and nothing recorded."""
+    async def test_disconnect_during_the_request(self) -> None:
+        """An incomplete request is neither relayed nor recorded."""
         exchange = Exchange(pieces=[])
-        exchange.gone.set()
+        exchange.disconnected.set()
         app = proxy.Proxy(httpx2.URL(URL), None, exchange.records.append)
         await app(exchange.scope, exchange.receive, exchange.send)
 
@@ -590,11 +592,11 @@ class TestClientsThatGoAway:
 
 
 @pytest.mark.anyio
-class TestUpstreamsThatFail:
-    """Clients are told."""
+class TestUpstreamFailures:
+    """Tests of errors of the upstream."""
 
-    async def test_cut_in_an_event(self) -> None:
-        """The stream ends with an event that says so."""
+    async def test_truncated_event(self) -> None:
+        """If the upstream fails inside an event, the client receives an error event."""
         begun = chunk(content="Hel") + chunk(content="lo")[:20]
 
         async def answer(connection: SocketStream) -> None:
@@ -623,9 +625,9 @@ class TestUpstreamsThatFail:
             (httpx2.ReadTimeout("late"), EndCause.TIMEOUT),
         ],
     )
-    async def test_how_it_failed(self, failure: Exception, cause: EndCause) -> None:
-        """A timeout is told apart; what came whole is kept, be its last blank line cut."""
-        stream, transport = answering(chunk(content="Hel")[:-1], failure)
+    async def test_causes(self, failure: Exception, cause: EndCause) -> None:
+        """A timeout and other failures have different causes; a complete last event is kept."""
+        stream, transport = mock_upstream(chunk(content="Hel")[:-1], failure)
         exchange = Exchange()
         record = await exchange.run(URL, transport)
 
@@ -633,17 +635,17 @@ class TestUpstreamsThatFail:
         assert (record.end.cause, record.error) == (cause, failure)
         assert record.completion.text == "Hel"
 
-    async def test_a_fault_before_it(self) -> None:
-        """What went wrong first explains more."""
-        _, transport = answering(data("{no JSON"), httpx2.ReadError("reset"))
+    async def test_first_error_is_recorded(self) -> None:
+        """The record has the first error if the upstream fails after malformed JSON."""
+        _, transport = mock_upstream(data("{no JSON"), httpx2.ReadError("reset"))
         record = await Exchange().run(URL, transport)
 
         assert record.end.cause is EndCause.TRANSPORT
         assert isinstance(record.error, DecodeError)
 
-    async def test_after_the_done_mark(self) -> None:
-        """There is nothing to tell."""
-        _, transport = answering(TEXT, httpx2.ReadError("reset"))
+    async def test_failure_after_done(self) -> None:
+        """A failure after [DONE] is ignored."""
+        _, transport = mock_upstream(TEXT, httpx2.ReadError("reset"))
         exchange = Exchange()
         record = await exchange.run(URL, transport)
 
@@ -658,22 +660,22 @@ class TestUpstreamsThatFail:
         ],
         ids=["JSON", "compressed"],
     )
-    async def test_what_takes_no_event(self, head: dict[str, str]) -> None:
-        """The application fails, by which the server knows that it must not end the body well."""
-        stream, transport = answering(WHOLE[:20], httpx2.ReadError("reset"), **head)
+    async def test_failure_of_other_bodies(self, head: dict[str, str]) -> None:
+        """If an error event can't be added, the exception makes the server close the connection."""
+        stream, transport = mock_upstream(COMPLETION[:20], httpx2.ReadError("reset"), **head)
         exchange = Exchange()
         with pytest.raises(ExceptionGroup) as raised:
             await exchange.run(URL, transport)
 
         assert raised.group_contains(httpx2.ReadError, depth=1)
         assert stream.closed
-        assert (exchange.body, exchange.ended) == (WHOLE[:20], False)
+        assert (exchange.body, exchange.ended) == (COMPLETION[:20], False)
         [record] = exchange.records
         assert record.end.cause is EndCause.TRANSPORT
         assert isinstance(record.error, httpx2.ReadError)
 
-    async def test_out_of_reach(self) -> None:
-        """502, and an error in JSON."""
+    async def test_connection_refused(self) -> None:
+        """If the upstream can't be reached, the client receives status 502 and a JSON error."""
         with ReplayServer(b"") as server:
             url = server.url
         exchange = Exchange()
@@ -687,10 +689,10 @@ class TestUpstreamsThatFail:
 
 
 class TestRecords:
-    """Reading along, by itself."""
+    """Tests of records without a proxy."""
 
-    def test_a_completion_beyond_its_limits(self) -> None:
-        """Reading ends there; nothing is raised."""
+    def test_limit_exceeded(self) -> None:
+        """A completion that exceeds a limit stops the recording without an exception."""
         record = proxy.Record(accumulator=Accumulator(max_tool_calls=0))
         record.feed(chunk(content="Hel"))
         record.feed(CALL)
@@ -701,8 +703,8 @@ class TestRecords:
         assert record.completion.text == "Hel"
         assert record.end.cause is EndCause.INCOMPLETE
 
-    def test_one_line_in_the_log(self, caplog: pytest.LogCaptureFixture) -> None:
-        """It is what becomes of a record, unless there is another use for it."""
+    def test_log(self, caplog: pytest.LogCaptureFixture) -> None:
+        """`log_record` writes one line."""
         record = proxy.Record(status=200)
         record.feed(CALL)
         record.close()
@@ -712,18 +714,18 @@ class TestRecords:
         assert caplog.messages == ["status 200, done, tokens: None, calls: ['add'], error: None"]
 
 
-class TestTheCommand:
-    """It needs a server for ASGI."""
+class TestCommand:
+    """Tests of the command line."""
 
-    def test_without_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """It says what to install."""
+    def test_without_uvicorn(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Without uvicorn, the command names the package to install."""
         monkeypatch.setitem(sys.modules, "uvicorn", None)
         monkeypatch.setattr(sys, "argv", ["proxy.py", "--upstream", URL])
         with pytest.raises(SystemExit, match="pip install uvicorn"):
             proxy.main()
 
-    def test_with_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """It serves the proxy."""
+    def test_with_uvicorn(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The command serves a proxy for the given upstream."""
         served = []
         uvicorn = SimpleNamespace(run=lambda app, **_: served.append(app))
         monkeypatch.setitem(sys.modules, "uvicorn", uvicorn)
@@ -733,12 +735,12 @@ class TestTheCommand:
         assert [app.upstream for app in served] == [httpx2.URL(URL)]
 
 
-class TestRenaming:
-    """The way of a gateway that must change what it relays."""
+class TestRenamer:
+    """Tests of `rename_model.py`."""
 
     @pytest.mark.parametrize("size", [1, 7, 10_000])
-    def test_chunks_alone_are_changed(self, size: int) -> None:
-        """Wherever the bytes are cut; what is no chunk stays what it is."""
+    def test_only_chunks_are_changed(self, size: int) -> None:
+        """The model of each chunk is replaced; comments and other events don't change."""
         named = data({"model": "theirs", "choices": [], "extra": {"kept": True}})
         error = data({"error": {"message": "busy"}})
         body = b": ping\n\n" + named + TEXT.removesuffix(DONE) + data("no JSON") + DONE + error
