@@ -1,4 +1,4 @@
-"""Recorded streams of many providers give what the rules say, however they are cut."""
+"""Tests with recorded streams of many providers."""
 
 import json
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ DISAGREEMENTS: dict[str, dict[str, str]] = json.loads(
 
 
 def pruned(value: Any) -> Any:
-    """Leave out what is null: null and absent are alike."""
+    """Remove nulls, which mean the same as absent fields."""
     if isinstance(value, dict):
         return {name: pruned(item) for name, item in value.items() if item is not None}
     if isinstance(value, list):
@@ -46,7 +46,7 @@ def differences(ours: Any, theirs: Any, path: str = "") -> Iterator[str]:
 
 
 def accumulated(body: bytes, sizes: list[int]) -> tuple[Accumulator, ChunkParser]:
-    """Feed pieces of given sizes, and the rest, as a driver would."""
+    """Feed pieces of the given sizes, then the rest, and accumulate the chunks."""
     pieces = []
     for size in sizes:
         pieces.append(body[:size])
@@ -72,7 +72,7 @@ def recordings(corpus: Path, kind: str) -> Iterator[tuple[dict[str, Any], bytes]
 
 
 def test_chat_streams(corpus: Path) -> None:
-    """Each gives its expected result at every cut; only a server's error is an error."""
+    """Each chat stream gives its expected completion at each cut, without an error of our own."""
     streams = 0
     for entry, body in recordings(corpus, "chat"):
         name = Path(entry["file"]).stem
@@ -90,7 +90,7 @@ def test_chat_streams(corpus: Path) -> None:
 
 
 def test_legacy_streams(corpus: Path) -> None:
-    """Each gives the texts of its choices, joined; every choice finishes."""
+    """Each legacy stream gives the joined texts of its choices."""
     streams = 0
     for entry, body in recordings(corpus, "completion"):
         texts: dict[int, str] = {}
@@ -110,7 +110,7 @@ def test_legacy_streams(corpus: Path) -> None:
 
 
 def test_no_field_is_lost(corpus: Path) -> None:
-    """to_dict() of every chunk is what json.loads gives, but for nulls; nothing is invented."""
+    """`to_dict()` of each chunk equals its JSON, except for nulls."""
     chunks = 0
     for path in sorted((corpus / "streams").glob("*.sse")):
         decoder = ChunkDecoder(on_bad_json="skip")
@@ -126,8 +126,8 @@ def test_no_field_is_lost(corpus: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["responses", "anthropic", "other"])
-def test_streams_of_other_protocols_do_no_harm(corpus: Path, kind: str) -> None:
-    """No exception but a server's error and JSON lines; what is not JSON can be skipped."""
+def test_streams_of_other_protocols(corpus: Path, kind: str) -> None:
+    """A stream of another protocol gives no error but ServerSentError and NotEventStream."""
     for _entry, body in recordings(corpus, kind):
         parser = ChunkParser(on_bad_json="skip")
         accumulator = Accumulator()

@@ -1,4 +1,4 @@
-"""Every dialect of the servers, and every oddity, gives what the rules say, however it is cut."""
+"""Tests with a stream of each dialect of the servers, and of each known deviation."""
 
 import json
 from collections import defaultdict
@@ -38,7 +38,7 @@ from sseparse.chunks import (
 )
 from sseparse.testing import every_split, run_stage
 
-# A case is two files: the body as a server sends it, and what is to come of it.
+# A case is two files: the body that a server sends, and the expected result.
 FOLDER = Path(__file__).parents[1] / "data" / "dialects"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.sse"))
 
@@ -55,8 +55,8 @@ def expected_of(name: str) -> dict[str, Any]:
     return expected
 
 
-def told(parser: ChunkParser) -> dict[str, Any]:
-    """Say how a stream ended, in the words of the expectations."""
+def end_of(parser: ChunkParser) -> dict[str, Any]:
+    """Return the end of a stream in the form of the expectations."""
     end = parser.end
     assert end is not None
     assert end.done_seen == parser.done
@@ -80,7 +80,7 @@ def events_of(body: bytes) -> list[Event]:
 
 
 def pruned(value: Any) -> Any:
-    """Leave out what is null: null and absent are alike."""
+    """Remove nulls, which mean the same as absent fields."""
     if isinstance(value, dict):
         return {name: pruned(item) for name, item in value.items() if item is not None}
     if isinstance(value, list):
@@ -88,8 +88,8 @@ def pruned(value: Any) -> Any:
     return value
 
 
-def test_the_cases_are_whole() -> None:
-    """Each body has its expectation, which says what it proves and where the fact is from."""
+def test_cases_are_complete() -> None:
+    """Each body has an expectation that states the rule it proves and a source."""
     assert sorted(path.stem for path in FOLDER.glob("*.json")) == NAMES
     assert len(NAMES) > 100
     for name in NAMES:
@@ -100,7 +100,7 @@ def test_the_cases_are_whole() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_result(name: str) -> None:
-    """The completion, what had to be assumed for it, how the stream ended, and its error."""
+    """The completion, its notes, the end of the stream and the error are as expected."""
     body, expected = body_of(name), expected_of(name)
     for pieces in ([body], [body[at : at + 1] for at in range(len(body))]):
         parser = ChunkParser()
@@ -114,7 +114,7 @@ def test_result(name: str) -> None:
         assert sorted(map(str, snapshot.notes)) == sorted(
             str(note(**fields)) for fields in expected["notes"]
         )
-        assert told(parser) == {
+        assert end_of(parser) == {
             "mid_event": False,
             "comments": 0,
             "after_done": 0,
@@ -128,19 +128,19 @@ def test_result(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_cuts(name: str) -> None:
-    """The same chunks, error and end whole, byte by byte, and cut in two at every place."""
+    """Chunks, error and end are the same however the body is cut."""
     body = body_of(name)
     parser = ChunkParser()
-    whole, end = run_stage(parser, [body]), told(parser)
+    expected, end = run_stage(parser, [body]), end_of(parser)
     for pieces in every_split(body, most=len(body) + 1):
         parser = ChunkParser()
-        assert run_stage(parser, pieces).same_as(whole)
-        assert told(parser) == end
+        assert run_stage(parser, pieces).same_as(expected)
+        assert end_of(parser) == end
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_nothing_is_lost(name: str) -> None:
-    """A chunk goes back to the JSON it was, but for nulls."""
+def test_to_dict(name: str) -> None:
+    """`to_dict()` of each chunk equals its JSON, except for nulls."""
     decoder = ChunkDecoder()
     for event in events_of(body_of(name)):
         for chunk in decoder.feed(event):
@@ -150,15 +150,15 @@ def test_nothing_is_lost(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_there_and_back(name: str) -> None:
-    """A stream of chunks that is encoded reads back equal."""
+def test_round_trip(name: str) -> None:
+    """Encoded chunks parse to equal chunks."""
     chunks = run_stage(ChunkParser(), [body_of(name)]).items
     wire = b"".join(encode_chunk(chunk) for chunk in chunks)
     assert run_stage(ChunkParser(), [wire]).items == chunks
 
 
 def updated(name: str) -> tuple[Accumulator, list[Update], bool]:
-    """Accumulate with updates; say, too, whether the stream came to an end of its own."""
+    """Return accumulator and updates of a stream, and whether the stream was complete."""
     parser, accumulator = ChunkParser(), Accumulator()
     updates: list[Update] = []
     for chunk in run_stage(parser, [body_of(name)]).items:
@@ -177,9 +177,9 @@ def added(chunks: list[Chunk]) -> Accumulator:
 
 
 def texts_of(choice: dict[str, Any]) -> dict[type[Text], str]:
-    """Return a finished choice's texts, by the updates that tell them."""
+    """Return the texts of a choice, by the class of the updates that report them."""
     message = choice.get("message", {"content": choice.get("text")})
-    # The same text under both names comes once.
+    # The same text under both names is reported once.
     reasoning = dict.fromkeys(message.get(name, "") for name in ("reasoning_content", "reasoning"))
     if not any(reasoning):
         details = message.get("reasoning_details", [])
@@ -195,7 +195,7 @@ def texts_of(choice: dict[str, Any]) -> dict[type[Text], str]:
 
 
 def calls_of(choice: dict[str, Any]) -> Iterator[tuple[int | None, str | None, str, str]]:
-    """Return a finished choice's calls: place, id, name, and arguments or input."""
+    """Yield position, id, name and arguments or input of each call of a choice."""
     message = choice.get("message", {})
     for place, call in enumerate(message.get("tool_calls", [])):
         callee = call.get("function") or call["custom"]
@@ -207,34 +207,34 @@ def calls_of(choice: dict[str, Any]) -> Iterator[tuple[int | None, str | None, s
 
 @pytest.mark.parametrize("name", NAMES)
 def test_updates_change_nothing(name: str) -> None:
-    """Asked for updates or not, the completion and its notes are the same."""
+    """The completion and its notes are the same with and without updates."""
     snapshot = added(run_stage(ChunkParser(), [body_of(name)]).items).snapshot()
-    asked = updated(name)[0].snapshot()
+    with_updates = updated(name)[0].snapshot()
 
-    assert (asked, asked.notes) == (snapshot, snapshot.notes)
+    assert (with_updates, with_updates.notes) == (snapshot, snapshot.notes)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_updates_tell_the_texts(name: str) -> None:
-    """The new texts, joined, are the final text, and so is the last that is said to be whole."""
+def test_text_updates(name: str) -> None:
+    """The joined text deltas equal the final text, and so does the text of the last done update."""
     accumulator, updates, complete = updated(name)
     joined: dict[tuple[int, type[Text]], str] = defaultdict(str)
-    whole: dict[tuple[int, str], str] = defaultdict(str)
+    done: dict[tuple[int, str], str] = defaultdict(str)
     for update in updates:
         if isinstance(update, Text):
             joined[update.choice, type(update)] += update.text
         elif isinstance(update, TextDone):
-            whole[update.choice, type(update).__name__] = update.text
+            done[update.choice, type(update).__name__] = update.text
     for choice in accumulator.snapshot().to_dict()["choices"]:
         for kind, text in texts_of(choice).items():
             assert joined[choice["index"], kind] == text
             if complete:
-                assert whole[choice["index"], kind.__name__.replace("Delta", "Done")] == text
+                assert done[choice["index"], kind.__name__.replace("Delta", "Done")] == text
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_updates_tell_the_calls(name: str) -> None:
-    """Each call begins once, has its arguments in pieces, and is done once: if it is cut, never."""
+def test_tool_call_updates(name: str) -> None:
+    """Each call starts once, its deltas join to its arguments, and it is done at most once."""
     accumulator, updates, complete = updated(name)
     for choice in accumulator.snapshot().to_dict()["choices"]:
         mine = [update for update in updates if getattr(update, "choice", None) == choice["index"]]
@@ -252,8 +252,8 @@ def test_updates_tell_the_calls(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_updates_tell_the_ends(name: str) -> None:
-    """A finish is told once, the last usage told is the usage, and no log-probability is lost."""
+def test_finish_usage_and_logprobs_updates(name: str) -> None:
+    """Finish reasons are reported once, the last usage and all log-probabilities are reported."""
     accumulator, updates, _complete = updated(name)
     snapshot = accumulator.snapshot()
     for choice in snapshot.choices:

@@ -255,7 +255,7 @@ def test_snapshots(load: str) -> None:
     assert count_lines(make_task(400), most=2.2 * once) <= 2.2 * once
 
 
-def test_a_snapshot_after_each_padded_piece_of_audio() -> None:
+def test_snapshots_after_padded_audio() -> None:
     """Audio is decoded once, even with many snapshots."""
 
     def make_task(count: int) -> Callable[[], object]:
@@ -297,8 +297,8 @@ def test_snapshots_between_pieces_of_audio(pieces: list[str], data: str) -> None
     assert often.snapshot() == once.snapshot()
 
 
-def test_a_snapshot_after_each_repeated_finish_reason() -> None:
-    """A repeated finish reason is in the completion once, and costs as much."""
+def test_snapshots_after_repeated_finish_reasons() -> None:
+    """A repeated finish reason is stored once."""
     chunk = chunk_of({}, finish_reason="stop")
     accumulator = Accumulator()
     with processor_seconds(20):
