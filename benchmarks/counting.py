@@ -69,7 +69,7 @@ def offline() -> Iterator[None]:
     """Let tiktoken find its vocabularies on this machine."""
     with tempfile.TemporaryDirectory() as folder:
         before = os.environ.get("TIKTOKEN_CACHE_DIR")
-        _tests_vocabularies().lay_out(Path(folder))
+        _tests_vocabularies().write_vocabularies(Path(folder))
         os.environ["TIKTOKEN_CACHE_DIR"] = folder
         try:
             yield

@@ -1,4 +1,4 @@
-"""The vocabularies of tiktoken, offline: a package that ships them is unpacked into a cache."""
+"""Offline vocabularies for tiktoken, unpacked from a package into its cache."""
 
 import gzip
 import hashlib
@@ -17,28 +17,28 @@ URL = "https://openaipublic.blob.core.windows.net/encodings/{}.tiktoken"
 
 
 def cache_name(encoding: str) -> str:
-    """Return the name of the file in tiktoken's cache."""
+    """Return the file name of a vocabulary in tiktoken's cache."""
     return hashlib.sha1(URL.format(encoding).encode(), usedforsecurity=False).hexdigest()
 
 
-def lay_out(directory: Path) -> None:
-    """Write the vocabularies into a folder that serves as TIKTOKEN_CACHE_DIR; verify them first."""
-    # tiktoken deletes what has another hash, and goes to the network: fail here instead.
+def write_vocabularies(directory: Path) -> None:
+    """Verify the vocabularies and write them to a folder for TIKTOKEN_CACHE_DIR."""
+    # tiktoken replaces a file with another hash by a download: fail here instead.
     spec = importlib.util.find_spec(PACKAGE)
     assert spec is not None, f"the tests need {PACKAGE}, which ships the vocabularies"
     assert spec.origin is not None
     for encoding, sha256 in FILES.items():
         packed = Path(spec.origin).parent / "data" / f"{encoding}.tiktoken.gz"
         data = gzip.decompress(packed.read_bytes())
-        assert hashlib.sha256(data).hexdigest() == sha256, f"{packed} is another vocabulary"
+        assert hashlib.sha256(data).hexdigest() == sha256, f"{packed} has an unexpected hash"
         (directory / cache_name(encoding)).write_bytes(data)
 
 
 @pytest.fixture(scope="session")
 def vocabularies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Let tiktoken find cl100k_base and o200k_base in a cache of their own, for the session."""
+    """Make tiktoken read cl100k_base and o200k_base from a separate cache."""
     directory = tmp_path_factory.mktemp("vocabularies")
-    lay_out(directory)
+    write_vocabularies(directory)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TIKTOKEN_CACHE_DIR", str(directory))
         yield directory

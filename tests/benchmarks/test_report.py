@@ -1,4 +1,4 @@
-"""The benchmarks' report shows what was measured, what was wrong and what was not there."""
+"""Tests of the benchmark report."""
 
 import pytest
 from footprint import IMPORTS, Footprint
@@ -30,7 +30,7 @@ FIGURES = [
 ROWS = [Row(label, FIGURES) for label in ("16 B", "one event", "4 KiB", "64 KiB")]
 
 
-def made_up(ours: float = 0.5) -> Results:
+def fake_results(ours: float = 0.5) -> Results:
     figures = [Figure("sseparse", "ours", ours), *FIGURES[1:]]
     rows = [Row(row.label, figures) for row in ROWS]
     works = [work.name for work in WORKS]
@@ -45,40 +45,40 @@ def made_up(ours: float = 0.5) -> Results:
     )
 
 
-def refuse() -> None:
+def fail() -> None:
     raise ValueError("no such stream")
 
 
 def load(name: str) -> Entrant:
-    """Return a contender that finds 4 items, or 3, or refuses."""
-    works = {"right": lambda: 4, "wrong": lambda: 3, "refusing": refuse}
+    """Return a contender with a right result (4), a wrong one (3), or an error."""
+    works = {"right": lambda: 4, "wrong": lambda: 3, "raising": fail}
     return Entrant(name, "peer", local(lambda _data: works[name]), None)
 
 
-def absent() -> None:
+def load_missing() -> None:
     raise Missing("not on this machine")
 
 
-def test_columns_are_as_wide_as_their_cells() -> None:
-    """A table reads well as text: all its lines are equally long."""
-    drawn = table(["what", "n"], [["a", "1,000"], ["longer than that", "2"]]).splitlines()
+def test_column_widths() -> None:
+    """All lines of a table have the same length."""
+    text = table(["what", "n"], [["a", "1,000"], ["a longer cell", "2"]]).splitlines()
 
-    assert len({len(line) for line in drawn}) == 1
-    assert drawn[1].endswith("-: |")
+    assert len({len(line) for line in text}) == 1
+    assert text[1].endswith("-: |")
 
 
 @pytest.mark.parametrize(
     ("value", "shown"), [(None, "\u2013"), (0.123, "0.12"), (12.34, "12.3"), (1234.5, "1,234")]
 )
-def test_figures_have_the_digits_they_deserve(value: float | None, shown: str) -> None:
-    """A figure is shown with three digits or so; one that is not there is a dash."""
+def test_numbers(value: float | None, shown: str) -> None:
+    """A number has about three digits; a missing one is a dash."""
     assert number(value) == shown
 
 
-def test_ratios_stand_on_right_results_alone() -> None:
-    """A wrong result is shown and marked, and nothing is measured by it."""
-    drawn = long_table(ROWS[:1], "feeds of", "an event")
-    lines = {line.split("|")[2].strip(): line for line in drawn.splitlines()}
+def test_wrong_results_are_no_base_of_ratios() -> None:
+    """A wrong result is shown with a remark, and no ratio is relative to it."""
+    text = long_table(ROWS[:1], "feeds of", "an event")
+    lines = {line.split("|")[2].strip(): line for line in text.splitlines()}
 
     assert "0.20\u00d7" in lines["hasty"]
     assert "WRONG: 3 of 4" in lines["hasty"]
@@ -88,18 +88,18 @@ def test_ratios_stand_on_right_results_alone() -> None:
     ]
 
 
-def test_remarks_stand_below_a_wide_table() -> None:
-    """A wide table numbers its remarks, each contender's where it is."""
-    drawn, remarks = wide_table(ROWS[:1], "shape")
+def test_wide_table_remarks() -> None:
+    """Remarks on the cells of a wide table are numbered and listed."""
+    text, remarks = wide_table(ROWS[:1], "shape")
 
-    assert "0.10 (0.20\u00d7) [1]" in drawn
+    assert "0.10 (0.20\u00d7) [1]" in text
     assert remarks == ["16 B, hasty: WRONG: 3 of 4", "16 B, picky: raises ValueError"]
 
 
-def test_goals_are_reached_or_not() -> None:
-    """A goal is reached by what was measured, and by nothing that was not."""
-    reached = {goal.goal: goal.reached for goal in goals(made_up())}
-    missed = {goal.goal: goal.reached for goal in goals(made_up(ours=30.0))}
+def test_goals() -> None:
+    """The measured figures decide whether a goal is reached."""
+    reached = {goal.goal: goal.reached for goal in goals(fake_results())}
+    missed = {goal.goal: goal.reached for goal in goals(fake_results(ours=30.0))}
 
     assert reached["events, 16 B: at least 3 times as fast as the fastest Python peer"]
     assert reached["chunks, 64 KiB: at most 2.0 times the floor (msgspec alone)"]
@@ -107,35 +107,35 @@ def test_goals_are_reached_or_not() -> None:
     assert not missed["completion, 64 KiB: at most 2.5 times the floor (msgspec alone)"]
 
 
-def test_a_report_says_what_is_missing() -> None:
+def test_missing_contenders_are_reported() -> None:
     """The report names each contender that was left out, with the reason."""
-    said = render(made_up(), "* a machine", {"elsewhere": "not installed: elsewhere"})
+    text = render(fake_results(), "* a machine", {"elsewhere": "not installed: elsewhere"})
 
-    assert "* a machine" in said
-    assert "* elsewhere: not installed: elsewhere" in said
-    assert "| token chat | 16 B  | 10 |" in said
-    assert "Nothing: every contender was here." in render(made_up(), "", {})
+    assert "* a machine" in text
+    assert "* elsewhere: not installed: elsewhere" in text
+    assert "| token chat | 16 B  | 10 |" in text
+    assert "Nothing: every contender was here." in render(fake_results(), "", {})
 
 
-def test_contenders_that_are_not_here_are_noted() -> None:
-    """A contender that cannot be loaded is left out, and the reason kept."""
+def test_missing_contenders_are_left_out() -> None:
+    """A contender that can't be loaded is left out, and the reason is recorded."""
     missing: dict[str, str] = {}
 
-    assert gather([Contender("elsewhere", "peer", absent)], missing) == []  # type: ignore[arg-type] # it never returns
+    assert gather([Contender("elsewhere", "peer", load_missing)], missing) == []  # type: ignore[arg-type] # it never returns
     assert missing == {"elsewhere": "not on this machine"}
 
 
-def test_wrong_results_and_refusals_are_figures_too() -> None:
-    """What gives too few items, or raises, is told and not dropped."""
-    entrants = [load("right"), load("wrong"), load("refusing")]
-    right, wrong, refusing = take_turns(entrants, Job(None, 4, 4), rounds=3)
+def test_wrong_results_and_errors_are_figures() -> None:
+    """A contender with a wrong result or an error has a figure with a remark."""
+    entrants = [load("right"), load("wrong"), load("raising")]
+    right, wrong, raising = take_turns(entrants, Job(None, 4, 4), rounds=3)
 
     assert (right.remark, wrong.remark) == ("", "WRONG: 3 of 4")
-    assert (refusing.micros, refusing.remark) == (None, "raises ValueError")
+    assert (raising.micros, raising.remark) == (None, "raises ValueError")
 
 
-def test_a_machine_that_slows_down_changes_no_ratio() -> None:
-    """Each turn is set against ours of the same round."""
+def test_slow_rounds() -> None:
+    """Each turn is compared with ours of the same round, so a slow round doesn't change ratios."""
     seconds = iter([0, 1.0, 3.0, 1.0, 3.0, 2.0, 6.0, 2.0, 6.0, 2.0, 6.0])
 
     def made(name: str, role: Role) -> Entrant:

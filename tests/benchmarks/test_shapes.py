@@ -1,4 +1,4 @@
-"""The shapes that the benchmarks measure give what they say, and are the same each time."""
+"""Tests of the streams that the benchmarks measure."""
 
 import pytest
 from shapes import CHUNKED, SHAPES, Made, Shape
@@ -14,7 +14,7 @@ every_feed = pytest.mark.parametrize("size", FEEDS.values(), ids=FEEDS)
 
 
 def accumulated(made: Made, size: int | None) -> tuple[int, Accumulator, ChunkParser]:
-    """Put the chunks together; return how many there were too."""
+    """Accumulate the chunks; return their number, the accumulator and the parser."""
     parser, accumulator, seen = ChunkParser(), Accumulator(), 0
     for piece in made.feeds(size):
         for chunk in parser.feed(piece):
@@ -32,8 +32,8 @@ def logprobs(result: ChatCompletion) -> int:
 
 @every_feed
 @every_shape
-def test_a_shape_gives_its_events(shape: Shape, size: int | None) -> None:
-    """However a shape is cut, the events, their data and the comments are as many as it says."""
+def test_events(shape: Shape, size: int | None) -> None:
+    """Events, comments and the size of the data are as expected at each size of feed."""
     made = shape.build(UNITS)
     parser = Parser(comments=True)
     items = [item for piece in made.feeds(size) for item in parser.feed(piece)]
@@ -48,8 +48,8 @@ def test_a_shape_gives_its_events(shape: Shape, size: int | None) -> None:
 
 @every_feed
 @chunked_shape
-def test_a_shape_gives_its_completion(shape: Shape, size: int | None) -> None:
-    """However a shape is cut, chunks, texts, arguments and log-probabilities are as it says."""
+def test_completions(shape: Shape, size: int | None) -> None:
+    """Chunks, texts, arguments and log-probabilities are as expected at each size of feed."""
     made = shape.build(UNITS)
     seen, accumulator, parser = accumulated(made, size)
     result = accumulator.result()
@@ -71,8 +71,8 @@ def test_a_shape_gives_its_completion(shape: Shape, size: int | None) -> None:
 
 
 @every_shape
-def test_a_shape_is_the_same_each_time(shape: Shape) -> None:
-    """Making a shape twice gives the same bytes, and so does joining its feeds."""
+def test_shapes_are_repeatable(shape: Shape) -> None:
+    """Building a shape twice gives the same bytes, and so does joining its feeds."""
     made = shape.build(UNITS)
 
     assert shape.make(UNITS) == made.body
@@ -80,14 +80,14 @@ def test_a_shape_is_the_same_each_time(shape: Shape) -> None:
 
 
 @every_shape
-def test_a_shape_grows_with_its_units(shape: Shape) -> None:
-    """Twice the units are about twice the bytes: what growth is measured by."""
+def test_shapes_grow_with_their_units(shape: Shape) -> None:
+    """Twice the units are about twice the bytes."""
     once, twice = len(shape.make(400)), len(shape.make(800))
 
     assert 1.7 * once < twice < 2.1 * once
 
 
-def test_shapes_are_named_once() -> None:
-    """Each shape has a name of its own and says which path it exercises."""
+def test_shape_names() -> None:
+    """Each shape has a unique name and names the path that it exercises."""
     assert len({shape.name for shape in SHAPES}) == len(SHAPES)
     assert all(shape.exercises for shape in SHAPES)
