@@ -1,4 +1,4 @@
-"""Bodies made by chance: what servers send, what they should not, and what lies between."""
+"""Random bodies: valid streams, malformed ones and everything between."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-HALVES = ("\ud83d", "\ude00", "\udbff", "\udc00")
+SURROGATES = ("\ud83d", "\ude00", "\udbff", "\udc00")
 TEXTS = (
-    "", "a", "Hello", " world", "é", "\U0001f600", *HALVES, "\u2028", "\u0085", "\ufeff", "\u00a0",
+    "", "a", "Hello", " world", "é", "\U0001f600", *SURROGATES, "\u2028", "\u0085", "\ufeff",
+    "\u00a0",
     "\0", "\x1c", "\n", "\r\n", "\r", '"', "\\", "/", "[DONE]", "data: x\n\n", "stop", "length",
     "{", "}", "[", "]", '{"a":', '{"a":1}', "[1,2", ',"b":', "tru", "e", "nul", "-", "0", "1e", "1",
     ".5", "\\u", "d83d", "\\ud83d", "\\ude00", '"\\', " ", "\t", "NaN", "Infinity", "-0", "_" * 70,
@@ -21,7 +22,7 @@ NAMES = (
     "finish_reasons_seen", "signature", "data", "summary", "\ud83d", "", "choices", "obfuscation",
     "service_tier", "moderation", "refusal", "content", "citations", "status", "detail", "code",
 )  # fmt: skip
-# As they stand in JSON, for some have no Python value.
+# As written in JSON, because some have no Python value.
 NUMBERS = (
     "0", "1", "2", "3", "-1", "-0", "-0.0", "0.5", "1.0", "1e0", "1e2", "-9999.0", "1755878837",
     "2147483648", "9007199254740993", "9223372036854775807", "9223372036854775808",
@@ -52,12 +53,12 @@ RAW = (
 )  # fmt: skip
 
 
-class Maker:
+class BodyGenerator:
     """
-    Make bodies.
+    Generator of random bodies.
 
     Args:
-        draw: What decides.
+        draw: Source of the random choices.
     """
 
     def __init__(self, draw: random.Random) -> None:
@@ -67,31 +68,31 @@ class Maker:
         return self._draw.randrange(times) == 0
 
     def body(self) -> bytes:
-        """A body: mostly a stream of events, sometimes something else."""
+        """Return a body: mostly a stream of events, sometimes something else."""
         kind = self._draw.randrange(12)
         if kind == 0:
-            return self._sprinkled(self.completion())
+            return self._with_noise(self.completion())
         if kind == 1:
             lines = [self.dumped(self.chunk()) for _ in range(self._few())]
-            return self._sprinkled(self._draw.choice(("\n", "\r\n", " ", "\n\n")).join(lines))
+            return self._with_noise(self._draw.choice(("\n", "\r\n", " ", "\n\n")).join(lines))
         if kind == 2:
-            return self._sprinkled(self._draw.choice(PAGES) + self._draw.choice(("", "\n")))
+            return self._with_noise(self._draw.choice(PAGES) + self._draw.choice(("", "\n")))
         if kind == 3:
-            return self._sprinkled(self._cut(self.dumped(self.value(0))))
+            return self._with_noise(self._cut(self.dumped(self.value(0))))
         stream = self.stream()
-        return self._sprinkled(stream)
+        return self._with_noise(stream)
 
     def stream(self) -> str:
         if self.one_in(2):
             blocks = [self.block() for _ in range(self._few())]
         else:
-            blocks = [*map(self.event, self.answer())]
+            blocks = [*map(self.event, self.response())]
             for _ in range(self._draw.randrange(3)):
                 blocks.insert(self._draw.randrange(len(blocks) + 1), self.block())
         return "".join(blocks)
 
-    def answer(self) -> list[str]:
-        """The chunks of one answer: a text, or JSON, or calls, cut into pieces."""
+    def response(self) -> list[str]:
+        """Return the chunks of one response: text, JSON or tool calls in pieces."""
         legacy, draw = self.one_in(5), self._draw
         texts = self._pieces(self._draw.choice((self.text, lambda: self.dumped(self.value(0))))())
         index = self.index()
@@ -115,13 +116,13 @@ class Maker:
             chunks.append({"id": "c", "choices": [choice]})
         if legacy and self.one_in(2):
             chunks[0]["object"] = "text_completion"
-        return [self.dumped(self._touched(chunk)) for chunk in chunks]
+        return [self.dumped(self._maybe_altered(chunk)) for chunk in chunks]
 
-    def _touched(self, chunk: dict[str, Any]) -> dict[str, Any]:
+    def _maybe_altered(self, chunk: dict[str, Any]) -> dict[str, Any]:
         return self.altered(chunk) if self.one_in(4) else chunk
 
     def altered(self, value: Any) -> Any:
-        """Change something, somewhere in a value."""
+        """Change a random part of a value."""
         draw = self._draw
         if isinstance(value, dict) and value and not self.one_in(5):
             value = {**value}
@@ -154,7 +155,7 @@ class Maker:
         )(2)
 
     def block(self) -> str:
-        """An event, or what else stands between blank lines."""
+        """Return an event, or other lines up to a blank line."""
         draw = self._draw
         kind = draw.randrange(14)
         if kind == 0:
@@ -170,7 +171,7 @@ class Maker:
         return self.event(makers.get(kind, lambda: self.dumped(self.chunk()))())
 
     def event(self, data: str) -> str:
-        """An event of that data, written in one of the ways there are."""
+        """Return an event with the given data, in a random notation."""
         draw = self._draw
         if self.one_in(3):
             name = draw.choice(("data: ", "data:", "data:", "data:  "))
@@ -205,7 +206,7 @@ class Maker:
         return self.dumped(body)
 
     def completion(self) -> str:
-        """A whole answer, as it comes without streaming."""
+        """Return a completion that isn't streamed."""
         draw = self._draw
         legacy = self.one_in(3)
         choices: list[Any] = []
@@ -228,8 +229,8 @@ class Maker:
         body |= self._some(
             {
                 "id": lambda: "c",
-                "created": self.odd(lambda: 5),
-                "usage": self.odd(self.usage),
+                "created": self.varied(lambda: 5),
+                "usage": self.varied(self.usage),
                 "model": lambda: "m",
                 draw.choice(NAMES): lambda: self.value(2),
             }
@@ -241,24 +242,24 @@ class Maker:
         choice = self.legacy_choice if self.one_in(4) else self.choice
         fields = self._some(
             {
-                "id": self.odd(lambda: "c"),
-                "object": self.odd(
+                "id": self.varied(lambda: "c"),
+                "object": self.varied(
                     lambda: draw.choice(("chat.completion.chunk", "text_completion", "", "error"))
                 ),
-                "created": self.odd(lambda: 5),
-                "model": self.odd(lambda: draw.choice(("m", "n", ""))),
-                "usage": self.odd(self.usage),
-                "system_fingerprint": self.odd(self.text),
-                "service_tier": self.odd(self.text),
-                "moderation": self.odd(lambda: {"x": self.value(2)}),
-                "obfuscation": self.odd(self.text),
-                "x_groq": self.odd(lambda: {"usage": self.usage()}),
+                "created": self.varied(lambda: 5),
+                "model": self.varied(lambda: draw.choice(("m", "n", ""))),
+                "usage": self.varied(self.usage),
+                "system_fingerprint": self.varied(self.text),
+                "service_tier": self.varied(self.text),
+                "moderation": self.varied(lambda: {"x": self.value(2)}),
+                "obfuscation": self.varied(self.text),
+                "x_groq": self.varied(lambda: {"usage": self.usage()}),
                 draw.choice(NAMES): lambda: self.value(1),
             },
             one_in=5,
         )
         if not self.one_in(8):
-            fields["choices"] = self.odd(
+            fields["choices"] = self.varied(
                 lambda: [choice() for _ in range(draw.choice((0, 1, 1, 1, 2)))]
             )()
         return fields
@@ -266,17 +267,17 @@ class Maker:
     def choice(self) -> dict[str, Any]:
         fields: dict[str, Any] = {}
         if not self.one_in(10):
-            fields["index"] = self.odd(self.index)()
+            fields["index"] = self.varied(self.index)()
         if not self.one_in(10):
-            fields["delta"] = self.odd(self.delta)()
+            fields["delta"] = self.varied(self.delta)()
         return fields | self._some(
             {
-                "finish_reason": self.odd(
+                "finish_reason": self.varied(
                     lambda: self._draw.choice(("stop", "length", "", "tool_calls"))
                 ),
-                "logprobs": self.odd(self.logprobs),
-                "text": self.odd(self.text),
-                "message": self.odd(self.delta),
+                "logprobs": self.varied(self.logprobs),
+                "text": self.varied(self.text),
+                "message": self.varied(self.delta),
                 self._draw.choice(NAMES): lambda: self.value(2),
             },
             one_in=6,
@@ -286,20 +287,20 @@ class Maker:
         tokens = self._draw.randrange(4)
         return self._some(
             {
-                "index": self.odd(self.index),
-                "text": self.odd(self.text),
-                "finish_reason": self.odd(lambda: "stop"),
-                "logprobs": self.odd(
+                "index": self.varied(self.index),
+                "text": self.varied(self.text),
+                "finish_reason": self.varied(lambda: "stop"),
+                "logprobs": self.varied(
                     lambda: self._some(
                         {
-                            "tokens": self.odd(lambda: [self.text() for _ in range(tokens)]),
-                            "token_logprobs": self.odd(
+                            "tokens": self.varied(lambda: [self.text() for _ in range(tokens)]),
+                            "token_logprobs": self.varied(
                                 lambda: [self.number() for _ in range(tokens)]
                             ),
-                            "top_logprobs": self.odd(
+                            "top_logprobs": self.varied(
                                 lambda: [{self.text(): self.number()} for _ in range(tokens)]
                             ),
-                            "text_offset": self.odd(lambda: [*range(tokens)]),
+                            "text_offset": self.varied(lambda: [*range(tokens)]),
                             self._draw.choice(NAMES): lambda: self.value(2),
                         }
                     )
@@ -312,31 +313,31 @@ class Maker:
         draw = self._draw
         return self._some(
             {
-                "role": self.odd(lambda: draw.choice(("assistant", "", "user"))),
-                "content": self.odd(lambda: self.parts() if self.one_in(4) else self.text()),
-                "refusal": self.odd(self.text),
-                "tool_calls": self.odd(
-                    lambda: [self.odd(self.call)() for _ in range(self._few(3))]
+                "role": self.varied(lambda: draw.choice(("assistant", "", "user"))),
+                "content": self.varied(lambda: self.parts() if self.one_in(4) else self.text()),
+                "refusal": self.varied(self.text),
+                "tool_calls": self.varied(
+                    lambda: [self.varied(self.call)() for _ in range(self._few(3))]
                 ),
-                "function_call": self.odd(self.function),
-                "audio": self.odd(
+                "function_call": self.varied(self.function),
+                "audio": self.varied(
                     lambda: self._some(
                         {
-                            "id": self.odd(self.text),
-                            "data": self.odd(lambda: draw.choice(("AAAA", "AA==", "A"))),
-                            "transcript": self.odd(self.text),
-                            "expires_at": self.odd(lambda: 5),
+                            "id": self.varied(self.text),
+                            "data": self.varied(lambda: draw.choice(("AAAA", "AA==", "A"))),
+                            "transcript": self.varied(self.text),
+                            "expires_at": self.varied(lambda: 5),
                             draw.choice(NAMES): lambda: self.value(2),
                         }
                     )
                 ),
-                "annotations": self.odd(lambda: [self.item() for _ in range(self._few(3))]),
-                "reasoning_content": self.odd(self.text),
-                "reasoning": self.odd(self.text),
-                "reasoning_details": self.odd(
-                    lambda: [self.odd(self.detail)() for _ in range(self._few(3))]
+                "annotations": self.varied(lambda: [self.item() for _ in range(self._few(3))]),
+                "reasoning_content": self.varied(self.text),
+                "reasoning": self.varied(self.text),
+                "reasoning_details": self.varied(
+                    lambda: [self.varied(self.detail)() for _ in range(self._few(3))]
                 ),
-                draw.choice(("images", "executed_tools", "content_parts")): self.odd(
+                draw.choice(("images", "executed_tools", "content_parts")): self.varied(
                     lambda: [self.item() for _ in range(self._few(3))]
                 ),
                 draw.choice(NAMES): lambda: self.value(2),
@@ -345,10 +346,10 @@ class Maker:
         )
 
     def item(self) -> Any:
-        return self.odd(
+        return self.varied(
             lambda: self._some(
                 {
-                    "index": self.odd(self.index),
+                    "index": self.varied(self.index),
                     "type": lambda: self._draw.choice(("text", "x")),
                     "text": self.text,
                     self._draw.choice(NAMES): lambda: self.value(2),
@@ -376,19 +377,19 @@ class Maker:
         draw = self._draw
         return self._some(
             {
-                "index": self.odd(self.index),
-                "id": self.odd(lambda: draw.choice(("c1", "c2", ""))),
-                "type": self.odd(lambda: draw.choice(("function", "custom", ""))),
-                "function": self.odd(self.function),
+                "index": self.varied(self.index),
+                "id": self.varied(lambda: draw.choice(("c1", "c2", ""))),
+                "type": self.varied(lambda: draw.choice(("function", "custom", ""))),
+                "function": self.varied(self.function),
                 draw.choice(NAMES): lambda: self.value(2),
             }
         ) | self._some(
             {
-                "custom": self.odd(
+                "custom": self.varied(
                     lambda: self._some(
                         {
-                            "name": self.odd(self.text),
-                            "input": self.odd(self.text),
+                            "name": self.varied(self.text),
+                            "input": self.varied(self.text),
                             draw.choice(NAMES): lambda: self.value(2),
                         }
                     )
@@ -400,8 +401,8 @@ class Maker:
     def function(self) -> dict[str, Any]:
         return self._some(
             {
-                "name": self.odd(lambda: self._draw.choice(("f", "g", "", self.text()))),
-                "arguments": self.odd(lambda: self.value(1) if self.one_in(6) else self.text()),
+                "name": self.varied(lambda: self._draw.choice(("f", "g", "", self.text()))),
+                "arguments": self.varied(lambda: self.value(1) if self.one_in(6) else self.text()),
                 self._draw.choice(NAMES): lambda: self.value(2),
             }
         )
@@ -410,17 +411,17 @@ class Maker:
         draw = self._draw
         return self._some(
             {
-                "type": self.odd(
+                "type": self.varied(
                     lambda: draw.choice(
                         ("reasoning.text", "reasoning.summary", "reasoning.encrypted")
                     )
                 ),
-                "index": self.odd(self.index),
-                "text": self.odd(self.text),
-                "summary": self.odd(self.text),
-                "data": self.odd(self.text),
-                "signature": self.odd(self.text),
-                "id": self.odd(self.text),
+                "index": self.varied(self.index),
+                "text": self.varied(self.text),
+                "summary": self.varied(self.text),
+                "data": self.varied(self.text),
+                "signature": self.varied(self.text),
+                "id": self.varied(self.text),
                 draw.choice(NAMES): lambda: self.value(2),
             }
         )
@@ -428,8 +429,10 @@ class Maker:
     def logprobs(self) -> dict[str, Any]:
         return self._some(
             {
-                "content": self.odd(lambda: [self.odd(self.token)() for _ in range(self._few(3))]),
-                "refusal": self.odd(lambda: [self.token() for _ in range(self._few(3))]),
+                "content": self.varied(
+                    lambda: [self.varied(self.token)() for _ in range(self._few(3))]
+                ),
+                "refusal": self.varied(lambda: [self.token() for _ in range(self._few(3))]),
                 self._draw.choice(NAMES): lambda: self.value(2),
             }
         )
@@ -437,10 +440,10 @@ class Maker:
     def token(self) -> dict[str, Any]:
         return self._some(
             {
-                "token": self.odd(self.text),
-                "logprob": self.odd(self.number),
-                "bytes": self.odd(lambda: [226, 130, 172]),
-                "top_logprobs": self.odd(
+                "token": self.varied(self.text),
+                "logprob": self.varied(self.number),
+                "bytes": self.varied(lambda: [226, 130, 172]),
+                "top_logprobs": self.varied(
                     lambda: [{"token": self.text(), "logprob": self.number()}]
                 ),
                 self._draw.choice(NAMES): lambda: self.value(2),
@@ -450,11 +453,11 @@ class Maker:
     def usage(self) -> dict[str, Any]:
         return self._some(
             {
-                "prompt_tokens": self.odd(lambda: 5),
-                "completion_tokens": self.odd(lambda: 5),
-                "total_tokens": self.odd(lambda: 10),
-                "prompt_tokens_details": self.odd(lambda: {"cached_tokens": self.value(3)}),
-                "completion_tokens_details": self.odd(
+                "prompt_tokens": self.varied(lambda: 5),
+                "completion_tokens": self.varied(lambda: 5),
+                "total_tokens": self.varied(lambda: 10),
+                "prompt_tokens_details": self.varied(lambda: {"cached_tokens": self.value(3)}),
+                "completion_tokens_details": self.varied(
                     lambda: {"reasoning_tokens": 1, "x": self.value(3)}
                 ),
                 self._draw.choice(NAMES): lambda: self.value(2),
@@ -475,7 +478,7 @@ class Maker:
         return Raw(self._draw.choice(NUMBERS))
 
     def value(self, depth: int = 0) -> Any:
-        """Any JSON value."""
+        """Return a random JSON value."""
         draw = self._draw
         kind = draw.randrange(9 if depth < 4 else 5)
         if kind < 2:
@@ -490,14 +493,14 @@ class Maker:
             return [self.value(depth + 1) for _ in range(self._few(4))]
         return {draw.choice(NAMES + TEXTS): self.value(depth + 1) for _ in range(self._few(4))}
 
-    def odd(self, make: Callable[[], Any]) -> Callable[[], Any]:
-        """Now and then, make something else instead."""
+    def varied(self, make: Callable[[], Any]) -> Callable[[], Any]:
+        """Return a function that sometimes makes a random value instead."""
         return (lambda: self.value(2)) if self.one_in(12) else make
 
     def dumped(self, value: Any) -> str:
-        """Write JSON, in one of the ways there are."""
+        """Return JSON in a random notation."""
         draw = self._draw
-        return Writer(
+        return JSONWriter(
             escaped=self.one_in(3),
             colon=draw.choice((":", ": ", " :\t")),
             comma=draw.choice((",", ", ")),
@@ -519,28 +522,28 @@ class Maker:
         places = sorted(self._draw.randrange(len(text) + 1) for _ in range(self._draw.randrange(5)))
         return [text[a:b] for a, b in zip([0, *places], [*places, len(text)], strict=True)]
 
-    def _sprinkled(self, text: str) -> bytes:
+    def _with_noise(self, text: str) -> bytes:
         body = text.encode("utf-8", "surrogatepass")
         if self.one_in(4):
             body = body[: self._draw.randrange(len(body) + 1)]
         if self.one_in(6):
-            body = self.sprinkled(body)
+            body = self.with_token(body)
         return body
 
-    def sprinkled(self, body: bytes) -> bytes:
-        """Put a token somewhere."""
+    def with_token(self, body: bytes) -> bytes:
+        """Insert a token at a random position."""
         at = self._draw.randrange(len(body) + 1)
         return body[:at] + self._draw.choice(RAW) + body[at + self._draw.randrange(3) :]
 
 
 class Raw(str):
-    """A JSON value as it is written."""
+    """A JSON value as it's written."""
 
     __slots__ = ()
 
 
-class Writer:
-    """Write JSON: halves of surrogate pairs escaped, numbers as they are given."""
+class JSONWriter:
+    """JSON encoder that escapes lone surrogates and writes `Raw` values unchanged."""
 
     def __init__(self, *, escaped: bool, colon: str, comma: str) -> None:
         self._escaped = escaped
@@ -558,56 +561,58 @@ class Writer:
         if isinstance(value, list):
             return "[" + self._comma.join(map(self.dump, value)) + "]"
         text = json.dumps(value, ensure_ascii=self._escaped)
-        return text if text.isascii() else _escape_halves(text)
+        return text if text.isascii() else _escape_surrogates(text)
 
 
-def _escape_halves(text: str) -> str:
+def _escape_surrogates(text: str) -> str:
     return "".join(f"\\u{ord(char):04x}" if "\ud800" <= char <= "\udfff" else char for char in text)
 
 
 def nested(depth: int, bracket: str) -> Any:
-    """A list in a list in a list, or an object."""
+    """Return nested lists or objects."""
     value: Any = None
     for _ in range(depth):
         value = [value] if bracket == "[" else {"a": value}
     return value
 
 
-def mutated(data: bytes, draw: random.Random, head: int) -> bytes:
-    """Change an input: its options, its events, the JSON in them, or a few bytes."""
-    maker = Maker(draw)
+def mutate(data: bytes, draw: random.Random, head: int) -> bytes:
+    """Return a changed input: other options, events, JSON values or bytes."""
+    generator = BodyGenerator(draw)
     options, body = data[:head].ljust(head, b"\0"), data[head:]
     for _ in range(draw.choice((1, 1, 2, 4))):
         action = draw.randrange(8)
         if action == 0:
             options = draw.randbytes(head)
         elif action == 1:
-            body = maker.body()
+            body = generator.body()
         elif action == 2:
-            body = maker.sprinkled(body)
+            body = generator.with_token(body)
         else:
-            body = _shuffled(body, maker, draw, action)
+            body = _mutate_block(body, generator, draw, action)
     return options + body
 
 
-def _shuffled(body: bytes, maker: Maker, draw: random.Random, action: int) -> bytes:
+def _mutate_block(body: bytes, generator: BodyGenerator, draw: random.Random, action: int) -> bytes:
     blocks = body.split(b"\n\n")
     at = draw.randrange(len(blocks))
     if action == 3:
-        blocks.insert(at, maker.block().encode("utf-8", "surrogatepass").removesuffix(b"\n\n"))
+        blocks.insert(at, generator.block().encode("utf-8", "surrogatepass").removesuffix(b"\n\n"))
     elif action == 4:
         blocks.insert(draw.randrange(len(blocks) + 1), blocks[at])
     elif action == 5:
         del blocks[at]
     else:
-        blocks[at] = _altered(blocks[at], maker)
+        blocks[at] = _altered(blocks[at], generator)
     return b"\n\n".join(blocks)
 
 
-def _altered(block: bytes, maker: Maker) -> bytes:
+def _altered(block: bytes, generator: BodyGenerator) -> bytes:
     start = block.find(b"{")
     try:
         value = json.loads(block[start:].decode("utf-8", "surrogatepass"))
     except (ValueError, RecursionError):
-        return maker.sprinkled(block)
-    return block[:start] + maker.dumped(maker.altered(value)).encode("utf-8", "surrogatepass")
+        return generator.with_token(block)
+    return block[:start] + generator.dumped(generator.altered(value)).encode(
+        "utf-8", "surrogatepass"
+    )

@@ -1,4 +1,4 @@
-"""The laws of the fuzzing target hold, without a fuzzer: for what was found once, and by chance."""
+"""Tests of the fuzzing target, with saved and with random inputs, without a fuzzer."""
 
 import importlib.util
 import itertools
@@ -16,7 +16,7 @@ INPUTS = sorted((HERE / "data" / "fuzz").iterdir())
 
 
 def load(name: str) -> ModuleType:
-    """Import a module of the folder `fuzz`, which is no package."""
+    """Import a module from the folder `fuzz`, which isn't a package."""
     spec = importlib.util.spec_from_file_location(name, HERE.parent / "fuzz" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
@@ -29,22 +29,22 @@ target, grammar = load("target"), load("grammar")
 
 
 @pytest.mark.parametrize("path", INPUTS, ids=lambda path: path.name)
-def test_what_was_found_once(path: Path) -> None:
-    """Findings stay mended."""
+def test_saved_inputs(path: Path) -> None:
+    """Inputs that revealed bugs pass."""
     target.check(path.read_bytes())
 
 
 @settings(max_examples=150)
 @given(st.binary(min_size=2, max_size=2), st.randoms(use_true_random=False))
-def test_streams_made_by_chance(options: bytes, draw: random.Random) -> None:
-    """Whatever stream comes, with whatever options."""
-    target.check(options + grammar.Maker(draw).body())
+def test_random_streams(options: bytes, draw: random.Random) -> None:
+    """Random streams pass with random options."""
+    target.check(options + grammar.BodyGenerator(draw).body())
 
 
 @settings(max_examples=100)
 @given(st.binary(max_size=40))
 def test_any_bytes(data: bytes) -> None:
-    """Whatever bytes come."""
+    """Random bytes pass."""
     target.check(data)
 
 
@@ -54,26 +54,27 @@ def test_any_bytes(data: bytes) -> None:
     st.binary(min_size=2, max_size=2),
 )
 def test_tokens_in_any_order(body: bytes, options: bytes) -> None:
-    """Whatever order the pieces of streams and of JSON come in."""
+    """Tokens of streams and of JSON pass in any order."""
     target.check(options + body)
 
 
 @pytest.mark.parametrize("seed", range(50))
-def test_the_mutator(seed: int) -> None:
-    """What the fuzzer makes of an input is an input."""
-    draw = random.Random(seed)  # noqa: S311 - it is to be the same each time
-    data = draw.randbytes(2) + grammar.Maker(draw).body()
+def test_mutated_inputs(seed: int) -> None:
+    """Mutated inputs pass."""
+    draw = random.Random(seed)  # noqa: S311 - repeatable
+    data = draw.randbytes(2) + grammar.BodyGenerator(draw).body()
     for _ in range(4):
-        data = grammar.mutated(data, draw, target.HEAD)
+        data = grammar.mutate(data, draw, target.HEAD)
         target.check(data)
 
 
-def test_a_broken_law_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What differs is shown."""
+def test_failure_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message of a failed check shows both values."""
     numbers = itertools.count()
     monkeypatch.setattr(target.ChunkParser, "retry", property(lambda _: next(numbers)))
 
     with pytest.raises(
-        AssertionError, match=r"(?s)the cuts do not matter to the state.*got: .*expected: "
+        AssertionError,
+        match=r"(?s)the state of ChunkParser must not depend on the cuts.*got: .*expected: ",
     ):
         target.check(b"\0\0data: {}\n\n")
