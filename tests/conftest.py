@@ -1,4 +1,4 @@
-"""What several tests need."""
+"""Fixtures and settings of all tests."""
 
 import os
 import signal
@@ -11,21 +11,21 @@ from vocabularies import vocabularies
 
 __all__ = ("vocabularies",)
 
-# Machines differ in speed; no test may depend on it.
+# No test may depend on the speed of the machine.
 settings.register_profile("any-machine", deadline=None, derandomize=True)
 settings.load_profile("any-machine")
 
-# A shell starts what runs in its background deaf to Ctrl-C, and so would be what the tests start.
+# A shell makes background processes ignore SIGINT, and the processes that tests start inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
 def corpus() -> Path:
     """
-    The folder of recorded streams that SSEPARSE_CORPUS names.
+    The folder of recorded streams.
 
-    Set but empty it names none, and the tests that need it are skipped. Where it isn't set the
-    folder may lie next to the project.
+    SSEPARSE_CORPUS names it; if that is empty, tests that need the folder are skipped. If it
+    isn't set, the default is `shared/corpus` next to the project.
     """
     named = os.environ.get("SSEPARSE_CORPUS")
     folder = Path(__file__).parents[2] / "shared" / "corpus" if named is None else Path(named)
@@ -33,14 +33,14 @@ def corpus() -> Path:
         return folder
     if named:
         pytest.fail(
-            f"SSEPARSE_CORPUS is {named}, which has no INDEX.json: name the folder of the "
-            "recorded streams, or nothing to skip their tests",
+            f"SSEPARSE_CORPUS is {named}, which has no INDEX.json: set it to the folder of the "
+            "recorded streams, or to an empty value to skip the tests that need them",
             pytrace=False,
         )
-    pytest.skip("no recorded streams here; SSEPARSE_CORPUS names their folder")
+    pytest.skip("the recorded streams are missing; SSEPARSE_CORPUS names their folder")
 
 
 @pytest.fixture(params=["asyncio", "trio"])
 def anyio_backend(request: pytest.FixtureRequest) -> str:
-    """Run every asynchronous test on both event loops."""
+    """Run each asynchronous test on both event loops."""
     return str(request.param)

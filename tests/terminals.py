@@ -1,4 +1,4 @@
-"""A terminal that is none, for what looks different in one."""
+"""A pseudo-terminal for tests of terminal output."""
 
 import os
 import pty
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def pseudo_terminal() -> Iterator[tuple[int, list[bytes]]]:
-    """Give a terminal, which the block has to close; what it was sent is in the list after that."""
+    """Yield a terminal, which the block must close, and the list of the bytes written to it."""
     controller, terminal = pty.openpty()
     sent: list[bytes] = []
 
@@ -18,7 +18,7 @@ def pseudo_terminal() -> Iterator[tuple[int, list[bytes]]]:
             while data := os.read(controller, 65536):
                 sent.append(data)
         except OSError:
-            # How Linux says that the other end was closed.
+            # Linux raises this after the other end was closed.
             pass
 
     reader = threading.Thread(target=drain)

@@ -1,17 +1,17 @@
 """
-Run every code block of the README and of docs/.
+Tests that run every code block of the README and of docs/.
 
 `python`
-    All of a page's blocks are run in order, in one namespace. What they print is compared with
-    the `text` block that follows, if one does.
+    The blocks of a page run in order, in one namespace. The output of a block is compared with
+    the `text` block that follows it, if there is one.
 `sh`, `console`
-    Commands are run by a shell, and what they print is compared with the `text` block that
-    follows, or with what a console shows under them. Of `pip install` and `make` it is checked
-    that the project has such an extra or such a target.
+    A shell runs the commands. Their output is compared with the `text` block that follows, or
+    with the output shown in the console block. `pip install` and `make` don't run: the tests
+    check that the project has the extra or the target.
 `text title="NAME"`
-    A file of that name, which the page's examples find in their directory.
+    A file of that name, which the tests write to the directory of the page's examples.
 
-A block of another language fails, so that nothing stands in the documentation unrun.
+A block of another language fails, so that the documentation has no untested block.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Block:
 
 
 def read_blocks(page: Path) -> list[Block]:
-    """Find a page's blocks; join what is printed to what prints it."""
+    """Return the blocks of a page, each with its expected output."""
     blocks: list[Block] = []
     lines = page.read_text().splitlines()
     number, adjacent = 0, False
@@ -87,7 +87,7 @@ BLOCKS = [block for page in PAGES for block in read_blocks(page)]
 
 
 def as_printed(expected: str) -> re.Pattern[str]:
-    """Match an output, whatever the times in it; a line of three dots stands for any lines."""
+    """Return a pattern for an output: any times match, and `...` alone matches any lines."""
     pattern = re.escape(expected)
     pattern = re.sub(r"\d+\\\.\d+(?=\\ seconds)", r"\\d+\\.\\d+", pattern)
     pattern = re.sub(r"^\\\.\\\.\\\.\\\n", r"(?:.*\\n)*?", pattern, flags=re.MULTILINE)
@@ -97,15 +97,15 @@ def as_printed(expected: str) -> re.Pattern[str]:
 def check_printed(block: Block, printed: str) -> None:
     expected = block.printed or ""
     if not as_printed(expected).fullmatch(printed):
-        # Never equal here; the comparison is what shows both.
-        assert printed == expected, f"{block} does not print what the page shows"
+        # This comparison always fails; pytest shows the difference.
+        assert printed == expected, f"{block}: the output differs from the page"
 
 
 @pytest.fixture
 def directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vocabularies: Path
 ) -> Iterator[Path]:
-    """Prepare what the examples take for granted: a model's server, and the command."""
+    """Create the environment of the examples: a model server and the `sseparse` command."""
     command = tmp_path / "bin" / "sseparse"
     command.parent.mkdir()
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m sseparse "$@"\n')
@@ -113,12 +113,12 @@ def directory(
     monkeypatch.setenv("PATH", f"{command.parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
     monkeypatch.setenv("OPENAI_API_KEY", "none")
-    work = tmp_path / "work"
-    work.mkdir()
-    monkeypatch.chdir(work)
+    folder = tmp_path / "work"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
     with ReplayServer(model.answer) as server:
         monkeypatch.setenv("OPENAI_BASE_URL", server.url.rstrip("/"))
-        yield work
+        yield folder
 
 
 def write_files(page: Path, directory: Path) -> None:
@@ -127,25 +127,28 @@ def write_files(page: Path, directory: Path) -> None:
             (directory / block.title).write_text(block.code)
 
 
-def test_there_are_blocks_to_run() -> None:
+def test_blocks_are_found() -> None:
+    """The search finds the main pages and blocks of each language."""
     assert {page.name for page in PAGES} >= {"README.md", "tutorial.md", "how-to.md"}
     assert {block.language for block in BLOCKS} >= {"python", "sh", "console"}
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=str)
-def test_every_block_is_of_a_kind_that_is_run(block: Block) -> None:
+def test_block_languages(block: Block) -> None:
+    """Each block has a language that these tests run, or is a file with a title."""
     assert block.language in RUN or (block.language == "text" and block.title is not None)
-    # A closing fence that is missing, or one with a misspelt title, would hide blocks.
+    # A missing closing fence or a misspelt title would hide blocks.
     assert "```" not in block.code
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_python(page: Path, directory: Path) -> None:
+    """The Python blocks of a page run and print the output that the page shows."""
     write_files(page, directory)
     namespace: dict[str, Any] = {"__name__": "__main__"}
     for block in BLOCKS:
         if block.page == page and block.language == "python":
-            # The empty lines let tracebacks name the line of the page.
+            # The empty lines make the line numbers of tracebacks match the page.
             code = compile("\n" * block.line + block.code, page, "exec", dont_inherit=True)
             with contextlib.redirect_stdout(io.StringIO()) as printed:
                 exec(code, namespace)  # noqa: S102 - our own pages
@@ -156,6 +159,7 @@ def test_python(page: Path, directory: Path) -> None:
     "block", [block for block in BLOCKS if block.language in ("sh", "console")], ids=str
 )
 def test_commands(block: Block, directory: Path) -> None:
+    """The commands of a block succeed and print the output that the page shows."""
     write_files(block.page, directory)
     commands, shown = split_console(block) if block.language == "console" else (block.code, None)
     for command in commands.replace("\\\n", " ").splitlines():
@@ -166,9 +170,9 @@ def test_commands(block: Block, directory: Path) -> None:
     if not script.strip():
         return
     if SHELL is None:
-        pytest.skip("there is no bash here")
+        pytest.skip("bash is not installed")
     if re.search(r"\bcurl\b", script) and shutil.which("curl") is None:
-        pytest.skip("there is no curl here")
+        pytest.skip("curl is not installed")
     done = subprocess.run(
         [SHELL, "-o", "pipefail", "-c", script],
         cwd=directory,
@@ -186,7 +190,7 @@ def test_commands(block: Block, directory: Path) -> None:
 
 
 def split_console(block: Block) -> tuple[str, str]:
-    """Part what a person typed from what the console showed."""
+    """Return the commands of a console block, and its output."""
     typed, shown = [], []
     continued = False
     for line in block.code.splitlines(keepends=True):
@@ -199,11 +203,11 @@ def split_console(block: Block) -> tuple[str, str]:
 
 
 def check_declared(words: list[str]) -> None:
-    """Check that the project has what a command names; installing it is the packager's test."""
+    """Check that the project has the extras or targets that a command names."""
     if words[:2] == ["pip", "install"]:
         for word in words[2:]:
             match = re.fullmatch(r"'?([a-z0-9]+)(?:\[([a-z0-9,]+)\])?'?", word)
-            assert match, f"{word} is no requirement"
+            assert match, f"{word} isn't a requirement"
             if match[1] == PROJECT["name"]:
                 assert set((match[2] or "all").split(",")) <= {*PROJECT["optional-dependencies"]}
     elif words[:1] == ["make"]:
@@ -211,7 +215,8 @@ def check_declared(words: list[str]) -> None:
         assert set(words[1:]) <= set(targets)
 
 
-def test_the_links_of_the_readme_lead_somewhere() -> None:
+def test_readme_links() -> None:
+    """Each relative link of the README names an existing file."""
     links = re.findall(r"\]\(([^)#:]+)", (ROOT / "README.md").read_text())
     assert links
     for link in links:
@@ -219,7 +224,8 @@ def test_the_links_of_the_readme_lead_somewhere() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_within_a_page_lead_to_a_heading(page: Path) -> None:
+def test_links_within_a_page(page: Path) -> None:
+    """Each link within a page names one of its headings."""
     text = page.read_text()
     headings = {
         re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
@@ -228,21 +234,22 @@ def test_links_within_a_page_lead_to_a_heading(page: Path) -> None:
     assert set(re.findall(r"\]\(#([^)]+)\)", text)) <= headings
 
 
-def test_the_reference_lists_every_public_name() -> None:
+def test_reference_is_complete() -> None:
+    """The reference lists each public name once."""
     listed = re.findall(r"^::: (\S+)$", (ROOT / "docs/reference.md").read_text(), re.MULTILINE)
     assert len(listed) == len(set(listed))
     names: dict[int, str] = {}
     for module_name in public_modules():
         module = importlib.import_module(module_name)
         for name in module.__all__:
-            # A name that two modules export is listed where it is shortest.
+            # A name that two modules export is listed under the shorter module name.
             if not name.startswith("__"):
                 names.setdefault(id(getattr(module, name)), f"{module_name}.{name}")
     assert set(listed) == set(names.values())
 
 
 def public_modules() -> list[str]:
-    """Name the modules that users import, those with the shortest names first."""
+    """Return the names of the public modules, the shorter ones first."""
     adapters = importlib.import_module("sseparse.adapters")
     found = [module.name for module in pkgutil.iter_modules(adapters.__path__)]
     packages = (

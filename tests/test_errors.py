@@ -1,4 +1,4 @@
-"""Errors say what was seen, where, and what to do."""
+"""Tests of error messages and of error classes."""
 
 import copy
 import pickle
@@ -38,14 +38,14 @@ ERRORS = [
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
-def test_errors_cross_process_borders(error: SSEError) -> None:
-    """Pickled or copied, an error keeps its kind, message, attributes and partial result."""
+def test_errors_are_pickled_and_copied(error: SSEError) -> None:
+    """A pickled or copied error keeps its class, message, attributes and partial result."""
     error.partial = "so far"
 
-    for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
-        assert type(twin) is type(error)
-        assert str(twin) == str(error)
-        assert twin.__dict__ == error.__dict__
+    for copied in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
+        assert type(copied) is type(error)
+        assert str(copied) == str(error)
+        assert copied.__dict__ == error.__dict__
 
 
 @pytest.mark.parametrize(
@@ -67,13 +67,13 @@ def test_errors_cross_process_borders(error: SSEError) -> None:
     ],
 )
 def test_errors_say_what_to_do(error: SSEError, words: list[str]) -> None:
-    """Each message holds the facts and the next step."""
+    """Each message states the facts and what to do."""
     for word in words:
         assert word in str(error)
 
 
-def test_one_root() -> None:
-    """Timeouts are transport errors; all are SSEError; nothing accumulated means no partial."""
+def test_class_hierarchy() -> None:
+    """A timeout is a TransportError, each error is an SSEError, and `partial` is None at first."""
     assert isinstance(ERRORS[-1], TransportError)
     assert all(isinstance(error, SSEError) for error in ERRORS)
     assert SSEError("x").partial is None
@@ -110,8 +110,8 @@ ENDS = [
 
 
 @pytest.mark.parametrize("end", ENDS)
-def test_an_incomplete_stream_claims_what_its_end_reports(end: End) -> None:
-    """Whatever the end, each statement of the message follows from one of its attributes."""
+def test_incomplete_stream_messages(end: End) -> None:
+    """Each statement of the message follows from an attribute of the end."""
     cause, events, size, reasons = end.cause, end.events_seen, end.bytes_seen, end.finish_reasons
     message = str(incomplete(end))
     neither = cause is EndCause.INCOMPLETE and not end.done_seen and not end.finish_seen
@@ -143,10 +143,10 @@ def test_an_incomplete_stream_claims_what_its_end_reports(end: End) -> None:
 
 
 class TestNotEventStream:
-    """What the message says about the response."""
+    """Tests of the message of NotEventStream."""
 
     @pytest.mark.parametrize(
-        ("body", "said"),
+        ("body", "expected"),
         [
             (b"", None),
             (b"<html>", "HTML or XML"),
@@ -160,17 +160,17 @@ class TestNotEventStream:
             (b"\xff\xfe", None),
         ],
     )
-    def test_body(self, body: bytes, said: str | None) -> None:
-        """The first bytes show what the body looks like, or nothing; they don't show its rest."""
+    def test_body(self, body: bytes, expected: str | None) -> None:
+        """The message names the format that the first bytes of the body look like, if known."""
         message = str(NotEventStream(body_start=body))
-        assert ("looks like" in message) == (said is not None)
-        assert f"looks like {said}; " in message or said is None
+        assert ("looks like" in message) == (expected is not None)
+        assert f"looks like {expected}; " in message or expected is None
         assert ("no body was read" in message) == (not body)
         for word in ("empty", "completion", "compressed"):
             assert word not in message
 
     @pytest.mark.parametrize(
-        ("body", "encoding", "said"),
+        ("body", "encoding", "expected"),
         [
             (b"\x1f\x8b\x08", None, "it seems to be compressed;"),
             (b"\x1f\x8b\x08", "gzip", "it is marked as compressed with gzip;"),
@@ -182,13 +182,13 @@ class TestNotEventStream:
             ("Käse".encode()[:2], "gzip", "xc3'); expected"),
         ],
     )
-    def test_compressed(self, body: bytes, encoding: str | None, said: str) -> None:
-        """Bytes that aren't text, under a header that says why; text was decompressed."""
+    def test_compressed(self, body: bytes, encoding: str | None, expected: str) -> None:
+        """The message mentions compression unless the body is text."""
         headers = {} if encoding is None else {"content-encoding": encoding}
-        assert said in str(NotEventStream(body_start=body, headers=headers))
+        assert expected in str(NotEventStream(body_start=body, headers=headers))
 
     @pytest.mark.parametrize(
-        ("status", "headers", "said"),
+        ("status", "headers", "expected"),
         [
             (301, {"location": "/new"}, True),
             (308, {"location": "/new"}, True),
@@ -196,7 +196,7 @@ class TestNotEventStream:
             (200, {"location": "/new"}, False),
         ],
     )
-    def test_redirects(self, status: int, headers: dict[str, str], said: bool) -> None:
-        """A redirect says where to."""
+    def test_redirects(self, status: int, headers: dict[str, str], expected: bool) -> None:
+        """The message names the target of a redirect."""
         error = NotEventStream(body_start=b"", status=status, headers=headers)
-        assert ("it's a redirect to /new; " in str(error)) == said
+        assert ("it's a redirect to /new; " in str(error)) == expected

@@ -1,4 +1,4 @@
-"""Imports point one way, and the stages load nothing that does I/O."""
+"""Tests of the layers: which modules import which, and how large they are."""
 
 import ast
 import os
@@ -38,7 +38,7 @@ def layer_of(path: Path) -> str:
 
 
 def imports_of(path: Path) -> set[str]:
-    """Return the packages of the library and of others that a module imports, early or late."""
+    """Return the packages that a module imports, at the top or in a function."""
     package = ["sseparse", *path.relative_to(SRC).parts[:-1]]
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
@@ -61,10 +61,10 @@ def imports_of(path: Path) -> set[str]:
     [path for path in SRC.rglob("*.py") if path.parent != SRC or path.name.startswith("_")],
     ids=lambda path: str(path.relative_to(SRC)),
 )
-def test_imports_point_one_way(path: Path) -> None:
-    """A module imports from lower ranks and its own package, at the top or in a function."""
+def test_layers(path: Path) -> None:
+    """A module imports only from its own package, lower layers and allowed dependencies."""
     if path in (SRC / "__init__.py", SRC / "__main__.py"):
-        return  # they export the names of the packages
+        return  # they export names of all packages
     layer = layer_of(path)
     imported = imports_of(path)
 
@@ -84,11 +84,11 @@ IMPORTERS = {
     "testing/_replay.py": "the library of a content encoding",
     "tokens/_vocabularies.py": "tiktoken",
 }
-"""Modules that import by name, and what they import. None is another package of ours."""
+"""Modules that import by name, and what they import: never another package of sseparse."""
 
 
 def test_imports_by_name_are_known() -> None:
-    """importlib is used where a name is known at run time only, and for nothing else."""
+    """Only known modules use importlib, for names that are known at run time only."""
     found = {
         str(path.relative_to(SRC)) for path in SRC.rglob("*.py") if "importlib" in path.read_text()
     }
@@ -108,8 +108,8 @@ EXEMPT = re.compile(r"end\.finish_reasons|finish_reasons: Mapping|finish_reasons
     ],
     ids=lambda path: str(path.relative_to(SRC)),
 )
-def test_shared_packages_know_no_api(path: Path) -> None:
-    """The words of the chat API occur in its package alone; `End.finish_reasons` is exempt."""
+def test_shared_packages_are_independent_of_the_api(path: Path) -> None:
+    """Terms of the chat API occur only in `chunks`, except for `End.finish_reasons`."""
     text = EXEMPT.sub("", path.read_text())
     words = re.findall(r"\[DONE\]|finish_reason|completion", text, re.IGNORECASE)
     assert words == []
@@ -123,14 +123,14 @@ def test_shared_packages_know_no_api(path: Path) -> None:
     ],
 )
 def test_importing_loads_no_io(module: str) -> None:
-    """Nothing that `sseparse` hands out loads a socket, an event loop or an HTTP library."""
+    """No public name loads sockets, an event loop or an HTTP library."""
     code = (
         f"import {module} as package, sys\n"
         "for name in package.__all__: getattr(package, name)\n"
         f"print(*sorted(set({IO_MODULES!r}) & set(sys.modules)))"
     )
 
-    # What measures the coverage of a process loads modules of its own.
+    # Coverage measurement would load other modules.
     env = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
 
     loaded = subprocess.run(
@@ -150,8 +150,8 @@ def test_importing_loads_no_io(module: str) -> None:
         ("reconnect._session", "httpx2"),
     ],
 )
-def test_an_adapter_costs_its_library_alone(adapter: str, libraries: str) -> None:
-    """Beside what its library loads, and the library of models, there is nothing of others."""
+def test_adapter_imports(adapter: str, libraries: str) -> None:
+    """An adapter loads no other third-party package than its library, attrs and msgspec."""
     code = (
         f"import sys, attrs, msgspec\n{libraries and 'import ' + libraries}\n"
         f"before = set(sys.modules); import sseparse.{adapter}\n"
@@ -160,13 +160,13 @@ def test_an_adapter_costs_its_library_alone(adapter: str, libraries: str) -> Non
     command = [sys.executable, "-c", code]
     loaded = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
 
-    # What a library loads late is still its own; sniffio tells trio and anyio which loop runs.
+    # A library may load its own modules late. trio and anyio load sniffio to detect the loop.
     known = {"sseparse", "typing_extensions", "sniffio", *libraries.split(", ")}
     assert set(loaded) - sys.stdlib_module_names <= known
 
 
 def test_modules_are_small() -> None:
-    """No module over 620 lines, no function over 60."""
+    """No module has more than 620 lines, no function more than 60."""
     for path in SRC.rglob("*.py"):
         text = path.read_text()
         assert text.count("\n") <= 620, path

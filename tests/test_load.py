@@ -1,4 +1,4 @@
-"""Very many streams at once, each with content of its own."""
+"""Tests of many concurrent streams with different content."""
 
 import anyio
 import anyio.abc
@@ -11,8 +11,8 @@ from sseparse.adapters import anyio as anyio_adapter
 
 STREAMS = 10_000
 EVENTS = 2
-SIZE = 50  # bytes in a piece: not quite an event
-LIMIT = 120.0  # seconds: far more than any machine needs
+SIZE = 50  # bytes of a piece: less than an event
+LIMIT = 120.0  # seconds, far more than needed
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
 
 
@@ -27,17 +27,17 @@ def body_of(stream: int) -> bytes:
 
 
 def pieces_of(stream: int) -> list[bytes]:
-    """Cut the body, each stream's at other places than the next one's."""
+    """Cut the body of a stream, in other places than that of the next stream."""
     body, first = body_of(stream), 1 + stream % SIZE
     cuts = [body[at : at + SIZE] for at in range(first, len(body), SIZE)]
     return [body[:first], *cuts]
 
 
 async def send_in_turns(senders: list[MemoryObjectSendStream[bytes]]) -> None:
-    """Send each stream its next piece before any gets the one after."""
+    """Send one piece to each stream, then the next piece to each, and so on."""
     left = [(sender, iter(pieces_of(number))) for number, sender in enumerate(senders)]
     while left:
-        going = []
+        remaining = []
         for sender, pieces in left:
             piece = next(pieces, None)
             if piece is None:
@@ -47,14 +47,14 @@ async def send_in_turns(senders: list[MemoryObjectSendStream[bytes]]) -> None:
                 sender.send_nowait(piece)
             except anyio.WouldBlock:
                 await sender.send(piece)
-            going.append((sender, pieces))
-        left = going
+            remaining.append((sender, pieces))
+        left = remaining
         await checkpoint()
 
 
 @pytest.mark.anyio
 async def test_memory() -> None:
-    """Of ten thousand streams that take turns, each gives its own chunks, all and in order."""
+    """Each of ten thousand interleaved streams yields all of its own chunks, in order."""
     texts: dict[int, str] = {}
     senders = []
 
@@ -76,24 +76,24 @@ async def test_memory() -> None:
     assert texts == {number: text_of(number) for number in range(STREAMS)}
 
 
-def most_sockets() -> int:
-    """Return how many streams the limit of open files allows, two files for each."""
+def max_sockets() -> int:
+    """Return the number of streams that the limit of open files allows: each needs two."""
     resource = pytest.importorskip("resource")
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return 300 if soft == resource.RLIM_INFINITY else min(300, (soft - 100) // 2)
 
 
 class Server:
-    """Answer so many connections, one piece for each in turn, once all of them are there."""
+    """Server that waits for all its connections, then sends one piece to each in turn."""
 
     def __init__(self, connections: int) -> None:
         self.all_closed = anyio.Event()
-        self._everyone = anyio.Event()
+        self._all_connected = anyio.Event()
         self._connections = connections
         self._closed = 0
         self._streams: dict[int, anyio.abc.SocketStream] = {}
 
-    async def take(self, stream: anyio.abc.SocketStream) -> None:
+    async def handle(self, stream: anyio.abc.SocketStream) -> None:
         async with stream:
             request = b""
             while not request.endswith(b"\r\n\r\n"):
@@ -101,7 +101,7 @@ class Server:
             await stream.send(HEAD)
             self._streams[int(request.split()[1].strip(b"/"))] = stream
             if len(self._streams) == self._connections:
-                self._everyone.set()
+                self._all_connected.set()
             try:
                 await stream.receive()
             except (anyio.EndOfStream, anyio.BrokenResourceError):
@@ -110,7 +110,7 @@ class Server:
                 self.all_closed.set()
 
     async def send_in_turns(self) -> None:
-        await self._everyone.wait()
+        await self._all_connected.wait()
         left = {number: iter(pieces_of(number)) for number in self._streams}
         while left:
             for number, pieces in list(left.items()):
@@ -124,26 +124,26 @@ class Server:
 
 @pytest.mark.anyio
 async def test_sockets() -> None:
-    """The same of hundreds of connections; each is closed at its end, which its server sees."""
-    count = most_sockets()
+    """Each of hundreds of interleaved connections yields its own events, then is closed."""
+    count = max_sockets()
     server = Server(count)
-    datas: dict[int, list[str]] = {}
+    received: dict[int, list[str]] = {}
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1", backlog=512)
     port = listener.extra_attributes[anyio.abc.SocketAttribute.local_port]()
 
     async def read(number: int) -> None:
         source = await anyio_adapter.request("GET", f"http://127.0.0.1:{port}/{number}")
         async with AsyncEventStream(source) as stream:
-            datas[number] = [event.data async for event in stream]
+            received[number] = [event.data async for event in stream]
 
     with anyio.fail_after(LIMIT):
         async with listener, anyio.create_task_group() as serving:
-            serving.start_soon(listener.serve, server.take)
+            serving.start_soon(listener.serve, server.handle)
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(server.send_in_turns)
                 for number in range(count):
                     tasks.start_soon(read, number)
             await server.all_closed.wait()
             serving.cancel_scope.cancel()
-    wanted = {number: body_of(number).decode().split("\n\n")[:-1] for number in range(count)}
-    assert {key: [f"data: {data}" for data in found] for key, found in datas.items()} == wanted
+    expected = {number: body_of(number).decode().split("\n\n")[:-1] for number in range(count)}
+    assert {key: [f"data: {data}" for data in found] for key, found in received.items()} == expected

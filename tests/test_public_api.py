@@ -1,4 +1,4 @@
-"""Public names are listed once, exist, and say what they do."""
+"""Tests of the public names and their docstrings."""
 
 import importlib
 import inspect
@@ -25,7 +25,7 @@ def public(module_name: str) -> list[tuple[str, Any]]:
 
 
 def public_names(module: ModuleType) -> set[str]:
-    """Find what a package shows; of a module what it defines, for its imports are its own."""
+    """Return the public names of a package, or those that a module defines itself."""
     return {
         name
         for name, value in vars(module).items()
@@ -38,7 +38,7 @@ def public_names(module: ModuleType) -> set[str]:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_all_is_exact(module: str) -> None:
-    """`__all__` is without doubles, and holds every public name of the module."""
+    """`__all__` has each public name of the module once."""
     loaded = importlib.import_module(module)
     names = list(loaded.__all__)
 
@@ -46,8 +46,8 @@ def test_all_is_exact(module: str) -> None:
     assert public_names(loaded) == {name for name in names if not name.startswith("_")}
 
 
-def test_every_adapter_is_looked_at() -> None:
-    """No public module of the adapters is left out here."""
+def test_all_adapters_are_listed() -> None:
+    """ADAPTERS has each public module of the adapters."""
     found = {name for _, name, _ in pkgutil.iter_modules(adapters.__path__) if name[0] != "_"}
     assert found == {*ADAPTERS}
 
@@ -71,8 +71,8 @@ def test_docstrings(where: str, name: str, value: Any) -> None:
             assert inspect.getdoc(member), f"{where}.{name}.{attribute}"
 
 
-def test_names_of_the_contract() -> None:
-    """The names that users build on."""
+def test_stable_names() -> None:
+    """The package exports the names that users depend on."""
     assert set(sseparse.__all__) >= {
         *("Parser", "Event", "Comment", "encode"),
         *("ChunkParser", "ChunkDecoder", "ChunkReader", "ChatCompletionChunk", "CompletionChunk"),
@@ -83,8 +83,8 @@ def test_names_of_the_contract() -> None:
     }
 
 
-def test_no_state_is_shared() -> None:
-    """Two parsers fed in turn, each cut inside a character and a line, never meet."""
+def test_parsers_share_no_state() -> None:
+    """Two parsers fed in turn, byte by byte, don't affect each other."""
     one, two = sseparse.Parser(), sseparse.Parser()
     body = "id: 1\ndata: é\n\n".encode()
 

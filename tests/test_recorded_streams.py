@@ -1,4 +1,4 @@
-"""The folder of recorded streams is there, or the tests that need it say so."""
+"""Tests of the setting SSEPARSE_CORPUS, which names the folder of recorded streams."""
 
 import os
 import subprocess
@@ -7,17 +7,20 @@ from pathlib import Path
 
 import pytest
 
-NEEDS_THEM = Path(__file__).parent / "chunks" / "test_corpus.py"
+CORPUS_TESTS = Path(__file__).parent / "chunks" / "test_corpus.py"
 
 
 @pytest.mark.parametrize(
     ("folder", "status", "words"),
-    [("", 0, "no recorded streams here"), ("/nonexistent", 1, "SSEPARSE_CORPUS is /nonexistent")],
+    [
+        ("", 0, "the recorded streams are missing"),
+        ("/nonexistent", 1, "SSEPARSE_CORPUS is /nonexistent"),
+    ],
 )
-def test_the_folder_that_is_named(folder: str, status: int, words: str) -> None:
-    """A wrong folder fails the tests; an empty value skips them."""
+def test_missing_folder(folder: str, status: int, words: str) -> None:
+    """A wrong folder fails the tests, an empty value skips them."""
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", str(NEEDS_THEM)],
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", str(CORPUS_TESTS)],
         env={**os.environ, "SSEPARSE_CORPUS": folder},
         cwd=Path(__file__).parents[1],
         check=False,

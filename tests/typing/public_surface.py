@@ -1,4 +1,4 @@
-"""What type checkers see of the public names; checked by mypy and pyright, never run."""
+"""Types of the public names, as mypy and pyright infer them; never run."""
 
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, assert_never, assert_type
@@ -71,7 +71,7 @@ def parsers(flag: bool) -> None:
     assert_type(encode(Comment("")), bytes)
 
 
-def a_plain_annotation(parser: Parser) -> None:
+def parser_annotation(parser: Parser) -> None:
     assert_type(parser.feed(b""), list[Event])
 
 
@@ -144,7 +144,7 @@ def streams(one: httpx.Response, two: httpx2.Response, pieces: Iterator[bytes]) 
         assert_type(stream.end, End | None)
 
 
-def riders(pieces: Iterator[bytes]) -> None:
+def timelines_and_gates(pieces: Iterator[bytes]) -> None:
     timeline = Timeline()
     gate = Gate(lambda text: "no" not in text, timeline=timeline)
     stream = Stream(pieces, timeline=timeline, usage="estimate", messages=[{"role": "user"}])
@@ -157,7 +157,7 @@ def riders(pieces: Iterator[bytes]) -> None:
     assert_type(estimate_usage(stream.snapshot(), messages="1,2,"), EstimatedUsage)
 
 
-async def async_riders(stream: AsyncStream, check: AsyncCheck) -> None:
+async def async_gates(stream: AsyncStream, check: AsyncCheck) -> None:
     gate = Gate(check, window=16, timeout=1)
     assert_type(gate.atext_deltas(stream), AsyncIterator[str])
     async for release in gate.areleases(stream):
