@@ -1,4 +1,4 @@
-# Two commands are enough: `make demo` and `make test`. Both set themselves up in $(VENV).
+# Start with `make demo` or `make test`. Each target installs its dependencies in $(VENV).
 PYTHON ?= python3
 VENV ?= .venv
 BENCH_VENV ?= .venv-bench
@@ -15,24 +15,24 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 
 .PHONY: help demo test quick lint types docs bench fuzz sanitize clean
 
-help: ## list these targets
+help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
-demo: $(VENV)/demo ## stream the notebooks' two completions from a server on this machine
+demo: $(VENV)/demo ## stream the notebook's two completions from a local server
 	@$(BIN)/sseparse demo $(DEMO)
 
-test: $(VENV)/test ## run the tests with each core, and hold the coverage of src to 100 %
+test: $(VENV)/test ## run the tests with both cores; require 100 % coverage of src
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -n auto $(TESTS)
 	SSEPARSE_PURE=1 $(BIN)/coverage run -m pytest -n auto $(or $(TESTS),$(CORE_TESTS))
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
-quick: $(VENV)/test ## run the tests with each core, and leave coverage out
+quick: $(VENV)/test ## run the tests with both cores, without coverage
 	$(BIN)/python -m pytest -n auto $(TESTS)
 	SSEPARSE_PURE=1 $(BIN)/python -m pytest -n auto $(or $(TESTS),$(CORE_TESTS))
 
-lint: $(VENV)/lint ## check style and layers
+lint: $(VENV)/lint ## check style and banned imports
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 
@@ -43,18 +43,18 @@ types: $(VENV)/types ## check types with mypy and pyright
 docs: $(VENV)/docs ## build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-bench: ## measure beside other libraries, and write benchmarks/RESULTS.md
+bench: ## compare with other libraries; write benchmarks/RESULTS.md
 	@$(MAKE) --no-print-directory VENV=$(BENCH_VENV) $(BENCH_VENV)/peers
 	$(BENCH_VENV)/bin/python benchmarks/compare.py
 
-fuzz: $(VENV)/fuzz ## look for inputs that break a law, and for those that part the cores, for FUZZ_SECONDS each
+fuzz: $(VENV)/fuzz ## fuzz the pure core, then compare the cores, for FUZZ_SECONDS each
 	SSEPARSE_PURE=1 $(BIN)/python fuzz/fuzz_chunks.py --seconds $(FUZZ_SECONDS) --seed $(FUZZ_SEED)
 	$(BIN)/python fuzz/fuzz_cores.py --seconds $(FUZZ_SECONDS) --seed $(FUZZ_SEED)
 
-# Python itself isn't sanitized: the library has to be loaded first, and leaks can't be told apart.
-sanitize: $(VENV)/test ## test the compiled core with AddressSanitizer and UBSan, and fuzz it for SANITIZE_SECONDS
+# Python itself isn't sanitized, so ASan must be preloaded and can't detect leaks.
+sanitize: $(VENV)/test ## test the compiled core with AddressSanitizer and UBSan; fuzz it for SANITIZE_SECONDS
 	@if [ ! -e "$(LIBASAN)" ] || ! echo 'int none;' | $(CC) $(SANITIZE) -shared -fPIC -x c - -o /dev/null; \
-	then echo "$(CC) has no sanitizers: the compiled core is not sanitized"; exit 0; fi; set -ex; \
+	then echo "$(CC) has no sanitizers: skipped"; exit 0; fi; set -ex; \
 	rm -rf $(SANITIZED); mkdir $(SANITIZED); cp -R src/sseparse $(SANITIZED)/; rm -f $(SANITIZED)/sseparse/sse/*.so; \
 	$(CC) $(SANITIZE) -shared -fPIC src/sseparse/sse/_core.c -o $(SANITIZED)/sseparse/sse/_core_c.so \
 	  -I"$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("include"))')"; \
@@ -64,12 +64,12 @@ sanitize: $(VENV)/test ## test the compiled core with AddressSanitizer and UBSan
 	$(BIN)/python -m pytest -n auto $(CORE_TESTS) tests/test_accelerated.py; \
 	$(BIN)/python fuzz/fuzz_cores.py --seconds $(SANITIZE_SECONDS) --seed $(FUZZ_SEED)
 
-clean: ## remove what the other targets made
+clean: ## remove the files that the other targets created
 	rm -rf $(VENV) .venv-* $(SANITIZED) src/sseparse/sse/_core_c.*.so site .coverage* .pytest_cache .mypy_cache .ruff_cache
 
-# Dependency groups need pip 25.1; a fresh environment brings an older one.
+# Dependency groups need pip 25.1, which new environments may not have.
 $(VENV)/pip:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one: make PYTHON=python3.12")'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is required: make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) --upgrade 'pip>=25.1'
 	@touch $@
@@ -82,17 +82,17 @@ $(VENV)/test $(VENV)/lint $(VENV)/types $(VENV)/docs $(VENV)/bench: $(VENV)/pip 
 	$(PIP) --group $(notdir $@) --editable .
 	@touch $@
 
-# What does not come is said in the report. litellm pins an older openai: it goes without its pins.
+# The report lists missing peers. litellm pins an older openai, so it is installed without dependencies.
 $(VENV)/peers: $(VENV)/bench
 	@$(PIP) --no-deps 'litellm>=1.100' || echo "litellm could not be installed: left out"
 	@if command -v npm >/dev/null; then \
 	  mkdir -p $(VENV)/node && npm install --silent --prefix $(VENV)/node eventsource-parser \
 	    || echo "eventsource-parser could not be installed: left out"; \
-	else echo "npm is not here: Node is left out"; fi
+	else echo "npm is not installed: Node is left out"; fi
 	@touch $@
 
 $(VENV)/fuzz: $(VENV)/pip $(BUILT_FROM)
 	@$(PIP) --only-binary atheris --group fuzz --editable . || { \
-	  echo "atheris has wheels for CPython 3.11 to 3.13 on Linux alone; name one: make fuzz PYTHON=python3.13 VENV=.venv-fuzz"; \
+	  echo "atheris could not be installed; it has wheels for CPython 3.11 to 3.13 on Linux: make fuzz PYTHON=python3.13 VENV=.venv-fuzz"; \
 	  exit 1; }
 	@touch $@
