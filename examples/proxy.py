@@ -41,9 +41,7 @@ class Record:
     end: sse.End | None = None  # None until the end
     completion: sse.Result | None = None  # as received; None until the end
     usage: CompletionUsage | None = None
-    tool_calls: list[ToolCallDone] = Factory(
-        list
-    )  # completed calls; `fault` is set if arguments aren't JSON
+    tool_calls: list[ToolCallDone] = Factory(list)  # completed; `fault` marks malformed arguments
     finish_reasons: dict[int, str] = Factory(dict)
     error: Exception | None = None  # the first error of the body or the connection
     parser: sse.ChunkParser = Factory(sse.ChunkParser)
@@ -54,7 +52,7 @@ class Record:
         self._read(lambda: self.parser.feed(piece))
 
     def close(self, cut: sse.EndCause | None = None, failure: Exception | None = None) -> None:
-        """Record the end; `cut` is the cause if it came early, and is ignored after [DONE]."""
+        """Record the end. `cut` is the cause of an early end, which is ignored after [DONE]."""
         cut, parser_error = None if self.parser.done else cut, self.error
         self._read(self.parser.close)
         # If the accumulator raised LimitExceeded, the parser wasn't closed.
