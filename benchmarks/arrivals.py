@@ -1,4 +1,4 @@
-"""Simulated arrivals: what many servers send to many streams, and when each piece comes."""
+"""Simulated traffic: the pieces of many streams, and when each arrives."""
 
 import random
 from bisect import bisect_left
@@ -7,41 +7,41 @@ from collections.abc import Iterator
 from attrs import Factory, define
 
 PACE = 50
-"""Events a second of each stream."""
+"""Events per second and stream."""
 JITTER = 0.5
-"""By how much of the time between two events one can be late."""
+"""Maximum delay of an event, as a share of the time between two events."""
 CUT = 0.25
-"""The share of events that come in two pieces."""
+"""Share of the events that arrive in two pieces."""
 GAP = 0.1
-"""After how much of the time between two events the second piece comes, at most."""
-SHORTEST = 250
-"""Bytes that every event has."""
-AT_ONCE = 1000
-"""How many pieces are made before they come; they are memory that is not the streams'."""
+"""Maximum delay of the second piece, as a share of the time between two events."""
+MIN_SIZE = 250
+"""Minimum size of an event in bytes."""
+BATCH_SIZE = 1000
+"""Pieces in a batch: few, since their memory isn't that of the streams."""
 WORDS = ("The", " answer", " is", " forty", "-two", ",", " of course", ".", " \u00e9t\u00e9", "\\n")
 DONE = b"data: [DONE]\n\n"
 
 
 def delta_of(stream: int, number: int) -> str:
-    """Return the new text of an event as it stands in JSON: no other stream has the same."""
+    """Return the text of an event, escaped for JSON and unique to the stream."""
     word = WORDS[(stream + number) % len(WORDS)]
     return f"{word} {stream}.{number}" if number % 5 else word * (stream % 4 + 1)
 
 
 def text_of(stream: int, count: int) -> str:
-    """Return the text that so many events of a stream bring."""
+    """Return the joined text of the first events of a stream."""
     text = "".join(delta_of(stream, number) for number in range(count))
     return text.replace("\\n", "\n")
 
 
 def event_of(stream: int, number: int) -> bytes:
-    """Return an event that brings text."""
+    """Return an event with text."""
     role = '"role":"assistant",' if number == 0 else ""
     return _event(stream, f'{{{role}"content":"{delta_of(stream, number)}"}}', "null")
 
 
 def end_of(stream: int) -> bytes:
-    """Return what ends a stream."""
+    """Return the last events of a stream."""
     return _event(stream, "{}", '"stop"') + DONE
 
 
@@ -55,19 +55,19 @@ def _event(stream: int, delta: str, finish: str) -> bytes:
 
 
 Arrival = tuple[float, int, int, int, int | None]
-"""When, to which stream, which event of it, and what of that."""
+"""Time, stream, number of the event, and the start and end of the piece in it."""
 
 
 @define
 class Batch:
     """
-    Hold pieces in the order in which they come.
+    Pieces in the order of their arrival.
 
-    Three lists, for they hold nothing that the garbage collector would look at.
+    Their items are in three lists, so that the garbage collector has no objects to visit.
 
     Attributes:
-        due: When each piece comes, in seconds.
-        streams: Whose each is.
+        due: Arrival of each piece, in seconds.
+        streams: Stream of each piece.
         pieces: The pieces.
     """
 
@@ -77,7 +77,7 @@ class Batch:
 
 
 def batches(streams: int, count: int, seed: int = 7) -> Iterator[Batch]:
-    """Yield what comes to so many streams of so many events each, a short time at once."""
+    """Yield the pieces of the streams in batches, with `count` events per stream."""
     chance = random.Random(seed)  # noqa: S311 - the same each time
     phases = [chance.random() for _ in range(streams)]
     late: list[Arrival] = []
@@ -88,19 +88,19 @@ def batches(streams: int, count: int, seed: int = 7) -> Iterator[Batch]:
             for arrival in _arrivals(chance, stream, number, phase)
         ]
         coming.sort()
-        # What is due later than the next event of some stream waits for that.
+        # Pieces that are due after the next event of any stream go to a later batch.
         ends = bisect_left(coming, ((number + 1) / PACE,)) if number + 1 < count else len(coming)
         late = coming[ends:]
         del coming[ends:]
         coming.reverse()
         while coming:
-            yield _batch([coming.pop() for _ in range(min(AT_ONCE, len(coming)))])
+            yield _batch([coming.pop() for _ in range(min(BATCH_SIZE, len(coming)))])
 
 
 def _arrivals(chance: random.Random, stream: int, number: int, phase: float) -> Iterator[Arrival]:
     due = (number + phase + chance.random() * JITTER) / PACE
     if chance.random() < CUT:
-        cut = chance.randrange(1, SHORTEST)
+        cut = chance.randrange(1, MIN_SIZE)
         yield due, stream, number, 0, cut
         yield due + chance.random() * GAP / PACE, stream, number, cut, None
     else:

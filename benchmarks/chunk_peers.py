@@ -1,4 +1,4 @@
-"""Those that make chunks of bytes, and the floor: decoding the same payloads and nothing else."""
+"""Contenders that convert bytes to chunks, and the floor, which only decodes the payloads."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ Prepare = Callable[[Any], Turn]
 
 
 def floor() -> Prepare:
-    """Decode into the models of this library; into dicts where a key has no place in them."""
+    """Decode into the models of sseparse, or into dicts if a payload doesn't fit them."""
 
     def prepare(stream: Stream) -> Callable[[], int]:
         legacy = stream.made.expected.legacy
@@ -40,7 +40,7 @@ def floor() -> Prepare:
 
 
 def openai_dicts(feeds: list[bytes]) -> Iterator[Any]:
-    """Decode as far as openai-python does before it makes models."""
+    """Decode to dicts, as openai-python does before it creates models."""
     from openai._streaming import SSEDecoder
 
     for event in SSEDecoder().iter_bytes(iter(feeds)):
@@ -49,7 +49,7 @@ def openai_dicts(feeds: list[bytes]) -> Iterator[Any]:
 
 
 def openai_chunks(stream: Stream, feeds: list[bytes]) -> Iterator[Any]:
-    """Make the models that users of openai-python get."""
+    """Create the models that users of openai-python receive."""
     from openai._models import construct_type
     from openai.types import Completion
     from openai.types.chat import ChatCompletionChunk as OpenAIChunk
@@ -62,7 +62,7 @@ def openai_chunks(stream: Stream, feeds: list[bytes]) -> Iterator[Any]:
 def openai() -> Prepare:
     import openai
 
-    # What is made lazily at the first chunk is no part of a chunk's cost, nor of its failure.
+    # Import openai completely first: lazy imports aren't part of the cost of a chunk.
     assert openai.VERSION
     return local(lambda stream: lambda: count(openai_chunks(stream, stream.feeds)))
 
@@ -86,7 +86,7 @@ def litellm() -> Prepare:
 
 def litellm_chunk() -> Any:
     """Return litellm's model of a chunk."""
-    # It would ask the network for prices when it is imported.
+    # Otherwise litellm downloads prices when it is imported.
     os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
     from litellm.types.utils import ModelResponseStream
 
@@ -94,9 +94,9 @@ def litellm_chunk() -> Any:
 
 
 def refuse_legacy(stream: Stream) -> None:
-    """Raise where the peer has nothing for completions of the form before chat."""
+    """Raise Refused for legacy completions, which the peer doesn't support."""
     if stream.made.expected.legacy:
-        raise Refused("has none for legacy completions")
+        raise Refused("doesn't support legacy completions")
 
 
 FLOOR = Contender("msgspec alone", "floor", floor)

@@ -1,9 +1,8 @@
 """
-Measure beside other libraries, in one process and one run; write RESULTS.md and results.svg.
+Compare with other libraries in one process and one run; write RESULTS.md and results.svg.
 
-The contenders take turns, round by round, after a round that warms them up; a figure is the
-median of its rounds. A contender that is not here is said, one that gives another result is
-marked, and one that does not take a stream too.
+The contenders take turns, round by round, after a warm-up round; a figure is the median of the
+rounds. The report lists missing contenders and marks wrong results and unsupported streams.
 """
 
 import argparse
@@ -24,7 +23,7 @@ import report
 from goals import Results
 from measure import Missing, Row
 from shapes import CHAT
-from stream_tables import WORKS, by_shape, by_size, entrants
+from stream_tables import TASKS, by_shape, by_size, entrants
 from workers import Workers
 
 import sseparse
@@ -37,8 +36,8 @@ PACKAGES = (
 DELTAS = 8000
 
 
-def say(text: str) -> None:
-    """Tell how far it is, aside of the report."""
+def report_progress(text: str) -> None:
+    """Print progress to standard error."""
     print(f"[{time.strftime('%H:%M:%S')}] {text}", file=sys.stderr, flush=True)
 
 
@@ -61,13 +60,13 @@ def processor() -> str:
 
 
 def revision() -> str:
-    """Return which commit is measured, where git tells."""
+    """Return the measured commit, if git is available."""
     command = ["git", "-C", str(HERE), "describe", "--always", "--dirty"]
     try:
-        told = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - git
+        done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - git
     except (OSError, subprocess.CalledProcessError):
         return ""
-    return f" at {told.stdout.strip()}"
+    return f" at {done.stdout.strip()}"
 
 
 def core(accelerated: object) -> str:
@@ -75,10 +74,10 @@ def core(accelerated: object) -> str:
 
 
 def describe(workers: Workers, rounds: int, load: float) -> str:
-    """Return what was measured where, and how."""
+    """Return the description of the machine, the versions and the method."""
     try:
-        told = workers.node().about
-        node = f"Node {told['node']}, eventsource-parser {told['version']}"
+        about = workers.node().about
+        node = f"Node {about['node']}, eventsource-parser {about['version']}"
     except Missing as error:
         node = f"Node's eventsource-parser left out: {error}"
     in_use = core(getattr(sseparse, "ACCELERATED", False))
@@ -93,34 +92,34 @@ def describe(workers: Workers, rounds: int, load: float) -> str:
         f"* {packages}\n"
         f"* {busy}\n"
         f"* {node}\n"
-        f"* Medians of up to {rounds} rounds (3 at least, where a round is slow) after one that "
-        "warms up; the contenders take turns, and each turn is set against ours of the same round, "
-        "for the machine's clock is not steady. Garbage is collected before each turn and the "
-        "collector is off in it. Seconds are the processor's, which on an idle machine are the "
-        "clock's; Node's, after three more rounds, are the less of both."
+        f"* Medians of up to {rounds} rounds (at least 3 if rounds are slow) after a warm-up "
+        "round. The contenders take turns, and each turn is compared with the turn of sseparse in "
+        "the same round, because the clock rate of the machine varies. Garbage is collected before "
+        "each turn and not during it. Times are processor times, which equal elapsed times on an "
+        "idle machine; for Node, the smaller of both, after three more warm-up rounds."
     )
 
 
 def run(workers: Workers, missing: dict[str, str], options: argparse.Namespace) -> Results:
-    """Measure all of it."""
+    """Measure everything."""
     count, rounds, fewer = (300, 3, 10) if options.quick else (2000, options.rounds, 1)
     sizes: dict[str, list[Row]] = {}
     shapes: dict[str, list[Row]] = {}
-    for work in WORKS:
-        say(work.title)
-        found = entrants(work, workers, missing)
-        sizes[work.name] = by_size(work, found, CHAT, count, rounds)
-        if work.name != "updates":
-            say(f"{work.title}: every shape")
-            shapes[work.name] = by_shape(work, found, count // 4, min(rounds, 5))
-    say("partial JSON")
+    for task in TASKS:
+        report_progress(task.title)
+        found = entrants(task, workers, missing)
+        sizes[task.name] = by_size(task, found, CHAT, count, rounds)
+        if task.name != "updates":
+            report_progress(f"{task.title}: every shape")
+            shapes[task.name] = by_shape(task, found, count // 4, min(rounds, 5))
+    report_progress("partial JSON")
     partial = partial_json.measure(min(rounds, 5), missing)
     arguments = partial_json.from_bytes(DELTAS, rounds)
-    say("token counter")
+    report_progress("token counter")
     counter = counting.measure(min(rounds, 5), missing)
-    say("growth")
+    report_progress("growth")
     grown = growth.growths(min(rounds, 7), fewer)
-    say("footprint")
+    report_progress("footprint")
     held = footprint.measure(15 if not options.quick else 3)
     return Results(sizes, shapes, partial, counter, arguments, grown, held)
 
@@ -129,7 +128,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--quick", action="store_true", help="few rounds and small streams")
-    parser.add_argument("--out", type=Path, default=HERE, help="the folder of the report")
+    parser.add_argument("--out", type=Path, default=HERE, help="folder of the report")
     options = parser.parse_args()
     missing: dict[str, str] = {}
     with Workers() as workers:

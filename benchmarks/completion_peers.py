@@ -1,4 +1,4 @@
-"""Those that put chunks together; each is given chunks as its users get them."""
+"""Contenders that accumulate chunks; each receives chunks as its users do."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,14 +20,14 @@ def openai() -> Prepare:
             state = ChatCompletionStreamState()
             for chunk in openai_chunks(stream, stream.feeds):
                 state.handle_chunk(chunk)
-            return _told(state.get_final_completion())
+            return _texts_of(state.get_final_completion())
 
         return run
 
     return local(prepare)
 
 
-def _told(completion: Any) -> list[str]:
+def _texts_of(completion: Any) -> list[str]:
     texts = [choice.message.content or "" for choice in completion.choices]
     calls = [call for choice in completion.choices for call in choice.message.tool_calls or ()]
     return texts + [call.function.arguments for call in calls]
@@ -40,14 +40,14 @@ def openai_updates() -> Prepare:
         refuse_legacy(stream)
 
         def run() -> int:
-            state, told = ChatCompletionStreamState(), 0
+            state, characters = ChatCompletionStreamState(), 0
             for chunk in openai_chunks(stream, stream.feeds):
                 for event in state.handle_chunk(chunk):
                     if event.type == "content.delta":
-                        told += len(event.delta)
+                        characters += len(event.delta)
                     elif event.type == "tool_calls.function.arguments.delta":
-                        told += len(event.arguments_delta)
-            return told
+                        characters += len(event.arguments_delta)
+            return characters
 
         return run
 
@@ -63,7 +63,7 @@ def litellm() -> Prepare:
 
         def run() -> list[str]:
             chunks = [chunk(**body) for body in openai_dicts(stream.feeds)]
-            return _told(stream_chunk_builder(chunks))
+            return _texts_of(stream_chunk_builder(chunks))
 
         return run
 
@@ -76,15 +76,15 @@ def langchain_core() -> Prepare:
     def prepare(stream: Stream) -> Callable[[], list[str]]:
         refuse_legacy(stream)
         if len(stream.made.expected.texts) > 1:
-            raise Refused("takes the first choice alone")
+            raise Refused("supports only the first choice")
 
         def run() -> list[str]:
-            whole: Any = None
+            total: Any = None
             for body in openai_dicts(stream.feeds):
                 message = _message_chunk(AIMessageChunk, body)
-                whole = message if whole is None else whole + message
-            calls = [call["args"] for call in whole.tool_call_chunks]
-            return [whole.content, *calls]
+                total = message if total is None else total + message
+            calls = [call["args"] for call in total.tool_call_chunks]
+            return [total.content, *calls]
 
         return run
 
@@ -92,7 +92,7 @@ def langchain_core() -> Prepare:
 
 
 def _message_chunk(kind: Any, body: dict[str, Any]) -> Any:
-    # As langchain-openai does it: the first choice alone, and usage where there is none.
+    # As in langchain-openai: only the first choice, or the usage if there are no choices.
     if not body["choices"]:
         usage = body["usage"]
         counts = {

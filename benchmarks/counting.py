@@ -1,9 +1,9 @@
 """
-The count of a text that is still arriving: microseconds a chunk, the count asked at each.
+Token counts of a growing text: microseconds per chunk, with a count after each.
 
-Ours encodes what can no longer change once. The other way encodes all that came anew at each
-chunk; it is measured at chunks spread evenly over the text, and the mean is the figure. The
-vocabularies come from a package that ships them: nothing is fetched.
+sseparse encodes the part of the text that can't change any more once. The other contender encodes
+the entire text again after each chunk; it is measured at chunks spread evenly over the text, and
+the figure is the mean. The vocabularies come from a package; nothing is downloaded.
 """
 
 import importlib.util
@@ -18,9 +18,9 @@ from attrs import frozen
 from measure import Contender, Entrant, Job, Row, Turn, gather, local, take_turns
 
 VOCABULARIES = Path(__file__).parents[1] / "tests" / "vocabularies.py"
-"""The tests lay them out too."""
+"""Shared with the tests."""
 CHUNK = 4
-"""Characters in a chunk: about a token."""
+"""Characters in a chunk: about one token."""
 SAMPLES = 40
 SIZE = 4_000
 ENCODINGS = ("cl100k_base", "o200k_base")
@@ -36,18 +36,18 @@ TEXTS = {
     "one run of letters": "a",
 }
 RUNS = {"one run of letters"}
-"""What has no place to cut: ours encodes it anew too, so a smaller size says enough."""
+"""Texts without a place to cut, which sseparse encodes again too; measured at a smaller size."""
 Prepare = Callable[[Any], Turn]
 
 
 @frozen
 class Text:
     """
-    Hold a text to be counted.
+    A text to count.
 
     Attributes:
-        encoding: The tiktoken.Encoding.
-        chunks: The text in pieces.
+        encoding: A `tiktoken.Encoding`.
+        chunks: The pieces of the text.
     """
 
     encoding: Any
@@ -55,7 +55,7 @@ class Text:
 
 
 def _tests_vocabularies() -> Any:
-    # By its file: the folders of the tests have names that other modules have too.
+    # Loaded by path, because `tests` contains folders with the names of other modules.
     spec = importlib.util.spec_from_file_location("vocabularies", VOCABULARIES)
     assert spec is not None
     assert spec.loader is not None
@@ -66,7 +66,7 @@ def _tests_vocabularies() -> Any:
 
 @contextmanager
 def offline() -> Iterator[None]:
-    """Let tiktoken find its vocabularies on this machine."""
+    """Make tiktoken read its vocabularies from a temporary cache."""
     with tempfile.TemporaryDirectory() as folder:
         before = os.environ.get("TIKTOKEN_CACHE_DIR")
         _tests_vocabularies().write_vocabularies(Path(folder))
@@ -110,11 +110,11 @@ def at_end() -> Prepare:
     return local(prepare)
 
 
-def anew() -> Prepare:
+def encode_again() -> Prepare:
     def prepare(text: Text) -> Callable[[], None]:
-        whole = "".join(text.chunks)
-        step = len(whole) / SAMPLES
-        parts = [whole[: int(step * (number + 0.5))] for number in range(SAMPLES)]
+        full = "".join(text.chunks)
+        step = len(full) / SAMPLES
+        parts = [full[: int(step * (number + 0.5))] for number in range(SAMPLES)]
 
         def run() -> None:
             for part in parts:
@@ -128,7 +128,7 @@ def anew() -> Prepare:
 CONTENDERS = (
     Contender("sseparse, the count at each", "ours", at_each),
     Contender("sseparse, the count at the end", "aside", at_end),
-    Contender("tiktoken, all anew at each", "peer", anew, samples=SAMPLES),
+    Contender("tiktoken, all anew at each", "peer", encode_again, samples=SAMPLES),
 )
 
 
@@ -148,7 +148,7 @@ def measure(rounds: int, missing: dict[str, str]) -> list[Row]:
 
 def _row(found: list[Entrant], encoding: Any, name: str, rounds: int) -> Row:
     size = SIZE // 4 if name in RUNS else SIZE
-    whole = (TEXTS[name] * (size * CHUNK))[: size * CHUNK]
-    chunks = [whole[at : at + CHUNK] for at in range(0, len(whole), CHUNK)]
-    given = Job(Text(encoding, chunks), len(chunks), len(encoding.encode_ordinary(whole)))
+    full = (TEXTS[name] * (size * CHUNK))[: size * CHUNK]
+    chunks = [full[at : at + CHUNK] for at in range(0, len(full), CHUNK)]
+    given = Job(Text(encoding, chunks), len(chunks), len(encoding.encode_ordinary(full)))
     return Row(f"{encoding.name}, {name}, {size:,} chunks", take_turns(found, given, rounds))

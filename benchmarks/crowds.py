@@ -1,4 +1,4 @@
-"""Crowds: very many live streams in one process, into which pieces are pushed, without a loop."""
+"""Crowds: many live streams in one process that are fed without an event loop."""
 
 from collections.abc import Callable, Coroutine, Generator
 from types import coroutine
@@ -10,10 +10,10 @@ from sseparse import Accumulator, AsyncStream, ChunkParser
 
 
 class Crowd(Protocol):
-    """Keep many streams."""
+    """Many live streams."""
 
     def feed(self, stream: int, piece: bytes) -> int:
-        """Give a stream its next piece; return how many chunks it completed."""
+        """Feed the next piece of a stream; return the number of chunks it completed."""
         ...
 
     def text(self, stream: int) -> str:
@@ -39,7 +39,7 @@ class Stages:
 
 
 class Inbox:
-    """A source that waits until a piece is sent into the coroutine that reads it."""
+    """A source that yields the pieces that are sent into the coroutine that reads it."""
 
     __slots__ = ("seen",)
 
@@ -62,12 +62,12 @@ class _Reader:
 
 
 class _Coroutines:
-    """A coroutine for each stream, which goes on when there is a piece for it."""
+    """A coroutine for each stream that is resumed with each piece."""
 
     def __init__(self, streams: int) -> None:
         self._streams = [self.open(Inbox()) for _ in range(streams)]
         for reader in self._streams:
-            reader.task.send(None)  # type: ignore[arg-type] # as each coroutine is begun
+            reader.task.send(None)  # type: ignore[arg-type] # starts the coroutine
 
     def open(self, inbox: Inbox) -> _Reader:
         raise NotImplementedError
@@ -75,10 +75,10 @@ class _Coroutines:
     def feed(self, stream: int, piece: bytes) -> int:
         reader = self._streams[stream]
         seen = reader.inbox.seen
-        try:  # noqa: SIM105 - suppress() would be in what is measured
+        try:  # noqa: SIM105 - suppress() would be measured too
             reader.task.send(piece)
         except StopIteration:
-            pass  # the piece brought [DONE]
+            pass  # the piece contained [DONE]
         return reader.inbox.seen - seen
 
     def text(self, stream: int) -> str:
@@ -99,7 +99,7 @@ class Streams(_Coroutines):
 
 
 class OpenAI(_Coroutines):
-    """What openai-python keeps for each stream: its decoder and its state of a completion."""
+    """The decoder and the completion state of openai-python for each stream."""
 
     def __init__(self, streams: int) -> None:
         from openai._models import construct_type

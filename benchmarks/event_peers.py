@@ -1,4 +1,4 @@
-"""Those that make events of bytes: each as its users drive it, short of the network."""
+"""Contenders that convert bytes to events, used as their users do, without a network."""
 
 from collections.abc import Callable, Iterator
 from typing import Any

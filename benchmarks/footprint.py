@@ -1,4 +1,4 @@
-"""What it holds: one large event, a stream that waits; and what its import costs."""
+"""Memory of a large event and of idle streams, and the time of imports."""
 
 import gc
 import os
@@ -38,14 +38,14 @@ print((high() - before) * 1024)
 @frozen
 class Footprint:
     """
-    Tell what was measured.
+    The measured memory and import times.
 
     Attributes:
-        event: The most that a large event takes, as a ratio to its size: allocations of Python.
-        resident: The same of the process's memory, or None where the system does not tell.
-        idle: Bytes of a stream that has seen nothing.
-        begun: Bytes of a stream that has seen a chunk with a role.
-        imports: Seconds of the processor that each import takes.
+        event: Peak of Python's allocations for a large event, relative to its size.
+        resident: Peak of the process memory for it, relative to its size; None if unavailable.
+        idle: Bytes of a stream that has received nothing.
+        begun: Bytes of a stream that has received a chunk with a role.
+        imports: Processor seconds of each import.
     """
 
     event: float
@@ -56,7 +56,7 @@ class Footprint:
 
 
 def large_event(size: int) -> None:
-    """Parse one event of so many bytes, 64 KiB at a time."""
+    """Parse one event of the given size, 64 KiB at a time."""
     parser = Parser(max_line_bytes=None, max_event_bytes=None)
     piece = b"x" * PIECE
     parser.feed(b"data: ")
@@ -67,7 +67,7 @@ def large_event(size: int) -> None:
 
 
 def measure(rounds: int, size: int = LARGE) -> Footprint:
-    """Measure all of it."""
+    """Measure everything."""
     return Footprint(
         event=peak(lambda: large_event(size)) / size,
         resident=_resident(size),
@@ -79,7 +79,7 @@ def measure(rounds: int, size: int = LARGE) -> Footprint:
 
 def _resident(size: int) -> float | None:
     command = [sys.executable, "-c", RESIDENT, str(size)]
-    done = subprocess.run(  # noqa: S603 - our own
+    done = subprocess.run(  # noqa: S603 - own command
         command,
         capture_output=True,
         text=True,
@@ -124,7 +124,7 @@ def _imports(rounds: int) -> dict[str, float]:
     for _ in range(rounds + 1):
         for name, code in IMPORTS.items():
             command = [sys.executable, "-c", TIMED.format(code)]
-            done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - our own
+            done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - own command
             times[name].append(float(done.stdout))
-    # The first warmed the files up.
+    # The first round loads the files into the cache.
     return {name: median(seconds[1:]) for name, seconds in times.items()}

@@ -1,4 +1,4 @@
-"""The goals, and whether what was measured reaches them."""
+"""Performance goals, and whether the results reach them."""
 
 from collections.abc import Callable, Iterator
 
@@ -14,12 +14,12 @@ KIB = 1024
 @frozen
 class Goal:
     """
-    State a goal.
+    A goal and its result.
 
     Attributes:
-        goal: What it is.
-        measured: What was measured; "not measured" and why where it was not.
-        reached: Whether it is; None where it was not measured.
+        goal: Description of the goal.
+        measured: The measured value, or "not measured" and the reason.
+        reached: Whether the goal is reached; None if it wasn't measured.
     """
 
     goal: str
@@ -30,16 +30,16 @@ class Goal:
 @frozen
 class Results:
     """
-    Hold all that was measured.
+    All results.
 
     Attributes:
-        by_size: The token chat at each size of feed, by the kind of work.
-        by_shape: Every shape, by the kind of work.
+        by_size: Token chat at each size of feed, by task.
+        by_shape: Every shape, by task.
         partial: Partial JSON.
-        counter: The token counter.
+        counter: Token counter.
         arguments: Tool arguments from bytes to a parsed view at each delta.
-        growths: How time and memory grow.
-        footprint: What it holds.
+        growths: Growth of time and memory.
+        footprint: Memory and import times.
     """
 
     by_size: dict[str, list[Row]]
@@ -52,7 +52,7 @@ class Results:
 
 
 def find(row: Row, role: str, name: str | None = None) -> float | None:
-    """Return the figure of the fastest of a role, or of a name; of right results alone."""
+    """Return the best figure of a role, or of a name in it, among correct results."""
     fitting = [
         figure.micros
         for figure in row.figures
@@ -65,7 +65,7 @@ def find(row: Row, role: str, name: str | None = None) -> float | None:
 
 
 def goals(results: Results) -> list[Goal]:
-    """Return the state of each goal."""
+    """Return each goal with its result."""
     return [*_events(results), *_chunks(results), *_completions(results), *_others(results)]
 
 
@@ -80,7 +80,7 @@ def _events(results: Results) -> Iterator[Goal]:
 
 def _chunks(results: Results) -> Iterator[Goal]:
     rows = results.by_size["chunks"]
-    yield from _beside_floor("chunks", rows, 2.0)
+    yield from _relative_to_floor("chunks", rows, 2.0)
     for row in rows:
         text = f"chunks, {row.label}: at least 30 times as fast as openai-python"
         yield _at_least(text, find(row, "peer", "openai"), find(row, "ours"), 30.0)
@@ -88,15 +88,15 @@ def _chunks(results: Results) -> Iterator[Goal]:
 
 def _completions(results: Results) -> Iterator[Goal]:
     rows = results.by_size["completion"]
-    yield from _beside_floor("completion", rows, 2.5)
+    yield from _relative_to_floor("completion", rows, 2.5)
     (row,) = [row for row in rows if row.label == "one event"]
     text = "completion, one event: at least 80 times as fast as openai-python"
     yield _at_least(text, find(row, "peer", "openai"), find(row, "ours"), 80.0)
 
 
-def _beside_floor(work: str, rows: list[Row], most: float) -> Iterator[Goal]:
+def _relative_to_floor(task: str, rows: list[Row], most: float) -> Iterator[Goal]:
     (row,) = [row for row in rows if row.label == "64 KiB"]
-    text = f"{work}, 64 KiB: at most {most} times the floor (msgspec alone)"
+    text = f"{task}, 64 KiB: at most {most} times the floor (msgspec alone)"
     yield _at_most(text, find(row, "ours"), find(row, "floor"), most)
 
 
@@ -125,7 +125,7 @@ _GROWN: dict[str, Callable[[Growth], tuple[float, ...]]] = {
 
 def _limit(text: str, value: float | None, most: float, form: str) -> Goal:
     if value is None:
-        return Goal(text, "not measured: it failed", None)
+        return Goal(text, "not measured: failed", None)
     return Goal(text, form.format(value), value <= most)
 
 

@@ -1,4 +1,4 @@
-"""How time and memory grow: each shape of n units, of twice as many, and of four times as many."""
+"""Growth of time and memory: each shape with n, 2n and 4n units."""
 
 import gc
 import time
@@ -15,30 +15,30 @@ from shapes import MANY_EVENTS, SHAPES, Made, Shape
 
 FACTORS = (1, 2, 4)
 FEEDS: dict[str, int] = {"16 B": 16, "64 KiB": 65536}
-WHOLE = 1 << 40
-"""The size of a feed of what is to be fed whole."""
+UNCUT = 1 << 40
+"""Size of a feed that contains the entire stream."""
 MOST = 2.2
-"""What is linear takes twice as much for twice as many; so much more is noise."""
+"""Maximum ratio for linear growth: 2.0 plus noise."""
 LONG_ENOUGH = 0.01
-"""Seconds of a turn of n at least; quicker work is repeated."""
-LONGER_THAN_A_BURST = 2.0
-"""Seconds that the rounds of a shape last at least, so that a busy machine rests in between."""
+"""Minimum seconds of a turn with n units; faster tasks are repeated."""
+MIN_DURATION = 2.0
+"""Minimum seconds of all rounds of a shape, longer than a burst of load on the machine."""
 
 
 @frozen
 class Growth:
     """
-    Tell how one shape grows.
+    Growth of one shape.
 
     Attributes:
-        shape: Its name.
-        feed: The size of its feeds.
-        units: How many units n is.
-        seconds: What n takes of the processor.
-        times: How many times as long twice as many take, and then twice as many again.
-        traced: So many units are taken where memory is traced.
-        peak: Bytes at most at once, for these.
-        peaks: The same of memory.
+        shape: Name of the shape.
+        feed: Size of the feeds.
+        units: The number n of units.
+        seconds: Processor seconds for n units.
+        times: Ratios of the times of 2n to n, and of 4n to 2n.
+        traced: The number m of units for the measurement of memory.
+        peak: Peak memory in bytes for m units.
+        peaks: Ratios of the peaks of 2m to m, and of 4m to 2m.
     """
 
     shape: str
@@ -51,12 +51,12 @@ class Growth:
     peaks: tuple[float, ...]
 
 
-Work = Callable[[list[bytes]], Any]
+Task = Callable[[list[bytes]], Any]
 
 
-def _work(made: Made) -> tuple[Work, Any]:
+def _task_of(made: Made) -> tuple[Task, Any]:
     name = "completion" if made.expected.chunks else "events"
-    return ours.WORKS[name], ours.outcome(name, made.expected)
+    return ours.TASKS[name], ours.expected_result(name, made.expected)
 
 
 def growths(rounds: int, less: int = 1) -> list[Growth]:
@@ -67,28 +67,28 @@ def growths(rounds: int, less: int = 1) -> list[Growth]:
         for label, size in FEEDS.items()
         for units in (max(shape.growth // less, 16),)
     ]
-    # All its events are held at once: of few the first memory that is asked for is most of it.
+    # All events are in memory at once; with few of them, the first allocations would dominate.
     units = max(MANY_EVENTS.growth * 4 // less, 16)
-    return [*found, _grow(MANY_EVENTS, "whole", WHOLE, units, rounds, traced=units // 4)]
+    return [*found, _grow(MANY_EVENTS, "whole", UNCUT, units, rounds, traced=units // 4)]
 
 
 def _grow(shape: Shape, label: str, size: int, units: int, rounds: int, *, traced: int) -> Growth:
     all_made = [shape.build(units * factor) for factor in FACTORS]
     feeds = [made.feeds(size) for made in all_made]
-    work, _ = _work(all_made[0])
+    task, _ = _task_of(all_made[0])
     for made, fed in zip(all_made, feeds, strict=True):
-        _, expected = _work(made)
-        assert work(fed) == expected, f"{shape.name}: another result"
+        _, expected = _task_of(made)
+        assert task(fed) == expected, f"{shape.name}: wrong result"
     quiet()
-    repeats = max(1, int(LONG_ENOUGH / _time(work, feeds[0], 1)))
+    repeats = max(1, int(LONG_ENOUGH / _time(task, feeds[0], 1)))
     started = time.monotonic()
     turns: list[list[float]] = []
-    while len(turns) < rounds or time.monotonic() - started < LONGER_THAN_A_BURST:
-        turns.append([_time(work, fed, repeats) for fed in feeds])
-    # The least of each: other work on the machine makes a turn slower, and never faster.
+    while len(turns) < rounds or time.monotonic() - started < MIN_DURATION:
+        turns.append([_time(task, fed, repeats) for fed in feeds])
+    # The minimum, because other processes make a turn slower and never faster.
     least = [min(column) for column in zip(*turns, strict=True)]
     peaks = [
-        peak(partial(work, fed))
+        peak(partial(task, fed))
         for fed in (shape.build(traced * factor).feeds(size) for factor in FACTORS)
     ]
     return Growth(
@@ -107,17 +107,17 @@ def _ratios(values: Sequence[float]) -> tuple[float, ...]:
     return tuple(after / before for before, after in pairwise(values))
 
 
-def _time(work: Work, feeds: list[bytes], repeats: int) -> float:
-    # The process's own time: growth is compared with itself alone, and not with others' luck.
+def _time(task: Task, feeds: list[bytes], repeats: int) -> float:
+    # Processor time, which other processes affect less.
     gc.collect()
     start = time.process_time()
     for _ in range(repeats):
-        work(feeds)
+        task(feeds)
     return (time.process_time() - start) / repeats
 
 
 def peak(run: Callable[[], Any]) -> int:
-    """Return the most bytes that were allocated at once while it ran."""
+    """Return the peak of allocated bytes during a call."""
     gc.collect()
     tracemalloc.start()
     try:

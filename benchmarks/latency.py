@@ -1,12 +1,12 @@
 """
-Measure how long an event takes from the server's send to the reader's hand, in milliseconds.
+Measure the latency of events from the server's send to the reader, in milliseconds.
 
-The server, a process of its own, writes the time into each event just before it sends it. For each
-transport and framing, the library's bare idiom and sseparse take turns, a stream each; the first
-stream of each is not counted. Beside them stand idioms that hold bytes back, and other clients.
-A cell that misses a goal is measured again, twice at most, since other work on the machine makes
-events late: its medians are then of all its events, its longest time that of the calmest run. What
-is not installed is said and left out.
+The server runs in its own process and writes the time into each event just before it sends it. For
+each transport and framing, the library's usual code and sseparse take turns, a stream each; the
+first stream of each isn't counted. The tables also show code that buffers data, and other clients.
+A cell that misses a goal is measured again, at most twice, because other processes delay events:
+its medians are then those of all events, its maximum that of the best run. Missing libraries are
+reported and left out.
 """
 
 import argparse
@@ -31,11 +31,11 @@ from sseparse import AsyncEventStream, EventStream
 from sseparse.testing._replay import make_coding
 
 DIFFERENCE = 0.1
-"""Goal: the milliseconds that sseparse may add to the bare idiom, in the median."""
-HELD = 5.0
-"""Goal: the milliseconds that an event may take at most."""
-TIMES = 3
-"""How often a cell is measured at most, for its goals."""
+"""Goal: maximum milliseconds that sseparse adds to the library, in the median."""
+MAX_LATENCY = 5.0
+"""Goal: maximum milliseconds of an event."""
+MAX_RUNS = 3
+"""Maximum number of measurements of a cell."""
 PACKAGES = (
     "urllib3",
     "requests",
@@ -56,14 +56,14 @@ Read = Callable[[Any], Any]
 @frozen
 class Plan:
     """
-    Say how much is measured.
+    The amount of measurement.
 
     Attributes:
-        rounds: How many streams of each contender are counted.
-        events: How many events a stream of them has.
-        interval: Seconds from one event to the next.
-        held_events: How many events the one stream has that an idiom which holds back gets.
-        held_interval: Seconds from one of these to the next.
+        rounds: Streams of each contender that are counted.
+        events: Events of such a stream.
+        interval: Seconds between two events.
+        held_events: Events of the single stream of a contender that buffers data.
+        held_interval: Seconds between two events of that stream.
     """
 
     rounds: int = 8
@@ -80,7 +80,7 @@ QUICK_TRANSPORTS = ("sockets", "requests", "httpx2", "httpx2, asyncio", "aiohttp
 
 @frozen
 class Run:
-    """Hold the milliseconds that the events of a cell took, in one measurement."""
+    """Latencies of the events of a cell in one measurement, in milliseconds."""
 
     bare: list[float]
     ours: list[float]
@@ -88,18 +88,18 @@ class Run:
 
 @frozen
 class Cell:
-    """Hold all measurements of a cell."""
+    """All measurements of a transport and framing."""
 
     runs: list[Run]
 
     @property
     def bare(self) -> tuple[float, float]:
-        """The median of all events, and the longest of the calmest run."""
+        """Median of all events without sseparse, and the maximum of the best run."""
         return _figures([run.bare for run in self.runs])
 
     @property
     def ours(self) -> tuple[float, float]:
-        """The same of those that sseparse read."""
+        """Median and maximum with sseparse."""
         return _figures([run.ours for run in self.runs])
 
     @property
@@ -108,7 +108,7 @@ class Cell:
 
     @property
     def misses(self) -> bool:
-        return self.added > DIFFERENCE or self.ours[1] > HELD
+        return self.added > DIFFERENCE or self.ours[1] > MAX_LATENCY
 
 
 def _figures(runs: list[list[float]]) -> tuple[float, float]:
@@ -116,7 +116,7 @@ def _figures(runs: list[list[float]]) -> tuple[float, float]:
 
 
 class Clock:
-    """Tell how old the events are that a reader hands over."""
+    """Recorder of the age of each event when it is read."""
 
     def __init__(self) -> None:
         self.ages: list[float] = []
@@ -140,7 +140,7 @@ async def our_async_events(source: Any) -> AsyncIterator[str]:
 
 
 def ages(way: Way, read: Read, target: Target, events: int) -> list[float]:
-    """Read one stream; return how many milliseconds each event took."""
+    """Read one stream; return the latency of each event in milliseconds."""
     clock = Clock()
     gc.collect()
     if way.backend is None:
@@ -150,45 +150,45 @@ def ages(way: Way, read: Read, target: Target, events: int) -> list[float]:
     else:
         anyio.run(_read_async, way.open(target), read, clock, backend=way.backend)
     if len(clock.ages) != events:
-        raise ValueError(f"{len(clock.ages)} events came, not {events}")
+        raise ValueError(f"received {len(clock.ages)} events, not {events}")
     return clock.ages
 
 
-async def _read_async(opening: Any, read: Read, clock: Clock) -> None:
-    async with opening as opened, aclosing(read(opened)) as items:
+async def _read_async(manager: Any, read: Read, clock: Clock) -> None:
+    async with manager as opened, aclosing(read(opened)) as items:
         async for item in items:
             clock.see(item)
 
 
 def target_of(servers: Servers, framing: str, events: int, interval: float) -> Target | None:
-    spoken = framing if framing in ("tls", "http2") else "plain"
-    if spoken not in servers.origins:
+    protocol = framing if framing in ("tls", "http2") else "plain"
+    if protocol not in servers.origins:
         return None
-    url = f"{servers.origins[spoken]}/{framing}/{events}/{interval}"
-    return Target(url, servers.context, spoken == "http2")
+    url = f"{servers.origins[protocol]}/{framing}/{events}/{interval}"
+    return Target(url, servers.context, protocol == "http2")
 
 
 def measure(way: Way, target: Target, plan: Plan) -> Run:
-    """Let the bare idiom and sseparse take turns."""
+    """Measure the library's usual code and sseparse in turns."""
     ours = our_events if way.backend is None else our_async_events
     run = Run([], [])
     for number in range(plan.rounds + 1):
         contenders = [(way.read, run.bare), (ours, run.ours)]
         for read, kept in contenders if number % 2 else contenders[::-1]:
             found = ages(way, read, target, plan.events)
-            if number:  # the first ones load modules and fill caches
+            if number:  # the first round loads modules and fills caches
                 kept.extend(found)
     return run
 
 
 def show_cell(way: Way, target: Target, plan: Plan) -> list[Cell]:
-    """Measure a cell and print its row; return it, if it could be measured."""
+    """Measure a cell and print its row; return the cell in a list, empty after an error."""
     cell = Cell([])
     try:
-        while not cell.runs or (cell.misses and len(cell.runs) < TIMES):
+        while not cell.runs or (cell.misses and len(cell.runs) < MAX_RUNS):
             cell.runs.append(measure(way, target, plan))
-    except Exception as error:  # a library may lack what it needs for this framing
-        print(f"  {way.name:<28}  {_told(error)}", flush=True)
+    except Exception as error:  # such as a missing dependency for this framing
+        print(f"  {way.name:<28}  {_summary_of(error)}", flush=True)
         return []
     notes = [f"measured {len(cell.runs)} times"] if len(cell.runs) > 1 else []
     if cell.misses:
@@ -202,14 +202,14 @@ def show_cell(way: Way, target: Target, plan: Plan) -> list[Cell]:
 def show_other(way: Way, target: Target, events: int) -> None:
     try:
         held = ages(way, way.read, target, events)
-    except Exception as error:  # whatever a client does with a framing is the finding
-        told = f"  {_told(error)}"
+    except Exception as error:  # the error is the result
+        result = f"  {_summary_of(error)}"
     else:
-        told = "".join(f"{figure:>9.3f}" for figure in _figures([held]))
-    print(f"  {way.name:<28}{told}", flush=True)
+        result = "".join(f"{figure:>9.3f}" for figure in _figures([held]))
+    print(f"  {way.name:<28}{result}", flush=True)
 
 
-def _told(error: Exception) -> str:
+def _summary_of(error: Exception) -> str:
     return f"{type(error).__name__}: {error}".splitlines()[0][:80]
 
 
@@ -258,39 +258,43 @@ def summary(cells: list[Cell]) -> None:
     print(
         f"\n{len(cells)} cells: sseparse adds {median(added):+.3f} ms in the median cell and "
         f"{max(added):+.3f} ms in the worst; no event took more than {longest:.2f} ms. "
-        f"Goals, {DIFFERENCE} ms added and {HELD:.0f} ms at most: {missed} cells miss one."
+        f"Goals, {DIFFERENCE} ms added and {MAX_LATENCY:.0f} ms at most: {missed} cells miss one."
     )
 
 
 def versions() -> str:
-    told = [f"CPython {platform.python_version()}", f"sseparse {sseparse.__version__}"]
+    names = [f"CPython {platform.python_version()}", f"sseparse {sseparse.__version__}"]
     for package in PACKAGES:
         try:
-            told.append(f"{package} {metadata.version(package)}")
+            names.append(f"{package} {metadata.version(package)}")
         except metadata.PackageNotFoundError:
-            told.append(f"{package} absent")
-    return ", ".join(told)
+            names.append(f"{package} absent")
+    return ", ".join(names)
 
 
 def arguments() -> argparse.Namespace:
     known = [way.name for way in (*TRANSPORTS, *OTHERS)]
     parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="few events, few cells")
-    parser.add_argument("--framing", action="append", choices=FRAMINGS, help="only this one")
-    parser.add_argument("--transport", action="append", choices=known, help="only this one")
+    parser.add_argument("--quick", action="store_true", help="fewer events and cells")
+    parser.add_argument(
+        "--framing", action="append", choices=FRAMINGS, help="measure only this framing"
+    )
+    parser.add_argument(
+        "--transport", action="append", choices=known, help="measure only this transport"
+    )
     return parser.parse_args()
 
 
 def main() -> None:
-    asked = arguments()
-    plan = QUICK if asked.quick else Plan()
+    options = arguments()
+    plan = QUICK if options.quick else Plan()
     quick_names = (*QUICK_TRANSPORTS, *(way.name for way in OTHERS))
     every_name = [way.name for way in (*TRANSPORTS, *OTHERS)]
-    framings = asked.framing or list(QUICK_FRAMINGS if asked.quick else FRAMINGS)
-    names = asked.transport or list(quick_names if asked.quick else every_name)
+    framings = options.framing or list(QUICK_FRAMINGS if options.quick else FRAMINGS)
+    names = options.transport or list(quick_names if options.quick else every_name)
     print(versions())
     print(
-        "milliseconds from the server's send to the reader's hand; "
+        "milliseconds from the server's send to the reader; "
         f"{plan.rounds} x {plan.events} events a cell, one every {plan.interval * 1000:.0f} ms; "
         f"others: {plan.held_events}, one every {plan.held_interval * 1000:.0f} ms"
     )

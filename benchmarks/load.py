@@ -1,15 +1,14 @@
 """
-Measure ten thousand streams at once in one process: time, chunks a second, memory a stream.
+Measure ten thousand concurrent streams in one process: time, chunks per second, memory per stream.
 
-Each stream has content of its own, and is checked to give all of it and nothing else. All of them
-are open before the first piece is sent, and each gets its next piece before any gets the one
-after; most pieces end inside an event. Over sockets, pieces that come faster than they are read
-come together, as TCP has it. Beside sseparse stands a reader that takes the bytes and
-understands nothing: what it needs, tasks and transports need.
+Each stream has different content, which is checked. All streams are open before the first piece is
+sent, and each receives its next piece before any receives the one after; most pieces end inside an
+event. Over sockets, TCP joins pieces that arrive faster than they are read. For comparison, another
+reader only reads the bytes: its figures are the cost of tasks and transports.
 
-Each row is a process of its own. RSS is what the process had more, with half of all read, than
-before the first stream; the system gives memory out in pages, and a task is most of it.
-"Allocated" is what Python's tracemalloc counts at the same time, in another run of fewer streams.
+Each row is a separate process. RSS is the growth of the resident memory from before the first
+stream until half of the data was read; most of it belongs to tasks. "Allocated" is what tracemalloc
+reports at the same time, in another run with fewer streams.
 """
 
 import argparse
@@ -26,7 +25,7 @@ from swarm import CHUNKS, READERS, Finding, Job, run, serve_swarm
 STREAMS = 10_000
 TRACED = 1_000
 RESERVED = 200
-"""Files left for all but the streams."""
+"""Open files that are reserved for other purposes than streams."""
 BACKENDS = ("asyncio", "trio")
 
 
@@ -36,14 +35,14 @@ def in_process(job: Job) -> Finding:
         return pool.submit(run, job).result()
 
 
-def most_sockets(wanted: int) -> int:
-    """Return how many streams the limit of open files allows; the server is another process."""
+def max_sockets(requested: int) -> int:
+    """Return the number of streams that the limit of open files allows, one file each."""
     try:
         import resource
     except ModuleNotFoundError:
-        return min(wanted, 500)
+        return min(requested, 500)
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return wanted if soft == resource.RLIM_INFINITY else min(wanted, soft - RESERVED)
+    return requested if soft == resource.RLIM_INFINITY else min(requested, soft - RESERVED)
 
 
 def kibibytes(total: int | None, streams: int) -> str:
@@ -65,7 +64,7 @@ def show(job: Job) -> Finding:
 
 
 def table(title: str, jobs: list[Job]) -> int:
-    print(f"\n{title}: {CHUNKS} chunks of text a stream, one of its end, and [DONE]")
+    print(f"\n{title}: {CHUNKS} text chunks per stream, a last chunk and [DONE]")
     print(
         f"  {'loop':<9}{'reader':<18}{'streams':>8}{'open s':>9}{'read s':>9}{'items':>10}"
         f"{'items/s':>11}{'RSS KiB':>11}{'allocated':>11}{'sseparse':>11}{'wrong':>7}"
@@ -75,23 +74,25 @@ def table(title: str, jobs: list[Job]) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
-    parser.add_argument("--streams", type=int, default=STREAMS, help=f"{STREAMS} if not given")
+    parser.add_argument(
+        "--streams", type=int, default=STREAMS, help="number of streams; default: %(default)s"
+    )
     streams = parser.parse_args().streams
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("anyio", "trio"))
     print(f"CPython {platform.python_version()}, {versions}")
     print(
-        "items are chunks, events, or pieces of bytes; RSS, allocated, and what sseparse allocated "
-        f"of that: KiB a stream (allocated: of {min(streams, TRACED)} streams)"
+        "items are chunks, events, or pieces of bytes; RSS, allocated memory, and the part that "
+        f"sseparse allocated: KiB per stream (allocated: with {min(streams, TRACED)} streams)"
     )
     pairs = [(backend, reader) for backend in BACKENDS for reader in READERS]
     wrong = table("memory streams", [Job(*pair, streams) for pair in pairs])
-    sockets = most_sockets(streams)
+    sockets = max_sockets(streams)
     with process(serve_swarm) as (port,):
         wrong += table(
-            "sockets, the server in another process",
+            "sockets, with the server in another process",
             [Job(*pair, sockets, port=port) for pair in pairs],
         )
-    print(f"\nstreams that lost an event, or got one of another: {wrong}")
+    print(f"\nstreams with missing or foreign events: {wrong}")
     sys.exit(wrong > 0)
 
 

@@ -1,11 +1,10 @@
 """
-Time contenders that take turns.
+Timing of contenders that take turns.
 
-Seconds are the processor's, in all threads: where nothing else runs they are the clock's, and
-where something does, it is not charged to whose turn is long. None of the work waits.
+Times are processor times of all threads, so other processes don't affect them much. No task waits.
 
-The collector of garbage rests while a turn is timed, and is run before it; what the process
-holds by then is frozen, so that the passes do not depend on how many libraries are loaded.
+The garbage collector runs before each turn and is off during it. Existing objects are frozen, so
+that its passes don't depend on the number of loaded libraries.
 """
 
 import gc
@@ -17,34 +16,34 @@ from typing import Any, Literal
 from attrs import frozen
 
 Role = Literal["ours", "pure", "floor", "peer", "node", "aside"]
-"""What a contender is measured as; what is "aside" is shown, and nothing is measured by it."""
+"""Role of a contender. One that is "aside" is shown, but no ratio is relative to it."""
 Turn = Callable[[], tuple[float, Any]]
-"""Do the work once; return the seconds it took, and what came out."""
+"""Run the task once; return the seconds it took and its result."""
 
-SLOW = 4.0
-"""Seconds that a contender may take in all its rounds together, the least number of them aside."""
-FEWEST = 3
+MAX_SECONDS = 4.0
+"""Maximum seconds of all rounds of a contender, except for the minimum number of rounds."""
+MIN_ROUNDS = 3
 
 
 class Missing(Exception):
-    """A contender is not here, for the reason given."""
+    """A contender isn't available, for the given reason."""
 
 
 class Refused(Exception):
-    """A contender does not take the work, for the reason given."""
+    """A contender doesn't support the task, for the given reason."""
 
 
 @frozen
 class Contender:
     """
-    Name something that can be measured.
+    An implementation to measure.
 
     Attributes:
-        name: What it is called in the tables.
-        role: What it is measured as.
-        load: Imports what it needs, once; returns what makes a turn of a job. Raises ImportError
-            or Missing.
-        samples: So many items are measured in place of all; None for all.
+        name: Name in the tables.
+        role: Role in the comparison.
+        load: Function that imports the dependencies and returns a function that creates turns of
+            a job. Raises ImportError or Missing.
+        samples: Number of items that are measured; None for all.
     """
 
     name: str
@@ -55,7 +54,7 @@ class Contender:
 
 @frozen
 class Entrant:
-    """Hold a contender that is here."""
+    """A contender that is available."""
 
     name: str
     role: Role
@@ -66,13 +65,13 @@ class Entrant:
 @frozen
 class Figure:
     """
-    Tell what a contender needed.
+    Result of a contender.
 
     Attributes:
         name: The contender.
-        role: What it is measured as.
-        micros: Microseconds an item, or None where it does not take the work.
-        remark: What is wrong with its result, or why there is none; "" where it is right.
+        role: Role in the comparison.
+        micros: Microseconds per item, or None if it doesn't support the task.
+        remark: Why the result is wrong or missing; "" if it is correct.
     """
 
     name: str
@@ -84,12 +83,12 @@ class Figure:
 @frozen
 class Job:
     """
-    Describe what the contenders of a table do.
+    Input of the contenders of a table.
 
     Attributes:
-        data: What they are given.
-        items: How many items that is.
-        expected: What has to come out.
+        data: Input of each contender.
+        items: Number of items in it.
+        expected: Expected result.
     """
 
     data: Any
@@ -100,11 +99,11 @@ class Job:
 @frozen
 class Row:
     """
-    Hold the figures of one place in a table.
+    Figures of a row of a table.
 
     Attributes:
-        label: The size of the feeds, the shape or the text.
-        figures: What each contender needed.
+        label: Size of the feeds, shape or text.
+        figures: Result of each contender.
     """
 
     label: str
@@ -112,18 +111,18 @@ class Row:
 
 
 def count(items: Iterable[object]) -> int:
-    """Return how many there are, and keep none."""
+    """Return the number of items, without storing them."""
     seen = 0
     for _ in items:
         seen += 1
     return seen
 
 
-def local(work: Callable[[Any], Callable[[], Any]]) -> Callable[[Any], Turn]:
-    """Make turns in this process of what prepares a piece of work."""
+def local(task: Callable[[Any], Callable[[], Any]]) -> Callable[[Any], Turn]:
+    """Return a function that creates turns of a task in this process."""
 
     def prepare(data: Any) -> Turn:
-        run = work(data)
+        run = task(data)
 
         def turn() -> tuple[float, Any]:
             start = time.process_time()
@@ -135,13 +134,13 @@ def local(work: Callable[[Any], Callable[[], Any]]) -> Callable[[Any], Turn]:
     return prepare
 
 
-def on_feeds(work: Callable[[list[bytes]], Any]) -> Callable[[Any], Turn]:
-    """Make turns in this process of work on a stream's feeds."""
-    return local(lambda stream: lambda: work(stream.feeds))
+def on_feeds(task: Callable[[list[bytes]], Any]) -> Callable[[Any], Turn]:
+    """Return a function that creates turns of a task on the feeds of a stream."""
+    return local(lambda stream: lambda: task(stream.feeds))
 
 
 def gather(contenders: Iterable[Contender], missing: dict[str, str]) -> list[Entrant]:
-    """Load the contenders; note why each that is not here is not."""
+    """Load the contenders; record the reason for each missing one."""
     found = []
     for contender in contenders:
         try:
@@ -156,7 +155,7 @@ def gather(contenders: Iterable[Contender], missing: dict[str, str]) -> list[Ent
 
 
 def least(run: Callable[[], object], rounds: int) -> int:
-    """Return the least time of several rounds, in nanoseconds."""
+    """Return the minimum time of several rounds, in nanoseconds."""
     times: list[int] = []
     gc.collect()
     gc.disable()
@@ -169,14 +168,14 @@ def least(run: Callable[[], object], rounds: int) -> int:
 
 
 def quiet() -> None:
-    """Leave what lives now out of the collector's passes, and let it make none by itself."""
+    """Exclude existing objects from garbage collection, and turn off automatic collection."""
     gc.disable()
     gc.collect()
     gc.freeze()
 
 
 def take_turns(entrants: list[Entrant], job: Job, rounds: int) -> list[Figure]:
-    """Warm all up, then let them take turns; return the median of each."""
+    """Warm up all contenders, then run them in turns; return the median of each."""
     figures: dict[str, Figure] = {}
     turns: dict[str, Turn] = {}
     left: dict[str, int] = {}
@@ -184,11 +183,11 @@ def take_turns(entrants: list[Entrant], job: Job, rounds: int) -> list[Figure]:
         try:
             turn = entrant.prepare(job.data)
             seconds, outcome = turn()
-        except Exception as error:  # a peer may raise anything: it is told in the table
-            figures[entrant.name] = Figure(entrant.name, entrant.role, None, _why(error))
+        except Exception as error:  # a peer can raise any exception, which the table shows
+            figures[entrant.name] = Figure(entrant.name, entrant.role, None, _reason_of(error))
             continue
         turns[entrant.name] = turn
-        left[entrant.name] = max(min(rounds, int(SLOW / seconds)), min(FEWEST, rounds))
+        left[entrant.name] = max(min(rounds, int(MAX_SECONDS / seconds)), min(MIN_ROUNDS, rounds))
         remark = "" if entrant.samples or outcome == job.expected else _wrong(outcome, job.expected)
         figures[entrant.name] = Figure(entrant.name, entrant.role, None, remark)
     quiet()
@@ -208,10 +207,9 @@ def take_turns(entrants: list[Entrant], job: Job, rounds: int) -> list[Figure]:
 
 def paces(times: list[float]) -> list[float]:
     """
-    Tell how slow the machine was in each round, by what the same work took in all of them.
+    Return the relative slowness of the machine in each round, from the times of the same task.
 
-    Its clock can go half as fast for minutes: a contender's rounds are only comparable to ours of
-    the same rounds.
+    The clock rate can halve for minutes, so a turn is only comparable with ours of the same round.
     """
     return [seconds / median(times) for seconds in times]
 
@@ -226,7 +224,7 @@ def _figure(
     return Figure(found.name, found.role, micros, found.remark)
 
 
-def _why(error: Exception) -> str:
+def _reason_of(error: Exception) -> str:
     if isinstance(error, Refused):
         return str(error)
     return f"raises {type(error).__name__}"
@@ -235,4 +233,4 @@ def _why(error: Exception) -> str:
 def _wrong(outcome: Any, expected: Any) -> str:
     if isinstance(outcome, int) and isinstance(expected, int):
         return f"WRONG: {outcome:,} of {expected:,}"
-    return "WRONG: another result"
+    return "WRONG: unexpected result"

@@ -1,4 +1,4 @@
-"""What is measured of this library: from the bytes of a stream to what comes out."""
+"""Tasks of sseparse that the benchmarks measure."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,11 +13,11 @@ from sseparse.chunks import ArgumentsDelta, ContentDelta, ReasoningDelta
 @frozen
 class Stream:
     """
-    Hold a stream to be measured.
+    A stream to measure.
 
     Attributes:
-        made: What it is.
-        feeds: Its bytes, cut.
+        made: The stream.
+        feeds: The pieces of its body.
     """
 
     made: Made
@@ -25,12 +25,12 @@ class Stream:
 
 
 def events(feeds: list[bytes]) -> int:
-    """Return how many events there are."""
+    """Return the number of events."""
     return _count(Parser(max_line_bytes=None, max_event_bytes=None), feeds)
 
 
 def chunks(feeds: list[bytes]) -> int:
-    """Return how many chunks there are."""
+    """Return the number of chunks."""
     return _count(ChunkParser(max_line_bytes=None, max_event_bytes=None), feeds)
 
 
@@ -43,7 +43,7 @@ def _count(parser: Parser | ChunkParser, feeds: list[bytes]) -> int:
 
 
 def completion(feeds: list[bytes]) -> list[str]:
-    """Return the texts of the choices, and the arguments of the tool calls."""
+    """Return the texts of the choices and the arguments of the tool calls."""
     parser = ChunkParser(max_line_bytes=None, max_event_bytes=None)
     accumulator = Accumulator()
     for piece in feeds:
@@ -52,24 +52,24 @@ def completion(feeds: list[bytes]) -> list[str]:
     result = accumulator.result()
     if not isinstance(result, ChatCompletion):
         return [choice.text for choice in result.choices]
-    told = [choice.message.content or "" for choice in result.choices]
+    texts = [choice.message.content or "" for choice in result.choices]
     calls = [call for choice in result.choices for call in choice.message.tool_calls or ()]
-    return told + [call.function.arguments for call in calls if call.function is not None]
+    return texts + [call.function.arguments for call in calls if call.function is not None]
 
 
 def updates(feeds: list[bytes]) -> int:
-    """Return how many characters the updates tell, of texts and of arguments."""
+    """Return the number of characters of texts and arguments in the updates."""
     parser = ChunkParser(max_line_bytes=None, max_event_bytes=None)
-    accumulator, told = Accumulator(), 0
+    accumulator, characters = Accumulator(), 0
     for piece in feeds:
         for chunk in parser.feed(piece):
             for update in accumulator.updates(chunk):
                 if isinstance(update, ContentDelta | ArgumentsDelta | ReasoningDelta):
-                    told += len(update.text)
-    return told
+                    characters += len(update.text)
+    return characters
 
 
-WORKS: dict[str, Callable[[list[bytes]], Any]] = {
+TASKS: dict[str, Callable[[list[bytes]], Any]] = {
     "events": events,
     "chunks": chunks,
     "completion": completion,
@@ -77,12 +77,12 @@ WORKS: dict[str, Callable[[list[bytes]], Any]] = {
 }
 
 
-def outcome(work: str, expected: Expected) -> Any:
-    """Return what has to come out of a piece of work."""
-    if work == "events":
+def expected_result(task: str, expected: Expected) -> Any:
+    """Return the expected result of a task."""
+    if task == "events":
         return expected.events
-    if work == "chunks":
+    if task == "chunks":
         return expected.chunks
-    if work == "completion":
+    if task == "completion":
         return [*expected.texts, *expected.arguments]
     return sum(map(len, expected.texts + expected.arguments))

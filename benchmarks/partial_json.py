@@ -1,8 +1,8 @@
 """
-A look at JSON that is still arriving: microseconds a delta, the look after it included.
+Partial JSON: microseconds per delta, including a parse after each.
 
-Ours goes on where it stopped. The others parse all that came anew at each look, so they are
-measured at looks spread evenly over the stream, and the mean is the figure.
+sseparse continues where it stopped. The others parse the entire text again each time, so they are
+measured at parses spread evenly over the stream, and the figure is the mean.
 """
 
 import json
@@ -16,10 +16,10 @@ from shapes import TOOL
 from sseparse.chunks import PartialJSON
 
 DELTA = 4
-"""Characters in a delta: about a token."""
+"""Characters in a delta: about one token."""
 SAMPLES = 40
 SIZES = (1_000, 8_000)
-Look = Callable[[Any], object]
+Parse = Callable[[Any], object]
 Prepare = Callable[[Any], Turn]
 
 
@@ -62,19 +62,19 @@ def sseparse() -> Prepare:
 
 
 def prefixes(text: str) -> list[str]:
-    """Return some of the texts that a look after each delta would parse."""
-    # From the middle of the first part on, so that the mean is that of all.
+    """Return a sample of the texts that a parse after each delta would read."""
+    # Each sample is the middle of its part, so the mean is that of all texts.
     step = len(text) / SAMPLES
     return [text[: int(step * (number + 0.5))] for number in range(SAMPLES)]
 
 
-def anew(look: Look) -> Prepare:
+def repeat(parse: Parse) -> Prepare:
     def prepare(text: str) -> Callable[[], None]:
         parts = prefixes(text)
 
         def run() -> None:
             for part in parts:
-                look(part)
+                parse(part)
 
         return run
 
@@ -84,7 +84,7 @@ def anew(look: Look) -> Prepare:
 def langchain_parse() -> Prepare:
     from langchain_core.utils.json import parse_partial_json
 
-    return anew(parse_partial_json)
+    return repeat(parse_partial_json)
 
 
 def langchain_add() -> Prepare:
@@ -98,8 +98,8 @@ def langchain_add() -> Prepare:
         pairs = [(message(part[:-DELTA]), message(part[-DELTA:])) for part in prefixes(text)]
 
         def run() -> None:
-            for whole, delta in pairs:
-                _ = (whole + delta).tool_calls
+            for message_so_far, delta in pairs:
+                _ = (message_so_far + delta).tool_calls
 
         return run
 
@@ -109,8 +109,8 @@ def langchain_add() -> Prepare:
 def jiter() -> Prepare:
     import jiter
 
-    # As anthropic and openai-python do it: the text encoded, and all of it parsed.
-    return anew(lambda text: jiter.from_json(text.encode(), partial_mode="trailing-strings"))
+    # As in anthropic and openai-python: encode and parse the entire text.
+    return repeat(lambda text: jiter.from_json(text.encode(), partial_mode="trailing-strings"))
 
 
 CONTENDERS = (
@@ -134,10 +134,10 @@ def measure(rounds: int, missing: dict[str, str]) -> list[Row]:
 
 
 def from_bytes(deltas: int, rounds: int) -> Figure:
-    """Measure tool arguments from bytes to updates, whose value is the parsed view at each."""
+    """Measure tool arguments from bytes to updates, which have the parsed value at each delta."""
     made = TOOL.build(deltas)
     contender = Contender(
         "sseparse", "ours", lambda: local(lambda feeds: lambda: ours.updates(feeds))
     )
-    given = Job(made.feeds(None), deltas, ours.outcome("updates", made.expected))
+    given = Job(made.feeds(None), deltas, ours.expected_result("updates", made.expected))
     return take_turns(gather([contender], {}), given, rounds)[0]

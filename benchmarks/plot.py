@@ -1,4 +1,4 @@
-"""A plot of microseconds an item: a panel a kind of work, a line a contender."""
+"""Plot of microseconds per item, with a panel for each task and a line for each contender."""
 
 from math import isnan, log10
 from pathlib import Path
@@ -7,28 +7,28 @@ from typing import Any
 from goals import Results
 from measure import Role, Row
 from report import ITEMS
-from stream_tables import WORKS
+from stream_tables import TASKS
 
-# Okabe and Ito's colours, which the colour-blind tell apart. Each line is named at its end, and
-# its marker tells it from another of its colour.
+# Okabe and Ito's colours, which colour-blind people can distinguish. Each line is labelled at its
+# end, and lines of the same colour have different markers.
 COLOURS = ("#CC79A7", "#E69F00", "#56B4E9", "#8B6914", "#000000", "#0072B2", "#009E73")
 MARKERS = "s^vPX*hp<>d8"
-ASIDE: dict[Role, dict[str, str]] = {
+OTHER_STYLES: dict[Role, dict[str, str]] = {
     "floor": {"color": "#000000", "marker": ".", "linestyle": ":"},
     "pure": {"color": "#0072B2", "marker": "o", "linestyle": "--"},
     "node": {"color": "#009E73", "marker": "D", "linestyle": "--"},
 }
-"""The looks of those that are no peers."""
+"""Styles of the contenders that aren't peers."""
 OURS: dict[str, Any] = {"color": "#D55E00", "marker": "o", "linewidth": 3.5, "zorder": 5}
 TEXT = 15
 NAMES_WIDTH = 2.05
-"""How much room the names need, where the sizes of feeds are 1 apart."""
-APART = 0.058
-"""How far names are apart at least, in heights of a panel."""
+"""Width of the labels, in units of the x axis."""
+MIN_GAP = 0.058
+"""Minimum distance of the labels, relative to the height of a panel."""
 
 
 def draw(results: Results, path: Path) -> None:
-    """Write the plot as SVG, or as what the path's suffix says."""
+    """Write the plot as SVG, or in the format of the path's suffix."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -38,30 +38,30 @@ def draw(results: Results, path: Path) -> None:
 
     figure, axes = plt.subplots(2, 2, figsize=(17, 13), layout="constrained")
     styles = _styles(results)
-    for axis, work in zip(axes.flat, WORKS, strict=True):
-        _panel(axis, results.by_size[work.name], styles)
-        axis.set_title(work.title, fontsize=TEXT + 3, fontweight="bold")
-        axis.set_ylabel(f"\u00b5s {ITEMS[work.name]} (log scale)")
+    for axis, task in zip(axes.flat, TASKS, strict=True):
+        _panel(axis, results.by_size[task.name], styles)
+        axis.set_title(task.title, fontsize=TEXT + 3, fontweight="bold")
+        axis.set_ylabel(f"\u00b5s {ITEMS[task.name]} (log scale)")
     figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
     plt.close(figure)
 
 
 def _styles(results: Results) -> dict[str, dict[str, Any]]:
-    """Give each contender one look in all panels."""
+    """Return the style of each contender, the same in all panels."""
     styles: dict[str, dict[str, Any]] = {}
     peers = 0
-    for work in WORKS:
-        for figure in results.by_size[work.name][0].figures:
+    for task in TASKS:
+        for figure in results.by_size[task.name][0].figures:
             if figure.role == "ours":
                 styles[figure.name] = OURS
             elif figure.name not in styles:
-                look = ASIDE.get(figure.role) or _next_look(peers)
-                styles[figure.name] = {"linewidth": 1.8, **look}
-                peers += figure.role not in ASIDE
+                style = OTHER_STYLES.get(figure.role) or _peer_style(peers)
+                styles[figure.name] = {"linewidth": 1.8, **style}
+                peers += figure.role not in OTHER_STYLES
     return styles
 
 
-def _next_look(peers: int) -> dict[str, str]:
+def _peer_style(peers: int) -> dict[str, str]:
     return {"color": COLOURS[peers % len(COLOURS)], "marker": MARKERS[peers % len(MARKERS)]}
 
 
@@ -81,7 +81,7 @@ def _panel(axis: Any, rows: list[Row], styles: dict[str, dict[str, Any]]) -> Non
     axis.grid(axis="y", which="major", color="#bbbbbb")
     axis.grid(axis="y", which="minor", color="#eeeeee")
     axis.spines[["top", "right"]].set_visible(False)
-    _name(axis, last, ends, styles)
+    _label(axis, last, ends, styles)
 
 
 def _value(row: Row, name: str) -> float:
@@ -89,11 +89,11 @@ def _value(row: Row, name: str) -> float:
     return found[0] if found and found[0] is not None else float("nan")
 
 
-def _name(axis: Any, last: int, ends: dict[str, float], styles: dict[str, dict[str, Any]]) -> None:
-    """Name each line at its end, as near as the other names let it."""
+def _label(axis: Any, last: int, ends: dict[str, float], styles: dict[str, dict[str, Any]]) -> None:
+    """Label each line at its end, without overlap."""
     low, high = (log10(limit) for limit in axis.get_ylim())
     names = sorted(ends, key=lambda name: ends[name])
-    heights = spread([log10(ends[name]) for name in names], (high - low) * APART)
+    heights = spread([log10(ends[name]) for name in names], (high - low) * MIN_GAP)
     for name, height in zip(names, heights, strict=True):
         axis.annotate(
             name,
@@ -113,11 +113,11 @@ def _name(axis: Any, last: int, ends: dict[str, float], styles: dict[str, dict[s
         )
 
 
-def spread(wanted: list[float], gap: float) -> list[float]:
-    """Move places, given in order, as little as sets each a gap from the next."""
+def spread(positions: list[float], gap: float) -> list[float]:
+    """Move sorted positions as little as possible, so that each has a gap to the next."""
     groups: list[list[float]] = []
-    for place in wanted:
-        groups.append([place])
+    for position in positions:
+        groups.append([position])
         while len(groups) > 1 and _low(groups[-1], gap) - _high(groups[-2], gap) < gap:
             joined = groups.pop()
             groups[-1] += joined

@@ -1,4 +1,4 @@
-"""Measure this library in a process of its own; SSEPARSE_PURE in its environment picks the core."""
+"""Process that measures sseparse; SSEPARSE_PURE in its environment selects the core."""
 
 import gc
 import json
@@ -6,13 +6,13 @@ import sys
 import time
 from typing import Any
 
-from ours import WORKS
+from ours import TASKS
 
 import sseparse
 
 
 def cut(body: bytes, lengths: list[int]) -> list[bytes]:
-    """Cut a body into pieces of these lengths."""
+    """Cut a body into pieces of the given lengths."""
     feeds, at = [], 0
     for length in lengths:
         feeds.append(body[at : at + length])
@@ -20,20 +20,20 @@ def cut(body: bytes, lengths: list[int]) -> list[bytes]:
     return feeds
 
 
-def run(work: str, feeds: list[bytes]) -> dict[str, Any]:
-    """Do a piece of work once."""
+def run(task: str, feeds: list[bytes]) -> dict[str, Any]:
+    """Run a task once."""
     gc.collect()
     start = time.process_time()
     try:
-        outcome = WORKS[work](feeds)
-    except Exception as error:  # told to the process that asked
+        outcome = TASKS[task](feeds)
+    except Exception as error:  # reported to the parent process
         return {"error": type(error).__name__}
     return {"seconds": time.process_time() - start, "outcome": outcome}
 
 
 def main() -> None:
     gc.disable()
-    work, feeds = "events", list[bytes]()
+    task, feeds = "events", list[bytes]()
     for line in iter(sys.stdin.buffer.readline, b""):
         question = json.loads(line)
         body = sys.stdin.buffer.read(question["bytes"])
@@ -41,11 +41,11 @@ def main() -> None:
         if question["ask"] == "about":
             answer = {"accelerated": bool(getattr(sseparse, "ACCELERATED", False))}
         elif question["ask"] == "take":
-            work, feeds = question["work"], cut(body, question["lengths"])
+            task, feeds = question["work"], cut(body, question["lengths"])
             gc.collect()
             gc.freeze()
         else:
-            answer = run(work, feeds)
+            answer = run(task, feeds)
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
 

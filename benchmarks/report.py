@@ -1,18 +1,18 @@
-"""What was measured, as Markdown that reads well in a terminal too."""
+"""Markdown report of the results, with aligned tables."""
 
 from collections.abc import Container, Sequence
 
 from goals import Goal, Results, find, goals
 from growth import Growth
 from measure import Figure, Row
-from stream_tables import WORKS
+from stream_tables import TASKS
 
 ABSENT = "\u2013"
 Cells = Sequence[str]
 
 
 def table(head: Cells, rows: Sequence[Cells], left: Container[int] = (0,)) -> str:
-    """Return a table; the columns named stand to the left, the others to the right."""
+    """Return a table; the columns in `left` are left-aligned, the others right-aligned."""
     cells = [list(head), *(list(row) for row in rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
 
@@ -31,7 +31,7 @@ def table(head: Cells, rows: Sequence[Cells], left: Container[int] = (0,)) -> st
 
 
 def number(value: float | None) -> str:
-    """Return a figure with as many digits as it deserves."""
+    """Format a figure with about three digits."""
     if value is None:
         return ABSENT
     if value >= 100:
@@ -40,16 +40,16 @@ def number(value: float | None) -> str:
 
 
 def ratio(value: float | None, base: float | None) -> str:
-    """Return how many times the base a figure is."""
+    """Format the ratio of a figure to a base."""
     if value is None or base is None:
         return ABSENT
     return f"{number(value / base)}\u00d7"
 
 
-def long_table(rows: list[Row], place: str, item: str) -> str:
-    """Return a table with a line for each contender at each place, the fastest first."""
+def long_table(rows: list[Row], heading: str, item: str) -> str:
+    """Return a table with a line for each contender in each row, the fastest first."""
     floored = any(figure.role == "floor" for row in rows for figure in row.figures)
-    head = [place, "contender", f"\u00b5s {item}", "to sseparse", "to fastest peer"]
+    head = [heading, "contender", f"\u00b5s {item}", "to sseparse", "to fastest peer"]
     lines = []
     for row in rows:
         bases = [find(row, "ours"), find(row, "peer"), *([find(row, "floor")] if floored else [])]
@@ -69,8 +69,8 @@ def _rank(figure: Figure) -> float:
     return figure.micros if figure.micros is not None else float("inf")
 
 
-def wide_table(rows: list[Row], place: str) -> tuple[str, list[str]]:
-    """Return a table with a column for each contender, and the remarks on its cells."""
+def wide_table(rows: list[Row], heading: str) -> tuple[str, list[str]]:
+    """Return a table with a column for each contender, and the remarks on cells."""
     names = [figure.name for figure in rows[0].figures]
     lines, remarks = [], []
     for row in rows:
@@ -81,15 +81,15 @@ def wide_table(rows: list[Row], place: str) -> tuple[str, list[str]]:
             if figure.remark:
                 remarks.append(f"{row.label}, {figure.name}: {figure.remark}")
                 mark = f" [{len(remarks)}]"
-            beside = "" if figure.role == "ours" else f" ({ratio(figure.micros, ours)})"
-            shown = f"{number(figure.micros)}{beside}" if figure.micros is not None else ABSENT
+            relative = "" if figure.role == "ours" else f" ({ratio(figure.micros, ours)})"
+            shown = f"{number(figure.micros)}{relative}" if figure.micros is not None else ABSENT
             cells.append(shown + mark)
         lines.append([row.label, *cells])
-    return table([place, *names], lines), remarks
+    return table([heading, *names], lines), remarks
 
 
 def growth_table(growths: list[Growth]) -> str:
-    """Return a table of how time and memory grow."""
+    """Return a table of the growth of time and memory."""
     head = ["shape", "feeds", "n", "ms for n", "2n", "4n", "m", "KiB for m", "2m", "4m"]
     rows = [
         [
@@ -108,24 +108,24 @@ def growth_table(growths: list[Growth]) -> str:
 
 
 def goal_table(all_goals: list[Goal]) -> str:
-    """Return the state of the goals."""
-    said = {True: "yes", False: "NO", None: "not measured"}
-    rows = [[goal.goal, goal.measured, said[goal.reached]] for goal in all_goals]
+    """Return a table of the goals."""
+    labels = {True: "yes", False: "NO", None: "not measured"}
+    rows = [[goal.goal, goal.measured, labels[goal.reached]] for goal in all_goals]
     return table(["goal", "measured", "reached"], rows, left=(0, 1, 2))
 
 
 def render(results: Results, header: str, missing: dict[str, str]) -> str:
-    """Return the whole report."""
+    """Return the report."""
     parts = ["# Results of `make bench`", header]
     absent = [f"* {name}: {reason}" for name, reason in missing.items()]
     parts += ["## Left out", "\n".join(absent) if absent else "Nothing: every contender was here."]
     parts += ["## The goals", NOTES["goals"], goal_table(goals(results))]
     parts += ["![Microseconds an event, at each size of feed](results.svg)"]
-    for work in WORKS:
-        parts += [f"## {work.title}", NOTES[work.name]]
-        parts.append(long_table(results.by_size[work.name], "feeds of", ITEMS[work.name]))
-        if work.name in results.by_shape:
-            parts += _every_shape(results.by_shape[work.name])
+    for task in TASKS:
+        parts += [f"## {task.title}", NOTES[task.name]]
+        parts.append(long_table(results.by_size[task.name], "feeds of", ITEMS[task.name]))
+        if task.name in results.by_shape:
+            parts += _every_shape(results.by_shape[task.name])
     parts += ["## Partial JSON", NOTES["partial"], long_table(results.partial, "JSON", "a delta")]
     if results.counter:
         parts += ["## Token counter", NOTES["counter"]]
@@ -136,18 +136,21 @@ def render(results: Results, header: str, missing: dict[str, str]) -> str:
 
 
 def _every_shape(rows: list[Row]) -> list[str]:
-    drawn, remarks = wide_table(rows, "shape")
-    said = [f"* [{at}] {remark}" for at, remark in enumerate(remarks, 1)]
+    text, remarks = wide_table(rows, "shape")
+    lines = [f"* [{at}] {remark}" for at, remark in enumerate(remarks, 1)]
     parts = [
-        "Every shape, feeds of 4 KiB; \u00b5s an event or what is named, in brackets times ours:",
-        drawn,
+        (
+            "Every shape with feeds of 4 KiB; \u00b5s per event or the named unit, and in brackets "
+            "the ratio to sseparse:"
+        ),
+        text,
     ]
-    return [*parts, "\n".join(said)] if said else parts
+    return [*parts, "\n".join(lines)] if lines else parts
 
 
 def _footprint(results: Results) -> str:
     held = results.footprint
-    resident = "not told here" if held.resident is None else f"{held.resident:.2f} times its size"
+    resident = "not available" if held.resident is None else f"{held.resident:.2f} times its size"
     rows = [
         [
             "event of 64 MiB in pieces of 64 KiB, allocated at most",
@@ -169,41 +172,43 @@ ITEMS = {
 }
 NOTES = {
     "goals": (
-        "Those that sseparse has set itself. Where other work shares the machine, figures differ "
-        "from run to run by a fifth and more: compare within a row or a group of rows, whose "
-        "contenders took turns, and take a goal that is near its limit for undecided."
+        "The goals that sseparse has set for itself. On a shared machine, figures differ by 20 % "
+        "and more between runs: compare figures in a row or a group of rows, whose contenders "
+        "took turns, and don't rely on a goal that is close to its limit."
     ),
     "events": (
-        "Token chat; Node's TextDecoder included. Each peer is driven as its users drive it, short "
-        "of the network; the SDKs' decoders without their clients."
+        "Token chat; Node's figures include TextDecoder. Each peer is used as its users do, "
+        "without a network; the decoders of the SDKs without their clients."
     ),
     "chunks": (
-        "Token chat. The floor is msgspec decoding the same payloads into the same models (into "
-        "dictionaries where the models have no place for a key), and nothing else; it parses no "
-        "events. openai's are `construct_type()` of what its decoder gives, as its client makes "
-        "them; litellm's stand on openai's decoder. Node's are what JSON.parse makes: no types."
+        "Token chat. The floor is msgspec decoding the same payloads into the same models (or "
+        "into dictionaries if the models lack a key), without parsing events. openai's chunks "
+        "are the results of `construct_type()` on the output of its decoder, as in its client; "
+        "litellm's use openai's decoder. Node's are the results of JSON.parse, without types."
     ),
     "completion": (
-        "Token chat. openai's is `ChatCompletionStreamState`. litellm (`stream_chunk_builder`) and "
-        "langchain-core (`AIMessageChunk` + `AIMessageChunk`) stand on openai's decoder and "
-        "json.loads, the cheapest that they could. The floor is that of the chunks."
+        "Token chat. openai is measured with `ChatCompletionStreamState`. litellm "
+        "(`stream_chunk_builder`) and langchain-core (`AIMessageChunk` + `AIMessageChunk`) use "
+        "openai's decoder and json.loads, the fastest input that they can have. The floor is "
+        "that of the chunks."
     ),
     "updates": (
-        "Token chat; what each chunk changed, as events: ours `Accumulator.updates()`, openai's "
-        "`ChatCompletionStreamState.handle_chunk()`. The floor is that of the chunks."
+        "Token chat; the changes by each chunk as events: `Accumulator.updates()` of sseparse, "
+        "and `ChatCompletionStreamState.handle_chunk()` of openai. The floor is that of the "
+        "chunks."
     ),
     "partial": (
-        "Deltas of 4 characters, a look after each. Peers parse anew at each look: they are "
-        "measured at looks spread evenly over the text, and the mean is the figure."
+        "Deltas of 4 characters, with a parse after each. Peers parse the entire text each time: "
+        "they are measured at parses spread evenly over the text, and the figure is the mean."
     ),
     "counter": (
-        "Pieces of 4 characters. tiktoken encoding all anew at each piece is measured at pieces "
-        "spread evenly over the text, and the mean is the figure."
+        "Pieces of 4 characters. tiktoken, which encodes the entire text again at each piece, is "
+        "measured at pieces spread evenly over the text, and the figure is the mean."
     ),
     "growth": (
-        "Time for n units and peak memory (tracemalloc, a pass of its own) for m, and how many "
-        "times as much for twice as many, twice: 2.00 is linear, less is better. Shapes of chunks "
-        "go all the way to the finished completion, the others to events. Time is that of the "
-        "processor, the least of all rounds."
+        "Time for n units and peak memory (tracemalloc, in a separate run) for m units, and the "
+        "ratios at each doubling: 2.00 is linear, less is better. Shapes with chunks are parsed "
+        "to the finished completion, the others to events. Time is processor time, the minimum "
+        "of all rounds."
     ),
 }

@@ -1,16 +1,15 @@
 """
-Measure ten thousand live streams on one core: chunks a second, how late each is, memory a stream.
+Measure ten thousand live streams on one core: chunks per second, delays, memory per stream.
 
-Each stream has content of its own and gets 50 events a second, at times of its own and never quite
-on time; of four events one comes in two pieces. The clock is a simulated one: work takes the time
-that it takes, waiting takes none. A chunk's delay is from the arrival of its last byte to the
-moment when it is in hand and accumulated. No event loop and no socket is in it: what is measured is
-the work that is left when a loop has brought the bytes (load.py has streams with a loop around).
+Each stream has different content and receives 50 events per second, at random times; one in four
+events arrives in two pieces. The clock is simulated: processing takes its real time, waiting takes
+none. The delay of a chunk is the time from the arrival of its last byte until it is parsed and
+accumulated. No event loop and no sockets are involved (load.py measures streams with them).
 
-Each row is a process of its own. "core" is how much of the time a core is busy: above 100 % it does
-not keep up, and the delay grows for as long as it lasts. RSS is what the process had more, 50
-events into each stream, than before the first; "allocated" is what tracemalloc counts then, of
-fewer streams. "GC" is the longest pause for garbage collection, which the delays have in them.
+Each row is a separate process. "core" is the load of a core: above 100 % it can't keep up, and the
+delay keeps growing. RSS is the growth of the resident memory after 50 events per stream;
+"allocated" is what tracemalloc reports then, with fewer streams. "GC" is the longest pause for
+garbage collection, which the delays include.
 """
 
 import argparse
@@ -36,32 +35,32 @@ from swarm import resident
 STREAMS = 10_000
 SECONDS = 1.0
 LATE = 0.05
-"""Seconds of delay that a reader of a chat does not see."""
+"""Maximum delay in seconds: one that a reader of a chat doesn't notice."""
 TRACED = 500
 FEWER = {"openai": 40}
-"""By what the number of streams is divided where all of them would take minutes."""
-WAYS_TO_COLLECT = ("frozen", "off")
-"""Beside the usual one, where little else takes time."""
+"""Divisors of the number of streams for slow crowds, which would take minutes."""
+GC_MODES = ("frozen", "off")
+"""Further modes of garbage collection, measured with the stages only."""
 CLOCKS = {"real": time.perf_counter, "processor": time.thread_time}
-"""The second leaves out what other processes take, and costs some 0.3 us a piece."""
+"""The second excludes the time of other processes, and adds about 0.3 us per piece."""
 STEPS = 5
-"""How often the span is halved in which the largest number of streams lies."""
+"""Steps of the bisection for the largest number of streams."""
 
 
 @frozen
 class Job:
     """
-    Say what a process does.
+    Input of a process.
 
     Attributes:
-        crowd: Who reads: a name in `CROWDS`.
-        streams: How many streams there are.
-        seconds: For how long, by the simulated clock.
-        collecting: How garbage is collected: "on" as ever; "frozen", `gc.freeze()` once all
-            streams are open; "off", `gc.disable()`.
-        traced: Whether allocations are traced, which makes all of it slow.
-        limit: With how many seconds of delay it is given up.
-        clock: How work is timed: a name in `CLOCKS`.
+        crowd: Name in `CROWDS`.
+        streams: Number of streams.
+        seconds: Duration in simulated time.
+        collecting: Garbage collection: "on" for the default; "frozen" for `gc.freeze()` once all
+            streams are open; "off" for `gc.disable()`.
+        traced: Whether allocations are traced, which is slow.
+        limit: Delay in seconds at which the process stops.
+        clock: Name in `CLOCKS`.
     """
 
     crowd: str
@@ -80,18 +79,16 @@ class Job:
 @define
 class Finding:
     """
-    Say how it went.
+    Results of a process.
 
     Attributes:
-        busy: Seconds of work.
-        chunks: How many chunks were handed out.
-        delays: How late chunks were, in seconds: the median, the 99th percentile, the worst.
-        pause: The longest pause for garbage collection, in seconds.
-        resident: Bytes of memory that the process had more at the end; None where the system does
-            not tell.
-        traced: Bytes that Python had allocated more at the end, if traced.
-        wrong: How many streams did not give what was theirs, all of it and in order, unless
-            that was given up.
+        busy: Seconds of processing.
+        chunks: Number of chunks.
+        delays: Delays of chunks in seconds: median, 99th percentile, maximum.
+        pause: Longest pause for garbage collection, in seconds.
+        resident: Growth of the resident memory in bytes; None if unavailable.
+        traced: Growth of the allocated memory in bytes, if traced.
+        wrong: Number of streams with wrong content; 0 if the process stopped at its limit.
     """
 
     busy: float
@@ -108,7 +105,7 @@ class Finding:
 
 
 class Pauses:
-    """Note the longest pause for garbage collection."""
+    """Recorder of the longest pause for garbage collection."""
 
     def __init__(self) -> None:
         self.longest = 0.0
@@ -122,9 +119,9 @@ class Pauses:
 
 
 def run(job: Job) -> Finding:
-    """Do a job in this process, which should be a fresh one."""
+    """Run a job in this process, which should be a new one."""
     delays = array("d", [0.0]) * (job.streams * job.count)
-    # What the first stream of a process makes is not the streams'.
+    # The first stream initialises the process; that isn't measured.
     assert is_right(CROWDS[job.crowd](1), 0, 0)
     gc.collect()
     before = resident()
@@ -164,20 +161,20 @@ def collecting(how: str) -> Iterator[Pauses]:
 
 
 def simulate(crowd: Crowd, job: Job, delays: "array[float]") -> tuple[float, int]:
-    """Let all pieces arrive; return the seconds of work, and how many chunks came."""
+    """Feed all pieces; return the seconds of processing and the number of chunks."""
     now = busy = 0.0
     chunks = 0
     late, clock = False, CLOCKS[job.clock]
-    coming = batches(job.streams, job.count)
-    while not late and (batch := uncollected(coming)) is not None:
+    remaining = batches(job.streams, job.count)
+    while not late and (batch := uncollected(remaining)) is not None:
         begun = clock()
         offset = now - begun
         for due, stream, piece in zip(batch.due, batch.streams, batch.pieces, strict=True):
             if now < due:
                 offset += due - now
-            came = crowd.feed(stream, piece)
+            completed = crowd.feed(stream, piece)
             now = clock() + offset
-            for _ in range(came):
+            for _ in range(completed):
                 delays[chunks] = now - due
                 late = late or now - due > job.limit
                 chunks += 1
@@ -186,15 +183,15 @@ def simulate(crowd: Crowd, job: Job, delays: "array[float]") -> tuple[float, int
 
 
 def is_right(crowd: Crowd, stream: int, count: int) -> bool:
-    """End a stream; tell whether its text is its own, and whole."""
+    """End a stream; return whether its text is correct."""
     return crowd.feed(stream, end_of(stream)) == 1 and crowd.text(stream) == text_of(stream, count)
 
 
-def uncollected(coming: Iterator[Batch]) -> Batch | None:
-    """Return what comes next; the making of it leaves collecting garbage to the work."""
+def uncollected(remaining: Iterator[Batch]) -> Batch | None:
+    """Return the next batch, created without garbage collection, or None at the end."""
     was_enabled = gc.isenabled()
     gc.disable()
-    batch = next(coming, None)
+    batch = next(remaining, None)
     if was_enabled:
         gc.enable()
     return batch
@@ -206,18 +203,18 @@ def in_process(job: Job) -> Finding:
         return pool.submit(run, job).result()
 
 
-def most(job: Job, rate: float) -> tuple[int, Finding | None]:
-    """Find the largest number of streams of which no chunk is late, from the rate of many."""
+def max_streams(job: Job, rate: float) -> tuple[int, Finding | None]:
+    """Find the largest number of streams without late chunks, starting from a rate."""
     few, many, best = 0, round(rate / PACE * 2), None
     for _ in range(STEPS):
         streams = (few + many) // 2
-        found = in_time(evolve(job, streams=streams, limit=LATE))
+        found = run_in_time(evolve(job, streams=streams, limit=LATE))
         few, many, best = (few, streams, best) if found is None else (streams, many, found)
     return few, best
 
 
-def in_time(job: Job) -> Finding | None:
-    """Return how it went if no chunk was late, in one of two runs: the machine has other work."""
+def run_in_time(job: Job) -> Finding | None:
+    """Return the results if no chunk was late in one of two runs, or None."""
     for _ in range(2):
         finding = in_process(job)
         if finding.delays[-1] <= job.limit:
@@ -226,12 +223,12 @@ def in_time(job: Job) -> Finding | None:
 
 
 def show(job: Job, finding: Finding, traced: Finding | None = None) -> int:
-    middle, most_of, worst = (delay * 1000 for delay in finding.delays)
+    median, p99, worst = (delay * 1000 for delay in finding.delays)
     resident = finding.resident
     cells = (
         f"{job.crowd:<12}{job.collecting:<7}{job.streams:>8}{finding.chunks:>9}",
         f"{finding.rate:>10.0f}{finding.busy / job.seconds:>7.0%}",
-        f"{middle:>9.2f}{most_of:>9.2f}{worst:>9.2f}{finding.pause * 1000:>8.1f}",
+        f"{median:>9.2f}{p99:>9.2f}{worst:>9.2f}{finding.pause * 1000:>8.1f}",
         f"{'?' if resident is None else f'{resident / job.streams / 1024:.1f}':>9}",
         f"{f'{traced.traced / TRACED / 1024:.1f}' if traced else '':>10}",
         f"{finding.wrong + (traced.wrong if traced else 0):>6}",
@@ -241,16 +238,16 @@ def show(job: Job, finding: Finding, traced: Finding | None = None) -> int:
 
 
 def measure(crowd: str, streams: int, clock: str) -> int:
-    """Print the rows of a crowd; return how many streams went wrong."""
+    """Measure a crowd and print its rows; return the number of wrong streams."""
     job = Job(crowd, streams // FEWER.get(crowd, 1), clock=clock)
     finding, traced = in_process(job), in_process(Job(crowd, TRACED, traced=True))
     wrong = show(job, finding, traced)
-    for how in WAYS_TO_COLLECT if crowd == "stages" else ():
+    for how in GC_MODES if crowd == "stages" else ():
         other = evolve(job, collecting=how)
         wrong += show(other, in_process(other))
-    streams, best = most(job, finding.rate)
+    streams, best = max_streams(job, finding.rate)
     if best is None:
-        print(f"{crowd}: no number of streams that was tried is in time")
+        print(f"{crowd}: chunks were late with each number of streams")
     else:
         wrong += show(evolve(job, streams=streams), best)
     return wrong
@@ -258,17 +255,23 @@ def measure(crowd: str, streams: int, clock: str) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
-    parser.add_argument("--streams", type=int, default=STREAMS, help=f"{STREAMS} if not given")
-    parser.add_argument("--crowd", choices=CROWDS, action="append", help="all if not given")
-    parser.add_argument("--clock", choices=CLOCKS, default="real", help="how work is timed")
+    parser.add_argument(
+        "--streams", type=int, default=STREAMS, help="number of streams; default: %(default)s"
+    )
+    parser.add_argument(
+        "--crowd", choices=CROWDS, action="append", help="crowd to measure; default: all"
+    )
+    parser.add_argument(
+        "--clock", choices=CLOCKS, default="real", help="clock for the processing time"
+    )
     options = parser.parse_args()
     has_openai = find_spec("openai") is not None
     peer = f"openai {metadata.version('openai')}" if has_openai else "openai is not installed"
     print(
         f"CPython {platform.python_version()}, {peer}; "
-        f"{PACE} events a second a stream; {options.clock} time"
+        f"{PACE} events per second and stream; {options.clock} time"
     )
-    print("the last row of each: the most streams of which no chunk is 50 ms late, nearly\n")
+    print("last row of each reader: approximate maximum of streams without delays over 50 ms\n")
     print(
         f"{'reader':<12}{'GC':<7}{'streams':>8}{'chunks':>9}{'chunks/s':>10}{'core':>7}"
         f"{'p50 ms':>9}{'p99 ms':>9}{'worst':>9}{'GC ms':>8}{'RSS KiB':>9}{'allocated':>10}"
@@ -278,7 +281,7 @@ def main() -> None:
     for crowd in options.crowd or CROWDS:
         if crowd != "openai" or has_openai:
             wrong += measure(crowd, options.streams, options.clock)
-    print(f"\nstreams that lost a chunk, or got one of another: {wrong}")
+    print(f"\nstreams with missing or foreign chunks: {wrong}")
     sys.exit(wrong > 0)
 
 

@@ -1,4 +1,4 @@
-"""Named streams: the same bytes whenever they are made, and what must come out of them."""
+"""Named, repeatable sample streams and their expected results."""
 
 import base64
 import json
@@ -20,17 +20,17 @@ ALPHABET = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 @frozen
 class Expected:
     """
-    Tell what must come out of a stream.
+    Expected results of a stream.
 
     Attributes:
-        events: How many events.
-        data: How many characters of data in all of them.
-        comments: How many comments.
-        chunks: How many chunks; 0 where the events are no chunks.
-        texts: The final text of each choice.
-        arguments: The final arguments of each tool call.
-        logprobs: How many tokens have log-probabilities.
-        legacy: Whether it is a completion of the form before chat.
+        events: Number of events.
+        data: Total number of characters of data.
+        comments: Number of comments.
+        chunks: Number of chunks; 0 if the events aren't chunks.
+        texts: Final text of each choice.
+        arguments: Final arguments of each tool call.
+        logprobs: Number of tokens with log-probabilities.
+        legacy: Whether it is a legacy completion.
     """
 
     events: int
@@ -46,12 +46,12 @@ class Expected:
 @frozen
 class Made:
     """
-    Hold a stream that was made.
+    A sample stream.
 
     Attributes:
-        blocks: Its bytes, cut behind each event.
+        blocks: The body, cut after each event.
         payloads: The data of the events that are chunks.
-        expected: What must come out.
+        expected: The expected results.
     """
 
     blocks: tuple[bytes, ...]
@@ -63,22 +63,22 @@ class Made:
         return b"".join(self.blocks)
 
     def feeds(self, size: int | None) -> list[bytes]:
-        """Cut the stream into pieces of so many bytes; None is an event each."""
+        """Cut the stream into pieces of a size in bytes, or into events if it is None."""
         return list(self.blocks) if size is None else pieces(self.body, size)
 
 
 @frozen
 class Shape:
     """
-    Name a stream.
+    A kind of sample streams of any size.
 
     Attributes:
-        name: What it is called.
-        exercises: The path it takes.
-        unit: What it has n of.
-        build: Makes it of n units.
-        growth: So many units are enough to see how work grows, and four times as many still
-            fit where memory is fast.
+        name: Name in the tables.
+        exercises: The code path that it measures.
+        unit: The unit of its size.
+        build: Function that builds a stream of n units.
+        growth: Units for the measurement of growth: enough to be measurable, while four times as
+            many fit into the cache of the processor.
     """
 
     name: str
@@ -88,12 +88,12 @@ class Shape:
     growth: int = 2000
 
     def make(self, count: int) -> bytes:
-        """Return the bytes of a stream of so many units."""
+        """Return the body of a stream of n units."""
         return self.build(count).body
 
 
 class Writer:
-    """Write a stream."""
+    """Builder of a sample stream."""
 
     def __init__(self, newline: bytes = b"\n") -> None:
         self._newline = newline
@@ -105,10 +105,10 @@ class Writer:
         self._data = 0
 
     def event(self, *lines: bytes) -> None:
-        """Write an event of these lines of data."""
+        """Write an event with the given lines of data."""
         end = self._newline
-        whole = b"".join(b"data: " + line + end for line in lines) + end
-        self._blocks.append(self._open + whole)
+        block = b"".join(b"data: " + line + end for line in lines) + end
+        self._blocks.append(self._open + block)
         self._open = b""
         self._events += 1
         self._data += len(b"\n".join(lines).decode())
@@ -122,7 +122,7 @@ class Writer:
         self.event(*payload.split(b"\n"))
 
     def raw(self, data: bytes) -> None:
-        """Write what is no event; it goes with the event after it."""
+        """Write bytes that aren't an event, in front of the next event."""
         self._open += data
 
     def comments(self, text: bytes, count: int) -> None:
@@ -130,7 +130,7 @@ class Writer:
         self._comments += count
 
     def made(self, **expected: Any) -> Made:
-        """Return what was written, and what must come out of it."""
+        """Return the stream with its expected results."""
         return Made(
             tuple(self._blocks) + ((self._open,) if self._open else ()),
             tuple(self._payloads),
@@ -164,22 +164,22 @@ def _close_chat(writer: Writer, *, choices: int = 1, reason: str = "stop", words
     writer.event(DONE)
 
 
-def _dice(seed: int) -> Random:
-    return Random(seed)  # noqa: S311 - chance here keeps no secret
+def _random(seed: int) -> Random:
+    return Random(seed)  # noqa: S311 - repeatable
 
 
 def _letters(random: Random, length: int) -> str:
     return "".join(random.choices(ALPHABET, k=length))
 
 
-Dress = Callable[[dict[str, Any], Random], None]
+Modify = Callable[[dict[str, Any], Random], None]
 
 
 def _tokens(
-    seed: int, count: int, *, newline: bytes = b"\n", choices: int = 1, dress: Dress | None = None
+    seed: int, count: int, *, newline: bytes = b"\n", choices: int = 1, modify: Modify | None = None
 ) -> Made:
-    """Write a chat of so many tokens, the choices taking turns."""
-    random, writer = _dice(seed), Writer(newline)
+    """Build a chat stream whose choices take turns."""
+    random, writer = _random(seed), Writer(newline)
     texts: list[list[str]] = [[] for _ in range(choices)]
     for index in range(choices):
         writer.chunk(_delta({"role": "assistant", "content": ""}, index))
@@ -187,8 +187,8 @@ def _tokens(
         word = random.choice(WORDS)
         texts[number % choices].append(word)
         body = _delta({"content": word}, number % choices)
-        if dress is not None:
-            dress(body, random)
+        if modify is not None:
+            modify(body, random)
         writer.chunk(body)
     _close_chat(writer, choices=choices, words=count)
     return writer.made(texts=tuple("".join(words) for words in texts))
@@ -204,14 +204,14 @@ def _add_unknown(body: dict[str, Any], random: Random) -> None:
 
 
 def _logprobs(count: int) -> Made:
-    def dress(body: dict[str, Any], random: Random) -> None:
+    def modify(body: dict[str, Any], random: Random) -> None:
         word = body["choices"][0]["delta"]["content"]
         token = {"token": word, "logprob": -random.random(), "bytes": list(word.encode())}
         others = [{**token, "logprob": -1 - random.random()} for _ in range(2)]
         content = [{**token, "top_logprobs": [token, *others]}]
         body["choices"][0]["logprobs"] = {"content": content, "refusal": None}
 
-    made = _tokens(6, count, dress=dress)
+    made = _tokens(6, count, modify=modify)
     return Made(made.blocks, made.payloads, _replace(made.expected, logprobs=count))
 
 
@@ -222,7 +222,7 @@ def _replace(expected: Expected, **changes: Any) -> Expected:
 
 
 def arguments_text(random: Random, deltas: int, size: int = 4) -> str:
-    """Return JSON of exactly so many deltas of so many characters."""
+    """Return JSON with exactly `deltas` times `size` characters."""
     rows: list[str] = []
     length, wanted = 0, deltas * size - len('{"rows":[],"pad":""}')
     while length < wanted - 60:
@@ -235,7 +235,7 @@ def arguments_text(random: Random, deltas: int, size: int = 4) -> str:
 
 
 def _tool(count: int) -> Made:
-    random, writer = _dice(4), Writer()
+    random, writer = _random(4), Writer()
     text = arguments_text(random, max(count, 8))
     call = {"index": 0, "id": "call_9f8e7d6c5b4a", "type": "function"}
     function = {"name": "apply", "arguments": ""}
@@ -250,14 +250,14 @@ def _tool(count: int) -> Made:
 
 def _base64(count: int) -> Made:
     writer = Writer()
-    text = base64.b64encode(_dice(7).randbytes(48 * count)).decode()
+    text = base64.b64encode(_random(7).randbytes(48 * count)).decode()
     writer.chunk(_delta({"role": "assistant", "content": text}))
     _close_chat(writer)
     return writer.made(texts=(text,))
 
 
 def _data_lines(count: int) -> Made:
-    random, writer = _dice(8), Writer()
+    random, writer = _random(8), Writer()
     rows = [_letters(random, 40) for _ in range(count)]
     writer.chunk({**_delta({"role": "assistant", "content": "rows"}), "rows": rows}, indent=1)
     _close_chat(writer)
@@ -273,9 +273,9 @@ def _comments(count: int) -> Made:
 
 
 def _legacy(count: int) -> Made:
-    random, writer = _dice(11), Writer()
+    random, writer = _random(11), Writer()
     head = {**_head(), "id": "cmpl-8Xq2kLmN0pQrStUv", "object": "text_completion"}
-    del head["service_tier"]  # the schema has none
+    del head["service_tier"]  # not in the schema
     words = random.choices(WORDS, k=count)
     for number, word in enumerate(words):
         reason = "length" if number == count - 1 else None
@@ -287,12 +287,12 @@ def _legacy(count: int) -> Made:
 
 def _long_line(count: int) -> Made:
     writer = Writer()
-    writer.event(_letters(_dice(12), 64).encode() * count)
+    writer.event(_letters(_random(12), 64).encode() * count)
     return writer.made()
 
 
 def _many_events(count: int) -> Made:
-    random, writer = _dice(13), Writer()
+    random, writer = _random(13), Writer()
     for _ in range(count):
         writer.event(_letters(random, 56).encode())
     return writer.made()
@@ -300,54 +300,54 @@ def _many_events(count: int) -> Made:
 
 def _unknown_field(count: int) -> Made:
     writer = Writer()
-    writer.raw(_letters(_dice(14), 64).encode() * count + b"\n")
+    writer.raw(_letters(_random(14), 64).encode() * count + b"\n")
     writer.event(b"behind it")
     return writer.made()
 
 
 CHAT = Shape(
     "token chat",
-    "one data line an event, fields of the schema alone",
+    "one data line per event, only fields of the schema",
     "event",
     lambda count: _tokens(1, count),
 )
 OBFUSCATED = Shape(
     "obfuscation",
-    "a key of the schema that no completion keeps",
+    "a field of the schema that isn't in completions",
     "event",
-    lambda count: _tokens(2, count, dress=_obfuscate),
+    lambda count: _tokens(2, count, modify=_obfuscate),
 )
 DIALECT = Shape(
     "unknown keys",
-    "the general path of decoding, which keeps what no schema names",
+    "slow path of decoding, which keeps unknown fields",
     "event",
-    lambda count: _tokens(3, count, dress=_add_unknown),
+    lambda count: _tokens(3, count, modify=_add_unknown),
 )
-TOOL = Shape("tool arguments", "a tool call's JSON, four characters an event", "event", _tool)
+TOOL = Shape("tool arguments", "JSON of a tool call, four characters per event", "event", _tool)
 CHOICES = Shape(
     "four choices",
-    "choices that take turns and are kept apart",
+    "interleaved choices",
     "event",
     lambda count: _tokens(5, count, choices=4),
 )
 LOGPROBS = Shape("logprobs", "nested lists in every chunk", "event", _logprobs, growth=1000)
-BASE64 = Shape("one large event", "a line of base64 that grows", "64 B", _base64, growth=4_000)
-DATA_LINES = Shape(
-    "many data lines", "data that grows line by line", "line", _data_lines, growth=10_000
-)
-COMMENTS = Shape("comment flood", "lines that mean nothing", "comment", _comments, growth=40_000)
+BASE64 = Shape("one large event", "a growing line of base64", "64 B", _base64, growth=4_000)
+DATA_LINES = Shape("many data lines", "data with many lines", "line", _data_lines, growth=10_000)
+COMMENTS = Shape("comment flood", "lines without data", "comment", _comments, growth=40_000)
 CRLF = Shape(
     "CRLF",
-    "lines that end in two bytes, cut between them at times",
+    "two-byte line ends, sometimes cut between the bytes",
     "event",
     lambda count: _tokens(10, count, newline=b"\r\n"),
 )
-LEGACY = Shape("legacy completions", "the schema before chat", "event", _legacy)
-LONG_LINE = Shape("one long line", "a line that grows", "64 B", _long_line, growth=4_000)
-MANY_EVENTS = Shape("many small events", "events in bulk", "event", _many_events, growth=8_000)
+LEGACY = Shape("legacy completions", "the schema of legacy completions", "event", _legacy)
+LONG_LINE = Shape("one long line", "a growing line", "64 B", _long_line, growth=4_000)
+MANY_EVENTS = Shape(
+    "many small events", "many events in a feed", "event", _many_events, growth=8_000
+)
 UNKNOWN_FIELD = Shape(
     "unknown field",
-    "a line that is dropped as it streams by",
+    "a line that is ignored while it arrives",
     "64 B",
     _unknown_field,
     growth=4_000,

@@ -1,4 +1,4 @@
-"""The tables of streams: events, chunks, completions, updates; each at every size of feed."""
+"""Measurements of streams: events, chunks, completions and updates, at each size of feed."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,20 +14,20 @@ from shapes import CHUNKED, SHAPES, Made, Shape
 from workers import Worker, Workers
 
 SIZES: tuple[int | None, ...] = (16, None, 4096, 65536)
-"""Bytes in a feed; None is one event a feed."""
+"""Bytes in a feed; None for one event in each."""
 EVERY_SHAPE = 4096
 
 
 @frozen
-class Work:
+class Task:
     """
-    Name a kind of work.
+    A task that the contenders of a table run.
 
     Attributes:
-        name: Its name in `ours.WORKS`.
-        title: Its name in the report.
-        peers: What it is measured beside.
-        node: Whether Node does it too.
+        name: Name in `ours.TASKS`.
+        title: Title in the report.
+        peers: Other contenders.
+        node: Whether Node runs it too.
     """
 
     name: str
@@ -36,11 +36,11 @@ class Work:
     node: bool = False
 
 
-WORKS = (
-    Work("events", "Bytes to events", EVENT_PEERS, node=True),
-    Work("chunks", "Bytes to typed chunks", (FLOOR, *CHUNK_PEERS), node=True),
-    Work("completion", "Bytes to the finished completion", (FLOOR, *COMPLETION_PEERS)),
-    Work("updates", "Bytes to updates", (FLOOR, *UPDATE_PEERS)),
+TASKS = (
+    Task("events", "Bytes to events", EVENT_PEERS, node=True),
+    Task("chunks", "Bytes to typed chunks", (FLOOR, *CHUNK_PEERS), node=True),
+    Task("completion", "Bytes to the finished completion", (FLOOR, *COMPLETION_PEERS)),
+    Task("updates", "Bytes to updates", (FLOOR, *UPDATE_PEERS)),
 )
 
 
@@ -50,53 +50,57 @@ def size_label(size: int | None) -> str:
     return f"{size} B" if size < 1024 else f"{size // 1024} KiB"
 
 
-def entrants(work: Work, workers: Workers, missing: dict[str, str]) -> list[Entrant]:
-    """Return who is here for a kind of work."""
+def entrants(task: Task, workers: Workers, missing: dict[str, str]) -> list[Entrant]:
+    """Return the available contenders for a task."""
     contenders = [
-        Contender("sseparse", "ours", lambda: on_feeds(ours.WORKS[work.name])),
-        Contender("sseparse, pure Python", "pure", _in(workers.pure, work)),
-        *work.peers,
+        Contender("sseparse", "ours", lambda: on_feeds(ours.TASKS[task.name])),
+        Contender("sseparse, pure Python", "pure", _worker_turns(workers.pure, task)),
+        *task.peers,
     ]
-    if work.node:
-        contenders.append(Contender("eventsource-parser (Node)", "node", _in(workers.node, work)))
+    if task.node:
+        contenders.append(
+            Contender("eventsource-parser (Node)", "node", _worker_turns(workers.node, task))
+        )
     return gather(contenders, missing)
 
 
-def _in(start: Callable[[], Worker], work: Work) -> Callable[[], Callable[[Any], Turn]]:
-    return lambda: start().turns(work.name)
+def _worker_turns(start: Callable[[], Worker], task: Task) -> Callable[[], Callable[[Any], Turn]]:
+    return lambda: start().turns(task.name)
 
 
-def job(work: Work, made: Made, size: int | None, items: int) -> Job:
-    """Return what the contenders of a table are given."""
-    return Job(Stream(made, made.feeds(size)), items, ours.outcome(work.name, made.expected))
+def job(task: Task, made: Made, size: int | None, items: int) -> Job:
+    """Return the input of the contenders of a table."""
+    return Job(
+        Stream(made, made.feeds(size)), items, ours.expected_result(task.name, made.expected)
+    )
 
 
-def by_size(work: Work, found: list[Entrant], shape: Shape, count: int, rounds: int) -> list[Row]:
+def by_size(task: Task, found: list[Entrant], shape: Shape, count: int, rounds: int) -> list[Row]:
     """Measure one shape at each size of feed."""
     made = shape.build(count)
-    items = made.expected.events if work.name == "events" else made.expected.chunks
+    items = made.expected.events if task.name == "events" else made.expected.chunks
     return [
-        Row(size_label(size), _expect_floor(work, found, job(work, made, size, items), rounds))
+        Row(size_label(size), _take_turns(task, found, job(task, made, size, items), rounds))
         for size in SIZES
     ]
 
 
-def by_shape(work: Work, found: list[Entrant], count: int, rounds: int) -> list[Row]:
-    """Measure every shape at one size of feed, for each of its units."""
+def by_shape(task: Task, found: list[Entrant], count: int, rounds: int) -> list[Row]:
+    """Measure every shape at one size of feed, per unit of the shape."""
     rows = []
-    for shape in SHAPES if work.name == "events" else CHUNKED:
+    for shape in SHAPES if task.name == "events" else CHUNKED:
         units = count if shape.unit == "event" else 8 * count
         made = shape.build(units)
-        given = job(work, made, EVERY_SHAPE, units)
+        given = job(task, made, EVERY_SHAPE, units)
         label = f"{shape.name}, a {shape.unit}" if shape.unit != "event" else shape.name
-        rows.append(Row(label, _expect_floor(work, found, given, rounds)))
+        rows.append(Row(label, _take_turns(task, found, given, rounds)))
     return rows
 
 
-def _expect_floor(work: Work, found: list[Entrant], given: Job, rounds: int) -> list[Figure]:
-    # The floor decodes and puts nothing together: it is right when it decoded every chunk.
+def _take_turns(task: Task, found: list[Entrant], given: Job, rounds: int) -> list[Figure]:
+    # The floor only decodes: its result is the number of chunks, not a completion.
     figures = take_turns(found, given, rounds)
-    if work.name in {"events", "chunks"}:
+    if task.name in {"events", "chunks"}:
         return figures
     return [
         Figure(figure.name, figure.role, figure.micros) if figure.role == "floor" else figure

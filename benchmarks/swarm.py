@@ -1,4 +1,4 @@
-"""Many streams at once, each with content of its own, over memory or over loopback sockets."""
+"""Many concurrent streams with different content, over memory or loopback sockets."""
 
 import asyncio
 import contextlib
@@ -27,13 +27,13 @@ from sseparse import AsyncEventStream, AsyncStream
 from sseparse.adapters import anyio as anyio_adapter
 
 CHUNKS = 20
-"""Chunks of text in a stream."""
+"""Text chunks in a stream."""
 SIZE = 180
-"""Bytes in a piece: not quite a chunk, so that each stream holds a part of one most of the time."""
+"""Bytes in a piece: less than a chunk, so that most streams hold an incomplete one."""
 LIMIT = 300.0
-"""Seconds after which a swarm gives up."""
-CONNECTING = 100
-"""How many connections are made at a time."""
+"""Seconds after which a job fails."""
+MAX_CONNECTING = 100
+"""Maximum number of connections that are opened at a time."""
 _NUMBER = b"@@@@@"
 
 
@@ -68,7 +68,7 @@ def body_of(stream: int) -> bytes:
 
 
 def piece_of(stream: int, number: int) -> bytes:
-    """Return a piece of a stream's body; each stream is cut at other places than the next."""
+    """Return a piece of the body of a stream, cut in other places than those of the next stream."""
     end = (number + 1) * SIZE - stream % SIZE
     return body_of(stream)[max(0, end - SIZE) : end]
 
@@ -76,14 +76,14 @@ def piece_of(stream: int, number: int) -> bytes:
 @frozen
 class Job:
     """
-    Say what a swarm does.
+    Input of a process.
 
     Attributes:
-        backend: The event loop.
-        reader: Who reads: a name in `READERS`.
-        streams: How many streams there are.
-        traced: Whether allocations are traced, which makes all of it slow.
-        port: Where the streams are served; None for memory.
+        backend: Event loop.
+        reader: Name in `READERS`.
+        streams: Number of streams.
+        traced: Whether allocations are traced, which is slow.
+        port: Port of the server; None for memory streams.
     """
 
     backend: str
@@ -96,17 +96,16 @@ class Job:
 @define
 class Finding:
     """
-    Say how it went.
+    Results of a process.
 
     Attributes:
         opened: Seconds until all streams were open.
         seconds: Seconds from then to the end of the last one.
-        items: How many items were handed out.
-        wrong: How many streams did not give what was theirs, all of it and in order.
-        resident: Bytes of memory that the process had more when half was read than before the
-            first stream; None where the system does not tell.
-        traced: Bytes that Python had allocated more at that time; None if not traced.
-        traced_here: Those of them that sseparse had allocated.
+        items: Number of items.
+        wrong: Number of streams with wrong content.
+        resident: Growth of the resident memory in bytes until half was read; None if unavailable.
+        traced: Growth of the allocated memory in bytes until then; None if not traced.
+        traced_here: The part of it that sseparse allocated.
     """
 
     opened: float = 0.0
@@ -119,13 +118,13 @@ class Finding:
 
 
 class Meter:
-    """Count what is handed out, and look at the memory when half of it was."""
+    """Counter of items that measures the memory when half of them were read."""
 
     def __init__(self, job: Job) -> None:
         self.finding = Finding()
         self._job = job
         self._read = 0.0
-        self._looked = False
+        self._measured = False
         self._open = 0
         self._started = time.perf_counter()
         gc.collect()
@@ -139,15 +138,15 @@ class Meter:
         if self._open == self._job.streams:
             self.finding.opened = time.perf_counter() - self._started
 
-    def saw(self, share: float = 1 / CHUNKS) -> None:
-        """Count an item, which is such a share of its stream."""
+    def count(self, share: float = 1 / CHUNKS) -> None:
+        """Count an item, which is the given share of its stream."""
         self.finding.items += 1
         self._read += share
-        if not self._looked and self._read >= self._job.streams / 2:
-            self._looked = True
-            self._look()
+        if not self._measured and self._read >= self._job.streams / 2:
+            self._measured = True
+            self._measure()
 
-    def judge(self, *, right: bool) -> None:
+    def check(self, *, right: bool) -> None:
         self.finding.wrong += not right
 
     def stop(self) -> Finding:
@@ -155,7 +154,7 @@ class Meter:
         self.finding.seconds = elapsed - self.finding.opened
         return self.finding
 
-    def _look(self) -> None:
+    def _measure(self) -> None:
         gc.collect()
         now = resident()
         if now is not None and self._resident is not None:
@@ -166,7 +165,7 @@ class Meter:
 
 
 def resident() -> int | None:
-    """Return the resident memory of this process in bytes, where Linux tells it."""
+    """Return the resident memory of this process in bytes, or None if /proc is missing."""
     try:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     except FileNotFoundError:
@@ -176,7 +175,7 @@ def resident() -> int | None:
 
 def _allocated_here() -> int:
     folder = Path(sseparse.__file__).parent
-    # attrs writes the initialisers; what they allocate is sseparse's.
+    # attrs generates the initialisers of classes of sseparse.
     patterns = (f"{folder}/*", "<attrs generated*sseparse*")
     snapshot = tracemalloc.take_snapshot().filter_traces(
         [tracemalloc.Filter(inclusive=True, filename_pattern=pattern) for pattern in patterns]
@@ -185,22 +184,22 @@ def _allocated_here() -> int:
 
 
 async def read_bare(source: AsyncIterable[bytes], number: int, meter: Meter) -> None:
-    """Read bytes and understand nothing; keep their sum alone, to check them."""
+    """Read bytes without parsing, and check their CRC."""
     checksum = 0
     async for piece in source:
         checksum = zlib.crc32(piece, checksum)
-        meter.saw(len(piece) / len(_BODY))
-    meter.judge(right=checksum == zlib.crc32(body_of(number)))
+        meter.count(len(piece) / len(_BODY))
+    meter.check(right=checksum == zlib.crc32(body_of(number)))
 
 
 async def read_events(source: Any, number: int, meter: Meter) -> None:
-    datas = []
+    received = []
     async with AsyncEventStream(source) as stream:
         async for event in stream:
-            datas.append(event.data)
-            meter.saw()
-    wanted = body_of(number).decode().split("\n\n")[:-1]
-    meter.judge(right=[f"data: {data}" for data in datas] == wanted)
+            received.append(event.data)
+            meter.count()
+    expected = body_of(number).decode().split("\n\n")[:-1]
+    meter.check(right=[f"data: {data}" for data in received] == expected)
 
 
 async def read_chunks(source: Any, number: int, meter: Meter) -> None:
@@ -208,10 +207,10 @@ async def read_chunks(source: Any, number: int, meter: Meter) -> None:
     async with AsyncStream(source) as stream:
         async for part in stream:
             texts.append(part.text)
-            meter.saw()
+            meter.count()
         text = stream.accumulator.text
     complete = stream.end is not None and stream.end.complete
-    meter.judge(right=complete and "".join(texts) == text == text_of(number))
+    meter.check(right=complete and "".join(texts) == text == text_of(number))
 
 
 Reader = Callable[[Any, int, Meter], Coroutine[Any, Any, None]]
@@ -223,7 +222,7 @@ READERS: dict[str, Reader] = {
 
 
 def run(job: Job) -> Finding:
-    """Do a job in this process, which should be a fresh one."""
+    """Run a job in this process, which should be a new one."""
     return anyio.run(_run, job, backend=job.backend)
 
 
@@ -252,7 +251,7 @@ async def _over_memory(job: Job, meter: Meter) -> None:
 
 
 async def _send_in_turns(senders: list[MemoryObjectSendStream[bytes]]) -> None:
-    """Send each stream its next piece before any of them gets the one after."""
+    """Send one piece to each stream, then the next piece to each, and so on."""
     for round_number in range(ROUNDS):
         for number, sender in enumerate(senders):
             if piece := piece_of(number, round_number):
@@ -266,7 +265,7 @@ async def _send_in_turns(senders: list[MemoryObjectSendStream[bytes]]) -> None:
 
 
 async def _over_sockets(job: Job, meter: Meter) -> None:
-    limiter = anyio.CapacityLimiter(CONNECTING)
+    limiter = anyio.CapacityLimiter(MAX_CONNECTING)
     context = ssl.create_default_context()
     bare = job.reader == "bytes alone"
     read = READERS[job.reader]
@@ -292,7 +291,7 @@ async def _over_sockets(job: Job, meter: Meter) -> None:
 
 
 def serve_swarm(pipe: Connection) -> None:
-    """Serve streams to one swarm after the other: a process's whole work."""
+    """Run a server process that serves one job after the other."""
     asyncio.run(_serve_swarm(pipe))
 
 
@@ -322,7 +321,7 @@ async def _serve_swarm(pipe: Connection) -> None:
 
 
 async def _serve_in_turns(writers: dict[int, asyncio.StreamWriter]) -> None:
-    # None is served before all are there; the last one has yet to read its head.
+    # This runs when all streams are connected.
     for round_number in range(ROUNDS):
         for number, writer in writers.items():
             if piece := piece_of(number, round_number):

@@ -1,4 +1,4 @@
-"""Ways to read a response: each library's bare idiom, and those that hold bytes back."""
+"""Ways to read a response with each library, and ways that buffer data."""
 
 import http.client
 import socket
@@ -12,7 +12,7 @@ import h11
 from attrs import frozen
 
 LIMIT = 30.0
-"""Seconds after which a benchmark gives up on a read."""
+"""Timeout of a read in seconds."""
 SIZE = 65536
 PLAIN = ("chunked", "one-chunk", "close", "content-length")
 CODED = ("gzip", "br", "zstd")
@@ -21,7 +21,7 @@ FRAMINGS = (*PLAIN, *CODED, "tls", "http2")
 
 @frozen
 class Target:
-    """Say where a response comes from, whom to trust, and whether HTTP/2 is spoken."""
+    """URL, TLS context and protocol of a request."""
 
     url: str
     context: ssl.SSLContext
@@ -31,16 +31,16 @@ class Target:
 @frozen
 class Way:
     """
-    Name a way to read.
+    A way to read a response.
 
     Attributes:
-        name: What it is called.
-        library: The module that it needs.
-        open: Opens a response to a `Target`: a context manager, asynchronous where there is a
-            backend.
-        read: Iterates what was opened, without sseparse.
-        backend: The event loop that it runs on; None where it needs none.
-        framings: Those that it can read.
+        name: Name in the tables.
+        library: Module that it needs.
+        open: Function that opens a `Target` as a context manager, an asynchronous one if there is
+            a backend.
+        read: Function that iterates over the response without sseparse.
+        backend: Event loop; None if it is synchronous.
+        framings: Framings that it supports.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Way:
 
 
 class _Body:
-    """Parse a response with h11 and nothing else."""
+    """Parser of a response with h11."""
 
     def __init__(self) -> None:
         self._http = h11.Connection(h11.CLIENT)
@@ -264,7 +264,7 @@ async def readany(response: Any) -> AsyncGenerator[bytes, None]:
 
 @contextmanager
 def open_target(target: Target) -> Iterator[Target]:
-    """Open nothing: the client does all by itself."""
+    """Return the target, because the client opens it itself."""
     yield target
 
 
@@ -283,7 +283,7 @@ def read_launchdarkly(target: Target) -> Iterator[str]:
             if isinstance(action, Event):
                 yield action.data
             elif isinstance(action, Fault):
-                # It would connect again.
+                # The client would reconnect.
                 if action.error is not None:
                     raise action.error
                 return
@@ -333,7 +333,7 @@ TRANSPORTS = [
     Way("anyio, asyncio", "anyio", open_anyio, receive, "asyncio", _UNDECODED),
     Way("anyio, trio", "anyio", open_anyio, receive, "trio", _UNDECODED),
 ]
-"""Each transport, with the idiom that holds nothing back."""
+"""Each transport with code that doesn't buffer data."""
 
 OTHERS = [
     Way(
@@ -362,4 +362,4 @@ OTHERS = [
         framings=_HTTP1,
     ),
 ]
-"""What one finds in tutorials, and other clients."""
+"""Code from tutorials, and other clients."""

@@ -1,4 +1,4 @@
-"""Contenders that live in a process of their own, are sent the work, and time themselves."""
+"""Contenders in separate processes, which measure their own time."""
 
 import json
 import os
@@ -14,55 +14,55 @@ from ours import Stream
 
 HERE = Path(__file__).parent
 NODE_FOLDER = Path(sys.prefix) / "node"
-"""Where `make bench` lets npm install."""
+"""Where `make bench` installs npm packages."""
 
 
 class Worker:
     """
-    Speak with a process: a line of JSON and some bytes to it, a line of JSON from it.
+    A worker process. A request is a line of JSON and bytes, a response is a line of JSON.
 
     Args:
-        command: What starts it.
-        environment: What it finds in its environment beside what is in ours.
+        command: Command that starts it.
+        environment: Environment variables to add.
     """
 
     def __init__(self, command: list[str], environment: dict[str, str]) -> None:
-        self._process = subprocess.Popen(  # noqa: S603 - our own command
+        self._process = subprocess.Popen(  # noqa: S603 - own command
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, **environment},
         )
-        self.about = self.ask({"ask": "about"})
-        """What the process says of itself."""
+        self.about = self.request({"ask": "about"})
+        """Information from the process about itself."""
 
-    def ask(self, question: dict[str, Any], body: bytes = b"") -> Any:
-        """Ask, and return the answer."""
+    def request(self, message: dict[str, Any], body: bytes = b"") -> Any:
+        """Send a request; return the response."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        line = json.dumps({**question, "bytes": len(body)}).encode() + b"\n"
+        line = json.dumps({**message, "bytes": len(body)}).encode() + b"\n"
         try:
             self._process.stdin.write(line + body)
             self._process.stdin.flush()
         except BrokenPipeError:
             raise Missing("its process ended") from None
-        answer = self._process.stdout.readline()
-        if not answer:
+        response = self._process.stdout.readline()
+        if not response:
             raise Missing("its process ended")
-        return json.loads(answer)
+        return json.loads(response)
 
-    def turns(self, work: str) -> Callable[[Stream], Turn]:
-        """Return what makes turns of a piece of work."""
+    def turns(self, task: str) -> Callable[[Stream], Turn]:
+        """Return a function that creates turns of a task."""
 
         def prepare(stream: Stream) -> Turn:
             lengths = [len(piece) for piece in stream.feeds]
-            self.ask({"ask": "take", "work": work, "lengths": lengths}, b"".join(stream.feeds))
+            self.request({"ask": "take", "work": task, "lengths": lengths}, b"".join(stream.feeds))
 
             def turn() -> tuple[float, Any]:
-                answer = self.ask({"ask": "run"})
-                if "error" in answer:
-                    raise Refused(f"raises {answer['error']}")
-                return answer["seconds"], answer["outcome"]
+                response = self.request({"ask": "run"})
+                if "error" in response:
+                    raise Refused(f"raises {response['error']}")
+                return response["seconds"], response["outcome"]
 
             return turn
 
@@ -78,7 +78,7 @@ class Worker:
 
 
 class Workers:
-    """Start each worker when it is first asked for, and end all of them."""
+    """Worker processes that start on first use and end together."""
 
     def __init__(self) -> None:
         self._started: dict[str, Worker | Missing] = {}
@@ -103,7 +103,7 @@ class Workers:
         return worker
 
     def pure(self) -> Worker:
-        """Return the Python process that uses no compiled core."""
+        """Return the Python process with the pure core."""
         return self._get("pure", _start_pure)
 
     def node(self) -> Worker:
@@ -118,7 +118,7 @@ def _start_pure() -> Worker:
 def _start_node() -> Worker:
     node = shutil.which("node")
     if node is None:
-        raise Missing("node is not on this machine")
+        raise Missing("node is not installed")
     if not (NODE_FOLDER / "node_modules" / "eventsource-parser").is_dir():
-        raise Missing("npm did not install it; `make bench` does where npm is")
+        raise Missing("eventsource-parser is not installed; `make bench` installs it with npm")
     return Worker([node, "--expose-gc", str(HERE / "node_worker.mjs"), str(NODE_FOLDER)], {})

@@ -17,7 +17,7 @@ from measure import (
     take_turns,
 )
 from report import long_table, number, render, table, wide_table
-from stream_tables import WORKS
+from stream_tables import TASKS
 
 FIGURES = [
     Figure("sseparse", "ours", 0.5),
@@ -33,9 +33,9 @@ ROWS = [Row(label, FIGURES) for label in ("16 B", "one event", "4 KiB", "64 KiB"
 def fake_results(ours: float = 0.5) -> Results:
     figures = [Figure("sseparse", "ours", ours), *FIGURES[1:]]
     rows = [Row(row.label, figures) for row in ROWS]
-    works = [work.name for work in WORKS]
+    tasks = [task.name for task in TASKS]
     return Results(
-        by_size=dict.fromkeys(works, rows),
+        by_size=dict.fromkeys(tasks, rows),
         by_shape={"events": rows},
         partial=rows,
         counter=rows,
@@ -51,8 +51,8 @@ def fail() -> None:
 
 def load(name: str) -> Entrant:
     """Return a contender with a right result (4), a wrong one (3), or an error."""
-    works = {"right": lambda: 4, "wrong": lambda: 3, "raising": fail}
-    return Entrant(name, "peer", local(lambda _data: works[name]), None)
+    tasks = {"right": lambda: 4, "wrong": lambda: 3, "raising": fail}
+    return Entrant(name, "peer", local(lambda _data: tasks[name]), None)
 
 
 def load_missing() -> None:
