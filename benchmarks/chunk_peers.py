@@ -17,9 +17,9 @@ def floor() -> Prepare:
     """Decode into the models of sseparse, or into dicts if a payload doesn't fit them."""
 
     def prepare(stream: Stream) -> Callable[[], int]:
-        legacy = stream.made.expected.legacy
+        legacy = stream.sample.expected.legacy
         typed = msgspec.json.Decoder[Any](CompletionChunk if legacy else ChatCompletionChunk)
-        payloads = stream.made.payloads
+        payloads = stream.sample.payloads
         try:
             for payload in payloads:
                 typed.decode(payload)
@@ -54,7 +54,7 @@ def openai_chunks(stream: Stream, feeds: list[bytes]) -> Iterator[Any]:
     from openai.types import Completion
     from openai.types.chat import ChatCompletionChunk as OpenAIChunk
 
-    model = Completion if stream.made.expected.legacy else OpenAIChunk
+    model = Completion if stream.sample.expected.legacy else OpenAIChunk
     for body in openai_dicts(feeds):
         yield construct_type(type_=model, value=body)
 
@@ -95,7 +95,7 @@ def litellm_chunk() -> Any:
 
 def refuse_legacy(stream: Stream) -> None:
     """Raise Refused for legacy completions, which the peer doesn't support."""
-    if stream.made.expected.legacy:
+    if stream.sample.expected.legacy:
         raise Refused("doesn't support legacy completions")
 
 

@@ -75,7 +75,7 @@ def langchain_core() -> Prepare:
 
     def prepare(stream: Stream) -> Callable[[], list[str]]:
         refuse_legacy(stream)
-        if len(stream.made.expected.texts) > 1:
+        if len(stream.sample.expected.texts) > 1:
             raise Refused("supports only the first choice")
 
         def run() -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any
 import ours
 from attrs import frozen
 from measure import quiet
-from shapes import MANY_EVENTS, SHAPES, Made, Shape
+from shapes import MANY_EVENTS, SHAPES, Sample, Shape
 
 FACTORS = (1, 2, 4)
 FEEDS: dict[str, int] = {"16 B": 16, "64 KiB": 65536}
@@ -54,9 +54,9 @@ class Growth:
 Task = Callable[[list[bytes]], Any]
 
 
-def _task_of(made: Made) -> tuple[Task, Any]:
-    name = "completion" if made.expected.chunks else "events"
-    return ours.TASKS[name], ours.expected_result(name, made.expected)
+def _task_of(sample: Sample) -> tuple[Task, Any]:
+    name = "completion" if sample.expected.chunks else "events"
+    return ours.TASKS[name], ours.expected_result(name, sample.expected)
 
 
 def growths(rounds: int, less: int = 1) -> list[Growth]:
@@ -73,11 +73,11 @@ def growths(rounds: int, less: int = 1) -> list[Growth]:
 
 
 def _grow(shape: Shape, label: str, size: int, units: int, rounds: int, *, traced: int) -> Growth:
-    all_made = [shape.build(units * factor) for factor in FACTORS]
-    feeds = [made.feeds(size) for made in all_made]
-    task, _ = _task_of(all_made[0])
-    for made, fed in zip(all_made, feeds, strict=True):
-        _, expected = _task_of(made)
+    samples = [shape.build(units * factor) for factor in FACTORS]
+    feeds = [sample.feeds(size) for sample in samples]
+    task, _ = _task_of(samples[0])
+    for sample, fed in zip(samples, feeds, strict=True):
+        _, expected = _task_of(sample)
         assert task(fed) == expected, f"{shape.name}: wrong result"
     quiet()
     repeats = max(1, int(LONG_ENOUGH / _time(task, feeds[0], 1)))

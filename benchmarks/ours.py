@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from attrs import frozen
-from shapes import Expected, Made
+from shapes import Expected, Sample
 
 from sseparse import Accumulator, ChatCompletion, ChunkParser, Parser
 from sseparse.chunks import ArgumentsDelta, ContentDelta, ReasoningDelta
@@ -16,11 +16,11 @@ class Stream:
     A stream to measure.
 
     Attributes:
-        made: The stream.
+        sample: The stream.
         feeds: The pieces of its body.
     """
 
-    made: Made
+    sample: Sample
     feeds: list[bytes]
 
 

@@ -135,9 +135,9 @@ def measure(rounds: int, missing: dict[str, str]) -> list[Row]:
 
 def from_bytes(deltas: int, rounds: int) -> Figure:
     """Measure tool arguments from bytes to updates, which have the parsed value at each delta."""
-    made = TOOL.build(deltas)
+    sample = TOOL.build(deltas)
     contender = Contender(
         "sseparse", "ours", lambda: local(lambda feeds: lambda: ours.updates(feeds))
     )
-    given = Job(made.feeds(None), deltas, ours.expected_result("updates", made.expected))
+    given = Job(sample.feeds(None), deltas, ours.expected_result("updates", sample.expected))
     return take_turns(gather([contender], {}), given, rounds)[0]

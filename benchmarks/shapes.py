@@ -44,7 +44,7 @@ class Expected:
 
 
 @frozen
-class Made:
+class Sample:
     """
     A sample stream.
 
@@ -84,7 +84,7 @@ class Shape:
     name: str
     exercises: str
     unit: str
-    build: Callable[[int], Made]
+    build: Callable[[int], Sample]
     growth: int = 2000
 
     def make(self, count: int) -> bytes:
@@ -92,7 +92,7 @@ class Shape:
         return self.build(count).body
 
 
-class Writer:
+class SampleBuilder:
     """Builder of a sample stream."""
 
     def __init__(self, newline: bytes = b"\n") -> None:
@@ -129,9 +129,9 @@ class Writer:
         self.raw((b": " + text + self._newline * 2) * count)
         self._comments += count
 
-    def made(self, **expected: Any) -> Made:
+    def finish(self, **expected: Any) -> Sample:
         """Return the stream with its expected results."""
-        return Made(
+        return Sample(
             tuple(self._blocks) + ((self._open,) if self._open else ()),
             tuple(self._payloads),
             Expected(
@@ -156,7 +156,9 @@ def _delta(delta: dict[str, Any], index: int = 0, **more: Any) -> dict[str, Any]
     return {**_head(), "choices": [choice], "usage": None}
 
 
-def _close_chat(writer: Writer, *, choices: int = 1, reason: str = "stop", words: int = 1) -> None:
+def _close_chat(
+    writer: SampleBuilder, *, choices: int = 1, reason: str = "stop", words: int = 1
+) -> None:
     for index in range(choices):
         writer.chunk(_delta({}, index, finish_reason=reason))
     usage = {"prompt_tokens": 12, "completion_tokens": words, "total_tokens": 12 + words}
@@ -177,9 +179,9 @@ Modify = Callable[[dict[str, Any], Random], None]
 
 def _tokens(
     seed: int, count: int, *, newline: bytes = b"\n", choices: int = 1, modify: Modify | None = None
-) -> Made:
+) -> Sample:
     """Build a chat stream whose choices take turns."""
-    random, writer = _random(seed), Writer(newline)
+    random, writer = _random(seed), SampleBuilder(newline)
     texts: list[list[str]] = [[] for _ in range(choices)]
     for index in range(choices):
         writer.chunk(_delta({"role": "assistant", "content": ""}, index))
@@ -191,7 +193,7 @@ def _tokens(
             modify(body, random)
         writer.chunk(body)
     _close_chat(writer, choices=choices, words=count)
-    return writer.made(texts=tuple("".join(words) for words in texts))
+    return writer.finish(texts=tuple("".join(words) for words in texts))
 
 
 def _obfuscate(body: dict[str, Any], random: Random) -> None:
@@ -203,7 +205,7 @@ def _add_unknown(body: dict[str, Any], random: Random) -> None:
     body["choices"][0]["native_finish_reason"] = None
 
 
-def _logprobs(count: int) -> Made:
+def _logprobs(count: int) -> Sample:
     def modify(body: dict[str, Any], random: Random) -> None:
         word = body["choices"][0]["delta"]["content"]
         token = {"token": word, "logprob": -random.random(), "bytes": list(word.encode())}
@@ -211,8 +213,8 @@ def _logprobs(count: int) -> Made:
         content = [{**token, "top_logprobs": [token, *others]}]
         body["choices"][0]["logprobs"] = {"content": content, "refusal": None}
 
-    made = _tokens(6, count, modify=modify)
-    return Made(made.blocks, made.payloads, _replace(made.expected, logprobs=count))
+    sample = _tokens(6, count, modify=modify)
+    return Sample(sample.blocks, sample.payloads, _replace(sample.expected, logprobs=count))
 
 
 def _replace(expected: Expected, **changes: Any) -> Expected:
@@ -234,8 +236,8 @@ def arguments_text(random: Random, deltas: int, size: int = 4) -> str:
     return opening + "x" * (deltas * size - len(opening) - 2) + '"}'
 
 
-def _tool(count: int) -> Made:
-    random, writer = _random(4), Writer()
+def _tool(count: int) -> Sample:
+    random, writer = _random(4), SampleBuilder()
     text = arguments_text(random, max(count, 8))
     call = {"index": 0, "id": "call_9f8e7d6c5b4a", "type": "function"}
     function = {"name": "apply", "arguments": ""}
@@ -245,35 +247,35 @@ def _tool(count: int) -> Made:
         part = {"index": 0, "function": {"arguments": text[at : at + 4]}}
         writer.chunk(_delta({"tool_calls": [part]}))
     _close_chat(writer, reason="tool_calls", words=count)
-    return writer.made(texts=("",), arguments=(text,))
+    return writer.finish(texts=("",), arguments=(text,))
 
 
-def _base64(count: int) -> Made:
-    writer = Writer()
+def _base64(count: int) -> Sample:
+    writer = SampleBuilder()
     text = base64.b64encode(_random(7).randbytes(48 * count)).decode()
     writer.chunk(_delta({"role": "assistant", "content": text}))
     _close_chat(writer)
-    return writer.made(texts=(text,))
+    return writer.finish(texts=(text,))
 
 
-def _data_lines(count: int) -> Made:
-    random, writer = _random(8), Writer()
+def _data_lines(count: int) -> Sample:
+    random, writer = _random(8), SampleBuilder()
     rows = [_letters(random, 40) for _ in range(count)]
     writer.chunk({**_delta({"role": "assistant", "content": "rows"}), "rows": rows}, indent=1)
     _close_chat(writer)
-    return writer.made(texts=("rows",))
+    return writer.finish(texts=("rows",))
 
 
-def _comments(count: int) -> Made:
-    writer = Writer()
+def _comments(count: int) -> Sample:
+    writer = SampleBuilder()
     writer.comments(b"OPENROUTER PROCESSING", count)
     writer.chunk(_delta({"role": "assistant", "content": "late"}))
     _close_chat(writer)
-    return writer.made(texts=("late",))
+    return writer.finish(texts=("late",))
 
 
-def _legacy(count: int) -> Made:
-    random, writer = _random(11), Writer()
+def _legacy(count: int) -> Sample:
+    random, writer = _random(11), SampleBuilder()
     head = {**_head(), "id": "cmpl-8Xq2kLmN0pQrStUv", "object": "text_completion"}
     del head["service_tier"]  # not in the schema
     words = random.choices(WORDS, k=count)
@@ -282,27 +284,27 @@ def _legacy(count: int) -> Made:
         choice = {"index": 0, "text": word, "logprobs": None, "finish_reason": reason}
         writer.chunk({**head, "choices": [choice]})
     writer.event(DONE)
-    return writer.made(texts=("".join(words),), legacy=True)
+    return writer.finish(texts=("".join(words),), legacy=True)
 
 
-def _long_line(count: int) -> Made:
-    writer = Writer()
+def _long_line(count: int) -> Sample:
+    writer = SampleBuilder()
     writer.event(_letters(_random(12), 64).encode() * count)
-    return writer.made()
+    return writer.finish()
 
 
-def _many_events(count: int) -> Made:
-    random, writer = _random(13), Writer()
+def _many_events(count: int) -> Sample:
+    random, writer = _random(13), SampleBuilder()
     for _ in range(count):
         writer.event(_letters(random, 56).encode())
-    return writer.made()
+    return writer.finish()
 
 
-def _unknown_field(count: int) -> Made:
-    writer = Writer()
+def _unknown_field(count: int) -> Sample:
+    writer = SampleBuilder()
     writer.raw(_letters(_random(14), 64).encode() * count + b"\n")
     writer.event(b"behind it")
-    return writer.made()
+    return writer.finish()
 
 
 CHAT = Shape(

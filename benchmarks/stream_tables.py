@@ -10,7 +10,7 @@ from completion_peers import COMPLETION_PEERS, UPDATE_PEERS
 from event_peers import EVENT_PEERS
 from measure import Contender, Entrant, Figure, Job, Row, Turn, gather, on_feeds, take_turns
 from ours import Stream
-from shapes import CHUNKED, SHAPES, Made, Shape
+from shapes import CHUNKED, SHAPES, Sample, Shape
 from workers import Worker, Workers
 
 SIZES: tuple[int | None, ...] = (16, None, 4096, 65536)
@@ -68,19 +68,19 @@ def _worker_turns(start: Callable[[], Worker], task: Task) -> Callable[[], Calla
     return lambda: start().turns(task.name)
 
 
-def job(task: Task, made: Made, size: int | None, items: int) -> Job:
+def job(task: Task, sample: Sample, size: int | None, items: int) -> Job:
     """Return the input of the contenders of a table."""
     return Job(
-        Stream(made, made.feeds(size)), items, ours.expected_result(task.name, made.expected)
+        Stream(sample, sample.feeds(size)), items, ours.expected_result(task.name, sample.expected)
     )
 
 
 def by_size(task: Task, found: list[Entrant], shape: Shape, count: int, rounds: int) -> list[Row]:
     """Measure one shape at each size of feed."""
-    made = shape.build(count)
-    items = made.expected.events if task.name == "events" else made.expected.chunks
+    sample = shape.build(count)
+    items = sample.expected.events if task.name == "events" else sample.expected.chunks
     return [
-        Row(size_label(size), _take_turns(task, found, job(task, made, size, items), rounds))
+        Row(size_label(size), _take_turns(task, found, job(task, sample, size, items), rounds))
         for size in SIZES
     ]
 
@@ -90,8 +90,8 @@ def by_shape(task: Task, found: list[Entrant], count: int, rounds: int) -> list[
     rows = []
     for shape in SHAPES if task.name == "events" else CHUNKED:
         units = count if shape.unit == "event" else 8 * count
-        made = shape.build(units)
-        given = job(task, made, EVERY_SHAPE, units)
+        sample = shape.build(units)
+        given = job(task, sample, EVERY_SHAPE, units)
         label = f"{shape.name}, a {shape.unit}" if shape.unit != "event" else shape.name
         rows.append(Row(label, _take_turns(task, found, given, rounds)))
     return rows

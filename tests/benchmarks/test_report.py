@@ -138,11 +138,11 @@ def test_slow_rounds() -> None:
     """Each turn is compared with ours of the same round, so a slow round doesn't change ratios."""
     seconds = iter([0, 1.0, 3.0, 1.0, 3.0, 2.0, 6.0, 2.0, 6.0, 2.0, 6.0])
 
-    def made(name: str, role: Role) -> Entrant:
+    def entrant(name: str, role: Role) -> Entrant:
         return Entrant(name, role, lambda _data: lambda: (next(seconds), 1), None)
 
     next(seconds)
-    found = [made("sseparse", "ours"), made("peer", "peer")]
+    found = [entrant("sseparse", "ours"), entrant("peer", "peer")]
     ours, peer = take_turns(found, Job(None, 1, 1), 4)
 
     assert ours.micros is not None

@@ -1,7 +1,7 @@
 """Tests of the streams that the benchmarks measure."""
 
 import pytest
-from shapes import CHUNKED, SHAPES, Made, Shape
+from shapes import CHUNKED, SHAPES, Sample, Shape
 
 from sseparse import Accumulator, ChatCompletion, ChunkParser, Comment, Completion, Event, Parser
 
@@ -13,10 +13,10 @@ chunked_shape = pytest.mark.parametrize("shape", CHUNKED, ids=lambda shape: shap
 every_feed = pytest.mark.parametrize("size", FEEDS.values(), ids=FEEDS)
 
 
-def accumulated(made: Made, size: int | None) -> tuple[int, Accumulator, ChunkParser]:
+def accumulated(sample: Sample, size: int | None) -> tuple[int, Accumulator, ChunkParser]:
     """Accumulate the chunks; return their number, the accumulator and the parser."""
     parser, accumulator, seen = ChunkParser(), Accumulator(), 0
-    for piece in made.feeds(size):
+    for piece in sample.feeds(size):
         for chunk in parser.feed(piece):
             accumulator.add(chunk)
             seen += 1
@@ -34,49 +34,49 @@ def logprobs(result: ChatCompletion) -> int:
 @every_shape
 def test_events(shape: Shape, size: int | None) -> None:
     """Events, comments and the size of the data are as expected at each size of feed."""
-    made = shape.build(UNITS)
+    sample = shape.build(UNITS)
     parser = Parser(comments=True)
-    items = [item for piece in made.feeds(size) for item in parser.feed(piece)]
+    items = [item for piece in sample.feeds(size) for item in parser.feed(piece)]
     events = [item for item in items if isinstance(item, Event)]
 
     assert parser.close() == []
     assert parser.error is None
-    assert len(events) == made.expected.events
-    assert sum(len(event.data) for event in events) == made.expected.data
-    assert sum(isinstance(item, Comment) for item in items) == made.expected.comments
+    assert len(events) == sample.expected.events
+    assert sum(len(event.data) for event in events) == sample.expected.data
+    assert sum(isinstance(item, Comment) for item in items) == sample.expected.comments
 
 
 @every_feed
 @chunked_shape
 def test_completions(shape: Shape, size: int | None) -> None:
     """Chunks, texts, arguments and log-probabilities are as expected at each size of feed."""
-    made = shape.build(UNITS)
-    seen, accumulator, parser = accumulated(made, size)
+    sample = shape.build(UNITS)
+    seen, accumulator, parser = accumulated(sample, size)
     result = accumulator.result()
 
     assert parser.done
-    assert seen == made.expected.chunks == len(made.payloads)
+    assert seen == sample.expected.chunks == len(sample.payloads)
     if isinstance(result, Completion):
-        assert made.expected.legacy
-        assert tuple(choice.text for choice in result.choices) == made.expected.texts
+        assert sample.expected.legacy
+        assert tuple(choice.text for choice in result.choices) == sample.expected.texts
         return
-    assert not made.expected.legacy
+    assert not sample.expected.legacy
     messages = [choice.message for choice in result.choices]
     calls = [call for message in messages for call in message.tool_calls or ()]
-    assert tuple(message.content or "" for message in messages) == made.expected.texts
+    assert tuple(message.content or "" for message in messages) == sample.expected.texts
     assert tuple(call.function and call.function.arguments for call in calls) == (
-        made.expected.arguments
+        sample.expected.arguments
     )
-    assert logprobs(result) == made.expected.logprobs
+    assert logprobs(result) == sample.expected.logprobs
 
 
 @every_shape
 def test_shapes_are_repeatable(shape: Shape) -> None:
     """Building a shape twice gives the same bytes, and so does joining its feeds."""
-    made = shape.build(UNITS)
+    sample = shape.build(UNITS)
 
-    assert shape.make(UNITS) == made.body
-    assert all(b"".join(made.feeds(size)) == made.body for size in FEEDS.values())
+    assert shape.make(UNITS) == sample.body
+    assert all(b"".join(sample.feeds(size)) == sample.body for size in FEEDS.values())
 
 
 @every_shape
