@@ -26,19 +26,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from attrs import evolve
-
-from sseparse import (
-    Accumulator,
-    ChatCompletion,
-    Chunk,
-    ChunkParser,
-    End,
-    EndCause,
-    LimitExceeded,
-    Result,
-    SSEError,
-)
+from sseparse import ChatCompletion, ChunkReader, Result, SSEError
 from sseparse.chunks import ChatMessage, CompletionUsage
 
 PIECE = 1 << 18  # bytes per read
@@ -49,31 +37,28 @@ Row = dict[str, Any]
 
 def read_file(path: str) -> Row:
     """Read a captured stream to its end or first error; return its row."""
-    parser, accumulator = ChunkParser(on_bad_json="skip"), Accumulator()
+    reader = ChunkReader(on_bad_json="skip", on_incomplete="accept")
+    parser = reader.item_parser
     failure: Exception | None = None
     try:
-        try:
-            for piece in pieces(path):
-                _accumulate(accumulator, parser.feed(piece))
-        except UNREADABLE as error:
-            failure = error
-        _accumulate(accumulator, parser.close())
-        failure = parser.error or failure
-    except SSEError as error:
+        for piece in pieces(path):
+            reader.feed(piece)
+        reader.close()
+    except UNREADABLE as error:
         failure = error
-    if parser.end is None:  # the accumulator raised LimitExceeded before the end
-        _ = parser.close()
-    end = parser.end or End(EndCause.INCOMPLETE)
-    # A stream is complete at [DONE], whatever follows.
-    truncated = isinstance(failure, UNREADABLE) and not parser.done
-    cause = EndCause.TRANSPORT if truncated else end.cause
-    if isinstance(failure, LimitExceeded):
-        cause = EndCause.INCOMPLETE
+        # A stream is complete at [DONE], whatever follows.
+        if parser.done:
+            reader.close()
+        else:
+            reader.fail(error)
+    except SSEError:
+        pass  # raised again for the rest of the file
+    end, failure = reader.end, reader.error if failure is None else failure
     return {
         "file": _text(path),
-        "cause": cause.value,
-        "complete": evolve(end, cause=cause).complete,
-        **_completion_columns(accumulator.snapshot()),
+        "cause": end.cause.value,
+        "complete": end.complete,
+        **_completion_columns(reader.snapshot()),
         "error_kind": None if failure is None else type(failure).__name__,
         "error_message": None if failure is None else _text(str(failure)),
         "mid_event": end.mid_event,
@@ -83,11 +68,6 @@ def read_file(path: str) -> Row:
         "comments": parser.comments_seen,
         "bytes": end.bytes_seen,
     }
-
-
-def _accumulate(accumulator: Accumulator, chunks: list[Chunk]) -> None:
-    for chunk in chunks:
-        accumulator.add(chunk)
 
 
 def pieces(path: str) -> Iterator[bytes]:

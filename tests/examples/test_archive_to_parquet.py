@@ -9,6 +9,7 @@ import sys
 import tracemalloc
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -212,8 +213,8 @@ class TestRows:
 
     def test_limit_exceeded(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """A completion that exceeds a limit keeps the content accumulated before."""
-        accumulator = archive.Accumulator
-        monkeypatch.setattr(archive, "Accumulator", lambda: accumulator(max_choices=1))
+        reader = partial(archive.ChunkReader, max_choices=1)
+        monkeypatch.setattr(archive, "ChunkReader", reader)
         file = tmp_path / "many.sse"
         file.write_bytes(BODIES["two choices.sse"])
         row = archive.read_file(str(file))

@@ -363,7 +363,7 @@ class Reader(EventReader[ItemT], Generic[ItemT, ResultT]):
         incomplete: Callable[[End], IncompleteStream] | None = None,
     ) -> None:
         super().__init__(parser, response=response, timeline=timeline)
-        self._item_parser = parser
+        self.item_parser = parser
         self._accumulator = accumulator
         self._incomplete = incomplete
         self._late = parser.collect_late()
@@ -392,8 +392,8 @@ class Reader(EventReader[ItemT], Generic[ItemT, ResultT]):
 
     def feed(self, data: bytes | bytearray | memoryview) -> list[ItemT]:
         """Feed bytes and return the items that they complete, as `EventReader` does."""
-        if self.continues and not self._item_parser.done:
-            self._item_parser.feed_late(data)
+        if self.continues and not self.item_parser.done:
+            self.item_parser.feed_late(data)
             return []
         return super().feed(data)
 
@@ -404,15 +404,15 @@ class Reader(EventReader[ItemT], Generic[ItemT, ResultT]):
 
     def push_terminal(self) -> None:
         """End the stream if the API's terminal event was received."""
-        if self.over or not self._item_parser.done:
+        if self.over or not self.item_parser.done:
             return
-        self._item_parser.end_at_terminal()
+        self.item_parser.end_at_terminal()
         self.finish(self._judge(self.seen))
         self.continues = True
 
     def push_late(self, data: bytes) -> None:
         """Process bytes after the end, which can complete the result."""
-        self._item_parser.feed_late(data)
+        self.item_parser.feed_late(data)
 
     def _add_late(self) -> None:
         if self._late and not self._ready:
