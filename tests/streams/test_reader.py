@@ -1,11 +1,14 @@
 """Readers: chunks, result and end of a stream whose bytes are pushed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 from sseparse import (
+    BrokenStage,
     ChunkReader,
+    Deadlines,
     End,
     EndCause,
     IncompleteStream,
@@ -260,3 +263,118 @@ def test_event_reader() -> None:
     assert [event.data for event in reader.feed(b"data: a\n\n")] == ["a"]
     assert reader.close() == []
     assert reader.end.cause is EndCause.FINISHED
+
+
+class RaisingTimeline(Timeline):
+    """A timeline one of whose hooks raises."""
+
+    def __init__(self, hook: str) -> None:
+        super().__init__()
+        self.hook = hook
+
+    def on_bytes(self, *_: object, **__: object) -> None:
+        if self.hook == "on_bytes":
+            raise MemoryError
+
+    def on_end(self, *_: object) -> None:
+        if self.hook == "on_end":
+            raise MemoryError
+
+
+@pytest.mark.parametrize("make", [ChunkReader, lambda **kw: EventReader(Parser(), **kw)])
+def test_an_exception_in_a_timeline_breaks_the_reader(make: Callable[..., Any]) -> None:
+    """Items of an interrupted call are lost, so the stream doesn't look complete."""
+    reader = make(timeline=RaisingTimeline("on_bytes"))
+    with pytest.raises(MemoryError):
+        reader.feed(TEXT)
+    with pytest.raises(BrokenStage):
+        reader.feed(FINISH + DONE)
+    assert reader.close() == []
+    assert isinstance(reader.error, BrokenStage)
+    assert not reader.end.complete
+
+
+def test_an_exception_at_the_end_breaks_the_reader() -> None:
+    """`error` and `end` agree, in whichever order they are read."""
+    reader = ChunkReader(timeline=RaisingTimeline("on_end"))
+    reader.feed(TEXT + FINISH)
+    with pytest.raises(MemoryError):
+        reader.close()
+    assert isinstance(reader.error, BrokenStage)
+    assert not reader.end.complete
+
+
+def test_a_timeout_in_a_body_that_is_not_a_stream() -> None:
+    """The deadline is the error of a stalled body, whatever the body begins with."""
+
+    def stalled() -> Iterator[bytes]:
+        yield b"<html>"
+        raise TimeoutError
+
+    with pytest.raises(StreamTimeout) as raised:
+        Stream(stalled(), deadlines=Deadlines(between_bytes=1e-9)).result()
+    assert raised.value.partial is not None
+
+
+def test_late_items_are_limited() -> None:
+    """Items after an error count towards the limits of the result."""
+    reader = ChunkReader(max_accumulated_bytes=10_000)
+    reader.feed(TEXT + ERROR)
+    for _ in range(1000):
+        reader.feed(TEXT)
+    assert isinstance(reader.error, ServerSentError)
+    assert len(reader.error.partial.text) < 10_000
+
+
+def test_a_late_item_over_a_limit() -> None:
+    """An item after [DONE] that exceeds a limit is dropped, and the result stays complete."""
+    late = USAGE.replace(b'"choices"', b'"x": "' + b"x" * 5000 + b'", "choices"')
+    stream = Stream([TEXT + FINISH + DONE + late], max_accumulated_bytes=3000)
+    assert stream.result().text == "Hello"
+    assert stream.result().text == "Hello"
+
+
+def test_closing_a_stream_drops_late_items() -> None:
+    """The result of a closed stream has no item after one that was dropped."""
+    stream = Stream([TEXT + TEXT + ERROR + TEXT])
+    next(stream)
+    stream.close()
+    assert stream.snapshot().text == "Hello"
+
+
+def test_usage_of_another_completion() -> None:
+    """Usage after [DONE] with another id isn't the completion's."""
+    other = USAGE.replace(b'"choices"', b'"id": "2", "choices"')
+    stream = Stream([TEXT + FINISH + DONE + other])
+    assert stream.result().usage is None
+
+
+def test_the_end_does_not_depend_on_late_events() -> None:
+    """End and last event ID are those at the error."""
+    rest = b"id: 99\n" + FINISH + DONE
+    for pieces in ([b"id: 1\n" + TEXT + ERROR + rest], [b"id: 1\n" + TEXT + ERROR, rest]):
+        stream = Stream(pieces)
+        with pytest.raises(ServerSentError):
+            stream.result()
+        assert stream.last_event_id == "1"
+        assert stream.end is not None
+        assert (stream.end.done_seen, stream.end.finish_reasons) == (False, {0: None})
+
+
+def test_a_failure_after_the_terminal_event() -> None:
+    """A reader is complete at [DONE], whatever follows."""
+    reader = ChunkReader(errors="strict")
+    reader.feed(TEXT + FINISH + DONE)
+    assert reader.feed(b"\xff\n\n") == []
+    assert reader.fail(ConnectionResetError()) == []
+    assert reader.result().text == "Hello"
+    with pytest.raises(RuntimeError):
+        reader.feed(USAGE)
+
+
+def test_fail_needs_an_exception() -> None:
+    """Misuse of fail() raises TypeError and doesn't break the reader."""
+    reader = ChunkReader()
+    with pytest.raises(TypeError, match="not str"):
+        reader.fail("gone")  # type: ignore[arg-type]
+    assert reader.error is None

@@ -55,7 +55,7 @@ class ChunkDecoder(Decoder[Chunk]):
         ValueError: An option has an invalid value.
     """
 
-    __slots__ = ("_decode", "_kind", "_max_choices", "_misses", "_object", "_reasons")
+    __slots__ = ("_decode", "_id", "_kind", "_max_choices", "_misses", "_object", "_reasons")
 
     def __init__(
         self,
@@ -69,6 +69,7 @@ class ChunkDecoder(Decoder[Chunk]):
         self._max_choices = max_choices
         self._reasons: dict[int, str | None] = {}
         self._decode: Callable[[str | bytes], Chunk] | None = _DECODE_CHAT
+        self._id: str | None = None
         self._kind: type[Chunk] | None = None
         self._object = _CHAT
         self._misses = 0
@@ -85,7 +86,7 @@ class ChunkDecoder(Decoder[Chunk]):
             data = value.decode("utf-8", "replace")
             self._decode_event(Event(data, "message", last_event_id), chunks)
             if self.stopped:
-                self.decode_late(rest)
+                self.add_late(rest)
                 break
         return chunks
 
@@ -123,6 +124,7 @@ class ChunkDecoder(Decoder[Chunk]):
         """Record the choices of a chunk; stop and return False if there are too many."""
         if self._kind is None and chunk.choices:
             self._settle(type(chunk))
+        self._id = self._id or chunk.id
         reasons = self._reasons
         for choice in chunk.choices:
             index = choice.index
@@ -156,9 +158,11 @@ class ChunkDecoder(Decoder[Chunk]):
         chunk: Chunk = build(kind, body)
         return [chunk] if self._note_choices(chunk) else []
 
-    def _build_late(self, late: list[Chunk], body: dict[str, Any]) -> None:
-        # Usage and cost belong to the completion that [DONE] ended, text to another one.
-        super()._build_late(late, {**body, "choices": []} if self.done else body)
+    def _build_late(self, body: dict[str, Any]) -> list[Chunk]:
+        # After [DONE], usage and cost belong to the completion, but text to another one.
+        if self.done and (body.get("choices") or body.get("id", self._id) != self._id):
+            return []
+        return super()._build_late(body)
 
     def is_terminal(self, data: str) -> bool:
         """Return whether data is the [DONE] mark."""

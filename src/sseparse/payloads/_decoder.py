@@ -81,8 +81,8 @@ class Decoder(Breakable, ABC, Generic[ItemT]):
         """The number of events after the terminal one. They aren't decoded."""
         self.events_seen = 0
         """The number of events received."""
-        self.late: list[ItemT] | None = None
-        """Items after an error of the server or the terminal event; None doesn't decode them."""
+        self.late: list[str | bytes] | None = None
+        """Data after an error of the server or the terminal event; None doesn't keep it."""
         self._skip_bad_json = on_bad_json == "skip"
         self._max_objects = sys.maxsize if max_objects is None else max_objects
         # Each object has two brackets: shorter data has neither too many nor too deep ones.
@@ -131,31 +131,37 @@ class Decoder(Breakable, ABC, Generic[ItemT]):
         self.events_seen += 1
         if self.done:
             self.after_done += 1
-            self.decode_late([event.data])
+            self.add_late([event.data])
         elif len(event.data) > self._small and not self.fits(event.data):
             self.stop_at_objects()
         else:
             items += self._decode_data(event)
 
-    def decode_late(self, values: Iterable[str | bytes]) -> None:
-        """Decode data after an error or the terminal event into `late`, without its errors."""
-        continues = self.done or isinstance(self._error, ServerSentError)
-        if self.late is None or not continues:
-            return
+    def add_late(self, values: Iterable[str | bytes]) -> None:
+        """Keep data after an error of the server or the terminal event for `decode_late()`."""
+        if self.late is not None and (self.done or isinstance(self._error, ServerSentError)):
+            self.late += values
+
+    def decode_late(self) -> list[ItemT]:
+        """Decode the data kept by `add_late()`, up to the terminal event, without its errors."""
+        items: list[ItemT] = []
+        values, self.late = self.late or [], []
+        first_error, stopped = self._error, self.stopped
         for value in values:
             text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
             text = text.strip(JSON_BLANKS)
-            self.done = self.done or self.is_terminal(text)
+            if stopped and (self.done or self.is_terminal(text)):
+                self.done = True
+                break
             if self.fits(text):
                 with suppress(*UNREADABLE):
-                    self._build_late(self.late, load_object(text))
-
-    def _build_late(self, late: list[ItemT], body: dict[str, Any]) -> None:
-        error, stopped = self._error, self.stopped
-        if self._has_item(body):
-            late += self._build(body)
+                    items += self._build_late(load_object(text))
         # The first error counts, not one of a late item.
-        self._error, self.stopped = error, stopped
+        self._error, self.stopped = first_error, stopped
+        return items
+
+    def _build_late(self, body: dict[str, Any]) -> list[ItemT]:
+        return self._build(body) if self._has_item(body) else []
 
     def _decode_data(self, event: Event) -> list[ItemT]:
         data = event.data.strip(JSON_BLANKS)

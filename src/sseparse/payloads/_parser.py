@@ -311,20 +311,24 @@ class ItemParser(Uncopyable, Generic[ItemT]):
             if self._decoder.stopped:
                 # Later events of the same piece weren't used: a reconnection asks for them again.
                 self._last_event_id = event.id
-                self._decoder.decode_late(late.data for late in events[place + 1 :])
+                self._decoder.add_late(late.data for late in events[place + 1 :])
                 break
         return items
 
-    def collect_late(self) -> list[ItemT]:
-        """Decode what follows an error of the server or the terminal event into this list."""
-        late: list[ItemT] = []
-        self._decoder.late = late
-        return late
+    def keep_late(self) -> None:
+        """Keep data after an error of the server or the terminal event, for `decode_late()`."""
+        self._decoder.late = []
 
     def feed_late(self, data: bytes | bytearray | memoryview) -> None:
         """Feed bytes after an error of the server or the terminal event."""
+        if self._last_event_id is None:
+            self._last_event_id = self._parser.last_event_id
         with suppress(SSEError):
-            self._decoder.decode_late(event.data for event in self._parser.feed(data))
+            self._decoder.add_late(event.data for event in self._parser.feed(data))
+
+    def decode_late(self) -> list[ItemT]:
+        """Return the items after an error of the server or the terminal event."""
+        return self._decoder.decode_late()
 
     def end_at_terminal(self) -> None:
         """End the input at the terminal event; `feed_late()` still accepts bytes."""

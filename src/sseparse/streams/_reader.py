@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 from attrs import evolve
@@ -22,7 +21,7 @@ from .._errors import (
     status_of,
     translated,
 )
-from .._stage import Breakable, Stage, breaking, raise_stored
+from .._stage import Breakable, Stage, breaking, check_piece, raise_stored
 from ..sse._parser import BODY_START, EVENT_STREAM, is_event_stream_type, looks_like_events
 
 if TYPE_CHECKING:
@@ -139,7 +138,13 @@ class EventReader(Breakable, Generic[ItemT]):
         if self.over:
             self.raise_error()
             raise RuntimeError("feed() after close(): the stream has ended; use a new reader")
+        check_piece(data)
+        return self._feed(data)
+
+    @breaking
+    def _feed(self, data: bytes | bytearray | memoryview) -> list[ItemT]:
         self.push(data)
+        self.push_terminal()
         return self._pop_all()
 
     def close(self) -> list[ItemT]:
@@ -149,6 +154,7 @@ class EventReader(Breakable, Generic[ItemT]):
         Then `end` says how the stream ended, and `error` is set unless it's complete. Closing
         again does nothing.
         """
+        self.continues = False
         self.push_end()
         return self._pop_all()
 
@@ -159,15 +165,28 @@ class EventReader(Breakable, Generic[ItemT]):
         Args:
             cause: The transport's exception, which becomes the `__cause__` of `error`: a
                 `TransportError`, or a `StreamTimeout` for a TimeoutError.
+
+        Raises:
+            TypeError: The cause isn't an exception.
         """
+        if not isinstance(cause, Exception):
+            raise TypeError(f"fail() takes an exception, not {type(cause).__name__}")
+        self.continues = False
         self.push_failure(cause)
         return self._pop_all()
 
+    @breaking
     def _pop_all(self) -> list[ItemT]:
         items: list[ItemT] = []
         while (item := self.pop()) is not None:
             items.append(item)
         return items
+
+    @property
+    def error(self) -> SSEError | None:
+        """The error that ended the stream, or None."""
+        self._finish_broken()
+        return super().error
 
     @property
     def closed(self) -> bool:
@@ -222,19 +241,27 @@ class EventReader(Breakable, Generic[ItemT]):
         """Process the end of the body; `pop()` returns the items that it completes."""
         if self.over:
             return
-        self.close_parser()
+        self._close_parser()
         error = self.parser.error
         self.finish(add_response(error, self._response) if error else self._judge(self.seen))
 
     @breaking
-    def push_failure(self, cause: Exception) -> None:
-        """Process a failure of the connection; an `SSEError` is used as it is."""
+    def push_failure(self, cause: Exception | Callable[[End], SSEError]) -> None:
+        """
+        Process a failure of the connection.
+
+        Args:
+            cause: The transport's exception, an `SSEError`, or a function that makes one.
+        """
         if self.over:
             return
-        self.close_parser()
-        error = cause
-        if not isinstance(error, SSEError):
+        self._close_parser()
+        if isinstance(cause, SSEError):
+            error = cause
+        elif isinstance(cause, Exception):
             error = translated("The connection", cause, f" {describe_seen(self.seen)}")
+        else:
+            error = cause(self.seen)
         # What the server said explains more than the failure after it.
         if isinstance(self.parser.error, ServerSentError):
             error = add_response(self.parser.error, self._response)
@@ -250,7 +277,7 @@ class EventReader(Breakable, Generic[ItemT]):
     def push_terminal(self) -> None:
         """End the stream if the API's terminal event was received."""
 
-    def push_late(self, data: bytes) -> None:
+    def push_late(self, data: bytes | bytearray | memoryview) -> None:
         """Process bytes after the end, which can complete the result."""
 
     @property
@@ -281,9 +308,9 @@ class EventReader(Breakable, Generic[ItemT]):
                 "open a new one to read on"
             )
 
-    def close_parser(self) -> None:
+    def _close_parser(self) -> None:
         """Close the parser; `pop()` returns the items that it completes."""
-        items = self.parser.close()
+        items = self.parser.close() if self.parser.end is None else []
         if items and self._timeline is not None:
             self._record(0, items)
         self._add_ready(items)
@@ -366,7 +393,9 @@ class Reader(EventReader[ItemT], Generic[ItemT, ResultT]):
         self.item_parser = parser
         self._accumulator = accumulator
         self._incomplete = incomplete
-        self._late = parser.collect_late()
+        # The result before a late item that exceeds a limit.
+        self._limited: ResultT | None = None
+        parser.keep_late()
         self._updates: list[Any] | None = None
         self.tracks_updates = False
         """Whether `pop()` collects the updates of the items that it returns."""
@@ -382,25 +411,19 @@ class Reader(EventReader[ItemT], Generic[ItemT, ResultT]):
     @property
     def usage(self) -> Any:
         """The token counts that the server reported, or None."""
-        self._add_late()
         return self._accumulator.usage
 
     def snapshot(self) -> ResultT:
         """Return the result of the items returned so far."""
-        self._add_late()
-        return self._accumulator.snapshot()
+        return self._accumulator.snapshot() if self._limited is None else self._limited
 
     def feed(self, data: bytes | bytearray | memoryview) -> list[ItemT]:
         """Feed bytes and return the items that they complete, as `EventReader` does."""
-        if self.continues and not self.item_parser.done:
-            self.item_parser.feed_late(data)
-            return []
-        return super().feed(data)
-
-    def close(self) -> list[ItemT]:
-        """Process the end of the body and return the items that it completes."""
-        self.continues = False
-        return super().close()
+        if not self.continues:
+            return super().feed(data)
+        check_piece(data)
+        self.push_late(data)
+        return []
 
     def push_terminal(self) -> None:
         """End the stream if the API's terminal event was received."""
@@ -410,21 +433,28 @@ class Reader(EventReader[ItemT], Generic[ItemT, ResultT]):
         self.finish(self._judge(self.seen))
         self.continues = True
 
-    def push_late(self, data: bytes) -> None:
+    @breaking
+    def push_late(self, data: bytes | bytearray | memoryview) -> None:
         """Process bytes after the end, which can complete the result."""
         self.item_parser.feed_late(data)
+        self._add_late()
 
     def _add_late(self) -> None:
-        if self._late and not self._ready:
-            with suppress(SSEError):
-                for item in self._late:
-                    self._accumulator.add(item)
-            self._late.clear()
+        try:
+            for item in self.item_parser.decode_late():
+                self._accumulator.add(item)
+        except SSEError as error:
+            if self._limited is None:
+                self._limited = error.partial
+        # After an error, nothing follows the terminal event.
+        self.continues &= self._error is None or not self.item_parser.done
 
     def finish(self, error: SSEError | None, cause: EndCause | None = None) -> None:
         """End the stream, with or without an error."""
         super().finish(error, cause)
         self.continues = isinstance(error, ServerSentError)
+        if not self._ready:
+            self._add_late()
 
     def result(self) -> ResultT:
         """
@@ -436,13 +466,16 @@ class Reader(EventReader[ItemT], Generic[ItemT, ResultT]):
         """
         self.raise_error()
         _ = self.end
-        raise_stored(self._accumulator.error)
+        if self._limited is None:
+            raise_stored(self._accumulator.error)
         return self.snapshot()
 
     def pop(self) -> ItemT | None:
         """Accumulate and return the next item, or return None if another piece is needed."""
         ready = self._ready
         if not ready:
+            if self._end is not None:
+                self._add_late()
             return None
         try:
             item = ready.pop()
@@ -482,6 +515,7 @@ class Reader(EventReader[ItemT], Generic[ItemT, ResultT]):
 
     def _drop_ready(self) -> None:
         self._ready = self._updates = None
+        self.item_parser.keep_late()
 
     def _record_end(self, timeline: Recorder, end: End) -> None:
         # Not a snapshot: items that were received but not returned yet are still to be added.

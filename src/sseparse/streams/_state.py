@@ -122,16 +122,16 @@ class StreamState(Generic[ItemT]):
         self._time_out(cast(Clock, clock))
 
     def _time_out(self, clock: Clock, cause: BaseException | None = None) -> None:
-        reader = self.reader
-        if not reader.over:
-            reader.close_parser()
-            waited = _WAITED[clock].format(getattr(self._deadlines, clock))
+        waited = _WAITED[clock].format(getattr(self._deadlines, clock))
+
+        def make_error(seen: End) -> StreamTimeout:
             error = StreamTimeout(
-                f"Timed out: {waited} (deadline {clock}), {describe_seen(reader.seen)}.",
-                clock=clock,
+                f"Timed out: {waited} (deadline {clock}), {describe_seen(seen)}.", clock=clock
             )
             error.__cause__ = cause
-            reader.push_failure(error)
+            return error
+
+        self.reader.push_failure(make_error)
 
     def drain_seconds(self) -> float:
         """Return how long to read on, once, after the terminal event or an error of the server."""
