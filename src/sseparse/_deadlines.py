@@ -113,21 +113,21 @@ class TimeUp(Exception):
 
 @frozen
 class _TrioTimers:
-    _trio: Any
+    module: Any
 
     def now(self) -> float:
-        return float(self._trio.current_time())
+        return float(self.module.current_time())
 
     async def within(self, seconds: float, wait: Awaitable[T]) -> T:
         """Wait for at most this many seconds, then cancel the wait and raise TimeUp."""
-        with self._trio.move_on_after(seconds):
+        with self.module.move_on_after(seconds):
             return await wait
         raise TimeUp
 
 
 @frozen
 class _AsyncioTimers:
-    _asyncio: Any
+    module: Any
     _loop: Any
 
     def now(self) -> float:
@@ -137,7 +137,7 @@ class _AsyncioTimers:
         """Wait for at most this many seconds, then cancel the wait and raise TimeUp."""
         # Not asyncio.timeout(): if another cancellation is already requested, such as that of an
         # anyio scope, it would count as the timeout's, and the scope wouldn't recognize it.
-        task = self._asyncio.current_task()
+        task = self.module.current_task()
         before = task.cancelling()
         fired = False
 
@@ -149,7 +149,7 @@ class _AsyncioTimers:
         handle = self._loop.call_later(seconds, fire)
         try:
             return await wait
-        except self._asyncio.CancelledError:
+        except self.module.CancelledError:
             if fired and task.cancelling() - 1 <= before:
                 raise TimeUp from None
             raise

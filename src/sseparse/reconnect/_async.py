@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
+from .._deadlines import Timers, TimeUp, running_timers
 from .._stage import raise_stored
 from ..adapters._httpx import HTTPXSource
 from ..sse._event import Event
-from ._session import CONNECTION_ERRORS, BaseEventSource, EventSourceOptions, open_client
+from ._session import CONNECTION_ERRORS, BaseEventSource, EventSourceOptions
 
 if TYPE_CHECKING:
     import httpx2
@@ -31,13 +31,10 @@ class AsyncEventSource(BaseEventSource):
         sleep: Callable[[float], Awaitable[object]] | None = None,
         **options: Unpack[EventSourceOptions],
     ) -> None:
-        super().__init__(url, **options)
-        self._client: httpx2.AsyncClient = open_client(client, "AsyncClient")
-        self._owns_client = client is None
+        super().__init__(url, options, client, "AsyncClient")
+        self._sleep = self._wait if sleep is None else sleep
+        self._interruption: Any = None  # the event that ends a wait
         self._closed = False
-        self._default_sleep = _InterruptibleSleep()
-        self._sleep = self._default_sleep if sleep is None else sleep
-        self._source: HTTPXSource | None = None
         self._reading = False
 
     def __aiter__(self) -> Self:
@@ -78,6 +75,12 @@ class AsyncEventSource(BaseEventSource):
         if not self._session.is_connected:
             await self._disconnect()
 
+    async def _wait(self, seconds: float) -> None:
+        timers = cast(Timers, running_timers())
+        self._interruption = timers.module.Event()
+        with suppress(TimeUp):
+            await timers.within(seconds, self._interruption.wait())
+
     async def _connect(self) -> None:
         session = self._session
         request = session.build_request(self._client)
@@ -87,11 +90,11 @@ class AsyncEventSource(BaseEventSource):
             session.on_failure(error)
             return
         self._source = HTTPXSource(response)
-        if not session.on_response(response):
+        session.on_response(response)
+        if session.error is not None:
             body_start = b""
-            if session.error is not None:
-                with suppress(Exception):  # the error is useful without the body, too
-                    body_start = await anext(self._source)
+            with suppress(Exception):  # the error is useful without the body, too
+                body_start = await anext(self._source)
             session.add_body_start(body_start)
 
     async def _read(self, source: HTTPXSource) -> None:
@@ -128,7 +131,8 @@ class AsyncEventSource(BaseEventSource):
         when something is received: cancel the reading task instead.
         """
         self._closed = True
-        self._default_sleep.interrupt()
+        if self._interruption is not None:
+            self._interruption.set()
         if not self._reading:
             await self._release()
 
@@ -137,26 +141,3 @@ class AsyncEventSource(BaseEventSource):
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
-
-
-class _InterruptibleSleep:
-    def __init__(self) -> None:
-        self._interrupted: Any = None
-
-    async def __call__(self, seconds: float) -> None:
-        trio = sys.modules.get("trio")
-        if trio is not None and trio.lowlevel.in_trio_task():
-            self._interrupted = trio.Event()
-            with trio.move_on_after(seconds):
-                await self._interrupted.wait()
-            return
-        import asyncio  # noqa: PLC0415 - the running loop is asyncio's
-
-        self._interrupted = asyncio.Event()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._interrupted.wait()
-
-    def interrupt(self) -> None:
-        if self._interrupted is not None:
-            self._interrupted.set()

@@ -1,19 +1,21 @@
-"""Reconnection policy: protocols, options and decisions."""
+"""Reconnection policy: protocols, options, decisions and the state of a stream."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, Protocol, TypeAlias
 
-from attrs import Factory, field, frozen
+from attrs import Factory, evolve, field, frozen
 
+from .._end import EndCause
+from .._errors import LimitExceeded
+from .._json import UNREADABLE, is_object
 from .._options import check_choice, check_number, check_seconds
 from ..sse._event import Event
-
-if TYPE_CHECKING:
-    from ._state import ReconnectState
+from ..sse._parser import is_event_stream_type
+from ._headers import check_id_size, encode_id, find_header, retry_after
 
 StopReason = Literal["no_content", "finished", "cancelled", "gone", "not_offered"]
 """
@@ -27,15 +29,9 @@ Why a stream ended as intended.
 """
 
 FailReason = Literal[
-    "status",
-    "content_type",
-    "retry_after",
-    "attempts",
-    "mid_stream",
-    "no_cursor",
-    "server_error",
-    "not_a_stream",
-]
+    "status", "content_type", "retry_after", "attempts", "mid_stream", "no_cursor",
+    "server_error", "not_a_stream",
+]  # fmt: skip
 """
 Why a stream is lost.
 
@@ -120,7 +116,7 @@ class Kind(Enum):
 
 
 @frozen(kw_only=True)
-class ProtocolRules:
+class _ProtocolRules:
     """How a protocol reconnects, and its defaults for the options of `ReconnectPolicy`."""
 
     # Requests carry Last-Event-ID; only status 200 and the type text/event-stream are read.
@@ -141,16 +137,16 @@ class ProtocolRules:
     retry_statuses: frozenset[int] = frozenset({408, 409, 429, *range(500, 600)})
 
 
-RULES: Final[Mapping[Kind, ProtocolRules]] = {
-    Kind.EVENTSOURCE: ProtocolRules(
+_RULES: Final[Mapping[Kind, _ProtocolRules]] = {
+    Kind.EVENTSOURCE: _ProtocolRules(
         sends_last_event_id=True,
         resumes_by_get=False,
         obeys_should_retry=False,
         max_attempts=None,
         retry_statuses=frozenset(),
     ),
-    Kind.RESPONSES: ProtocolRules(sends_sequence_number=True, no_repeat_mid_stream="no_cursor"),
-    Kind.MCP_2025_11: ProtocolRules(
+    Kind.RESPONSES: _ProtocolRules(sends_sequence_number=True, no_repeat_mid_stream="no_cursor"),
+    Kind.MCP_2025_11: _ProtocolRules(
         sends_last_event_id=True,
         stop_statuses={204: "no_content", 404: "gone", 405: "not_offered"},
         # The first request can be a tool call, which must not be made twice.
@@ -158,12 +154,24 @@ RULES: Final[Mapping[Kind, ProtocolRules]] = {
         no_repeat_mid_stream="no_cursor",
         reset_on="response",
     ),
-    Kind.NEVER: ProtocolRules(has_finish_reasons=True, no_repeat_mid_stream="mid_stream"),
+    Kind.NEVER: _ProtocolRules(has_finish_reasons=True, no_repeat_mid_stream="mid_stream"),
+}
+_TERMINAL_EVENTS: Final[Mapping[str, Stop | Fail]] = {
+    "response.completed": Stop("finished"),
+    "response.failed": Stop("finished"),
+    "response.incomplete": Stop("finished"),
+    "error": Fail("server_error"),
+}
+_OUTCOMES: Final[Mapping[EndCause, Stop | Fail]] = {
+    EndCause.DONE: Stop("finished"),
+    EndCause.CANCELLED: Stop("cancelled"),
+    EndCause.SERVER_ERROR: Fail("server_error"),
+    EndCause.NOT_A_STREAM: Fail("not_a_stream"),
 }
 
 
 def _default(option: str) -> Any:
-    return Factory(lambda policy: getattr(RULES[policy.kind], option), takes_self=True)
+    return Factory(lambda policy: getattr(_RULES[policy.kind], option), takes_self=True)
 
 
 @frozen
@@ -240,8 +248,6 @@ class ReconnectPolicy:
         Raises:
             ValueError: The ID can't be sent as a header.
         """
-        from ._state import ReconnectState, encode_id  # noqa: PLC0415 - it imports this module
-
         if last_event_id and encode_id(last_event_id) is None:
             raise ValueError(
                 f"last_event_id is {last_event_id[:80]!r}, which can't be sent as a header: it is "
@@ -277,3 +283,212 @@ class ReconnectPolicy:
         if self.terminator is None or isinstance(self.terminator, str):
             return event.data == self.terminator
         return self.terminator(event)
+
+
+class Cursor(Protocol):
+    """The position that a parser or stream has reached, including blocks without data."""
+
+    @property
+    def last_event_id(self) -> str:
+        """The last event ID."""
+        ...
+
+    @property
+    def retry(self) -> int | None:
+        """The reconnection time in milliseconds, or None."""
+
+
+@frozen
+class ReconnectState:
+    """
+    State of a stream over its connections.
+
+    Immutable: each method returns the next state. `ReconnectPolicy.start()` makes the first one.
+
+    Attributes:
+        policy: The policy that decides.
+        last_event_id: The last event ID that was recorded.
+        retry: The reconnection time that the server set, in milliseconds, or None.
+        sequence_number: RESPONSES: the highest number that was read, or None.
+        response_id: RESPONSES: the response's `id`, which the path of the next request needs, or
+            None if no event had it yet.
+        attempts: The number of reconnections since the last progress.
+        answered: Whether any response had a stream.
+        outcome: The final decision, which each later call returns, or None.
+    """
+
+    policy: ReconnectPolicy
+    last_event_id: str = ""
+    retry: int | None = None
+    sequence_number: int | None = None
+    response_id: str | None = None
+    attempts: int = 0
+    answered: bool = False
+    outcome: Stop | Fail | None = None
+
+    @property
+    def _rules(self) -> _ProtocolRules:
+        return _RULES[self.policy.kind]
+
+    @property
+    def headers(self) -> Mapping[bytes, bytes]:
+        """The headers that the next request needs, including the first one, in bytes."""
+        value = encode_id(self.last_event_id) if self._rules.sends_last_event_id else None
+        return {} if value is None else {b"Last-Event-ID": value}
+
+    @property
+    def header_error(self) -> LimitExceeded | None:
+        """Why `headers` has no last event ID: it's larger than 8,192 bytes. Otherwise None."""
+        return check_id_size(self.last_event_id) if self._rules.sends_last_event_id else None
+
+    @property
+    def params(self) -> Mapping[str, str]:
+        """The query parameters that the next request needs, including the first one."""
+        if not self._rules.sends_sequence_number or self.sequence_number is None:
+            return {}
+        return {"stream": "true", "starting_after": str(self.sequence_number)}
+
+    def on_response(
+        self, status: int, headers: Mapping[str, str], now: float, rnd: float
+    ) -> tuple[ReconnectState, Verdict]:
+        """
+        Process the status and headers of a response.
+
+        Args:
+            status: The HTTP status; after redirects that of the last response.
+            headers: Its headers, names in any case.
+            now: Seconds since the epoch, for a date in Retry-After.
+            rnd: A random number, from 0 up to but not including 1.
+
+        Returns:
+            The next state, and what to do.
+        """
+        if self.outcome is not None:
+            return self, self.outcome
+        if (reason := self._rules.stop_statuses.get(status)) is not None:
+            return self._settle(Stop(reason))
+        # The standard and MCP accept 200 only; OpenAI's clients read any success.
+        if status == 200 or (200 <= status < 300 and not self._rules.sends_last_event_id):
+            return self._accept(headers)
+        if not self._should_retry(status, headers) or self._why_not_repeat() is not None:
+            return self._settle(Fail("status"))
+        wait = retry_after(headers, now) or 0.0
+        if wait > self.policy.honor_retry_after:
+            return self._settle(Fail("retry_after"))
+        return self._retry(rnd, wait)
+
+    def on_event(self, event: Event) -> tuple[ReconnectState, bool]:
+        """
+        Record the ID or number of an event, and whether the event is the last one.
+
+        Returns:
+            The next state, and whether to drop the event because it was read on an earlier
+            connection. Only sequence numbers show that.
+        """
+        if self.outcome is not None:
+            return self, False
+        state = self._record(event.id, event.retry, is_event=True)
+        if self._rules.sends_sequence_number:
+            body = _decode_object(event)
+            number = body.get("sequence_number")
+            if type(number) is not int:  # isinstance() accepts True
+                number = self.sequence_number
+            elif self.sequence_number is not None and number <= self.sequence_number:
+                return self, True
+            state = _record_number(state, number, body, event.event)
+        if self.policy.ends(event):
+            state = evolve(state, outcome=Stop("finished"))
+        return state, False
+
+    def on_end(
+        self, cause: EndCause, rnd: float, *, parser: Cursor | None
+    ) -> tuple[ReconnectState, Decision]:
+        """
+        Process the end of a connection, or a failed attempt to connect.
+
+        Don't call it for an error of the parser, such as `LimitExceeded`: a repeated request
+        would lead to the same error.
+
+        Args:
+            cause: How the connection ended: TRANSPORT or TIMEOUT for a failed attempt.
+            rnd: A random number, from 0 up to but not including 1.
+            parser: The parser or stream that read the connection, created with this state's
+                `last_event_id`, or None. Without it, blocks that have no data are lost.
+
+        Returns:
+            The next state, and what to do.
+        """
+        if self.outcome is not None:
+            return self, self.outcome
+        if parser is not None:
+            state = self._record(parser.last_event_id, parser.retry, is_event=False)
+            return state.on_end(cause, rnd, parser=None)
+        if (outcome := _OUTCOMES.get(cause)) is not None:
+            return self._settle(outcome)
+        if cause is EndCause.FINISHED and self._rules.has_finish_reasons and self.answered:
+            return self._settle(Stop("finished"))
+        reason = self._why_not_repeat()
+        return self._retry(rnd) if reason is None else self._settle(Fail(reason))
+
+    def _settle(self, outcome: Stop | Fail) -> tuple[ReconnectState, Stop | Fail]:
+        return evolve(self, outcome=outcome), outcome
+
+    def _accept(self, headers: Mapping[str, str]) -> tuple[ReconnectState, Verdict]:
+        is_event_stream = is_event_stream_type(find_header(headers, "content-type"))
+        if self._rules.sends_last_event_id and not is_event_stream:
+            return self._settle(Fail("content_type"))
+        attempts = 0 if self.policy.reset_on == "response" else self.attempts
+        return evolve(self, answered=True, attempts=attempts), Read()
+
+    def _record(self, last_event_id: str, retry: int | None, *, is_event: bool) -> ReconnectState:
+        is_new_id = last_event_id != self.last_event_id
+        attempts = 0 if is_event or is_new_id else self.attempts
+        answered = self.answered or is_event
+        time = self.retry if retry is None else retry
+        recorded = (self.last_event_id, self.retry, self.attempts, self.answered)
+        if (last_event_id, time, attempts, answered) == recorded:
+            return self  # evolve() is far slower
+        return evolve(
+            self, last_event_id=last_event_id, retry=time, attempts=attempts, answered=answered
+        )
+
+    def _should_retry(self, status: int, headers: Mapping[str, str]) -> bool:
+        requested = find_header(headers, "x-should-retry").lower()
+        if self._rules.obeys_should_retry and requested in ("true", "false"):
+            return requested == "true"
+        return status in self.policy.retry_statuses
+
+    def _why_not_repeat(self) -> FailReason | None:
+        if self.headers or self.params:
+            return None
+        return self._rules.no_repeat_mid_stream if self.answered else self._rules.no_repeat
+
+    def _retry(self, rnd: float, at_least: float = 0.0) -> tuple[ReconnectState, Decision]:
+        limit = self.policy.max_attempts
+        if limit is not None and self.attempts >= limit:
+            return self._settle(Fail("attempts"))
+        delay = self.policy.delay(self.attempts, rnd, retry=self.retry, at_least=at_least)
+        headers, params = self.headers, self.params
+        by_get = self._rules.resumes_by_get and (headers or params)
+        state = evolve(self, attempts=self.attempts + 1)
+        return state, Retry(delay, "GET" if by_get else None, headers, params)
+
+
+def _record_number(
+    state: ReconnectState, number: int | None, body: dict[str, Any], event_type: str
+) -> ReconnectState:
+    response = body.get("response")
+    response_id = response.get("id") if is_object(response) else None
+    if not response_id or not isinstance(response_id, str):
+        response_id = state.response_id
+    kind = body.get("type")
+    outcome = _TERMINAL_EVENTS.get(kind if isinstance(kind, str) else event_type)
+    return evolve(state, sequence_number=number, response_id=response_id, outcome=outcome)
+
+
+def _decode_object(event: Event) -> dict[str, Any]:
+    try:
+        body = event.json()
+    except UNREADABLE:
+        return {}
+    return body if is_object(body) else {}

@@ -8,8 +8,6 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal, Unpack, cast
 
-from attrs import frozen
-
 from .._end import End, EndCause
 from .._errors import NotEventStream, SSEError, StreamTimeout, TransportError
 from .._options import ParserOptions
@@ -22,6 +20,7 @@ from ..adapters._http import (
     origin_of,
     translated,
 )
+from ..adapters._httpx import HTTPXSource
 from ..sse._event import Event
 from ..sse._parser import BODY_START, Parser
 from ._policy import Decision, Fail, Read, ReconnectPolicy, Retry, Stop
@@ -52,12 +51,6 @@ _PERMANENT_ERRORS: Final = (
     httpx2.TooManyRedirects,
     UnicodeError,  # the name of the host
 )
-
-
-@frozen
-class _Redirect:
-    url: httpx2.URL
-    is_cross_origin: bool  # this redirect, or one before it
 
 
 class EventSourceOptions(ParserOptions, total=False):
@@ -106,7 +99,8 @@ class ReconnectingSession(Breakable):
         self.is_connected = False
         self.is_over = False
         self.last_error: SSEError | None = None
-        self._redirect: _Redirect | None = None
+        self._redirect_url: httpx2.URL | None = None
+        self._is_cross_origin = False  # this redirect, or one before it
         self._redirects_left = 0
         self._delay: float | None = None
 
@@ -114,13 +108,13 @@ class ReconnectingSession(Breakable):
     def send_options(self) -> dict[str, Any]:
         """The arguments of the client's `send()` for the next request."""
         options: dict[str, Any] = {"stream": True, "follow_redirects": False}
-        if self._redirect is not None and self._redirect.is_cross_origin:
+        if self._is_cross_origin:
             options["auth"] = httpx2.Auth()  # no authentication
         return options
 
     def build_request(self, client: httpx2.Client | httpx2.AsyncClient) -> httpx2.Request:
-        if self._redirect is not None:
-            return self._build_redirected(self._redirect, client)
+        if self._redirect_url is not None:
+            return self._build_redirected(self._redirect_url, client)
         self._redirects_left = client.max_redirects
         self.last_error = self.state.header_error or self.last_error
         headers = self._headers.copy()
@@ -130,37 +124,36 @@ class ReconnectingSession(Breakable):
         return client.build_request(self._method, url, headers=headers, content=self._content)
 
     def _build_redirected(
-        self, redirect: _Redirect, client: httpx2.Client | httpx2.AsyncClient
+        self, url: httpx2.URL, client: httpx2.Client | httpx2.AsyncClient
     ) -> httpx2.Request:
         # Not client.build_request(), which would add the client's query parameters.
         headers, cookies, content = client.headers.copy(), client.cookies, self._content
-        if redirect.is_cross_origin:
+        if self._is_cross_origin:
             for name in set(headers) - _CROSS_ORIGIN_HEADERS:
                 del headers[name]
             cookies, content = _select_with_domain(cookies), None
-        headers.update(_HEADERS if redirect.is_cross_origin else self._headers)
+        headers.update(_HEADERS if self._is_cross_origin else self._headers)
         headers.update(dict(self.state.headers))
-        return httpx2.Request(
-            self._method, redirect.url, headers=headers, cookies=cookies, content=content
-        )
+        return httpx2.Request(self._method, url, headers=headers, cookies=cookies, content=content)
 
     @breaking
-    def on_response(self, response: httpx2.Response) -> bool:
-        """Process the head of a response; return whether to read its body."""
+    def on_response(self, response: httpx2.Response) -> None:
+        """Process the head of a response."""
         if self._follow_redirect(response):
-            return False
-        self._redirect = None
-        status, headers = response.status_code, _resolve_location(response)
+            return
+        self._redirect_url, self._is_cross_origin = None, False
+        status, headers = response.status_code, dict(response.headers)
+        if response.next_request is not None:
+            headers["location"] = str(response.next_request.url)  # absolute
         self.state, verdict = self.state.on_response(status, headers, self._clock(), self._rnd())
         if isinstance(verdict, Read):
             self.is_connected = True
             # The client's timeout was for the head; httpx2 reads this one before the body.
             response.request.extensions["timeout"]["read"] = self._read_timeout
-            return True
+            return
         if not isinstance(verdict, Stop):
             self.last_error = NotEventStream.from_response(status, headers)
         self._apply(verdict)
-        return False
 
     def _follow_redirect(self, response: httpx2.Response) -> bool:
         """Follow a redirect of a GET, unless it leads from https to http or to no valid URL."""
@@ -178,10 +171,10 @@ class ReconnectingSession(Breakable):
             return True
         self._redirects_left -= 1
         # As in Fetch, dropped headers stay dropped, even back at the first origin.
-        crossed = self._redirect is not None and self._redirect.is_cross_origin
-        crossed = crossed or target != origin_of(str(self._url))
-        url = following.url if crossed else following.url.copy_with(userinfo=self._url.userinfo)
-        self._redirect = _Redirect(url, crossed)
+        self._is_cross_origin = self._is_cross_origin or target != origin_of(str(self._url))
+        self._redirect_url = following.url
+        if not self._is_cross_origin:
+            self._redirect_url = following.url.copy_with(userinfo=self._url.userinfo)
         return True
 
     @breaking
@@ -283,32 +276,27 @@ def _select_with_domain(cookies: httpx2.Cookies) -> httpx2.Cookies:
     return selected
 
 
-def _resolve_location(response: httpx2.Response) -> Mapping[str, str]:
-    """Return the headers of a response, with an absolute URL as the target of a redirect."""
-    if response.next_request is None:
-        return response.headers
-    return {**response.headers, "location": str(response.next_request.url)}
-
-
-def open_client(client: object, kind: Literal["Client", "AsyncClient"]) -> Any:
-    """Return the client, or a new one for None; reject other kinds and other libraries."""
-    expected = getattr(httpx2, kind)
-    if client is None:
-        return expected()
-    if not isinstance(client, expected):
-        name = f"{type(client).__module__.partition('.')[0]}.{type(client).__name__}"
-        raise TypeError(
-            f"client is {name}; give EventSource an httpx2.Client, or AsyncEventSource an "
-            "httpx2.AsyncClient"
-        )
-    return client
-
-
 class BaseEventSource(Uncopyable):
-    """Properties of EventSource and AsyncEventSource."""
+    """Session, client and properties of EventSource and AsyncEventSource."""
 
-    def __init__(self, url: str, **options: Unpack[EventSourceOptions]) -> None:
+    def __init__(
+        self,
+        url: str,
+        options: EventSourceOptions,
+        client: object,
+        client_type: Literal["Client", "AsyncClient"],
+    ) -> None:
         self._session = ReconnectingSession(url, **options)
+        self._source: HTTPXSource | None = None
+        self._owns_client = client is None
+        kind = getattr(httpx2, client_type)
+        self._client: Any = kind() if client is None else client
+        if not isinstance(self._client, kind):
+            name = f"{type(client).__module__.partition('.')[0]}.{type(client).__name__}"
+            raise TypeError(
+                f"client is {name}; give EventSource an httpx2.Client, or AsyncEventSource an "
+                "httpx2.AsyncClient"
+            )
 
     @property
     def last_event_id(self) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self, Unpack
 from .._stage import raise_stored
 from ..adapters._httpx import HTTPXSource
 from ..sse._event import Event
-from ._session import CONNECTION_ERRORS, BaseEventSource, EventSourceOptions, open_client
+from ._session import CONNECTION_ERRORS, BaseEventSource, EventSourceOptions
 
 if TYPE_CHECKING:
     import httpx2
@@ -61,12 +61,9 @@ class EventSource(BaseEventSource):
         sleep: Callable[[float], object] | None = None,
         **options: Unpack[EventSourceOptions],
     ) -> None:
-        super().__init__(url, **options)
-        self._client: httpx2.Client = open_client(client, "Client")
-        self._owns_client = client is None
+        super().__init__(url, options, client, "Client")
         self._closed = threading.Event()
         self._sleep = self._closed.wait if sleep is None else sleep
-        self._source: HTTPXSource | None = None
         # Held by the thread that reads: only that thread may close the response it reads.
         self._reading = threading.Lock()
 
@@ -115,11 +112,11 @@ class EventSource(BaseEventSource):
             session.on_failure(error)
             return
         self._source = HTTPXSource(response)
-        if not session.on_response(response):
+        session.on_response(response)
+        if session.error is not None:
             body_start = b""
-            if session.error is not None:
-                with suppress(Exception):  # the error is useful without the body, too
-                    body_start = next(self._source)
+            with suppress(Exception):  # the error is useful without the body, too
+                body_start = next(self._source)
             session.add_body_start(body_start)
 
     def _read(self, source: HTTPXSource) -> None:
