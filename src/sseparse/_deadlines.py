@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Awaitable
+from contextlib import suppress
 from typing import Any, Literal, TypeVar
 
 from attrs import Attribute, define, field, frozen
@@ -16,17 +17,11 @@ _MAX_SECONDS = 1e9  # 31 years; any clock's time can be added without an overflo
 
 
 def _check(_: object, attribute: Attribute[float | None], seconds: object) -> None:
-    if seconds is not None and not (
-        isinstance(seconds, int | float) and 0 < seconds <= _MAX_SECONDS
-    ):
+    is_number = isinstance(seconds, int | float)
+    if seconds is not None and not (is_number and 0 < seconds <= _MAX_SECONDS):
         raise ValueError(
             f"{attribute.name} is {seconds!r}; give seconds above 0, or None for no deadline"
         )
-
-
-def _seconds() -> float | None:
-    seconds: float | None = field(default=None, validator=_check)
-    return seconds
 
 
 @define(kw_only=True)
@@ -54,14 +49,14 @@ class Deadlines:
         ValueError: A time isn't above 0, or is above 1,000,000,000.
     """
 
-    first_event: float | None = _seconds()
-    between_bytes: float | None = _seconds()
-    between_events: float | None = _seconds()
-    total: float | None = _seconds()
+    first_event: float | None = field(default=None, validator=_check)
+    between_bytes: float | None = field(default=None, validator=_check)
+    between_events: float | None = field(default=None, validator=_check)
+    total: float | None = field(default=None, validator=_check)
     _started_at: float | None = field(default=None, init=False, repr=False, eq=False)
     _bytes_at: float = field(default=0.0, init=False, repr=False, eq=False)
     _event_at: float = field(default=0.0, init=False, repr=False, eq=False)
-    _has_events: bool = field(default=False, init=False, repr=False, eq=False)
+    _event_clock: Clock = field(default="first_event", init=False, repr=False, eq=False)
     _paused_at: float | None = field(default=None, init=False, repr=False, eq=False)
 
     def next_deadline(self, now: float) -> float | None:
@@ -87,7 +82,7 @@ class Deadlines:
     def on_event(self, now: float) -> None:
         """Record that an event arrived."""
         self._event_at = now
-        self._has_events = True
+        self._event_clock = "between_events"
 
     def passed(self, now: float) -> Clock | None:
         """Return the deadline that passed first, or None if none has passed."""
@@ -97,14 +92,13 @@ class Deadlines:
     def _pending(self) -> list[tuple[float, Clock]]:
         if self._started_at is None:
             return []
-        waits: list[tuple[float, float | None, Clock]] = [
-            (self._event_at, self.between_events, "between_events")
-            if self._has_events
-            else (self._event_at, self.first_event, "first_event"),
-            (self._bytes_at, self.between_bytes, "between_bytes"),
-            (self._started_at, self.total, "total"),
+        waits: list[tuple[float, Clock]] = [
+            (self._event_at, self._event_clock),
+            (self._bytes_at, "between_bytes"),
+            (self._started_at, "total"),
         ]
-        return [(since + seconds, clock) for since, seconds, clock in waits if seconds is not None]
+        deadlines = ((since, getattr(self, clock), clock) for since, clock in waits)
+        return [(since + wait, clock) for since, wait, clock in deadlines if wait is not None]
 
 
 class TimeUp(Exception):
@@ -134,7 +128,6 @@ class _AsyncioTimers:
         return float(self._loop.time())
 
     async def within(self, seconds: float, wait: Awaitable[T]) -> T:
-        """Wait for at most this many seconds, then cancel the wait and raise TimeUp."""
         # Not asyncio.timeout(): if another cancellation is already requested, such as that of an
         # anyio scope, it would count as the timeout's, and the scope wouldn't recognize it.
         task = self.module.current_task()
@@ -168,10 +161,7 @@ def running_timers() -> Timers | None:
     trio = sys.modules.get("trio")
     if trio is not None and trio.lowlevel.in_trio_task():
         return _TrioTimers(trio)
-    asyncio = sys.modules.get("asyncio")
-    if asyncio is None:
-        return None
-    try:
+    with suppress(KeyError, RuntimeError):  # not imported, or not running
+        asyncio: Any = sys.modules["asyncio"]
         return _AsyncioTimers(asyncio, asyncio.get_running_loop())
-    except RuntimeError:
-        return None
+    return None

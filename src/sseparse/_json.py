@@ -8,7 +8,7 @@ from typing import Any, NoReturn, TypeGuard
 
 import msgspec
 
-# What decoding raises: invalid JSON, invalid UTF-8 and numbers out of range; too deep nesting.
+# What decoding raises: invalid JSON, invalid UTF-8 and numbers out of range; a stack too deep.
 UNREADABLE = (ValueError, RecursionError)
 
 # The deepest nesting of JSON that is decoded: functions that recurse process the result.
@@ -27,11 +27,8 @@ def is_list(value: Any) -> TypeGuard[list[Any]]:
 
 
 def count_objects(data: str | bytes) -> int:
-    """
-    Return an upper bound of the JSON objects and arrays in a text, without decoding it.
-
-    Decoded, they use up to sixty times the memory of their text, far more than other values.
-    """
+    """Return an upper bound of the objects and arrays in JSON, without decoding it."""
+    # Decoded, they use up to sixty times the memory of their text, far more than other values.
     if isinstance(data, str):
         return data.count("{") + data.count("[")
     return data.count(b"{") + data.count(b"[")
@@ -41,35 +38,24 @@ def is_deep(data: str | bytes) -> bool:
     """Return whether JSON is nested deeper than MAX_DEPTH, however deep the caller's stack is."""
     if len(data) <= 2 * MAX_DEPTH or count_objects(data) <= MAX_DEPTH:
         return False
+    # Of the brackets outside strings. Each step is one pass. A pattern with a closing quote would
+    # be quadratic on a string that isn't terminated, which is in every tool call that is cut inside
+    # its arguments. The decoder stops at such a string, so it's skipped up to the end of the text.
+    text = data if isinstance(data, bytes) else data.encode("utf-8", "replace")
+    text = text.replace(rb"\\", b"").replace(rb"\"", b"")  # the escapes that matter (RFC 8259, 7)
+    text = text.translate(None, _NEITHER_BRACKET_NOR_QUOTE)
+    # Two adjacent quotes don't change what is outside strings. Without them, there are no more
+    # pieces between quotes than brackets.
     depth = 0
-    for bracket in _brackets(data):
+    for bracket in b"".join(text.replace(b'""', b"").split(b'"')[::2]):
         depth += 1 if bracket in b"[{" else -1
         if depth > MAX_DEPTH:
             return True
     return False
 
 
-def _brackets(data: str | bytes) -> bytes:
-    """Return the brackets of a JSON text that are outside its strings."""
-    # Each step is one pass. A pattern with a closing quote would be quadratic on a string that
-    # isn't terminated, which is in every tool call that is cut inside its arguments. The decoder
-    # stops at such a string, so that it's skipped up to the end of the text.
-    text = data if isinstance(data, bytes) else data.encode("utf-8", "replace")
-    text = text.replace(rb"\\", b"").replace(rb"\"", b"")  # the escapes that matter (RFC 8259, 7)
-    text = text.translate(None, _NEITHER_BRACKET_NOR_QUOTE)
-    # Two adjacent quotes don't change what is outside strings. Without them, there are no more
-    # pieces between quotes than brackets.
-    return b"".join(text.replace(b'""', b"").split(b'"')[::2])
-
-
 def load_object(data: str) -> dict[str, Any]:
-    """
-    Decode the data of an event as a JSON object.
-
-    Raises:
-        ValueError: It isn't JSON, is another JSON value, or is nested too deep.
-        RecursionError: The caller's stack is too deep to decode it.
-    """
+    """Decode the data of an event as a JSON object, or raise one of UNREADABLE."""
     if is_deep(data):
         raise ValueError(f"nested deeper than {MAX_DEPTH}")
     try:

@@ -57,11 +57,7 @@ def raise_stored(error: SSEError | None) -> None:
 
 
 class Uncopyable:
-    """
-    Base class of objects that follow one stream, so that a copy would share its state.
-
-    Derive from it directly for an object that isn't a stage, such as an iterator or a source.
-    """
+    """Base class of objects that follow one stream, so that a copy would share its state."""
 
     __slots__ = ()
 
@@ -78,13 +74,10 @@ class Breakable(Uncopyable):
     Base class of stages that stop for good at an unexpected exception.
 
     An exception in the middle of a call can leave a state that looks valid but lacks items. To
-    write a stage that reports this:
-
-    1. Check the arguments, and call `_raise_error()`, in the public method.
-    2. Change the state only in methods that `breaking` decorates. On a hot path, where one more
-       call costs too much, catch BaseException, set `stopped` and raise it again.
-    3. Report malformed input with `_stop(error)`, and return the items before it. A decorated
-       method can also raise the `SSEError`.
+    report this, check the arguments and call `_raise_error()` in the public method, and change the
+    state only in methods that `breaking` decorates. On a hot path, where one more call costs too
+    much, catch BaseException, set `stopped` and raise it again. For malformed input, call `_stop()`
+    and return the items before it, or raise the `SSEError` in a decorated method.
 
     Attributes:
         stopped: Whether an error or an unexpected exception stopped the stage.
@@ -105,7 +98,6 @@ class Breakable(Uncopyable):
         return self._error
 
     def _break_off(self, error: BaseException) -> None:
-        """Stop the stage at an exception that leaves one of its methods."""
         self.stopped = True
         if isinstance(error, SSEError):
             self._error = error
@@ -121,12 +113,7 @@ class Breakable(Uncopyable):
 def breaking(
     method: Callable[Concatenate[BreakableT, P], T],
 ) -> Callable[Concatenate[BreakableT, P], T]:
-    """
-    Decorate a method of a `Breakable` so that any exception that leaves it stops the stage.
-
-    An `SSEError` becomes the error of the stage. Any other exception breaks the stage, so don't
-    decorate a method that raises exceptions for misuse.
-    """
+    """Let any exception that leaves a method stop its stage. Misuse must raise outside it."""
 
     @wraps(method)
     def guarded(self: BreakableT, /, *args: P.args, **kwargs: P.kwargs) -> T:

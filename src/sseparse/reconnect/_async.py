@@ -56,7 +56,7 @@ class AsyncEventSource(BaseEventSource):
             while not self._closed:
                 if (event := self._session.pop_event()) is not None:
                     return event
-                if self._session.is_over:
+                if self._session.ready_state == "closed":
                     break
                 await self._step()
             await self._release()
@@ -71,8 +71,18 @@ class AsyncEventSource(BaseEventSource):
         elif self._source is None:
             await self._connect()
         else:
-            await self._read(self._source)
-        if not self._session.is_connected:
+            try:
+                data = await anext(self._source)
+            except StopAsyncIteration:
+                self._session.on_end()
+            except (RuntimeError, TypeError):
+                # Misuse, not a failure of the connection.
+                raise
+            except Exception as error:  # the session translates it
+                self._session.on_failure(error)
+            else:
+                self._session.feed(data)
+        if self._session.ready_state != "open":
             await self._disconnect()
 
     async def _wait(self, seconds: float) -> None:
@@ -97,26 +107,13 @@ class AsyncEventSource(BaseEventSource):
                 body_start = await anext(self._source)
             session.add_body_start(body_start)
 
-    async def _read(self, source: HTTPXSource) -> None:
-        try:
-            data = await anext(source)
-        except StopAsyncIteration:
-            self._session.on_end()
-        except (RuntimeError, TypeError):
-            # Misuse, not a failure of the connection.
-            raise
-        except Exception as error:  # the session translates it
-            self._session.on_failure(error)
-        else:
-            self._session.feed(data)
-
     async def _disconnect(self) -> None:
         source, self._source = self._source, None
         if source is not None:
             await source.aclose()
 
     async def _release(self) -> None:
-        self._session.is_over = True
+        self._session.ready_state = "closed"
         try:
             await self._disconnect()
         finally:

@@ -123,11 +123,10 @@ class _ProtocolRules:
     sends_last_event_id: bool = False
     # Requests carry the last sequence number as a query parameter.
     sends_sequence_number: bool = False
-    # A request that carries one of these has the method GET.
-    resumes_by_get: bool = True
+    # Requests that carry one of these repeat the method and body; x-should-retry is ignored.
+    follows_html: bool = False
     # EndCause.FINISHED means that the content is complete, not just its last event.
     has_finish_reasons: bool = False
-    obeys_should_retry: bool = True
     stop_statuses: Mapping[int, StopReason] = {204: "no_content"}
     # Why a request that carries neither isn't repeated, before and after a response has begun.
     no_repeat: FailReason | None = None
@@ -139,11 +138,7 @@ class _ProtocolRules:
 
 _RULES: Final[Mapping[Kind, _ProtocolRules]] = {
     Kind.EVENTSOURCE: _ProtocolRules(
-        sends_last_event_id=True,
-        resumes_by_get=False,
-        obeys_should_retry=False,
-        max_attempts=None,
-        retry_statuses=frozenset(),
+        sends_last_event_id=True, follows_html=True, max_attempts=None, retry_statuses=frozenset()
     ),
     Kind.RESPONSES: _ProtocolRules(sends_sequence_number=True, no_repeat_mid_stream="no_cursor"),
     Kind.MCP_2025_11: _ProtocolRules(
@@ -352,16 +347,13 @@ class ReconnectState:
         self, status: int, headers: Mapping[str, str], now: float, rnd: float
     ) -> tuple[ReconnectState, Verdict]:
         """
-        Process the status and headers of a response.
+        Process the status and headers of a response; return the next state and what to do.
 
         Args:
             status: The HTTP status; after redirects that of the last response.
             headers: Its headers, names in any case.
             now: Seconds since the epoch, for a date in Retry-After.
             rnd: A random number, from 0 up to but not including 1.
-
-        Returns:
-            The next state, and what to do.
         """
         if self.outcome is not None:
             return self, self.outcome
@@ -406,17 +398,14 @@ class ReconnectState:
         """
         Process the end of a connection, or a failed attempt to connect.
 
-        Don't call it for an error of the parser, such as `LimitExceeded`: a repeated request
-        would lead to the same error.
+        Return the next state and what to do. Don't call it for an error of the parser, such as
+        `LimitExceeded`: a repeated request would lead to the same error.
 
         Args:
             cause: How the connection ended: TRANSPORT or TIMEOUT for a failed attempt.
             rnd: A random number, from 0 up to but not including 1.
             parser: The parser or stream that read the connection, created with this state's
                 `last_event_id`, or None. Without it, blocks that have no data are lost.
-
-        Returns:
-            The next state, and what to do.
         """
         if self.outcome is not None:
             return self, self.outcome
@@ -454,7 +443,7 @@ class ReconnectState:
 
     def _should_retry(self, status: int, headers: Mapping[str, str]) -> bool:
         requested = find_header(headers, "x-should-retry").lower()
-        if self._rules.obeys_should_retry and requested in ("true", "false"):
+        if not self._rules.follows_html and requested in ("true", "false"):
             return requested == "true"
         return status in self.policy.retry_statuses
 
@@ -469,7 +458,7 @@ class ReconnectState:
             return self._settle(Fail("attempts"))
         delay = self.policy.delay(self.attempts, rnd, retry=self.retry, at_least=at_least)
         headers, params = self.headers, self.params
-        by_get = self._rules.resumes_by_get and (headers or params)
+        by_get = not self._rules.follows_html and (headers or params)
         state = evolve(self, attempts=self.attempts + 1)
         return state, Retry(delay, "GET" if by_get else None, headers, params)
 

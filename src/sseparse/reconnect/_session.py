@@ -31,6 +31,7 @@ except ModuleNotFoundError as _error:
     _message = "EventSource needs httpx2: pip install 'sseparse[httpx2]'"
     raise ModuleNotFoundError(_message, name=_error.name) from _error
 
+ReadyState = Literal["connecting", "open", "closed"]
 _HEADERS: Final = {
     "Accept": "text/event-stream",
     # A server that compresses without flushing delays events.
@@ -96,8 +97,7 @@ class ReconnectingSession(Breakable):
         self.parser = Parser(**options)
         self.state = policy.start(options.get("last_event_id", ""))
         self.received: deque[Event] = deque()
-        self.is_connected = False
-        self.is_over = False
+        self.ready_state: ReadyState = "connecting"
         self.last_error: SSEError | None = None
         self._redirect_url: httpx2.URL | None = None
         self._is_cross_origin = False  # this redirect, or one before it
@@ -107,10 +107,8 @@ class ReconnectingSession(Breakable):
     @property
     def send_options(self) -> dict[str, Any]:
         """The arguments of the client's `send()` for the next request."""
-        options: dict[str, Any] = {"stream": True, "follow_redirects": False}
-        if self._is_cross_origin:
-            options["auth"] = httpx2.Auth()  # no authentication
-        return options
+        auth = {"auth": httpx2.Auth()} if self._is_cross_origin else {}  # no authentication
+        return {"stream": True, "follow_redirects": False, **auth}
 
     def build_request(self, client: httpx2.Client | httpx2.AsyncClient) -> httpx2.Request:
         if self._redirect_url is not None:
@@ -131,7 +129,10 @@ class ReconnectingSession(Breakable):
         if self._is_cross_origin:
             for name in set(headers) - _CROSS_ORIGIN_HEADERS:
                 del headers[name]
-            cookies, content = _select_with_domain(cookies), None
+            content, cookies = None, httpx2.Cookies()
+            for cookie in client.cookies.jar:
+                if cookie.domain:  # a cookie without a domain would be sent to every host
+                    cookies.jar.set_cookie(cookie)
         headers.update(_HEADERS if self._is_cross_origin else self._headers)
         headers.update(dict(self.state.headers))
         return httpx2.Request(self._method, url, headers=headers, cookies=cookies, content=content)
@@ -147,7 +148,7 @@ class ReconnectingSession(Breakable):
             headers["location"] = str(response.next_request.url)  # absolute
         self.state, verdict = self.state.on_response(status, headers, self._clock(), self._rnd())
         if isinstance(verdict, Read):
-            self.is_connected = True
+            self.ready_state = "open"
             # The client's timeout was for the head; httpx2 reads this one before the body.
             response.request.extensions["timeout"]["read"] = self._read_timeout
             return
@@ -216,8 +217,8 @@ class ReconnectingSession(Breakable):
         self._apply(decision)
 
     def _apply(self, decision: Decision) -> None:
-        self.is_connected = False
         if isinstance(decision, Retry):
+            self.ready_state = "connecting"
             self._delay = decision.delay
             self.parser.reset()
             if decision.method is not None:
@@ -232,7 +233,7 @@ class ReconnectingSession(Breakable):
             self._finish(None)
 
     def _finish(self, error: SSEError | None) -> None:
-        self.is_connected, self.is_over = False, True
+        self.ready_state = "closed"
         self._error = error
 
     def pop_delay(self) -> float | None:
@@ -245,14 +246,14 @@ class ReconnectingSession(Breakable):
         """Return the next event that was received, or None."""
         if self.stopped:
             self._finish(self.error)
-        while self.received and not self.is_over:
+        while self.received and self.ready_state != "closed":
             event = self.received.popleft()
             self.state, replayed = self.state.on_event(event)
             if self.state.outcome is not None:
                 self._finish(None)
             if not replayed:
                 return event
-        if self.parser.error is not None and not self.is_over:
+        if self.parser.error is not None and self.ready_state != "closed":
             self._finish(self.parser.error)
         return None
 
@@ -267,31 +268,16 @@ def _parse_url(url: str) -> httpx2.URL:
     return parsed
 
 
-def _select_with_domain(cookies: httpx2.Cookies) -> httpx2.Cookies:
-    """Return the cookies that have a domain; the others are sent to every host."""
-    selected = httpx2.Cookies()
-    for cookie in cookies.jar:
-        if cookie.domain:
-            selected.jar.set_cookie(cookie)
-    return selected
-
-
 class BaseEventSource(Uncopyable):
     """Session, client and properties of EventSource and AsyncEventSource."""
 
-    def __init__(
-        self,
-        url: str,
-        options: EventSourceOptions,
-        client: object,
-        client_type: Literal["Client", "AsyncClient"],
-    ) -> None:
+    def __init__(self, url: str, options: EventSourceOptions, client: object, kind: str) -> None:
         self._session = ReconnectingSession(url, **options)
         self._source: HTTPXSource | None = None
         self._owns_client = client is None
-        kind = getattr(httpx2, client_type)
-        self._client: Any = kind() if client is None else client
-        if not isinstance(self._client, kind):
+        client_type = getattr(httpx2, kind)
+        self._client: Any = client_type() if client is None else client
+        if not isinstance(self._client, client_type):
             name = f"{type(client).__module__.partition('.')[0]}.{type(client).__name__}"
             raise TypeError(
                 f"client is {name}; give EventSource an httpx2.Client, or AsyncEventSource an "
@@ -310,11 +296,9 @@ class BaseEventSource(Uncopyable):
         return self._session.parser.retry
 
     @property
-    def ready_state(self) -> Literal["connecting", "open", "closed"]:
+    def ready_state(self) -> ReadyState:
         """Whether the stream is waiting for a connection, has one, or is over."""
-        if self._session.is_over:
-            return "closed"
-        return "open" if self._session.is_connected else "connecting"
+        return self._session.ready_state
 
     @property
     def last_error(self) -> Exception | None:

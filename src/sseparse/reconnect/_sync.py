@@ -86,7 +86,7 @@ class EventSource(BaseEventSource):
             while not self._closed.is_set():
                 if (event := self._session.pop_event()) is not None:
                     return event
-                if self._session.is_over:
+                if self._session.ready_state == "closed":
                     break
                 self._step()
             self._release()
@@ -99,8 +99,18 @@ class EventSource(BaseEventSource):
         elif self._source is None:
             self._connect()
         else:
-            self._read(self._source)
-        if not self._session.is_connected:
+            try:
+                data = next(self._source)
+            except StopIteration:
+                self._session.on_end()
+            except (RuntimeError, TypeError):
+                # Misuse, not a failure of the connection.
+                raise
+            except Exception as error:  # the session translates it
+                self._session.on_failure(error)
+            else:
+                self._session.feed(data)
+        if self._session.ready_state != "open":
             self._disconnect()
 
     def _connect(self) -> None:
@@ -119,26 +129,13 @@ class EventSource(BaseEventSource):
                 body_start = next(self._source)
             session.add_body_start(body_start)
 
-    def _read(self, source: HTTPXSource) -> None:
-        try:
-            data = next(source)
-        except StopIteration:
-            self._session.on_end()
-        except (RuntimeError, TypeError):
-            # Misuse, not a failure of the connection.
-            raise
-        except Exception as error:  # the session translates it
-            self._session.on_failure(error)
-        else:
-            self._session.feed(data)
-
     def _disconnect(self) -> None:
         source, self._source = self._source, None
         if source is not None:
             source.close()
 
     def _release(self) -> None:
-        self._session.is_over = True
+        self._session.ready_state = "closed"
         try:
             self._disconnect()
         finally:

@@ -78,9 +78,7 @@ class Interpreter(Generic[ItemT]):
 
     def _begin_stream(self) -> None:
         self._uses_slow_path = True  # until Parser has removed a byte-order mark
-        self._broken = (
-            False  # True if an exception interrupted a call, so that items may be missing
-        )
+        self._broken = False  # True if an exception interrupted a call: items may be missing
         self._events_seen: int = 0
         self._comments_seen: int = 0
         self._pending: bytearray = bytearray()
@@ -188,7 +186,10 @@ class Interpreter(Generic[ItemT]):
         self._pending_at = fed_at + len(data) - len(self._pending)
         self._next_check = self._min_checked
         if size > self._data_line_limit:
-            self._check_lines(lines, data)
+            for index, line in enumerate(lines):
+                if len(line) > self._limit_of(line) and self._is_wanted(line[:_HEAD] + b":"):
+                    self._report_overflow(self._line_offset(index, data), line)
+                    return lines[:index]
         return lines
 
     def _join_pending(self, data: bytes) -> list[bytes | bytearray]:
@@ -226,13 +227,6 @@ class Interpreter(Generic[ItemT]):
             self._next_check = self._limit_of(self._pending)
             if len(self._pending) > self._next_check:
                 self._report_overflow(self._pending_at, self._pending)
-
-    def _check_lines(self, lines: list[bytes | bytearray], data: bytes) -> None:
-        for index, line in enumerate(lines):
-            if len(line) > self._limit_of(line) and self._is_wanted(line[:_HEAD] + b":"):
-                self._report_overflow(self._line_offset(index, data), line)
-                del lines[index:]
-                return
 
     def _report_overflow(self, offset: int, line: bytes | bytearray) -> None:
         of_event = line.startswith(b"data") and self._data_line_limit < self._line_limit

@@ -76,23 +76,19 @@ def encode(item: Event | Comment) -> bytes:
         return "".join(f":{line}\n" for line in _LINE_END.split(item.text)).encode()
     if not isinstance(item, Event):
         raise TypeError(f"encode() takes an Event or a Comment, not {type(item).__name__}")
-    data = (f"data: {line}" for line in _LINE_END.split(item.data))
-    return "\n".join([*_fields(item), *data, "", ""]).encode()
-
-
-def _fields(event: Event) -> list[str]:
-    fields: list[str] = []
-    if not event.event:
+    if not item.event:
         raise ValueError('event type is empty; use "message" for an event without a type')
-    if event.event != "message":
-        fields.append(f"event: {_check_line('event', event.event)}")
-    if event.id:
-        fields.append(f"id: {_check_line('id', event.id)}")
-    if event.retry is not None:
-        if event.retry < 0:
-            raise ValueError(f"retry is {event.retry}; give milliseconds, 0 or more")
-        fields.append(f"retry: {event.retry}")
-    return fields
+    lines: list[str] = []
+    if item.event != "message":
+        lines.append(f"event: {_check_line('event', item.event)}")
+    if item.id:
+        lines.append(f"id: {_check_line('id', item.id)}")
+    if item.retry is not None:
+        if item.retry < 0:
+            raise ValueError(f"retry is {item.retry}; give milliseconds, 0 or more")
+        lines.append(f"retry: {item.retry}")
+    lines += [f"data: {line}" for line in _LINE_END.split(item.data)]
+    return "\n".join([*lines, "", ""]).encode()
 
 
 def _check_line(name: str, value: str) -> str:

@@ -26,16 +26,10 @@ if not TYPE_CHECKING and os.environ.get("SSEPARSE_PURE", "") in {"", "0"}:
 
         ACCELERATED = True
 
+# Default limit of a line and of an event, in bytes. An image or a tool's result fits inline.
+# Fixed limits of 1 MiB broke users of other parsers.
 DEFAULT_MAXIMUM = 32 * 1024 * 1024
-"""
-Default limit of a line and of an event, in bytes.
-
-An image or a tool's result fits inline. Fixed limits of 1 MiB broke users of other parsers.
-"""
-
-BODY_START = 512
-"""How many first bytes of a body are kept, to report what the body is."""
-
+BODY_START = 512  # how many first bytes of a body are kept, to report what the body is
 EVENT_STREAM = "text/event-stream"
 _LINE_END = re.compile(rb"[\r\n]")
 
