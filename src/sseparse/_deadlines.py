@@ -16,7 +16,7 @@ Clock = Literal["first_event", "between_bytes", "between_events", "total"]
 _MAX_SECONDS = 1e9  # 31 years; any clock's time can be added without an overflow
 
 
-def _check(_: object, attribute: Attribute[float | None], seconds: object) -> None:
+def _check(_: object, attribute: Attribute[float | None], seconds: Any) -> None:
     is_number = isinstance(seconds, int | float)
     if seconds is not None and not (is_number and 0 < seconds <= _MAX_SECONDS):
         raise ValueError(
@@ -29,8 +29,7 @@ class Deadlines:
     """
     Deadlines of a stream, in seconds. None, the default, means no deadline.
 
-    A stream uses a copy and starts it at its first read, so one object serves any number of
-    streams.
+    One object serves any number of streams: each uses a copy and starts it at its first read.
 
     The methods are for programs that drive a parser themselves. `now` is the time in seconds, by
     any clock that doesn't go back; use the same clock for every call. Before each wait, call
@@ -97,8 +96,11 @@ class Deadlines:
             (self._bytes_at, "between_bytes"),
             (self._started_at, "total"),
         ]
-        deadlines = ((since, getattr(self, clock), clock) for since, clock in waits)
-        return [(since + wait, clock) for since, wait, clock in deadlines if wait is not None]
+        return [
+            (since + seconds, clock)
+            for since, clock in waits
+            if (seconds := getattr(self, clock)) is not None
+        ]
 
 
 class TimeUp(Exception):

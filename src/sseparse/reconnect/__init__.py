@@ -35,19 +35,6 @@ else:
     )
 
 __all__ = [
-    "AsyncEventSource",
-    "Cursor",
-    "Decision",
-    "EventSource",
-    "Fail",
-    "FailReason",
-    "Kind",
-    "Read",
-    "ReconnectPolicy",
-    "ReconnectState",
-    "Retry",
-    "Stop",
-    "StopReason",
-    "Verdict",
-    "retry_after",
-]
+    "AsyncEventSource", "Cursor", "Decision", "EventSource", "Fail", "FailReason", "Kind", "Read",
+    "ReconnectPolicy", "ReconnectState", "Retry", "Stop", "StopReason", "Verdict", "retry_after",
+]  # fmt: skip

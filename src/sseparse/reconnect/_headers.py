@@ -11,8 +11,8 @@ from typing import Final
 from .._errors import LimitExceeded
 
 # RFC 9110, 5.5: "Field values containing CR, LF, or NUL characters are invalid and dangerous".
-# Other control characters except the tab are invalid, too.
-_CONTROL: Final = re.compile("[\0-\x08\x0a-\x1f\x7f]")
+# Other control characters except the tab are invalid, too, and UTF-8 has no lone surrogates.
+_UNSENDABLE: Final = re.compile("[\0-\x08\x0a-\x1f\x7f\ud800-\udfff]")
 
 # Servers answer 431 to a longer header: by default nginx and Apache from 8 KiB on, Node from 16.
 _MAX_ID_BYTES: Final = 8192
@@ -21,12 +21,9 @@ _MAX_ID_BYTES: Final = 8192
 def encode_id(last_event_id: str) -> bytes | None:
     """Encode an ID for the `Last-Event-ID` header; return None if it can't be sent."""
     text = last_event_id.strip(" \t")  # HTTP libraries reject blanks around a value
-    if not text or check_id_size(text) is not None or _CONTROL.search(text):
+    if not text or check_id_size(text) is not None or _UNSENDABLE.search(text):
         return None
-    try:
-        return text.encode()  # WHATWG HTML, 9.2.3: "encoded as UTF-8"
-    except UnicodeEncodeError:
-        return None
+    return text.encode()  # WHATWG HTML, 9.2.3: "encoded as UTF-8"
 
 
 def check_id_size(last_event_id: str) -> LimitExceeded | None:
@@ -99,18 +96,14 @@ def _parse_date(value: str, now: float) -> float | None:
         return None
     day, hour, minute, second = map(int, match.group("day", "hour", "minute", "second"))
     try:
-        year, month = _parse_year(match["year"], now), _MONTHS.index(match["month"].lower()) + 1
+        year, month = int(match["year"]), _MONTHS.index(match["month"].lower()) + 1
+        if len(match["year"]) == 2:
+            # "Recipients of a timestamp value in rfc850-date format, which uses a two-digit year,
+            # MUST interpret a timestamp that appears to be more than 50 years in the future as
+            # representing the most recent year in the past that had the same last two digits."
+            this_year = 1970 + math.floor(now / 31_556_952)
+            year += this_year - this_year % 100
+            year -= 100 if year > this_year + 50 else 0
         return datetime(year, month, day, hour, minute, second, tzinfo=UTC).timestamp()
     except ValueError:
         return None
-
-
-def _parse_year(digits: str, now: float) -> int:
-    if len(digits) == 4:
-        return int(digits)
-    # "Recipients of a timestamp value in rfc850-date format, which uses a two-digit year, MUST
-    # interpret a timestamp that appears to be more than 50 years in the future as representing
-    # the most recent year in the past that had the same last two digits."
-    this_year = 1970 + math.floor(now / 31_556_952)
-    year = this_year - this_year % 100 + int(digits)
-    return year - 100 if year > this_year + 50 else year

@@ -73,8 +73,7 @@ class Retry:
         delay: Seconds to wait before the request.
         method: The method of the request, which then has no body; None to repeat the method and
             body of the last request.
-        headers: Headers that replace those of an earlier request. Names and values are bytes
-            because an ID can hold any character and is sent as UTF-8.
+        headers: Headers that replace those of an earlier request, in bytes, since IDs are UTF-8.
         params: Query parameters to send.
     """
 
@@ -188,11 +187,9 @@ class ReconnectPolicy:
         max_attempts: The number of reconnections in a row without progress; None for no limit.
             The default is None for EVENTSOURCE, otherwise 5.
         reset_on: What counts as progress: "event", a new event or last event ID; or "response",
-            any response with a stream, which is the default for MCP_2025_11, whose servers let
-            clients poll this way.
+            any response with a stream: the default for MCP_2025_11, whose clients can poll so.
         retry_cap: The longest delay that the `retry` field can request, in seconds.
-        honor_retry_after: The longest delay that a Retry-After header can request, in seconds. A
-            longer one fails.
+        honor_retry_after: The longest delay that Retry-After can request; a longer one fails.
         retry_statuses: The statuses after which the request is repeated. The default is 408, 409,
             429 and 500 to 599; the header `x-should-retry` takes precedence. For EVENTSOURCE the
             default is none, as in the standard, and the header is ignored.

@@ -31,6 +31,7 @@ except ModuleNotFoundError as _error:
     _message = "EventSource needs httpx2: pip install 'sseparse[httpx2]'"
     raise ModuleNotFoundError(_message, name=_error.name) from _error
 
+AnyClient = httpx2.Client | httpx2.AsyncClient
 ReadyState = Literal["connecting", "open", "closed"]
 _HEADERS: Final = {
     "Accept": "text/event-stream",
@@ -83,7 +84,12 @@ class ReconnectingSession(Breakable):
         **options: Unpack[ParserOptions],
     ) -> None:
         super().__init__()
-        self._url = _parse_url(url)
+        origin_of(url)
+        try:
+            self._url = httpx2.URL(url)
+        except (httpx2.InvalidURL, UnicodeError) as error:
+            raise ValueError(f"url can't be requested: {error}") from error
+        origin_of(str(self._url))  # a host outside ASCII is encoded now
         self._headers = httpx2.Headers(_HEADERS)
         self._headers.update(checked_headers(headers))
         if "last-event-id" in self._headers:
@@ -110,7 +116,7 @@ class ReconnectingSession(Breakable):
         auth = {"auth": httpx2.Auth()} if self._is_cross_origin else {}  # no authentication
         return {"stream": True, "follow_redirects": False, **auth}
 
-    def build_request(self, client: httpx2.Client | httpx2.AsyncClient) -> httpx2.Request:
+    def build_request(self, client: AnyClient) -> httpx2.Request:
         if self._redirect_url is not None:
             return self._build_redirected(self._redirect_url, client)
         self._redirects_left = client.max_redirects
@@ -121,9 +127,7 @@ class ReconnectingSession(Breakable):
         url = self._url.copy_merge_params(params) if params else self._url
         return client.build_request(self._method, url, headers=headers, content=self._content)
 
-    def _build_redirected(
-        self, url: httpx2.URL, client: httpx2.Client | httpx2.AsyncClient
-    ) -> httpx2.Request:
+    def _build_redirected(self, url: httpx2.URL, client: AnyClient) -> httpx2.Request:
         # Not client.build_request(), which would add the client's query parameters.
         headers, cookies, content = client.headers.copy(), client.cookies, self._content
         if self._is_cross_origin:
@@ -179,12 +183,10 @@ class ReconnectingSession(Breakable):
         return True
 
     @breaking
-    def add_body_start(self, body_start: bytes) -> None:
+    def add_body_start(self, data: bytes) -> None:
         """Add the first bytes of a rejected response to its error."""
         if isinstance(error := self.error, NotEventStream):
-            error = NotEventStream.from_response(
-                error.status, error.headers, body_start[:BODY_START]
-            )
+            error = NotEventStream.from_response(error.status, error.headers, data[:BODY_START])
             self._error = self.last_error = error
 
     @breaking
@@ -258,16 +260,6 @@ class ReconnectingSession(Breakable):
         return None
 
 
-def _parse_url(url: str) -> httpx2.URL:
-    origin_of(url)
-    try:
-        parsed = httpx2.URL(url)
-    except (httpx2.InvalidURL, UnicodeError) as error:
-        raise ValueError(f"url can't be requested: {error}") from error
-    origin_of(str(parsed))  # a host outside ASCII is encoded now
-    return parsed
-
-
 class BaseEventSource(Uncopyable):
     """Session, client and properties of EventSource and AsyncEventSource."""
 
@@ -305,7 +297,6 @@ class BaseEventSource(Uncopyable):
         """
         The error of the last connection; None if it ended without one.
 
-        `LimitExceeded` while the last event ID is larger than 8,192 bytes: servers reject such a
-        header, so the ID isn't sent.
+        `LimitExceeded` while the last event ID is larger than 8,192 bytes and so isn't sent.
         """
         return self._session.last_error

@@ -27,21 +27,17 @@ _HEAD = 6  # so many first bytes of a line decide whether its field is known: "e
 _MIN_CHECKED = 1024  # shorter pending lines are collected without a check
 _MIN_MOVED = 65536  # longer pending lines are extended in place, not copied, when they end
 _NO_LIMIT = 1 << 62
-_LINE_END = re.compile(rb"[\r\n]")
+LINE_END = re.compile(rb"[\r\n]")
 _MAX_DIGITS = 640  # int() parses these with any limit (sys.int_info.str_digits_check_threshold)
-_DIGITS = frozenset(b"0123456789")
 
 
 class Interpreter(Generic[ItemT]):
     """
     The fast path of the parser, which turns bytes into lines and lines into events.
 
-    This is the reference implementation of `_core.c`. `Parser` derives from either of them, and
-    adds the slow path and the errors.
-
-    LF, CR or CRLF ends a line. A CR completes its line at once, and an LF after it is skipped.
-    Of a line that isn't wanted, only the first bytes are collected: an unknown field, or a
-    comment unless comments are requested.
+    The reference implementation of `_core.c`. `Parser` derives from either of them, and adds the
+    slow path and the errors. A CR completes its line at once, and an LF after it is skipped. Of an
+    unknown field, and of a comment unless requested, only the first bytes are collected.
     """
 
     __slots__ = (
@@ -175,7 +171,7 @@ class Interpreter(Generic[ItemT]):
         return values
 
     def _split_lines(self, data: bytes) -> list[bytes | bytearray]:
-        """Return the lines that the data completes; if one is too long, those before it."""
+        """Return the lines that the data completes, up to one that is too long."""
         fed_at = self._bytes_parsed
         skipped = self._skip_lf and fed_at == self._pending_at and data[0] == LF
         self._line_at = self._pending_at + skipped
@@ -198,7 +194,7 @@ class Interpreter(Generic[ItemT]):
             # Unlike str.splitlines(), bytes.splitlines() splits only at LF, CR and CRLF.
             lines: list[bytes | bytearray] = [*data.splitlines()]
         else:
-            end = cast(re.Match[bytes], _LINE_END.search(data)).start()
+            end = cast(re.Match[bytes], LINE_END.search(data)).start()
             lines = [*data[end:].splitlines()]
             lines[0] = self._pending
             self._pending += data[:end]
@@ -217,7 +213,6 @@ class Interpreter(Generic[ItemT]):
         return start + sum(map(len, before))
 
     def _check_pending(self) -> None:
-        """Truncate the pending line if it isn't wanted, and report it if it is too long."""
         wanted = self._is_wanted(self._pending)
         if wanted is False:
             self._dropped += max(0, len(self._pending) - _HEAD)
@@ -265,10 +260,7 @@ class Interpreter(Generic[ItemT]):
                     data += line[start:]
                 data += b"\n"
                 if len(data) > max_length:
-                    offset = self._line_offset(index, fed)
-                    self._drop_pending()
-                    data.clear()
-                    self._stop_at_limit("event", offset)
+                    self._stop_at_limit("event", self._line_offset(index, fed))
                     break
             elif line[0] == 0x3A:
                 self._comments_seen += 1
@@ -297,7 +289,7 @@ class Interpreter(Generic[ItemT]):
                 new_id = value.decode("utf-8", "replace")
                 # The same object, so that later checks needn't compare long ids.
                 self._id = self._last_event_id if new_id == self._last_event_id else new_id
-        elif name == b"retry" and value and _DIGITS.issuperset(value):
+        elif name == b"retry" and value.isdigit():
             # "If the field value consists of only ASCII digits" is the only condition of the
             # standard, but int() can refuse longer numbers.
             digits = value.lstrip(b"0") or b"0"
@@ -330,7 +322,6 @@ class Interpreter(Generic[ItemT]):
         self._block_retry = None
 
     def _build_incomplete_event(self) -> Event | None:
-        """End the pending line if it is data, and return the event that no blank line ended."""
         # Half of a data line is half of the data; half of an id or a number would be another one.
         line = bytes(self._pending)
         self._line_at = self._pending_at
@@ -351,7 +342,6 @@ class Interpreter(Generic[ItemT]):
         return bool(self._pending and not self._pending.startswith(b":")) or self._in_block
 
     def _skip_bytes(self, count: int) -> None:
-        """Count bytes before the first line."""
         self._pending_at += count
 
     @property

@@ -78,20 +78,15 @@ def encode(item: Event | Comment) -> bytes:
         raise TypeError(f"encode() takes an Event or a Comment, not {type(item).__name__}")
     if not item.event:
         raise ValueError('event type is empty; use "message" for an event without a type')
-    lines: list[str] = []
-    if item.event != "message":
-        lines.append(f"event: {_check_line('event', item.event)}")
+    for name, value in (("event", item.event), ("id", item.id)):
+        if _FORBIDDEN.search(value):
+            raise ValueError(f"{name} {value!r} contains CR, LF or NUL, which would forge lines")
+    lines = [] if item.event == "message" else [f"event: {item.event}"]
     if item.id:
-        lines.append(f"id: {_check_line('id', item.id)}")
+        lines.append(f"id: {item.id}")
     if item.retry is not None:
         if item.retry < 0:
             raise ValueError(f"retry is {item.retry}; give milliseconds, 0 or more")
         lines.append(f"retry: {item.retry}")
     lines += [f"data: {line}" for line in _LINE_END.split(item.data)]
     return "\n".join([*lines, "", ""]).encode()
-
-
-def _check_line(name: str, value: str) -> str:
-    if _FORBIDDEN.search(value):
-        raise ValueError(f"{name} {value!r} contains CR, LF or NUL, which would forge lines")
-    return value

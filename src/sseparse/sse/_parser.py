@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from codecs import BOM_UTF8, utf_8_decode
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,7 +12,7 @@ from .._end import End, EndCause
 from .._errors import BrokenStage, EncodingError, LimitExceeded, SSEError
 from .._options import EventOptions, check_bytes, check_choice, check_id, check_retry
 from .._stage import SLICE, Uncopyable, check_piece, feed_slices, raise_stored
-from ._core import FIELDS, Interpreter, ItemT
+from ._core import FIELDS, LINE_END, Interpreter, ItemT
 from ._event import Comment, Event
 
 ACCELERATED: bool = False
@@ -31,7 +30,6 @@ if not TYPE_CHECKING and os.environ.get("SSEPARSE_PURE", "") in {"", "0"}:
 DEFAULT_MAXIMUM = 32 * 1024 * 1024
 BODY_START = 512  # how many first bytes of a body are kept, to report what the body is
 EVENT_STREAM = "text/event-stream"
-_LINE_END = re.compile(rb"[\r\n]")
 
 
 def is_event_stream_type(content_type: str) -> bool:
@@ -41,7 +39,7 @@ def is_event_stream_type(content_type: str) -> bool:
 def looks_like_events(start: bytes) -> bool:
     """Return whether a body with this prefix can be an event stream. An empty prefix can."""
     text = start.removeprefix(BOM_UTF8).lstrip(b"\r\n")
-    line = _LINE_END.split(text, maxsplit=1)[0]
+    line = LINE_END.split(text, maxsplit=1)[0]
     name, colon, _ = line.partition(b":")
     if colon:
         return not name or name in FIELDS
@@ -167,9 +165,7 @@ class Parser(Interpreter[ItemT], Uncopyable):
 
     def reset(self) -> None:
         """
-        Prepare for the next connection.
-
-        Only the last event ID and the reconnection time stay.
+        Prepare for the next connection: only the last event ID and the reconnection time stay.
 
         Raises:
             BrokenStage: An exception interrupted an earlier call, so the last event ID may be
@@ -190,20 +186,19 @@ class Parser(Interpreter[ItemT], Uncopyable):
             raise RuntimeError("feed() after close(): call reset() before the next stream")
         try:
             piece = bytes(cast("bytes", data))
-            return feed_slices(self, piece) if len(piece) > SLICE else self._feed_slice(piece)
+            if len(piece) > SLICE:
+                return feed_slices(self, piece)
+            error = None
+            if self._strict:
+                piece, error = self._check_utf8(piece)
+            if self._bom is not None:
+                piece = self._strip_bom(self._bom + piece)
+            items = self._parse(piece)
+            if error is not None:
+                self._stop(error)
         except BaseException:
             self._broken = self._uses_slow_path = True
             raise
-
-    def _feed_slice(self, data: bytes) -> list[ItemT]:
-        error = None
-        if self._strict:
-            data, error = self._check_utf8(data)
-        if self._bom is not None:
-            data = self._strip_bom(self._bom + data)
-        items = self._parse(data)
-        if error is not None:
-            self._stop(error)
         return items
 
     def _check_utf8(self, data: bytes, final: bool = False) -> tuple[bytes, EncodingError | None]:
@@ -249,34 +244,31 @@ class Parser(Interpreter[ItemT], Uncopyable):
         if self._end is not None:
             return []
         try:
-            return self._close_if(keep)
+            self._uses_slow_path = True
+            if self._strict:
+                _, error = self._check_utf8(b"", final=True)
+                if error is not None:
+                    self._stop(error)
+                    return []
+            if self._bom:
+                self._parse(self._bom)
+            self._bom = None
+            mid_event = self._is_mid_event()
+            events: list[Event] = []
+            if keep is not None:
+                event = self._build_incomplete_event()
+                if event is not None and keep(event):
+                    self._accept_incomplete_event()
+                    events = [event]
+            if self._error is None:
+                self._end = self._make_end(mid_event)
+            self._discard_pending()
         except BaseException:
             self._broken = self._uses_slow_path = True
             raise
-
-    def _close_if(self, keep: Callable[[Event], bool] | None) -> list[Event]:
-        self._uses_slow_path = True
-        if self._strict:
-            _, error = self._check_utf8(b"", final=True)
-            if error is not None:
-                self._stop(error)
-                return []
-        if self._bom:
-            self._parse(self._bom)
-        self._bom = None
-        mid_event = self._is_mid_event()
-        events: list[Event] = []
-        if keep is not None:
-            event = self._build_incomplete_event()
-            if event is not None and keep(event):
-                self._accept_incomplete_event()
-                events = [event]
-        if self._error is None:
-            self._end = self._make_end(mid_event=mid_event)
-        self._discard_pending()
         return events
 
-    def _make_end(self, *, mid_event: bool) -> End:
+    def _make_end(self, mid_event: bool) -> End:
         return End(
             cause=EndCause.INCOMPLETE if mid_event else EndCause.FINISHED,
             mid_event=mid_event,
