@@ -186,19 +186,20 @@ class Parser(Interpreter[ItemT], Uncopyable):
             raise RuntimeError("feed() after close(): call reset() before the next stream")
         try:
             piece = bytes(cast("bytes", data))
-            if len(piece) > SLICE:
-                return feed_slices(self, piece)
-            error = None
-            if self._strict:
-                piece, error = self._check_utf8(piece)
-            if self._bom is not None:
-                piece = self._strip_bom(self._bom + piece)
-            items = self._parse(piece)
-            if error is not None:
-                self._stop(error)
+            return feed_slices(self, piece) if len(piece) > SLICE else self._feed_slice(piece)
         except BaseException:
             self._broken = self._uses_slow_path = True
             raise
+
+    def _feed_slice(self, data: bytes) -> list[ItemT]:
+        error = None
+        if self._strict:
+            data, error = self._check_utf8(data)
+        if self._bom is not None:
+            data = self._strip_bom(self._bom + data)
+        items = self._parse(data)
+        if error is not None:
+            self._stop(error)
         return items
 
     def _check_utf8(self, data: bytes, final: bool = False) -> tuple[bytes, EncodingError | None]:
@@ -244,28 +245,31 @@ class Parser(Interpreter[ItemT], Uncopyable):
         if self._end is not None:
             return []
         try:
-            self._uses_slow_path = True
-            if self._strict:
-                _, error = self._check_utf8(b"", final=True)
-                if error is not None:
-                    self._stop(error)
-                    return []
-            if self._bom:
-                self._parse(self._bom)
-            self._bom = None
-            mid_event = self._is_mid_event()
-            events: list[Event] = []
-            if keep is not None:
-                event = self._build_incomplete_event()
-                if event is not None and keep(event):
-                    self._accept_incomplete_event()
-                    events = [event]
-            if self._error is None:
-                self._end = self._make_end(mid_event)
-            self._discard_pending()
+            return self._close_if(keep)
         except BaseException:
             self._broken = self._uses_slow_path = True
             raise
+
+    def _close_if(self, keep: Callable[[Event], bool] | None) -> list[Event]:
+        self._uses_slow_path = True
+        if self._strict:
+            _, error = self._check_utf8(b"", final=True)
+            if error is not None:
+                self._stop(error)
+                return []
+        if self._bom:
+            self._parse(self._bom)
+        self._bom = None
+        mid_event = self._is_mid_event()
+        events: list[Event] = []
+        if keep is not None:
+            event = self._build_incomplete_event()
+            if event is not None and keep(event):
+                self._accept_incomplete_event()
+                events = [event]
+        if self._error is None:
+            self._end = self._make_end(mid_event)
+        self._discard_pending()
         return events
 
     def _make_end(self, mid_event: bool) -> End:
