@@ -19,7 +19,6 @@ from ._models import (
     Chunk,
     ChunkChoice,
     CompletionChunk,
-    CompletionChunkChoice,
     CompletionUsage,
 )
 from ._results import ChatCompletion, Completion, Note, NoteKind, Result
@@ -46,38 +45,6 @@ def check_choice_limit(index: int, known: int, maximum: int | None) -> None:
         )
 
 
-class ReportedUsage:
-    """Token counts reported last; those in `x_groq` or a choice count if no chunk has `usage`."""
-
-    __slots__ = ("_elsewhere", "_usage")
-
-    def __init__(self) -> None:
-        self._usage: CompletionUsage | None = None
-        self._elsewhere: CompletionUsage | None = None
-
-    @property
-    def value(self) -> CompletionUsage | None:
-        return self._elsewhere if self._usage is None else self._usage
-
-    @property
-    def is_elsewhere(self) -> bool:
-        return self._usage is None and self._elsewhere is not None
-
-    def add(self, chunk: Chunk) -> None:
-        # An empty usage doesn't replace another one.
-        if chunk.usage is not None and (self._usage is None or chunk.usage != CompletionUsage()):
-            self._usage = chunk.usage
-        self._add_elsewhere(chunk.extra.get("x_groq"))
-
-    def add_choice(self, choice: ChunkChoice | CompletionChunkChoice) -> None:
-        self._add_elsewhere(choice.extra)
-
-    def _add_elsewhere(self, fields: Any) -> None:
-        usage = fields.get("usage") if is_object(fields) else None
-        if is_object(usage):
-            self._elsewhere = build(CompletionUsage, usage)
-
-
 class Accumulator(Breakable):
     """
     Accumulator of chunks: builds the completion that the non-streaming API would have returned.
@@ -91,6 +58,10 @@ class Accumulator(Breakable):
         max_tool_calls: Maximum number of tool calls in all choices together. None for no limit.
         max_accumulated_bytes: Maximum size of the accumulated data, approximately in bytes of
             memory. None for no limit.
+
+    Attributes:
+        id: The id of the completion, or None.
+        model: The model of the completion, or None.
 
     Raises:
         ValueError: A limit isn't a valid number.
@@ -109,12 +80,13 @@ class Accumulator(Breakable):
         check_bytes("max_accumulated_bytes", max_accumulated_bytes)
         self._max_choices = max_choices
         self._budget = Budget(max_accumulated_bytes, max_tool_calls)
-        self._id: str | None = None
+        self.id: str | None = None
         self._created: int | float | None = None
-        self._model: str | None = None
+        self.model: str | None = None
         self._last_model: str | None = None
         self._lacks_head = True  # whether id, created or model is still missing
-        self._usage = ReportedUsage()
+        self._usage: CompletionUsage | None = None
+        self._usage_elsewhere: CompletionUsage | None = None  # from `x_groq` or a choice
         self._system_fingerprint: str | None = None
         self._service_tier: str | None = None
         self._moderation: dict[str, Any] | None = None
@@ -236,16 +208,24 @@ class Accumulator(Breakable):
 
     def _add_head(self, chunk: Chunk) -> None:
         # The first value that isn't empty counts.
-        self._id = self._id or chunk.id or None
+        self.id = self.id or chunk.id or None
         self._created = self._created or chunk.created or None
-        self._model = self._model or chunk.model or None
-        self._lacks_head = self._id is None or self._created is None or self._model is None
+        self.model = self.model or chunk.model or None
+        self._lacks_head = self.id is None or self._created is None or self.model is None
 
     def _add_usage_and_extra(self, chunk: Chunk) -> None:
-        self._usage.add(chunk)
+        # An empty usage doesn't replace another one.
+        if chunk.usage is not None and (self._usage is None or chunk.usage != CompletionUsage()):
+            self._usage = chunk.usage
         if chunk.extra:
+            self._add_usage_elsewhere(chunk.extra.get("x_groq"))
             self._notes.add_ignored_values(chunk)
             keep_last(self._extra, unknown_fields(chunk), self._budget)
+
+    def _add_usage_elsewhere(self, fields: Any) -> None:
+        usage = fields.get("usage") if is_object(fields) else None
+        if is_object(usage):
+            self._usage_elsewhere = build(CompletionUsage, usage)
 
     def _add_choice(self, choice: ChunkChoice) -> None:
         state = self._chat.get(choice.index)
@@ -256,11 +236,11 @@ class Accumulator(Breakable):
                 self._texts[choice.index] = state.content
         calls = state.add(choice)
         if choice.extra:
-            self._usage.add_choice(choice)
+            self._add_usage_elsewhere(choice.extra)
         if choice.finish_reason:
             self._texts.pop(choice.index, None)
         if self._active_tracker is not None:
-            self._active_tracker.add_chat(state, choice, calls)
+            self._active_tracker.add(state, choice, calls)
 
     def _add_legacy(self, chunk: CompletionChunk) -> None:
         for choice in chunk.choices:
@@ -271,7 +251,7 @@ class Accumulator(Breakable):
                 self._legacy[choice.index] = state
             state.add(choice)
             if self._active_tracker is not None:
-                self._active_tracker.add_legacy(state, choice)
+                self._active_tracker.add(state, choice)
 
     def _break_off(self, error: BaseException) -> None:
         super()._break_off(error)
@@ -311,19 +291,9 @@ class Accumulator(Breakable):
         return bool(states) and all(state.finish_reason is not None for state in states)
 
     @property
-    def id(self) -> str | None:
-        """The id of the completion, or None."""
-        return self._id
-
-    @property
-    def model(self) -> str | None:
-        """The model of the completion, or None."""
-        return self._model
-
-    @property
     def usage(self) -> CompletionUsage | None:
         """The token counts that the server sent last, or None."""
-        return self._usage.value
+        return self._usage_elsewhere if self._usage is None else self._usage
 
     @breaking
     def json_content(self, *, choice: int = 0) -> PartialJSON:
@@ -372,9 +342,9 @@ class Accumulator(Breakable):
         dropped = {"p", "obfuscation", "error", *self._likely_kind.wire_fields()}
         fields = copy_fields(self._extra)
         common: dict[str, Any] = {
-            "id": self._id,
+            "id": self.id,
             "created": self._created,
-            "model": self._model,
+            "model": self.model,
             "choices": [self._choices[index].result() for index in sorted(self._choices)],
             "usage": self.usage,
             "system_fingerprint": self._system_fingerprint,
@@ -389,9 +359,9 @@ class Accumulator(Breakable):
 
     def _all_notes(self) -> Iterator[Note]:
         yield from self._notes
-        if self._last_model != self._model and self._last_model is not None:
+        if self._last_model != self.model and self._last_model is not None:
             yield Note(NoteKind.MODEL_CHANGED, detail=self._last_model)
-        if self._usage.is_elsewhere:
+        if self._usage is None and self._usage_elsewhere is not None:
             yield Note(NoteKind.USAGE_ELSEWHERE)
         for index in sorted(self._choices):
             yield from self._choices[index].notes()

@@ -32,13 +32,14 @@ from ._models import (
 from ._results import FILTER_OFFSETS, ChatChoice, ChatMessage, CompletionChoice, Note, NoteKind
 from ._tool_calls import ToolCallAssembler, ToolCallState
 
+# The fields of a delta that are content.
+_CONTENT = tuple(name for name in ChoiceDelta.__struct_fields__ if name not in ("role", "absent"))
+
 LogprobsT = TypeVar("LogprobsT", ChoiceLogprobs, CompletionLogprobs)
 
 
 class NoteRecorder:
     """Notes on a choice, or on the completion, each once and in the order of their first record."""
-
-    __slots__ = ("_choice", "_notes")
 
     def __init__(self, choice: int | None = None) -> None:
         self._choice = choice
@@ -49,11 +50,8 @@ class NoteRecorder:
 
     def add_ignored_values(self, model: Model, call: int | None = None) -> None:
         """Record the known fields of a model whose values have an unexpected type."""
-        if not model.extra:
-            return
-        known = model.wire_fields()
         for name in model.extra:
-            if name in known:
+            if name in model.wire_fields():
                 self.add(NoteKind.VALUE_IGNORED, call, name)
 
     def __iter__(self) -> Iterator[Note]:
@@ -125,24 +123,11 @@ class LogprobsState:
 class ChoiceState:
     """State that the choices of chat and legacy completions have in common."""
 
-    __slots__ = (
-        "_extra",
-        "_finish_reasons",
-        "_logprobs",
-        "_notes",
-        "_reasons_differ",
-        "budget",
-        "content",
-        "finish_reason",
-        "index",
-    )
-
     def __init__(self, index: int, budget: Budget) -> None:
         self.index = index
         self.budget = budget
         self.finish_reason: str | None = None  # the first one; some servers send more
         self._finish_reasons: list[str] = []
-        self._reasons_differ = False
         self.content = GrowingText(budget)
         self._logprobs: LogprobsState | None = None
         self._extra: ChoiceExtra | None = None
@@ -152,7 +137,7 @@ class ChoiceState:
     @property
     def finish_reasons_seen(self) -> list[str] | None:
         """All finish reasons if they differ, else None."""
-        return [*self._finish_reasons] if self._reasons_differ else None
+        return [*self._finish_reasons] if len({*self._finish_reasons}) > 1 else None
 
     def full_text(self, kind: Kind) -> str:  # noqa: ARG002 - for chat choices
         """Return all text of this kind so far; a legacy completion only has content."""
@@ -167,7 +152,6 @@ class ChoiceState:
         if choice.finish_reason:
             self.finish_reason = self.finish_reason or choice.finish_reason
             self._finish_reasons.append(choice.finish_reason)
-            self._reasons_differ |= choice.finish_reason != self.finish_reason
             self.budget.charge(choice.finish_reason)
         if choice.extra:
             self._notes.add_ignored_values(choice)
@@ -178,7 +162,7 @@ class ChoiceState:
 
     def notes(self) -> Iterator[Note]:
         yield from self._notes
-        if self._reasons_differ:
+        if self.finish_reasons_seen:
             yield Note(NoteKind.FINISHED_AGAIN, self.index)
 
 
@@ -208,20 +192,6 @@ class CompletionChoiceState(ChoiceState):
 class ChatChoiceState(ChoiceState):
     """State of one choice of a chat completion."""
 
-    __slots__ = (
-        "_audio",
-        "_details",
-        "_lists",
-        "_message_extra",
-        "_parts",
-        "_reasoning",
-        "_reasoning_content",
-        "_refusal",
-        "_role",
-        "function_call",
-        "tool_calls",
-    )
-
     def __init__(self, index: int, budget: Budget) -> None:
         super().__init__(index, budget)
         self._refusal = GrowingText(budget)
@@ -249,7 +219,7 @@ class ChatChoiceState(ChoiceState):
 
     def add(self, choice: ChunkChoice) -> Sequence[ToolCallState]:
         """Add the choice of a chunk, and return the call of each of its tool call deltas."""
-        if self.finish_reason and _has_content(choice.delta):
+        if self.finish_reason and any(getattr(choice.delta, name) for name in _CONTENT):
             self._notes.add(NoteKind.AFTER_FINISH)
         calls = self._add_delta(choice.delta)
         if choice.logprobs is not None:
@@ -288,12 +258,16 @@ class ChatChoiceState(ChoiceState):
         if delta.annotations is not None:
             self._add_items("annotations", delta.annotations)
         if delta.extra:
-            self._add_delta_extra(delta)
+            self._notes.add_ignored_values(delta)
+            extra = {**unknown_fields(delta)}
+            for name in ("images", "executed_tools"):  # lists that arrive in pieces
+                if is_list(extra.get(name)):
+                    self._add_items(name, extra.pop(name))
+            keep_last(self._message_extra, extra, self.budget)
         return self._add_calls(delta.tool_calls) if delta.tool_calls else ()
 
     def _add_calls(self, deltas: list[ToolCallDelta]) -> Sequence[ToolCallState]:
-        if self.tool_calls is None:
-            self.tool_calls = ToolCallAssembler(self.budget)
+        self.tool_calls = self.tool_calls or ToolCallAssembler(self.budget)
         calls = [self.tool_calls.add(delta) for delta in deltas]
         for delta, call in zip(deltas, calls, strict=True):
             for part in (delta, delta.function, delta.custom):
@@ -311,14 +285,6 @@ class ChatChoiceState(ChoiceState):
         for part in other_parts(parts):
             self._parts.append(part)
             self.budget.charge(part)
-
-    def _add_delta_extra(self, delta: ChoiceDelta) -> None:
-        self._notes.add_ignored_values(delta)
-        extra = {**unknown_fields(delta)}
-        for name in ("images", "executed_tools"):  # lists that arrive in pieces
-            if is_list(extra.get(name)):
-                self._add_items(name, extra.pop(name))
-        keep_last(self._message_extra, extra, self.budget)
 
     def _add_items(self, name: str, items: list[Any]) -> None:
         self._lists.setdefault(name, ItemList(self.budget)).add(items)
@@ -363,10 +329,3 @@ class ChatChoiceState(ChoiceState):
                     yield Note(kind, self.index, call.position)
             if self.finish_reason and not call.callee.arguments.value:
                 yield Note(NoteKind.ARGUMENTS_MISSING, self.index, call.position)
-
-
-_CONTENT = tuple(name for name in ChoiceDelta.__struct_fields__ if name not in ("role", "absent"))
-
-
-def _has_content(delta: ChoiceDelta) -> bool:
-    return any(getattr(delta, name) for name in _CONTENT)

@@ -16,6 +16,7 @@ from ..payloads._model import Model
 from ._models import (
     ENCRYPTED,
     KEY,
+    LEGACY,
     TEXTS,
     AudioDelta,
     ChatCompletionChunk,
@@ -39,7 +40,6 @@ from ._results import (
     ChatChoice,
     ChatCompletion,
     ChatMessage,
-    Completion,
     CompletionChoice,
     CustomTool,
     Function,
@@ -80,14 +80,12 @@ def to_chunks(
     Source: OpenAI API reference, "The chat completion chunk object", and recorded streams.
     """
     cut = _make_cutter(pieces)
-    if isinstance(completion, ChatCompletion):
-        return _chat_chunks(completion, cut)
-    if isinstance(completion, Completion):
-        return _legacy_chunks(completion, cut)
-    raise TypeError(
-        f"to_chunks() takes a ChatCompletion or a Completion, not {type(completion).__name__}: "
-        "Accumulator.snapshot() returns one"
-    )
+    if not isinstance(completion, Result):
+        raise TypeError(
+            f"to_chunks() takes a ChatCompletion or a Completion, not {type(completion).__name__}: "
+            "Accumulator.snapshot() returns one"
+        )
+    return _chunks(completion, cut)
 
 
 def _make_cutter(pieces: int | Callable[[str], Iterable[str]] | None) -> _Cutter:
@@ -115,22 +113,25 @@ def _cut_by_function(function: Callable[[str], Iterable[str]], text: str) -> lis
     return pieces
 
 
-def _chat_chunks(completion: ChatCompletion, cut: _Cutter) -> Iterator[ChatCompletionChunk]:
-    chunk = partial(
-        ChatCompletionChunk,
-        id=completion.id,
-        object="chat.completion.chunk",
-        created=completion.created,
-        model=completion.model,
-        system_fingerprint=completion.system_fingerprint,
-        service_tier=completion.service_tier,
-    )
-    for choice in completion.choices:
-        for part in _chat_parts(choice, cut):
-            yield chunk(choices=[part])
-    usage, moderation, extra = completion.usage, completion.moderation, completion.extra
-    if usage is not None or moderation is not None or extra or not completion.choices:
-        yield chunk(choices=[], usage=usage, moderation=moderation, extra={**extra})
+def _chunks(completion: Result, cut: _Cutter) -> Iterator[Chunk]:
+    names = ("id", "created", "model", "system_fingerprint")
+    head: dict[str, Any] = {name: getattr(completion, name) for name in names}
+    last: dict[str, Any] = {"usage": completion.usage}
+    kind: type[Chunk] = CompletionChunk
+    parts: Iterator[Any]
+    if isinstance(completion, ChatCompletion):
+        kind = ChatCompletionChunk
+        head.update(object="chat.completion.chunk", service_tier=completion.service_tier)
+        last["moderation"] = completion.moderation
+        parts = (part for choice in completion.choices for part in _chat_parts(choice, cut))
+    else:
+        head["object"] = LEGACY
+        parts = (part for choice in completion.choices for part in _legacy_parts(choice, cut))
+    for part in parts:
+        yield kind(**head, choices=[part])
+    extra = {**completion.extra}
+    if extra or not completion.choices or any(value is not None for value in last.values()):
+        yield kind(**head, **last, choices=[], extra=extra)
 
 
 def _chat_parts(choice: ChatChoice, cut: _Cutter) -> Iterator[ChunkChoice]:
@@ -242,16 +243,13 @@ def _other_deltas(message: ChatMessage, cut: _Cutter) -> Iterator[ChoiceDelta]:
     extra = {**message.extra}
     parts = extra.get("content_parts")
     # Parts that have text are a field of that name: sent as content, they would become more text.
-    if is_list(parts) and parts and other_parts(parts) == parts and not _text_of_parts(parts):
+    has_text = is_list(parts) and (text_of(parts) or thinking_of(parts))
+    if is_list(parts) and parts and other_parts(parts) == parts and not has_text:
         yield ChoiceDelta(content=extra.pop("content_parts"))
     if message.annotations is not None:
         yield ChoiceDelta(annotations=[*message.annotations])
     if extra:
         yield ChoiceDelta(extra=extra)
-
-
-def _text_of_parts(parts: list[Any]) -> str:
-    return text_of(parts) + thinking_of(parts)
 
 
 def _audio_deltas(audio: Audio, cut: _Cutter) -> Iterator[AudioDelta]:
@@ -298,23 +296,6 @@ def _custom_tool_deltas(custom: CustomTool, cut: _Cutter) -> Iterator[CustomTool
     yield CustomToolDelta(name=custom.name or None, input="", extra={**custom.extra})
     for piece in cut(custom.input):
         yield CustomToolDelta(input=piece)
-
-
-def _legacy_chunks(completion: Completion, cut: _Cutter) -> Iterator[CompletionChunk]:
-    chunk = partial(
-        CompletionChunk,
-        id=completion.id,
-        object="text_completion",
-        created=completion.created,
-        model=completion.model,
-        system_fingerprint=completion.system_fingerprint,
-    )
-    for choice in completion.choices:
-        for part in _legacy_parts(choice, cut):
-            yield chunk(choices=[part])
-    usage, extra = completion.usage, completion.extra
-    if usage is not None or extra or not completion.choices:
-        yield chunk(choices=[], usage=usage, extra={**extra})
 
 
 def _legacy_parts(choice: CompletionChoice, cut: _Cutter) -> Iterator[CompletionChunkChoice]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from ..payloads._growing import GrowingText
 from ..payloads._model import Kind
@@ -24,7 +24,7 @@ from ..payloads._updates import (
     TranscriptDone,
     UsageReported,
 )
-from ._choices import ChatChoiceState, ChoiceState, CompletionChoiceState
+from ._choices import ChoiceState
 from ._models import (
     ChoiceLogprobs,
     ChunkChoice,
@@ -35,6 +35,9 @@ from ._models import (
     ToolCallDelta,
 )
 from ._tool_calls import ToolCallState
+
+if TYPE_CHECKING:
+    from ._choices import ChatChoiceState
 
 Update = (
     ContentDelta
@@ -53,19 +56,12 @@ Update = (
     | UsageReported[CompletionUsage]
 )
 
-_DELTAS: Final[
-    Mapping[Kind, type[ContentDelta | ReasoningDelta | RefusalDelta | TranscriptDelta]]
-] = {
-    "content": ContentDelta,
-    "reasoning": ReasoningDelta,
-    "refusal": RefusalDelta,
-    "transcript": TranscriptDelta,
-}
-_DONES: Final[Mapping[Kind, type[ContentDone | ReasoningDone | RefusalDone | TranscriptDone]]] = {
-    "content": ContentDone,
-    "reasoning": ReasoningDone,
-    "refusal": RefusalDone,
-    "transcript": TranscriptDone,
+# For each kind of text, the updates of its pieces and of the complete text.
+_TEXT_UPDATES: Final[Mapping[Kind, tuple[Callable[[int, str], Update], ...]]] = {
+    "content": (ContentDelta, ContentDone),
+    "reasoning": (ReasoningDelta, ReasoningDone),
+    "refusal": (RefusalDelta, RefusalDone),
+    "transcript": (TranscriptDelta, TranscriptDone),
 }
 
 
@@ -77,37 +73,35 @@ class UpdateTracker:
         self._choices: dict[int, ChoiceTracker] = {}
         self._usage: CompletionUsage | None = None
 
-    def add_chat(
-        self, state: ChatChoiceState, choice: ChunkChoice, calls: Sequence[ToolCallState]
+    def add(
+        self,
+        state: ChoiceState,
+        choice: ChunkChoice | CompletionChunkChoice,
+        calls: Sequence[ToolCallState] = (),
     ) -> None:
-        """Record the changes that a chunk's choice made in `state`."""
-        tracker = self._tracker_of(state)
-        for piece in choice.pieces():
-            if piece.kind != "arguments":  # `ToolCallTracker` knows which call they belong to
-                tracker.add_text(piece.kind, piece.text)
-        if calls:
-            tracker.calls.add(choice.delta.tool_calls or (), calls)
-        if choice.delta.function_call is not None and state.function_call is not None:
-            tracker.calls.add_function_call(state.function_call, choice.delta.function_call)
-        if choice.logprobs is not None and choice.logprobs != ChoiceLogprobs():
-            self._updates.append(LogprobsDelta(choice.index, choice.logprobs))
-        if choice.finish_reason:
-            tracker.finish(choice.finish_reason)
-
-    def add_legacy(self, state: CompletionChoiceState, choice: CompletionChunkChoice) -> None:
-        tracker = self._tracker_of(state)
-        if choice.text:
-            tracker.add_text("content", choice.text)
-        if choice.logprobs is not None and choice.logprobs != CompletionLogprobs():
-            self._updates.append(LogprobsDelta(choice.index, choice.logprobs))
-        if choice.finish_reason:
-            tracker.finish(choice.finish_reason)
-
-    def _tracker_of(self, state: ChoiceState) -> ChoiceTracker:
+        """Record the changes that a chunk's choice made in `state` and in its `calls`."""
         tracker = self._choices.get(state.index)
         if tracker is None:
             tracker = self._choices[state.index] = ChoiceTracker(state, self._updates)
-        return tracker
+        if isinstance(choice, CompletionChunkChoice):
+            if choice.text:
+                tracker.add_text("content", choice.text)
+        else:
+            for piece in choice.pieces():
+                if piece.kind != "arguments":  # `ToolCallTracker` knows which call they belong to
+                    tracker.add_text(piece.kind, piece.text)
+            if calls:
+                tracker.calls.add(choice.delta.tool_calls or (), calls)
+            call, function = (
+                cast("ChatChoiceState", state).function_call,
+                choice.delta.function_call,
+            )
+            if call is not None and function is not None:
+                tracker.calls.add_function_call(call, function)
+        if choice.logprobs is not None and choice.logprobs != type(choice.logprobs)():
+            self._updates.append(LogprobsDelta(choice.index, choice.logprobs))
+        if choice.finish_reason:
+            tracker.finish(choice.finish_reason)
 
     def add_usage(self, usage: CompletionUsage | None) -> None:
         if usage is not None and usage != self._usage:
@@ -138,7 +132,7 @@ class ChoiceTracker:
     def add_text(self, kind: Kind, text: str) -> None:
         if kind == "reasoning":
             self._add_reasoning(text)
-        self._updates.append(_DELTAS[kind](self._state.index, text))
+        self._updates.append(_TEXT_UPDATES[kind][0](self._state.index, text))
         self._open[kind] = None
 
     def _add_reasoning(self, text: str) -> None:
@@ -150,11 +144,11 @@ class ChoiceTracker:
 
     def finish(self, reason: str) -> None:
         if self._is_finished:
-            self.calls.finish_touched()
+            self.calls.finish(first=False)
             return
         self._is_finished = True
         self._close_texts()
-        self.calls.finish()
+        self.calls.finish(first=True)
         self._updates.append(ChoiceFinished(self._state.index, reason))
 
     def close(self) -> None:
@@ -167,7 +161,7 @@ class ChoiceTracker:
                 text = self._reasoning.value or ""
             else:
                 text = self._state.full_text(kind)
-            self._updates.append(_DONES[kind](self._state.index, text))
+            self._updates.append(_TEXT_UPDATES[kind][1](self._state.index, text))
         self._open.clear()
 
 
@@ -212,12 +206,10 @@ class ToolCallTracker:
             self._begin(call)
         self._add_arguments(call, delta.text)
 
-    def finish(self) -> None:
-        """Record the first finish reason, which completes the calls that don't show their end."""
-        self._touched = {**self._open}
-        self.finish_touched()
-
-    def finish_touched(self) -> None:
+    def finish(self, *, first: bool) -> None:
+        """Record a finish reason; the first completes the calls that don't show their end."""
+        if first:
+            self._touched = {**self._open}
         self._finish_calls(set(self._touched), is_finished=True)
 
     def close(self) -> None:
