@@ -24,13 +24,9 @@ def reasoning_texts(one: str, other: str, details: list[dict[str, Any]] | None) 
     details repeat the text of another name.
     """
     if not one and not other:
-        return [_readable_text(detail) for detail in details or ()]
+        texts = [detail.get("text") or detail.get("summary") for detail in details or ()]
+        return [text for text in texts if isinstance(text, str)]
     return [one] if one == other else [one, other]
-
-
-def _readable_text(detail: dict[str, Any]) -> str:
-    text = detail.get("text") or detail.get("summary")
-    return text if isinstance(text, str) else ""
 
 
 def text_of(content: str | list[Any] | None) -> str:
@@ -72,7 +68,6 @@ class TopLogprob(Model, kw_only=True):
     One of the most likely tokens at a position.
 
     Attributes:
-        token: The token's text.
         logprob: Natural logarithm of its probability.
         bytes: Its UTF-8 bytes.
     """
@@ -87,7 +82,6 @@ class TokenLogprob(Model, kw_only=True):
     Log-probability of a token.
 
     Attributes:
-        token: The token's text.
         logprob: Natural logarithm of its probability; -9999.0 means very unlikely.
         bytes: Its UTF-8 bytes. A character can be split over several tokens.
         top_logprobs: The most likely tokens at this position.
@@ -135,10 +129,7 @@ class PromptTokensDetails(Model, kw_only=True):
 
     Attributes:
         cached_tokens: Tokens read from the server's cache.
-        audio_tokens: Audio tokens.
         cache_write_tokens: Tokens written to the server's cache.
-        image_tokens: Image tokens.
-        text_tokens: Text tokens.
     """
 
     cached_tokens: int | None = None
@@ -153,12 +144,8 @@ class CompletionTokensDetails(Model, kw_only=True):
     Breakdown of the completion's tokens; None where the server sent no count.
 
     Attributes:
-        reasoning_tokens: Reasoning tokens.
-        audio_tokens: Audio tokens.
         accepted_prediction_tokens: Tokens of the predicted output that were used.
         rejected_prediction_tokens: Tokens of the predicted output that weren't used.
-        image_tokens: Image tokens.
-        text_tokens: Text tokens.
     """
 
     reasoning_tokens: int | None = None
@@ -177,8 +164,6 @@ class CompletionUsage(Model, kw_only=True):
         prompt_tokens: Tokens of the request.
         completion_tokens: Tokens of the answer.
         total_tokens: The server's total. It can exceed the sum: some servers count more.
-        prompt_tokens_details: Breakdown of the request's tokens.
-        completion_tokens_details: Breakdown of the answer's tokens.
     """
 
     prompt_tokens: int | None = None
@@ -203,7 +188,6 @@ class FunctionDelta(Model, kw_only=True):
     A piece of a function call.
 
     Attributes:
-        name: The function's name.
         arguments: The next piece of the arguments' JSON text. A few servers send the object.
     """
 
@@ -223,7 +207,6 @@ class CustomToolDelta(Model, kw_only=True):
     A piece of a custom tool's call.
 
     Attributes:
-        name: The tool's name.
         input: The next piece of the input, which is free text.
     """
 
@@ -244,8 +227,6 @@ class ToolCallDelta(Model, kw_only=True):
         index: The call's position. Some servers send none, -1, or the same for all calls.
         id: The call's id, usually on its first piece only.
         type: "function" or "custom".
-        function: The piece of a function call.
-        custom: The piece of a custom tool's call.
     """
 
     index: int | None = None
@@ -260,7 +241,6 @@ class AudioDelta(Model, kw_only=True):
     A piece of a spoken answer.
 
     Attributes:
-        id: The audio's id.
         data: The next piece of the audio, in base64.
         transcript: The next piece of the transcript.
         expires_at: When the server deletes the audio, in seconds since 1970.
@@ -280,9 +260,7 @@ class ChoiceDelta(Model, kw_only=True):
         role: The author's role, usually on the first delta only.
         content: The next piece of text; a list of parts on some servers.
         refusal: The next piece of a refusal.
-        tool_calls: Pieces of tool calls.
         function_call: A piece of a function call, the form that preceded tool calls.
-        audio: A piece of a spoken answer.
         annotations: References of the text, such as citations.
         reasoning_content: The next piece of reasoning, as DeepSeek and others name it.
         reasoning: The next piece of reasoning, as OpenRouter, Groq and others name it.
@@ -412,9 +390,7 @@ class ChatCompletionChunk(Model, kw_only=True):
     @property
     def text(self) -> str:
         """The new text of choice 0, or ""."""
-        return "".join(
-            [text_of(choice.delta.content) for choice in self.choices if choice.index == 0]
-        )
+        return "".join([text_of(each.delta.content) for each in self.choices if each.index == 0])
 
     def only_text(self) -> str | None:
         """
@@ -456,7 +432,6 @@ class CompletionChunk(Model, kw_only=True):
     A chunk of a streamed legacy completion.
 
     Attributes:
-        id: The completion's id.
         object: "text_completion"; some servers differ.
         created: When the completion was created, in seconds since 1970.
         model: The model that answers.

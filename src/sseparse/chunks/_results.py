@@ -102,7 +102,6 @@ class Function(Model, kw_only=True):
     A function that is called.
 
     Attributes:
-        name: The function's name.
         arguments: The arguments, as the JSON text that the server sent.
     """
 
@@ -115,7 +114,6 @@ class CustomTool(Model, kw_only=True):
     A custom tool that is called.
 
     Attributes:
-        name: The tool's name.
         input: The input, which is free text.
     """
 
@@ -145,7 +143,6 @@ class Audio(Model, kw_only=True):
     A spoken answer.
 
     Attributes:
-        id: The audio's id.
         data: The audio, in base64.
         transcript: The text that is spoken.
         expires_at: When the server deletes the audio, in seconds since 1970.
@@ -162,16 +159,12 @@ class ChatMessage(Model, kw_only=True):
     The message of a choice.
 
     Attributes:
-        role: The author's role.
         content: The text; None if there is none, as in an answer that only calls tools.
         refusal: The refusal, if the model refused.
-        tool_calls: The tool calls, in order.
         function_call: The function call, the form that preceded tool calls.
-        audio: The spoken answer.
         annotations: References of the text, such as citations.
         reasoning_content: The reasoning, from servers that use this name.
         reasoning: The reasoning, from servers that use this name.
-        reasoning_details: The structured reasoning.
     """
 
     role: str
@@ -191,8 +184,6 @@ class ChatChoice(Model, kw_only=True):
     A choice of a chat completion.
 
     Attributes:
-        index: Its index.
-        message: Its message.
         finish_reason: Why it ended: the first reason of the server; None if it sent none.
         logprobs: Log-probabilities of its tokens.
         finish_reasons_seen: All reasons of the server, if they differ.
@@ -244,8 +235,6 @@ class ChatCompletion(AccumulatedResult, kw_only=True):
     A chat completion, complete or partial.
 
     Attributes:
-        id: The completion's id.
-        object: "chat.completion".
         created: When the completion was created, in seconds since 1970.
         model: The model that answered.
         choices: The choices, in the order of their indexes.
@@ -278,8 +267,6 @@ class CompletionChoice(Model, kw_only=True):
     A choice of a legacy completion.
 
     Attributes:
-        index: Its index.
-        text: Its text.
         finish_reason: Why it ended: the first reason of the server; None if it sent none.
         logprobs: Log-probabilities of its tokens.
         finish_reasons_seen: All reasons of the server, if they differ.
@@ -297,8 +284,6 @@ class Completion(AccumulatedResult, kw_only=True):
     A legacy completion, complete or partial.
 
     Attributes:
-        id: The completion's id.
-        object: "text_completion".
         created: When the completion was created, in seconds since 1970.
         model: The model that answered.
         choices: The choices, in the order of their indexes.

@@ -20,11 +20,7 @@ OBJECT = 512  # roughly the bytes of the state of a choice or a tool call withou
 
 class Budget:
     """
-    Memory budget of one result, for all its choices together.
-
-    Args:
-        max_bytes: Roughly how many bytes the result can take; None for no limit.
-        max_calls: How many tool calls it can have; None for no limit.
+    Memory budget of one result, for all its choices together. A limit can be None.
 
     Attributes:
         left: How many bytes are left; negative once the limit is exceeded.
@@ -39,11 +35,9 @@ class Budget:
         self.left: float = float("inf") if max_bytes is None else max_bytes
 
     def charge(self, value: Any) -> None:
-        """Charge for a JSON value or a model that is stored."""
         self.left -= weigh(value)
 
     def replace(self, old: Any, new: Any) -> None:
-        """Charge for a JSON value that is stored in place of another one."""
         self.left -= weigh(new) - weigh(old)
 
     def charge_call(self) -> None:
@@ -59,7 +53,6 @@ class Budget:
             )
 
     def raise_overrun(self) -> NoReturn:
-        """Raise `LimitExceeded` because more bytes are used than the limit."""
         raise LimitExceeded(
             limit="accumulated",
             maximum=self._max_bytes or 0,
@@ -98,8 +91,7 @@ def weigh(value: Any) -> int:
 
 def no_json() -> PartialJSON:
     """Return a parser of JSON that has received nothing."""
-    # Most programs don't need it.
-    from ._partial_json import PartialJSON  # noqa: PLC0415
+    from ._partial_json import PartialJSON  # noqa: PLC0415 # most programs don't need it
 
     return PartialJSON()
 
@@ -123,7 +115,6 @@ class GrowingText:
         self._json: PartialJSON | None = None
 
     def add(self, piece: str) -> None:
-        """Append a piece."""
         pieces = self._pieces
         pieces.append(piece)
         self._budget.left -= len(piece) + OVERHEAD
@@ -180,12 +171,8 @@ def keep_last(store: dict[str, Any], fields: dict[str, Any], budget: Budget) -> 
 
 
 def _merge(store: dict[str, Any], name: str, new: Any, levels: int, budget: Budget) -> None:
-    """
-    Store a field, or merge an object into the stored one.
-
-    Merging is in place, so that a chunk costs its own size and not that of earlier chunks. The
-    objects down to `levels` are therefore copies: a chunk is never changed.
-    """
+    # Merging is in place, so that a chunk costs its own size and not that of earlier chunks. The
+    # objects down to `levels` are therefore copies: a chunk is never changed.
     old = store.get(name)
     if levels and is_object(old) and is_object(new):
         for key, value in new.items():
@@ -212,12 +199,9 @@ def copy_fields(store: dict[str, Any]) -> dict[str, Any]:
 
 
 def unknown_fields(model: Model) -> dict[str, Any]:
-    """
-    Return the fields of a model's `extra` that the schema doesn't name.
-
-    The others are known fields with a value of the wrong type, which must not replace the values
-    that had the right type.
-    """
+    """Return the fields of a model's `extra` that the schema doesn't name."""
+    # The others are known fields with a value of the wrong type, which must not replace the values
+    # that had the right type.
     if not model.extra:
         return model.extra
     known = model.wire_fields()
@@ -233,7 +217,6 @@ class ItemList:
         self._by_index: dict[int, dict[str, Any]] = {}
 
     def add(self, items: Iterable[Any]) -> None:
-        """Append items, or update earlier ones."""
         for item in items:
             index = item.get("index") if is_object(item) else None
             if isinstance(index, int) and index in self._by_index:
@@ -245,5 +228,4 @@ class ItemList:
             self._items.append(item)
 
     def result(self) -> list[Any]:
-        """Return the items so far."""
         return [copy_fields(item) if is_object(item) else item for item in self._items]

@@ -88,7 +88,7 @@ class Piece(NamedTuple):
         kind: "content", "reasoning", "refusal", "transcript" of a spoken answer, or "arguments" of
             a function call or the input of a custom tool.
         text: The text, never empty.
-        choice: Index of the choice that it belongs to.
+        choice: Index of the choice.
     """
 
     kind: Kind
@@ -99,13 +99,8 @@ class Piece(NamedTuple):
 class Item(Protocol):
     """An item of a stream that can bring generated text."""
 
-    def only_text(self) -> str | None:
-        """Return the text of an item that brings only text, else None or ""."""
-        ...
-
-    def pieces(self) -> Iterable[Piece]:
-        """Return all the generated text that the item brings."""
-        ...
+    def only_text(self) -> str | None: ...  # of an item that brings only text, else None or ""
+    def pieces(self) -> Iterable[Piece]: ...  # all the generated text
 
 
 class TokenCounts(NamedTuple):
@@ -170,15 +165,13 @@ def _build_by_field(kind: type[ModelT], fields: dict[str, Any]) -> ModelT:
                 items = known[name]
                 if is_list(items) and not (is_list(value) and len(items) == len(value)):
                     extra[name] = value  # it has more than the objects that were read
-    missing = [name for name in kind.required if name not in known]
-    for name in missing:
-        known[name] = kind.required[name]()
-    return kind(**known, extra=extra, absent=tuple(missing))
+    missing = {name: make() for name, make in kind.required.items() if name not in known}
+    return kind(**known, **missing, extra=extra, absent=tuple(missing))
 
 
 class _FieldReader(NamedTuple):
-    exact_types: frozenset[type]  # values of these types need no conversion
     read: Callable[[Any], Any]
+    exact_types: frozenset[type] = frozenset()  # values of these types need no conversion
 
 
 @cache
@@ -188,15 +181,15 @@ def _field_readers(kind: type[Model]) -> dict[str, _FieldReader]:
 
 
 def _field_reader(annotation: Any) -> _FieldReader:
-    kinds = [annotation]
-    if typing.get_origin(annotation) is types.UnionType:
-        kinds = [kind for kind in typing.get_args(annotation) if kind is not types.NoneType]
+    kinds = typing.get_args(annotation)
+    if typing.get_origin(annotation) is not types.UnionType:
+        kinds = (annotation,)
     if _is_model(kinds[0]):
-        return _FieldReader(frozenset(), partial(_read_object, kinds[0]))
+        return _FieldReader(partial(_read_object, kinds[0]))
     if typing.get_origin(kinds[0]) is list and _is_model(item := typing.get_args(kinds[0])[0]):
-        return _FieldReader(frozenset(), partial(_read_list, item))
+        return _FieldReader(partial(_read_list, item))
     exact_types = frozenset(_EXACT_TYPES[kind] for kind in kinds if kind in _EXACT_TYPES)
-    return _FieldReader(exact_types, partial(msgspec.convert, type=annotation))
+    return _FieldReader(partial(msgspec.convert, type=annotation), exact_types)
 
 
 def _is_model(kind: Any) -> bool:

@@ -59,6 +59,9 @@ class PartialJSON(Breakable):
     Args:
         max_depth: How many arrays and objects can be open inside each other; more are a fault.
 
+    Attributes:
+        fault: Why the text isn't JSON, or None. The value is that of the text before the fault.
+
     Raises:
         ValueError: `max_depth` is below 1.
 
@@ -72,7 +75,7 @@ class PartialJSON(Breakable):
             raise ValueError(f"max_depth is {max_depth}; give a number above 0")
         self._max_depth = max_depth
         self._value: Any = None
-        self._fault: JSONFault | None = None
+        self.fault: JSONFault | None = None
         self._closed = False
         self._state = PartialJSON._before_value
         self._open: list[dict[str, Any] | list[Any]] = []
@@ -104,11 +107,6 @@ class PartialJSON(Breakable):
         """Whether the value is complete. A number is once a character or `close()` ends it."""
         return self._state is PartialJSON._after_document and not self.stopped
 
-    @property
-    def fault(self) -> JSONFault | None:
-        """Why the text isn't JSON, or None. The value is that of the text before the fault."""
-        return self._fault
-
     def feed(self, text: str) -> None:
         """
         Parse a piece of the text. After a fault, pieces are ignored.
@@ -129,7 +127,9 @@ class PartialJSON(Breakable):
             raise RuntimeError("feed() after close(): the text has ended; use a new parser")
         try:
             if self._held or not text.isascii():
-                text = self._join_pairs(text)
+                text = self._held + text
+                if has_halves(text):
+                    text, self._held = split_half(join_halves(text))
             self._parse(text)
         except BaseException:
             self.stopped = True
@@ -143,14 +143,8 @@ class PartialJSON(Breakable):
             self._closed = True
             self._parse(self._held, last=True)
 
-    def _join_pairs(self, text: str) -> str:
-        text = self._held + text
-        if has_halves(text):
-            text, self._held = split_half(join_halves(text))
-        return text
-
     def _parse(self, text: str, *, last: bool = False) -> None:
-        if self._fault is not None:
+        if self.fault is not None:
             return
         at = 0
         try:
@@ -164,7 +158,7 @@ class PartialJSON(Breakable):
             if last:
                 self._end()
         except Unexpected as error:
-            self._fault = JSONFault(self._offset + error.at, error.reason)
+            self.fault = JSONFault(self._offset + error.at, error.reason)
 
     def _end(self) -> None:
         if self._state is PartialJSON._in_number and self._number_state in _NUMBER_ENDS:

@@ -135,9 +135,6 @@ class ToolCallDone:
     Attributes:
         choice: Index of the choice.
         call: The call, as in `ToolCallStarted`.
-        id: The call's id; None if the server sent none.
-        name: Name of the function or tool.
-        type: "function", or "custom" for a custom tool.
         arguments: JSON text of the arguments, or the input of a custom tool.
         value: The decoded arguments, up to the fault if there is one. None for a custom tool.
         fault: Where and why the arguments aren't JSON; None if they are. Missing arguments are a
