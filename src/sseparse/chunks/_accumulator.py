@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from .._end import End, EndCause
 from .._errors import IncompleteStream, LimitExceeded, count
@@ -19,6 +19,7 @@ from ._models import (
     Chunk,
     ChunkChoice,
     CompletionChunk,
+    CompletionChunkChoice,
     CompletionUsage,
 )
 from ._results import ChatCompletion, Completion, Note, NoteKind, Result
@@ -92,8 +93,7 @@ class Accumulator(Breakable):
         self._moderation: dict[str, Any] | None = None
         self._extra: dict[str, Any] = {}
         self._notes = NoteRecorder()
-        self._chat: dict[int, ChatChoiceState] = {}
-        self._legacy: dict[int, CompletionChoiceState] = {}
+        self._choices: dict[int, ChatChoiceState | CompletionChoiceState] = {}
         self._kind: type[Result] | None = None
         self._likely_kind: type[Result] = ChatCompletion
         self._chunks_seen = 0
@@ -136,7 +136,8 @@ class Accumulator(Breakable):
                 if chat.moderation is not None:
                     self._moderation = chat.moderation
             else:
-                self._add_legacy(cast("CompletionChunk", chunk))
+                for legacy_choice in chunk.choices:
+                    self._add_choice(legacy_choice)
             self._chunks_seen += 1
             self._last_model = chunk.model or self._last_model
             if self._lacks_head:
@@ -227,31 +228,22 @@ class Accumulator(Breakable):
         if is_object(usage):
             self._usage_elsewhere = build(CompletionUsage, usage)
 
-    def _add_choice(self, choice: ChunkChoice) -> None:
-        state = self._chat.get(choice.index)
+    def _add_choice(self, choice: ChunkChoice | CompletionChunkChoice) -> None:
+        is_chat = isinstance(choice, ChunkChoice)
+        state: Any = self._choices.get(choice.index)
         if state is None:
-            check_choice_limit(choice.index, len(self._chat), self._max_choices)
-            state = self._chat[choice.index] = ChatChoiceState(choice.index, self._budget)
+            check_choice_limit(choice.index, len(self._choices), self._max_choices)
+            kind = ChatChoiceState if is_chat else CompletionChoiceState
+            state = self._choices[choice.index] = kind(choice.index, self._budget)
             if self._active_tracker is None:
                 self._texts[choice.index] = state.content
         calls = state.add(choice)
-        if choice.extra:
+        if choice.extra and is_chat:
             self._add_usage_elsewhere(choice.extra)
         if choice.finish_reason:
             self._texts.pop(choice.index, None)
         if self._active_tracker is not None:
             self._active_tracker.add(state, choice, calls)
-
-    def _add_legacy(self, chunk: CompletionChunk) -> None:
-        for choice in chunk.choices:
-            state = self._legacy.get(choice.index)
-            if state is None:
-                check_choice_limit(choice.index, len(self._legacy), self._max_choices)
-                state = CompletionChoiceState(choice.index, self._budget)
-                self._legacy[choice.index] = state
-            state.add(choice)
-            if self._active_tracker is not None:
-                self._active_tracker.add(state, choice)
 
     def _break_off(self, error: BaseException) -> None:
         super()._break_off(error)
@@ -272,10 +264,6 @@ class Accumulator(Breakable):
             self._kind = self._likely_kind = kind
         elif self._kind is not kind:
             raise TypeError("Chat and legacy chunks can't be mixed: use one Accumulator per stream")
-
-    @property
-    def _choices(self) -> dict[int, ChatChoiceState] | dict[int, CompletionChoiceState]:
-        return self._legacy or self._chat
 
     @property
     @breaking
@@ -325,8 +313,9 @@ class Accumulator(Breakable):
         Returns:
             The parser of the arguments; a new one if there is no such call yet.
         """
-        state = self._chat.get(choice)
-        calls = state.tool_calls.calls if state is not None and state.tool_calls else []
+        state = self._choices.get(choice)
+        assembler = state.tool_calls if isinstance(state, ChatChoiceState) else None
+        calls = assembler.calls if assembler else []
         return calls[call].callee.arguments.json if 0 <= call < len(calls) else no_json()
 
     @breaking

@@ -41,6 +41,8 @@ LogprobsT = TypeVar("LogprobsT", ChoiceLogprobs, CompletionLogprobs)
 class NoteRecorder:
     """Notes on a choice, or on the completion, each once and in the order of their first record."""
 
+    __slots__ = ("_choice", "_notes")
+
     def __init__(self, choice: int | None = None) -> None:
         self._choice = choice
         self._notes: dict[Note, None] = {}
@@ -100,8 +102,6 @@ class LogprobsState:
     def add(self, logprobs: ChoiceLogprobs | CompletionLogprobs) -> None:
         for name in logprobs.wire_fields():
             self._add_list(name, getattr(logprobs, name))
-        if not logprobs.extra:
-            return
         unknown = {**unknown_fields(logprobs)}
         if isinstance(logprobs, ChoiceLogprobs):
             # Some servers send lists for other texts, such as reasoning.
@@ -128,6 +128,7 @@ class ChoiceState:
         self.budget = budget
         self.finish_reason: str | None = None  # the first one; some servers send more
         self._finish_reasons: list[str] = []
+        self._reasons_differ = False
         self.content = GrowingText(budget)
         self._logprobs: LogprobsState | None = None
         self._extra: ChoiceExtra | None = None
@@ -137,21 +138,21 @@ class ChoiceState:
     @property
     def finish_reasons_seen(self) -> list[str] | None:
         """All finish reasons if they differ, else None."""
-        return [*self._finish_reasons] if len({*self._finish_reasons}) > 1 else None
+        return [*self._finish_reasons] if self._reasons_differ else None
 
     def full_text(self, kind: Kind) -> str:  # noqa: ARG002 - for chat choices
         """Return all text of this kind so far; a legacy completion only has content."""
         return self.content.value or ""
 
-    def _add_logprobs(self, logprobs: ChoiceLogprobs | CompletionLogprobs) -> None:
-        self._logprobs = self._logprobs or LogprobsState(self.budget)
-        self._logprobs.add(logprobs)
-        self._notes.add_ignored_values(logprobs)
-
     def _add_fields(self, choice: ChunkChoice | CompletionChunkChoice) -> None:
+        if choice.logprobs is not None:
+            self._logprobs = self._logprobs or LogprobsState(self.budget)
+            self._logprobs.add(choice.logprobs)
+            self._notes.add_ignored_values(choice.logprobs)
         if choice.finish_reason:
             self.finish_reason = self.finish_reason or choice.finish_reason
             self._finish_reasons.append(choice.finish_reason)
+            self._reasons_differ |= choice.finish_reason != self.finish_reason
             self.budget.charge(choice.finish_reason)
         if choice.extra:
             self._notes.add_ignored_values(choice)
@@ -162,21 +163,19 @@ class ChoiceState:
 
     def notes(self) -> Iterator[Note]:
         yield from self._notes
-        if self.finish_reasons_seen:
+        if self._reasons_differ:
             yield Note(NoteKind.FINISHED_AGAIN, self.index)
 
 
 class CompletionChoiceState(ChoiceState):
     """State of one choice of a legacy completion."""
 
-    def add(self, choice: CompletionChunkChoice) -> None:
+    def add(self, choice: CompletionChunkChoice) -> Sequence[ToolCallState]:
         if self.finish_reason and choice.text:
             self._notes.add(NoteKind.AFTER_FINISH)
         self.content.add(choice.text)
-        if choice.logprobs is not None:
-            self._add_logprobs(choice.logprobs)
-        if choice.finish_reason or choice.extra or choice.absent:
-            self._add_fields(choice)
+        self._add_fields(choice)
+        return ()
 
     def result(self) -> CompletionChoice:
         return CompletionChoice(
@@ -222,10 +221,7 @@ class ChatChoiceState(ChoiceState):
         if self.finish_reason and any(getattr(choice.delta, name) for name in _CONTENT):
             self._notes.add(NoteKind.AFTER_FINISH)
         calls = self._add_delta(choice.delta)
-        if choice.logprobs is not None:
-            self._add_logprobs(choice.logprobs)
-        if choice.finish_reason or choice.extra or choice.absent:
-            self._add_fields(choice)
+        self._add_fields(choice)
         return calls
 
     def _add_delta(self, delta: ChoiceDelta) -> Sequence[ToolCallState]:
@@ -309,7 +305,7 @@ class ChatChoiceState(ChoiceState):
             content=self.content.value,
             refusal=self._refusal.value,
             tool_calls=self.tool_calls.result() if self.tool_calls else None,
-            function_call=self.function_call.callee.function() if self.function_call else None,
+            function_call=self.function_call.result().function if self.function_call else None,
             audio=self._audio.result() if self._audio else None,
             annotations=lists.pop("annotations", None),
             reasoning_content=self._reasoning_content.value,

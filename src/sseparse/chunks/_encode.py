@@ -40,6 +40,7 @@ from ._results import (
     ChatChoice,
     ChatCompletion,
     ChatMessage,
+    Completion,
     CompletionChoice,
     CustomTool,
     Function,
@@ -80,12 +81,14 @@ def to_chunks(
     Source: OpenAI API reference, "The chat completion chunk object", and recorded streams.
     """
     cut = _make_cutter(pieces)
-    if not isinstance(completion, Result):
-        raise TypeError(
-            f"to_chunks() takes a ChatCompletion or a Completion, not {type(completion).__name__}: "
-            "Accumulator.snapshot() returns one"
-        )
-    return _chunks(completion, cut)
+    if isinstance(completion, ChatCompletion):
+        return _chunks(completion, ChatCompletionChunk, _chat_parts, cut)
+    if isinstance(completion, Completion):
+        return _chunks(completion, CompletionChunk, _legacy_parts, cut)
+    raise TypeError(
+        f"to_chunks() takes a ChatCompletion or a Completion, not {type(completion).__name__}: "
+        "Accumulator.snapshot() returns one"
+    )
 
 
 def _make_cutter(pieces: int | Callable[[str], Iterable[str]] | None) -> _Cutter:
@@ -113,22 +116,23 @@ def _cut_by_function(function: Callable[[str], Iterable[str]], text: str) -> lis
     return pieces
 
 
-def _chunks(completion: Result, cut: _Cutter) -> Iterator[Chunk]:
+def _chunks(
+    completion: Result,
+    kind: type[Chunk],
+    cut_choice: Callable[[Any, _Cutter], Iterator[Any]],
+    cut: _Cutter,
+) -> Iterator[Chunk]:
     names = ("id", "created", "model", "system_fingerprint")
     head: dict[str, Any] = {name: getattr(completion, name) for name in names}
     last: dict[str, Any] = {"usage": completion.usage}
-    kind: type[Chunk] = CompletionChunk
-    parts: Iterator[Any]
     if isinstance(completion, ChatCompletion):
-        kind = ChatCompletionChunk
         head.update(object="chat.completion.chunk", service_tier=completion.service_tier)
         last["moderation"] = completion.moderation
-        parts = (part for choice in completion.choices for part in _chat_parts(choice, cut))
     else:
         head["object"] = LEGACY
-        parts = (part for choice in completion.choices for part in _legacy_parts(choice, cut))
-    for part in parts:
-        yield kind(**head, choices=[part])
+    for choice in completion.choices:
+        for part in cut_choice(choice, cut):
+            yield kind(**head, choices=[part])
     extra = {**completion.extra}
     if extra or not completion.choices or any(value is not None for value in last.values()):
         yield kind(**head, **last, choices=[], extra=extra)

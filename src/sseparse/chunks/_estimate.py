@@ -23,7 +23,6 @@ class ChoiceTokens(Model, kw_only=True):
     Token counts of a choice.
 
     Attributes:
-        index: The choice's index.
         content: Tokens of the text.
         refusal: Tokens of the refusal.
         reasoning: Tokens of the reasoning, as far as the server sends it.
@@ -43,8 +42,7 @@ class ChoiceTokens(Model, kw_only=True):
     @property
     def total(self) -> int:
         """The sum of the counts."""
-        text = self.content + self.refusal + self.reasoning + self.transcript
-        return text + self.tool_names + self.tool_arguments
+        return sum(getattr(self, name) for name in self.wire_fields() if name != "index")
 
 
 class EstimatedUsage(CompletionUsage, kw_only=True):
@@ -64,7 +62,6 @@ class EstimatedUsage(CompletionUsage, kw_only=True):
             includes none.
         prompt_partial: Whether the prompt has parts that can't be counted, such as images, or for
             which there is no published rule. The server's count is then higher or different.
-        notes: Remarks on the counts.
     """
 
     estimated: bool
@@ -202,31 +199,26 @@ def _describe_prompt(prompt: PromptCounter, model: str | None, reference: str) -
         )
 
 
+_Tools = Sequence[Mapping[str, Any]]
+
+
 class UsageEstimate:
     """The options of a usage estimate, checked before the stream is read."""
 
-    def __init__(
-        self,
-        messages: Prompt | None,
-        tools: Sequence[Mapping[str, Any]] | None,
-        encoding: str | None,
-    ) -> None:
+    def __init__(self, messages: Prompt | None, tools: _Tools | None, encoding: str | None) -> None:
         check_installed()
         if messages is not None:
             check_prompt(messages)
         if tools is not None:
             check_tools(tools)
-        self._messages = messages
-        self._tools = tools
-        self._encoding = None if encoding is None else find_encoding(encoding)
+        found = None if encoding is None else find_encoding(encoding)
+        self._estimate = partial(estimate_usage, messages=messages, tools=tools, encoding=found)
 
     def complete(self, result: Result) -> Result:
         """Return the completion with estimated usage, unless the server reported its own."""
         if result.usage in (None, CompletionUsage()):
             try:
-                result.usage = estimate_usage(
-                    result, messages=self._messages, tools=self._tools, encoding=self._encoding
-                )
+                result.usage = self._estimate(result)
             except SSEError as error:
                 error.partial = result
                 raise

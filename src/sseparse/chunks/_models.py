@@ -64,13 +64,7 @@ def _is_part(part: Any, kind: str, shape: type | tuple[type, ...]) -> bool:
 
 
 class TopLogprob(Model, kw_only=True):
-    """
-    One of the most likely tokens at a position.
-
-    Attributes:
-        logprob: Natural logarithm of its probability.
-        bytes: Its UTF-8 bytes.
-    """
+    """One of the most likely tokens at a position, with the fields of `TokenLogprob`."""
 
     token: str | None = None
     logprob: float | None = None
@@ -94,13 +88,7 @@ class TokenLogprob(Model, kw_only=True):
 
 
 class ChoiceLogprobs(Model, kw_only=True):
-    """
-    Log-probabilities of a choice's tokens.
-
-    Attributes:
-        content: Those of the content's tokens.
-        refusal: Those of the refusal's tokens.
-    """
+    """Log-probabilities of the tokens of a choice's content and refusal."""
 
     content: list[TokenLogprob] | None = None
     refusal: list[TokenLogprob] | None = None
@@ -409,14 +397,12 @@ class ChatCompletionChunk(Model, kw_only=True):
 
 class CompletionChunkChoice(Model, kw_only=True):
     """
-    What a chunk adds to a choice of a legacy completion.
+    What a chunk adds to a choice of a legacy completion; the other fields are as in `ChunkChoice`.
 
     Attributes:
         index: Index of the choice, counted through all answers to all prompts; 0 if the server
             sent none.
         text: The new text; "" if the server sent none.
-        finish_reason: Why the choice ended; None while it continues.
-        logprobs: Log-probabilities of the new tokens, if requested.
     """
 
     required: ClassVar[Mapping[str, Callable[[], Any]]] = {"index": int, "text": str}
@@ -429,15 +415,10 @@ class CompletionChunkChoice(Model, kw_only=True):
 
 class CompletionChunk(Model, kw_only=True):
     """
-    A chunk of a streamed legacy completion.
+    A chunk of a streamed legacy completion; the other fields are as in `ChatCompletionChunk`.
 
     Attributes:
         object: "text_completion"; some servers differ.
-        created: When the completion was created, in seconds since 1970.
-        model: The model that answers.
-        choices: The choices that this chunk adds to.
-        usage: Token counts, usually on the last chunk.
-        system_fingerprint: The server's configuration.
 
     Source: OpenAI API reference, "The completion object", also the shape of its chunks.
     """
@@ -462,9 +443,8 @@ class CompletionChunk(Model, kw_only=True):
         if len(self.choices) != 1 or self.usage is not None:
             return None
         choice = self.choices[0]
-        if choice.finish_reason is not None or choice.logprobs is not None:
-            return None
-        return None if choice.extra or choice.absent else choice.text
+        others = choice.finish_reason is not None or choice.logprobs is not None
+        return None if others or choice.extra or choice.absent else choice.text
 
     def pieces(self) -> list[Piece]:
         """Return the pieces of generated text in the chunk, choice by choice."""

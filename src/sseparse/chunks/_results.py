@@ -232,16 +232,11 @@ class AccumulatedResult(Model, kw_only=True, eq=False):
 
 class ChatCompletion(AccumulatedResult, kw_only=True):
     """
-    A chat completion, complete or partial.
+    A chat completion, complete or partial; the other fields are as in `ChatCompletionChunk`.
 
     Attributes:
-        created: When the completion was created, in seconds since 1970.
-        model: The model that answered.
         choices: The choices, in the order of their indexes.
         usage: Token counts, as last reported by the server; None if it sent none.
-        system_fingerprint: The server's configuration.
-        service_tier: The tier that processed the request.
-        moderation: The verdict on the input and the output.
 
     Source: OpenAI API reference, "The chat completion object".
     """
@@ -263,14 +258,7 @@ class ChatCompletion(AccumulatedResult, kw_only=True):
 
 
 class CompletionChoice(Model, kw_only=True):
-    """
-    A choice of a legacy completion.
-
-    Attributes:
-        finish_reason: Why it ended: the first reason of the server; None if it sent none.
-        logprobs: Log-probabilities of its tokens.
-        finish_reasons_seen: All reasons of the server, if they differ.
-    """
+    """A choice of a legacy completion; the fields except `text` are as in `ChatChoice`."""
 
     index: int
     text: str
@@ -281,14 +269,7 @@ class CompletionChoice(Model, kw_only=True):
 
 class Completion(AccumulatedResult, kw_only=True):
     """
-    A legacy completion, complete or partial.
-
-    Attributes:
-        created: When the completion was created, in seconds since 1970.
-        model: The model that answered.
-        choices: The choices, in the order of their indexes.
-        usage: Token counts, as last reported by the server; None if it sent none.
-        system_fingerprint: The server's configuration.
+    A legacy completion, complete or partial; the fields are as in `ChatCompletion`.
 
     Source: OpenAI API reference, "The completion object".
     """

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from ..payloads._growing import Budget, GrowingText, copy_fields, keep_last, unknown_fields
-from ..payloads._model import Model
 from ._models import CustomToolDelta, FunctionDelta, ToolCallDelta
 from ._results import CustomTool, Function, NoteKind, ToolCall
+
+CalleeT = TypeVar("CalleeT", Function, CustomTool)
 
 
 class FunctionState:
@@ -41,19 +42,13 @@ class FunctionState:
         if delta.extra:
             keep_last(self._extra, unknown_fields(delta), self._budget)
 
-    def function(self) -> Function:
-        arguments = self.arguments.value or ""
-        return Function(name=self.name, arguments=arguments, extra=self._extra_of(Function))
-
-    def custom_tool(self) -> CustomTool:
-        text = self.arguments.value or ""
-        return CustomTool(name=self.name, input=text, extra=self._extra_of(CustomTool))
-
-    def _extra_of(self, kind: type[Model]) -> dict[str, Any]:
+    def result(self, kind: type[CalleeT]) -> CalleeT:
+        name_field, text_field = kind.wire_fields()
+        texts: dict[str, Any] = {name_field: self.name, text_field: self.arguments.value or ""}
         # A call that arrived both as a function and as a custom tool can have fields of the other.
-        known = kind.wire_fields()
         fields = copy_fields(self._extra)
-        return {name: value for name, value in fields.items() if name not in known}
+        extra = {name: value for name, value in fields.items() if name not in texts}
+        return kind(**texts, extra=extra)
 
 
 class ToolCallState:
@@ -92,8 +87,8 @@ class ToolCallState:
         return ToolCall(
             id=self.id,
             type=self.type,
-            function=None if self.is_custom else self.callee.function(),
-            custom=self.callee.custom_tool() if self.is_custom else None,
+            function=None if self.is_custom else self.callee.result(Function),
+            custom=self.callee.result(CustomTool) if self.is_custom else None,
             extra=copy_fields(self._extra),
         )
 

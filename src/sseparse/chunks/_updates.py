@@ -220,9 +220,10 @@ class ToolCallTracker:
     def _begin(self, call: ToolCallState) -> None:
         self._order[call.position] = len(self._order)
         self._open[call.position] = self._touched[call.position] = call
-        self._updates.append(
-            ToolCallStarted(self._state.index, call.position, call.id, call.callee.name, call.type)
-        )
+        self._updates.append(ToolCallStarted(*self._identify(call)))
+
+    def _identify(self, call: ToolCallState) -> tuple[int, int | None, str | None, str, str]:
+        return self._state.index, call.position, call.id, call.callee.name, call.type
 
     def _add_delta(self, call: ToolCallState, delta: ToolCallDelta) -> None:
         for part in (delta.function, delta.custom):
@@ -247,16 +248,8 @@ class ToolCallTracker:
 
     def _done(self, call: ToolCallState) -> ToolCallDone:
         value, fault = _decode_arguments(call, self._state.finish_reason)
-        return ToolCallDone(
-            choice=self._state.index,
-            call=call.position,
-            id=call.id,
-            name=call.callee.name,
-            type=call.type,
-            arguments=call.callee.arguments.value or "",
-            value=value,
-            fault=fault,
-        )
+        arguments = call.callee.arguments.value or ""
+        return ToolCallDone(*self._identify(call), arguments, value, fault)
 
 
 def _is_complete(call: ToolCallState, *, is_finished: bool) -> bool:

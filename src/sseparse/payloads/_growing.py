@@ -90,7 +90,6 @@ def weigh(value: Any) -> int:
 
 
 def no_json() -> PartialJSON:
-    """Return a parser of JSON that has received nothing."""
     from ._partial_json import PartialJSON  # noqa: PLC0415 # most programs don't need it
 
     return PartialJSON()

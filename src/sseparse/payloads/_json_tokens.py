@@ -6,7 +6,6 @@ import re
 
 
 def has_halves(text: str) -> bool:
-    """Return whether a text contains halves of surrogate pairs."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -202,7 +202,7 @@ class PartialJSON(Breakable):
     def _after_bracket(self, text: str, at: int) -> int:
         in_object = isinstance(self._open[-1], dict)
         if text[at] == ("}" if in_object else "]"):
-            return self._end_container(at)
+            return self._after_value(text, at)
         return self._before_key(text, at) if in_object else self._before_value(text, at)
 
     def _before_key(self, text: str, at: int) -> int:
@@ -261,10 +261,12 @@ class PartialJSON(Breakable):
         in_object = isinstance(self._open[-1], dict)
         bracket = "}" if in_object else "]"
         if text[at] == bracket:
-            return self._end_container(at)
-        if text[at] != ",":
+            self._open.pop()
+            self._end_value()
+        elif text[at] == ",":
+            self._state = PartialJSON._before_key if in_object else PartialJSON._before_value
+        else:
             raise Unexpected(at, f"expected ',' or '{bracket}', got {text[at]!a}")
-        self._state = PartialJSON._before_key if in_object else PartialJSON._before_value
         return at + 1
 
     def _after_document(self, text: str, at: int) -> int:
@@ -286,11 +288,6 @@ class PartialJSON(Breakable):
             raise Unexpected(start, "an integer of more digits than Python converts") from None
         self._place(number)
         self._end_value()
-
-    def _end_container(self, at: int) -> int:
-        self._open.pop()
-        self._end_value()
-        return at + 1
 
     def _end_value(self) -> None:
         self._state = PartialJSON._after_value if self._open else PartialJSON._after_document

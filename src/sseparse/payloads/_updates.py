@@ -106,11 +106,9 @@ class ToolCallStarted:
 @define
 class ArgumentsDelta:
     """
-    New text of a tool call's arguments.
+    New text of a tool call's arguments; the other fields are as in `ToolCallStarted`.
 
     Attributes:
-        choice: Index of the choice.
-        call: The call, as in `ToolCallStarted`.
         text: The new text.
         value: The decoded arguments so far, the live object of `PartialJSON.value`. None for a
             custom tool, whose input is free text.
@@ -125,7 +123,7 @@ class ArgumentsDelta:
 @define
 class ToolCallDone:
     """
-    A completed tool call; emitted once for each call.
+    A completed tool call; emitted once for each. The other fields are as in `ToolCallStarted`.
 
     It is emitted when the arguments are complete JSON and another call begins or the choice
     finishes; for all other calls, at the end of the stream. Check `fault` before you run a call:
@@ -133,8 +131,8 @@ class ToolCallDone:
     streams, run no call before the stream has ended.
 
     Attributes:
-        choice: Index of the choice.
-        call: The call, as in `ToolCallStarted`.
+        id: The call's id; None if the server sent none.
+        name: Name of the function or tool, now complete.
         arguments: JSON text of the arguments, or the input of a custom tool.
         value: The decoded arguments, up to the fault if there is one. None for a custom tool.
         fault: Where and why the arguments aren't JSON; None if they are. Missing arguments are a
@@ -153,13 +151,7 @@ class ToolCallDone:
 
 @define
 class ChoiceFinished:
-    """
-    A choice's finish reason; emitted once, after the updates that it completes.
-
-    Attributes:
-        choice: Index of the choice.
-        reason: The reason.
-    """
+    """A choice's finish reason; emitted once, after the updates that it completes."""
 
     choice: int
     reason: str
