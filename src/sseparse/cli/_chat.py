@@ -10,41 +10,19 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, cast
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
-from .. import (
-    Deadlines,
-    End,
-    EndCause,
-    NotEventStream,
-    ServerSentError,
-    SSEError,
-    Stream,
-    TransportError,
-)
-from .._errors import count
+from .. import Deadlines, End, EndCause, Stream
+from .._errors import NotEventStream, ServerSentError, SSEError, TransportError, count
 from .._json import is_list, is_object
 from ..adapters.sockets import SocketSource, request
 from ..chunks import CompletionUsage, Result
 from ..timing import Summary, Timeline
+from . import _output
 from ._live import CompletionPrinter
-from ._output import (
-    EXIT_INTERRUPTED,
-    EXIT_IO_ERROR,
-    JSON_ESCAPES,
-    NOT_A_STREAM,
-    CommandError,
-    describe_end,
-    exit_status,
-    format_json_line,
-    is_terminal,
-    make_writer,
-    missing_packages,
-    report,
-    wants_colour,
-)
+from ._output import CommandError
 from ._record import BodyFile, RedactedSource, Redactor
 
 
@@ -101,8 +79,6 @@ def _wrap_tool(path: Path, tool: Any) -> dict[str, Any]:
 
 
 _OPENAI_URL: Final = "https://api.openai.com/v1"
-_CHAT_MODEL: Final = "gpt-4o-mini"
-_LEGACY_MODEL: Final = "gpt-3.5-turbo-instruct"
 
 
 @frozen
@@ -118,7 +94,14 @@ class APIRequest:
 def make_request(options: ChatOptions) -> APIRequest:
     """Make a request from the options, the environment and standard input."""
     base = options.base_url or os.environ.get("OPENAI_BASE_URL") or _OPENAI_URL
-    url, host = _make_url(base, "completions" if options.completion else "chat/completions")
+    endpoint = "completions" if options.completion else "chat/completions"
+    try:
+        parts = urlsplit(base)
+        host = f"{parts.hostname}:{parts.port}" if parts.port else f"{parts.hostname}"
+    except ValueError as error:
+        # The message of this error may contain a password.
+        raise CommandError("invalid base URL: its host or port can't be parsed") from error
+    url = parts._replace(path=f"{parts.path.rstrip('/')}/{endpoint}", fragment="").geturl()
     key = os.environ.get("OPENAI_API_KEY", "")
     if not re.fullmatch("[!-~]*", key):
         raise CommandError("OPENAI_API_KEY contains a space, a line break or a non-ASCII character")
@@ -127,63 +110,43 @@ def make_request(options: ChatOptions) -> APIRequest:
     return APIRequest(url, host, key, _make_body(options))
 
 
-def _make_url(base: str, path: str) -> tuple[str, str]:
-    try:
-        parts = urlsplit(base)
-        port = parts.port
-    except ValueError as error:
-        # The message of this error may contain a password.
-        raise CommandError("invalid base URL: its host or port can't be parsed") from error
-    host = f"{parts.hostname}:{port}" if port else f"{parts.hostname}"
-    url = parts._replace(path=f"{parts.path.rstrip('/')}/{path}", fragment="")
-    return urlunsplit(url), host
-
-
 def _make_body(options: ChatOptions) -> dict[str, Any]:
-    content = _legacy_content(options) if options.completion else _chat_content(options)
-    default = _LEGACY_MODEL if options.completion else _CHAT_MODEL
-    limit = {} if options.max_tokens is None else {"max_tokens": options.max_tokens}
-    return {
-        "model": options.model or os.environ.get("OPENAI_MODEL") or default,
-        **content,
-        "stream": True,
-        "stream_options": {"include_usage": True},
-        **limit,
-    }
-
-
-def _chat_content(options: ChatOptions) -> dict[str, Any]:
-    messages = [{"role": "user", "content": _read_prompt(options.prompt)}]
+    if options.completion and (options.system is not None or options.tool):
+        raise CommandError("--completion can't be combined with --system or --tool")
+    prompt = _read_prompt(options.prompt)
+    messages = [{"role": "user", "content": prompt}]
     if options.system is not None:
         messages.insert(0, {"role": "system", "content": options.system})
     tools = [_wrap_tool(path, tool) for path in options.tool for tool in _load_tools(path)]
-    return {"messages": messages, **({"tools": tools} if tools else {})}
-
-
-def _legacy_content(options: ChatOptions) -> dict[str, Any]:
-    if options.system is not None or options.tool:
-        raise CommandError("--completion can't be combined with --system or --tool")
-    return {"prompt": _read_prompt(options.prompt)}
+    default = "gpt-3.5-turbo-instruct" if options.completion else "gpt-4o-mini"
+    body = {
+        "model": options.model or os.environ.get("OPENAI_MODEL") or default,
+        "prompt": prompt if options.completion else None,
+        "messages": None if options.completion else messages,
+        "tools": tools or None,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "max_tokens": options.max_tokens,
+    }
+    return {name: value for name, value in body.items() if value is not None}
 
 
 def _read_prompt(words: list[str]) -> str:
-    if not words and is_terminal(sys.stdin):
-        raise CommandError("no prompt: add it to the command, or - to read standard input")
-    prompt = _read_standard_input() if words in ([], ["-"]) else " ".join(words)
+    prompt = " ".join(words)
+    if words in ([], ["-"]):
+        if sys.stdin is None:
+            raise CommandError("there is no standard input")
+        if not words and _output.is_terminal(sys.stdin):
+            raise CommandError("no prompt: add it to the command, or - to read standard input")
+        try:
+            prompt = sys.stdin.buffer.read().decode().removesuffix("\n")
+        except UnicodeDecodeError as error:
+            raise CommandError("standard input isn't UTF-8") from error
+        except OSError as error:
+            raise CommandError(f"cannot read standard input: {error.strerror}") from error
     if not prompt.strip():
         raise CommandError("the prompt is empty")
     return prompt
-
-
-def _read_standard_input() -> str:
-    if sys.stdin is None:
-        raise CommandError("there is no standard input")
-    try:
-        return sys.stdin.buffer.read().decode().removesuffix("\n")
-    except UnicodeDecodeError as error:
-        raise CommandError("standard input isn't UTF-8") from error
-    except OSError as error:
-        raise CommandError(f"cannot read standard input: {error.strerror}") from error
 
 
 def _estimate_usage(completion: Result, request: Mapping[str, Any]) -> CompletionUsage | None:
@@ -214,24 +177,25 @@ def _format_figures(summary: Summary, usage: CompletionUsage | None) -> Iterator
         yield f"{summary.characters_per_second:.0f} characters/s"
 
 
-def chat(options: ChatOptions) -> int:
+def chat(**arguments: Any) -> int:
     """Send a prompt, print the response while it arrives, and return the exit status."""
+    options = ChatOptions(**arguments)
     try:
-        _check_timeline(options.timeline)
+        if options.timeline is not None:
+            _check_timeline(options.timeline)
         api_request = make_request(options)
-        with contextlib.ExitStack() as stack:
-            file = None if options.save is None else stack.enter_context(BodyFile(options.save))
-            return _Exchange(options, api_request, file).run()
+        redactor = Redactor(api_request.key)
+        colour = _output.wants_colour(no_color=options.no_color)
+        with BodyFile(options.save) if options.save else contextlib.nullcontext() as file:
+            return _Exchange(options, api_request, file, redactor, colour).run()
     except CommandError as error:
-        return report(f"chat: {error}", 2)
+        return _output.report(f"chat: {error}", 2)
 
 
-def _check_timeline(path: Path | None) -> None:
-    if path is None:
-        return
+def _check_timeline(path: Path) -> None:
     if path.suffix.lower() not in (".png", ".svg"):
         raise CommandError(f"--timeline: {path} must end in .svg or .png")
-    if missing_packages("matplotlib"):
+    if _output.missing_packages("matplotlib"):
         raise CommandError("--timeline: matplotlib not installed: pip install 'sseparse[plot]'")
     try:
         # Append mode leaves an existing picture as it is.
@@ -243,42 +207,39 @@ def _check_timeline(path: Path | None) -> None:
         raise CommandError(f"--timeline: cannot write {path}: {error.strerror}") from error
 
 
+@define
 class _Exchange:
     """A request to the API, its response and the output."""
 
-    def __init__(
-        self, options: ChatOptions, api_request: APIRequest, file: BodyFile | None
-    ) -> None:
-        self._options = options
-        self._request = api_request
-        self._file = file
-        self._redactor = Redactor(api_request.key)
-        self._body = dict(api_request.body)
-        self._timeline = Timeline()
-        self._colour = wants_colour(no_color=options.no_color)
-        self._error: SSEError | None = None
-        self._interrupted = False
+    options: ChatOptions
+    request: APIRequest
+    file: BodyFile | None
+    redactor: Redactor
+    colour: bool
+    timeline: Timeline = field(factory=Timeline)
+    error: SSEError | None = None
+    interrupted: bool = False
 
     def run(self) -> int:
         """Send the request, print the response and return the exit status."""
         try:
             source = self._connect()
         except NotEventStream as error:
-            end = End(EndCause.NOT_A_STREAM)
-            return self._report(self._describe_failure(end, error), 2)
+            return self._report(self._describe_failure(End(EndCause.NOT_A_STREAM), error), 2)
         except TransportError as error:
             cause: Any = error.__cause__
             reason = getattr(cause, "strerror", None) or str(cause or error)
-            return self._report(f"no response from {self._request.host}: {reason}", 2)
+            return self._report(f"no response from {self.request.host}: {reason}", 2)
         except (ValueError, RecursionError) as error:
             # An invalid URL or JSON body; the message shows neither.
             raise CommandError(str(error)) from error
         except KeyboardInterrupt:
-            return self._report("interrupted before the response", EXIT_INTERRUPTED)
+            return self._report("interrupted before the response", _output.EXIT_INTERRUPTED)
         stream = self._receive(source)
-        self._report_completion(stream.snapshot(), cast(End, stream.end))
-        status = exit_status(cast(End, stream.end), self._error)
-        return self._finish_files(EXIT_INTERRUPTED if self._interrupted else status)
+        end = cast(End, stream.end)
+        self._report_completion(stream.snapshot(), end)
+        status = _output.exit_status(end, self.error)
+        return self._finish_files(_output.EXIT_INTERRUPTED if self.interrupted else status)
 
     def _connect(self) -> RedactedSource:
         response, prefix = self._send(), b""
@@ -287,17 +248,17 @@ class _Exchange:
             if b"stream_options" in prefix:
                 # Older servers don't know it, and send no usage.
                 response.close()
-                del self._body["stream_options"]
+                del self.request.body["stream_options"]
                 response, prefix = self._send(), b""
-        if self._file is not None:
-            self._file.start()
-        return RedactedSource(response, prefix, self._request.key, self._file)
+        if self.file is not None:
+            self.file.start()
+        return RedactedSource(response, prefix, self.request.key, self.file)
 
     def _send(self) -> SocketSource:
-        key, timeout = self._request.key, self._options.timeout
+        url, key, body = self.request.url, self.request.key, self.request.body
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self._timeline.on_request()
-        return request("POST", self._request.url, headers=headers, json=self._body, timeout=timeout)
+        self.timeline.on_request()
+        return request("POST", url, headers=headers, json=body, timeout=self.options.timeout)
 
     def _read_reason(self, response: SocketSource) -> bytes:
         reason = b""
@@ -310,38 +271,38 @@ class _Exchange:
         return reason
 
     def _receive(self, source: RedactedSource) -> Stream:
-        printer = CompletionPrinter(self._request.key, colour=self._colour)
-        seconds = self._options.timeout
+        printer = CompletionPrinter(self.request.key, colour=self.colour)
+        seconds = self.options.timeout
         deadlines = Deadlines(first_event=seconds, between_events=seconds)
-        with Stream(source, deadlines=deadlines, timeline=self._timeline) as stream:
+        with Stream(source, deadlines=deadlines, timeline=self.timeline) as stream:
             try:
                 for update in stream.updates():
-                    if not self._options.json:
+                    if not self.options.json:
                         printer.feed(update)
             except SSEError as error:
-                self._error = error
+                self.error = error
             except KeyboardInterrupt:
-                self._interrupted = True
+                self.interrupted = True
             printer.close()
         return stream
 
     def _report_completion(self, completion: Result, end: End) -> None:
         received = completion.to_dict()
-        redacted = self._redactor.redact_json(received)
-        if self._options.json and completion.choices:
+        redacted = self.redactor.redact_json(received)
+        if self.options.json and completion.choices:
             # Without choices, it would look like an empty completion.
-            make_writer(JSON_ESCAPES)(format_json_line(redacted))
+            _output.make_writer(_output.JSON_ESCAPES)(_output.format_json_line(redacted))
         summary = self._summarize(completion, end)
-        self._report(summary, dim=self._error is None and not self._interrupted)
-        if self._file is not None and redacted != received:
-            self._report(f"the server sent the key back in pieces: {self._options.save} has them")
+        self._report(summary, dim=self.error is None and not self.interrupted)
+        if self.file is not None and redacted != received:
+            self._report(f"the server sent the key back in pieces: {self.options.save} has them")
 
     def _summarize(self, completion: Result, end: End) -> str:
         usage = completion.usage
         if usage is None or usage.completion_tokens is None:
-            usage = _estimate_usage(completion, self._body)
-        figures = ", ".join(_format_figures(self._timeline.summary(usage), usage))
-        if self._error is None and end.complete:
+            usage = _estimate_usage(completion, self.request.body)
+        figures = ", ".join(_format_figures(self.timeline.summary(usage), usage))
+        if self.error is None and end.complete:
             reason = end.finish_reasons.get(0) or ("" if end.one_object else "no finish reason")
             done = "[DONE]" if end.done_seen else "no [DONE]"
             last = "not streamed" if end.one_object else done
@@ -350,32 +311,32 @@ class _Exchange:
             events, size = count(end.events_seen, "event"), count(end.bytes_seen, "byte")
             verdict = f"interrupted after {events}, {size}"
         else:
-            verdict = self._describe_failure(end, self._error)
+            verdict = self._describe_failure(end, self.error)
         return "; ".join(filter(None, (figures, verdict)))
 
     def _describe_failure(self, end: End, error: SSEError | None) -> str:
-        text = describe_end(end, error)
+        text = _output.describe_end(end, error)
         if isinstance(error, ServerSentError | NotEventStream) and error.status not in (None, 200):
             location = error.headers.get("location")
             if isinstance(error, NotEventStream) and location is not None:
                 text = f"a redirect to {location}, which is not followed"
-            text = f"HTTP {error.status}: {text.removeprefix(NOT_A_STREAM)}"
+            text = f"HTTP {error.status}: {text.removeprefix(_output.NOT_A_STREAM)}"
         # Redacted before it's shortened: a part of the key wouldn't be found.
-        return self._redactor.redact(text)[:400]
+        return self.redactor.redact(text)[:400]
 
     def _finish_files(self, status: int) -> int:
-        if self._file is not None and self._file.error is not None:
-            status = self._report_write_error(self._options.save, self._file.error)
-        if self._options.timeline is not None:
+        errors: list[tuple[Path | None, OSError]] = []
+        if self.file is not None and self.file.error is not None:
+            errors.append((self.options.save, self.file.error))
+        if self.options.timeline is not None:
             try:
-                self._timeline.plot(self._options.timeline)
+                self.timeline.plot(self.options.timeline)
             except OSError as error:
-                status = self._report_write_error(self._options.timeline, error)
+                errors.append((self.options.timeline, error))
+        for path, cause in errors:
+            status = self._report(f"cannot write {path}: {cause.strerror}", _output.EXIT_IO_ERROR)
         return status
 
-    def _report_write_error(self, path: Path | None, error: OSError) -> int:
-        return self._report(f"cannot write {path}: {error.strerror}", EXIT_IO_ERROR)
-
     def _report(self, text: str, status: int = 0, *, dim: bool = False) -> int:
-        is_dim = dim and self._colour and is_terminal(sys.stderr)
-        return report(self._redactor.redact(text), status, dim=is_dim)
+        is_dim = dim and self.colour and _output.is_terminal(sys.stderr)
+        return _output.report(self.redactor.redact(text), status, dim=is_dim)

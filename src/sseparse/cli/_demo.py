@@ -17,7 +17,7 @@ from rich.padding import Padding
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
 from rich.rule import Rule
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from .. import Event, Stream, encode
@@ -25,9 +25,6 @@ from ..chunks import ChatCompletionChunk, Chunk
 from ..testing import Replay, ReplayServer
 from ..timing import Timeline
 from ._output import is_terminal, supports_escapes
-
-_MESSAGE = "Count to 100, with a comma between each number and no newlines. E.g., 1, 2, 3, ..."
-_PROMPT = "1,2,3,"
 
 
 @frozen
@@ -43,51 +40,48 @@ class Example:
 
 def make_examples(*, fast: bool) -> list[Example]:
     """Make the examples; if `fast`, the server sends each response at once."""
-    messages = [{"role": "user", "content": _MESSAGE}]
-    chat = {"model": "gpt-3.5-turbo", "messages": messages, "temperature": 0, "stream": True}
-    legacy = {"model": "text-davinci-002", "prompt": _PROMPT, "max_tokens": 193}
-    legacy |= {"temperature": 0, "stream": True}
-    replays = [_make_replay(chunks, fast=fast) for chunks in (_chat_chunks(), _legacy_chunks())]
-    return [
-        Example("Chat completion", "/v1/chat/completions", _MESSAGE, chat, replays[0]),
-        Example("Legacy completion", "/v1/completions", _PROMPT, legacy, replays[1]),
-    ]
+    return [_make_chat_example(fast=fast), _make_legacy_example(fast=fast)]
 
 
-def _chat_chunks() -> list[dict[str, Any]]:
+def _make_chat_example(*, fast: bool) -> Example:
+    prompt = "Count to 100, with a comma between each number and no newlines. E.g., 1, 2, 3, ..."
+    messages = [{"role": "user", "content": prompt}]
+    request = {"model": "gpt-3.5-turbo", "messages": messages, "temperature": 0, "stream": True}
     tokens = re.findall(r"\d+|\D", ", ".join(map(str, range(1, 101))))
     deltas = [{"role": "assistant"}, *({"content": token} for token in tokens), {}]
     common: dict[str, Any] = {"id": "chatcmpl-count-to-100", "object": "chat.completion.chunk"}
     common |= {"created": 1677825464, "model": "gpt-3.5-turbo-0301"}
-    return _make_chunks(common, [{"delta": delta} for delta in deltas], "stop")
+    replay = _make_replay(common, [{"delta": delta} for delta in deltas], "stop", fast=fast)
+    return Example("Chat completion", "/v1/chat/completions", prompt, request, replay)
 
 
-def _legacy_chunks() -> list[dict[str, Any]]:
+def _make_legacy_example(*, fast: bool) -> Example:
+    prompt = "1,2,3,"
+    request: dict[str, Any] = {"model": "text-davinci-002", "prompt": prompt, "max_tokens": 193}
+    request |= {"temperature": 0, "stream": True}
     tokens = re.findall(r"\d+|\D", ",".join(map(str, range(4, 101))))
+    choices = [{"text": token, "logprobs": None} for token in tokens]
     common: dict[str, Any] = {"id": "cmpl-count-to-100", "object": "text_completion"}
     common |= {"created": 1661990400, "model": "text-davinci-002"}
     # "length": these are the 193 tokens that the request allows.
-    return _make_chunks(common, [{"text": token, "logprobs": None} for token in tokens], "length")
+    replay = _make_replay(common, choices, "length", fast=fast)
+    return Example("Legacy completion", "/v1/completions", prompt, request, replay)
 
 
-def _make_chunks(
-    common: dict[str, Any], choices: list[dict[str, Any]], finish_reason: str
-) -> list[dict[str, Any]]:
+def _make_replay(
+    common: dict[str, Any], choices: list[dict[str, Any]], finish_reason: str, *, fast: bool
+) -> Replay:
     reasons = [*[None] * (len(choices) - 1), finish_reason]
-    return [
+    chunks = [
         {**common, "choices": [{"index": 0, **choice, "finish_reason": reason}]}
         for choice, reason in zip(choices, reasons, strict=True)
     ]
-
-
-def _make_replay(chunks: list[dict[str, Any]], *, fast: bool) -> Replay:
-    events = [*(Event(json.dumps(chunk)) for chunk in chunks), Event("[DONE]")]
-    body = b"".join(encode(event) for event in events)
+    body = b"".join(encode(Event(data)) for data in [*map(json.dumps, chunks), "[DONE]"])
     if fast:
         return Replay(body)
     draw = random.Random(100)  # noqa: S311 - the same delays in each run
     # A model needs longer for its first token.
-    return Replay(body, delays=[0.1, *(draw.uniform(0.01, 0.02) for _ in events[1:])])
+    return Replay(body, delays=[0.1, *(draw.uniform(0.01, 0.02) for _ in chunks)])
 
 
 def _delta_json(chunk: Chunk) -> str:
@@ -135,7 +129,11 @@ def show_rich(title: str, example: Example, stream: Stream, timeline: Timeline) 
     """Show the growing text and the latest chunks, then the times and the result."""
     console = Console()
     console.width = min(console.width, 160)
-    console.print(_render_heading(title, example))
+    console.print(Text(), Rule(Text(title, style=f"bold {_ACCENT}"), align="left", style="dim"))
+    heading = Table.grid(Column(style="dim"), Column(), padding=(0, 2))
+    heading.add_row("POST", example.path)
+    heading.add_row("prompt", example.prompt)
+    console.print(Padding(heading, (1, 2)))
     view = _StreamView(console, timeline)
     # A thread draws it: drawing at each chunk would delay the next one.
     with Live(view, console=console, refresh_per_second=24) as live:
@@ -169,9 +167,7 @@ class _StreamView:
         ]
         if not is_wide:
             return Group(*panels)
-        columns = Table.grid(expand=True, padding=(0, 1))
-        columns.add_column(ratio=3)
-        columns.add_column(ratio=2)
+        columns = Table.grid(Column(ratio=3), Column(ratio=2), expand=True, padding=(0, 1))
         columns.add_row(*panels)
         return columns
 
@@ -184,21 +180,13 @@ class _StreamView:
         if self.is_complete:
             more = Text(f"{len(rows) - 2 * _ENDS} more", style="dim")
             rows = [*rows[:_ENDS], ("", "", more), *rows[-_ENDS:]]
-        table = Table.grid(padding=(0, 2))
-        table.add_column(justify="right", style="dim", min_width=3)
-        table.add_column(justify="right", style=_ACCENT, min_width=7)
-        table.add_column(no_wrap=True, overflow="ellipsis")
+        number = Column(justify="right", style="dim", min_width=3)
+        seconds = Column(justify="right", style=_ACCENT, min_width=7)
+        delta = Column(no_wrap=True, overflow="ellipsis")
+        table = Table.grid(number, seconds, delta, padding=(0, 2))
         for row in [*rows, *[()] * (_LATEST - len(rows))]:
             table.add_row(*row)
         return table
-
-
-def _render_heading(title: str, example: Example) -> RenderableType:
-    lines = Table.grid(padding=(0, 2))
-    lines.add_row(Text("POST", style="dim"), example.path)
-    lines.add_row(Text("prompt", style="dim"), example.prompt)
-    rule = Rule(Text(title, style=f"bold {_ACCENT}"), align="left", style="dim")
-    return Group(Text(), rule, Padding(lines, (1, 2)))
 
 
 def _panel(title: str, content: RenderableType, height: int | None = None) -> Panel:
@@ -207,9 +195,8 @@ def _panel(title: str, content: RenderableType, height: int | None = None) -> Pa
 
 def _render_times(width: int, timeline: Timeline) -> RenderableType:
     first, total = _measure(timeline)
-    rows = Table.grid(padding=(0, 2))
-    rows.add_column(style="dim")
-    rows.add_column(justify="right", style=_ACCENT)
+    name_column, time_column = Column(style="dim"), Column(justify="right", style=_ACCENT)
+    rows = Table.grid(name_column, time_column, Column(), padding=(0, 2))
     for name, seconds, style in (("first token", first, _ACCENT), ("full response", total, "dim")):
         length = max(1, round((width - 32) * seconds / total))  # 32 columns are for other cells
         bar = ProgressBar(total=1, completed=1, width=length, finished_style=style)

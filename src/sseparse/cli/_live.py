@@ -50,19 +50,14 @@ class CallFormatter:
         self._calls: list[_PendingCall] = []
 
     def feed(self, update: ToolCallStarted | ArgumentsDelta | ToolCallDone) -> Iterator[str]:
-        matching = [call for call in self._calls if call.index == update.call]
-        match update:
-            case ToolCallStarted():
-                self._calls.append(_PendingCall(update.call, update.name))
-            case ArgumentsDelta():
-                for call in matching:
-                    call.arguments += update.text
-            case _:
-                for call in matching:
-                    call.name, call.is_done = update.name, True
-        return self._advance()
-
-    def _advance(self) -> Iterator[str]:
+        """Yield the text that can be printed after an update."""
+        if isinstance(update, ToolCallStarted):
+            self._calls.append(_PendingCall(update.call, update.name))
+        for call in self._calls:
+            if call.index == update.call and isinstance(update, ArgumentsDelta):
+                call.arguments += update.text
+            elif call.index == update.call and isinstance(update, ToolCallDone):
+                call.name, call.is_done = update.name, True
         while self._calls and (self._calls[0].name or self._calls[0].is_done):
             yield from self._calls[0].format()
             if not self._calls[0].is_done:

@@ -10,19 +10,12 @@ import sys
 import textwrap
 from collections.abc import Callable, Sequence
 from functools import partial
+from importlib import import_module
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from .. import __version__
-from ._output import (
-    EXIT_CLOSED_PIPE,
-    EXIT_INTERRUPTED,
-    EXIT_IO_ERROR,
-    missing_packages,
-    report,
-    write_error,
-)
-from ._parse import parse
+from . import _output
 
 _EXIT: Final = (
     "Standard error gets a line that says how the stream ended. Exit status: 0 complete; "
@@ -82,11 +75,7 @@ def _add_chat(parser: _CommandParser) -> None:
     timeout = "the maximum wait for an event; comments don't count (default: 300)"
     add("--timeout", metavar="SECONDS", type=_timeout, default=300.0, help=timeout)
     add("--no-color", action="store_true", help="print no colours; so does $NO_COLOR")
-    parser.make_epilog = _chat_epilog
-
-
-def _chat_epilog() -> str:
-    return _paragraphs(
+    parser.make_epilog = lambda: _paragraphs(
         "examples:\n"
         "  sseparse chat Say hello in five languages\n"
         "  git diff | sseparse chat --system 'Review this diff.' -\n"
@@ -227,41 +216,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         reconfigure(errors="replace")
     try:
         return _run(options.pop("command"), options)
-    except BrokenPipeError:
-        _discard_output()
-        return EXIT_CLOSED_PIPE
     except OSError as error:
-        # Errors of reading are handled where they occur: this is the output.
-        _discard_output()
-        return report(f"cannot write: {error.strerror}", EXIT_IO_ERROR)
+        # Errors of reading are handled where they occur: this is the output. What it still
+        # buffers would fail again when the interpreter exits.
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
+        if isinstance(error, BrokenPipeError):
+            return _output.EXIT_CLOSED_PIPE
+        return _output.report(f"cannot write: {error.strerror}", _output.EXIT_IO_ERROR)
     except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
+        return _output.EXIT_INTERRUPTED
 
 
 def _run(command: str, options: dict[str, Any]) -> int:
-    missing = missing_packages(*_REQUIRED_PACKAGES.get(command, ()))
-    if missing:
-        names = ", ".join(missing)
-        write_error(f"sseparse {command}: {names} not installed: pip install 'sseparse[cli]'\n")
+    names = ", ".join(_output.missing_packages(*_REQUIRED_PACKAGES.get(command, ())))
+    if names:
+        install = "pip install 'sseparse[cli]'"
+        _output.write_error(f"sseparse {command}: {names} not installed: {install}\n")
         return 2
-    # `parse` works without the packages that the other modules import.
-    if command == "chat":
-        from ._chat import ChatOptions, chat  # noqa: PLC0415
-
-        return chat(ChatOptions(**options))
-    if command == "serve":
-        from ._serve import serve  # noqa: PLC0415
-
-        return serve(**options)
-    if command == "demo":
-        from ._demo import demo  # noqa: PLC0415
-
-        return demo(**options)
-    return parse(**options)
-
-
-def _discard_output() -> None:
-    # The buffered output would fail again when the interpreter exits.
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, sys.stdout.fileno())
-    os.close(null)
+    # Only the module of the command is imported: `parse` works without the packages of the others.
+    module = import_module(f"._{command}", __package__)
+    return cast(int, getattr(module, command)(**options))

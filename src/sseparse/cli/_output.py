@@ -100,7 +100,17 @@ def describe_end(end: End, error: SSEError | None) -> str:
     """Describe in one line how a stream ended."""
     if not end.bytes_seen and not isinstance(error, NotEventStream):
         return "incomplete: the body is empty"
-    text = _describe_success(end) if error is None else _describe_error(error)
+    text = "the body ended after a complete event; it has no chunks that show whether it's complete"
+    if error is not None:
+        text = _describe_error(error)
+    elif end.one_object and end.complete:
+        text = "complete: one JSON object, not a stream"
+    elif end.cause is EndCause.DONE:
+        text = "complete: received [DONE]"
+    elif end.finish_seen:
+        text = "complete: received a finish reason, but no [DONE]"
+    elif end.mid_event:
+        text = "incomplete: the body ended inside an event"
     return f"{text} ({count(end.events_seen, 'event')}, {count(end.bytes_seen, 'byte')})"
 
 
@@ -108,18 +118,6 @@ def exit_status(end: End, error: SSEError | None) -> int:
     if isinstance(error, NotEventStream):
         return 2
     return 0 if error is None and end.complete and end.bytes_seen else 1
-
-
-def _describe_success(end: End) -> str:
-    if end.one_object and end.complete:
-        return "complete: one JSON object, not a stream"
-    if end.cause is EndCause.DONE:
-        return "complete: received [DONE]"
-    if end.finish_seen:
-        return "complete: received a finish reason, but no [DONE]"
-    if end.mid_event:
-        return "incomplete: the body ended inside an event"
-    return "the body ended after a complete event; it has no chunks that show whether it's complete"
 
 
 def _describe_error(error: SSEError) -> str:
@@ -133,8 +131,8 @@ def _describe_error(error: SSEError) -> str:
             end.events_seen and part and not part.choices
         ):
             return "no completion chunks (another API?); `sseparse parse --events` shows the events"
-        case IncompleteStream():
-            where = "inside an event" if error.end.mid_event else "between two events"
+        case IncompleteStream(end=end):
+            where = "inside an event" if end.mid_event else "between two events"
             return f"incomplete: neither [DONE] nor a finish reason; the body ended {where}"
         case DecodeError():
             start = error.event.data[:60]
@@ -153,8 +151,6 @@ def _describe_start(body: bytes) -> str:
 
 
 _MIB: Final = 2**20
-# Progress is shown after so many bytes, so that short files and slow pipes show none.
-_PROGRESS_STEP: Final = 4 * _MIB
 
 
 def with_progress(pieces: Iterator[bytes], file: int) -> Iterator[bytes]:
@@ -165,7 +161,7 @@ def with_progress(pieces: Iterator[bytes], file: int) -> Iterator[bytes]:
     try:
         for piece in pieces:
             seen += len(piece)
-            if seen - shown >= _PROGRESS_STEP:
+            if seen - shown >= 4 * _MIB:  # short files and slow pipes show none
                 shown = seen
                 # A size of 0 isn't known, and a file may grow.
                 rest = f"of {size / _MIB:.1f} MiB, {seen * 100 // size}%" if seen <= size else "MiB"

@@ -12,50 +12,40 @@ from typing import cast
 
 import attrs
 
-from .. import ChunkDecoder, End, EventStream, SSEError, Stream
+from .. import ChunkDecoder, End, EventStream, Result, SSEError, Stream
 from ..chunks._incomplete import incomplete
-from ._output import (
-    JSON_ESCAPES,
-    VISIBLE,
-    describe_end,
-    exit_status,
-    format_json_line,
-    is_terminal,
-    make_writer,
-    report,
-    with_progress,
-)
+from . import _output
 
 
 def parse(path: str, output: str) -> int:
     """Print the content of a body, report how it ended, and return the exit status."""
     with contextlib.ExitStack() as stack:
         if path == "-" and sys.stdin is None:
-            return report("there is no standard input", 2)
+            return _output.report("there is no standard input", 2)
         try:
-            file = _standard_input() if path == "-" else stack.enter_context(Path(path).open("rb"))
+            if path == "-":
+                file = cast("io.BufferedReader", sys.stdin.buffer)
+            else:
+                file = stack.enter_context(Path(path).open("rb"))
         except OSError as error:
-            return report(f"cannot read {path}: {error.strerror}", 2)
+            return _output.report(f"cannot read {path}: {error.strerror}", 2)
         # read() would wait for the full size.
         pieces = iter(partial(file.read1, 65536), b"")
-        if is_terminal(sys.stderr) and (output == "result" or not is_terminal(sys.stdout)):
+        to_terminal = _output.is_terminal(sys.stdout)
+        if _output.is_terminal(sys.stderr) and (output == "result" or not to_terminal):
             # Progress can be seen, and doesn't stand between lines of the output.
-            pieces = with_progress(pieces, file.fileno())
+            pieces = _output.with_progress(pieces, file.fileno())
         if output == "events":
             end, failure = _print_events(pieces)
         else:
             end, failure = _print_chunks(pieces, output)
-    return report(describe_end(end, failure), exit_status(end, failure))
-
-
-def _standard_input() -> io.BufferedReader:
-    return cast("io.BufferedReader", sys.stdin.buffer)
+    return _output.report(_output.describe_end(end, failure), _output.exit_status(end, failure))
 
 
 def _print_events(pieces: Iterator[bytes]) -> tuple[End, SSEError | None]:
     decoder = ChunkDecoder(on_bad_json="skip")
     with EventStream(pieces) as stream:
-        error = _write(_events(stream, decoder), JSON_ESCAPES)
+        error = _write(_events(stream, decoder), _output.JSON_ESCAPES)
     end = cast(End, stream.end)
     error = error or decoder.error
     if error is not None:
@@ -78,33 +68,32 @@ def _events(stream: EventStream, decoder: ChunkDecoder) -> Iterator[str]:
     for event in stream:
         if decoder.error is None:
             decoder.feed(event)
-        yield format_json_line(attrs.asdict(event))
+        yield _output.format_json_line(attrs.asdict(event))
 
 
 def _print_chunks(pieces: Iterator[bytes], output: str) -> tuple[End, SSEError | None]:
     with Stream(pieces) as stream:
         if output == "text":
-            error = _write(stream.text_deltas(), VISIBLE)
-        elif output == "chunks":
-            error = _write((format_json_line(chunk.to_dict()) for chunk in stream), JSON_ESCAPES)
+            error = _write(stream.text_deltas(), _output.VISIBLE)
         else:
-            error = _write(_result(stream), JSON_ESCAPES)
+            models = stream if output == "chunks" else _read_result(stream)
+            lines = (_output.format_json_line(model.to_dict()) for model in models)
+            error = _write(lines, _output.JSON_ESCAPES)
     return cast(End, stream.end), error
 
 
-def _result(stream: Stream) -> Iterator[str]:
+def _read_result(stream: Stream) -> Iterator[Result]:
     try:
-        completion = stream.result()
+        yield stream.result()
     except SSEError as error:
         if error.partial.choices:
-            yield format_json_line(error.partial.to_dict())
+            yield error.partial
         raise
-    yield format_json_line(completion.to_dict())
 
 
 def _write(texts: Iterable[str], escapes: Mapping[int, int | str]) -> SSEError | None:
-    """Write each text as soon as it is there; return the error that ended them, if any."""
-    write = make_writer(escapes)
+    """Write each text when it's available; return the error that ended them, if any."""
+    write = _output.make_writer(escapes)
     error = None
     text = "\n"
     try:

@@ -46,7 +46,7 @@ def read_times(path: Path, size: int) -> tuple[list[int], list[float]] | None:
     return sizes, [max(0.0, later - sooner) for sooner, later in pairwise(seconds)]
 
 
-class BodyFile:
+class BodyFile(contextlib.ExitStack):
     """
     File that a body is written to while it arrives, with a second file for the times.
 
@@ -55,27 +55,29 @@ class BodyFile:
     """
 
     def __init__(self, path: Path) -> None:
+        super().__init__()
         self.error: OSError | None = None
         self._started: float | None = None
-        self._new_paths: list[Path] = []
-        self._files = contextlib.ExitStack()
         self._times: BinaryIO | None = None
         try:
             self._body = self._open(path)
             if stat.S_ISREG(os.fstat(self._body.fileno()).st_mode):
                 self._times = self._open(times_path(path))
         except OSError as error:
-            self.__exit__()
-            raise CommandError(
-                f"--save: cannot write {error.filename}: {error.strerror}"
-            ) from error
+            self.close()
+            reason = f"cannot write {error.filename}: {error.strerror}"
+            raise CommandError(f"--save: {reason}") from error
 
     def _open(self, path: Path) -> BinaryIO:
         # Append mode leaves an older recording as it is until start(). Unbuffered: an
         # interrupt loses nothing.
         if not path.exists():
-            self._new_paths.append(path)
-        return self._files.enter_context(path.open("ab", buffering=0))
+            self.callback(self._remove_unused, path)
+        return self.enter_context(path.open("ab", buffering=0))
+
+    def _remove_unused(self, path: Path) -> None:
+        if self._started is None:
+            path.unlink(missing_ok=True)
 
     def start(self) -> None:
         """Start the clock at the head of a response, and drop an older recording."""
@@ -95,15 +97,6 @@ class BodyFile:
                 _write_all(self._times, f"{line}\n".encode())
         except OSError as error:
             self.error = error
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._files.close()
-        if self._started is None:
-            for path in self._new_paths:
-                path.unlink(missing_ok=True)
 
 
 def _write_all(file: BinaryIO, data: bytes) -> None:
@@ -150,7 +143,10 @@ class _UnescapedText:
             at = end
             if match.lastgroup == "cut":
                 break
-            parts.append(_decode(match))
+            if match.lastgroup == "hex":
+                parts.append(chr(int(match["hex"], 16)))
+            else:  # no key has a control character
+                parts.append(match["char"] if match.lastgroup == "char" else "\n")
         else:
             parts.append(self.text[at:])
             starts.extend(self.starts[at:])
@@ -176,16 +172,6 @@ class _UnescapedText:
         """Return the end of the character before a position; the position after the last."""
         after = bisect_left(self.starts, position)
         return self.starts[after] if after < len(self.starts) else position
-
-
-def _decode(match: re.Match[str]) -> str:
-    match match.lastgroup:
-        case "hex":
-            return chr(int(match["hex"], 16))
-        case "char":
-            return match["char"]
-        case _:
-            return "\n"  # no key has a control character
 
 
 class Redactor:

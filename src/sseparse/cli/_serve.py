@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -132,5 +131,4 @@ def _print_routes(router: FileRouter, url: str) -> None:
     base = f"{url}{next(iter(router.routes))}/v1"
     print(f"Try: curl -N -d '{{}}' {base}/chat/completions")
     print(f"     sseparse chat --base-url {base} hi")
-    print("Press Ctrl-C to stop.")
-    sys.stdout.flush()
+    print("Press Ctrl-C to stop.", flush=True)

@@ -1,11 +1,6 @@
 """
 Token counts of text that is still streaming, with tiktoken.
 
-    counter = TokenCounter("gpt-4o")
-    for delta in deltas:
-        counter.add(delta)
-        print(counter.count)
-
 Install it with `pip install 'sseparse[tiktoken]'`. tiktoken downloads a vocabulary of a few
 megabytes on first use. This package never downloads it unless you request that: a vocabulary that
 isn't in tiktoken's cache raises `VocabularyMissing`.

@@ -65,17 +65,6 @@ _O200K: Final = (
 _MATCHES_THREE_DIGITS: Final[Mapping[str, bool]] = {_R50K: False, _CL100K: True, _O200K: True}
 
 
-def _final_length(text: str, pattern: str, searched: int) -> int:
-    """Return the length of the start of a text whose tokens no further text can change."""
-    if pattern not in _MATCHES_THREE_DIGITS:
-        return 0
-    # The searched characters have no border, but the last one can be the first of a border.
-    border = _LAST_BORDER.match(text, max(searched - 1, 0))
-    end = border.end() if border else 0
-    threes = _THREES.match(text, end) if _MATCHES_THREE_DIGITS[pattern] else None
-    return threes.end() if threes else end
-
-
 _MIN_BATCH: Final = 4096
 
 
@@ -100,6 +89,9 @@ class TokenCounter(Breakable):
         download: Whether tiktoken may download a vocabulary that isn't in its cache. Encodings of
             other tiktoken plugins load in the plugin's own way.
 
+    Attributes:
+        encoding: The encoding's name.
+
     Raises:
         ImportError: tiktoken isn't installed.
         UnknownEncoding: tiktoken knows no encoding or model of this name.
@@ -111,17 +103,13 @@ class TokenCounter(Breakable):
         super().__init__()
         self._encoding = find_encoding(model_or_encoding, download=download)
         self._pattern = str(getattr(self._encoding, "_pat_str", ""))
+        self.encoding = self._encoding.name
         self._final = 0
         self._tail = ""
         self._tail_count: int | None = 0
         self._pieces: list[str] = []
         self._pieces_length = 0
         self._max_unsettled = _MIN_BATCH
-
-    @property
-    def encoding(self) -> str:
-        """The encoding's name."""
-        return self._encoding.name
 
     @property
     def count(self) -> int:
@@ -167,14 +155,20 @@ class TokenCounter(Breakable):
 
     @breaking
     def _settle(self) -> None:
+        """Count the start of the text whose tokens no further text can change."""
         searched = len(self._tail)
         self._tail = text = "".join((self._tail, *self._pieces))
         self._tail_count = None
         self._pieces.clear()
         self._pieces_length = 0
-        end = _final_length(text, self._pattern, searched)
-        if end:
-            self._final += count_tokens(self._encoding, text[:end])
-            self._tail = text[end:]
+        if self._pattern in _MATCHES_THREE_DIGITS:
+            # The searched characters have no border, but the last one can be the first of a border.
+            border = _LAST_BORDER.match(text, max(searched - 1, 0))
+            end = border.end() if border else 0
+            threes = _THREES.match(text, end) if _MATCHES_THREE_DIGITS[self._pattern] else None
+            end = threes.end() if threes else end
+            if end:
+                self._final += count_tokens(self._encoding, text[:end])
+                self._tail = text[end:]
         # An unbroken run is joined again only after it has doubled, so that time stays linear.
         self._max_unsettled = max(_MIN_BATCH, len(self._tail))

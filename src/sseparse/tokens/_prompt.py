@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from attrs import Factory, define
@@ -16,6 +16,7 @@ _Kind = Literal["message", "text", "token", "token list"]
 
 def check_prompt(prompt: Prompt) -> _Kind:
     """Return what a prompt consists of; raise TypeError for anything else."""
+    found = type(prompt).__name__
     if isinstance(prompt, Sequence):
         parts = [prompt] if isinstance(prompt, str) else prompt
         kinds: set[_Kind | None] = {_find_kind(part) for part in parts}
@@ -23,8 +24,6 @@ def check_prompt(prompt: Prompt) -> _Kind:
         if kind is not None and not kinds:
             return kind
         found = f"a list of {', '.join(sorted({type(part).__name__ for part in parts}))}"
-    else:
-        found = type(prompt).__name__
     raise TypeError(
         f"expected a list of messages, each a mapping, or a text, texts or tokens, not {found}"
     )
@@ -67,7 +66,11 @@ class PromptCounter:
         kind = check_prompt(prompt)
         parts: list[Any] = [prompt] if isinstance(prompt, str) else list(prompt)
         if kind == "message":
-            self._add_messages(parts)
+            for message in parts:
+                self._add_overhead(3 + ("name" in message))  # each message, and its name
+                for name, value in message.items():
+                    self._add_field(name, value)
+            self._add_overhead(3)  # the start of the reply
         elif kind == "text":
             self._add_text(*parts)
         else:
@@ -77,8 +80,7 @@ class PromptCounter:
         """Add the tools of a request, with a model's overhead at the beginning of each."""
         check_tools(tools)
         for tool in tools:
-            function = tool.get("function")
-            if is_object(function):
+            if is_object(function := tool.get("function")):
                 self._add_overhead(begin + 12)  # the start and the end of a function
                 self._add_function(function)
             else:
@@ -90,13 +92,6 @@ class PromptCounter:
     def _add_overhead(self, tokens: int) -> None:
         self.tokens += tokens
         self.has_overheads = True
-
-    def _add_messages(self, messages: Iterable[Mapping[str, Any]]) -> None:
-        for message in messages:
-            self._add_overhead(3 + ("name" in message))  # each message, and its name
-            for name, value in message.items():
-                self._add_field(name, value)
-        self._add_overhead(3)  # the start of the reply
 
     def _add_field(self, name: str, value: Any) -> None:
         if isinstance(value, str):
@@ -138,16 +133,13 @@ class PromptCounter:
         if properties:
             self._add_overhead(3)
         for name, value in properties.items():
-            self._add_property(name, _as_object(value))
-
-    def _add_property(self, name: str, schema: dict[str, Any]) -> None:
-        self._add_overhead(3)
-        values = schema.get("enum")
-        if is_list(values):
-            self._add_overhead(3 * len(values) - 3)
-            self._add_text(*map(str, values))
-        self._add_text(f"{name}:{schema.get('type', '')}:{_get_description(schema)}")
-        self._add_uncounted(schema, "type", "description", "enum")
+            schema = _as_object(value)
+            self._add_text(f"{name}:{schema.get('type', '')}:{_get_description(schema)}")
+            self._add_uncounted(schema, "type", "description", "enum")
+            self._add_overhead(3)
+            if is_list(values := schema.get("enum")):
+                self._add_overhead(3 * len(values) - 3)
+                self._add_text(*map(str, values))
 
     def _add_uncounted(self, schema: dict[str, Any], *counted: str) -> None:
         self.uncounted.extend(f"{name} of a tool" for name in schema if name not in counted)

@@ -48,8 +48,7 @@ class VocabularyMissing(SSEError):
     """
 
     def __init__(self, *, encoding: str, reason: str, path: Path | None = None) -> None:
-        place = "" if path is None else f" ({path})"
-        by_hand = "" if path is None else ", or put the file there"
+        place, by_hand = ("", "") if path is None else (f" ({path})", ", or put the file there")
         super().__init__(
             f"the vocabulary of {encoding} is missing: {reason}{place}; call "
             f'TokenCounter("{encoding}", download=True) once to download it{by_hand}'
@@ -115,9 +114,8 @@ def find_encoding(which: str | Encoding | None, *, download: bool = False) -> En
     if isinstance(which, tiktoken.Encoding):
         return which
     if which is not None and not isinstance(which, str):
-        raise TypeError(
-            f"expected the name of a model or encoding, or an encoding, not {type(which).__name__}"
-        )
+        found = type(which).__name__
+        raise TypeError(f"expected the name of a model or encoding, or an encoding, not {found}")
     known = tiktoken.list_encoding_names()
     try:
         name = which if which in known else tiktoken.encoding_name_for_model(which or "")
@@ -128,9 +126,8 @@ def find_encoding(which: str | Encoding | None, *, download: bool = False) -> En
     try:
         return tiktoken.get_encoding(name)
     except OSError as error:  # of requests, or of the file system
-        raise VocabularyMissing(
-            encoding=name, reason=f"tiktoken can't download it: {type(error).__name__}: {error}"
-        ) from error
+        reason = f"tiktoken can't download it: {type(error).__name__}: {error}"
+        raise VocabularyMissing(encoding=name, reason=reason) from error
 
 
 def _check_cached(encoding: str) -> None:
@@ -142,31 +139,25 @@ def _check_cached(encoding: str) -> None:
     if getattr(constructor, "__module__", None) != "tiktoken_ext.openai_public":
         return  # another plugin's, which has its own way to load its vocabulary
     if encoding not in FILES:
-        raise VocabularyMissing(
-            encoding=encoding, reason="this version of tiktoken is newer, and its files are unknown"
-        )
-    folder = _cache_folder()
+        reason = "this version of tiktoken is newer, and its files are unknown"
+        raise VocabularyMissing(encoding=encoding, reason=reason)
+    folder = os.environ.get("TIKTOKEN_CACHE_DIR", os.environ.get("DATA_GYM_CACHE_DIR"))
+    if folder is None:
+        folder = str(Path(tempfile.gettempdir()) / "data-gym-cache")
     if not folder:
-        raise VocabularyMissing(
-            encoding=encoding,
-            reason="an empty TIKTOKEN_CACHE_DIR or DATA_GYM_CACHE_DIR turns tiktoken's cache off, "
-            "so that each process downloads it",
+        reason = (
+            "an empty TIKTOKEN_CACHE_DIR or DATA_GYM_CACHE_DIR turns tiktoken's cache off, "
+            "so that each process downloads it"
         )
+        raise VocabularyMissing(encoding=encoding, reason=reason)
     for url, sha256 in FILES[encoding]:
         # As tiktoken names its files; nothing is secret.
         path = Path(folder) / hashlib.sha1(url.encode(), usedforsecurity=False).hexdigest()
-        reason = f"{url} isn't in tiktoken's cache"
         try:
             found = hashlib.sha256(path.read_bytes()).hexdigest()
         except OSError as error:
+            reason = f"{url} isn't in tiktoken's cache"
             raise VocabularyMissing(encoding=encoding, reason=reason, path=path) from error
         if found != sha256:
             reason = f"the hash of the cached file isn't that of {url}"
             raise VocabularyMissing(encoding=encoding, reason=reason, path=path)
-
-
-def _cache_folder() -> str:
-    for variable in ("TIKTOKEN_CACHE_DIR", "DATA_GYM_CACHE_DIR"):
-        if variable in os.environ:
-            return os.environ[variable]
-    return str(Path(tempfile.gettempdir()) / "data-gym-cache")
