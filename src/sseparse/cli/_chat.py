@@ -18,7 +18,7 @@ from .. import Deadlines, End, EndCause, Stream
 from .._errors import NotEventStream, ServerSentError, SSEError, TransportError, count
 from .._json import is_list, is_object
 from ..adapters.sockets import SocketSource, request
-from ..chunks import CompletionUsage, Result
+from ..chunks import CompletionUsage, Result, estimate_usage
 from ..timing import Summary, Timeline
 from . import _output
 from ._live import CompletionPrinter
@@ -150,8 +150,6 @@ def _read_prompt(words: list[str]) -> str:
 
 
 def _estimate_usage(completion: Result, request: Mapping[str, Any]) -> CompletionUsage | None:
-    from ..chunks import estimate_usage  # noqa: PLC0415 - only if the server sent no usage
-
     if not completion.choices:
         return None
     try:

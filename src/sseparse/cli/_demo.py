@@ -213,13 +213,11 @@ def demo(*, fast: bool) -> int:
     headers = {"Accept": "text/event-stream", "Accept-Encoding": "identity"}
     show = show_rich if is_terminal(sys.stdout) and supports_escapes() else show_plain
     # Settings of the environment, such as a proxy, aren't for a server on this machine.
-    with ReplayServer(replays) as server, httpx2.Client(trust_env=False) as client:
+    with ReplayServer(replays) as server, httpx2.Client(trust_env=False, headers=headers) as client:
         for number, example in enumerate(examples, 1):
             timeline = Timeline()
             with (
-                client.stream(
-                    "POST", server.url + example.path, json=example.request, headers=headers
-                ) as response,
+                client.stream("POST", server.url + example.path, json=example.request) as response,
                 Stream(response, timeline=timeline) as stream,
             ):
                 show(f"{number}. {example.title}", example, stream, timeline)

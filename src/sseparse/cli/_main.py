@@ -210,10 +210,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         SystemExit: The arguments request help or the version, or are invalid.
     """
     options = vars(make_argument_parser().parse_args(argv))
-    reconfigure = getattr(sys.stdout, "reconfigure", None)
-    if reconfigure is not None:
+    if hasattr(sys.stdout, "reconfigure"):
         # Characters that the terminal's encoding lacks become question marks.
-        reconfigure(errors="replace")
+        sys.stdout.reconfigure(errors="replace")
     try:
         return _run(options.pop("command"), options)
     except OSError as error:

@@ -54,13 +54,7 @@ def _print_events(pieces: Iterator[bytes]) -> tuple[End, SSEError | None]:
     chunk_end = cast(End, decoder.end)
     if not chunk_end.finish_reasons and not chunk_end.done_seen:
         return end, None  # the events aren't chunks
-    end = attrs.evolve(
-        end,
-        cause=chunk_end.cause,
-        done_seen=chunk_end.done_seen,
-        finish_seen=chunk_end.finish_seen,
-        finish_reasons=chunk_end.finish_reasons,
-    )
+    end = attrs.evolve(chunk_end, bytes_seen=end.bytes_seen, mid_event=end.mid_event)
     return end, None if end.complete else incomplete(end)
 
 

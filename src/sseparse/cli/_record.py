@@ -47,12 +47,7 @@ def read_times(path: Path, size: int) -> tuple[list[int], list[float]] | None:
 
 
 class BodyFile(contextlib.ExitStack):
-    """
-    File that a body is written to while it arrives, with a second file for the times.
-
-    Without a response, an older recording stays and no new file is left. An error while writing
-    is stored in `error`, and ends the writing.
-    """
+    """Writer of a body and its times to two files; an error stops it and is stored in `error`."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -76,7 +71,7 @@ class BodyFile(contextlib.ExitStack):
         return self.enter_context(path.open("ab", buffering=0))
 
     def _remove_unused(self, path: Path) -> None:
-        if self._started is None:
+        if self._started is None:  # without a response, no new file is left
             path.unlink(missing_ok=True)
 
     def start(self) -> None:
@@ -104,13 +99,6 @@ def _write_all(file: BinaryIO, data: bytes) -> None:
     while view:
         view = view[file.write(view) :]
 
-
-# Shorter keys, such as "none", are words that an answer may contain.
-_MIN_KEY_LENGTH: Final = 8
-# JSON in JSON: a body, the arguments of a tool call in it, a text in those.
-_JSON_DEPTH: Final = 3
-# Held text is searched again once it has grown by this part, which makes the cost linear.
-_SEARCH_GROWTH: Final = 1 / 16
 
 # Python's repr(), in an error message, escapes quotes and backslashes as JSON does. "cut" is an
 # escape that the end of the text cuts.
@@ -175,16 +163,11 @@ class _UnescapedText:
 
 
 class Redactor:
-    r"""
-    Filter that replaces an API key by "[key]", also in text that arrives in pieces.
-
-    It finds the key as it is, with JSON's escapes (`\"`, `\u0022`), also where that JSON is a
-    string in other JSON, and with the escapes of URLs (`%22`). Text that may be the beginning of
-    the key is held until the next piece.
-    """
+    """Filter that replaces an API key by "[key]", also where it's escaped or comes in pieces."""
 
     def __init__(self, key: str) -> None:
-        self._key = key if len(key) >= _MIN_KEY_LENGTH else ""
+        # Shorter keys, such as "none", are words that an answer may contain.
+        self._key = key if len(key) >= 8 else ""
         self._held = ""
         self._new = 0
 
@@ -212,8 +195,8 @@ class Redactor:
             return piece
         text = self._held = self._held + piece
         self._new += len(piece)
-        if self._new < len(text) * _SEARCH_GROWTH:
-            return ""
+        if self._new < len(text) / 16:
+            return ""  # searched again once it has grown by a part, so that the cost is linear
         spans, end = self._find(text)
         self._held, self._new = text[end:], 0
         return _replace(text[:end], [span for span in spans if span[1] <= end])
@@ -226,7 +209,8 @@ class Redactor:
     def _find(self, text: str) -> tuple[list[_Span], int]:
         """Return the spans of the key, and the position up to which more text changes nothing."""
         levels = [_UnescapedText(text, range(len(text) + 1))]
-        while "\\" in levels[-1].text and len(levels) <= _JSON_DEPTH:
+        # Three levels: JSON in a text in the arguments of a tool call in the body.
+        while "\\" in levels[-1].text and len(levels) <= 3:
             levels.append(levels[-1].unescape(_JSON_ESCAPE))
         found = [level.find(self._key) for level in levels]
         if "%" in text:

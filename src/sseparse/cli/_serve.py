@@ -63,7 +63,12 @@ def load_file(path: Path, pace: _PaceOption | None, fault: str | None) -> Served
     except OSError as error:
         raise CommandError(f"cannot read {path}: {error.strerror}") from error
     if fault is not None:
-        return _load_faulty(path, body, pace, fault)
+        try:
+            replay = faulty(fault, body)
+        except ValueError as error:
+            raise CommandError(f"--fault {fault}: {path} has no event to send before it") from error
+        replay = evolve(replay, delays=pace) if isinstance(pace, float) else replay
+        return ServedFile(path, replay, f"with a fault: {FAULTS[fault]}")
     if isinstance(pace, float):
         return ServedFile(path, Replay(body, delays=pace), f"{pace:g} s before each event")
     times = None if pace == "fast" else read_times(path, len(body))
@@ -75,24 +80,16 @@ def load_file(path: Path, pace: _PaceOption | None, fault: str | None) -> Served
     return ServedFile(path, Replay(body), "all at once")
 
 
-def _load_faulty(path: Path, body: bytes, pace: _PaceOption | None, fault: str) -> ServedFile:
-    if pace == "recorded":
-        raise CommandError("--fault can't be combined with --pace recorded")
-    if fault not in FAULTS:
-        raise CommandError(f"unknown fault {fault!r}: `sseparse serve --help` lists the faults")
-    try:
-        replay = faulty(fault, body)
-    except ValueError as error:
-        raise CommandError(f"--fault {fault}: {path} has no event to send before it") from error
-    if isinstance(pace, float):
-        replay = evolve(replay, delays=pace)
-    return ServedFile(path, replay, f"with a fault: {FAULTS[fault]}")
-
-
 def serve(
     files: Sequence[Path], *, pace: _PaceOption | None, fault: str | None, host: str, port: int
 ) -> int:
     """Serve captured bodies until Ctrl-C and return the exit status."""
+    if fault is not None and pace == "recorded":
+        return report("serve: --fault can't be combined with --pace recorded", 2)
+    if fault not in (None, *FAULTS):
+        return report(
+            f"serve: unknown fault {fault!r}: `sseparse serve --help` lists the faults", 2
+        )
     with contextlib.suppress(KeyboardInterrupt), contextlib.ExitStack() as stack:
         try:
             router = FileRouter([load_file(path, pace, fault) for path in files])
