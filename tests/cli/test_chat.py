@@ -193,7 +193,7 @@ def test_estimated_tokens(chat: Chat, body: Body, monkeypatch: pytest.MonkeyPatc
             completion_tokens=1, estimated=True, encoding="o200k_base", choices=[], notes=[]
         )
 
-    monkeypatch.setattr("sseparse.cli._chat.estimate_usage", estimate)
+    monkeypatch.setattr("sseparse.chunks.estimate_usage", estimate)
     assert chat(body({"content": "Hi"}), "hi")[2].startswith("sseparse: ~1 token (estimated), ")
     nameless = b'data: {"choices": [{"delta": {"content": "a"}, "finish_reason": "stop"}]}\n\n'
     err = chat(nameless, "-m", "gpt-4o", "hi")[2]

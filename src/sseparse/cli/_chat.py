@@ -7,7 +7,9 @@ import json
 import os
 import re
 import sys
+from argparse import Namespace
 from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
@@ -18,31 +20,12 @@ from .. import Deadlines, End, EndCause, Stream
 from .._errors import NotEventStream, ServerSentError, SSEError, TransportError, count
 from .._json import is_list, is_object
 from ..adapters.sockets import SocketSource, request
-from ..chunks import CompletionUsage, Result, estimate_usage
+from ..chunks import CompletionUsage, Result
 from ..timing import Summary, Timeline
 from . import _output
 from ._live import CompletionPrinter
 from ._output import CommandError
 from ._record import BodyFile, RedactedSource, Redactor
-
-
-@frozen
-class ChatOptions:
-    """Options of `sseparse chat`, by their names on the command line."""
-
-    prompt: list[str]
-    model: str | None
-    base_url: str | None
-    system: str | None
-    tool: list[Path]
-    completion: bool
-    max_tokens: int | None
-    json: bool
-    save: Path | None
-    timeline: Path | None
-    timeout: float
-    no_color: bool
-
 
 _TOOL_SHAPES = 'expected a definition, a list of definitions, or {"tools": [...]}'
 
@@ -91,7 +74,7 @@ class APIRequest:
     body: dict[str, Any]
 
 
-def make_request(options: ChatOptions) -> APIRequest:
+def make_request(options: Namespace) -> APIRequest:
     """Make a request from the options, the environment and standard input."""
     base = options.base_url or os.environ.get("OPENAI_BASE_URL") or _OPENAI_URL
     endpoint = "completions" if options.completion else "chat/completions"
@@ -110,7 +93,7 @@ def make_request(options: ChatOptions) -> APIRequest:
     return APIRequest(url, host, key, _make_body(options))
 
 
-def _make_body(options: ChatOptions) -> dict[str, Any]:
+def _make_body(options: Namespace) -> dict[str, Any]:
     if options.completion and (options.system is not None or options.tool):
         raise CommandError("--completion can't be combined with --system or --tool")
     prompt = _read_prompt(options.prompt)
@@ -150,6 +133,8 @@ def _read_prompt(words: list[str]) -> str:
 
 
 def _estimate_usage(completion: Result, request: Mapping[str, Any]) -> CompletionUsage | None:
+    from ..chunks import estimate_usage  # noqa: PLC0415 - only if the server sent no usage
+
     if not completion.choices:
         return None
     try:
@@ -175,9 +160,8 @@ def _format_figures(summary: Summary, usage: CompletionUsage | None) -> Iterator
         yield f"{summary.characters_per_second:.0f} characters/s"
 
 
-def chat(**arguments: Any) -> int:
+def chat(options: Namespace) -> int:
     """Send a prompt, print the response while it arrives, and return the exit status."""
-    options = ChatOptions(**arguments)
     try:
         if options.timeline is not None:
             _check_timeline(options.timeline)
@@ -193,7 +177,7 @@ def chat(**arguments: Any) -> int:
 def _check_timeline(path: Path) -> None:
     if path.suffix.lower() not in (".png", ".svg"):
         raise CommandError(f"--timeline: {path} must end in .svg or .png")
-    if _output.missing_packages("matplotlib"):
+    if find_spec("matplotlib") is None:
         raise CommandError("--timeline: matplotlib not installed: pip install 'sseparse[plot]'")
     try:
         # Append mode leaves an existing picture as it is.
@@ -209,7 +193,7 @@ def _check_timeline(path: Path) -> None:
 class _Exchange:
     """A request to the API, its response and the output."""
 
-    options: ChatOptions
+    options: Namespace
     request: APIRequest
     file: BodyFile | None
     redactor: Redactor

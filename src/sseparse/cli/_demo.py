@@ -6,6 +6,8 @@ import json
 import random
 import re
 import sys
+from argparse import Namespace
+from functools import partial
 from typing import Any, cast
 
 import httpx2
@@ -25,6 +27,9 @@ from ..chunks import ChatCompletionChunk, Chunk
 from ..testing import Replay, ReplayServer
 from ..timing import Timeline
 from ._output import is_terminal, supports_escapes
+
+_ACCENT = "cyan"
+_print = partial(print, sep="\n", flush=True)
 
 
 @frozen
@@ -52,7 +57,7 @@ def _make_chat_example(*, fast: bool) -> Example:
     common: dict[str, Any] = {"id": "chatcmpl-count-to-100", "object": "chat.completion.chunk"}
     common |= {"created": 1677825464, "model": "gpt-3.5-turbo-0301"}
     replay = _make_replay(common, [{"delta": delta} for delta in deltas], "stop", fast=fast)
-    return Example("Chat completion", "/v1/chat/completions", prompt, request, replay)
+    return Example("1. Chat completion", "/v1/chat/completions", prompt, request, replay)
 
 
 def _make_legacy_example(*, fast: bool) -> Example:
@@ -65,7 +70,7 @@ def _make_legacy_example(*, fast: bool) -> Example:
     common |= {"created": 1661990400, "model": "text-davinci-002"}
     # "length": these are the 193 tokens that the request allows.
     replay = _make_replay(common, choices, "length", fast=fast)
-    return Example("Legacy completion", "/v1/completions", prompt, request, replay)
+    return Example("2. Legacy completion", "/v1/completions", prompt, request, replay)
 
 
 def _make_replay(
@@ -96,9 +101,9 @@ def _measure(timeline: Timeline) -> tuple[float, float]:
     return cast(float, summary.time_to_first_text), cast(float, summary.total)
 
 
-def show_plain(title: str, example: Example, stream: Stream, timeline: Timeline) -> None:
+def show_plain(example: Example, stream: Stream, timeline: Timeline) -> None:
     """Print each chunk when it arrives, then the text, its times and the result."""
-    _print(f"{title}: POST {example.path}", f"Prompt: {example.prompt}")
+    _print(f"{example.title}: POST {example.path}", f"Prompt: {example.prompt}")
     for number, chunk in enumerate(stream):
         seconds = timeline.record().chunks[number]
         _print(f"Received {seconds:.3f} seconds after the request: {_delta_json(chunk)}")
@@ -115,21 +120,17 @@ def show_plain(title: str, example: Example, stream: Stream, timeline: Timeline)
     )
 
 
-def _print(*lines: str) -> None:
-    print(*lines, sep="\n", flush=True)
-
-
-_ACCENT = "cyan"
 # How many chunks are shown while they arrive, and of each end afterwards.
 _LATEST = 7
 _ENDS = 3
 
 
-def show_rich(title: str, example: Example, stream: Stream, timeline: Timeline) -> None:
+def show_rich(example: Example, stream: Stream, timeline: Timeline) -> None:
     """Show the growing text and the latest chunks, then the times and the result."""
     console = Console()
     console.width = min(console.width, 160)
-    console.print(Text(), Rule(Text(title, style=f"bold {_ACCENT}"), align="left", style="dim"))
+    title = Text(example.title, style=f"bold {_ACCENT}")
+    console.print(Text(), Rule(title, align="left", style="dim"))
     heading = Table.grid(Column(style="dim"), Column(), padding=(0, 2))
     heading.add_row("POST", example.path)
     heading.add_row("prompt", example.prompt)
@@ -206,19 +207,19 @@ def _render_times(width: int, timeline: Timeline) -> RenderableType:
     return Padding(Group(rows, Text(), verdict), (1, 2))
 
 
-def demo(*, fast: bool) -> int:
+def demo(options: Namespace) -> int:
     """Stream two completions and show when their chunks arrive."""
-    examples = make_examples(fast=fast)
+    examples = make_examples(fast=options.fast)
     replays = {example.path: example.replay for example in examples}
     headers = {"Accept": "text/event-stream", "Accept-Encoding": "identity"}
     show = show_rich if is_terminal(sys.stdout) and supports_escapes() else show_plain
     # Settings of the environment, such as a proxy, aren't for a server on this machine.
     with ReplayServer(replays) as server, httpx2.Client(trust_env=False, headers=headers) as client:
-        for number, example in enumerate(examples, 1):
+        for example in examples:
             timeline = Timeline()
             with (
                 client.stream("POST", server.url + example.path, json=example.request) as response,
                 Stream(response, timeline=timeline) as stream,
             ):
-                show(f"{number}. {example.title}", example, stream, timeline)
+                show(example, stream, timeline)
     return 0

@@ -11,6 +11,7 @@ import textwrap
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -209,12 +210,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: The arguments request help or the version, or are invalid.
     """
-    options = vars(make_argument_parser().parse_args(argv))
+    options = make_argument_parser().parse_args(argv)
     if hasattr(sys.stdout, "reconfigure"):
         # Characters that the terminal's encoding lacks become question marks.
         sys.stdout.reconfigure(errors="replace")
     try:
-        return _run(options.pop("command"), options)
+        return _run(options)
     except OSError as error:
         # Errors of reading are handled where they occur: this is the output. What it still
         # buffers would fail again when the interpreter exits.
@@ -228,12 +229,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _output.EXIT_INTERRUPTED
 
 
-def _run(command: str, options: dict[str, Any]) -> int:
-    names = ", ".join(_output.missing_packages(*_REQUIRED_PACKAGES.get(command, ())))
-    if names:
-        install = "pip install 'sseparse[cli]'"
+def _run(options: argparse.Namespace) -> int:
+    command = options.command
+    missing = [name for name in _REQUIRED_PACKAGES.get(command, ()) if find_spec(name) is None]
+    if missing:
+        names, install = ", ".join(missing), "pip install 'sseparse[cli]'"
         _output.write_error(f"sseparse {command}: {names} not installed: {install}\n")
         return 2
     # Only the module of the command is imported: `parse` works without the packages of the others.
     module = import_module(f"._{command}", __package__)
-    return cast(int, getattr(module, command)(**options))
+    return cast(int, getattr(module, command)(options))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import contextlib
-import importlib.util
 import json
 import os
 import stat
@@ -34,11 +33,6 @@ JSON_ESCAPES: Final = {code: f"\\u{code:04x}" for code in _CONTROLS}
 
 class CommandError(Exception):
     """Error in the input to the command, described in one line."""
-
-
-def missing_packages(*names: str) -> list[str]:
-    """Return the names of the packages that aren't installed."""
-    return [name for name in names if importlib.util.find_spec(name) is None]
 
 
 def is_terminal(stream: TextIO | None) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import sys
+from argparse import Namespace
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -17,8 +18,9 @@ from ..chunks._incomplete import incomplete
 from . import _output
 
 
-def parse(path: str, output: str) -> int:
+def parse(options: Namespace) -> int:
     """Print the content of a body, report how it ended, and return the exit status."""
+    path, output = options.path, options.output
     with contextlib.ExitStack() as stack:
         if path == "-" and sys.stdin is None:
             return _output.report("there is no standard input", 2)

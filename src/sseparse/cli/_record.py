@@ -30,15 +30,13 @@ def read_times(path: Path, size: int) -> tuple[list[int], list[float]] | None:
     """Return the sizes and delays of the pieces of a body, or None if none were recorded."""
     file = times_path(path)
     try:
-        lines = file.read_text("utf-8").splitlines()
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise CommandError(f"cannot read {file}: {error}") from error
-    try:
-        pieces: list[Any] = [json.loads(line) for line in lines]
+        pieces: list[Any] = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
         sizes = [int(piece["bytes"]) for piece in pieces]
         seconds = [0.0, *(float(piece["seconds"]) for piece in pieces)]
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise CommandError(f"cannot read {file}: {error}") from error
     except (ValueError, TypeError, KeyError) as error:
         raise CommandError(f"{file} doesn't contain times: {error!r}") from error
     if sum(sizes) != size or min(sizes, default=1) < 1:

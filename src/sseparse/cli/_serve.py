@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -80,10 +81,9 @@ def load_file(path: Path, pace: _PaceOption | None, fault: str | None) -> Served
     return ServedFile(path, Replay(body), "all at once")
 
 
-def serve(
-    files: Sequence[Path], *, pace: _PaceOption | None, fault: str | None, host: str, port: int
-) -> int:
+def serve(options: Namespace) -> int:
     """Serve captured bodies until Ctrl-C and return the exit status."""
+    pace, fault, host, port = options.pace, options.fault, options.host, options.port
     if fault is not None and pace == "recorded":
         return report("serve: --fault can't be combined with --pace recorded", 2)
     if fault not in (None, *FAULTS):
@@ -92,7 +92,7 @@ def serve(
         )
     with contextlib.suppress(KeyboardInterrupt), contextlib.ExitStack() as stack:
         try:
-            router = FileRouter([load_file(path, pace, fault) for path in files])
+            router = FileRouter([load_file(path, pace, fault) for path in options.files])
             server = stack.enter_context(_make_server(router, host, port))
         except CommandError as error:
             return report(f"serve: {error}", 2)
