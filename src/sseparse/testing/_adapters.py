@@ -6,14 +6,14 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from itertools import zip_longest
+from itertools import accumulate, zip_longest
 from types import MappingProxyType
 
 from .._deadlines import TimeUp, running_timers
 from .._errors import SSEError, StreamTimeout, TransportError
 from .._options import check_choice
 from ._replay import Framing, Replay, faulty
-from ._runner import Backend, Check, CheckRun, Manager, SourceReader
+from ._runner import Backend, Check, CheckRun, Manager
 
 _BODY = (
     b'\xef\xbb\xbfdata: {"choices":[{"index":0,"delta":{"content":"H\xc3\xa9l"}}]}\n\n'
@@ -112,9 +112,9 @@ def _make_cases(check: str, decodes: tuple[Framing, ...], *, has_client: bool) -
 
 
 async def _check_bytes(run: CheckRun) -> None:
-    async with run.open_response() as reader:
-        received = await _read_to_end(run, reader)
-    expected = run.replay.body
+    async with run.open_response():
+        await _read_to_end(run)
+    received, expected = run.received, run.replay.body
     if received != expected:
         pairs = enumerate(zip_longest(received, expected))
         differs = next(at for at, (byte, other) in pairs if byte != other)
@@ -125,32 +125,30 @@ async def _check_bytes(run: CheckRun) -> None:
 
 
 async def _check_prompt(run: CheckRun) -> None:
-    pieces = run.replay.cut()
-    received, sent = b"", 0
-    async with run.open_response() as reader:
-        for number, piece in enumerate(pieces, 1):
-            sent += len(piece)
+    ends = list(accumulate(map(len, run.replay.cut())))
+    async with run.open_response():
+        for number, end in enumerate(ends, 1):
             run.begin(
-                f"reading event {number} of {len(pieces)} before the server sends the next one",
+                f"reading event {number} of {len(ends)} before the server sends the next one",
                 "read the data that is available, not a number of bytes",
             )
-            received = await _read_up_to(run, reader, received, sent)
+            await _read_up_to(run, end)
             run.server.release()
 
 
 async def _check_head(run: CheckRun) -> None:
-    async with run.open_response() as reader:
-        await _read_to_end(run, reader)
-        source, expected = reader.source, run.replay.status
+    async with run.open_response():
+        await _read_to_end(run)
         run.begin("reading the status and the headers", "set both on the source")
-        if source.status != expected:
-            run.fail(f"status is {source.status!r}, not {expected}", "set the source's status")
-        if source.headers.get("x-request-id") != "r-1":
+        status, headers, expected = run.source.status, run.source.headers, run.replay.status
+        if status != expected:
+            run.fail(f"status is {status!r}, not {expected}", "set the source's status")
+        if headers.get("x-request-id") != "r-1":
             run.fail(
-                f"headers has no 'x-request-id', only {sorted(source.headers)}",
+                f"headers has no 'x-request-id', only {sorted(headers)}",
                 "make each header available by its lower-case name",
             )
-        if (twice := source.headers.get("x-twice")) not in ("one", "two", "one, two"):
+        if (twice := headers.get("x-twice")) not in ("one", "two", "one, two"):
             run.fail(
                 f"headers has {twice!r} for x-twice, which was sent as 'one' and 'two'",
                 "return one value, or both joined by a comma",
@@ -160,39 +158,25 @@ async def _check_head(run: CheckRun) -> None:
 async def _check_fault(run: CheckRun) -> None:
     expected = b"" if run.case in _CUTS_AT_ONCE else _FIRST
     try:
-        async with run.open_response() as reader:
+        async with run.open_response():
             run.begin("reading", "raise an exception at the end of a truncated body")
-            received, error = await _read_until_error(reader)
-            _check_error(run, error)
+            await _read_until_error(run)
+            received = bytes(run.received)
             if not received.startswith(expected) or not _BODY.startswith(received):
                 run.fail(
                     f"received {received!r} before the error, but the server sent {expected!r}",
                     "return the data received so far before raising",
                 )
-            await _close(run, reader, is_gone=run.case == "reset")
+            await run.close(is_gone=run.case == "reset")
     except Exception:  # an adapter may raise anything
         if run.has_opened or expected:
             raise
 
 
-def _check_error(run: CheckRun, error: Exception | None) -> None:
-    """Check that a truncated body raised TransportError, or what streams convert to it."""
-    advice = "raise TransportError from the library's own exception"
-    if error is None:
-        run.fail("an incomplete body ended without an exception", advice)
-    if isinstance(error, TransportError):
-        # If no byte was received, the library may have raised nothing.
-        if error.__cause__ is None and run.case != "no-answer":
-            run.fail(f"{type(error).__name__} has no __cause__: {error}", advice)
-    elif isinstance(error, SSEError | RuntimeError | TypeError):
-        # Streams don't convert these, which report misuse of the source.
-        run.fail(f"reading raised {type(error).__name__}: {error}", advice)
-
-
 async def _check_encoded(run: CheckRun) -> None:
-    async with run.open_response() as reader:
+    async with run.open_response():
         run.begin("reading a stream", "don't decompress, or pass decodes=['gzip']")
-        if await reader.read_stream(0) is None:
+        if await run.read_stream(0) is None:
             run.fail(
                 "a compressed stream was read without an error, but decodes has no 'gzip'",
                 "pass decodes=['gzip'] to check that",
@@ -200,38 +184,37 @@ async def _check_encoded(run: CheckRun) -> None:
 
 
 async def _check_close(run: CheckRun) -> None:
-    async with run.open_response() as reader:
+    async with run.open_response():
         if run.case == "begun":
-            await _read_first(run, reader)
+            await _read_first(run)
         elif run.case == "read to the end":
-            await _read_to_end(run, reader)
-        await _close(run, reader, is_gone=run.case == "read to the end")
+            await _read_to_end(run)
+        await run.close(is_gone=run.case == "read to the end")
 
 
 async def _check_time(run: CheckRun) -> None:
-    async with run.open_response() as reader:
-        await _read_first(run, reader)
-        if reader.is_async:
+    async with run.open_response():
+        await _read_first(run)
+        if run.backend is not None:
             run.begin("cancelling a read", "support cancellation")
             timers = running_timers()
             assert timers is not None  # noqa: S101 - a backend runs
             with suppress(TimeUp):
-                await timers.within(_SHORT_WAIT, reader.read())
+                await timers.within(_SHORT_WAIT, run.read())
                 run.fail(
                     "a read returned although the server sent nothing",
                     "wait for bytes or for the cancellation",
                 )
-        elif hasattr(reader.source, "wait_at_most"):
-            await _check_wait_at_most(run, reader)
-        await _close(run, reader)
+        elif hasattr(run.source, "wait_at_most"):
+            await _check_wait_at_most(run)
+        await run.close()
 
 
-async def _check_wait_at_most(run: CheckRun, reader: SourceReader) -> None:
+async def _check_wait_at_most(run: CheckRun) -> None:
     run.begin(f"a read after wait_at_most({_SHORT_WAIT})", "raise StreamTimeout after that time")
     for seconds in (run.limit, None, _SHORT_WAIT):
-        reader.source.wait_at_most(seconds)
-    _, error = await _read_until_error(reader)
-    _check_error(run, error)
+        run.source.wait_at_most(seconds)
+    error = await _read_until_error(run)
     if not isinstance(error, StreamTimeout) or error.clock != "transport":
         run.fail(
             f"a read past its time limit raised {type(error).__name__}: {error}",
@@ -240,9 +223,9 @@ async def _check_wait_at_most(run: CheckRun, reader: SourceReader) -> None:
 
 
 async def _check_wake(run: CheckRun) -> None:
-    async with run.open_response() as reader:
-        await _read_first(run, reader)
-        wake = getattr(reader.source, "wake", None)
+    async with run.open_response():
+        await _read_first(run)
+        wake = getattr(run.source, "wake", None)
         if wake is None or run.backend is not None:
             return
 
@@ -259,18 +242,18 @@ async def _check_wake(run: CheckRun) -> None:
         with ThreadPoolExecutor(1) as executor:
             woken = executor.submit(wake_twice)
             with suppress(Exception):  # the read may end in any way
-                await reader.read()
+                await run.read()
         woken.result()
-        await _close(run, reader)
+        await run.close()
 
 
 async def _check_pool(run: CheckRun) -> None:
     for _ in range(_RESPONSES):
-        async with run.open_response() as reader:
-            if not getattr(reader.source, "pooled", False):
+        async with run.open_response():
+            if not getattr(run.source, "pooled", False):
                 return
             run.begin("reading a stream past [DONE]", "end at the end of the body")
-            error = await reader.read_stream(run.limit)
+            error = await run.read_stream(run.limit)
             if error is not None:
                 run.fail(f"a stream ended with {error!r}", "fix the check 'bytes' first")
     if (connections := len(run.server.connections)) > 1:
@@ -296,56 +279,42 @@ ADAPTER_CHECKS = MappingProxyType({name: about for name, (about, _) in _CHECKS.i
 """The names of the checks of `check_adapter`, each with a description."""
 
 
-async def _read_piece(run: CheckRun, reader: SourceReader) -> bytes | bytearray | None:
-    piece = await reader.read()
-    if not isinstance(piece, bytes | bytearray | None):
-        run.fail(f"a piece is {type(piece).__name__}", "return bytes, as the server sent them")
-    return piece
-
-
-async def _read_to_end(run: CheckRun, reader: SourceReader) -> bytes:
+async def _read_to_end(run: CheckRun) -> None:
     run.begin("reading", "end the iteration at the end of the body")
-    received = bytearray()
-    while (piece := await _read_piece(run, reader)) is not None:
-        received += piece
-    return bytes(received)
+    while await run.read() is not None:
+        pass
 
 
-async def _read_first(run: CheckRun, reader: SourceReader) -> None:
+async def _read_first(run: CheckRun) -> None:
     run.begin("reading the first event", "fix the check 'prompt' first")
-    await _read_up_to(run, reader, b"", len(_FIRST))
+    await _read_up_to(run, len(_FIRST))
 
 
-async def _read_up_to(run: CheckRun, reader: SourceReader, received: bytes, size: int) -> bytes:
-    while len(received) < size:
-        piece = await _read_piece(run, reader)
-        if piece is None:
+async def _read_up_to(run: CheckRun, size: int) -> None:
+    while len(run.received) < size:
+        if await run.read() is None:
             run.fail(
-                f"the body ended after {len(received)} bytes, before the server sent its end",
+                f"the body ended after {len(run.received)} bytes, before the server sent its end",
                 "end the iteration only at the end of the body",
             )
-        received += piece
-    return received
 
 
-async def _read_until_error(reader: SourceReader) -> tuple[bytes, Exception | None]:
-    received = b""
+async def _read_until_error(run: CheckRun) -> Exception:
+    """Read a truncated body; check that it raises TransportError, or what streams convert to it."""
+    error: Exception | None = None
+    advice = "raise TransportError from the library's own exception"
     try:
-        while (piece := await reader.read()) is not None:
-            received += piece
-    except Exception as error:  # an adapter may raise anything
-        return received, error
-    return received, None
-
-
-async def _close(run: CheckRun, reader: SourceReader, *, is_gone: bool = False) -> None:
-    """Close twice; check that the server sees it, unless the connection is gone or reused."""
-    run.begin("close()", "allow it at any time, also twice, and raise nothing")
-    await reader.close()
-    await reader.close()
-    if not is_gone:
-        run.begin(
-            "waiting for the connection to close after close()",
-            "close the response in close(), and its connection unless the body was read",
-        )
-        await run.wait_closed(run.server.connections[0])
+        while await run.read() is not None:
+            pass
+    except Exception as raised:  # an adapter may raise anything
+        error = raised
+    if error is None:
+        run.fail("an incomplete body ended without an exception", advice)
+    if isinstance(error, TransportError):
+        # If no byte was received, the library may have raised nothing.
+        if error.__cause__ is None and run.case != "no-answer":
+            run.fail(f"{type(error).__name__} has no __cause__: {error}", advice)
+    elif isinstance(error, SSEError | RuntimeError | TypeError):
+        # Streams don't convert these, which report misuse of the source.
+        run.fail(f"reading raised {type(error).__name__}: {error}", advice)
+    return error

@@ -15,7 +15,7 @@ from .. import AsyncStream, Stream
 from .._errors import SSEError
 from ..adapters._registry import open_async, open_sync
 from ._replay import Replay
-from ._server import ReceivedConnection, ReplayServer
+from ._server import ReplayServer
 
 Backend = Literal["asyncio", "trio"]
 Check: TypeAlias = "Callable[[CheckRun], Coroutine[Any, Any, None]]"
@@ -24,50 +24,13 @@ Manager: TypeAlias = (
 )
 
 
-class SourceReader:
-    """A reader of a source. If the source is synchronous, it never awaits."""
-
-    def __init__(self, response: Any, *, is_async: bool) -> None:
-        self.is_async = is_async
-        self.source: Any = (
-            open_async(response, "AsyncStream") if is_async else open_sync(response, "Stream")
-        )
-        self._pieces: Any = None
-
-    async def read(self) -> Any:
-        """Return the next piece, or None at the end."""
-        if self._pieces is None:
-            self._pieces = aiter(self.source) if self.is_async else iter(self.source)
-        return await anext(self._pieces, None) if self.is_async else next(self._pieces, None)
-
-    async def read_stream(self, drain: float) -> SSEError | None:
-        """Read the source as a stream of chunks; return the error that ended it."""
-        try:
-            if self.is_async:
-                async with AsyncStream(self.source, drain=drain) as stream:
-                    async for _ in stream:
-                        pass
-            else:
-                with Stream(self.source, drain=drain) as stream:
-                    for _ in stream:
-                        pass
-        except SSEError as error:
-            # The traceback would keep a reference to the response.
-            return error.with_traceback(None)
-        return None
-
-    async def close(self) -> None:
-        """Close the iterator and the source, as a stream does."""
-        for each in [self.source] if self._pieces is self.source else [self._pieces, self.source]:
-            if self.is_async and hasattr(each, "aclose"):
-                await each.aclose()
-            elif not self.is_async and hasattr(each, "close"):
-                each.close()
-
-
 @define
 class CheckRun:
-    """One run of a check, of `limit` seconds at most, over a server that sends `replay`."""
+    """
+    One run of a check, of `limit` seconds at most, over a server that sends `replay`.
+
+    It reads one response at a time. If the adapter is synchronous, no method ever awaits.
+    """
 
     open_source: Callable[..., Manager]
     client: Callable[[], Manager] | None
@@ -78,6 +41,9 @@ class CheckRun:
     limit: float
     server: ReplayServer = field(init=False)
     has_opened: bool = False
+    source: Any = None
+    received: bytearray = field(factory=bytearray)
+    _pieces: Any = None
     _client_arguments: tuple[Any, ...] = ()
     _step: tuple[str, str] = ("", "")
     _failure: AssertionError | None = None
@@ -85,9 +51,8 @@ class CheckRun:
     def run(self, check: Check) -> None:
         """Run the check; raise AssertionError if the adapter fails it or hangs."""
         with ReplayServer(self.replay) as self.server:
-            thread = threading.Thread(
-                target=self._run, args=(check,), name="sseparse-adapter", daemon=True
-            )
+            run = partial(self._run, check)
+            thread = threading.Thread(target=run, name="sseparse-adapter", daemon=True)
             thread.start()
             thread.join(self.limit)
             is_hung, (step, advice) = thread.is_alive(), self._step
@@ -103,11 +68,12 @@ class CheckRun:
         self._step = (step, advice)
 
     def fail(self, saw: str, advice: str) -> NoReturn:
-        self._failure = self._error(saw, advice)
+        # The first failure counts, even if the check has suppressed its exception.
+        self._failure = self._failure or self._error(saw, advice)
         raise self._failure
 
     @contextlib.asynccontextmanager
-    async def open_response(self) -> AsyncGenerator[SourceReader, None]:
+    async def open_response(self) -> AsyncGenerator[None, None]:
         """Open a response. The server sends the first piece if it's gated."""
         self.begin("opening a response", "return the library's response from the opener")
         self.server.release()
@@ -115,11 +81,54 @@ class CheckRun:
         async with contextlib.AsyncExitStack() as stack:
             response = await self._enter(stack, opened, "the opener")
             self.has_opened = True
-            yield SourceReader(response, is_async=self.backend is not None)
+            if self.backend is None:
+                self.source = open_sync(response, "Stream")
+            else:
+                self.source = open_async(response, "AsyncStream")
+            self._pieces, self.received = None, bytearray()
+            yield
 
-    async def wait_closed(self, connection: ReceivedConnection) -> None:
-        """Wait until the client closes a connection, without blocking the event loop."""
-        wait = partial(connection.wait_closed, threading.TIMEOUT_MAX)
+    async def read(self) -> bytes | bytearray | None:
+        """Return the next piece, which is added to `received`, or None at the end."""
+        if self._pieces is None:
+            self._pieces = iter(self.source) if self.backend is None else aiter(self.source)
+        is_sync = self.backend is None
+        piece: Any = next(self._pieces, None) if is_sync else await anext(self._pieces, None)
+        if not isinstance(piece, bytes | bytearray | None):
+            self.fail(f"a piece is {type(piece).__name__}", "return bytes, as the server sent them")
+        self.received += piece or b""
+        return piece
+
+    async def read_stream(self, drain: float) -> SSEError | None:
+        """Read the source as a stream of chunks; return the error that ended it."""
+        try:
+            if self.backend is None:
+                with Stream(self.source, drain=drain) as stream:
+                    list(stream)
+            else:
+                async with AsyncStream(self.source, drain=drain) as async_stream:
+                    [chunk async for chunk in async_stream]
+        except SSEError as error:
+            # The traceback would keep a reference to the response.
+            return error.with_traceback(None)
+        return None
+
+    async def close(self, *, is_gone: bool = False) -> None:
+        """Close twice; check that the server sees it, unless the connection is gone or reused."""
+        self.begin("close()", "allow it at any time, also twice, and raise nothing")
+        parts = [self.source] if self._pieces is self.source else [self._pieces, self.source]
+        for part in parts * 2:
+            if self.backend is None and hasattr(part, "close"):
+                part.close()
+            elif self.backend is not None and hasattr(part, "aclose"):
+                await part.aclose()
+        if is_gone:
+            return
+        self.begin(
+            "waiting for the connection to close after close()",
+            "close the response in close(), and its connection unless the body was read",
+        )
+        wait = partial(self.server.connections[0].wait_closed, threading.TIMEOUT_MAX)
         match self.backend:
             case None:
                 wait()
@@ -156,15 +165,16 @@ class CheckRun:
             await check(self)
 
     async def _enter(self, stack: contextlib.AsyncExitStack, manager: Any, of: str) -> Any:
-        kind = type(manager).__name__
         if self.backend is None:
-            if not hasattr(manager, "__exit__"):
-                advice = "pass backend='asyncio' or 'trio' for an asynchronous adapter"
-                self.fail(f"{of} returned {kind}, which isn't a context manager", advice)
-            return stack.enter_context(manager)
-        if not hasattr(manager, "__aexit__"):
+            method, kind = "__exit__", "a context manager"
+            advice = "pass backend='asyncio' or 'trio' for an asynchronous adapter"
+        else:
+            method, kind = "__aexit__", "an asynchronous context manager"
             advice = "omit backend for a synchronous adapter"
-            self.fail(f"{of} returned {kind}, which isn't an asynchronous context manager", advice)
+        if not hasattr(manager, method):
+            self.fail(f"{of} returned {type(manager).__name__}, which isn't {kind}", advice)
+        if self.backend is None:
+            return stack.enter_context(manager)
         return await stack.enter_async_context(manager)
 
     def _error(self, saw: str, advice: str) -> AssertionError:
