@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from functools import partial
 from itertools import accumulate, zip_longest
 from types import MappingProxyType
+from typing import Any, Literal, NoReturn, TypeAlias
 
+from attrs import define, field
+
+from .. import AsyncStream, Stream
 from .._deadlines import TimeUp, running_timers
 from .._errors import SSEError, StreamTimeout, TransportError
 from .._options import check_choice
+from ..adapters._registry import open_async, open_sync
 from ._replay import Framing, Replay, faulty
-from ._runner import Backend, Check, CheckRun, Manager
+from ._server import ReplayServer
+
+Backend = Literal["asyncio", "trio"]
+Check: TypeAlias = "Callable[[CheckRun], Coroutine[Any, Any, None]]"
+Manager: TypeAlias = (
+    "contextlib.AbstractContextManager[Any] | contextlib.AbstractAsyncContextManager[Any]"
+)
 
 _BODY = (
     b'\xef\xbb\xbfdata: {"choices":[{"index":0,"delta":{"content":"H\xc3\xa9l"}}]}\n\n'
@@ -24,8 +37,6 @@ _BODY = (
 _FIRST = Replay(_BODY).cut()[0]
 # Larger than one read, and without repetition.
 _LARGE = b": %b\n\n" % b" ".join(b"%d" % number for number in range(50_000)) + _BODY
-_UNCOMPRESSED: tuple[Framing, ...] = ("chunked", "one-chunk", "close", "content-length")
-_CUTS = ("close", "close-inside", "short-length")
 # A client may notice these before it has read any of the body.
 _CUTS_AT_ONCE = ("close-before-body", "no-answer", "reset", "bad-chunk")
 _SHORT_WAIT = 0.05
@@ -44,71 +55,64 @@ def check_adapter(
     """
     Check an adapter for an HTTP library over real connections on the loopback interface.
 
-        def test_adapter() -> None:
-            check_adapter(open_with_my_library)
-
     `ADAPTER_CHECKS` describes the checks. Optional methods of an adapter, such as `wake()`, are
     checked if it has them. Needs h11: `pip install 'sseparse[h11]'`.
 
     Args:
         open_response: Sends a request to the URL that it's given. Returns a context manager of the
             response: of an object that `Stream` or `AsyncStream` can read.
-        client: Returns a context manager of a client. `open_response` is then called with the
-            client and the URL, and responses must share the client's connections if the adapter
-            says `pooled`.
+        client: Returns a context manager of a client, which `open_response` then gets before the
+            URL. Responses must share the client's connections if the adapter says `pooled`.
         backend: The event loop for an asynchronous adapter; None for a synchronous adapter.
         decodes: The framings that it decompresses: "gzip", "br", "zstd". See `Framing`.
         checks: The names of the checks to run; None for all.
         limit: Seconds after which a response counts as hanging.
 
     Raises:
-        AssertionError: The adapter failed a check. The message names the check, and says what was
-            seen and what to do.
+        AssertionError: The adapter failed a check. The message says which, and what to do.
         ValueError: An option has an invalid value.
         ModuleNotFoundError: h11 isn't installed, or a package that a framing needs.
     """
     if backend is not None:
         check_choice("backend", backend, "asyncio", "trio")
-    decodes = tuple(decodes)
+    cases = _make_cases(tuple(decodes), has_client=client is not None)
     for name in ADAPTER_CHECKS if checks is None else checks:
         check_choice("checks", name, *ADAPTER_CHECKS)
-        for case, replay in _make_cases(name, decodes, has_client=client is not None).items():
-            run = CheckRun(open_response, client, backend, name, case, replay, limit)
+        for case, make_replay in cases[name].items():
+            run = CheckRun(open_response, client, backend, name, case, make_replay(), limit)
             run.run(_CHECKS[name][1])
 
 
-def _make_cases(check: str, decodes: tuple[Framing, ...], *, has_client: bool) -> dict[str, Replay]:
-    framings = (*_UNCOMPRESSED, *decodes)
-    has_gzip = "gzip" in decodes
-    cases: dict[str, Replay]
-    match check:
-        case "bytes":
-            cases = {
-                **{framing: Replay(_LARGE, framing=framing) for framing in framings},
-                "byte by byte": Replay(_BODY, pieces="bytes"),
-                "empty": Replay(b"", framing="content-length"),
-                "no content": Replay(b"", status=204, content_type=None),
-            }
-        case "prompt":
-            # With "gzip-unflushed" the server itself holds pieces back.
-            cases = {framing: Replay(_BODY, framing=framing, gated=True) for framing in framings}
-            cases.pop("gzip-unflushed", None)
-        case "head":
-            headers = [("X-Request-ID", "r-1"), ("X-Twice", "one"), ("X-Twice", "two")]
-            cases = {str(code): Replay(_BODY, status=code, headers=headers) for code in (200, 429)}
-        case "faults":
-            names = (*_CUTS, *_CUTS_AT_ONCE, *(["corrupt-gzip"] if has_gzip else []))
-            cases = {name: faulty(name, _BODY) for name in names}
-        case "encoded":
-            cases = {} if has_gzip else {"gzip": Replay(_BODY, framing="gzip")}
-        case "close":
-            gated = Replay(_BODY, gated=True)
-            cases = {"unread": gated, "begun": gated, "read to the end": Replay(_BODY)}
-        case "pool":
-            cases = {"[DONE]": Replay(_BODY)} if has_client else {}
-        case _:
-            cases = {"stall": faulty("stall", _BODY)}
-    return cases
+def _make_cases(
+    decodes: tuple[Framing, ...], *, has_client: bool
+) -> dict[str, Mapping[str, Callable[[], Replay]]]:
+    framings: tuple[Framing, ...] = ("chunked", "one-chunk", "close", "content-length", *decodes)
+    headers = [("X-Request-ID", "r-1"), ("X-Twice", "one"), ("X-Twice", "two")]
+    complete, gated = partial(Replay, _BODY), partial(Replay, _BODY, gated=True)
+    stalled = {"stall": partial(faulty, "stall", _BODY)}
+    faults = ["close", "close-inside", "short-length", *_CUTS_AT_ONCE]
+    if has_gzip := "gzip" in decodes:
+        faults.append("corrupt-gzip")
+    return {
+        "bytes": {
+            **{framing: partial(Replay, _LARGE, framing=framing) for framing in framings},
+            "byte by byte": partial(Replay, _BODY, pieces="bytes"),
+            "empty": partial(Replay, b"", framing="content-length"),
+            "no content": partial(Replay, b"", status=204, content_type=None),
+        },
+        "prompt": {
+            framing: partial(gated, framing=framing)
+            for framing in framings
+            if framing != "gzip-unflushed"  # with which the server itself holds pieces back
+        },
+        "head": {str(code): partial(complete, status=code, headers=headers) for code in (200, 429)},
+        "faults": {name: partial(faulty, name, _BODY) for name in faults},
+        "encoded": {} if has_gzip else {"gzip": partial(complete, framing="gzip")},
+        "close": {"unread": gated, "begun": gated, "read to the end": complete},
+        "time": stalled,
+        "wake": stalled,
+        "pool": {"[DONE]": complete} if has_client else {},
+    }
 
 
 async def _check_bytes(run: CheckRun) -> None:
@@ -128,7 +132,7 @@ async def _check_prompt(run: CheckRun) -> None:
     ends = list(accumulate(map(len, run.replay.cut())))
     async with run.open_response():
         for number, end in enumerate(ends, 1):
-            run.begin(
+            run.step = (
                 f"reading event {number} of {len(ends)} before the server sends the next one",
                 "read the data that is available, not a number of bytes",
             )
@@ -139,7 +143,7 @@ async def _check_prompt(run: CheckRun) -> None:
 async def _check_head(run: CheckRun) -> None:
     async with run.open_response():
         await _read_to_end(run)
-        run.begin("reading the status and the headers", "set both on the source")
+        run.step = ("reading the status and the headers", "set both on the source")
         status, headers, expected = run.source.status, run.source.headers, run.replay.status
         if status != expected:
             run.fail(f"status is {status!r}, not {expected}", "set the source's status")
@@ -159,7 +163,7 @@ async def _check_fault(run: CheckRun) -> None:
     expected = b"" if run.case in _CUTS_AT_ONCE else _FIRST
     try:
         async with run.open_response():
-            run.begin("reading", "raise an exception at the end of a truncated body")
+            run.step = ("reading", "raise an exception at the end of a truncated body")
             await _read_until_error(run)
             received = bytes(run.received)
             if not received.startswith(expected) or not _BODY.startswith(received):
@@ -175,7 +179,7 @@ async def _check_fault(run: CheckRun) -> None:
 
 async def _check_encoded(run: CheckRun) -> None:
     async with run.open_response():
-        run.begin("reading a stream", "don't decompress, or pass decodes=['gzip']")
+        run.step = ("reading a stream", "don't decompress, or pass decodes=['gzip']")
         if await run.read_stream(0) is None:
             run.fail(
                 "a compressed stream was read without an error, but decodes has no 'gzip'",
@@ -196,10 +200,10 @@ async def _check_time(run: CheckRun) -> None:
     async with run.open_response():
         await _read_first(run)
         if run.backend is not None:
-            run.begin("cancelling a read", "support cancellation")
+            run.step = ("cancelling a read", "support cancellation")
             timers = running_timers()
             assert timers is not None  # noqa: S101 - a backend runs
-            with suppress(TimeUp):
+            with contextlib.suppress(TimeUp):
                 await timers.within(_SHORT_WAIT, run.read())
                 run.fail(
                     "a read returned although the server sent nothing",
@@ -211,7 +215,7 @@ async def _check_time(run: CheckRun) -> None:
 
 
 async def _check_wait_at_most(run: CheckRun) -> None:
-    run.begin(f"a read after wait_at_most({_SHORT_WAIT})", "raise StreamTimeout after that time")
+    run.step = (f"a read after wait_at_most({_SHORT_WAIT})", "raise StreamTimeout after that time")
     for seconds in (run.limit, None, _SHORT_WAIT):
         run.source.wait_at_most(seconds)
     error = await _read_until_error(run)
@@ -235,13 +239,13 @@ async def _check_wake(run: CheckRun) -> None:
             wake()
             wake()
 
-        run.begin(
+        run.step = (
             "wake() during a read in another thread",
             "shut the socket down, so that this read and later ones end; raise nothing",
         )
         with ThreadPoolExecutor(1) as executor:
             woken = executor.submit(wake_twice)
-            with suppress(Exception):  # the read may end in any way
+            with contextlib.suppress(Exception):  # the read may end in any way
                 await run.read()
         woken.result()
         await run.close()
@@ -252,7 +256,7 @@ async def _check_pool(run: CheckRun) -> None:
         async with run.open_response():
             if not getattr(run.source, "pooled", False):
                 return
-            run.begin("reading a stream past [DONE]", "end at the end of the body")
+            run.step = ("reading a stream past [DONE]", "end at the end of the body")
             error = await run.read_stream(run.limit)
             if error is not None:
                 run.fail(f"a stream ended with {error!r}", "fix the check 'bytes' first")
@@ -280,13 +284,13 @@ ADAPTER_CHECKS = MappingProxyType({name: about for name, (about, _) in _CHECKS.i
 
 
 async def _read_to_end(run: CheckRun) -> None:
-    run.begin("reading", "end the iteration at the end of the body")
+    run.step = ("reading", "end the iteration at the end of the body")
     while await run.read() is not None:
         pass
 
 
 async def _read_first(run: CheckRun) -> None:
-    run.begin("reading the first event", "fix the check 'prompt' first")
+    run.step = ("reading the first event", "fix the check 'prompt' first")
     await _read_up_to(run, len(_FIRST))
 
 
@@ -318,3 +322,160 @@ async def _read_until_error(run: CheckRun) -> Exception:
         # Streams don't convert these, which report misuse of the source.
         run.fail(f"reading raised {type(error).__name__}: {error}", advice)
     return error
+
+
+@define
+class CheckRun:
+    """
+    One run of a check, of `limit` seconds at most, over a server that sends `replay`.
+
+    It reads one response at a time. If the adapter is synchronous, no method ever awaits. A `step`
+    is what the check does now, and what to do if that hangs or raises.
+    """
+
+    open_source: Callable[..., Manager]
+    client: Callable[[], Manager] | None
+    backend: Backend | None
+    check: str
+    case: str
+    replay: Replay
+    limit: float
+    server: ReplayServer = field(init=False)
+    step: tuple[str, str] = ("", "")
+    has_opened: bool = False
+    source: Any = None
+    received: bytearray = field(factory=bytearray)
+    _pieces: Any = None
+    _run_in_thread: Callable[..., Any] | None = None
+    _client_arguments: tuple[Any, ...] = ()
+    _failure: AssertionError | None = None
+
+    def run(self, check: Check) -> None:
+        """Run the check; raise AssertionError if the adapter fails it or hangs."""
+        with ReplayServer(self.replay) as self.server:
+            run = partial(self._run, check)
+            thread = threading.Thread(target=run, name="sseparse-adapter", daemon=True)
+            thread.start()
+            thread.join(self.limit)
+            is_hung, (step, advice) = thread.is_alive(), self.step
+        # A read that hangs ends with the server. A thread that hangs elsewhere is abandoned.
+        thread.join(self.limit)
+        if is_hung:
+            raise self._error(f"{step} did not return within {self.limit:g} s", advice)
+        if self._failure is not None:
+            raise self._failure
+
+    def fail(self, saw: str, advice: str) -> NoReturn:
+        # The first failure counts, even if the check has suppressed its exception.
+        self._failure = self._failure or self._error(saw, advice)
+        raise self._failure
+
+    @contextlib.asynccontextmanager
+    async def open_response(self) -> AsyncGenerator[None, None]:
+        """Open a response. The server sends the first piece if it's gated."""
+        self.step = ("opening a response", "return the library's response from the opener")
+        self.server.release()
+        opened = self.open_source(*self._client_arguments, f"{self.server.url}/")
+        async with contextlib.AsyncExitStack() as stack:
+            response = await self._enter(stack, opened, "the opener")
+            self.has_opened = True
+            if self.backend is None:
+                self.source = open_sync(response, "Stream")
+            else:
+                self.source = open_async(response, "AsyncStream")
+            self._pieces, self.received = None, bytearray()
+            yield
+
+    async def read(self) -> bytes | bytearray | None:
+        """Return the next piece, which is added to `received`, or None at the end."""
+        if self._pieces is None:
+            self._pieces = iter(self.source) if self.backend is None else aiter(self.source)
+        is_sync = self.backend is None
+        piece: Any = next(self._pieces, None) if is_sync else await anext(self._pieces, None)
+        if not isinstance(piece, bytes | bytearray | None):
+            self.fail(f"a piece is {type(piece).__name__}", "return bytes, as the server sent them")
+        self.received += piece or b""
+        return piece
+
+    async def read_stream(self, drain: float) -> SSEError | None:
+        """Read the source as a stream of chunks; return the error that ended it."""
+        try:
+            if self.backend is None:
+                with Stream(self.source, drain=drain) as stream:
+                    list(stream)
+            else:
+                async with AsyncStream(self.source, drain=drain) as async_stream:
+                    [chunk async for chunk in async_stream]
+        except SSEError as error:
+            # The traceback would keep a reference to the response.
+            return error.with_traceback(None)
+        return None
+
+    async def close(self, *, is_gone: bool = False) -> None:
+        """Close twice; check that the server sees it, unless the connection is gone or reused."""
+        self.step = ("close()", "allow it at any time, also twice, and raise nothing")
+        parts = [self.source] if self._pieces is self.source else [self._pieces, self.source]
+        for part in parts * 2:
+            if self.backend is None and hasattr(part, "close"):
+                part.close()
+            elif self.backend is not None and hasattr(part, "aclose"):
+                await part.aclose()
+        if is_gone:
+            return
+        self.step = (
+            "waiting for the connection to close after close()",
+            "close the response in close(), and its connection unless the body was read",
+        )
+        wait = partial(self.server.connections[0].wait_closed, threading.TIMEOUT_MAX)
+        if self._run_in_thread is None:
+            wait()
+        else:
+            await self._run_in_thread(wait)
+
+    def _run(self, check: Check) -> None:
+        try:
+            match self.backend:
+                case None:
+                    # Synchronous code never awaits: the first step is the last one.
+                    with contextlib.suppress(StopIteration):
+                        self._run_with_client(check).send(None)
+                case "asyncio":
+                    import asyncio  # noqa: PLC0415 - only for adapters that need it
+
+                    self._run_in_thread = asyncio.to_thread
+                    asyncio.run(self._run_with_client(check))
+                case _:
+                    import trio  # noqa: PLC0415 - only for adapters that need it
+
+                    self._run_in_thread = trio.to_thread.run_sync
+                    trio.run(self._run_with_client, check)
+        except Exception as error:  # an adapter may raise anything
+            # A task group of the opener may have wrapped the exception of fail().
+            if self._failure is None:
+                step, advice = self.step
+                saw = f"{step} raised {type(error).__name__}: {error}"
+                self._failure = self._error(saw, advice)
+                self._failure.__cause__ = error
+
+    async def _run_with_client(self, check: Check) -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            if self.client is not None:
+                self.step = ("opening a client", "check what client returns")
+                self._client_arguments = (await self._enter(stack, self.client(), "client"),)
+            await check(self)
+
+    async def _enter(self, stack: contextlib.AsyncExitStack, manager: Any, of: str) -> Any:
+        if self.backend is None:
+            method, kind = "__exit__", "a context manager"
+            advice = "pass backend='asyncio' or 'trio' for an asynchronous adapter"
+        else:
+            method, kind = "__aexit__", "an asynchronous context manager"
+            advice = "omit backend for a synchronous adapter"
+        if not hasattr(manager, method):
+            self.fail(f"{of} returned {type(manager).__name__}, which isn't {kind}", advice)
+        if self.backend is None:
+            return stack.enter_context(manager)
+        return await stack.enter_async_context(manager)
+
+    def _error(self, saw: str, advice: str) -> AssertionError:
+        return AssertionError(f"check {self.check!r}, case {self.case!r}: {saw}; {advice}")

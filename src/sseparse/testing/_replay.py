@@ -139,8 +139,7 @@ class Replay:
             pieces, or one for each.
         framing: How HTTP marks the end of the body; see `Framing`.
         status: The HTTP status, from 200 to 599.
-        headers: Additional headers: by name, or as pairs of name and value, which can repeat a
-            name.
+        headers: Additional headers: by name, or as pairs of name and value, to repeat a name.
         content_type: The Content-Type header; None sends none.
         gated: Whether each piece waits for a call of `ReplayServer.release`, from which its delay
             then counts. The headers and the end of the body don't wait.
@@ -170,11 +169,13 @@ class Replay:
     def __attrs_post_init__(self) -> None:
         if not isinstance(self.body, bytes):
             raise TypeError(f"body is {type(self.body).__name__}; give bytes")
-        self._check_pieces()
-        self._check_delays()
-        check_choice("framing", self.framing, *get_args(Framing))
-        make_coding(self.framing)
-        self._check_fault()
+        if isinstance(self.pieces, str):
+            check_choice("pieces", self.pieces, *get_args(Cutting))
+        elif any(size < 1 for size in self.pieces):
+            raise ValueError("pieces has a size below 1; each piece has at least one byte")
+        elif (total := sum(self.pieces)) != len(self.body):
+            raise ValueError(f"pieces add up to {total} bytes, but the body has {len(self.body)}")
+        self._check_times_and_fault(len(self.cut()))
         if not 200 <= self.status <= 599:
             raise ValueError(f"status is {self.status}; give one from 200 to 599")
         for name, _ in self.header_pairs():
@@ -182,24 +183,14 @@ class Replay:
                 option = "content_type" if name.lower() == "content-type" else "framing"
                 raise ValueError(f"headers has {name}, which {option}= sets")
 
-    def _check_pieces(self) -> None:
-        if isinstance(self.pieces, str):
-            check_choice("pieces", self.pieces, *get_args(Cutting))
-            return
-        if any(size < 1 for size in self.pieces):
-            raise ValueError("pieces has a size below 1; each piece has at least one byte")
-        if (total := sum(self.pieces)) != len(self.body):
-            raise ValueError(f"pieces add up to {total} bytes, but the body has {len(self.body)}")
-
-    def _check_delays(self) -> None:
-        delays, pieces = self.waits(), len(self.cut())
+    def _check_times_and_fault(self, pieces: int) -> None:
+        delays = self.waits()
         if any(seconds < 0 for seconds in delays):
             raise ValueError("delays has a time below 0; give seconds, 0 or more")
         if len(delays) != pieces:
             raise ValueError(f"delays has {len(delays)} times; give {pieces}, one for each piece")
-
-    def _check_fault(self) -> None:
-        pieces = len(self.cut())
+        check_choice("framing", self.framing, *get_args(Framing))
+        make_coding(self.framing)
         if self.fault_after is not None and not 0 <= self.fault_after <= pieces:
             raise ValueError(f"fault_after is {self.fault_after}; the body has {pieces} pieces")
         if self.keep_alive <= 0:
@@ -211,10 +202,9 @@ class Replay:
         check_choice("fault", self.fault, *get_args(Fault))
         framings = _FAULT_FRAMINGS.get(self.fault, get_args(Framing))
         if self.framing not in framings:
-            raise ValueError(
-                f"fault={self.fault!r} doesn't work with framing={self.framing!r}; "
-                f"give one of {', '.join(map(repr, framings))}"
-            )
+            names = ", ".join(map(repr, framings))
+            pair = f"fault={self.fault!r} doesn't work with framing={self.framing!r}"
+            raise ValueError(f"{pair}; give one of {names}")
 
     def header_pairs(self) -> list[tuple[str, str]]:
         """Return the additional headers as pairs of name and value."""
@@ -243,24 +233,19 @@ class Replay:
         return [self.delays] * len(self.cut())
 
 
-def _with_length(
-    status: int, body: bytes, content_type: str | None, *headers: tuple[str, str]
-) -> Replay:
-    return Replay(
-        body, framing="content-length", status=status, headers=headers, content_type=content_type
-    )
+_with_length = partial(Replay, framing="content-length")
 
 
 def plain_text(status: int, text: str) -> Replay:
     """Return a response with a line of text."""
-    return _with_length(status, f"{text}\n".encode(), "text/plain; charset=utf-8")
+    body = f"{text}\n".encode()
+    return _with_length(body, status=status, content_type="text/plain; charset=utf-8")
 
 
-def _error(
-    status: int, message: str, kind: str, code: str | None, *headers: tuple[str, str]
-) -> Replay:
+def _error(status: int, message: str, kind: str, code: str | None, **options: Any) -> Replay:
     error = {"message": message, "type": kind, "param": None, "code": code}
-    return _with_length(status, json.dumps({"error": error}).encode(), "application/json", *headers)
+    body = json.dumps({"error": error}).encode()
+    return _with_length(body, status=status, content_type="application/json", **options)
 
 
 def bomb(
@@ -272,7 +257,7 @@ def bomb(
     framing: Framing = "gzip",
 ) -> Replay:
     """
-    Make a response with a line that is large, but small once compressed.
+    Make a `ReplayServer` response with a line that is large, but small once compressed.
 
     Args:
         body: The events before and after the line.
@@ -280,9 +265,6 @@ def bomb(
         size: The size of the line in bytes.
         line: What the line is: "comment", which clients ignore, or "data", which is an event.
         framing: How it is compressed; see `Framing`.
-
-    Returns:
-        The response, for a `ReplayServer`.
 
     Raises:
         ValueError: An option has an invalid value, or the body has fewer events.
@@ -328,12 +310,12 @@ FAULTS = MappingProxyType(
 
 _PAGE = b"<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body>Sign in</body></html>\n"
 _FIXED_RESPONSES = {
-    "html": _with_length(200, _PAGE, "text/html; charset=utf-8"),
+    "html": _with_length(_PAGE, content_type="text/html; charset=utf-8"),
     "json-error": _error(200, "The model is overloaded.", "server_error", "overloaded"),
     "no-content": Replay(b"", status=204, content_type=None),
     "unauthorized": _error(401, "Incorrect API key.", "invalid_request_error", "invalid_api_key"),
     "rate-limited": _error(
-        429, "Too many requests.", "requests", "rate_limit_exceeded", ("Retry-After", "7")
+        429, "Too many requests.", "requests", "rate_limit_exceeded", headers={"Retry-After": "7"}
     ),
     "server-error": _error(500, "The server had an error.", "server_error", None),
 }
@@ -352,16 +334,13 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 
 def faulty(name: str, body: bytes, *, after: int = 1, location: str = "/elsewhere") -> Replay:
     """
-    Make a response that has an error.
+    Make a `ReplayServer` response that has an error.
 
     Args:
         name: Which error; see `FAULTS`.
         body: The correct stream. Some responses contain nothing of it.
         after: How many events are sent before the error, if it occurs within the body.
         location: The URL that a redirect points to.
-
-    Returns:
-        The response, for a `ReplayServer`.
 
     Raises:
         ValueError: There's no such name, or the body has fewer events.
@@ -371,7 +350,7 @@ def faulty(name: str, body: bytes, *, after: int = 1, location: str = "/elsewher
         return bomb(body, after=after)
     if name in ("moved", "redirect"):
         status = 301 if name == "moved" else 307
-        return _with_length(status, b"", None, ("Location", location))
+        return _with_length(b"", status=status, content_type=None, headers={"Location": location})
     if name in _FIXED_RESPONSES:
         return _FIXED_RESPONSES[name]
     options: dict[str, Any] = {"fault_after": after, **_OPTIONS.get(name, {"fault": name})}

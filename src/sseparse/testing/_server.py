@@ -145,12 +145,7 @@ class Answered:
 
 @define(eq=False)
 class ReceivedConnection:
-    """
-    A connection to the server.
-
-    Attributes:
-        requests: How many requests were received on it.
-    """
+    """A connection to the server. `requests` says how many requests were received on it."""
 
     _closed: Future[bool]
     requests: int = 0
@@ -159,8 +154,7 @@ class ReceivedConnection:
         """
         Wait until the client closes its side of the connection.
 
-        The server notices that at any time: also during a delay, after a "stall", and after it
-        has closed its own side.
+        The server notices that at any time: during a delay, after a "stall" or after its own close.
 
         Args:
             timeout: The longest time to wait, in seconds.
@@ -182,19 +176,12 @@ _ReplayFunction = Callable[[ReceivedRequest], bytes | Replay]
 
 
 class ReplayServer(Uncopyable):
-    r"""
+    """
     An HTTP/1.1 server on the loopback interface that sends recorded streams.
 
-    A context manager: it listens within the block. At the end of the block it closes all
-    connections and waits for its threads. Connections are kept alive between requests. Needs
-    h11: `pip install 'sseparse[h11]'`.
-
-        body = b'data: {"choices": []}\n\ndata: [DONE]\n\n'
-        with ReplayServer(Replay(body, delays=0.01, framing="gzip")) as server:
-            with httpx2.stream("POST", server.url, json={"stream": True}) as response:
-                ...
-        assert server.requests[0].json() == {"stream": True}
-        assert server.connections[0].wait_closed()
+    A context manager: it listens within the block, at whose end it closes all connections and waits
+    for its threads. Connections are kept alive between requests.
+    Needs h11: `pip install 'sseparse[h11]'`.
 
     Args:
         replay: The response: a body or `Replay` for all requests; or a mapping of paths to them,
@@ -268,11 +255,8 @@ class ReplayServer(Uncopyable):
         """
         Let the server send pieces of a gated `Replay`.
 
-        So a test can check that a client returns each piece before the next one is sent. Pieces
-        can be released before a connection waits for them.
-
-        Args:
-            pieces: How many pieces, on any connections.
+        So a test can check that a client returns each piece before the next one is sent. The pieces
+        can be of any connections, and can be released before a connection waits for them.
 
         Raises:
             ValueError: The number is below 0.
@@ -286,29 +270,19 @@ class ReplayServer(Uncopyable):
 
     def __enter__(self) -> Self:
         try:
-            from ._connection import ReplayConnection  # noqa: PLC0415 - h11 is an extra
+            from . import _connection  # noqa: F401, PLC0415 - h11, which it imports, is an extra
         except ModuleNotFoundError as error:
             message = "ReplayServer needs h11: pip install 'sseparse[h11]'"
             raise ModuleNotFoundError(message, name=error.name) from error
         if self._listener is not None:
             raise RuntimeError("the server listens already; make another server for another block")
         self._threads: list[threading.Thread] = []
-        self._has_warned = False
         with contextlib.ExitStack() as stack:
             listener = stack.enter_context(self._open_listener())
-
             # `_stop` gets a permit, which is never acquired, when the server stops.
             self._stop, self._permits, self._free_threads = (
                 stack.enter_context(contextlib.closing(SelectableSemaphore(permits)))
                 for permits in (0, 0, self._max_connections)
-            )
-            self._connect = partial(
-                ReplayConnection,
-                stop=self._stop,
-                permits=self._permits,
-                ssl_context=self._ssl_context,
-                on_answered=self._on_answered,
-                idle_timeout=self._idle_timeout,
             )
             self._acceptor = _start(self._accept, listener)
             self._listener = listener
@@ -333,18 +307,19 @@ class ReplayServer(Uncopyable):
         return listener
 
     def _accept(self, listener: socket.socket) -> None:
+        has_warned = False
         while self._wait_until_ready(self._free_threads) and self._wait_until_ready(listener):
             try:
                 # A client may close before its connection is accepted.
                 with contextlib.suppress(BlockingIOError, ConnectionAbortedError):
                     self._start_connection(listener.accept()[0])
             except (OSError, RuntimeError, MemoryError) as error:
-                if not self._has_warned:
+                if not has_warned:
                     message = (
                         "The server at %s can't serve a connection: %s. It tries again every %s s."
                     )
                     _LOG.warning(message, self._url, error, _RETRY_AFTER)
-                self._has_warned = True
+                has_warned = True
                 # The listener stays ready, so wait for the stop alone.
                 wait_for({self._stop: selectors.EVENT_READ}, _RETRY_AFTER)
 
@@ -354,6 +329,7 @@ class ReplayServer(Uncopyable):
         return not self._stop.permits
 
     def _start_connection(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
         # A connection that the client has reset may have no options any more.
         with contextlib.suppress(OSError):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -372,18 +348,23 @@ class ReplayServer(Uncopyable):
     def _serve(
         self, sock: socket.socket, received: ReceivedConnection, closed: Future[bool]
     ) -> None:
-        def find_replay(request: ReceivedRequest) -> Replay:
-            received.requests += 1
-            return self._find_replay(request)
+        from ._connection import ReplayConnection, ReplaySocket  # noqa: PLC0415 - see __enter__
 
         has_closed = False
         try:
-            has_closed = self._connect(sock, find_replay=find_replay).serve()
+            has_closed = ReplayConnection(
+                ReplaySocket(sock, self._stop, self._permits),
+                partial(self._find_replay, received),
+                self._ssl_context,
+                self._on_answered,
+                self._idle_timeout,
+            ).serve()
         finally:
             closed.set_result(has_closed)
             self._free_threads.release()
 
-    def _find_replay(self, request: ReceivedRequest) -> Replay:
+    def _find_replay(self, connection: ReceivedConnection, request: ReceivedRequest) -> Replay:
+        connection.requests += 1
         self.requests.append(request)
         if not request.path:
             return plain_text(400, f"no path in the request target {request.target}")

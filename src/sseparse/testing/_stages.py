@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
 from typing import Any, Generic, TypeVar
 
 from attrs import define
@@ -16,7 +17,7 @@ T = TypeVar("T")
 
 def every_split(body: bytes, *, most: int = 600, seed: int = 0) -> Iterator[list[bytes]]:
     """
-    Cut a body in the ways that reveal errors of incremental parsers.
+    Yield the pieces of a body, for each of the cuts that reveal errors of incremental parsers.
 
     The cuts are: one piece; single bytes; two pieces, at every position; and four random cuts,
     which include empty pieces.
@@ -26,9 +27,6 @@ def every_split(body: bytes, *, most: int = 600, seed: int = 0) -> Iterator[list
         most: At how many positions, at most, the body is cut in two. If it has more, some are
             chosen at random.
         seed: The seed of the random cuts. The same seed gives the same cuts.
-
-    Yields:
-        The pieces of one cut.
     """
     draw = random.Random(seed)  # noqa: S311 - not for cryptography
     yield [body]
@@ -38,18 +36,12 @@ def every_split(body: bytes, *, most: int = 600, seed: int = 0) -> Iterator[list
         yield [body[:at], body[at:]]
     for _ in range(4):
         cuts = sorted(draw.choices(positions, k=min(len(body), 16)))
-        yield [body[start:stop] for start, stop in zip([0, *cuts], [*cuts, len(body)], strict=True)]
+        yield [body[start:stop] for start, stop in pairwise([0, *cuts, len(body)])]
 
 
 @define
 class Outcome(Generic[T]):
-    """
-    The output of a stage for one body.
-
-    Attributes:
-        items: The items, in order.
-        error: The error that stopped the stage, or None.
-    """
+    """The items that a stage returned, in order, and the error that stopped it, or None."""
 
     items: list[T]
     error: SSEError | None
@@ -61,16 +53,7 @@ class Outcome(Generic[T]):
 
 
 def run_stage(stage: Stage[bytes, T], pieces: Iterable[bytes]) -> Outcome[T]:
-    """
-    Feed pieces to a stage, then close it.
-
-    Args:
-        stage: A new stage.
-        pieces: The pieces to feed.
-
-    Returns:
-        The items, and the error that stopped the stage.
-    """
+    """Feed pieces to a new stage, close it, and return its items and the error that stopped it."""
     items: list[T] = []
     for piece in pieces:
         items += stage.feed(piece)
