@@ -118,7 +118,7 @@ def _make_cases(
 async def _check_bytes(run: CheckRun) -> None:
     async with run.open_response():
         await _read_to_end(run)
-    received, expected = run.received, run.replay.body
+    received, expected = bytes(run.received), run.replay.body
     if received != expected:
         pairs = enumerate(zip_longest(received, expected))
         differs = next(at for at, (byte, other) in pairs if byte != other)
@@ -148,15 +148,11 @@ async def _check_head(run: CheckRun) -> None:
         if status != expected:
             run.fail(f"status is {status!r}, not {expected}", "set the source's status")
         if headers.get("x-request-id") != "r-1":
-            run.fail(
-                f"headers has no 'x-request-id', only {sorted(headers)}",
-                "make each header available by its lower-case name",
-            )
+            advice = "make each header available by its lower-case name"
+            run.fail(f"headers has no 'x-request-id', only {sorted(headers)}", advice)
         if (twice := headers.get("x-twice")) not in ("one", "two", "one, two"):
-            run.fail(
-                f"headers has {twice!r} for x-twice, which was sent as 'one' and 'two'",
-                "return one value, or both joined by a comma",
-            )
+            saw = f"headers has {twice!r} for x-twice, which was sent as 'one' and 'two'"
+            run.fail(saw, "return one value, or both joined by a comma")
 
 
 async def _check_fault(run: CheckRun) -> None:
@@ -167,10 +163,8 @@ async def _check_fault(run: CheckRun) -> None:
             await _read_until_error(run)
             received = bytes(run.received)
             if not received.startswith(expected) or not _BODY.startswith(received):
-                run.fail(
-                    f"received {received!r} before the error, but the server sent {expected!r}",
-                    "return the data received so far before raising",
-                )
+                saw = f"received {received!r} before the error, but the server sent {expected!r}"
+                run.fail(saw, "return the data received so far before raising")
             await run.close(is_gone=run.case == "reset")
     except Exception:  # an adapter may raise anything
         if run.has_opened or expected:
@@ -181,10 +175,8 @@ async def _check_encoded(run: CheckRun) -> None:
     async with run.open_response():
         run.step = ("reading a stream", "don't decompress, or pass decodes=['gzip']")
         if await run.read_stream(0) is None:
-            run.fail(
-                "a compressed stream was read without an error, but decodes has no 'gzip'",
-                "pass decodes=['gzip'] to check that",
-            )
+            saw = "a compressed stream was read without an error, but decodes has no 'gzip'"
+            run.fail(saw, "pass decodes=['gzip'] to check that")
 
 
 async def _check_close(run: CheckRun) -> None:
@@ -205,10 +197,8 @@ async def _check_time(run: CheckRun) -> None:
             assert timers is not None  # noqa: S101 - a backend runs
             with contextlib.suppress(TimeUp):
                 await timers.within(_SHORT_WAIT, run.read())
-                run.fail(
-                    "a read returned although the server sent nothing",
-                    "wait for bytes or for the cancellation",
-                )
+                advice = "wait for bytes or for the cancellation"
+                run.fail("a read returned although the server sent nothing", advice)
         elif hasattr(run.source, "wait_at_most"):
             await _check_wait_at_most(run)
         await run.close()
@@ -220,10 +210,8 @@ async def _check_wait_at_most(run: CheckRun) -> None:
         run.source.wait_at_most(seconds)
     error = await _read_until_error(run)
     if not isinstance(error, StreamTimeout) or error.clock != "transport":
-        run.fail(
-            f"a read past its time limit raised {type(error).__name__}: {error}",
-            "raise StreamTimeout(..., clock='transport') from the library's own exception",
-        )
+        advice = "raise StreamTimeout(..., clock='transport') from the library's own exception"
+        run.fail(f"a read past its time limit raised {type(error).__name__}: {error}", advice)
 
 
 async def _check_wake(run: CheckRun) -> None:
@@ -239,10 +227,8 @@ async def _check_wake(run: CheckRun) -> None:
             wake()
             wake()
 
-        run.step = (
-            "wake() during a read in another thread",
-            "shut the socket down, so that this read and later ones end; raise nothing",
-        )
+        advice = "shut the socket down, so that this read and later ones end; raise nothing"
+        run.step = ("wake() during a read in another thread", advice)
         with ThreadPoolExecutor(1) as executor:
             woken = executor.submit(wake_twice)
             with contextlib.suppress(Exception):  # the read may end in any way
@@ -297,10 +283,8 @@ async def _read_first(run: CheckRun) -> None:
 async def _read_up_to(run: CheckRun, size: int) -> None:
     while len(run.received) < size:
         if await run.read() is None:
-            run.fail(
-                f"the body ended after {len(run.received)} bytes, before the server sent its end",
-                "end the iteration only at the end of the body",
-            )
+            saw = f"the body ended after {len(run.received)} bytes, before the server sent its end"
+            run.fail(saw, "end the iteration only at the end of the body")
 
 
 async def _read_until_error(run: CheckRun) -> Exception:
@@ -422,10 +406,8 @@ class CheckRun:
                 await part.aclose()
         if is_gone:
             return
-        self.step = (
-            "waiting for the connection to close after close()",
-            "close the response in close(), and its connection unless the body was read",
-        )
+        advice = "close the response in close(), and its connection unless the body was read"
+        self.step = ("waiting for the connection to close after close()", advice)
         wait = partial(self.server.connections[0].wait_closed, threading.TIMEOUT_MAX)
         if self._run_in_thread is None:
             wait()

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from http import HTTPStatus
 from itertools import repeat
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import Literal, TypeVar
 
 import h11
 from attrs import define, field, frozen
@@ -21,11 +21,16 @@ from attrs import define, field, frozen
 from ._replay import CONTENT_ENCODINGS, Replay, make_coding, plain_text
 from ._server import Answered, ReceivedRequest, SelectableSemaphore, wait_for
 
-if TYPE_CHECKING:
-    from _typeshed import HasFileno
-
 T = TypeVar("T")
 ResponseEnd = Literal["to its end", "closed before its end", "reset", "left open"]
+# How the faults of the connection end it. The others are faults of the body.
+_FAULT_ENDINGS: dict[str | None, ResponseEnd] = {
+    "close": "closed before its end",
+    "close-inside": "closed before its end",
+    "reset": "reset",
+    "stall": "left open",
+    "bad-chunk": "left open",
+}
 _Frames = tuple[list[bytes], bytes, Iterable[bytes]]
 
 _COMMENT = b": keep-alive\n\n"
@@ -71,8 +76,7 @@ def _frame(http: h11.Connection, replay: Replay, *, to_head: bool) -> FramedResp
     pieces, tail, comments = (_frame_one_chunk if in_one_chunk else _frame_pieces)(http, replay)
     # A fault may leave fewer frames than there are pieces.
     frames = list(zip(replay.waits(), pieces, strict=False))
-    response = FramedResponse(head, frames, tail, comments)
-    return _apply_fault(response, replay.fault, replay.fault_after)
+    return _apply_fault(replay, FramedResponse(head, frames, tail, comments))
 
 
 def _make_head(replay: Replay) -> h11.Response:
@@ -120,27 +124,18 @@ def _encode(http: h11.Connection, event: h11.Event) -> bytes:
     return http.send(event) or b""
 
 
-def _apply_fault(response: FramedResponse, fault: str | None, after: int | None) -> FramedResponse:
-    """Apply a fault of the connection to a response; other faults change nothing."""
-    frames = response.frames[:after]
+def _apply_fault(replay: Replay, response: FramedResponse) -> FramedResponse:
+    if replay.fault not in _FAULT_ENDINGS:
+        return response
+    frames = response.frames[: replay.fault_after]
     following = next((data for _, data in response.frames[len(frames) :]), response.tail)
     tail = b""
-    ending: ResponseEnd = "closed before its end"
-    match fault:
-        case "close":
-            pass
-        case "close-inside":
-            tail = following[: len(following) // 2]
-        case "reset":
-            ending = "reset"
-        case "stall":
-            ending = "left open"
-        case "bad-chunk":
-            _, end_of_header, rest = following.partition(b"\r\n")
-            tail, ending = b"zz" + end_of_header + rest, "left open"
-        case _:
-            return response
-    return FramedResponse(response.head, frames, tail, ending=ending)
+    if replay.fault == "close-inside":
+        tail = following[: len(following) // 2]
+    elif replay.fault == "bad-chunk":
+        _, end_of_header, rest = following.partition(b"\r\n")
+        tail = b"zz" + end_of_header + rest
+    return FramedResponse(response.head, frames, tail, ending=_FAULT_ENDINGS[replay.fault])
 
 
 class ServerStopped(Exception):
@@ -153,12 +148,10 @@ class IdleTimeout(Exception):
 
 @define
 class ReplaySocket:
-    """
-    The server's socket of one connection, which counts the bytes `sent` before encryption.
+    """The server's socket of one connection, which counts the bytes `sent` before encryption."""
 
-    While it waits or sends, it raises `ServerStopped` if the server stops, ConnectionError if the
-    client closes, and `IdleTimeout` once a deadline, by the monotonic clock, has passed.
-    """
+    # While it waits or sends, it raises ServerStopped if the server stops, ConnectionError if the
+    # client closes, and IdleTimeout once a deadline, by the monotonic clock, has passed.
 
     _sock: socket.socket
     _stop: SelectableSemaphore
@@ -230,7 +223,9 @@ class ReplaySocket:
 
     def _wait_and_read(self, timeout: float | None, *others: SelectableSemaphore) -> None:
         can_read = len(self._early) < _MAX_EARLY
-        files: list[HasFileno] = [self._stop, *others, *([self._sock] if can_read else [])]
+        files: list[SelectableSemaphore | socket.socket] = [self._stop, *others]
+        if can_read:
+            files.append(self._sock)
         wait_for(dict.fromkeys(files, selectors.EVENT_READ), timeout)
         if self._stop.permits:
             raise ServerStopped
@@ -298,8 +293,7 @@ class ReplayConnection:
 
     def _answer_all(self) -> ResponseEnd:
         if self._ssl_context is not None:
-            deadline = time.monotonic() + self._idle_timeout
-            self._socket.do_handshake(self._ssl_context, deadline)
+            self._socket.do_handshake(self._ssl_context, time.monotonic() + self._idle_timeout)
         try:
             while (request := self._read_request()) is not None:
                 ending = self._respond(request, self._find_replay(request))

@@ -72,12 +72,11 @@ How HTTP marks the end of the body.
 - "content-length": the headers announce the length.
 - "gzip": compressed, and flushed after each piece, which is one HTTP chunk.
 - "gzip-unflushed": compressed, and flushed only at the end: the server holds pieces back.
-- "br", "zstd": as "gzip", but compressed with Brotli or Zstandard. They need the packages brotli
-  and zstandard.
+- "br", "zstd": as "gzip", but with Brotli or Zstandard, by the packages brotli and zstandard.
 """
 
 Cutting = Literal["events", "bytes", "whole"]
-"""How a body is cut into pieces: after each event, after each byte, or not at all."""
+"""How a body is cut: after each blank line (LF, CR or CRLF), after each byte, or not at all."""
 
 Fault = Literal[
     "close",
@@ -104,11 +103,10 @@ What goes wrong on the connection, after `fault_after` pieces of the body or aft
 - "comments": the server sends only comments, one every `keep_alive` seconds. Not possible with
   the framings "content-length" and "one-chunk", which announce the length.
 - "bad-chunk": the next chunk has an invalid header. With the framing "chunked" only.
-- "truncate": the compressed body stops, and HTTP's framing ends properly. With a framing that
-  compresses.
-- "corrupt": the compressed bytes that follow are damaged, and HTTP's framing is correct. With a
-  framing that compresses.
+- "truncate": the compressed body stops, and HTTP's framing ends properly.
+- "corrupt": the compressed bytes that follow are damaged, and HTTP's framing is correct.
 
+"truncate" and "corrupt" work only with a framing that compresses.
 After "stall", "comments" and "bad-chunk" the connection stays open until the client closes it or
 the server stops.
 """
@@ -132,9 +130,8 @@ class Replay:
 
     Args:
         body: The bytes to send.
-        pieces: How to cut the body: "events" cuts after each blank line (LF, CR or CRLF), "bytes"
-            after each byte, "whole" not at all. Or the sizes of the pieces in bytes, which add up
-            to the size of the body.
+        pieces: How to cut the body; see `Cutting`. Or the sizes of the pieces in bytes, which add
+            up to the size of the body.
         delays: Seconds between a piece and the one before it, or the headers: one number for all
             pieces, or one for each.
         framing: How HTTP marks the end of the body; see `Framing`.

@@ -170,6 +170,7 @@ class ReceivedConnection:
 
 
 _LOG = logging.getLogger("sseparse.testing")
+_CANNOT_SERVE = "The server at %s can't serve a connection: %s. It tries again every %s s."
 # Seconds between attempts if the system has no descriptor, memory or thread for a connection.
 _RETRY_AFTER = 0.1
 _ReplayFunction = Callable[[ReceivedRequest], bytes | Replay]
@@ -191,8 +192,8 @@ class ReplayServer(Uncopyable):
         host: The address to listen at. Any but the default may let other machines in.
         port: The port to listen at; 0 for a free one.
         tell: Called after each response, in the connection's thread.
-        ssl_context: The server's TLS context, with its certificate, for https; None for http. If
-            a handshake fails, only its connection ends.
+        ssl_context: The server's TLS context, with its certificate, for https; None for http. A
+            failed handshake ends only its connection.
         idle_timeout: Seconds after which a connection is closed if less than 1 KiB of a request
             arrives on it, or nothing. Sending, and waiting to send, has no limit.
         max_connections: How many connections are served at once, each by a thread. Others wait
@@ -270,12 +271,13 @@ class ReplayServer(Uncopyable):
 
     def __enter__(self) -> Self:
         try:
-            from . import _connection  # noqa: F401, PLC0415 - h11, which it imports, is an extra
+            from ._connection import ReplayConnection, ReplaySocket  # noqa: PLC0415 - h11 is an extra
         except ModuleNotFoundError as error:
             message = "ReplayServer needs h11: pip install 'sseparse[h11]'"
             raise ModuleNotFoundError(message, name=error.name) from error
         if self._listener is not None:
             raise RuntimeError("the server listens already; make another server for another block")
+        self._classes = (ReplayConnection, ReplaySocket)
         self._threads: list[threading.Thread] = []
         with contextlib.ExitStack() as stack:
             listener = stack.enter_context(self._open_listener())
@@ -315,10 +317,7 @@ class ReplayServer(Uncopyable):
                     self._start_connection(listener.accept()[0])
             except (OSError, RuntimeError, MemoryError) as error:
                 if not has_warned:
-                    message = (
-                        "The server at %s can't serve a connection: %s. It tries again every %s s."
-                    )
-                    _LOG.warning(message, self._url, error, _RETRY_AFTER)
+                    _LOG.warning(_CANNOT_SERVE, self._url, error, _RETRY_AFTER)
                 has_warned = True
                 # The listener stays ready, so wait for the stop alone.
                 wait_for({self._stop: selectors.EVENT_READ}, _RETRY_AFTER)
@@ -348,12 +347,11 @@ class ReplayServer(Uncopyable):
     def _serve(
         self, sock: socket.socket, received: ReceivedConnection, closed: Future[bool]
     ) -> None:
-        from ._connection import ReplayConnection, ReplaySocket  # noqa: PLC0415 - see __enter__
-
+        connection_class, socket_class = self._classes
         has_closed = False
         try:
-            has_closed = ReplayConnection(
-                ReplaySocket(sock, self._stop, self._permits),
+            has_closed = connection_class(
+                socket_class(sock, self._stop, self._permits),
                 partial(self._find_replay, received),
                 self._ssl_context,
                 self._on_answered,
