@@ -6,14 +6,15 @@ import contextvars
 import inspect
 import queue
 import threading  # noqa: TID251 - only a thread can be abandoned while its check hangs
+from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
-from typing import Any, Literal, Self
+from typing import Any, Literal, Protocol, Self
 
 from .._deadlines import Timers, TimeUp, running_timers
-from .._stage import Uncopyable
+from .._stage import Breakable, Uncopyable, breaking, raise_stored
 from ..chunks import Chunk
-from ._core import GateState, HasOnRelease, ReleaseQueue, record_releases
+from ._core import GateState
 from ._verdicts import Flagged, Verdict
 from ._windows import Release, Window
 
@@ -21,6 +22,13 @@ Check = Callable[[str], Verdict]
 """A function that gets a window's text and returns a verdict on it."""
 AsyncCheck = Callable[[str], Awaitable[Verdict]]
 """The same, asynchronous."""
+
+
+class HasOnRelease(Protocol):
+    """An object that records releases, such as `sseparse.timing.Timeline`."""
+
+    def on_release(self, text: str) -> object:
+        """Record text that was released."""
 
 
 class ThreadedCheck:
@@ -31,12 +39,12 @@ class ThreadedCheck:
     Meanwhile every other call times out at once, so that at most one thread is left behind.
     """
 
-    def __init__(self, check: Callable[[str], object], seconds: float) -> None:
+    def __init__(self, check: Callable[[str], Any], seconds: float) -> None:
         self._check = check
         self._seconds = seconds
         self._hanging: threading.Thread | None = None
 
-    def __call__(self, text: str) -> object:
+    def __call__(self, text: str) -> Any:
         if self._hanging is not None and self._hanging.is_alive():
             raise _make_timeout(self._seconds)
         outcomes: queue.SimpleQueue[tuple[object, BaseException | None]] = queue.SimpleQueue()
@@ -65,133 +73,120 @@ def _make_timeout(seconds: float) -> TimeoutError:
     return TimeoutError(f"no verdict within {seconds} s")
 
 
-class ReleaseIterator(Uncopyable):
-    # A class, because an interrupt would end a generator and lose the text that is held.
+class ReleaseIterator(Breakable):
+    """
+    Iterator of a gate's releases, synchronous or asynchronous.
 
-    def __init__(self, releases: ReleaseQueue, check: Callable[[str], object]) -> None:
-        self._queue = releases
-        self._check = check
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> Release:
-        releases = self._queue
-        with releases:
-            releases.raise_error()
-            while not releases.ready:
-                if releases.windows:
-                    self._check_window()
-                elif releases.is_ended:
-                    releases.raise_stream_error()
-                    raise StopIteration
-                else:
-                    self._read_chunk()
-            return releases.ready.popleft()
-
-    def _check_window(self) -> None:
-        releases = self._queue
-        try:
-            try:
-                verdict = self._check(releases.windows[0].text)
-            except Exception as error:  # a check may raise anything
-                releases.fail(error)
-            else:
-                releases.decide(verdict)
-        except Flagged as flagged:
-            try:
-                releases.add_partial(flagged)
-            finally:
-                self._close_stream()
-            raise
-
-    def _read_chunk(self) -> None:
-        releases = self._queue
-        try:
-            if releases.chunks is None:
-                releases.chunks = iter(releases.stream)
-            chunk = next(releases.chunks)
-        except StopIteration:
-            releases.end()
-        except (RuntimeError, TypeError):
-            # Misuse of the stream, which isn't its end.
-            raise
-        except Exception as error:  # an iterable may raise anything
-            releases.end(error)
-        except BaseException:
-            # An iterator in C may have returned a chunk before the interrupt was noticed.
-            releases.stopped = True
-            raise
-        else:
-            releases.add_chunk(chunk)
-
-    def _close_stream(self) -> None:
-        for each in (self._queue.chunks, self._queue.stream):
-            close: Any = getattr(each, "close", None)
-            if close is not None:
-                # An error of close() must not replace the one that is raised.
-                with suppress(Exception):
-                    close()
-
-
-class TextIterator(Uncopyable):
-    def __init__(self, releases: Iterator[Release]) -> None:
-        self._releases = releases
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> str:
-        for release in self._releases:
-            if release.choice == 0:
-                return release.text
-        raise StopIteration
-
-
-class AsyncReleaseIterator(Uncopyable):
-    # A class, because an async generator is closed only when the garbage collector runs.
+    It isn't a generator: an interrupt would end it and lose the text that is held, and an async
+    one is closed only when the garbage collector runs.
+    """
 
     def __init__(
-        self, releases: ReleaseQueue, check: Callable[[str], object], timeout: float | None
+        self,
+        gate: GateState,
+        stream: object,
+        check: Callable[[str], Any],
+        timeout: float | None,
+        timeline: HasOnRelease | None,
     ) -> None:
-        self._queue = releases
+        super().__init__()
+        self.stream: Any = stream
+        self._gate = gate
         self._check = check
+        self._threaded_check = check if timeout is None else ThreadedCheck(check, timeout)
         self._timeout = timeout
+        self._timeline = timeline
+        self._chunks: Any = None
+        # A window stays here until its verdict is applied, so that an interrupt doesn't lose it.
+        self._windows: deque[Window] = deque()
+        self._ready: deque[Release] = deque()
+        self._is_ended = False
+        self._stream_error: Exception | None = None
+        self._is_busy = False
+
+    def __iter__(self) -> Self:
+        return self
 
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> Release:
-        releases = self._queue
-        with releases:
-            releases.raise_error()
-            while not releases.ready:
-                if releases.windows:
-                    await self._check_window()
-                elif releases.is_ended:
-                    releases.raise_stream_error()
-                    raise StopAsyncIteration
+    def __next__(self) -> Release:
+        self._check_ready()
+        try:
+            self._is_busy = True
+            while not self._ready:
+                if self._windows:
+                    self._check_window()
+                elif self._is_ended:
+                    raise StopIteration if self._stream_error is None else self._stream_error
                 else:
-                    await self._read_chunk()
-            return releases.ready.popleft()
+                    self._read_chunk()
+            return self._ready.popleft()
+        finally:
+            self._is_busy = False
 
-    async def _check_window(self) -> None:
-        releases, timers = self._queue, self._timers()
+    async def __anext__(self) -> Release:
+        self._check_ready()
+        try:
+            self._is_busy = True
+            while not self._ready:
+                if self._windows:
+                    await self._acheck_window()
+                elif self._is_ended:
+                    raise StopAsyncIteration if self._stream_error is None else self._stream_error
+                else:
+                    await self._aread_chunk()
+            return self._ready.popleft()
+        finally:
+            self._is_busy = False
+
+    def _check_ready(self) -> None:
+        if self._is_busy:
+            raise RuntimeError(
+                "the gate is in use: its check, another task or another thread can't iterate it "
+                "too; make one for each answer"
+            )
+        raise_stored(self._gate.error or self.error)
+
+    def _check_window(self) -> None:
         try:
             try:
-                verdict = await self._call_check(releases.windows[0].text, timers)
+                verdict = self._threaded_check(self._windows[0].text)
             except Exception as error:  # a check may raise anything
-                releases.fail(error)
+                self._release(GateState.fail(self._gate, self._windows[0], error))
             else:
-                releases.decide(verdict)
+                self._release(GateState.decide(self._gate, self._windows[0], verdict))
         except Flagged as flagged:
             try:
-                releases.add_partial(flagged)
+                self._add_partial(flagged)
             finally:
-                await self._close_stream()
+                for each in (self._chunks, self.stream):
+                    # An error of close(), or its absence, must not replace the one that is raised.
+                    with suppress(Exception):
+                        each.close()
             raise
 
-    async def _call_check(self, text: str, timers: Timers | None) -> object:
+    async def _acheck_window(self) -> None:
+        timers = None if self._timeout is None else running_timers()
+        if timers is None and self._timeout is not None:
+            raise RuntimeError("a timeout needs a running event loop of asyncio or trio")
+        try:
+            try:
+                verdict = await self._call_check(self._windows[0].text, timers)
+            except Exception as error:  # a check may raise anything
+                self._release(GateState.fail(self._gate, self._windows[0], error))
+            else:
+                self._release(GateState.decide(self._gate, self._windows[0], verdict))
+        except Flagged as flagged:
+            try:
+                self._add_partial(flagged)
+            finally:
+                for each in (self._chunks, self.stream):
+                    with suppress(Exception):
+                        await each.aclose()
+            raise
+
+    async def _call_check(self, text: str, timers: Timers | None) -> Any:
         verdict = self._check(text)
         if not inspect.isawaitable(verdict):
             return verdict
@@ -207,45 +202,89 @@ class AsyncReleaseIterator(Uncopyable):
             raise _make_timeout(self._timeout)
         return awaited
 
-    def _timers(self) -> Timers | None:
-        if self._timeout is None:
-            return None
-        timers = running_timers()
-        if timers is None:
-            raise RuntimeError("a timeout needs a running event loop of asyncio or trio")
-        return timers
-
-    async def _read_chunk(self) -> None:
-        releases = self._queue
+    def _read_chunk(self) -> None:
         try:
-            if releases.chunks is None:
-                releases.chunks = aiter(releases.stream)
-            chunk = await anext(releases.chunks)
-        except StopAsyncIteration:
-            releases.end()
+            if self._chunks is None:
+                self._chunks = iter(self.stream)
+            chunk = next(self._chunks)
+        except StopIteration:
+            self._end()
         except (RuntimeError, TypeError):
             # Misuse of the stream, which isn't its end.
             raise
         except Exception as error:  # an iterable may raise anything
-            releases.end(error)
+            self._end(error)
+        except BaseException:
+            # An iterator in C may have returned a chunk before the interrupt was noticed.
+            self.stopped = True
+            raise
         else:
-            releases.add_chunk(chunk)
+            self._add_chunk(chunk)
 
-    async def _close_stream(self) -> None:
-        for each in (self._queue.chunks, self._queue.stream):
-            close: Any = getattr(each, "aclose", None)
-            if close is not None:
-                # An error of aclose() must not replace the one that is raised.
-                with suppress(Exception):
-                    await close()
+    async def _aread_chunk(self) -> None:
+        try:
+            if self._chunks is None:
+                self._chunks = aiter(self.stream)
+            chunk = await anext(self._chunks)
+        except StopAsyncIteration:
+            self._end()
+        except (RuntimeError, TypeError):
+            raise
+        except Exception as error:  # an iterable may raise anything
+            self._end(error)
+        else:
+            self._add_chunk(chunk)
+
+    @breaking
+    def _add_chunk(self, chunk: Chunk) -> None:
+        self._windows += self._gate.feed(chunk)
+
+    @breaking
+    def _end(self, error: Exception | None = None) -> None:
+        """Process the end of the stream; an error that ended it is raised after the releases."""
+        self._windows += self._gate.close()
+        self._stream_error = error
+        self._is_ended = True
+
+    def _release(self, releases: list[Release]) -> None:
+        # From GateState's methods, because Gate's call the timeline: if that raised, the releases
+        # would be lost.
+        self._append(releases)
+        record_releases(self._timeline, releases)
+
+    @breaking
+    def _append(self, releases: list[Release]) -> None:
+        self._windows.popleft()
+        self._ready += releases
+
+    def _add_partial(self, flagged: Flagged) -> None:
+        # An error of the snapshot, or its absence, must not replace the one that is raised.
+        with suppress(Exception):
+            flagged.partial = self.stream.snapshot()
 
 
-class AsyncTextIterator(Uncopyable):
-    def __init__(self, releases: AsyncIterator[Release]) -> None:
+def record_releases(timeline: HasOnRelease | None, releases: list[Release]) -> None:
+    if timeline is not None:
+        for release in releases:
+            if release.choice == 0:
+                timeline.on_release(release.text)
+
+
+class TextIterator(Uncopyable):
+    def __init__(self, releases: ReleaseIterator) -> None:
         self._releases = releases
+
+    def __iter__(self) -> Self:
+        return self
 
     def __aiter__(self) -> Self:
         return self
+
+    def __next__(self) -> str:
+        for release in self._releases:
+            if release.choice == 0:
+                return release.text
+        raise StopIteration
 
     async def __anext__(self) -> str:
         async for release in self._releases:
@@ -313,8 +352,7 @@ class Gate(GateState):
         self._check = check
         self._timeout = timeout
         self._timeline = timeline
-        self._threaded_check: ThreadedCheck | None = None
-        self._queue: ReleaseQueue | None = None
+        self._iterator: ReleaseIterator | None = None
 
     def decide(self, window: Window, verdict: Verdict) -> list[Release]:
         """
@@ -373,12 +411,7 @@ class Gate(GateState):
             TypeError: The gate has no check.
             RuntimeError: The gate has another stream.
         """
-        releases, check = self._start(stream)
-        if self._timeout is None:
-            return ReleaseIterator(releases, check)
-        if self._threaded_check is None:
-            self._threaded_check = ThreadedCheck(check, self._timeout)
-        return ReleaseIterator(releases, self._threaded_check)
+        return self._iterate(stream)
 
     def text_deltas(self, stream: Iterable[Chunk]) -> Iterator[str]:
         """
@@ -386,7 +419,7 @@ class Gate(GateState):
 
         The arguments and exceptions are those of `releases()`.
         """
-        return TextIterator(self.releases(stream))
+        return TextIterator(self._iterate(stream))
 
     def areleases(self, stream: AsyncIterable[Chunk]) -> AsyncIterator[Release]:
         """
@@ -399,8 +432,7 @@ class Gate(GateState):
         Args:
             stream: An `AsyncStream`, or another asynchronous iterable of chunks.
         """
-        releases, check = self._start(stream)
-        return AsyncReleaseIterator(releases, check, self._timeout)
+        return self._iterate(stream)
 
     def atext_deltas(self, stream: AsyncIterable[Chunk]) -> AsyncIterator[str]:
         """
@@ -408,16 +440,18 @@ class Gate(GateState):
 
         The arguments and exceptions are those of `areleases()`.
         """
-        return AsyncTextIterator(self.areleases(stream))
+        return TextIterator(self._iterate(stream))
 
-    def _start(self, stream: object) -> tuple[ReleaseQueue, Callable[[str], object]]:
+    def _iterate(self, stream: object) -> ReleaseIterator:
         if self._check is None:
             raise TypeError("the gate has no check to call: give one, as in Gate(check)")
-        if self._queue is None:
-            self._queue = ReleaseQueue(self, stream, self._timeline)
-        elif self._queue.stream is not stream:
+        if self._iterator is None:
+            self._iterator = ReleaseIterator(
+                self, stream, self._check, self._timeout, self._timeline
+            )
+        elif self._iterator.stream is not stream:
             raise RuntimeError("the gate has another stream; make one for each answer")
-        return self._queue, self._check
+        return self._iterator
 
 
 def _check_timeout(timeout: object) -> None:

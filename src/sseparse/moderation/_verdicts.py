@@ -47,7 +47,13 @@ def is_flagged(verdict: object) -> bool:
     """
     if isinstance(verdict, bool):
         return not verdict
-    _reject_awaitable(verdict)
+    if inspect.isawaitable(verdict):
+        if inspect.iscoroutine(verdict):
+            verdict.close()
+        raise TypeError(
+            "the check is async, and isn't awaited here; iterate areleases() or atext_deltas(), "
+            "or await the check and pass its result to decide()"
+        )
     flagged = _field(verdict, "flagged")
     results = _field(verdict, "results")
     if flagged is _MISSING and results is _MISSING:
@@ -55,7 +61,12 @@ def is_flagged(verdict: object) -> bool:
         raise TypeError(f"the check returned {found}; {_ADVICE}")
     flags = [] if flagged is _MISSING else [_flag(flagged)]
     if results is not _MISSING:
-        flags += map(is_flagged, _list_of_results(results))
+        kind = type(results).__name__
+        if not isinstance(results, Sequence) or isinstance(results, str) or not results:
+            raise TypeError(
+                f"the check returned `results` without a verdict, of type {kind}; {_ADVICE}"
+            )
+        flags += map(is_flagged, cast("Sequence[object]", results))
     return any(flags)
 
 
@@ -72,23 +83,6 @@ def _flag(flagged: object) -> bool:
     raise TypeError(
         f"the check returned a `flagged` of type {kind.__name__} instead of bool; {_ADVICE}"
     )
-
-
-def _list_of_results(results: object) -> Sequence[object]:
-    kind = type(results).__name__
-    if isinstance(results, Sequence) and not isinstance(results, str) and results:
-        return cast("Sequence[object]", results)
-    raise TypeError(f"the check returned `results` without a verdict, of type {kind}; {_ADVICE}")
-
-
-def _reject_awaitable(verdict: object) -> None:
-    if inspect.isawaitable(verdict):
-        if inspect.iscoroutine(verdict):
-            verdict.close()
-        raise TypeError(
-            "the check is async, and isn't awaited here; iterate areleases() or atext_deltas(), "
-            "or await the check and pass its result to decide()"
-        )
 
 
 class Flagged(SSEError):

@@ -1,4 +1,4 @@
-"""Windows: the pieces of text that are checked one at a time."""
+"""Windows: the pieces of text that are checked one at a time, and the order of their release."""
 
 from __future__ import annotations
 
@@ -52,7 +52,6 @@ _STOPS: Final = (
     ".!?\u2026\u203c\u2047\u2048\u2049"  # with the ellipsis, and the double marks
     "\u0589\u061f\u06d4\u0964\u0965\u1362\u104b"  # of Armenian, Arabic, Urdu, Hindi, Amharic, ...
 )
-_STOPS_SET: Final = frozenset(_STOPS)
 _WIDE_STOPS: Final = "\u3002\uff01\uff1f\uff61"  # no space follows these
 _CLOSERS: Final = (
     "\"'\u201d\u2019\u00bb\u203a)]}\u300d\u300f\uff09\u3011\u300b\u3009"
@@ -72,9 +71,6 @@ _CJK: Final = re.compile(
 class SentenceBoundary:
     """Boundary after a sentence or a line that has a letter."""
 
-    def __init__(self) -> None:
-        self.begin(0)
-
     def begin(self, start: int) -> None:
         self.start: int = start
         self.searched: int = start
@@ -84,16 +80,16 @@ class SentenceBoundary:
         """Return where the window ends, at most at the limit, or 0 if that isn't known yet."""
         if not self._has_letter:
             letter = _LETTER.search(text, self.searched, limit)
-            self.searched = letter.end() if letter else min(len(text), limit)
-            self._has_letter = letter is not None
-        if not self._has_letter:
-            return 0
+            if letter is None:
+                self.searched = min(len(text), limit)
+                return 0
+            self.searched, self._has_letter = letter.end(), True
         found = _END.search(text, self.searched, limit)
         if found:
             return found.end()
         # A stop at the end of the text, and the closing marks after it, can become a boundary.
         body = text[self.searched : limit].rstrip(_CLOSERS)
-        if body[-1:] in _STOPS_SET:
+        if body and body[-1] in _STOPS:
             self.searched += len(body) - 1
         else:
             self.searched = min(len(text), limit)
@@ -105,7 +101,6 @@ class TokenBoundary:
 
     def __init__(self, number: int) -> None:
         self._number = number
-        self.begin(0)
 
     def begin(self, start: int) -> None:
         self.start: int = start
@@ -144,54 +139,38 @@ def _continues_character(text: str, start: int, at: int) -> bool:
     )
 
 
-# How far before the longest length the beginning of a character is searched.
-_MOST_MARKS: Final = 32
-
-
-class WindowSplitter:
+class GatedChoice:
     """
-    Splitter of one choice's text at boundaries, or else at the longest length.
+    Text of one choice: its windows, and the order of their release.
 
-    The splits depend only on the text, not on the pieces in which it arrives.
+    The windows depend only on the text, not on the pieces in which it arrives.
     """
 
-    def __init__(self, boundary: SentenceBoundary | TokenBoundary, longest: int) -> None:
-        self._boundary = boundary
+    def __init__(self, choice: int, window: str | int, lookback: int, longest: int) -> None:
+        self._choice = choice
+        self._boundary = TokenBoundary(window) if isinstance(window, int) else SentenceBoundary()
+        self._boundary.begin(0)
+        self._lookback = lookback
         self._longest = longest
         self._text = ""
         self._half = ""
+        self._before = ""
+        self._number = 0
+        self._next_release = 0
+        self._held: dict[int, Window] = {}
+        self._approved: set[int] = set()
+        self._released: list[str] = []
 
     @property
-    def open_text(self) -> str:
-        """The text since the last split."""
-        return self._text + self._half
+    def released(self) -> str:
+        return "".join(self._released)
 
-    def feed(self, text: str) -> list[str]:
+    @property
+    def held(self) -> str:
+        return "".join([each.new for each in self._held.values()]) + self._text + self._half
+
+    def feed(self, text: str) -> list[Window]:
         """Add text and return the windows that it completes."""
-        return self._split(self._join_surrogates(text))
-
-    def flush(self) -> list[str]:
-        """Split off the rest of the text; more can follow."""
-        half, self._half = self._half, ""
-        rest = [*self._split(half), self._text]
-        self._text = ""
-        self._boundary.begin(0)
-        return [text for text in rest if text]
-
-    def _split(self, text: str) -> list[str]:
-        self._text += text
-        windows: list[str] = []
-        start = 0
-        while end := self._find_end(start):
-            windows.append(self._text[start:end])
-            start = end
-            self._boundary.begin(end)
-        self._text = self._text[start:]
-        self._boundary.start -= start
-        self._boundary.searched -= start
-        return windows
-
-    def _join_surrogates(self, text: str) -> str:
         # Servers split surrogate pairs: the first half waits for the second.
         if self._half or not text.isascii():
             text = self._half + text
@@ -199,22 +178,65 @@ class WindowSplitter:
             text = text[: len(text) - len(self._half)]
             if has_halves(text):
                 text = join_halves(text)
-        return text
+        return self._split(text)
+
+    def flush(self) -> list[Window]:
+        """Complete the last window; more text can follow."""
+        half, self._half = self._half, ""
+        windows = self._split(half)
+        if self._text:
+            windows.append(self._make_window(self._text))
+        self._text = ""
+        self._boundary.begin(0)
+        return windows
+
+    def is_waiting(self, window: Window) -> bool:
+        number = window.number
+        return self._held.get(number) is window and number not in self._approved
+
+    def approve(self, window: Window) -> list[Release]:
+        """Approve a window and return the text that can now be released."""
+        self._approved.add(window.number)
+        releases: list[Release] = []
+        while self._next_release in self._approved:
+            following = self._held.pop(self._next_release)
+            self._next_release += 1
+            releases.append(Release(following.new, self._choice))
+        self._released += [release.text for release in releases]
+        return releases
+
+    def _split(self, text: str) -> list[Window]:
+        self._text += text
+        windows: list[Window] = []
+        start = 0
+        while end := self._find_end(start):
+            windows.append(self._make_window(self._text[start:end]))
+            start = end
+            self._boundary.begin(end)
+        self._text = self._text[start:]
+        self._boundary.start -= start
+        self._boundary.searched -= start
+        return windows
+
+    def _make_window(self, new: str) -> Window:
+        before, number = self._before, self._number
+        window = Window(text=before + new, overlap=len(before), choice=self._choice, number=number)
+        self._before = window.text[-self._lookback :] if self._lookback else ""
+        self._held[number] = window
+        self._number += 1
+        return window
 
     def _find_end(self, start: int) -> int:
-        limit = start + self._longest
-        end = self._boundary.find(self._text, limit)
-        if not end and len(self._text) > limit:
-            end = self._find_cut(start, limit)
-        return end
-
-    def _find_cut(self, start: int, limit: int) -> int:
-        """Return the last space before the limit, else the last beginning of a character."""
-        text = self._text
+        """Return the end of the next window, or 0 if that isn't known yet."""
+        text, limit = self._text, start + self._longest
+        end = self._boundary.find(text, limit)
+        if end or len(text) <= limit:
+            return end
+        # The last space before the limit, else the last beginning of a character near it.
         for at in range(limit, start, -1):
             if text[at].isspace():
                 return at
-        for at in range(limit, max(start, limit - _MOST_MARKS), -1):
+        for at in range(limit, max(start, limit - 32), -1):
             if not _continues_character(text, start, at):
                 return at
         return limit
