@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from attrs import field, frozen
@@ -41,15 +41,27 @@ class Metric:
     buckets: Sequence[float]
 
 
-def common_attributes(
-    record: Record, model: str | None, provider: str, operation: str
-) -> dict[str, str]:
-    attributes = {"gen_ai.operation.name": operation, "gen_ai.provider.name": provider}
-    if model is not None:
-        attributes["gen_ai.request.model"] = model
-    if record.model is not None:
-        attributes["gen_ai.response.model"] = record.model
-    return attributes
+def common_values(
+    record: Record,
+    usage: TokenUsage | int | None,
+    model: str | None,
+    provider: str,
+    operation: str,
+    *,
+    estimated: bool,
+) -> tuple[TokenCounts, dict[str, str]]:
+    """Return the token counts that may be reported, and the attributes of metrics and spans."""
+    reported = TokenCounts()
+    for counts in map(token_counts_of, (record.usage, usage)):
+        if counts is not None and (estimated or not counts.estimated):
+            reported = counts
+    found = {
+        "gen_ai.operation.name": operation,
+        "gen_ai.provider.name": provider,
+        "gen_ai.request.model": model,
+        "gen_ai.response.model": record.model,
+    }
+    return reported, {name: value for name, value in found.items() if value is not None}
 
 
 def _error_type(record: Record) -> dict[str, str]:
@@ -58,44 +70,24 @@ def _error_type(record: Record) -> dict[str, str]:
     return {"error.type": record.end.cause.value}
 
 
-def reportable_counts(
-    record: Record, usage: TokenUsage | int | None, *, estimated: bool
-) -> TokenCounts:
-    """Return the first counts that may be reported: estimates only if the user asks for them."""
-    for each in (usage, record.usage):
-        counts = token_counts_of(each)
-        if counts is not None and (estimated or not counts.estimated):
-            return counts
-    return TokenCounts()
-
-
 def make_metrics(
     record: Record, counts: TokenCounts, attributes: Mapping[str, str]
 ) -> Iterator[Metric]:
-    if record.ended is not None:
-        attributes_of_end = {**attributes, **_error_type(record)}
-        yield _seconds("duration", "GenAI operation duration.", [record.ended], attributes_of_end)
-    if record.arrivals:
-        description = "Time to receive the first chunk."
-        yield _seconds("time_to_first_chunk", description, record.arrivals[:1], attributes)
-    if gaps := record.gaps:
-        description = "Time per output chunk after the first."
-        yield _seconds("time_per_output_chunk", description, gaps, attributes)
+    ended = () if record.ended is None else (record.ended,)
+    durations: Iterable[tuple[str, str, Sequence[float], Mapping[str, str]]] = (
+        ("duration", "GenAI operation duration.", ended, _error_type(record)),
+        ("time_to_first_chunk", "Time to receive the first chunk.", record.arrivals[:1], {}),
+        ("time_per_output_chunk", "Time per output chunk after the first.", tuple(record.gaps), {}),
+    )
+    for name, description, values, extra in durations:
+        if values:
+            full_name = f"gen_ai.client.operation.{name}"
+            yield Metric(full_name, "s", description, values, {**attributes, **extra}, _SECONDS)
+    name, description = "gen_ai.client.token.usage", "Number of input and output tokens used."
     for kind, count in (("input", counts.input), ("output", counts.output)):
         if count is not None:
-            name, description = (
-                "gen_ai.client.token.usage",
-                "Number of input and output tokens used.",
-            )
-            attributes_of_kind = {**attributes, "gen_ai.token.type": kind}
-            yield Metric(name, "{token}", description, (count,), attributes_of_kind, _TOKENS)
-
-
-def _seconds(
-    name: str, description: str, values: Sequence[float], attributes: Mapping[str, str]
-) -> Metric:
-    name = f"gen_ai.client.operation.{name}"
-    return Metric(name, "s", description, tuple(values), attributes, _SECONDS)
+            of_kind = {**attributes, "gen_ai.token.type": kind}
+            yield Metric(name, "{token}", description, (count,), of_kind, _TOKENS)
 
 
 def span_attributes(

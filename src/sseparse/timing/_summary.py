@@ -125,13 +125,11 @@ class Summary:
     def to_dict(self) -> dict[str, Any]:
         """Return the figures, ready for JSON."""
         figures = attrs.asdict(self)
-        figures["stalls"] = list(figures["stalls"])
-        figures["end"] = None if self.end is None else self.end.value
-        return figures
+        end = None if self.end is None else self.end.value
+        return {**figures, "stalls": list(figures["stalls"]), "end": end}
 
     def __str__(self) -> str:
-        lines = ", ".join(self._progress()), ", ".join(self._rates())
-        return "\n".join(filter(None, lines))
+        return f"{', '.join(self._progress())}\n{', '.join(self._rates())}".rstrip()
 
     def _progress(self) -> Iterator[str]:
         if self.time_to_first_token is not None:
@@ -180,7 +178,10 @@ def summarize(
     record: Record, usage: TokenUsage | int | None = None, *, stall: float | None = None
 ) -> Summary:
     gaps = Spread.of([(gap, 1) for gap in record.gaps])
-    threshold = _stall_threshold(gaps, stall)
+    if stall is not None:
+        check_seconds("stall", stall)
+    else:
+        stall = 1.0 if gaps is None else max(1.0, 10 * gaps.p50)
     counts = token_counts_of(record.usage if usage is None else usage) or TokenCounts()
     timed_tokens = _timed_tokens(counts, has_reasoning_text=record.reasoned)
     seconds, share = _generation(record)
@@ -201,8 +202,8 @@ def summarize(
         bytes=record.bytes,
         characters=characters,
         gaps=gaps,
-        stalls=tuple(_stalls(record, threshold)),
-        stall_threshold=threshold,
+        stalls=tuple(_stalls(record, stall)),
+        stall_threshold=stall,
         longest_silence=_longest_silence(record),
         tokens=counts.output,
         tokens_estimated=counts.estimated,
@@ -214,13 +215,6 @@ def summarize(
         released=sum(size for _, size in record.releases),
         end=None if record.end is None else record.end.cause,
     )
-
-
-def _stall_threshold(gaps: Spread | None, stall: float | None) -> float:
-    if stall is not None:
-        check_seconds("stall", stall)
-        return stall
-    return 1.0 if gaps is None else max(1.0, 10 * gaps.p50)
 
 
 def _timed_tokens(counts: TokenCounts, *, has_reasoning_text: bool) -> int | None:
@@ -269,13 +263,3 @@ def _release_delays(record: Record) -> Iterator[tuple[float, int]]:
             if arrival <= at:
                 yield at - arrival, part
             left, waiting = left - part, waiting - part
-
-
-def make_dict(record: Record, usage: TokenUsage | int | None) -> dict[str, Any]:
-    arrivals = zip(record.arrivals, record.amounts, strict=True)
-    return {
-        **summarize(record, usage).to_dict(),
-        "arrivals": [[at, amount] for at, amount in arrivals],
-        "comment_times": list(record.comments),
-        "releases": [[at, size] for at, size in record.releases],
-    }

@@ -11,16 +11,9 @@ from typing import Any
 from .._end import End
 from .._stage import Uncopyable
 from ..payloads._model import Item
-from ._otel import (
-    Attribute,
-    Metric,
-    common_attributes,
-    make_metrics,
-    reportable_counts,
-    span_attributes,
-)
+from ._otel import Attribute, Metric, common_values, make_metrics, span_attributes
 from ._record import Record, StreamResult, TokenUsage
-from ._summary import Summary, make_dict, summarize
+from ._summary import Summary, summarize
 
 
 class Timeline(Uncopyable):
@@ -96,9 +89,7 @@ class Timeline(Uncopyable):
             self._comment_count += comments
 
     def on_item(self, item: Item) -> None:
-        """
-        Record a chunk, or another object with `only_text()` and `pieces()`.
-        """
+        """Record a chunk, or another object with `only_text()` and `pieces()`."""
         now = self._clock()
         # Fast path: nearly all chunks bring the next words of one choice and nothing else.
         text = item.only_text()
@@ -168,8 +159,7 @@ class Timeline(Uncopyable):
         )
 
     def _since_request(self, times: Iterable[float]) -> tuple[float, ...]:
-        sent = self._sent
-        return tuple(at - sent for at in times)
+        return tuple(at - self._sent for at in times)
 
     def _relative(self, at: float | None) -> float | None:
         return None if at is None else at - self._sent
@@ -201,7 +191,14 @@ class Timeline(Uncopyable):
         Args:
             usage: As for `summary()`.
         """
-        return make_dict(self.record(), usage)
+        record = self.record()
+        arrivals = zip(record.arrivals, record.amounts, strict=True)
+        return {
+            **summarize(record, usage).to_dict(),
+            "arrivals": [[at, amount] for at, amount in arrivals],
+            "comment_times": list(record.comments),
+            "releases": [[at, size] for at, size in record.releases],
+        }
 
     def otel_metrics(
         self,
@@ -242,9 +239,8 @@ class Timeline(Uncopyable):
             metrics" (status: development).
         """
         record = self.record()
-        counts = reportable_counts(record, usage, estimated=estimated)
-        attributes = common_attributes(record, model, provider, operation)
-        return list(make_metrics(record, counts, attributes))
+        common = common_values(record, usage, model, provider, operation, estimated=estimated)
+        return list(make_metrics(record, *common))
 
     def otel_attributes(
         self,
@@ -264,9 +260,8 @@ class Timeline(Uncopyable):
             development).
         """
         record = self.record()
-        counts = reportable_counts(record, usage, estimated=estimated)
-        attributes = common_attributes(record, model, provider, operation)
-        return span_attributes(record, counts, attributes)
+        common = common_values(record, usage, model, provider, operation, estimated=estimated)
+        return span_attributes(record, *common)
 
     def plot(self, path: str | PathLike[str]) -> None:
         """
