@@ -24,7 +24,7 @@ import h11
 from attrs import define, frozen
 
 from sseparse.testing import Framing, Replay
-from sseparse.testing._connection import frame
+from sseparse.testing._connection import _frame
 from sseparse.testing._replay import CONTENT_ENCODINGS, Coding, make_coding
 
 HOST = "127.0.0.1"
@@ -93,7 +93,7 @@ def read_path(sock: socket.socket, http: h11.Connection) -> str:
 
 
 def send_events(sock: socket.socket, http: h11.Connection, schedule: EventSchedule) -> None:
-    wire = frame(http, Replay(EVENT * schedule.count, framing=schedule.framing))
+    wire = _frame(http, Replay(EVENT * schedule.count, framing=schedule.framing), to_head=False)
     coding = make_coding(schedule.framing) if schedule.framing in CONTENT_ENCODINGS else None
     sock.sendall(wire.head)
     for due, (_, data) in zip(schedule.due(), wire.frames, strict=True):

@@ -80,7 +80,6 @@ IMPORTERS = {
     "_lazy.py": "the names of a package",
     "adapters/_registry.py": "the adapter of a response",
     "cli/_output.py": "whether an extra is installed",
-    "testing/_runner.py": "the event loop's library",
     "testing/_replay.py": "the library of a content encoding",
     "tokens/_vocabularies.py": "tiktoken",
 }

@@ -211,9 +211,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         SystemExit: The arguments request help or the version, or are invalid.
     """
     options = make_argument_parser().parse_args(argv)
-    if hasattr(sys.stdout, "reconfigure"):
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None:
         # Characters that the terminal's encoding lacks become question marks.
-        sys.stdout.reconfigure(errors="replace")
+        reconfigure(errors="replace")
     try:
         return _run(options)
     except OSError as error:
