@@ -279,7 +279,7 @@ def test_host_and_port(saved: Path) -> None:
         ('{"bytes": 1}', "doesn't contain times: "),
         ("3", "doesn't contain times: "),
         ('{"bytes": 1, "seconds": 0}', "doesn't match "),
-        ("\udcff", "cannot read "),
+        ("\udcff", "doesn't contain times: "),
     ],
 )
 def test_invalid_times(
@@ -291,6 +291,13 @@ def test_invalid_times(
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)
     assert expected in err
+
+
+def test_times_that_cannot_be_read(saved: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An error in reading the times is reported in one line with status 2."""
+    Path(f"{saved}.times").mkdir()
+    assert main(["serve", str(saved)]) == 2
+    assert "cannot read " in capsys.readouterr().err
 
 
 def test_files_that_cannot_be_served(

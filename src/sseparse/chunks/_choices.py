@@ -45,9 +45,11 @@ class NoteRecorder:
 
     def __init__(self, choice: int | None = None) -> None:
         self._choice = choice
-        self._notes: dict[Note, None] = {}
+        self._notes: dict[Note, None] | None = None  # most completions have none
 
     def add(self, kind: NoteKind, call: int | None = None, detail: str = "") -> None:
+        if self._notes is None:
+            self._notes = {}
         self._notes[Note(kind, self._choice, call, detail)] = None
 
     def add_ignored_values(self, model: Model, call: int | None = None) -> None:
@@ -57,7 +59,7 @@ class NoteRecorder:
                 self.add(NoteKind.VALUE_IGNORED, call, name)
 
     def __iter__(self) -> Iterator[Note]:
-        return iter(self._notes)
+        return iter(self._notes or ())
 
 
 class ChoiceExtra:

@@ -89,6 +89,8 @@ class ChunkReader(Reader[Chunk, Result]):
         SSEError: An estimate is requested, and its encoding is unknown or not on this machine.
     """
 
+    __slots__ = ("_estimate", "accumulator")
+
     accumulator: Accumulator
 
     def __init__(

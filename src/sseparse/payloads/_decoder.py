@@ -59,13 +59,14 @@ class Decoder(Breakable, ABC, Generic[ItemT]):
         "__dict__",
         "__weakref__",
         "_end",
+        "_late",
         "_max_objects",
         "_skip_bad_json",
         "_small",
         "after_done",
         "done",
         "events_seen",
-        "late",
+        "keeps_late",
         "skipped",
     )
 
@@ -81,8 +82,9 @@ class Decoder(Breakable, ABC, Generic[ItemT]):
         """The number of events after the terminal one. They aren't decoded."""
         self.events_seen = 0
         """The number of events received."""
-        self.late: list[str | bytes] | None = None
-        """Data after an error of the server or the terminal event; None doesn't keep it."""
+        self.keeps_late = False
+        """Whether data after an error of the server or the terminal event is kept."""
+        self._late: list[str | bytes] | None = None
         self._skip_bad_json = on_bad_json == "skip"
         self._max_objects = sys.maxsize if max_objects is None else max_objects
         # Each object has two brackets: shorter data has neither too many nor too deep ones.
@@ -139,13 +141,14 @@ class Decoder(Breakable, ABC, Generic[ItemT]):
 
     def add_late(self, values: Iterable[str | bytes]) -> None:
         """Keep data after an error of the server or the terminal event for `decode_late()`."""
-        if self.late is not None and (self.done or isinstance(self._error, ServerSentError)):
-            self.late += values
+        if self.keeps_late and (self.done or isinstance(self._error, ServerSentError)):
+            self._late = self._late or []
+            self._late += values
 
     def decode_late(self) -> list[ItemT]:
         """Decode the data kept by `add_late()`, up to the terminal event, without its errors."""
         items: list[ItemT] = []
-        values, self.late = self.late or [], []
+        values, self._late = self._late or (), None
         first_error, stopped = self._error, self.stopped
         for value in values:
             text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value

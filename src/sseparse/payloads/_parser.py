@@ -317,7 +317,7 @@ class ItemParser(Uncopyable, Generic[ItemT]):
 
     def keep_late(self) -> None:
         """Keep data after an error of the server or the terminal event, for `decode_late()`."""
-        self._decoder.late = []
+        self._decoder.keeps_late = True
 
     def feed_late(self, data: bytes | bytearray | memoryview) -> None:
         """Feed bytes after an error of the server or the terminal event."""

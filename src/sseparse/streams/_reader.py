@@ -62,8 +62,6 @@ class ItemAccumulator(Protocol[ItemT_contra, ResultT_co]):
 
     @property
     def error(self) -> SSEError | None: ...
-    @property
-    def usage(self) -> Any: ...
     def add(self, item: ItemT_contra, /) -> None: ...
     def updates(self, item: ItemT_contra, /) -> list[Any]: ...
     def last_updates(self) -> list[Any]: ...
@@ -98,6 +96,12 @@ class EventReader(Breakable, Generic[ItemT]):
         response: An object with the `status` and `headers` of the response, for errors; or None.
         timeline: Records when everything is received; or None.
     """
+
+    # Most readers never get a `__dict__`: only those with attributes that a user sets.
+    __slots__ = (
+        *("__dict__", "__weakref__", "_body_start", "_end", "_ready", "_recorded", "_response"),
+        *("_timeline", "continues", "parser"),
+    )
 
     def __init__(
         self,
@@ -380,6 +384,11 @@ class Reader(EventReader[ItemT], Generic[ItemT, ResultT]):
         incomplete: Returns the error for an end without the API's terminal event; None accepts it.
     """
 
+    __slots__ = (
+        *("_accumulator", "_incomplete", "_limited", "_updates", "item_parser"),
+        "tracks_updates",
+    )
+
     def __init__(
         self,
         parser: ItemParser[ItemT],
@@ -407,11 +416,6 @@ class Reader(EventReader[ItemT], Generic[ItemT, ResultT]):
         if error is not None:
             error.partial = self.snapshot()
         return error
-
-    @property
-    def usage(self) -> Any:
-        """The token counts that the server reported, or None."""
-        return self._accumulator.usage
 
     def snapshot(self) -> ResultT:
         """Return the result of the items returned so far."""
@@ -444,8 +448,7 @@ class Reader(EventReader[ItemT], Generic[ItemT, ResultT]):
             for item in self.item_parser.decode_late():
                 self._accumulator.add(item)
         except SSEError as error:
-            if self._limited is None:
-                self._limited = error.partial
+            self._limited = error.partial
         # After an error, nothing follows the terminal event.
         self.continues &= self._error is None or not self.item_parser.done
 
@@ -515,7 +518,7 @@ class Reader(EventReader[ItemT], Generic[ItemT, ResultT]):
 
     def _drop_ready(self) -> None:
         self._ready = self._updates = None
-        self.item_parser.keep_late()
+        self.item_parser.decode_late()  # dropped, too
 
     def _record_end(self, timeline: Recorder, end: End) -> None:
         # Not a snapshot: items that were received but not returned yet are still to be added.
