@@ -1,11 +1,10 @@
 """
-Parse server-sent events, and the streamed completions in them.
+Parsers for server-sent events and for the streamed completions in them.
 
     bytes --Parser--> Event --ChunkDecoder--> chunk --Accumulator--> completion
 
-Every step is a stage: `feed()` returns what a piece of input completes, `close()` takes the end.
-`Stream` and its kin drive the stages over a response: they read what they are given, and open
-nothing of their own.
+Each step is a stage without I/O: `feed()` returns what the input completes, `close()` processes the
+end. `ChunkReader` joins the stages; `Stream` and the other streams drive it over a response.
 """
 
 from typing import TYPE_CHECKING

@@ -9,7 +9,8 @@ from .._deadlines import Deadlines
 from .._options import check_choice, check_seconds
 from ..adapters._registry import AsyncReadable, SyncReadable, open_async, open_sync
 from ..streams._async import AsyncItemStream
-from ..streams._reader import Reader, Recorder
+from ..streams._protocols import Recorder
+from ..streams._reader import Reader
 from ..streams._state import StreamState
 from ..streams._sync import ItemStream
 from ._accumulator import MAX_ACCUMULATED, MAX_TOOL_CALLS, Accumulator

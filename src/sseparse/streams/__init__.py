@@ -2,7 +2,8 @@
 
 from .._options import EventOptions
 from ._async import AsyncEventStream
-from ._reader import EventReader, Reader, Recorder
+from ._protocols import Recorder
+from ._reader import EventReader, Reader
 from ._sync import EventStream
 
 __all__ = ("AsyncEventStream", "EventOptions", "EventReader", "EventStream", "Reader", "Recorder")

@@ -14,7 +14,8 @@ from ..adapters._registry import AsyncReadable, is_pooled, open_async
 from ..sse._core import ItemT as EventT
 from ..sse._event import Comment, Event
 from ..sse._parser import Parser
-from ._reader import EventReader, ItemT, Reader, Recorder, ResultT, TextItem, TextItemT
+from ._protocols import ItemT, Recorder, ResultT, TextItem, TextItemT
+from ._reader import EventReader, Reader
 from ._state import EventStreamOptions, ItemStreamView, StreamState, StreamView
 
 UpdateT = TypeVar("UpdateT")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, cast
 
 from attrs import evolve
 
@@ -21,67 +21,13 @@ from .._errors import (
     status_of,
     translated,
 )
-from .._stage import Breakable, Stage, breaking, check_piece, raise_stored
+from .._stage import Breakable, breaking, check_piece, raise_stored
 from ..sse._parser import BODY_START, EVENT_STREAM, is_event_stream_type, looks_like_events
+from ._protocols import ItemAccumulator, ItemT, Recorder, ResultT, StreamParser
 
 if TYPE_CHECKING:
     # Streams of events load no library of JSON.
     from ..payloads._parser import ItemParser
-
-ItemT = TypeVar("ItemT")
-ItemT_contra = TypeVar("ItemT_contra", contravariant=True)
-ResultT = TypeVar("ResultT")
-
-
-class TextItem(Protocol):
-    """An item of an API, whose text is "" unless it brings text of choice 0."""
-
-    @property
-    def text(self) -> str: ...
-
-
-TextItemT = TypeVar("TextItemT", bound=TextItem)
-ResultT_co = TypeVar("ResultT_co", covariant=True)
-
-
-class StreamParser(Stage[bytes | bytearray | memoryview, ItemT], Protocol):
-    """A parser of events or items, with what streams show of it."""
-
-    @property
-    def last_event_id(self) -> str: ...
-    @property
-    def retry(self) -> int | None: ...
-    @property
-    def events_seen(self) -> int: ...
-    @property
-    def comments_seen(self) -> int: ...
-
-
-class ItemAccumulator(Protocol[ItemT_contra, ResultT_co]):
-    """An accumulator of an API: its items to its result."""
-
-    @property
-    def error(self) -> SSEError | None: ...
-    def add(self, item: ItemT_contra, /) -> None: ...
-    def updates(self, item: ItemT_contra, /) -> list[Any]: ...
-    def last_updates(self) -> list[Any]: ...
-    def snapshot(self) -> ResultT_co: ...
-
-
-class Recorder(Protocol):
-    """What records when something is received; `sseparse.timing.Timeline` does."""
-
-    def on_bytes(self, size: int, /, *, events: int, comments: int) -> None:
-        """Record `size` bytes, and the number of events and comments that they complete."""
-        ...
-
-    def on_item(self, item: Any, /) -> None:
-        """Record an item of the API."""
-        ...
-
-    def on_end(self, end: End, result: Any, /) -> None:
-        """Record the end, and the accumulator with the result's `id`, `model` and `usage`."""
-        ...
 
 
 class EventReader(Breakable, Generic[ItemT]):

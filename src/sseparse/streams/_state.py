@@ -13,7 +13,8 @@ from .._end import End
 from .._errors import StreamTimeout, describe_seen
 from .._options import EventOptions
 from .._stage import Uncopyable
-from ._reader import EventReader, ItemT, Reader, Recorder, ResultT
+from ._protocols import ItemT, Recorder, ResultT
+from ._reader import EventReader, Reader
 
 # It never starts, so that all streams without deadlines can share it.
 _NO_DEADLINES: Final = Deadlines()

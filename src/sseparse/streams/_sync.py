@@ -15,7 +15,8 @@ from ..adapters._registry import SyncReadable, is_pooled, open_sync, wait_at_mos
 from ..sse._core import ItemT as EventT
 from ..sse._event import Comment, Event
 from ..sse._parser import Parser
-from ._reader import EventReader, ItemT, Reader, Recorder, ResultT, TextItem, TextItemT
+from ._protocols import ItemT, Recorder, ResultT, TextItem, TextItemT
+from ._reader import EventReader, Reader
 from ._state import EventStreamOptions, ItemStreamView, StreamState, StreamView
 
 UpdateT = TypeVar("UpdateT")
