@@ -91,8 +91,9 @@ class Accumulator(Breakable):
         self._system_fingerprint: str | None = None
         self._service_tier: str | None = None
         self._moderation: dict[str, Any] | None = None
-        self._extra: dict[str, Any] = {}
-        self._notes = NoteRecorder()
+        # Most completions have none, and there can be many idle streams.
+        self._extra: dict[str, Any] | None = None
+        self._notes: NoteRecorder | None = None
         self._choices: dict[int, ChatChoiceState | CompletionChoiceState] = {}
         self._kind: type[Result] | None = None
         self._likely_kind: type[Result] = ChatCompletion
@@ -220,7 +221,9 @@ class Accumulator(Breakable):
             self._usage = chunk.usage
         if chunk.extra:
             self._add_usage_elsewhere(chunk.extra.get("x_groq"))
+            self._notes = self._notes or NoteRecorder()
             self._notes.add_ignored_values(chunk)
+            self._extra = self._extra or {}
             keep_last(self._extra, unknown_fields(chunk), self._budget)
 
     def _add_usage_elsewhere(self, fields: Any) -> None:
@@ -329,7 +332,7 @@ class Accumulator(Breakable):
         # Padding and errors aren't part of a completion. A chunk of the other kind, before the
         # first choice, can have an unknown field that this kind knows.
         dropped = {"p", "obfuscation", "error", *self._likely_kind.wire_fields()}
-        fields = copy_fields(self._extra)
+        fields = copy_fields(self._extra or {})
         common: dict[str, Any] = {
             "id": self.id,
             "created": self._created,
@@ -347,7 +350,7 @@ class Accumulator(Breakable):
         )
 
     def _all_notes(self) -> Iterator[Note]:
-        yield from self._notes
+        yield from self._notes or ()
         if self._last_model != self.model and self._last_model is not None:
             yield Note(NoteKind.MODEL_CHANGED, detail=self._last_model)
         if self._usage is None and self._usage_elsewhere is not None:
