@@ -399,6 +399,3 @@ def translated(library: str, cause: Exception, place: str = "") -> TransportErro
     )
     error.__cause__ = cause
     return error
-
-
-refused = NotEventStream.from_response

@@ -10,7 +10,7 @@ from contextlib import suppress
 from ipaddress import IPv6Address
 from typing import Final, NamedTuple
 
-from .._errors import NotEventStream, StreamTimeout, TransportError, refused
+from .._errors import NotEventStream, StreamTimeout, TransportError
 
 # The content codings that clients decode, or reject themselves.
 USUAL_CODINGS: Final = frozenset({"gzip", "deflate", "br", "zstd"})
@@ -55,11 +55,11 @@ def find_refusal(
     # By default, clients turn a POST into a GET at most redirects.
     for hop_method, hop_status, hop_headers in hops:
         if hop_method != method:
-            return refused(hop_status, hop_headers)
+            return NotEventStream.from_response(hop_status, hop_headers)
     names = [name.strip() for name in (headers.get("content-encoding") or "").lower().split(",")]
     if codings is None or all(name in ("", "identity") or name in codings for name in names):
         return None
-    return refused(status, headers)
+    return NotEventStream.from_response(status, headers)
 
 
 def translated(error: Exception, library: str = "") -> TransportError:

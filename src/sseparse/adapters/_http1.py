@@ -19,7 +19,7 @@ from attrs import evolve, field, frozen
 
 from .. import __version__
 from .._end import End, EndCause
-from .._errors import NotEventStream, TransportError, refused
+from .._errors import NotEventStream, TransportError
 from .._stage import SLICE, Breakable, Uncopyable, breaking, check_piece, raise_stored
 from ._http import (
     DEFAULT_PORTS,
@@ -246,7 +246,7 @@ class Request:
         except ValueError:
             is_same_origin = False
         if not is_same_origin:
-            raise refused(status, {**headers, "location": target})
+            raise NotEventStream.from_response(status, {**headers, "location": target})
         # One that would change the method is returned to the caller, and so is the sixth.
         keeps_method = status in (307, 308) or self.method in ("GET", "HEAD")
         if not self.redirects_left or not keeps_method:

@@ -174,8 +174,7 @@ class Accumulator(Breakable):
         self._set_kind(chunk)
         try:
             if self._tracker is None:
-                # Imported here because most programs don't use updates.
-                from ._updates import UpdateTracker  # noqa: PLC0415
+                from ._updates import UpdateTracker  # noqa: PLC0415 - most programs need none
 
                 self._tracker = UpdateTracker()
             tracker = self._active_tracker = self._tracker

@@ -180,8 +180,7 @@ class ItemStreamView(StreamView[ItemT], Generic[ItemT, ResultT]):
     @property
     def skipped(self) -> int:
         """The number of events dropped because their data isn't a JSON object."""
-        skipped: int = getattr(self._reader.parser, "skipped", 0)
-        return skipped
+        return self._reader.item_parser.skipped
 
     def snapshot(self) -> ResultT:
         """Return the result of the items returned so far."""
