@@ -381,21 +381,23 @@ def add_response(error: SSEError, response: object) -> SSEError:
     return error
 
 
-def translated(library: str, cause: Exception, place: str = "") -> TransportError:
+# Of Python or urllib3, httpx, and trio. Their subclasses have these names among their bases.
+_TIMEOUT_CLASSES: Final = ("TimeoutError", "TimeoutException", "TooSlowError")
+
+
+def translated(library: str | None, cause: Exception, place: str = "") -> TransportError:
     """
     Return the error for an exception of another library, which becomes its `__cause__`.
 
     Args:
-        library: The library's name, for the message.
-        cause: The exception. A TimeoutError, or a class named so, becomes a `StreamTimeout`.
+        library: The library's name, for the message; None for the exception's own package.
+        cause: The exception. A timeout becomes a `StreamTimeout`.
         place: Where in the stream it happened, for the message.
     """
-    message = f"{library} failed{place}: {type(cause).__name__}: {cause}"
-    names = {kind.__name__ for kind in type(cause).__mro__}
-    error = (
-        StreamTimeout(message, clock="transport")
-        if names & {"TimeoutError", "TimeoutException"}
-        else TransportError(message)
-    )
+    library = library or type(cause).__module__.partition(".")[0]
+    is_timeout = any(kind.__name__ in _TIMEOUT_CLASSES for kind in type(cause).__mro__)
+    reason = str(cause) or cause.__cause__ or ("timed out" if is_timeout else "no reason given")
+    message = f"{library} failed{place}: {type(cause).__name__}: {reason}"
+    error = StreamTimeout(message, clock="transport") if is_timeout else TransportError(message)
     error.__cause__ = cause
     return error

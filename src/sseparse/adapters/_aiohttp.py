@@ -16,8 +16,9 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Self
 
+from .._errors import translated
 from .._stage import Uncopyable
-from ._http import USUAL_CODINGS, find_refusal, loaded_exceptions, translated
+from ._http import USUAL_CODINGS, find_refusal, loaded_exceptions
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse
@@ -64,7 +65,7 @@ class AiohttpSource(Uncopyable):
         if self._refusal is not None:
             raise self._refusal
         if self._failure is not None:
-            raise translated(self._failure, "aiohttp") from self._failure
+            raise translated("aiohttp", self._failure) from self._failure
         try:
             piece = await self._read()
             if not piece:
@@ -72,7 +73,7 @@ class AiohttpSource(Uncopyable):
         except loaded_exceptions(*_FAILURES) as error:
             piece = self._read_rest()
             if not piece:
-                raise translated(error, "aiohttp") from error
+                raise translated("aiohttp", error) from error
             self._failure = error
         if not piece:
             raise StopAsyncIteration

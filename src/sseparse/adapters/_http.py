@@ -10,7 +10,7 @@ from contextlib import suppress
 from ipaddress import IPv6Address
 from typing import Final, NamedTuple
 
-from .._errors import NotEventStream, StreamTimeout, TransportError
+from .._errors import NotEventStream
 
 # The content codings that clients decode, or reject themselves.
 USUAL_CODINGS: Final = frozenset({"gzip", "deflate", "br", "zstd"})
@@ -21,8 +21,6 @@ REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 SHORTEST_WAIT: Final = 0.001
 LONGEST_WAIT: Final = 2_000_000.0
 READ_SIZE: Final = 65536  # the most bytes that one read returns
-# httpx, Python or urllib3, and trio; their subclasses have these names among their bases.
-_TIMEOUT_CLASSES: Final = frozenset({"TimeoutException", "TimeoutError", "TooSlowError"})
 
 # RFC 9110, 5.6.2: a method, or the name of a header.
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -60,15 +58,6 @@ def find_refusal(
     if codings is None or all(name in ("", "identity") or name in codings for name in names):
         return None
     return NotEventStream.from_response(status, headers)
-
-
-def translated(error: Exception, library: str = "") -> TransportError:
-    """Return the TransportError for an exception of a library, by default its own package."""
-    library = library or type(error).__module__.partition(".")[0]
-    is_timeout = any(kind.__name__ in _TIMEOUT_CLASSES for kind in type(error).__mro__)
-    reason = str(error) or error.__cause__ or ("timed out" if is_timeout else "no reason given")
-    message = f"{library} failed: {type(error).__name__}: {reason}"
-    return StreamTimeout(message, clock="transport") if is_timeout else TransportError(message)
 
 
 def loaded_exceptions(*names: tuple[str, str]) -> tuple[type[Exception], ...]:

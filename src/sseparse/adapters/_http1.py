@@ -10,16 +10,16 @@ import json as jsonlib
 import math
 import re
 import ssl
-from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any, Final, Self, TypeVar
+from typing import Any, ClassVar, Final, Generic, Self, TypedDict, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from attrs import evolve, field, frozen
 
 from .. import __version__
 from .._end import End, EndCause
-from .._errors import NotEventStream, TransportError
+from .._errors import NotEventStream, TransportError, cause_of, translated
 from .._stage import SLICE, Breakable, Uncopyable, breaking, check_piece, raise_stored
 from ._http import (
     DEFAULT_PORTS,
@@ -31,7 +31,6 @@ from ._http import (
     checked_method,
     find_refusal,
     origin_of,
-    translated,
 )
 
 try:
@@ -72,14 +71,9 @@ class HTTPBody(Breakable):
 
     @property
     def end(self) -> End | None:
-        if self.stopped:
-            is_refused = isinstance(self.error, NotEventStream)
-            cause = EndCause.NOT_A_STREAM if is_refused else EndCause.TRANSPORT
-        elif self.is_complete:
-            cause = EndCause.FINISHED
-        else:
+        if not self.stopped and not self.is_complete:
             return None
-        return End(cause, bytes_seen=self._body_bytes)
+        return End(cause_of(self.error) or EndCause.FINISHED, bytes_seen=self._body_bytes)
 
     def feed(self, data: bytes | bytearray | memoryview) -> list[bytes]:
         """Feed bytes, cut anywhere, and return the pieces of the body in them."""
@@ -118,10 +112,9 @@ class HTTPBody(Breakable):
     def close(self) -> list[bytes]:
         """Process the end of the connection: `error` is set if the response isn't complete."""
         self._raise_error()
-        if self._closed or self.is_complete:
-            self._closed = True
+        was_closed, self._closed = self._closed, True
+        if was_closed or self.is_complete:
             return []
-        self._closed = True
         if self.status is None:
             self._stop(TransportError("the connection was closed before the head of a response"))
             return []
@@ -182,14 +175,7 @@ def _join_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     return headers
 
 
-class _NotGiven:
-    def __repr__(self) -> str:
-        return "<not given>"
-
-
-NOT_GIVEN: Final = _NotGiven()
-"""The default of `json`, whose None is null."""
-
+_NOT_GIVEN: Final = object()  # the default of `json`, whose None is null
 _MAX_REDIRECTS = 5
 _DEFAULT_HEADERS: Final[Mapping[str, str]] = {
     "Accept": "text/event-stream",
@@ -210,6 +196,8 @@ class Request:
     origin: Origin  # of the URL, and of all redirects that are followed
     headers: tuple[tuple[str, str], ...] = field(repr=False)
     body: bytes | None = field(repr=False)
+    ssl_context: ssl.SSLContext | None
+    timeout: float | None
     redirects_left: int = _MAX_REDIRECTS
 
     def to_bytes(self) -> bytes:
@@ -223,6 +211,12 @@ class Request:
             raise ValueError(f"the headers don't make a valid request: {error}") from error
         events = (head, h11.Data(data=self.body or b""), h11.EndOfMessage())
         return b"".join(filter(None, map(http.send, events)))
+
+    def tls_context(self) -> ssl.SSLContext | None:
+        """Return the TLS settings to connect with, or None for a connection without TLS."""
+        if self.origin.scheme == "http":
+            return None
+        return self.ssl_context or ssl.create_default_context()
 
     def _all_headers(self) -> list[tuple[str, str]]:
         scheme, host, port = self.origin
@@ -254,28 +248,41 @@ class Request:
         return evolve(self, url=target, redirects_left=self.redirects_left - 1)
 
 
+class RequestOptions(TypedDict, total=False):
+    """Options of `request()`, described at `sseparse.adapters.sockets.request`."""
+
+    headers: Mapping[str, str] | None
+    json: object
+    content: bytes | None
+    ssl_context: ssl.SSLContext | None
+    timeout: float | None
+
+
 def prepare_request(
     method: str,
     url: str,
     *,
-    headers: Mapping[str, str] | None,
-    json: object,
-    content: bytes | None,
-    timeout: float | None,
+    headers: Mapping[str, str] | None = None,
+    json: object = _NOT_GIVEN,
+    content: bytes | None = None,
+    ssl_context: ssl.SSLContext | None = None,
+    timeout: float | None = None,
 ) -> Request:
     """Check the arguments of `request()` and return the request."""
     check_timeout(timeout)
     method = checked_method(method)
     pairs = checked_headers(headers)
     origin = _check_url(url)
-    if json is NOT_GIVEN:
-        return Request(method, url, origin, pairs, checked_content(content))
-    if content is not None:
+    if json is _NOT_GIVEN:
+        body = checked_content(content)
+    elif content is not None:
         raise ValueError("json and content are both given; give one of them")
-    text = jsonlib.dumps(json, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    if not any(name.lower() == "content-type" for name, _ in pairs):
-        pairs = (("Content-Type", "application/json"), *pairs)
-    return Request(method, url, origin, pairs, text.encode())
+    else:
+        text = jsonlib.dumps(json, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        body = text.encode()
+        if not any(name.lower() == "content-type" for name, _ in pairs):
+            pairs = (("Content-Type", "application/json"), *pairs)
+    return Request(method, url, origin, pairs, body, ssl_context, timeout)
 
 
 def _check_url(url: str) -> Origin:
@@ -288,36 +295,35 @@ def _check_url(url: str) -> Origin:
 
 
 class ResponseReader(Uncopyable):
-    """Body of a response, parsed from what a subclass reads."""
+    """
+    Body of a response, parsed from what a subclass reads.
+
+    Attributes:
+        status: The HTTP status, or None before the end of the response's head.
+        headers: The response's headers by lower-case name; empty before the end of its head.
+        pooled: Whether the connection serves another request after this one: never.
+    """
 
     pooled = False
-    """Whether the connection serves another request after this one: never."""
 
     def __init__(self, method: str) -> None:
+        self.status: int | None = None
+        self.headers: Mapping[str, str] = {}
         self._http = HTTPBody(method)
         self._ready = b""
         self._closed = False
 
-    @property
-    def status(self) -> int | None:
-        """The HTTP status, or None before the end of the response's head."""
-        return self._http.status
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """The response's headers by lower-case name; empty before the end of its head."""
-        return self._http.headers
-
     def _process(self, data: bytes) -> None:
         """Process what was read; b"" is the end of the connection."""
         try:
-            pieces = self._http.feed(data) if data else self._http.close()
-            self._ready = b"".join(pieces)
+            self._ready = b"".join(self._http.feed(data) if data else self._http.close())
         except BaseException:
             self._http.stopped = True
             raise
         if self.status is None:
-            raise_stored(self._http.error)
+            self.status, self.headers = self._http.status, self._http.headers
+            if self.status is None:
+                raise_stored(self._http.error)
 
     def _pop_piece(self) -> bytes | None:
         """Return the parsed bytes: b"" if more must be read first, None at the body's end."""
@@ -329,56 +335,36 @@ class ResponseReader(Uncopyable):
         return None if not piece and self._http.is_complete else piece
 
 
-ReaderT = TypeVar("ReaderT", bound="AsyncResponseReader")
+StreamT = TypeVar("StreamT")
 
 
-@frozen
-class AsyncLibrary:
-    """Calls and exceptions of trio or anyio."""
+class AsyncResponseReader(ResponseReader, Generic[StreamT]):
+    """Body of a response, read from a stream of the library that a subclass chooses."""
 
-    module: Any  # the names that both libraries have are used from here
-    failure: type[Exception]  # of a stream, besides those that both libraries have
-    connect: Callable[[str, int], Awaitable[Any]]
-    start_tls: Callable[[Any, str, ssl.SSLContext], Awaitable[Any]]
-    send: Callable[[Any, bytes], Awaitable[None]]
-    receive: Callable[[Any], Awaitable[bytes]]  # returns b"" at the end of the stream
+    _library: Any  # trio or anyio: the names that both have are used from here
+    _failures: ClassVar[tuple[type[Exception], ...]]
+    # Static methods of the subclass. mypy would take a Callable for a method.
+    _connect: ClassVar[Any]  # async (host, port, SSLContext or None) -> stream
+    _send: ClassVar[Any]  # async (stream, bytes) -> None
+    _receive: ClassVar[Any]  # async (stream) -> bytes, b"" at the end of the stream
 
-    @property
-    def failures(self) -> tuple[type[Exception], ...]:
-        module = self.module
-        broken = (module.BrokenResourceError, module.ClosedResourceError)
-        return OSError, *broken, module.BusyResourceError, self.failure
+    def __init__(self, stream: StreamT, method: str = "POST", timeout: float | None = None) -> None:
+        super().__init__(method)
+        self._stream = stream
+        self._timeout = timeout
 
-    def translate(self, error: Exception) -> Exception:
-        if isinstance(error, self.module.BusyResourceError):
-            return RuntimeError("another task reads from this source")
-        return translated(error, self.module.__name__)
-
-    @contextmanager
-    def _limit(self, timeout: float | None) -> Generator[None, None, None]:
-        """Translate the exceptions of a block, and limit its time."""
-        try:
-            with self.module.fail_after(math.inf if timeout is None else timeout):
-                yield
-        except self.failures as error:
-            raise self.translate(error) from error
-
-    async def request(
-        self,
-        make_reader: Callable[[Any, str, float | None], ReaderT],
-        request: Request,
-        ssl_context: ssl.SSLContext | None,
-        timeout: float | None,  # noqa: ASYNC109 - it limits each step
-    ) -> ReaderT:
+    @classmethod
+    async def send(cls, request: Request) -> Self:
         """Send a request, follow its redirects, and return the response after its head."""
         data = request.to_bytes()
-        with self._limit(timeout):
-            stream = await self._open(request.origin, ssl_context)
-        response = make_reader(stream, request.method, timeout)
+        origin = request.origin
+        with cls._limit(request.timeout):
+            stream = await cls._connect(origin.host, origin.port, request.tls_context())
+        response = cls(stream, request.method, request.timeout)
         try:
             # A server can respond and close before it has read everything: a read shows it.
-            with self._limit(timeout), suppress(self.module.BrokenResourceError):
-                await self.send(stream, data)
+            with cls._limit(request.timeout), suppress(cls._library.BrokenResourceError):
+                await cls._send(stream, data)
             await response.read_head()
             following = request.redirected(response.status, response.headers)
         except BaseException:  # a cancellation, too, leaves no stream open
@@ -387,30 +373,23 @@ class AsyncLibrary:
         if following is None:
             return response
         await response.aclose()
-        return await self.request(make_reader, following, ssl_context, timeout)
+        return await cls.send(following)
 
-    async def _open(self, origin: Origin, context: ssl.SSLContext | None) -> Any:
-        stream = await self.connect(origin.host, origin.port)
-        if origin.scheme == "http":
-            return stream
+    @classmethod
+    @contextmanager
+    def _limit(cls, timeout: float | None) -> Generator[None]:
+        """Translate the exceptions of a block, and limit its time."""
         try:
-            context = context or ssl.create_default_context()
-            return await self.start_tls(stream, origin.host, context)
-        except BaseException:  # a cancellation, too, leaves no stream open
-            await self.module.aclose_forcefully(stream)
-            raise
+            with cls._library.fail_after(math.inf if timeout is None else timeout):
+                yield
+        except cls._failures as error:
+            raise cls._translate(error) from error
 
-
-class AsyncResponseReader(ResponseReader):
-    """Body of a response, read from a stream of trio or anyio."""
-
-    def __init__(
-        self, library: AsyncLibrary, stream: Any, method: str, timeout: float | None
-    ) -> None:
-        super().__init__(method)
-        self._library = library
-        self._stream = stream
-        self._timeout = timeout
+    @classmethod
+    def _translate(cls, error: Exception) -> Exception:
+        if isinstance(error, cls._library.BusyResourceError):
+            return RuntimeError("another task reads from this source")
+        return translated(cls._library.__name__, error)
 
     async def __aenter__(self) -> Self:
         return self
@@ -425,26 +404,28 @@ class AsyncResponseReader(ResponseReader):
         while not (piece := self._pop_piece()):
             if piece is None:
                 raise StopAsyncIteration
-            self._process(await self._read())
+            await self._read()
         return piece
 
     async def read_head(self) -> None:
         """Read until the end of the response's head."""
         while self.status is None:
-            self._process(await self._read())
+            await self._read()
 
     async def aclose(self) -> None:
         """Close the stream, without waiting for the other side."""
         self._closed = True
-        await self._library.module.aclose_forcefully(self._stream)
+        await self._library.aclose_forcefully(self._stream)
 
-    async def _read(self) -> bytes:
-        library = self._library
+    async def _read(self) -> None:
+        """Read some bytes and process them."""
         try:
             if self._timeout is None:
                 # A scope without a deadline would cost as much as one with a deadline.
-                return await library.receive(self._stream)
-            with library.module.fail_after(self._timeout):
-                return await library.receive(self._stream)
-        except library.failures as error:
-            raise library.translate(error) from error
+                data = await self._receive(self._stream)
+            else:
+                with self._library.fail_after(self._timeout):
+                    data = await self._receive(self._stream)
+        except self._failures as error:
+            raise self._translate(error) from error
+        self._process(data)

@@ -20,7 +20,7 @@ from time import monotonic
 from typing import Any, Final, Self
 
 from .._deadlines import running_timers
-from .._errors import NotEventStream, TransportError
+from .._errors import NotEventStream, TransportError, translated
 from .._stage import Breakable, Uncopyable, breaking
 from ._http import (
     USUAL_CODINGS,
@@ -28,7 +28,6 @@ from ._http import (
     loaded_exceptions,
     shortest_timeout,
     shut_down,
-    translated,
 )
 from ._registry import HTTPXResponse
 
@@ -190,7 +189,7 @@ class HTTPXSource(Uncopyable):
             _require_all_decoded(self._response)
             raise
         except loaded_exceptions(*_FAILURES) as error:
-            raise translated(error) from error
+            raise translated(None, error) from error
 
     def _open(self, kind: str) -> Any:
         if self._refusal is not None:
@@ -233,7 +232,7 @@ class HTTPXSource(Uncopyable):
             _require_all_decoded(self._response)
             raise
         except loaded_exceptions(*_FAILURES) as error:
-            raise translated(error) from error
+            raise translated(None, error) from error
 
     async def aclose(self) -> None:
         """Close the response, and the connection unless it can be used again."""

@@ -21,7 +21,7 @@ from http.client import HTTPResponse, IncompleteRead
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Self, cast
 
-from .._errors import NotEventStream, TransportError
+from .._errors import NotEventStream, TransportError, translated
 from .._stage import Uncopyable
 from ._http import (
     READ_SIZE,
@@ -29,7 +29,6 @@ from ._http import (
     loaded_exceptions,
     shortest_timeout,
     shut_down,
-    translated,
 )
 
 if TYPE_CHECKING:
@@ -88,7 +87,7 @@ class BlockingSource(Uncopyable):
             # If the connection were reused, the rest of this body would be its next response.
             self._socket.shut_down()
             self._socket.release()
-            self._error = translated(error, self._library)
+            self._error = translated(self._library, error)
             raise self._error from error
         if not piece or self._is_finished():
             self._socket.release()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
+from typing import Unpack
 
 from ._http import READ_SIZE
-from ._http1 import NOT_GIVEN, AsyncLibrary, AsyncResponseReader, prepare_request
+from ._http1 import AsyncResponseReader, RequestOptions, prepare_request
 
 try:
     import anyio
@@ -19,36 +19,19 @@ except ModuleNotFoundError as error:
 __all__ = ("StreamSource", "request", "source")
 
 
-async def _start_tls(stream: ByteStream, host: str, context: ssl.SSLContext) -> TLSStream:
-    return await TLSStream.wrap(
-        stream, server_side=False, hostname=host, ssl_context=context, standard_compatible=False
-    )
-
-
-async def _receive(stream: ByteReceiveStream) -> bytes:
-    try:
-        return await stream.receive(READ_SIZE)
-    except anyio.EndOfStream:
-        return b""
-
-
-_LIBRARY = AsyncLibrary(
-    module=anyio,
-    failure=anyio.EndOfStream,  # a handshake that the other side breaks off
-    connect=anyio.connect_tcp,
-    start_tls=_start_tls,
-    send=lambda stream, data: stream.send(data),
-    receive=_receive,
-)
-
-
-class StreamSource(AsyncResponseReader):
+class StreamSource(AsyncResponseReader[ByteReceiveStream]):
     """Bytes of a response's body, as they arrive over a stream of anyio."""
+
+    _library = anyio
+    _failures = (
+        *(OSError, anyio.EndOfStream),  # EndOfStream: the other side breaks off a handshake
+        *(anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.BusyResourceError),
+    )
 
     def __init__(
         self, stream: ByteReceiveStream, method: str = "POST", timeout: float | None = None
     ) -> None:
-        super().__init__(_LIBRARY, stream, method, timeout)
+        super().__init__(stream, method, timeout)
         if isinstance(stream, TLSStream):
             # A body without a length is complete only if TLS says so, by its close_notify.
             stream.standard_compatible = True
@@ -58,6 +41,25 @@ class StreamSource(AsyncResponseReader):
         if isinstance(self._stream, TLSStream):
             self._stream.standard_compatible = False  # sends no close_notify, and waits for none
         await super().aclose()
+
+    @staticmethod
+    async def _connect(host: str, port: int, context: ssl.SSLContext | None) -> ByteStream:
+        if context is None:
+            return await anyio.connect_tcp(host, port)
+        return await anyio.connect_tcp(
+            host, port, ssl_context=context, tls_standard_compatible=False
+        )
+
+    @staticmethod
+    async def _send(stream: ByteStream, data: bytes) -> None:
+        await stream.send(data)
+
+    @staticmethod
+    async def _receive(stream: ByteReceiveStream) -> bytes:
+        try:
+            return await stream.receive(READ_SIZE)
+        except anyio.EndOfStream:
+            return b""
 
 
 def source(stream: ByteReceiveStream) -> StreamSource:
@@ -75,22 +77,10 @@ def source(stream: ByteReceiveStream) -> StreamSource:
     return StreamSource(stream)
 
 
-async def request(
-    method: str,
-    url: str,
-    *,
-    headers: Mapping[str, str] | None = None,
-    json: object = NOT_GIVEN,
-    content: bytes | None = None,
-    ssl_context: ssl.SSLContext | None = None,
-    timeout: float | None = None,  # noqa: ASYNC109 - it limits each step
-) -> StreamSource:
+async def request(method: str, url: str, **options: Unpack[RequestOptions]) -> StreamSource:
     """
     Send a request and return its response after the head of the response.
 
-    Arguments, redirects and exceptions are those of `sseparse.adapters.sockets.request`.
+    Arguments, options, redirects and exceptions are those of `sseparse.adapters.sockets.request`.
     """
-    prepared = prepare_request(
-        method, url, headers=headers, json=json, content=content, timeout=timeout
-    )
-    return await _LIBRARY.request(StreamSource, prepared, ssl_context, timeout)
+    return await StreamSource.send(prepare_request(method, url, **options))

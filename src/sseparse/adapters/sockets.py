@@ -10,14 +10,13 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
-from collections.abc import Mapping
 from contextlib import suppress
 from time import monotonic
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
-from .._errors import TransportError
-from ._http import READ_SIZE, shortest_timeout, shut_down, translated
-from ._http1 import NOT_GIVEN, Request, ResponseReader, prepare_request
+from .._errors import TransportError, translated
+from ._http import READ_SIZE, shortest_timeout, shut_down
+from ._http1 import Request, RequestOptions, ResponseReader, prepare_request
 
 __all__ = ("SocketSource", "request", "source")
 
@@ -70,7 +69,7 @@ class SocketSource(ResponseReader):
         try:
             data = self._sock.recv(READ_SIZE)
         except OSError as error:
-            raise translated(error, "socket") from error
+            raise translated("socket", error) from error
         if self._woken:
             # The end of the input is then wake()'s, and not the server's.
             raise TransportError("the socket was shut down by wake()")
@@ -117,16 +116,7 @@ def source(sock: socket.socket) -> SocketSource:
     return SocketSource(sock)
 
 
-def request(
-    method: str,
-    url: str,
-    *,
-    headers: Mapping[str, str] | None = None,
-    json: object = NOT_GIVEN,
-    content: bytes | None = None,
-    ssl_context: ssl.SSLContext | None = None,
-    timeout: float | None = None,
-) -> SocketSource:
+def request(method: str, url: str, **options: Unpack[RequestOptions]) -> SocketSource:
     """
     Send a request and return its response after the head of the response.
 
@@ -142,7 +132,7 @@ def request(
         content: The body as bytes, instead of `json`.
         ssl_context: The TLS settings; by default `ssl.create_default_context()`.
         timeout: The limit for each step (to connect, to send, to read some bytes), in seconds;
-            None for no limit. Looking up the host is limited in trio and anyio only.
+            by default none. Looking up the host is limited in trio and anyio only.
 
     Returns:
         An iterable of bytes, with `status`, `headers` and `close()`.
@@ -154,22 +144,16 @@ def request(
         ValueError: An argument has an invalid value.
         TypeError: The content isn't bytes, a header isn't str, or `json` can't be encoded.
     """
-    prepared = prepare_request(
-        method, url, headers=headers, json=json, content=content, timeout=timeout
-    )
-    return _send(prepared, ssl_context, timeout)
+    return _send(prepare_request(method, url, **options))
 
 
-def _send(
-    prepared: Request, ssl_context: ssl.SSLContext | None, timeout: float | None
-) -> SocketSource:
+def _send(prepared: Request) -> SocketSource:
     data = prepared.to_bytes()
     origin = prepared.origin
     sock: socket.socket | None = None
     try:
-        sock = _connect(origin.host, origin.port, timeout)
-        if origin.scheme == "https":
-            context = ssl_context or ssl.create_default_context()
+        sock = _connect(origin.host, origin.port, prepared.timeout)
+        if (context := prepared.tls_context()) is not None:
             # An interrupt of a handshake inside wrap_socket() would leave the socket open.
             sock = context.wrap_socket(
                 sock, server_hostname=origin.host, do_handshake_on_connect=False
@@ -185,12 +169,12 @@ def _send(
         if sock is not None:
             sock.close()
         if isinstance(error, OSError):
-            raise translated(error, "socket") from error
+            raise translated("socket", error) from error
         raise
     if following is None:
         return response
     response.close()
-    return _send(following, ssl_context, timeout)
+    return _send(following)
 
 
 def _connect(host: str, port: int, timeout: float | None) -> socket.socket:

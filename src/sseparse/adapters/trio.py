@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
+from typing import Unpack
 
 from ._http import READ_SIZE
-from ._http1 import NOT_GIVEN, AsyncLibrary, AsyncResponseReader, prepare_request
+from ._http1 import AsyncResponseReader, RequestOptions, prepare_request
 
 try:
     import trio
@@ -17,44 +17,44 @@ except ModuleNotFoundError as error:
 __all__ = ("StreamSource", "request", "source")
 
 
-async def _start_tls(
-    stream: trio.SocketStream, host: str, context: ssl.SSLContext
-) -> trio.SSLStream[trio.SocketStream]:
-    secure = trio.SSLStream(stream, context, server_hostname=host, https_compatible=True)
-    await secure.do_handshake()
-    return secure
-
-
-async def _receive(stream: trio.abc.ReceiveStream) -> bytes:
-    data = await stream.receive_some(READ_SIZE)
-    if not data and isinstance(stream, trio.SSLStream):
-        # A body without a length is complete only if TLS says so, by its close_notify. With
-        # https_compatible=True only a second read shows that it's missing.
-        try:
-            await stream.receive_some(READ_SIZE)
-        except trio.BrokenResourceError as error:
-            message = "the TLS stream ended without close_notify"
-            raise trio.BrokenResourceError(message) from error
-    return bytes(data)
-
-
-_LIBRARY = AsyncLibrary(
-    module=trio,
-    failure=trio.TooSlowError,
-    connect=trio.open_tcp_stream,
-    start_tls=_start_tls,
-    send=lambda stream, data: stream.send_all(data),
-    receive=_receive,
-)
-
-
-class StreamSource(AsyncResponseReader):
+class StreamSource(AsyncResponseReader[trio.abc.ReceiveStream]):
     """Bytes of a response's body, as they arrive over a stream of trio."""
 
-    def __init__(
-        self, stream: trio.abc.ReceiveStream, method: str = "POST", timeout: float | None = None
-    ) -> None:
-        super().__init__(_LIBRARY, stream, method, timeout)
+    _library = trio
+    _failures = (
+        *(OSError, trio.TooSlowError),
+        *(trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError),
+    )
+
+    @staticmethod
+    async def _connect(host: str, port: int, context: ssl.SSLContext | None) -> trio.abc.Stream:
+        stream = await trio.open_tcp_stream(host, port)
+        if context is None:
+            return stream
+        secure = trio.SSLStream(stream, context, server_hostname=host, https_compatible=True)
+        try:
+            await secure.do_handshake()
+        except BaseException:  # a cancellation, too, leaves no stream open
+            await trio.aclose_forcefully(stream)
+            raise
+        return secure
+
+    @staticmethod
+    async def _send(stream: trio.abc.SendStream, data: bytes) -> None:
+        await stream.send_all(data)
+
+    @staticmethod
+    async def _receive(stream: trio.abc.ReceiveStream) -> bytes:
+        data = await stream.receive_some(READ_SIZE)
+        if not data and isinstance(stream, trio.SSLStream):
+            # A body without a length is complete only if TLS says so, by its close_notify. With
+            # https_compatible=True only a second read shows that it's missing.
+            try:
+                await stream.receive_some(READ_SIZE)
+            except trio.BrokenResourceError as error:
+                message = "the TLS stream ended without close_notify"
+                raise trio.BrokenResourceError(message) from error
+        return bytes(data)
 
 
 def source(stream: trio.abc.ReceiveStream) -> StreamSource:
@@ -72,22 +72,10 @@ def source(stream: trio.abc.ReceiveStream) -> StreamSource:
     return StreamSource(stream)
 
 
-async def request(
-    method: str,
-    url: str,
-    *,
-    headers: Mapping[str, str] | None = None,
-    json: object = NOT_GIVEN,
-    content: bytes | None = None,
-    ssl_context: ssl.SSLContext | None = None,
-    timeout: float | None = None,  # noqa: ASYNC109 - it limits each step
-) -> StreamSource:
+async def request(method: str, url: str, **options: Unpack[RequestOptions]) -> StreamSource:
     """
     Send a request and return its response after the head of the response.
 
-    Arguments, redirects and exceptions are those of `sseparse.adapters.sockets.request`.
+    Arguments, options, redirects and exceptions are those of `sseparse.adapters.sockets.request`.
     """
-    prepared = prepare_request(
-        method, url, headers=headers, json=json, content=content, timeout=timeout
-    )
-    return await _LIBRARY.request(StreamSource, prepared, ssl_context, timeout)
+    return await StreamSource.send(prepare_request(method, url, **options))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal, Unpack, cast
 
 from .._end import End, EndCause
-from .._errors import NotEventStream, SSEError, StreamTimeout, TransportError
+from .._errors import NotEventStream, SSEError, StreamTimeout, TransportError, translated
 from .._options import ParserOptions
 from .._stage import Breakable, Uncopyable, breaking
 from ..adapters._http import (
@@ -18,7 +18,6 @@ from ..adapters._http import (
     checked_headers,
     checked_method,
     origin_of,
-    translated,
 )
 from ..adapters._httpx import HTTPXSource
 from ..sse._event import Event
@@ -204,9 +203,7 @@ class ReconnectingSession(Breakable):
 
     @breaking
     def on_failure(self, failure: Exception) -> None:
-        error = failure if isinstance(failure, SSEError) else translated(failure)
-        if error is not failure:
-            error.__cause__ = failure
+        error = failure if isinstance(failure, SSEError) else translated(None, failure)
         self.last_error = error
         if isinstance(error.__cause__, _PERMANENT_ERRORS) or not isinstance(error, TransportError):
             self._finish(error)
