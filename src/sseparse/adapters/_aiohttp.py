@@ -70,17 +70,15 @@ class AiohttpSource(Uncopyable):
             piece = await self._read()
             if not piece:
                 self._require_complete()
+                raise StopAsyncIteration
         except loaded_exceptions(*_FAILURES) as error:
             piece = self._read_rest()
             if not piece:
                 raise translated("aiohttp", error) from error
             self._failure = error
-        if not piece:
-            raise StopAsyncIteration
         return piece
 
     async def aclose(self) -> None:
-        """Close the response, and the connection unless it can be used again."""
         if self._content.is_eof():
             self._response.release()
         else:
@@ -107,28 +105,20 @@ class AiohttpSource(Uncopyable):
         aiohttp 3.14 drops a connection with malformed chunks, or whose session is closed, without
         an error for the reader; after that, its own read timeout doesn't apply either.
         """
-        error = self._find_connection_error()
-        if error is not None and self._content.exception() is None:
-            self._content.set_exception(error)
+        protocol, content = self._protocol, self._content
+        if protocol and not protocol.is_connected() and content.exception() is None:
+            error = protocol.exception()
+            # While it's closing, without an error of its own, received bytes are still to come.
+            if error is None and not protocol.connected:
+                error = ConnectionAbortedError("the connection was closed")
+            if error is not None:
+                content.set_exception(error)
         loop = asyncio.get_running_loop()
         self._next_check = loop.call_later(_CHECK_INTERVAL, self._check_connection)
 
-    def _find_connection_error(self) -> BaseException | None:
-        protocol = self._protocol
-        if protocol is None or protocol.is_connected():
-            return None
-        if protocol.connected:
-            # It's closing: unless it has an error of its own, received bytes are still to come.
-            return protocol.exception()
-        return protocol.exception() or ConnectionAbortedError("the connection was closed")
-
     def _require_complete(self) -> None:
-        """
-        Raise the error of the connection if it ended a body without a length.
-
-        aiohttp takes a reset for the end of such a body. Bodies with a known end are complete,
-        and their connection can have failed since.
-        """
+        # aiohttp takes a reset for the end of a body without a length. Bodies with a known end are
+        # complete, and their connection can have failed since.
         framing = {"content-length", "transfer-encoding"} & {key.lower() for key in self.headers}
         error = None if framing or self._protocol is None else self._protocol.exception()
         if isinstance(error, OSError):

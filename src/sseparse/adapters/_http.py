@@ -38,15 +38,13 @@ _HOST: Final = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=\-\x80-\U0010ffff]+")
 _LONGEST_HOST: Final = 253  # RFC 1035, 2.3.4, without the root's dot
 _IPV4: Final = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)", re.IGNORECASE)
 
-Hop = tuple[str, int, Mapping[str, str]]
-"""A redirect: the method of the request, and the status and headers of the response."""
-
 
 def find_refusal(
     status: int | None,
     headers: Mapping[str, str],  # found by lower-case names
     codings: Container[str] | None,  # that are decoded; None if unknown
-    hops: Iterable[Hop] = (),
+    # Redirects: the method of the request, the status and headers of the response.
+    hops: Iterable[tuple[str, int, Mapping[str, str]]] = (),
     method: str = "",
 ) -> NotEventStream | None:
     """Return the error for a response whose head shows that it can't be read, or None."""
@@ -175,23 +173,19 @@ def checked_headers(headers: Mapping[str, str] | None) -> tuple[tuple[str, str],
         raise TypeError(f"headers is {type(headers).__name__}; give a mapping of names to values")
     pairs = tuple((headers or {}).items())
     for name, value in pairs:
-        _check_header(name, value)
+        # The value isn't shown: most often it's a key with a line break at its end.
+        if not isinstance(name, str):
+            raise TypeError(f"headers holds a name of type {type(name).__name__}; give str")
+        if not _TOKEN.fullmatch(name):
+            raise ValueError(f"headers holds {name!r}, which is no name of a header")
+        if name.lower() in _DERIVED_FROM_BODY:
+            raise ValueError(f"headers holds {name}; leave it out, because the body determines it")
+        if not isinstance(value, str):
+            advice = "decode() it" if isinstance(value, bytes) else "give str"
+            raise TypeError(f"header {name} has a value of type {type(value).__name__}; {advice}")
+        if not _VALUE.fullmatch(value):
+            raise ValueError(
+                f"header {name} has a value with a line break, another control character, a blank "
+                "at its start or end, or a character outside ASCII; remove it"
+            )
     return pairs
-
-
-def _check_header(name: object, value: object) -> None:
-    # The value isn't shown: most often it's a key with a line break at its end.
-    if not isinstance(name, str):
-        raise TypeError(f"headers holds a name of type {type(name).__name__}; give str")
-    if not _TOKEN.fullmatch(name):
-        raise ValueError(f"headers holds {name!r}, which is no name of a header")
-    if name.lower() in _DERIVED_FROM_BODY:
-        raise ValueError(f"headers holds {name}; leave it out, because the body determines it")
-    if not isinstance(value, str):
-        advice = "decode() it" if isinstance(value, bytes) else "give str"
-        raise TypeError(f"header {name} has a value of type {type(value).__name__}; {advice}")
-    if not _VALUE.fullmatch(value):
-        raise ValueError(
-            f"header {name} has a value with a line break, another control character, a blank "
-            "at its start or end, or a character outside ASCII; remove it"
-        )

@@ -89,23 +89,18 @@ class HTTPBody(Breakable):
         pieces: list[bytes] = []
         at = 0
         while at < len(data) and self.end is None:
+            # The next offset at which incomplete parts are measured ends a part.
             part = data[at : at + SLICE - self._received % SLICE]
             at += len(part)
             self._received += len(part)
-            pieces += self._feed_part(part)
-        return pieces
-
-    def _feed_part(self, part: bytes) -> list[bytes]:
-        """Feed bytes up to the next offset at which incomplete parts are measured."""
-        if self.status is None:
-            self._start += part[: len(_START) - len(self._start)]
-            self._check_start()
-        if self.error is not None:
-            return []
-        self._http.receive_data(part)
-        pieces = self._read_events()
-        if self._received % SLICE == 0 and self.end is None:
-            self._check_size()
+            if self.status is None:
+                self._start += part[: len(_START) - len(self._start)]
+                self._check_start()
+            if not self.stopped:
+                self._http.receive_data(part)
+                pieces += self._read_events()
+            if self._received % SLICE == 0 and self.end is None:
+                self._check_size()
         return pieces
 
     @breaking
@@ -343,10 +338,10 @@ class AsyncResponseReader(ResponseReader, Generic[StreamT]):
 
     _library: Any  # trio or anyio: the names that both have are used from here
     _failures: ClassVar[tuple[type[Exception], ...]]
-    # Static methods of the subclass. mypy would take a Callable for a method.
-    _connect: ClassVar[Any]  # async (host, port, SSLContext or None) -> stream
-    _send: ClassVar[Any]  # async (stream, bytes) -> None
-    _receive: ClassVar[Any]  # async (stream) -> bytes, b"" at the end of the stream
+    # Static methods; type checkers would take a Callable for a method of the class.
+    _connect: Any  # async (host, port, SSLContext or None) -> stream
+    _send: Any  # async (stream, bytes) -> None
+    _receive: Any  # async (stream) -> bytes, b"" at the end of the stream
 
     def __init__(self, stream: StreamT, method: str = "POST", timeout: float | None = None) -> None:
         super().__init__(method)

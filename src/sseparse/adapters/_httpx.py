@@ -22,13 +22,7 @@ from typing import Any, Final, Self
 from .._deadlines import running_timers
 from .._errors import NotEventStream, TransportError, translated
 from .._stage import Breakable, Uncopyable, breaking
-from ._http import (
-    USUAL_CODINGS,
-    find_refusal,
-    loaded_exceptions,
-    shortest_timeout,
-    shut_down,
-)
+from ._http import USUAL_CODINGS, find_refusal, loaded_exceptions, shortest_timeout, shut_down
 from ._registry import HTTPXResponse
 
 # How many compressed bytes are decompressed at once. A few bytes of Brotli hold one meta-block at
@@ -215,7 +209,6 @@ class HTTPXSource(Uncopyable):
             shut_down(self._network.get_extra_info("socket"))
 
     def close(self) -> None:
-        """Close the response, and the connection unless it can be used again."""
         if self._bounded is not None:
             self._bounded.undo()
         self._response.close()
@@ -235,7 +228,6 @@ class HTTPXSource(Uncopyable):
             raise translated(None, error) from error
 
     async def aclose(self) -> None:
-        """Close the response, and the connection unless it can be used again."""
         pieces = self._pieces
         timers = running_timers()
         if not self._is_connected or timers is None:
@@ -255,9 +247,6 @@ class HTTPXSource(Uncopyable):
     def _require(self, name: str, otherwise: str) -> None:
         if not hasattr(self._response.stream, name):
             raise TypeError(f"this response is {otherwise}")
-
-
-source = HTTPXSource  # the name that `reconnect` imports
 
 
 def _find_refusal(response: HTTPXResponse) -> NotEventStream | None:

@@ -23,13 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 from .._errors import NotEventStream, TransportError, translated
 from .._stage import Uncopyable
-from ._http import (
-    READ_SIZE,
-    find_refusal,
-    loaded_exceptions,
-    shortest_timeout,
-    shut_down,
-)
+from ._http import READ_SIZE, find_refusal, loaded_exceptions, shortest_timeout, shut_down
 
 if TYPE_CHECKING:
     from urllib.error import HTTPError
@@ -70,6 +64,7 @@ class BlockingSource(Uncopyable):
         self._read = read
         self._is_finished = is_finished
         self._is_woken = False
+        self._bound: float | None = None
 
     def __iter__(self) -> Self:
         return self
@@ -78,7 +73,8 @@ class BlockingSource(Uncopyable):
         if self._error is not None:
             # After an error the libraries close the response, which then looks complete.
             raise self._error
-        self._socket.start_wait()
+        # A piece can take many reads.
+        self._socket.until = None if self._bound is None else monotonic() + self._bound
         try:
             piece = self._read()
             if not piece and self._is_woken:
@@ -96,8 +92,8 @@ class BlockingSource(Uncopyable):
         return piece
 
     def wait_at_most(self, seconds: float | None) -> None:
-        """Limit each further wait for bytes, in seconds; None for the library's timeout alone."""
-        self._socket.wait_at_most(seconds)
+        self._bound = seconds
+        self._socket.limit_reads()
 
     def wake(self) -> None:
         """Make a read that waits in another thread fail. The response isn't closed."""
@@ -105,7 +101,6 @@ class BlockingSource(Uncopyable):
         self._socket.shut_down()
 
     def close(self) -> None:
-        """Close the response, and the connection unless it can be used again."""
         try:
             if not self._is_finished():
                 # If the connection stayed open, the rest of this body would be its next response.
@@ -196,8 +191,18 @@ def _open(
     """Read the body if the library kept it, else `raw`, the response of urllib3."""
     if isinstance(body, bytes):
         read = partial(next, iter([body]), b"")
+    elif not hasattr(raw, "_fp") or not hasattr(raw, "read1"):
+        raise TypeError(
+            f"{type(raw).__name__} can't be read piece by piece: it is of HTTP/2, or of "
+            "urllib3 before 2.7; pass [response.data] to parse the complete body at once"
+        )
+    elif raw.closed:
+        option = "stream=True" if library == "requests" else "preload_content=False"
+        raise RuntimeError(
+            "this response was read or closed already, and its body wasn't kept; pass a response "
+            f"that hasn't been read, requested with {option}"
+        )
     else:
-        _require_unread(raw, library)
         # Without a size, a short Content-Length isn't noticed, and decompressing has no bounds.
         read = partial(raw.read1, READ_SIZE, decode_content=True)
     return BlockingSource(
@@ -209,20 +214,6 @@ def _open(
         read=read,
         is_finished=lambda: isinstance(body, bytes) or raw.closed,
     )
-
-
-def _require_unread(response: Any, library: str) -> None:
-    if not hasattr(response, "_fp") or not hasattr(response, "read1"):
-        raise TypeError(
-            f"{type(response).__name__} can't be read piece by piece: it is of HTTP/2, or of "
-            "urllib3 before 2.7; pass [response.data] to parse the complete body at once"
-        )
-    if response.closed:
-        option = "stream=True" if library == "requests" else "preload_content=False"
-        raise RuntimeError(
-            "this response was read or closed already, and its body wasn't kept; pass a response "
-            f"that hasn't been read, requested with {option}"
-        )
 
 
 class _ResponseSocket:
@@ -242,17 +233,11 @@ class _ResponseSocket:
             found = getattr(found, "socket", None)
         self._socket = found if isinstance(found, socket.socket) else None
         self._own_timeout = None if self._socket is None else self._socket.gettimeout()
-        self._bound: float | None = None
-        self._until: float | None = None
+        self.until: float | None = None
 
-    def wait_at_most(self, seconds: float | None) -> None:
-        self._bound = seconds
+    def limit_reads(self) -> None:
         if self._socket is not None:
             self._replace(self._read_from, self)
-
-    def start_wait(self) -> None:
-        """Start the wait for a piece, which can take many reads."""
-        self._until = None if self._bound is None else monotonic() + self._bound
 
     def _replace(self, old: object, new: object) -> None:
         if self._file._sock is old:  # noqa: SLF001 - there is no public way
@@ -260,7 +245,7 @@ class _ResponseSocket:
 
     def recv_into(self, buffer: Any) -> int:
         sock = cast("socket.socket", self._socket)
-        left = None if self._until is None else self._until - monotonic()
+        left = None if self.until is None else self.until - monotonic()
         sock.settimeout(shortest_timeout(self._own_timeout, left))
         count: int = self._read_from.recv_into(buffer)
         return count

@@ -83,6 +83,11 @@ class AsyncSource(Protocol):
 class HTTPXResponse(Protocol):
     """Protocol of a streamed response of httpx or httpx2: the members that are used."""
 
+    stream: Any  # of the body
+    request: Any
+    history: Any  # the redirects that were followed
+    is_closed: bool
+
     @property
     def status_code(self) -> int:
         """The HTTP status."""
@@ -91,23 +96,6 @@ class HTTPXResponse(Protocol):
     @property
     def headers(self) -> Mapping[str, str]:
         """The response's headers."""
-        ...
-
-    @property
-    def stream(self) -> Any:
-        """The stream of the body."""
-
-    @property
-    def request(self) -> Any:
-        """The request."""
-
-    @property
-    def history(self) -> Any:
-        """The redirects that were followed."""
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether it was closed."""
         ...
 
     @property
@@ -154,20 +142,12 @@ AsyncReadable: TypeAlias = (
 
 @overload
 def source(response: HTTPXResponse) -> HTTPXSource: ...
-
-
 @overload
 def source(response: Iterable[bytes]) -> BlockingSource: ...
-
-
 @overload
 def source(response: socket) -> SocketSource: ...
-
-
 @overload
 def source(response: AiohttpResponse) -> AiohttpSource: ...
-
-
 @overload
 def source(response: AsyncIterable[bytes] | AsyncIterable[bytes | bytearray]) -> AsyncSource: ...
 
@@ -190,9 +170,10 @@ def source(response: object) -> object:
         TypeError: It isn't a response of one of these libraries, or one that can't be streamed.
         RuntimeError: It was read or closed already.
     """
-    if _find_adapter(response) is None:
+    adapter = _find_adapter(response)
+    if adapter is None:
         raise TypeError(_describe_unreadable(response, "source()", ""))
-    return _adapt(response)
+    return adapter(response)
 
 
 def open_sync(source: SyncReadable, reader: str) -> Iterable[bytes] | SyncSource:
@@ -208,8 +189,10 @@ def open_async(source: AsyncReadable, reader: str) -> AsyncIterable[bytes] | Asy
 
 
 def _open(source: object, reader: str, expected: type, description: str) -> object:
-    _check_source(source, reader)
-    opened = _adapt(source)
+    adapter = _find_adapter(source)
+    if adapter is None:
+        _check_unadapted(source, reader)
+    opened: object = source if adapter is None else adapter(source)
     if isinstance(opened, expected):
         return opened
     if isinstance(opened, AsyncIterable):
@@ -241,7 +224,7 @@ def is_pooled(source: object) -> bool:
     return pooled
 
 
-def _check_source(source: object, reader: str) -> None:
+def _check_unadapted(source: object, reader: str) -> None:
     """Raise TypeError for the body itself, and for what returns a response when opened."""
     if isinstance(source, bytes | bytearray | memoryview | str):
         name = type(cast("object", source)).__name__
@@ -249,10 +232,9 @@ def _check_source(source: object, reader: str) -> None:
             f"{reader} takes an iterable of bytes, not {name} itself; "
             "wrap a body of bytes in a list, or feed it to a parser"
         )
-    if isinstance(source, AsyncIterable) or _find_adapter(source) is not None:
-        return
     # An awaitable can be iterable, as generator-based coroutines are.
-    if isinstance(source, Iterable) and not isinstance(source, Awaitable):
+    is_iterable = isinstance(source, Iterable) and not isinstance(source, Awaitable)
+    if is_iterable or isinstance(source, AsyncIterable):
         return
     for kind, how in _UNOPENED:
         if isinstance(source, kind):
@@ -260,18 +242,11 @@ def _check_source(source: object, reader: str) -> None:
             raise TypeError(f"{reader} cannot read {named}, which gives a response: {how}")
 
 
-def _adapt(response: object) -> object:
-    adapter = _find_adapter(response)
-    if adapter is None:
-        return response
-    module, name = adapter
-    adapted: object = getattr(import_module(f".{module}", __package__), name)(response)
-    return adapted
-
-
-def _find_adapter(response: object) -> tuple[str, str] | None:
+def _find_adapter(response: object) -> Any:
+    """Return the callable that adapts a response, or None."""
     kinds = ((kind.__module__.partition(".")[0], kind.__name__) for kind in type(response).__mro__)
-    return next((_ADAPTERS[kind] for kind in kinds if kind in _ADAPTERS), None)
+    found = next((_ADAPTERS[kind] for kind in kinds if kind in _ADAPTERS), None)
+    return None if found is None else getattr(import_module(f".{found[0]}", __package__), found[1])
 
 
 def _name(source: object) -> str:
