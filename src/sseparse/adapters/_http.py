@@ -8,6 +8,7 @@ import sys
 from collections.abc import Container, Iterable, Mapping
 from contextlib import suppress
 from ipaddress import IPv6Address
+from time import monotonic
 from typing import Final, NamedTuple
 
 from .._errors import NotEventStream
@@ -26,8 +27,6 @@ READ_SIZE: Final = 65536  # the most bytes that one read returns
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 # RFC 9110, 5.5: visible characters, with blanks between them.
 _VALUE: Final = re.compile(r"(?:[!-~](?:[ \t!-~]*[!-~])?)?")
-# The length of the body is known; a caller's could only be wrong.
-_DERIVED_FROM_BODY: Final = ("content-length", "transfer-encoding")
 
 DEFAULT_PORTS: Final[Mapping[str, int]] = {"http": 80, "https": 443}
 _URL: Final = re.compile(r"(?P<scheme>https?)://(?P<authority>[^/?#]+)", re.IGNORECASE)
@@ -35,7 +34,6 @@ _URL: Final = re.compile(r"(?P<scheme>https?)://(?P<authority>[^/?#]+)", re.IGNO
 _AUTHORITY: Final = re.compile(r"(?:[^@\\]*@)?(?P<host>\[[^\[\]]*\]|[^:]*)(?::(?P<port>.*))?")
 # RFC 3986, 3.2.2: unreserved characters and sub-delims. Names outside ASCII are left to IDNA.
 _HOST: Final = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=\-\x80-\U0010ffff]+")
-_LONGEST_HOST: Final = 253  # RFC 1035, 2.3.4, without the root's dot
 _IPV4: Final = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)", re.IGNORECASE)
 
 
@@ -64,11 +62,11 @@ def loaded_exceptions(*names: tuple[str, str]) -> tuple[type[Exception], ...]:
     return tuple(getattr(module, name) for module, name in found if module is not None)
 
 
-def shortest_timeout(own: float | None, bound: float | None) -> float | None:
-    """Return the shorter of a socket's own timeout and a bound, within what sockets support."""
-    if bound is None:
+def shortest_timeout(own: float | None, until: float | None) -> float | None:
+    """Return a socket's own timeout or the time until a deadline, within what sockets support."""
+    if until is None:
         return own
-    bound = min(max(bound, SHORTEST_WAIT), LONGEST_WAIT)
+    bound = min(max(until - monotonic(), SHORTEST_WAIT), LONGEST_WAIT)
     return bound if own is None else min(own, bound)
 
 
@@ -125,19 +123,17 @@ def _check_host(host: str) -> None:
             "url has an invalid host: it has a character that hosts can't have; percent-encode "
             "'@' and '/' in a user name or password"
         )
-    if len(host) > _LONGEST_HOST:
-        raise ValueError(f"url has an invalid host: it has more than {_LONGEST_HOST} characters")
-    if not host.isascii():
-        return
+    if len(host) > 253:  # RFC 1035, 2.3.4, without the root's dot
+        raise ValueError("url has an invalid host: it has more than 253 characters")
     try:
-        host.encode("idna")
+        if host.isascii():
+            host.encode("idna")
+            if _IPV4.fullmatch(host):
+                socket.inet_aton(host)
     except UnicodeError as error:
         raise ValueError("url has an invalid host, of which a part is empty or too long") from error
-    if _IPV4.fullmatch(host):
-        try:
-            socket.inet_aton(host)
-        except OSError as error:
-            raise ValueError("url has an invalid host: it isn't an IPv4 address") from error
+    except OSError as error:
+        raise ValueError("url has an invalid host: it isn't an IPv4 address") from error
 
 
 def checked_method(method: str) -> str:
@@ -178,7 +174,8 @@ def checked_headers(headers: Mapping[str, str] | None) -> tuple[tuple[str, str],
             raise TypeError(f"headers holds a name of type {type(name).__name__}; give str")
         if not _TOKEN.fullmatch(name):
             raise ValueError(f"headers holds {name!r}, which is no name of a header")
-        if name.lower() in _DERIVED_FROM_BODY:
+        # The length of the body is known; a caller's could only be wrong.
+        if name.lower() in ("content-length", "transfer-encoding"):
             raise ValueError(f"headers holds {name}; leave it out, because the body determines it")
         if not isinstance(value, str):
             advice = "decode() it" if isinstance(value, bytes) else "give str"

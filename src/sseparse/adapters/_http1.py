@@ -94,8 +94,7 @@ class HTTPBody(Breakable):
             at += len(part)
             self._received += len(part)
             if self.status is None:
-                self._start += part[: len(_START) - len(self._start)]
-                self._check_start()
+                self._check_start(self._start + part[: len(_START)])
             if not self.stopped:
                 self._http.receive_data(part)
                 pieces += self._read_events()
@@ -135,8 +134,7 @@ class HTTPBody(Breakable):
 
     def _process_event(self, event: object) -> None:
         if isinstance(event, h11.InformationalResponse):
-            self._start = self._http.trailing_data[0][: len(_START)]
-            self._check_start()
+            self._check_start(self._http.trailing_data[0])
         elif isinstance(event, h11.Response):
             self.status = event.status_code
             self.headers = _join_headers(event.headers)
@@ -145,7 +143,8 @@ class HTTPBody(Breakable):
         else:
             self.is_complete = True
 
-    def _check_start(self) -> None:
+    def _check_start(self, received: bytes) -> None:
+        self._start = received[: len(_START)]
         if not _START.startswith(self._start):
             self._stop(
                 TransportError(
@@ -171,7 +170,6 @@ def _join_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
 
 
 _NOT_GIVEN: Final = object()  # the default of `json`, whose None is null
-_MAX_REDIRECTS = 5
 _DEFAULT_HEADERS: Final[Mapping[str, str]] = {
     "Accept": "text/event-stream",
     # Nothing here decompresses.
@@ -193,7 +191,7 @@ class Request:
     body: bytes | None = field(repr=False)
     ssl_context: ssl.SSLContext | None
     timeout: float | None
-    redirects_left: int = _MAX_REDIRECTS
+    redirects_left: int = 5
 
     def to_bytes(self) -> bytes:
         """Return the request's bytes; raise ValueError if its headers contradict each other."""

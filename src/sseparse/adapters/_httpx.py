@@ -120,15 +120,14 @@ class BoundedReads:
         self.seconds: float | None = None  # for all the reads of a piece together
         self._stream = stream
         self._read: Callable[..., bytes] = stream.read
-        self._replacement: Callable[..., bytes] = self._read_bounded
         self._reader: int | None = None
         self._until: float | None = None
-        stream.read = self._replacement
+        stream.read = self._read_bounded
 
     def _read_bounded(self, max_bytes: int, timeout: float | None = None) -> bytes:
         # At the end of the body, before its reader returns, another thread can have the connection.
-        if self._reader == threading.get_ident() and self._until is not None:
-            timeout = shortest_timeout(timeout, self._until - monotonic())
+        if self._reader == threading.get_ident():
+            timeout = shortest_timeout(timeout, self._until)
         return self._read(max_bytes, timeout=timeout)
 
     @contextmanager
@@ -143,7 +142,7 @@ class BoundedReads:
 
     def undo(self) -> None:
         """Restore the stream's own `read()`."""
-        if self._stream.read is self._replacement:
+        if self._stream.read == self._read_bounded:
             del self._stream.read
 
 
@@ -232,9 +231,8 @@ class HTTPXSource(Uncopyable):
         timers = running_timers()
         if not self._is_connected or timers is None:
             # A generator that isn't exhausted must be closed in the task that read it.
-            aclose = getattr(pieces, "aclose", None)
-            if aclose is not None:
-                await aclose()
+            if hasattr(pieces, "aclose"):
+                await pieces.aclose()
             pieces = None
         await self._response.aclose()
         if pieces is not None and timers is not None:

@@ -21,6 +21,8 @@ from http.client import HTTPResponse, IncompleteRead
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Self, cast
 
+from attrs import define, field
+
 from .._errors import NotEventStream, TransportError, translated
 from .._stage import Uncopyable
 from ._http import READ_SIZE, find_refusal, loaded_exceptions, shortest_timeout, shut_down
@@ -39,32 +41,24 @@ _FAILURES: Final = (
 )
 
 
+@define(eq=False, repr=False, slots=False)
 class BlockingSource(Uncopyable):
     """Bytes of a response of http.client, urllib3 or requests, as they arrive."""
 
-    def __init__(
-        self,
-        library: str,
-        response: Any,
-        *,
-        status: int,
-        http_response: object,  # of http.client, underneath; its socket is read
-        refusal: NotEventStream | None,
-        read: Callable[[], bytes],  # returns b"" at the end of the body
-        is_finished: Callable[[], bool],  # then the connection can be another response's
-        pooled: bool = True,
-    ) -> None:
-        self.status: int | None = status
-        self.headers: Mapping[str, str] = response.headers
-        self.pooled = pooled
-        self._library = library
-        self._response = response
-        self._socket = _ResponseSocket(http_response)
-        self._error: NotEventStream | TransportError | None = refusal
-        self._read = read
-        self._is_finished = is_finished
-        self._is_woken = False
-        self._bound: float | None = None
+    library: str
+    response: Any
+    status: int | None
+    http_response: object  # of http.client, underneath; its socket is read
+    _error: NotEventStream | TransportError | None = field(alias="refusal")
+    read_piece: Callable[[], bytes]  # returns b"" at the end of the body
+    is_finished: Callable[[], bool]  # then the connection can be another response's
+    pooled: bool = True
+    _is_woken: bool = field(default=False, init=False)
+    _bound: float | None = field(default=None, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.headers: Mapping[str, str] = self.response.headers
+        self._socket = _ResponseSocket(self.http_response)
 
     def __iter__(self) -> Self:
         return self
@@ -76,16 +70,16 @@ class BlockingSource(Uncopyable):
         # A piece can take many reads.
         self._socket.until = None if self._bound is None else monotonic() + self._bound
         try:
-            piece = self._read()
+            piece = self.read_piece()
             if not piece and self._is_woken:
                 raise ConnectionAbortedError("wake() shut the connection down during a read")
         except loaded_exceptions(*_FAILURES) as error:
             # If the connection were reused, the rest of this body would be its next response.
             self._socket.shut_down()
             self._socket.release()
-            self._error = translated(self._library, error)
+            self._error = translated(self.library, error)
             raise self._error from error
-        if not piece or self._is_finished():
+        if not piece or self.is_finished():
             self._socket.release()
         if not piece:
             raise StopIteration
@@ -102,13 +96,13 @@ class BlockingSource(Uncopyable):
 
     def close(self) -> None:
         try:
-            if not self._is_finished():
+            if not self.is_finished():
                 # If the connection stayed open, the rest of this body would be its next response.
                 self._socket.shut_down()
-            self._response.close()
-            if hasattr(self._response, "release_conn"):
+            self.response.close()
+            if hasattr(self.response, "release_conn"):
                 # A urllib3 pool with a fixed number of connections needs even a closed one back.
-                self._response.release_conn()
+                self.response.release_conn()
         finally:
             self._socket.release()
 
@@ -134,7 +128,7 @@ def http_client_source(response: HTTPResponse | HTTPError) -> BlockingSource:
         status=inner.status,
         http_response=inner,
         refusal=find_refusal(inner.status, cast("Mapping[str, str]", inner.headers), ()),
-        read=partial(_read_http_client, inner),
+        read_piece=partial(_read_http_client, inner),
         is_finished=inner.isclosed,
         pooled=not inner.will_close,
     )
@@ -211,7 +205,7 @@ def _open(
         status=status,
         http_response=getattr(raw, "_fp", None),
         refusal=refusal,
-        read=read,
+        read_piece=read,
         is_finished=lambda: isinstance(body, bytes) or raw.closed,
     )
 
@@ -245,8 +239,7 @@ class _ResponseSocket:
 
     def recv_into(self, buffer: Any) -> int:
         sock = cast("socket.socket", self._socket)
-        left = None if self.until is None else self.until - monotonic()
-        sock.settimeout(shortest_timeout(self._own_timeout, left))
+        sock.settimeout(shortest_timeout(self._own_timeout, self.until))
         count: int = self._read_from.recv_into(buffer)
         return count
 

@@ -83,24 +83,16 @@ class AsyncSource(Protocol):
 class HTTPXResponse(Protocol):
     """Protocol of a streamed response of httpx or httpx2: the members that are used."""
 
+    status_code: int
+    extensions: Any  # a mapping of information about the connection
     stream: Any  # of the body
     request: Any
     history: Any  # the redirects that were followed
     is_closed: bool
 
     @property
-    def status_code(self) -> int:
-        """The HTTP status."""
-        ...
-
-    @property
     def headers(self) -> Mapping[str, str]:
         """The response's headers."""
-        ...
-
-    @property
-    def extensions(self) -> Mapping[str, Any]:
-        """Information about the connection."""
         ...
 
     def iter_bytes(self) -> Iterator[bytes]:
@@ -121,14 +113,8 @@ class HTTPXResponse(Protocol):
 class AiohttpResponse(Protocol):
     """Protocol of a response of aiohttp: the members that distinguish it from other objects."""
 
-    @property
-    def status(self) -> int:
-        """The HTTP status."""
-        ...
-
-    @property
-    def content(self) -> Any:
-        """The stream of the body."""
+    status: int
+    content: Any  # the stream of the body
 
     def release(self) -> Any:
         """Release the connection."""
@@ -220,8 +206,7 @@ def wake(source: object) -> None:
 
 def is_pooled(source: object) -> bool:
     """Return whether the connection of a source returns to a pool at the end of its body."""
-    pooled: bool = getattr(source, "pooled", False)
-    return pooled
+    return bool(getattr(source, "pooled", False))
 
 
 def _check_unadapted(source: object, reader: str) -> None:

@@ -52,8 +52,7 @@ class SocketSource(ResponseReader):
             if piece is None:
                 raise StopIteration
             # A piece can take many reads, if they return only framing.
-            left = None if until is None else until - monotonic()
-            timeout = shortest_timeout(self._own_timeout, left)
+            timeout = shortest_timeout(self._own_timeout, until)
             if timeout != self._timeout:
                 self._sock.settimeout(timeout)
                 self._timeout = timeout
