@@ -19,6 +19,7 @@ import zstandard
 from sseparse import (
     AsyncEventStream,
     AsyncStream,
+    Deadlines,
     EndCause,
     Event,
     EventStream,
@@ -323,6 +324,30 @@ class TestSync:
             )
             assert b"".join(source) == BODY
             source.close()
+
+    def test_reads_of_others(self, library: Any) -> None:
+        """A deadline limits what the stream reads, and not another user of the connection."""
+        timeouts: list[float | None] = []
+
+        class Network:
+            def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+                timeouts.append(timeout)
+                return BODY[:max_bytes]
+
+        class Pieces(library.SyncByteStream):  # type: ignore[misc] # either library's
+            def __iter__(self) -> Iterator[bytes]:
+                yield network.read(100)
+
+        network = Network()
+        extensions = {"network_stream": network, "http_version": b"HTTP/1.1"}
+        response = library.Response(200, stream=Pieces(), extensions=extensions)
+        with EventStream(response, deadlines=Deadlines(between_bytes=LIMIT)) as stream:
+            next(stream)
+            network.read(100)
+        of_stream, of_other = timeouts
+        assert of_stream is not None
+        assert of_stream <= LIMIT
+        assert of_other is None
 
 
 @asynccontextmanager

@@ -106,7 +106,7 @@ class AiohttpSource(Uncopyable):
         an error for the reader; after that, its own read timeout doesn't apply either.
         """
         protocol, content = self._protocol, self._content
-        if protocol and not protocol.is_connected() and content.exception() is None:
+        if protocol is not None and not protocol.is_connected() and content.exception() is None:
             error = protocol.exception()
             # While it's closing, without an error of its own, received bytes are still to come.
             if error is None and not protocol.connected:
