@@ -39,7 +39,7 @@ def test_type_checkers_see_the_loaded_names(package: str) -> None:
     """Type checkers see all names of `__all__`, each from the module that is loaded."""
     loaded, seen = import_module(package), typed_imports(package)
 
-    assert set(seen) == {name for name in loaded.__all__ if not name.startswith("_")}
+    assert set(seen) == set(loaded.__all__)
     for name, module in seen.items():
         assert getattr(loaded, name) is getattr(import_module(module), name), name
 

@@ -73,7 +73,7 @@ def test_docstrings(where: str, name: str, value: Any) -> None:
 
 def test_stable_names() -> None:
     """The package exports the names that users depend on."""
-    assert set(sseparse.__all__) >= {
+    assert set(vars(sseparse)["__all__"]) >= {
         *("Parser", "Event", "Comment", "encode"),
         *("ChunkParser", "ChunkDecoder", "ChunkReader", "ChatCompletionChunk", "CompletionChunk"),
         *("Accumulator", "ChatCompletion", "Completion"),

@@ -9,121 +9,62 @@ end. `ChunkReader` joins the stages; `Stream` and the other streams drive it ove
 
 from typing import TYPE_CHECKING
 
+__version__ = "0.1.0"
+
+# The redundant aliases mark the names as public for type checkers.
 if TYPE_CHECKING:
-    from ._deadlines import Deadlines
-    from ._end import End, EndCause
-    from ._errors import (
-        BrokenStage,
-        EncodingError,
-        IncompleteStream,
-        LimitExceeded,
-        NotEventStream,
-        ServerSentError,
-        SSEError,
-        StreamTimeout,
-        TransportError,
-    )
-    from ._stage import Stage
-    from .chunks import (
-        Accumulator,
-        AsyncStream,
-        ChatCompletion,
-        ChatCompletionChunk,
-        Chunk,
-        ChunkDecoder,
-        ChunkParser,
-        ChunkReader,
-        Completion,
-        CompletionChunk,
-        Result,
-        Stream,
-        encode_chunk,
-        to_chunks,
-    )
-    from .payloads._decoder import DecodeError
-    from .sse._event import Comment, Event, encode
-    from .sse._parser import ACCELERATED, Parser
-    from .streams import AsyncEventStream, EventStream
+    from ._deadlines import Deadlines as Deadlines
+    from ._end import End as End
+    from ._end import EndCause as EndCause
+    from ._errors import BrokenStage as BrokenStage
+    from ._errors import EncodingError as EncodingError
+    from ._errors import IncompleteStream as IncompleteStream
+    from ._errors import LimitExceeded as LimitExceeded
+    from ._errors import NotEventStream as NotEventStream
+    from ._errors import ServerSentError as ServerSentError
+    from ._errors import SSEError as SSEError
+    from ._errors import StreamTimeout as StreamTimeout
+    from ._errors import TransportError as TransportError
+    from ._stage import Stage as Stage
+    from .chunks import Accumulator as Accumulator
+    from .chunks import AsyncStream as AsyncStream
+    from .chunks import ChatCompletion as ChatCompletion
+    from .chunks import ChatCompletionChunk as ChatCompletionChunk
+    from .chunks import Chunk as Chunk
+    from .chunks import ChunkDecoder as ChunkDecoder
+    from .chunks import ChunkParser as ChunkParser
+    from .chunks import ChunkReader as ChunkReader
+    from .chunks import Completion as Completion
+    from .chunks import CompletionChunk as CompletionChunk
+    from .chunks import Result as Result
+    from .chunks import Stream as Stream
+    from .chunks import encode_chunk as encode_chunk
+    from .chunks import to_chunks as to_chunks
+    from .payloads._decoder import DecodeError as DecodeError
+    from .sse._event import Comment as Comment
+    from .sse._event import Event as Event
+    from .sse._event import encode as encode
+    from .sse._parser import ACCELERATED as ACCELERATED
+    from .sse._parser import Parser as Parser
+    from .streams import AsyncEventStream as AsyncEventStream
+    from .streams import EventStream as EventStream
 else:
     from . import _lazy
 
-    __getattr__, __dir__ = _lazy.names(
+    __getattr__, __dir__, __all__ = _lazy.names(
         __name__,
         {
-            "_deadlines": ("Deadlines",),
-            "_end": ("End", "EndCause"),
-            "_errors": (
-                "BrokenStage",
-                "EncodingError",
-                "IncompleteStream",
-                "LimitExceeded",
-                "NotEventStream",
-                "SSEError",
-                "ServerSentError",
-                "StreamTimeout",
-                "TransportError",
-            ),
-            "_stage": ("Stage",),
-            "chunks": (
-                "Accumulator",
-                "AsyncStream",
-                "ChatCompletion",
-                "ChatCompletionChunk",
-                "Chunk",
-                "ChunkDecoder",
-                "ChunkParser",
-                "ChunkReader",
-                "Completion",
-                "CompletionChunk",
-                "Result",
-                "Stream",
-                "encode_chunk",
-                "to_chunks",
-            ),
-            "payloads._decoder": ("DecodeError",),
-            "sse._event": ("Comment", "Event", "encode"),
-            "sse._parser": ("ACCELERATED", "Parser"),
-            "streams": ("AsyncEventStream", "EventStream"),
+            "_deadlines": "Deadlines",
+            "_end": "End EndCause",
+            "_errors": "BrokenStage EncodingError IncompleteStream LimitExceeded NotEventStream "
+            "SSEError ServerSentError StreamTimeout TransportError",
+            "_stage": "Stage",
+            "chunks": "Accumulator AsyncStream ChatCompletion ChatCompletionChunk Chunk "
+            "ChunkDecoder ChunkParser ChunkReader Completion CompletionChunk Result Stream "
+            "encode_chunk to_chunks",
+            "payloads._decoder": "DecodeError",
+            "sse._event": "Comment Event encode",
+            "sse._parser": "ACCELERATED Parser",
+            "streams": "AsyncEventStream EventStream",
         },
     )
-
-__version__ = "0.1.0"
-
-__all__ = (
-    "ACCELERATED",
-    "Accumulator",
-    "AsyncEventStream",
-    "AsyncStream",
-    "BrokenStage",
-    "ChatCompletion",
-    "ChatCompletionChunk",
-    "Chunk",
-    "ChunkDecoder",
-    "ChunkParser",
-    "ChunkReader",
-    "Comment",
-    "Completion",
-    "CompletionChunk",
-    "Deadlines",
-    "DecodeError",
-    "EncodingError",
-    "End",
-    "EndCause",
-    "Event",
-    "EventStream",
-    "IncompleteStream",
-    "LimitExceeded",
-    "NotEventStream",
-    "Parser",
-    "Result",
-    "SSEError",
-    "ServerSentError",
-    "Stage",
-    "Stream",
-    "StreamTimeout",
-    "TransportError",
-    "__version__",
-    "encode",
-    "encode_chunk",
-    "to_chunks",
-)

@@ -8,17 +8,17 @@ from importlib import import_module
 
 
 def names(
-    package: str, places: Mapping[str, tuple[str, ...]]
-) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
+    package: str, places: Mapping[str, str]
+) -> tuple[Callable[[str], object], Callable[[], list[str]], tuple[str, ...]]:
     """
-    Return the `__getattr__` and the `__dir__` of a package (PEP 562).
+    Return the `__getattr__` and the `__dir__` of a package (PEP 562), and the sorted names.
 
     Args:
         package: The name of the package.
-        places: The names to load, by the module that defines them. A module whose own name is
-            public is itself found by that name.
+        places: The names to load, separated by spaces, by the module that defines them. A module
+            whose own name is public is itself found by that name.
     """
-    modules_by_name = {name: module for module, loaded in places.items() for name in loaded}
+    modules_by_name = {name: module for module, loaded in places.items() for name in loaded.split()}
     public_modules = {module for module in places if module.isalpha()}
     namespace = vars(sys.modules[package])
 
@@ -34,4 +34,4 @@ def names(
     def list_names() -> list[str]:
         return sorted({*namespace, *modules_by_name, *public_modules})
 
-    return load, list_names
+    return load, list_names, tuple(sorted(modules_by_name))

@@ -68,25 +68,24 @@ if TYPE_CHECKING:
 else:
     from .. import _lazy
 
-    _NAMES = {
-        ".payloads._partial_json": "JSONFault PartialJSON",
-        ".payloads._updates": "ArgumentsDelta ChoiceFinished ContentDelta ContentDone "
-        "LogprobsDelta ReasoningDelta ReasoningDone RefusalDelta RefusalDone TextUpdate "
-        "ToolCallDone ToolCallStarted TranscriptDelta TranscriptDone UsageReported",
-        "_accumulator": "Accumulator",
-        "_decoder": "ChunkDecoder ChunkOptions ChunkParser",
-        "_encode": "encode_chunk to_chunks",
-        "_estimate": "ChoiceTokens EstimatedUsage estimate_usage",
-        "_models": "AudioDelta ChatCompletionChunk ChoiceDelta ChoiceLogprobs Chunk ChunkChoice "
-        "CompletionChunk CompletionChunkChoice CompletionLogprobs CompletionTokensDetails "
-        "CompletionUsage CustomToolDelta FunctionDelta PromptTokensDetails TokenLogprob "
-        "ToolCallDelta TopLogprob",
-        "_results": "Audio ChatChoice ChatCompletion ChatMessage Completion CompletionChoice "
-        "CustomTool Function Note NoteKind Result ToolCall",
-        "_stream": "AsyncStream ChunkReader ReaderOptions Stream StreamOptions",
-        "_updates": "Update",
-    }
-    __getattr__, __dir__ = _lazy.names(
-        __name__, {module: names.split() for module, names in _NAMES.items()}
+    __getattr__, __dir__, __all__ = _lazy.names(
+        __name__,
+        {
+            ".payloads._partial_json": "JSONFault PartialJSON",
+            ".payloads._updates": "ArgumentsDelta ChoiceFinished ContentDelta ContentDone "
+            "LogprobsDelta ReasoningDelta ReasoningDone RefusalDelta RefusalDone TextUpdate "
+            "ToolCallDone ToolCallStarted TranscriptDelta TranscriptDone UsageReported",
+            "_accumulator": "Accumulator",
+            "_decoder": "ChunkDecoder ChunkOptions ChunkParser",
+            "_encode": "encode_chunk to_chunks",
+            "_estimate": "ChoiceTokens EstimatedUsage estimate_usage",
+            "_models": "AudioDelta ChatCompletionChunk ChoiceDelta ChoiceLogprobs Chunk "
+            "ChunkChoice CompletionChunk CompletionChunkChoice CompletionLogprobs "
+            "CompletionTokensDetails CompletionUsage CustomToolDelta FunctionDelta "
+            "PromptTokensDetails TokenLogprob ToolCallDelta TopLogprob",
+            "_results": "Audio ChatChoice ChatCompletion ChatMessage Completion CompletionChoice "
+            "CustomTool Function Note NoteKind Result ToolCall",
+            "_stream": "AsyncStream ChunkReader ReaderOptions Stream StreamOptions",
+            "_updates": "Update",
+        },
     )
-    __all__ = tuple(sorted(" ".join(_NAMES.values()).split()))

@@ -30,8 +30,8 @@ else:
     from .. import _lazy
 
     # These import httpx2, which the policy doesn't need.
-    __getattr__, __dir__ = _lazy.names(
-        __name__, {"_async": ("AsyncEventSource",), "_sync": ("EventSource",)}
+    __getattr__, __dir__, _ = _lazy.names(
+        __name__, {"_async": "AsyncEventSource", "_sync": "EventSource"}
     )
 
 __all__ = [
