@@ -1,0 +1,140 @@
+"""Streams that users of other clients and servers reported, each with the right result."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sseparse import ChatCompletion, ChunkReader, EndCause
+
+CASES: list[dict[str, Any]] = json.loads(
+    Path(__file__).parents[1].joinpath("data", "reported.json").read_text("utf-8")
+)["cases"]
+OPEN = (
+    "T01 T03 T05 T07 T09 T11 T13 T15 T20 T24 T28 "
+    "R02 R04 R07 R09 C01 C08 "
+    "C13 C14 U01 U05 U06 U07 "
+    "F04 F05 F07 E10 D05 D06 D09 D12 D13 D17 S03 S08 S09 S10 S11 S13 S14 S15"
+).split()
+
+
+def options_of(case: dict[str, Any]) -> dict[str, Any]:
+    return {}
+
+
+def read(case: dict[str, Any], size: int) -> ChunkReader:
+    """Feed a case's bytes in pieces of a size and return the closed reader."""
+    reader = ChunkReader(**options_of(case))
+    body = case["body"].encode("latin-1")
+    for at in range(0, len(body), size):
+        if reader.closed and not reader.continues:
+            break
+        reader.feed(body[at : at + size])
+    reader.close()
+    return reader
+
+
+def texts_in(value: Any) -> Iterator[str]:
+    """Yield the keys and texts in a JSON value."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield name
+            yield from texts_in(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from texts_in(inner)
+    elif isinstance(value, str):
+        yield value
+
+
+def message(result: Any) -> Any:
+    return result.choices[0].message
+
+
+def reasoning(result: Any) -> str:
+    return message(result).reasoning_content or message(result).reasoning or ""
+
+
+def tools(result: Any) -> list[list[str]]:
+    return [[call.function.name, call.function.arguments] for call in message(result).tool_calls]
+
+
+def usage(*names: str) -> Callable[[Any], list[int | None]]:
+    return lambda result: [getattr(result.usage, f"{name}_tokens") for name in names]
+
+
+def has_note(result: Any, kind: str) -> bool:
+    return any(note.kind.name == kind for note in result.notes)
+
+
+# What each expectation is compared with.
+VALUES: dict[str, Callable[[Any], Any]] = {
+    "text": lambda result: result.text,
+    "text1": lambda result: result.choices[1].message.content,
+    "finish": lambda result: result.choices[0].finish_reason,
+    "role": lambda result: message(result).role,
+    "reasoning": reasoning,
+    "tools": tools,
+    "tool_ids": lambda result: [call.id for call in message(result).tool_calls],
+    "args_value": lambda result: [
+        json.loads(call.function.arguments) for call in message(result).tool_calls
+    ],
+    "usage": usage("prompt", "completion", "total"),
+    "usage3": usage("prompt", "completion"),
+    "usage_note": lambda result: has_note(result, "VALUE_IGNORED"),
+    "annotations": lambda result: len(message(result).annotations),
+    "logprobs": lambda result: len(result.choices[0].logprobs.content),
+    "legacy_content_logprobs": lambda result: len(result.choices[0].logprobs.to_dict()["content"]),
+    "legacy_logprobs": lambda result: [
+        result.choices[0].logprobs.tokens,
+        result.choices[0].logprobs.token_logprobs,
+    ],
+    "chat_extra_tokens": lambda result: result.choices[0].logprobs.extra["tokens"],
+    "partial_text": lambda result: result.text,
+}
+
+
+def check(reader: ChunkReader, expected: dict[str, Any]) -> None:
+    expected = {**expected}
+    error, wanted = reader.error, expected.pop("error", None)
+    if wanted is None:
+        assert error is None, error
+    elif wanted == "any":
+        assert error is not None
+    else:
+        assert type(error).__name__ == wanted
+    says = expected.pop("error_says", None)
+    if says is not None:
+        assert says in str(error)
+    cause = expected.pop("cause", None)
+    if cause is not None:
+        assert reader.end.cause is EndCause[cause]
+    result = reader.snapshot()
+    texts = "\n".join(texts_in(result.to_dict()))
+    for text in expected.pop("somewhere", ()):
+        assert text in texts
+    for text in expected.pop("nowhere", ()):
+        assert text not in texts
+    kind = expected.pop("has_note", None)
+    assert kind is None or has_note(result, kind)
+    for name, value in expected.items():
+        assert VALUES[name](result) == value, name
+
+
+@pytest.mark.parametrize("size", [1 << 20, 7, 1], ids=["whole", "7 bytes", "byte by byte"])
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(
+            case,
+            id=case["id"],
+            marks=[pytest.mark.xfail(strict=True)] if case["id"] in OPEN else [],
+        )
+        for case in CASES
+    ],
+)
+def test_reported(case: dict[str, Any], size: int) -> None:
+    """A reported stream has its right result, however its bytes are cut."""
+    check(read(case, size), case["expect"])
