@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any, NoReturn, TypeGuard
+from typing import Any, TypeGuard
 
 import msgspec
 
@@ -62,8 +62,9 @@ def load_object(data: str) -> dict[str, Any]:
         value = msgspec.json.decode(data)
     except msgspec.DecodeError:
         # Unlike msgspec, the standard library decodes an escaped lone surrogate, which servers
-        # send when a token ends inside a character.
-        value = json.loads(data, parse_constant=_reject_constant, parse_float=_parse_finite)
+        # send when a token ends inside a character. It also reads NaN and Infinity, which aren't
+        # JSON, but which servers in Python send as the log-probability of an impossible token.
+        value = json.loads(data, parse_constant=read_as_null, parse_float=_parse_finite)
     if not is_object(value):
         raise ValueError(f"expected a JSON object, got {type(value).__name__}")
     return value
@@ -76,5 +77,5 @@ def _parse_finite(digits: str) -> float:
     return value
 
 
-def _reject_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
+def read_as_null(_name: str) -> None:
+    """Read NaN, Infinity or -Infinity as null."""

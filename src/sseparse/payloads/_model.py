@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache, partial
 from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple, Protocol, TypeVar
 
@@ -31,7 +32,8 @@ class Model(
 
     Attributes:
         extra: Fields that the schema doesn't name, and fields whose value doesn't have the type
-            that the schema requires, as decoded JSON.
+            that the schema requires, as decoded JSON. A number sent for a text, and a numeric text
+            sent for a number, are here and converted in their fields.
         absent: Names of the fields that are never None and were missing on the wire.
     """
 
@@ -131,8 +133,10 @@ def build(kind: type[ModelT], fields: dict[str, Any]) -> ModelT:
     """
     Build a model from a decoded JSON object, whatever its values are.
 
-    A field that the schema doesn't name, or whose value doesn't have its type, goes to `extra`. A
-    required field that is missing gets its empty value.
+    A field that the schema doesn't name, or whose value doesn't have its type, goes to `extra`. So
+    does a value that is read as another: a number where a text is expected is read as its text, an
+    integral float or a numeric text where an integer is expected as that integer. A required field
+    that is missing gets its empty value.
     """
     readers = _field_readers(kind)
     extra = {name: value for name, value in fields.items() if name not in readers}
@@ -162,11 +166,34 @@ def _build_by_field(kind: type[ModelT], fields: dict[str, Any]) -> ModelT:
             except _MISMATCH:
                 extra[name] = value
             else:
-                items = known[name]
-                if is_list(items) and not (is_list(value) and len(items) == len(value)):
-                    extra[name] = value  # it has more than the objects that were read
+                if not _is_exact(known[name], value):
+                    extra[name] = value  # the model is encoded as it was received
     missing = {name: make() for name, make in kind.required.items() if name not in known}
     return kind(**known, **missing, extra=extra, absent=tuple(missing))
+
+
+def _is_exact(read: Any, value: Any) -> bool:
+    """Return whether what was read from a value is encoded as that value."""
+    if isinstance(read, Model):
+        return True
+    if is_list(read) and read and isinstance(read[0], Model):
+        return is_list(value) and len(read) == len(value)
+    return bool(read == value)
+
+
+def ignored_fields(model: Model) -> Iterator[str]:
+    """Yield the known fields of which a value, or a part of it, couldn't be read."""
+    known = model.wire_fields()
+    for name, value in model.extra.items():
+        if name not in known:
+            continue
+        read = getattr(model, name)
+        if is_list(read) and is_list(value):
+            is_ignored = len(read) < len(value)
+        else:
+            is_ignored = read is None or is_list(read) or name in model.absent
+        if is_ignored:
+            yield name
 
 
 class _FieldReader(NamedTuple):
@@ -186,10 +213,12 @@ def _field_reader(annotation: Any) -> _FieldReader:
         kinds = (annotation,)
     if _is_model(kinds[0]):
         return _FieldReader(partial(_read_object, kinds[0]))
-    if typing.get_origin(kinds[0]) is list and _is_model(item := typing.get_args(kinds[0])[0]):
-        return _FieldReader(partial(_read_list, item))
+    if typing.get_origin(kinds[0]) is list and kinds[0] != list[Any]:
+        item = typing.get_args(kinds[0])[0]
+        of_objects = _is_model(item) or typing.get_origin(item) is dict
+        return _FieldReader(partial(_read_list, _field_reader(item), of_objects))
     exact_types = frozenset(_EXACT_TYPES[kind] for kind in kinds if kind in _EXACT_TYPES)
-    return _FieldReader(partial(msgspec.convert, type=annotation), exact_types)
+    return _FieldReader(partial(_read_value, annotation, kinds), exact_types)
 
 
 def _is_model(kind: Any) -> bool:
@@ -202,12 +231,38 @@ def _read_object(kind: type[ModelT], value: Any) -> ModelT:
     return build(kind, value)
 
 
-def _read_list(kind: type[ModelT], value: Any) -> list[ModelT]:
+def _read_list(reader: _FieldReader, of_objects: bool, value: Any) -> list[Any]:
     # Some servers send an only item without its list.
-    items: Any = [value] if value and is_object(value) else value
+    items: Any = [value] if of_objects and value and is_object(value) else value
     if not is_list(items):
         raise msgspec.ValidationError("not a list")
-    return [build(kind, item) for item in items if is_object(item)]
+    if of_objects:
+        items = [item for item in items if is_object(item)]
+    return [item if type(item) in reader.exact_types else reader.read(item) for item in items]
+
+
+def _read_value(annotation: Any, kinds: tuple[Any, ...], value: Any) -> Any:
+    try:
+        return msgspec.convert(value, annotation)
+    except _MISMATCH:
+        # Some servers send a token that is a number as a number.
+        if str in kinds and type(value) in (int, float):
+            return str(value)
+        number = to_integer(value) if int in kinds else None
+        if number is None:
+            raise
+        return number
+
+
+_INTEGER: Final = re.compile(r"(-?[0-9]{1,18})(\.0+)?")
+
+
+def to_integer(value: Any) -> int | None:
+    """Return the integer that an integral float or a numeric text stands for, or None."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    digits = _INTEGER.fullmatch(value) if isinstance(value, str) else None
+    return int(digits[1]) if digits else None
 
 
 # The annotations that every value of a Python type meets.

@@ -204,7 +204,6 @@ class TestDoneAndInvalidData:
             ('{"a": 1', "Expecting"),
             ("[]", "expected a JSON object, got list"),
             ("5", "expected a JSON object, got int"),
-            ('{"a": NaN}', "NaN is not JSON"),
             ('{"a": 1' + "0" * 5000 + "}", "digit"),
             ("[" * 100_000, "nested deeper than 500"),
             ("[DONE] and more", "Expecting"),
