@@ -157,7 +157,7 @@ def test_merging(place: str) -> None:
             accumulator.add(piece)
 
     # Counted lines reveal a loop over the accumulated value, processor time a copy of it.
-    count_lines(lambda: add_pieces(100), most=200 * 100)
+    count_lines(lambda: add_pieces(100), most=400 * 100)
     with processor_seconds(5):
         add_pieces(10_000)
 

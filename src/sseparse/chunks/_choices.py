@@ -12,10 +12,12 @@ from ..payloads._growing import (
     GrowingText,
     ItemList,
     copy_fields,
+    copy_grown,
+    grow_fields,
     keep_last,
     unknown_fields,
 )
-from ..payloads._model import Kind, Model
+from ..payloads._model import Kind, Model, ignored_fields
 from ._message_parts import AudioState, ReasoningDetails
 from ._models import (
     ChoiceDelta,
@@ -24,12 +26,18 @@ from ._models import (
     CompletionChunkChoice,
     CompletionLogprobs,
     ToolCallDelta,
-    other_parts,
-    reasoning_texts,
-    text_of,
-    thinking_of,
 )
 from ._results import FILTER_OFFSETS, ChatChoice, ChatMessage, CompletionChoice, Note, NoteKind
+from ._texts import (
+    REASONING_NAMES,
+    is_reasoning,
+    other_parts,
+    other_reasoning,
+    reasoning_of,
+    reasoning_parts,
+    reasoning_texts,
+    text_of,
+)
 from ._tool_calls import ToolCallAssembler, ToolCallState
 
 # The fields of a delta that are content.
@@ -54,9 +62,8 @@ class NoteRecorder:
 
     def add_ignored_values(self, model: Model, call: int | None = None) -> None:
         """Record the known fields of a model whose values have an unexpected type."""
-        for name in model.extra:
-            if name in model.wire_fields():
-                self.add(NoteKind.VALUE_IGNORED, call, name)
+        for name in ignored_fields(model):
+            self.add(NoteKind.VALUE_IGNORED, call, name)
 
     def __iter__(self) -> Iterator[Note]:
         return iter(self._notes or ())
@@ -105,10 +112,9 @@ class LogprobsState:
         for name in logprobs.wire_fields():
             self._add_list(name, getattr(logprobs, name))
         unknown = {**unknown_fields(logprobs)}
-        if isinstance(logprobs, ChoiceLogprobs):
-            # Some servers send lists for other texts, such as reasoning.
-            for name in [name for name, value in unknown.items() if is_list(value)]:
-                self._add_list(name, unknown.pop(name))
+        # Some servers send lists for other texts, such as reasoning, or the lists of the other API.
+        for name in [name for name, value in unknown.items() if is_list(value)]:
+            self._add_list(name, unknown.pop(name))
         keep_last(self._extra, unknown, self._budget)
 
     def _add_list(self, name: str, values: list[Any] | None) -> None:
@@ -204,7 +210,7 @@ class ChatChoiceState(ChoiceState):
         self._reasoning = GrowingText(budget)
         self._details: ReasoningDetails | None = None
         self._parts: list[Any] = []
-        self._lists: dict[str, ItemList] = {}
+        self._annotations: ItemList | None = None
         self._message_extra: dict[str, Any] = {}
 
     def full_text(self, kind: Kind) -> str:
@@ -235,16 +241,9 @@ class ChatChoiceState(ChoiceState):
         if delta.role and self._role is None:
             self._role = delta.role
             self.budget.charge(delta.role)
-        if delta.reasoning_content is not None:
-            self._reasoning_content.add(delta.reasoning_content)
-        if delta.reasoning is not None:
-            self._reasoning.add(delta.reasoning)
+        self._add_reasoning(delta)
         if delta.refusal is not None:
             self._refusal.add(delta.refusal)
-        if delta.reasoning_details:
-            self._details = self._details or ReasoningDetails(self.budget)
-            for detail in delta.reasoning_details:
-                self._details.add(detail)
         if delta.function_call is not None:
             self.function_call = self.function_call or ToolCallState(None, self.budget)
             self.function_call.callee.add(delta.function_call)
@@ -254,15 +253,40 @@ class ChatChoiceState(ChoiceState):
             self._audio.add(delta.audio)
             self._notes.add_ignored_values(delta.audio)
         if delta.annotations is not None:
-            self._add_items("annotations", delta.annotations)
+            # OpenRouter sends the annotations of earlier chunks again.
+            self._annotations = self._annotations or ItemList(self.budget, unique=True)
+            self._annotations.add(delta.annotations)
         if delta.extra:
-            self._notes.add_ignored_values(delta)
-            extra = {**unknown_fields(delta)}
-            for name in ("images", "executed_tools"):  # lists that arrive in pieces
-                if is_list(extra.get(name)):
-                    self._add_items(name, extra.pop(name))
-            keep_last(self._message_extra, extra, self.budget)
+            self._add_unknown(delta)
         return self._add_calls(delta.tool_calls) if delta.tool_calls else ()
+
+    def _add_reasoning(self, delta: ChoiceDelta) -> None:
+        one, other = delta.reasoning_content, delta.reasoning
+        if one is not None:
+            self._reasoning_content.add(reasoning_of(one))
+        if other is not None or delta.extra or is_list(delta.content):
+            text = other_reasoning(delta)
+            if text is not None:
+                self._reasoning.add(text)
+        for name, parts in (("reasoning_content", one), ("reasoning", other)):
+            if is_list(parts):
+                self._notes.add(NoteKind.CONTENT_PARTS, detail=name)
+                self._keep_parts(reasoning_parts(parts))
+        if delta.reasoning_details:
+            self._details = self._details or ReasoningDetails(self.budget)
+            for detail in delta.reasoning_details:
+                self._details.add(detail)
+
+    def _add_unknown(self, delta: ChoiceDelta) -> None:
+        self._notes.add_ignored_values(delta)
+        extra = {**unknown_fields(delta)}
+        for name in REASONING_NAMES:
+            if name in extra and is_reasoning(extra[name]):
+                self._keep_parts(reasoning_parts(extra.pop(name)))
+        parts = extra.get("content_parts")
+        if parts and is_list(parts):
+            self._keep_parts(extra.pop("content_parts"))
+        grow_fields(self._message_extra, extra, self.budget)
 
     def _add_calls(self, deltas: list[ToolCallDelta]) -> Sequence[ToolCallState]:
         self.tool_calls = self.tool_calls or ToolCallAssembler(self.budget)
@@ -274,18 +298,16 @@ class ChatChoiceState(ChoiceState):
         return calls
 
     def _add_parts(self, parts: list[Any]) -> None:
-        text, thinking = text_of(parts), thinking_of(parts)
         self._notes.add(NoteKind.CONTENT_PARTS)
+        text = text_of(parts)
         if text:
             self.content.add(text)
-        if thinking:
-            self._reasoning.add(thinking)
-        for part in other_parts(parts):
-            self._parts.append(part)
-            self.budget.charge(part)
+        self._keep_parts(other_parts(parts))
 
-    def _add_items(self, name: str, items: list[Any]) -> None:
-        self._lists.setdefault(name, ItemList(self.budget)).add(items)
+    def _keep_parts(self, parts: list[Any]) -> None:
+        self._parts += parts
+        for part in parts:
+            self.budget.charge(part)
 
     def result(self) -> ChatChoice:
         return ChatChoice(
@@ -299,7 +321,6 @@ class ChatChoiceState(ChoiceState):
         )
 
     def _message(self) -> ChatMessage:
-        lists = {name: items.result() for name, items in self._lists.items()}
         parts = {"content_parts": [*self._parts]} if self._parts else {}
         return ChatMessage(
             # The schema has no other role for a response, and some servers never send it.
@@ -309,11 +330,11 @@ class ChatChoiceState(ChoiceState):
             tool_calls=self.tool_calls.result() if self.tool_calls else None,
             function_call=self.function_call.result().function if self.function_call else None,
             audio=self._audio.result() if self._audio else None,
-            annotations=lists.pop("annotations", None),
+            annotations=self._annotations.result() if self._annotations else None,
             reasoning_content=self._reasoning_content.value,
             reasoning=self._reasoning.value,
             reasoning_details=self._details.result() if self._details else None,
-            extra={**copy_fields(self._message_extra), **lists, **parts},
+            extra={**copy_grown(self._message_extra), **parts},
         )
 
     def notes(self) -> Iterator[Note]:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from .._json import is_list
+from .._json import is_list, read_as_null
 from ..payloads._model import Model
 from ._models import (
     ENCRYPTED,
@@ -30,9 +30,6 @@ from ._models import (
     CustomToolDelta,
     FunctionDelta,
     ToolCallDelta,
-    other_parts,
-    text_of,
-    thinking_of,
 )
 from ._results import (
     FILTER_OFFSETS,
@@ -47,6 +44,7 @@ from ._results import (
     Result,
     ToolCall,
 )
+from ._texts import other_parts, text_of, thinking_of
 
 # Cuts a text into its pieces; an empty text has none.
 _Cutter = Callable[[str], list[str]]
@@ -368,8 +366,10 @@ def _encode_json(chunk: Chunk) -> bytes:
         if _EXTRA in data or _ABSENT in data:
             data = _ENCODER.encode(_fields_of(chunk))
     except UnicodeEncodeError:
-        # Half of a surrogate pair can't be encoded as UTF-8, but can be escaped in JSON.
-        data = json.dumps(_fields_of(chunk), separators=(",", ":"), allow_nan=False).encode()
+        # Half of a surrogate pair can't be encoded as UTF-8, but can be escaped in JSON. NaN and
+        # Infinity become null, as in the fast path.
+        fields = json.loads(json.dumps(_fields_of(chunk)), parse_constant=read_as_null)
+        data = json.dumps(fields, separators=(",", ":")).encode()
     for raw, escaped in _LINE_ENDS.items():
         if raw in data:
             data = data.replace(raw, escaped)
@@ -383,7 +383,8 @@ def _fields_of(chunk: Chunk) -> dict[str, Any]:
         return fields
     first = fields["choices"][0]
     if isinstance(chunk, ChatCompletionChunk):
-        if "delta" not in first and ("text" in first or "message" in first):
+        is_labelled = chunk.object == LEGACY or "text" in first or "message" in first
+        if "delta" not in first and is_labelled:
             first["delta"] = None
     elif "text" not in first and "delta" not in first:
         first["text"] = None

@@ -6,7 +6,14 @@ import base64
 import re
 from typing import Any
 
-from ..payloads._growing import Budget, GrowingText, copy_fields, keep_last, unknown_fields
+from ..payloads._growing import (
+    Budget,
+    GrowingText,
+    copy_grown,
+    grow_fields,
+    keep_last,
+    unknown_fields,
+)
 from ._models import ENCRYPTED, KEY, TEXTS, AudioDelta
 from ._results import Audio
 
@@ -38,7 +45,7 @@ class AudioState:
         if delta.expires_at is not None:
             self._expires_at = delta.expires_at
         if delta.extra:
-            keep_last(self._extra, unknown_fields(delta), self._budget)
+            grow_fields(self._extra, unknown_fields(delta), self._budget)
 
     def result(self) -> Audio:
         return Audio(
@@ -46,7 +53,7 @@ class AudioState:
             data=self._join_base64(),
             transcript=self.transcript.value,
             expires_at=self._expires_at,
-            extra=copy_fields(self._extra),
+            extra=copy_grown(self._extra),
         )
 
     def _join_base64(self) -> str | None:

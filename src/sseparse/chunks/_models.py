@@ -8,59 +8,13 @@ from typing import Any, ClassVar, Final
 
 from .._json import is_list, is_object
 from ..payloads._model import Model, Piece, TokenCounts
+from ._texts import other_reasoning, reasoning_of, reasoning_texts, text_of
 
 # Entries of `reasoning_details`: the fields that arrive in pieces, those that identify the entry
 # of a piece, and the type of entries that are never split.
 TEXTS: Final = ("text", "summary", "data")
 KEY: Final = ("type", "index")
 ENCRYPTED: Final = "reasoning.encrypted"
-
-
-def reasoning_texts(one: str, other: str, details: list[dict[str, Any]] | None) -> list[str]:
-    """
-    Return the reasoning texts that a delta or a message has under its different names.
-
-    Servers that use two names send the same text under both, or different texts. Structured
-    details repeat the text of another name.
-    """
-    if not one and not other:
-        texts = [detail.get("text") or detail.get("summary") for detail in details or ()]
-        return [text for text in texts if isinstance(text, str)]
-    return [one] if one == other else [one, other]
-
-
-def text_of(content: str | list[Any] | None) -> str:
-    """Return the text of a content, which is a string or a list of parts."""
-    if isinstance(content, str):
-        return content
-    return "".join(part["text"] for part in content or () if _is_part(part, "text", str))
-
-
-def thinking_of(content: list[Any]) -> str:
-    """Return the reasoning in a list of parts, as Mistral sends it."""
-    return "".join(
-        text_of(part["thinking"]) for part in content if _is_part(part, "thinking", (list, str))
-    )
-
-
-def other_parts(content: list[Any]) -> list[Any]:
-    """Return the parts that aren't, or aren't only, text or reasoning."""
-    return [part for part in content if not _is_only_text(part)]
-
-
-def _is_only_text(part: Any) -> bool:
-    if _is_part(part, "text", str):
-        return len(part) == 2
-    if not _is_part(part, "thinking", (list, str)):
-        return False
-    inner: Any = part["thinking"]
-    if is_list(inner) and not all(map(_is_only_text, inner)):
-        return False
-    return set(part) <= {"type", "thinking", "closed"}
-
-
-def _is_part(part: Any, kind: str, shape: type | tuple[type, ...]) -> bool:
-    return is_object(part) and part.get("type") == kind and isinstance(part.get(kind), shape)
 
 
 class TopLogprob(Model, kw_only=True):
@@ -101,13 +55,14 @@ class CompletionLogprobs(Model, kw_only=True):
     Attributes:
         tokens: The tokens' texts.
         token_logprobs: Natural logarithms of their probabilities.
-        top_logprobs: The most likely tokens at each position, with their log-probabilities.
+        top_logprobs: The most likely tokens at each position, with their log-probabilities; None
+            for one that the server sent as -Infinity.
         text_offset: Where each token begins in the text, in characters.
     """
 
     tokens: list[str] | None = None
     token_logprobs: list[float | None] | None = None
-    top_logprobs: list[dict[str, float] | None] | None = None
+    top_logprobs: list[dict[str, float | None] | None] | None = None
     text_offset: list[int] | None = None
 
 
@@ -250,8 +205,10 @@ class ChoiceDelta(Model, kw_only=True):
         refusal: The next piece of a refusal.
         function_call: A piece of a function call, the form that preceded tool calls.
         annotations: References of the text, such as citations.
-        reasoning_content: The next piece of reasoning, as DeepSeek and others name it.
-        reasoning: The next piece of reasoning, as OpenRouter, Groq and others name it.
+        reasoning_content: The next piece of reasoning, as DeepSeek and others name it; a list of
+            parts on some servers.
+        reasoning: The next piece of reasoning, as OpenRouter, Groq and others name it; a list of
+            parts on some servers. `reasoning_text` has the reasoning under all names.
         reasoning_details: Pieces of structured reasoning, as OpenRouter sends it.
     """
 
@@ -262,16 +219,15 @@ class ChoiceDelta(Model, kw_only=True):
     function_call: FunctionDelta | None = None
     audio: AudioDelta | None = None
     annotations: list[dict[str, Any]] | None = None
-    reasoning_content: str | None = None
-    reasoning: str | None = None
+    reasoning_content: str | list[Any] | None = None
+    reasoning: str | list[Any] | None = None
     reasoning_details: list[dict[str, Any]] | None = None
 
     @property
     def reasoning_text(self) -> str:
         """The next piece of reasoning under any name, or ""."""
-        thinking = thinking_of(self.content) if is_list(self.content) else ""
-        other = thinking + (self.reasoning or "")
-        return "".join(reasoning_texts(self.reasoning_content or "", other, self.reasoning_details))
+        one, other = reasoning_of(self.reasoning_content), other_reasoning(self) or ""
+        return "".join(reasoning_texts(one, other, self.reasoning_details))
 
     def callees(self) -> Iterator[FunctionDelta | CustomToolDelta]:
         """Yield the pieces of functions and custom tools that are called, in order."""
@@ -458,10 +414,11 @@ LEGACY = "text_completion"
 
 def kind_of(body: dict[str, Any]) -> type[Chunk]:
     """Return the chunk class of the API that a chunk, or a complete response, belongs to."""
-    if body.get("object") == LEGACY:
-        return CompletionChunk
     choices = body.get("choices")
     first = choices[0] if is_list(choices) and choices else None
-    if is_object(first) and "text" in first and "delta" not in first:
+    # The shape decides before the label: some servers label chat chunks as text completions.
+    if is_object(first) and ("delta" in first or is_object(first.get("message"))):
+        return ChatCompletionChunk
+    if is_object(first) and "text" in first:
         return CompletionChunk
-    return ChatCompletionChunk
+    return CompletionChunk if body.get("object") == LEGACY else ChatCompletionChunk

@@ -8,7 +8,7 @@ from typing import Final
 from .._options import check_choice
 from .._stage import Breakable, breaking
 from ..chunks import ChatCompletionChunk, Chunk, CompletionChunk
-from ..chunks._models import text_of
+from ..chunks._texts import text_of
 from ._verdicts import Flagged, Verdict, is_flagged
 from ._windows import GatedChoice, Release, Window
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
@@ -207,24 +208,183 @@ def unknown_fields(model: Model) -> dict[str, Any]:
     return {name: value for name, value in model.extra.items() if name not in known}
 
 
-class ItemList:
-    """List of JSON values, where an item that has the index of an earlier one updates it."""
+# Fields of a delta that are a word, never a text in pieces; so are those that end with "_id".
+_WORDS: Final = frozenset(("id", "type", "name", "role", "status", "channel", "format"))
+# Entries of lists can have lists of entries. Lists that are nested deeper are only appended.
+_LEVELS: Final = 8
 
-    def __init__(self, budget: Budget) -> None:
+
+def grow_fields(
+    store: dict[str, Any], fields: dict[str, Any], budget: Budget, levels: int = _LEVELS
+) -> None:
+    """
+    Add the unknown fields of a delta, or of a piece of an entry, to those received before.
+
+    Nothing says which of them are sent in pieces. Lists are appended. A string is `RepeatedText`,
+    except for words. Of other values, the last that isn't null counts.
+    """
+    for name, value in fields.items():
+        if value is None:
+            continue
+        if name not in store:
+            budget.charge(name)
+        old = store.setdefault(name)
+        if isinstance(old, ItemList):
+            # Some servers send an only item without its list.
+            old.add(value if is_list(value) else [value])
+        elif is_list(value):
+            items = store[name] = ItemList(budget, levels - 1)
+            items.add(value)
+        elif not isinstance(value, str) or name in _WORDS or name.endswith("_id"):
+            _merge(store, name, value, _MERGED_LEVELS if name == _MERGED_FIELD else 0, budget)
+        elif isinstance(old, RepeatedText):
+            old.add(value)
+        else:
+            store[name] = RepeatedText(value, budget)
+
+
+def copy_grown(store: dict[str, Any]) -> dict[str, Any]:
+    """Copy what `grow_fields` stored, down to the values that can still grow."""
+    fields = copy_fields(store)
+    for name, value in fields.items():
+        if isinstance(value, RepeatedText | ItemList):
+            fields[name] = value.result()
+    return fields
+
+
+class RepeatedText:
+    """
+    String of a field whose meaning isn't known, while its pieces arrive.
+
+    It's a label, which the server repeats, as long as all pieces are equal. The first piece that
+    differs shows that it's a text: then all pieces are joined. Empty pieces don't matter.
+    """
+
+    __slots__ = ("_budget", "_count", "_text", "first")
+
+    def __init__(self, first: str, budget: Budget) -> None:
+        self.first = first
         self._budget = budget
+        self._count = 1
+        self._text: GrowingText | None = None
+        budget.charge(first)
+
+    def add(self, piece: str) -> None:
+        if self._text is not None:
+            self._text.add(piece)
+        elif not self.first:
+            self.first = piece
+            self._budget.left -= len(piece)
+        elif piece == self.first:
+            self._count += 1
+        elif piece:
+            self._text = self._join_repetitions()
+            self._text.add(piece)
+
+    def _join_repetitions(self) -> GrowingText:
+        # The budget wasn't charged for repetitions, so that they are checked before they are made.
+        if len(self.first) * self._count > self._budget.left:
+            self._budget.raise_overrun()
+        text = GrowingText(self._budget)
+        text.add(self.first * self._count)
+        return text
+
+    def result(self) -> str:
+        return self.first if self._text is None else self._text.value or ""
+
+
+# The entry of a piece with the same index is another one if one of these fields differs: some
+# servers number the images or citations of each chunk from 0.
+_IDENTITY: Final = ("id", "url", "image_url", "url_citation")
+
+
+class ItemList:
+    """
+    List of JSON values that arrives in pieces.
+
+    An object with the index or the id of an earlier one is a piece of it, unless it has another
+    id or URL. A block of Anthropic's thinking has no index: its signature is its end.
+
+    Args:
+        budget: The budget of the result.
+        levels: How deep lists in entries are merged; 0 appends all objects.
+        unique: Whether exact repetitions of an item are ignored.
+
+    Source: LiteLLM documentation, "thinking_blocks"; recordings of Groq (`executed_tools`).
+    """
+
+    def __init__(self, budget: Budget, levels: int = _LEVELS, *, unique: bool = False) -> None:
+        self._budget = budget
+        self._levels = levels
         self._items: list[Any] = []
-        self._by_index: dict[int, dict[str, Any]] = {}
+        # By index and id, either of which can be None; by index alone, the latest.
+        self._by_key: dict[tuple[int | None, str | int | None], dict[str, Any]] = {}
+        self._seen: set[str] | None = set() if unique else None
+        budget.left -= OBJECT
 
     def add(self, items: Iterable[Any]) -> None:
         for item in items:
-            index = item.get("index") if is_object(item) else None
-            if isinstance(index, int) and index in self._by_index:
-                keep_last(self._by_index[index], item, self._budget)
+            if self._seen is not None and self._is_repeated(item, self._seen):
                 continue
-            self._budget.charge(item)
-            if isinstance(index, int):
-                item = self._by_index[index] = copy_fields(item)  # noqa: PLW2901
-            self._items.append(item)
+            keys = _keys_of(item) if self._levels and is_object(item) else []
+            if not keys and not (self._levels and _is_thinking(item)):
+                self._items.append(item)
+                self._budget.charge(item)
+                continue
+            entry = self._find(keys, item)
+            if entry is None:
+                entry = dict.fromkeys(item)
+                self._items.append(entry)
+                self._budget.charge(entry)
+            self._by_key.update(dict.fromkeys(keys, entry))
+            grow_fields(entry, item, self._budget, self._levels)
+
+    def _is_repeated(self, item: Any, seen: set[str]) -> bool:
+        text = json.dumps(item, sort_keys=True, default=repr)
+        if text in seen:
+            return True
+        seen.add(text)
+        self._budget.charge(text)
+        return False
+
+    def _find(
+        self, keys: list[tuple[int | None, str | int | None]], item: dict[str, Any]
+    ) -> dict[str, Any] | None:
+        """Return the entry that an object is a piece of, or None."""
+        found: list[Any] = [self._by_key.get(key) for key in keys]
+        if not keys:
+            found = [entry for entry in self._items[-1:] if _is_thinking(entry)]
+        return next((entry for entry in found if entry and not _differ(entry, item)), None)
 
     def result(self) -> list[Any]:
-        return [copy_fields(item) if is_object(item) else item for item in self._items]
+        return [copy_grown(item) if is_object(item) else item for item in self._items]
+
+
+def _keys_of(item: dict[str, Any]) -> list[tuple[int | None, str | int | None]]:
+    index, name = item.get("index"), item.get("id")
+    index = index if isinstance(index, int) else None
+    keys: list[tuple[int | None, str | int | None]] = [] if index is None else [(index, None)]
+    return [*keys, (index, name)] if name and isinstance(name, str | int) else keys
+
+
+def _is_thinking(item: Any) -> bool:
+    if not is_object(item) or item.get("type") not in (None, "thinking"):
+        return False
+    return "thinking" in item or ("signature" in item and item.keys() <= {"type", "signature"})
+
+
+def _differ(entry: dict[str, Any], item: dict[str, Any]) -> bool:
+    """Return whether an object can't be a piece of an entry with the same key."""
+    for name in _IDENTITY:
+        old, new = _first(entry.get(name)), item.get(name)
+        if old and new and old != new:
+            return True
+    if not _is_thinking(item):
+        return False
+    signature, text = _first(entry.get("signature")), item.get("thinking")
+    repeated = item.get("signature") in (None, "", signature)
+    return bool(signature) and (bool(text) or not repeated)
+
+
+def _first(value: Any) -> Any:
+    return value.first if isinstance(value, RepeatedText) else value

@@ -43,6 +43,10 @@ def legacy(text: str, index: int = 0, **fields: Any) -> dict[str, Any]:
     return {"object": "text_completion", "choices": [{"index": index, "text": text, **fields}]}
 
 
+def chat_text(text: str, index: int = 0, **fields: Any) -> dict[str, Any]:
+    return choice({"content": text}, index, **fields)
+
+
 class TestHead:
     """Fields of the completion."""
 
@@ -271,8 +275,8 @@ class TestMessage:
         one, two = {"type": "url_citation", "index": 0}, {"type": "file"}
 
         assert message(
-            {"annotations": [one, two]}, {"annotations": [{"index": 0, "url": "u"}, two]}
-        )["annotations"] == [{"type": "url_citation", "index": 0, "url": "u"}, two, two]
+            {"annotations": [one, two]}, {"annotations": [{"index": 0, "url": "u"}, {}]}
+        )["annotations"] == [{"type": "url_citation", "index": 0, "url": "u"}, two, {}]
 
     def test_parts_with_more_fields(self) -> None:
         """A part with more fields than its text is also part of content_parts."""
@@ -287,7 +291,7 @@ class TestMessage:
         assert kept["content_parts"] == [signed, mixed, cited]
 
     def test_unknown_lists(self) -> None:
-        """Images and executed tools are appended; other unknown fields are replaced."""
+        """Unknown lists are appended, also by a value that isn't a list; a channel is replaced."""
         assert message(
             {"images": [1], "executed_tools": [{"index": 0}], "channel": "a"},
             {"images": [2], "executed_tools": [{"index": 0, "output": "o"}], "channel": "b"},
@@ -296,7 +300,7 @@ class TestMessage:
             "role": "assistant",
             "content": None,
             "channel": "b",
-            "images": [1, 2],
+            "images": [1, 2, "not a list"],
             "executed_tools": [{"index": 0, "output": "o"}],
         }
 
@@ -366,6 +370,28 @@ class TestLogprobs:
             "top_logprobs": [{"a": -1.0}, None],
             "x": 1,
         }
+
+    def test_lists_of_the_other_api(self) -> None:
+        """The lists of chat completions in legacy ones are joined, and the reverse."""
+        token = {"token": "a", "logprob": -0.5, "bytes": [97], "top_logprobs": []}
+        lists = {"tokens": ["a"], "token_logprobs": [-0.5], "text_offset": [0]}
+        cases: list[Any] = [(legacy, lists), (chat_text, {"content": [token]})]
+        for make, own in cases:
+            both: dict[str, Any] = {**lists, "content": [token], "refusal": None}
+            result = accumulate(
+                make("a", logprobs=both),
+                make("x", 1, logprobs=both),
+                make("b", logprobs=both),
+                make("c", logprobs=own),
+            ).snapshot()
+            again = Accumulator()
+            for chunk in to_chunks(result):
+                again.add(chunk)
+            assert again.snapshot() == result
+            first, second = (each["logprobs"] for each in result.to_dict()["choices"])
+            twice = {name: values * 2 for name, values in both.items() if values}
+            assert first == twice | {name: values * 3 for name, values in own.items()}
+            assert second == {name: values for name, values in both.items() if values}
 
 
 class TestLegacy:
@@ -498,9 +524,9 @@ class TestUnexpectedTypes:
     @pytest.mark.parametrize(
         "unexpected",
         [
-            choice({"content": 42}),
-            choice({"role": 1, "tool_calls": {}, "audio": 3, "refusal": []}),
-            choice(finish_reason=3, logprobs=[]),
+            choice({"content": True}),
+            choice({"role": True, "tool_calls": {}, "audio": 3, "refusal": []}),
+            choice(finish_reason=False, logprobs=[]),
             {"choices": "x"},
             {"choices": [None]},
             {"choices": [{"index": 0, "delta": "hello"}]},

@@ -78,11 +78,11 @@ LEGACY: dict[str, Any] = {"object": "text_completion"}
             [Note(NoteKind.ARGUMENTS_MISSING, 0)],
         ),
         (
-            [{"choices": [], "service_tier": 5}],
+            [{"choices": [], "service_tier": True}],
             [Note(NoteKind.VALUE_IGNORED, detail="service_tier")],
         ),
         (
-            [choice(role="assistant", content=5)],
+            [choice(role="assistant", content=True)],
             [Note(NoteKind.VALUE_IGNORED, 0, detail="content")],
         ),
         (
@@ -90,7 +90,10 @@ LEGACY: dict[str, Any] = {"object": "text_completion"}
             [Note(NoteKind.VALUE_IGNORED, 0, detail="logprobs")],
         ),
         (
-            [call(index=0, function={"arguments": 5}), call(index=0, function={"arguments": 6})],
+            [
+                call(index=0, function={"arguments": [5]}),
+                call(index=0, function={"arguments": True}),
+            ],
             [Note(NoteKind.VALUE_IGNORED, 0, 0, "arguments")],
         ),
         ([LEGACY | {"choices": [{"index": 0, "text": "a"}]}], []),
@@ -99,7 +102,7 @@ LEGACY: dict[str, Any] = {"object": "text_completion"}
                 LEGACY | {"choices": [{"text": "a", "finish_reason": "stop"}]},
                 LEGACY | {"choices": [{"index": 0, "text": "", "finish_reason": "length"}]},
                 LEGACY | {"choices": [{"index": 0, "text": "b"}]},
-                LEGACY | {"choices": [{"index": 0, "text": 5, "logprobs": {"tokens": 5}}]},
+                LEGACY | {"choices": [{"index": 0, "text": {}, "logprobs": {"tokens": 5}}]},
             ],
             [
                 Note(NoteKind.INDEX_ASSUMED, 0),
