@@ -13,7 +13,7 @@ from .._errors import LimitExceeded, ServerSentError
 from .._json import UNREADABLE, is_deep, is_list, is_object
 from .._options import ItemOptions, check_number
 from ..payloads._decoder import MAX_OBJECTS, Decoder, make_error
-from ..payloads._model import build
+from ..payloads._model import build, to_integer
 from ..payloads._parser import ItemParser
 from ..sse._event import Event
 from ..sse._parser import DEFAULT_MAXIMUM, Parser
@@ -55,7 +55,16 @@ class ChunkDecoder(Decoder[Chunk]):
         ValueError: An option has an invalid value.
     """
 
-    __slots__ = ("_decode", "_id", "_kind", "_max_choices", "_misses", "_object", "_reasons")
+    __slots__ = (
+        "_by_message",
+        "_decode",
+        "_id",
+        "_kind",
+        "_max_choices",
+        "_misses",
+        "_object",
+        "_reasons",
+    )
 
     def __init__(
         self,
@@ -73,6 +82,7 @@ class ChunkDecoder(Decoder[Chunk]):
         self._kind: type[Chunk] | None = None
         self._object = _CHAT
         self._misses = 0
+        self._by_message = False  # whether the stream began with a message instead of a delta
 
     def _decode_fast(self, event: Event, items: list[Chunk]) -> bool:
         # Errors are for the general case.
@@ -148,8 +158,10 @@ class ChunkDecoder(Decoder[Chunk]):
             self._misses = 0
 
     def _build(self, body: dict[str, Any]) -> list[Chunk]:
-        if is_complete(body, self._reasons):
-            # A server that doesn't stream, or one behind a proxy that says it does.
+        if is_complete(body, () if self._by_message else self._reasons):
+            # A server that doesn't stream, or one behind a proxy that says it does. A few servers
+            # stream the pieces of the message in `message`.
+            self._by_message = self._by_message or not self._reasons
             body = as_chunk(body)
         kind = self._kind or kind_of(body)
         self._misses += 1
@@ -216,7 +228,7 @@ def is_complete(body: dict[str, Any], seen: Container[int]) -> bool:
     if not is_object(first) or "delta" in first or not is_object(first.get("message")):
         return False
     index = first.get("index")
-    return (index if isinstance(index, int) else 0) not in seen
+    return (index if isinstance(index, int) else to_integer(index) or 0) not in seen
 
 
 def as_chunk(body: dict[str, Any]) -> dict[str, Any]:
