@@ -11,7 +11,7 @@ from .._json import is_object
 from .._options import check_bytes, check_number
 from .._stage import Breakable, breaking
 from ..payloads._growing import Budget, GrowingText, copy_fields, keep_last, no_json, unknown_fields
-from ..payloads._model import build
+from ..payloads._model import Model, build
 from ._choices import ChatChoiceState, CompletionChoiceState, NoteRecorder
 from ._incomplete import describe_unfinished, incomplete
 from ._models import (
@@ -23,6 +23,7 @@ from ._models import (
     CompletionUsage,
 )
 from ._results import ChatCompletion, Completion, Note, NoteKind, Result
+from ._usage import UsageState
 
 if TYPE_CHECKING:
     from ..payloads._partial_json import PartialJSON
@@ -51,7 +52,7 @@ class Accumulator(Breakable):
     Accumulator of chunks: builds the completion that the non-streaming API would have returned.
 
     The chunks decide whether it is a chat or a legacy completion. Choices are identified by their
-    index and can arrive in any order. Usage is replaced, never added up, and a finish reason is
+    index and can arrive in any order. Token counts are replaced, never added up; a finish reason is
     never invented. The time is linear in the size of the chunks.
 
     Args:
@@ -86,8 +87,8 @@ class Accumulator(Breakable):
         self.model: str | None = None
         self._last_model: str | None = None
         self._lacks_head = True  # whether id, created or model is still missing
-        self._usage: CompletionUsage | None = None
-        self._usage_elsewhere: CompletionUsage | None = None  # from `x_groq` or a choice
+        self._usage: UsageState | None = None
+        self._usage_elsewhere: UsageState | None = None  # from `x_groq` or a choice
         self._system_fingerprint: str | None = None
         self._service_tier: str | None = None
         self._moderation: dict[str, Any] | None = None
@@ -215,32 +216,41 @@ class Accumulator(Breakable):
         self._lacks_head = self.id is None or self._created is None or self.model is None
 
     def _add_usage_and_extra(self, chunk: Chunk) -> None:
-        # An empty usage doesn't replace another one.
-        if chunk.usage is not None and (self._usage is None or chunk.usage != CompletionUsage()):
-            self._usage = chunk.usage
+        if chunk.usage is not None:
+            self._usage = self._usage or UsageState(self._budget)
+            self._add_usage(self._usage, chunk.usage)
         if chunk.extra:
             self._add_usage_elsewhere(chunk.extra.get("x_groq"))
-            self._notes = self._notes or NoteRecorder()
-            self._notes.add_ignored_values(chunk)
+            self._note_ignored_values(chunk)
             self._extra = self._extra or {}
             keep_last(self._extra, unknown_fields(chunk), self._budget)
 
     def _add_usage_elsewhere(self, fields: Any) -> None:
         usage = fields.get("usage") if is_object(fields) else None
         if is_object(usage):
-            self._usage_elsewhere = build(CompletionUsage, usage)
+            self._usage_elsewhere = self._usage_elsewhere or UsageState(self._budget)
+            self._add_usage(self._usage_elsewhere, build(CompletionUsage, usage))
+
+    def _add_usage(self, state: UsageState, usage: CompletionUsage) -> None:
+        for model in state.add(usage):
+            self._note_ignored_values(model)
+
+    def _note_ignored_values(self, model: Model) -> None:
+        if model.extra:
+            self._notes = self._notes or NoteRecorder()
+            self._notes.add_ignored_values(model)
 
     def _add_choice(self, choice: ChunkChoice | CompletionChunkChoice) -> None:
-        is_chat = isinstance(choice, ChunkChoice)
         state: Any = self._choices.get(choice.index)
         if state is None:
             check_choice_limit(choice.index, len(self._choices), self._max_choices)
+            is_chat = isinstance(choice, ChunkChoice)
             kind = ChatChoiceState if is_chat else CompletionChoiceState
             state = self._choices[choice.index] = kind(choice.index, self._budget)
             if self._active_tracker is None:
                 self._texts[choice.index] = state.content
         calls = state.add(choice)
-        if choice.extra and is_chat:
+        if choice.extra:
             self._add_usage_elsewhere(choice.extra)
         if choice.finish_reason:
             self._texts.pop(choice.index, None)
@@ -282,8 +292,16 @@ class Accumulator(Breakable):
 
     @property
     def usage(self) -> CompletionUsage | None:
-        """The token counts that the server sent last, or None."""
-        return self._usage_elsewhere if self._usage is None else self._usage
+        """The token counts that the server sent, of each the last; or None."""
+        state = self._used_usage
+        return None if state is None else state.result()
+
+    @property
+    def _used_usage(self) -> UsageState | None:
+        usage, elsewhere = self._usage, self._usage_elsewhere
+        if usage is None or (usage.is_zero and elsewhere is not None and not elsewhere.is_zero):
+            return elsewhere
+        return usage
 
     @breaking
     def json_content(self, *, choice: int = 0) -> PartialJSON:
@@ -352,7 +370,7 @@ class Accumulator(Breakable):
         yield from self._notes or ()
         if self._last_model != self.model and self._last_model is not None:
             yield Note(NoteKind.MODEL_CHANGED, detail=self._last_model)
-        if self._usage is None and self._usage_elsewhere is not None:
+        if self._used_usage is not self._usage:
             yield Note(NoteKind.USAGE_ELSEWHERE)
         for index in sorted(self._choices):
             yield from self._choices[index].notes()
