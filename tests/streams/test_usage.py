@@ -175,3 +175,90 @@ async def test_asynchronous_streams() -> None:
 
     assert isinstance(usage, EstimatedUsage)
     assert usage.completion_tokens == 3
+
+
+PROMPT = 18  # tokens of MESSAGES
+
+
+@pytest.mark.usefixtures("vocabularies")
+@pytest.mark.parametrize(
+    ("counts", "expected", "estimated"),
+    [
+        pytest.param(
+            {"prompt_tokens": 11, "total_tokens": 11}, (11, 3, 11), ["completion_tokens"], id="one"
+        ),
+        pytest.param({"prompt_tokens": 11}, (11, 3, 14), ["completion_tokens", "total_tokens"]),
+        pytest.param(
+            {"completion_tokens": 700},
+            (PROMPT, 700, PROMPT + 700),
+            ["prompt_tokens", "total_tokens"],
+        ),
+        pytest.param(
+            {"prompt_tokens": 5, "completion_tokens": 7}, (5, 7, 12), ["total_tokens"], id="total"
+        ),
+        pytest.param(
+            {"total_tokens": 3},
+            (PROMPT, 3, 3),
+            ["prompt_tokens", "completion_tokens"],
+            id="only total",
+        ),
+        *(
+            pytest.param(
+                zeros,
+                (PROMPT, 3, PROMPT + 3),
+                ["prompt_tokens", "completion_tokens", "total_tokens"],
+                id=f"zeros {len(zeros)}",
+            )
+            for zeros in (
+                {"total_tokens": 0},
+                {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0},
+            )
+        ),
+    ],
+)
+def test_partial_usage(
+    counts: dict[str, int], expected: tuple[int, ...], estimated: list[str]
+) -> None:
+    """Missing counts are estimated one by one, and named; zeros after a text are missing, too."""
+    body = [of_model("gpt-4o-2024-08-06"), reported({**counts, "cost": 0.5}), DONE]
+    usage = Stream(body, usage="estimate", messages=MESSAGES).result().usage
+
+    assert isinstance(usage, EstimatedUsage)
+    assert (usage.prompt_tokens, usage.completion_tokens, usage.total_tokens) == expected
+    assert usage.estimated_fields == [*estimated, "reasoning_tokens"]
+    assert usage.extra == {"cost": 0.5}
+    assert usage.to_dict()["estimated_fields"] == usage.estimated_fields
+    assert usage.token_counts().estimated
+
+
+@pytest.mark.usefixtures("vocabularies")
+def test_partial_details() -> None:
+    """Details that the server reported are kept; without messages the prompt stays unknown."""
+    counts = {
+        "completion_tokens": 9,
+        "prompt_tokens_details": {"cached_tokens": 2},
+        "completion_tokens_details": {"reasoning_tokens": 6, "x": 1},
+    }
+    body = [of_model("gpt-4o"), reported(counts), DONE]
+    usage = Stream(body, usage="estimate").result().usage
+
+    assert isinstance(usage, EstimatedUsage)
+    assert (usage.prompt_tokens, usage.completion_tokens, usage.total_tokens) == (None, 9, None)
+    assert usage.estimated_fields == []
+    assert counts.items() <= usage.to_dict().items()
+
+    del counts["completion_tokens_details"]["reasoning_tokens"]  # type: ignore[attr-defined]
+    usage = Stream([of_model("gpt-4o"), reported(counts), DONE], usage="estimate").result().usage
+    assert isinstance(usage, EstimatedUsage)
+    assert usage.estimated_fields == ["reasoning_tokens"]
+    assert usage.completion_tokens_details is not None
+    assert usage.completion_tokens_details.to_dict() == {"reasoning_tokens": 0, "x": 1}
+
+
+@pytest.mark.usefixtures("vocabularies")
+def test_zeros_without_text() -> None:
+    """Zeros are the counts of a completion without text."""
+    zeros: dict[str, Any] = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+    body = [of_model("deepseek-chat", ""), reported(zeros), DONE]
+
+    assert Stream(body, usage="estimate").result().usage == CompletionUsage(**zeros)

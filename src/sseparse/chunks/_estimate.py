@@ -6,16 +6,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from .._errors import SSEError
 from ..payloads._model import Model, TokenCounts
 from ..tokens._counter import count_tokens
 from ..tokens._prompt import CountTokens, Prompt, PromptCounter, check_prompt, check_tools
 from ..tokens._vocabularies import check_installed, find_encoding
-from ._models import CompletionTokensDetails, CompletionUsage, reasoning_texts
+from ._models import CompletionTokensDetails, CompletionUsage
 from ._results import ChatChoice, ChatMessage, CompletionChoice, Result
+from ._texts import reasoning_texts
+from ._usage import is_zero
 
 if TYPE_CHECKING:
     from tiktoken import Encoding
+
+
+_COUNTS: Final = ("prompt_tokens", "completion_tokens", "total_tokens")
 
 
 class ChoiceTokens(Model, kw_only=True):
@@ -55,6 +62,8 @@ class EstimatedUsage(CompletionUsage, kw_only=True):
 
     Attributes:
         estimated: Always True.
+        estimated_fields: The names of the counts that are estimated. In the result of a stream with
+            `usage="estimate"`, the others are those that the server reported.
         encoding: The encoding used for counting.
         choices: The token counts of each choice.
         prompt_listed: Whether OpenAI published the overheads for this model, so that the prompt's
@@ -65,6 +74,7 @@ class EstimatedUsage(CompletionUsage, kw_only=True):
     """
 
     estimated: bool
+    estimated_fields: list[str] = msgspec.field(default_factory=list[str])
     encoding: str
     choices: list[ChoiceTokens]
     prompt_listed: bool | None = None
@@ -158,6 +168,7 @@ def estimate_usage(
     if messages is not None:
         prompt.add_prompt(messages)
         prompt.add_tools(tools or (), _TOOL_OVERHEADS[reference])
+    counts = ("completion_tokens",) if messages is None else _COUNTS
     notes = [*_describe_choices(result), *_describe_prompt(prompt, result.model, reference)]
     if tools and messages is None:
         notes.append("the tools aren't counted without the messages")
@@ -167,6 +178,7 @@ def estimate_usage(
         total_tokens=None if messages is None else prompt.tokens + completion_tokens,
         completion_tokens_details=CompletionTokensDetails(reasoning_tokens=reasoning_tokens),
         estimated=True,
+        estimated_fields=[*counts, "reasoning_tokens"],
         encoding=found.name,
         choices=choices,
         prompt_listed=reference == result.model if prompt.has_overheads else None,
@@ -215,11 +227,40 @@ class UsageEstimate:
         self._estimate = partial(estimate_usage, messages=messages, tools=tools, encoding=found)
 
     def complete(self, result: Result) -> Result:
-        """Return the completion with estimated usage, unless the server reported its own."""
-        if result.usage in (None, CompletionUsage()):
+        """
+        Return the completion with estimates of the token counts that the server didn't report.
+
+        Counts that are all 0 although there is an answer aren't reported ones.
+        """
+        usage = result.usage or CompletionUsage()
+        if is_zero(usage) and any(_count_choice(choice, len).total for choice in result.choices):
+            usage = CompletionUsage(extra=usage.extra)
+        if any(getattr(usage, name) is None for name in _COUNTS):
             try:
-                result.usage = self._estimate(result)
+                result.usage = _complete(usage, self._estimate(result))
             except SSEError as error:
                 error.partial = result
                 raise
         return result
+
+
+def _complete(usage: CompletionUsage, estimate: EstimatedUsage) -> EstimatedUsage:
+    """Replace the estimates of the counts that the server reported."""
+    for name in _COUNTS:
+        if getattr(usage, name) is not None:
+            setattr(estimate, name, getattr(usage, name))
+    prompt, completion = estimate.prompt_tokens, estimate.completion_tokens
+    if usage.total_tokens is None and prompt is not None and completion is not None:
+        estimate.total_tokens = prompt + completion
+    missing = [name for name in _COUNTS if getattr(usage, name) is None]
+    names = [name for name in missing if getattr(estimate, name) is not None]
+    details = usage.completion_tokens_details or CompletionTokensDetails()
+    if details.reasoning_tokens is None:
+        tokens = sum(choice.reasoning for choice in estimate.choices)
+        details = msgspec.structs.replace(details, reasoning_tokens=tokens)
+        names.append("reasoning_tokens")
+    estimate.estimated_fields = names
+    estimate.completion_tokens_details = details
+    estimate.prompt_tokens_details = usage.prompt_tokens_details
+    estimate.extra = usage.extra
+    return estimate
