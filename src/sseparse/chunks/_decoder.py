@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Collection, Container, Iterator
 from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 from attrs import evolve
 
-from .._end import End
+from .._end import End, EndCause
 from .._errors import LimitExceeded, ServerSentError
 from .._json import UNREADABLE, is_deep, is_list, is_object
 from .._options import ItemOptions, check_number
-from ..payloads._decoder import MAX_OBJECTS, Decoder, make_error
+from ..payloads._decoder import MAX_OBJECTS, Decoder
 from ..payloads._model import build
 from ..payloads._parser import ItemParser
 from ..sse._event import Event
 from ..sse._parser import DEFAULT_MAXIMUM, Parser
 from ._accumulator import MAX_CHOICES, check_choice_limit
-from ._models import LEGACY, ChatCompletionChunk, Chunk, CompletionChunk, kind_of
+from ._errors import ERROR_FINISH_REASONS, find_error
+from ._models import (
+    LEGACY,
+    ChatCompletionChunk,
+    Chunk,
+    ChunkChoice,
+    CompletionChunk,
+    CompletionChunkChoice,
+    kind_of,
+)
 
 DataT = TypeVar("DataT", str, bytes)
 
 DONE_MARK = "[DONE]"
+# Some servers quote it, as all their data; some forget the brackets, at the end only.
+_DONE_MARKS = (DONE_MARK, '"[DONE]"')
+_BARE_DONE = "DONE"
 _CHAT = "chat.completion.chunk"
 # They keep nothing from one call to the next: one serves all streams.
 _DECODE_CHAT: Final = msgspec.json.Decoder(ChatCompletionChunk).decode
@@ -32,6 +44,10 @@ _OBJECTS = (_CHAT, LEGACY, "error")
 # After so many chunks in a row with unknown fields, the rest has them too: trying the fast path
 # costs more than it saves.
 _MISSES = 3
+_SHAPE = ("choices", "usage", "error")
+_OBJECTS_OF_API = (_CHAT, LEGACY, "chat.completion")
+# The types of events without a type of their own, and of errors.
+_COMMON_TYPES = ("message", "error", "")
 # In characters. No server has longer ones; this bounds what a hostile one can make us keep.
 _LONGEST_REASON = 256
 
@@ -50,12 +66,18 @@ class ChunkDecoder(Decoder[Chunk]):
             16,384.
         max_objects: The most JSON objects and arrays in one event; None for no limit. Default:
             524,288.
+        error_finish_reasons: The finish reasons that mean a failure of the server: after the chunk
+            that has one, `error` is a `ServerSentError`. Default: "abort", "error",
+            "network_error".
 
     Raises:
         ValueError: An option has an invalid value.
     """
 
-    __slots__ = ("_decode", "_id", "_kind", "_max_choices", "_misses", "_object", "_reasons")
+    __slots__ = (
+        *("_decode", "_error_reasons", "_id", "_kind", "_max_choices", "_misses", "_object"),
+        "_reasons",
+    )
 
     def __init__(
         self,
@@ -63,10 +85,12 @@ class ChunkDecoder(Decoder[Chunk]):
         on_bad_json: Literal["raise", "skip"] = "raise",
         max_choices: int | None = MAX_CHOICES,
         max_objects: int | None = MAX_OBJECTS,
+        error_finish_reasons: Collection[str] = ERROR_FINISH_REASONS,
     ) -> None:
         super().__init__(on_bad_json=on_bad_json, max_objects=max_objects)
         check_number("max_choices", max_choices)
         self._max_choices = max_choices
+        self._error_reasons = error_finish_reasons
         self._reasons: dict[int, str | None] = {}
         self._decode: Callable[[str | bytes], Chunk] | None = _DECODE_CHAT
         self._id: str | None = None
@@ -75,8 +99,10 @@ class ChunkDecoder(Decoder[Chunk]):
         self._misses = 0
 
     def _decode_fast(self, event: Event, items: list[Chunk]) -> bool:
-        # Errors are for the general case.
-        return event.event != "error" and self._decode_known(iter((event.data,)), items) is None
+        # Errors, and events of other types that aren't chunks, are for the general case.
+        if event.event != "message" and (event.event == "error" or '"choices"' not in event.data):
+            return False
+        return self._decode_known(iter((event.data,)), items) is None
 
     def decode_values(self, values: list[bytes], last_event_id: str) -> list[Chunk]:
         """Decode the data of several events of type "message"."""
@@ -111,17 +137,18 @@ class ChunkDecoder(Decoder[Chunk]):
                 return value
             self._misses = 0
             self.events_seen += 1
+            chunks.append(chunk)
             for choice in chunk.choices:
                 if choice.finish_reason or choice.index not in reasons:
-                    self._note_choices(chunk)
+                    if not self._note_choices(chunk):
+                        chunks.pop()
                     break
             if self.stopped:
                 break
-            chunks.append(chunk)
         return None
 
     def _note_choices(self, chunk: Chunk) -> bool:
-        """Record the choices of a chunk; stop and return False if there are too many."""
+        """Record the choices of a chunk; return False if it's dropped: there are too many."""
         if self._kind is None and chunk.choices:
             self._settle(type(chunk))
         self._id = self._id or chunk.id
@@ -137,7 +164,14 @@ class ChunkDecoder(Decoder[Chunk]):
                 reasons[index] = None
             if choice.finish_reason and reasons[index] is None:
                 reasons[index] = choice.finish_reason[:_LONGEST_REASON]
+                if choice.finish_reason in self._error_reasons:
+                    self._stop_at_reason(choice)
         return True
+
+    def _stop_at_reason(self, choice: ChunkChoice | CompletionChunkChoice) -> None:
+        reason = choice.finish_reason
+        message = f"choice {choice.index} ended with finish_reason {reason!r}"
+        self.stop(ServerSentError(message=message, body=choice.to_dict(), code=reason))
 
     def _settle(self, kind: type[Chunk]) -> None:
         """Keep the kind of the first chunk with choices: a stream is of one kind."""
@@ -166,7 +200,17 @@ class ChunkDecoder(Decoder[Chunk]):
 
     def is_terminal(self, data: str) -> bool:
         """Return whether data is the [DONE] mark."""
-        return data == DONE_MARK
+        return data in _DONE_MARKS or (data == _BARE_DONE and self.is_finished)
+
+    def _is_ignored(self, event: Event) -> bool:
+        # A proxy sends its upstream's comments as data.
+        return event.event not in _COMMON_TYPES or event.data.startswith(":")
+
+    def _decode_object(self, event_type: str, body: dict[str, Any]) -> list[Chunk]:
+        if event_type not in _COMMON_TYPES and not has_chunk_shape(body):
+            self.skipped += 1
+            return []
+        return super()._decode_object(event_type, body)
 
     @property
     def is_finished(self) -> bool:
@@ -175,7 +219,10 @@ class ChunkDecoder(Decoder[Chunk]):
 
     def end_now(self) -> End:
         """Return how the input would have ended if this were its end."""
-        return evolve(super().end_now(), finish_reasons={**self._reasons})
+        end = evolve(super().end_now(), finish_reasons={**self._reasons})
+        # [DONE] without a choice completes nothing.
+        is_empty = end.cause is EndCause.DONE and not self._reasons
+        return evolve(end, cause=EndCause.INCOMPLETE) if is_empty else end
 
     def _find_error(self, event_type: str, body: dict[str, Any]) -> ServerSentError | None:
         return find_error(event_type, body)
@@ -187,20 +234,9 @@ class ChunkDecoder(Decoder[Chunk]):
         return bool(body.get("choices") or body.get("usage"))
 
 
-def find_error(event_type: str, body: dict[str, Any]) -> ServerSentError | None:
-    """
-    Return the error in an event's JSON object, or None.
-
-    The forms: `{"error": {...}}` or `{"error": "..."}`, alone or next to choices; any object
-    of an event of type "error"; `{"object": "error", ...}`; `{"type": "error", ...}`.
-
-    Source: OpenAI's and OpenRouter's error references; recordings of Groq and vLLM.
-    """
-    inner = body.get("error")
-    if inner or (inner is not None and "choices" not in body):
-        return make_error(inner, body)
-    flat = body.get("object") == "error" or (body.get("type") == "error" and "choices" not in body)
-    return make_error(body, body) if flat or event_type == "error" else None
+def has_chunk_shape(body: dict[str, Any]) -> bool:
+    """Return whether a JSON object has what identifies a chunk, a completion or an error."""
+    return any(name in body for name in _SHAPE) or body.get("object") in _OBJECTS_OF_API
 
 
 def is_complete(body: dict[str, Any], seen: Container[int]) -> bool:
@@ -245,6 +281,7 @@ class ChunkOptions(ItemOptions, total=False):
     """Options of a parser of chunks; see `ChunkParser`."""
 
     max_choices: int | None
+    error_finish_reasons: Collection[str]
 
 
 class ChunkParser(ItemParser[Chunk]):
@@ -270,6 +307,7 @@ class ChunkParser(ItemParser[Chunk]):
         max_choices: The most choices; None for no limit. Default: 16,384.
         max_objects: The most JSON objects and arrays in one event; None for no limit. Default:
             524,288.
+        error_finish_reasons: The finish reasons that mean a failure; see `ChunkDecoder`.
 
     Raises:
         ValueError: An option has an invalid value.
@@ -288,6 +326,7 @@ class ChunkParser(ItemParser[Chunk]):
         on_bad_json: Literal["raise", "skip"] = "raise",
         max_choices: int | None = MAX_CHOICES,
         max_objects: int | None = MAX_OBJECTS,
+        error_finish_reasons: Collection[str] = ERROR_FINISH_REASONS,
     ) -> None:
         parser = Parser(
             last_event_id=last_event_id,
@@ -297,6 +336,9 @@ class ChunkParser(ItemParser[Chunk]):
             max_event_bytes=max_event_bytes,
         )
         decoder = ChunkDecoder(
-            on_bad_json=on_bad_json, max_choices=max_choices, max_objects=max_objects
+            on_bad_json=on_bad_json,
+            max_choices=max_choices,
+            max_objects=max_objects,
+            error_finish_reasons=error_finish_reasons,
         )
         super().__init__(parser, decoder, errors=errors, max_event_bytes=max_event_bytes)

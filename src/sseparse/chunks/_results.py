@@ -40,6 +40,8 @@ class NoteKind(Enum):
     """The arguments are the empty text."""
     ARGUMENTS_OBJECT = "arguments_object"
     """The arguments were a JSON object, not a JSON text."""
+    EVENT_SPLIT = "event_split"
+    """An event had a JSON value on each line, or `data:` before its value."""
     VALUE_IGNORED = "value_ignored"
     """`detail` is the field's name; its value is in the chunk's `extra`."""
 
@@ -57,6 +59,7 @@ _MESSAGES: Final[Mapping[NoteKind, str]] = {
     NoteKind.CALL_UNNAMED: "a piece of a tool call had no index, id or name, and no call was open",
     NoteKind.ARGUMENTS_MISSING: "the choice finished, and the tool call has no arguments",
     NoteKind.ARGUMENTS_OBJECT: "the arguments were a JSON object; its JSON text is used",
+    NoteKind.EVENT_SPLIT: "an event had several values, or a repeated data:; each value was read",
     NoteKind.VALUE_IGNORED: "a known field has a value of an unexpected type; it is ignored",
 }
 

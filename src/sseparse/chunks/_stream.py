@@ -17,7 +17,7 @@ from ._accumulator import MAX_ACCUMULATED, MAX_TOOL_CALLS, Accumulator
 from ._decoder import ChunkOptions, ChunkParser
 from ._incomplete import incomplete
 from ._models import Chunk, CompletionUsage
-from ._results import Result
+from ._results import Note, NoteKind, Result
 
 if TYPE_CHECKING:
     from ._estimate import UsageEstimate
@@ -134,6 +134,14 @@ class ChunkReader(Reader[Chunk, Result]):
     def usage(self) -> CompletionUsage | None:
         """The token counts that the server reported, or None."""
         return self.accumulator.usage
+
+    def snapshot(self) -> Result:
+        """Return the completion of the chunks returned so far."""
+        result = super().snapshot()
+        note = Note(NoteKind.EVENT_SPLIT)
+        if self.item_parser.was_split and note not in result.notes:
+            result.notes += (note,)
+        return result
 
     def result(self) -> Result:
         """
