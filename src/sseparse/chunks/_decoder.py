@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Container, Iterator
-from typing import Any, Final, Literal, TypeVar
+from collections.abc import Callable, Collection, Container, Iterator, Mapping
+from typing import Any, Final, Literal, TypedDict, TypeVar, Unpack, overload
 
 import msgspec
 from attrs import evolve
@@ -11,31 +11,38 @@ from attrs import evolve
 from .._end import End, EndCause
 from .._errors import LimitExceeded, ServerSentError
 from .._json import UNREADABLE, is_deep, is_list, is_object
-from .._options import ItemOptions, check_number
+from .._options import ItemOptions, check_choice, check_number
 from ..payloads._decoder import MAX_OBJECTS, Decoder
 from ..payloads._model import build
 from ..payloads._parser import ItemParser
 from ..sse._event import Event
 from ..sse._parser import DEFAULT_MAXIMUM, Parser
 from ._accumulator import MAX_CHOICES, check_choice_limit
-from ._errors import ERROR_FINISH_REASONS, find_error
+from ._errors import ERROR_FINISH_REASONS, WrongKind, find_error
 from ._models import (
     LEGACY,
     ChatCompletionChunk,
     Chunk,
     ChunkChoice,
+    ChunkT,
     CompletionChunk,
     CompletionChunkChoice,
     kind_of,
+    shape_of,
 )
 
 DataT = TypeVar("DataT", str, bytes)
+Kind = Literal["chat", "completion"]
 
 DONE_MARK = "[DONE]"
 # Some servers quote it, as all their data; some forget the brackets, at the end only.
 _DONE_MARKS = (DONE_MARK, '"[DONE]"')
 _BARE_DONE = "DONE"
 _CHAT = "chat.completion.chunk"
+_KINDS: Final[Mapping[str, type[Chunk]]] = {
+    "chat": ChatCompletionChunk,
+    "completion": CompletionChunk,
+}
 # They keep nothing from one call to the next: one serves all streams.
 _DECODE_CHAT: Final = msgspec.json.Decoder(ChatCompletionChunk).decode
 _DECODE_LEGACY: Final = msgspec.json.Decoder(CompletionChunk).decode
@@ -52,7 +59,7 @@ _COMMON_TYPES = ("message", "error", "")
 _LONGEST_REASON = 256
 
 
-class ChunkDecoder(Decoder[Chunk]):
+class ChunkDecoder(Decoder[ChunkT]):
     """
     Decoder for chunks: events to chat chunks or legacy completion chunks, without I/O.
 
@@ -60,6 +67,8 @@ class ChunkDecoder(Decoder[Chunk]):
     [DONE] are counted, not decoded.
 
     Args:
+        kind: What the stream has, "chat" or "completion" for legacy completions; a chunk of the
+            other kind is a `WrongKind`. None, the default: the first chunk with choices decides.
         on_bad_json: What to do with an event whose data isn't a JSON object: "raise" stops with
             `DecodeError`, "skip" drops the event and counts it in `skipped`.
         max_choices: The most choices, and the highest index plus one; None for no limit. Default:
@@ -75,13 +84,35 @@ class ChunkDecoder(Decoder[Chunk]):
     """
 
     __slots__ = (
-        *("_decode", "_error_reasons", "_id", "_kind", "_max_choices", "_misses", "_object"),
-        "_reasons",
+        *("_decode", "_error_reasons", "_given_kind", "_id", "_kind", "_max_choices", "_misses"),
+        *("_object", "_reasons"),
     )
+
+    @overload
+    def __init__(
+        self: ChunkDecoder[ChatCompletionChunk],
+        *,
+        kind: Literal["chat"],
+        **options: Unpack[DecoderOptions],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: ChunkDecoder[CompletionChunk],
+        *,
+        kind: Literal["completion"],
+        **options: Unpack[DecoderOptions],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: ChunkDecoder[Chunk], *, kind: Kind | None = ..., **options: Unpack[DecoderOptions]
+    ) -> None: ...
 
     def __init__(
         self,
         *,
+        kind: Kind | None = None,
         on_bad_json: Literal["raise", "skip"] = "raise",
         max_choices: int | None = MAX_CHOICES,
         max_objects: int | None = MAX_OBJECTS,
@@ -92,21 +123,25 @@ class ChunkDecoder(Decoder[Chunk]):
         self._max_choices = max_choices
         self._error_reasons = error_finish_reasons
         self._reasons: dict[int, str | None] = {}
-        self._decode: Callable[[str | bytes], Chunk] | None = _DECODE_CHAT
+        self._decode: Callable[[str | bytes], Any] | None = _DECODE_CHAT
         self._id: str | None = None
         self._kind: type[Chunk] | None = None
         self._object = _CHAT
         self._misses = 0
+        self._given_kind = kind
+        if kind is not None:
+            check_choice("kind", kind, *_KINDS)
+            self._settle(_KINDS[kind])
 
-    def _decode_fast(self, event: Event, items: list[Chunk]) -> bool:
+    def _decode_fast(self, event: Event, items: list[ChunkT]) -> bool:
         # Errors, and events of other types that aren't chunks, are for the general case.
         if event.event != "message" and (event.event == "error" or '"choices"' not in event.data):
             return False
         return self._decode_known(iter((event.data,)), items) is None
 
-    def decode_values(self, values: list[bytes], last_event_id: str) -> list[Chunk]:
+    def decode_values(self, values: list[bytes], last_event_id: str) -> list[ChunkT]:
         """Decode the data of several events of type "message"."""
-        chunks: list[Chunk] = []
+        chunks: list[ChunkT] = []
         rest = iter(values)
         while (value := self._decode_known(rest, chunks)) is not None:
             data = value.decode("utf-8", "replace")
@@ -116,7 +151,7 @@ class ChunkDecoder(Decoder[Chunk]):
                 break
         return chunks
 
-    def _decode_known(self, values: Iterator[DataT], chunks: list[Chunk]) -> DataT | None:
+    def _decode_known(self, values: Iterator[DataT], chunks: list[ChunkT]) -> DataT | None:
         """
         Decode values as long as they are chunks with known fields only; return the first other.
 
@@ -181,7 +216,10 @@ class ChunkDecoder(Decoder[Chunk]):
             self._object = LEGACY
             self._misses = 0
 
-    def _build(self, body: dict[str, Any]) -> list[Chunk]:
+    def _build(self, body: dict[str, Any]) -> list[ChunkT]:
+        if self._given_kind is not None and shape_of(body) not in (None, self._kind):
+            self.stop(WrongKind(self._given_kind, body))
+            return []
         if is_complete(body, self._reasons):
             # A server that doesn't stream, or one behind a proxy that says it does.
             body = as_chunk(body)
@@ -189,10 +227,10 @@ class ChunkDecoder(Decoder[Chunk]):
         self._misses += 1
         if self._misses == _MISSES:
             self._decode = None
-        chunk: Chunk = build(kind, body)
+        chunk: Any = build(kind, body)
         return [chunk] if self._note_choices(chunk) else []
 
-    def _build_late(self, body: dict[str, Any]) -> list[Chunk]:
+    def _build_late(self, body: dict[str, Any]) -> list[ChunkT]:
         # After [DONE], usage and cost belong to the completion, but text to another one.
         if self.done and (body.get("choices") or body.get("id", self._id) != self._id):
             return []
@@ -206,7 +244,7 @@ class ChunkDecoder(Decoder[Chunk]):
         # A proxy sends its upstream's comments as data.
         return event.event not in _COMMON_TYPES or event.data.startswith(":")
 
-    def _decode_object(self, event_type: str, body: dict[str, Any]) -> list[Chunk]:
+    def _decode_object(self, event_type: str, body: dict[str, Any]) -> list[ChunkT]:
         if event_type not in _COMMON_TYPES and not has_chunk_shape(body):
             self.skipped += 1
             return []
@@ -277,6 +315,15 @@ def _with_delta(choice: Any, place: int) -> Any:
     return {"index": place, **rest, "delta": delta}
 
 
+class DecoderOptions(TypedDict, total=False):
+    """Options of a decoder of chunks; see `ChunkDecoder`."""
+
+    on_bad_json: Literal["raise", "skip"]
+    max_choices: int | None
+    max_objects: int | None
+    error_finish_reasons: Collection[str]
+
+
 class ChunkOptions(ItemOptions, total=False):
     """Options of a parser of chunks; see `ChunkParser`."""
 
@@ -284,7 +331,7 @@ class ChunkOptions(ItemOptions, total=False):
     error_finish_reasons: Collection[str]
 
 
-class ChunkParser(ItemParser[Chunk]):
+class ChunkParser(ItemParser[ChunkT]):
     """
     Parser for chunks: bytes to chat chunks or legacy completion chunks, without I/O.
 
@@ -296,6 +343,7 @@ class ChunkParser(ItemParser[Chunk]):
     event is a `NotEventStream`; JSON Lines are recognised at the second line.
 
     Args:
+        kind: What the stream has, "chat" or "completion"; see `ChunkDecoder`.
         last_event_id: The last event ID to begin with.
         retry: The reconnection time to begin with, in milliseconds, or None.
         errors: What to do with malformed UTF-8: "replace" or "strict".
@@ -315,9 +363,31 @@ class ChunkParser(ItemParser[Chunk]):
 
     __slots__ = ()
 
+    @overload
+    def __init__(
+        self: ChunkParser[ChatCompletionChunk],
+        *,
+        kind: Literal["chat"],
+        **options: Unpack[ChunkOptions],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: ChunkParser[CompletionChunk],
+        *,
+        kind: Literal["completion"],
+        **options: Unpack[ChunkOptions],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: ChunkParser[Chunk], *, kind: Kind | None = ..., **options: Unpack[ChunkOptions]
+    ) -> None: ...
+
     def __init__(
         self,
         *,
+        kind: Kind | None = None,
         last_event_id: str = "",
         retry: int | None = None,
         errors: Literal["replace", "strict"] = "replace",
@@ -335,7 +405,8 @@ class ChunkParser(ItemParser[Chunk]):
             max_line_bytes=max_line_bytes,
             max_event_bytes=max_event_bytes,
         )
-        decoder = ChunkDecoder(
+        decoder: ChunkDecoder[Any] = ChunkDecoder(
+            kind=kind,
             on_bad_json=on_bad_json,
             max_choices=max_choices,
             max_objects=max_objects,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from .._errors import ServerSentError
+from .._errors import ServerSentError, SSEError
 from .._json import is_list, is_object
 from ..payloads._decoder import make_error
 
@@ -15,6 +15,23 @@ ERROR_FINISH_REASONS: Final = frozenset({"abort", "error", "network_error"})
 _SUCCESS: Final = (None, 0, 200, "", "0", "200", "success", "ok")
 _MESSAGES: Final = ("message", "msg", "error_msg")
 _CODES: Final = ("code", "error_code")
+
+
+class WrongKind(SSEError):
+    """
+    Raised for a chunk of the other kind than the stream was opened for.
+
+    Attributes:
+        body: The chunk's JSON object.
+    """
+
+    def __init__(self, kind: str, body: dict[str, Any]) -> None:
+        other = "a legacy completion" if kind == "chat" else "a chat completion"
+        super().__init__(
+            f'The server sent a chunk of {other}, and kind="{kind}" reads the other kind: Stream, '
+            "ChunkParser and Accumulator read both if no kind is given."
+        )
+        self.body = body
 
 
 def find_error(event_type: str, body: dict[str, Any]) -> ServerSentError | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import Annotated, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 
 import msgspec
 from attrs import frozen
@@ -292,3 +292,11 @@ class Completion(AccumulatedResult, kw_only=True):
 
 
 Result = ChatCompletion | Completion
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    ResultT = TypeVar("ResultT", bound=Result, default=Result)
+else:
+    from typing import TypeVar
+
+    ResultT = TypeVar("ResultT")
