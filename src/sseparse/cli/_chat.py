@@ -162,16 +162,13 @@ def _format_figures(summary: Summary, usage: CompletionUsage | None) -> Iterator
 
 def chat(options: Namespace) -> int:
     """Send a prompt, print the response while it arrives, and return the exit status."""
-    try:
-        if options.timeline is not None:
-            _check_timeline(options.timeline)
-        api_request = make_request(options)
-        redactor = Redactor(api_request.key)
-        colour = _output.wants_colour(no_color=options.no_color)
-        with BodyFile(options.save) if options.save else contextlib.nullcontext() as file:
-            return _Exchange(options, api_request, file, redactor, colour).run()
-    except CommandError as error:
-        return _output.report(f"chat: {error}", 2)
+    if options.timeline is not None:
+        _check_timeline(options.timeline)
+    api_request = make_request(options)
+    redactor = Redactor(api_request.key)
+    colour = _output.wants_colour(no_color=options.no_color)
+    with BodyFile(options.save) if options.save else contextlib.nullcontext() as file:
+        return _Exchange(options, api_request, file, redactor, colour).run()
 
 
 def _check_timeline(path: Path) -> None:

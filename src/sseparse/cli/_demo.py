@@ -43,12 +43,11 @@ class Example:
     replay: Replay
 
 
-def make_examples(*, fast: bool) -> list[Example]:
-    """Make the examples; if `fast`, the server sends each response at once."""
-    return [_make_chat_example(fast=fast), _make_legacy_example(fast=fast)]
+def make_examples() -> list[Example]:
+    return [_make_chat_example(), _make_legacy_example()]
 
 
-def _make_chat_example(*, fast: bool) -> Example:
+def _make_chat_example() -> Example:
     prompt = "Count to 100, with a comma between each number and no newlines. E.g., 1, 2, 3, ..."
     messages = [{"role": "user", "content": prompt}]
     request = {"model": "gpt-3.5-turbo", "messages": messages, "temperature": 0, "stream": True}
@@ -56,11 +55,11 @@ def _make_chat_example(*, fast: bool) -> Example:
     deltas = [{"role": "assistant"}, *({"content": token} for token in tokens), {}]
     common: dict[str, Any] = {"id": "chatcmpl-count-to-100", "object": "chat.completion.chunk"}
     common |= {"created": 1677825464, "model": "gpt-3.5-turbo-0301"}
-    replay = _make_replay(common, [{"delta": delta} for delta in deltas], "stop", fast=fast)
+    replay = _make_replay(common, [{"delta": delta} for delta in deltas], "stop")
     return Example("1. Chat completion", "/v1/chat/completions", prompt, request, replay)
 
 
-def _make_legacy_example(*, fast: bool) -> Example:
+def _make_legacy_example() -> Example:
     prompt = "1,2,3,"
     request: dict[str, Any] = {"model": "text-davinci-002", "prompt": prompt, "max_tokens": 193}
     request |= {"temperature": 0, "stream": True}
@@ -69,21 +68,16 @@ def _make_legacy_example(*, fast: bool) -> Example:
     common: dict[str, Any] = {"id": "cmpl-count-to-100", "object": "text_completion"}
     common |= {"created": 1661990400, "model": "text-davinci-002"}
     # "length": these are the 193 tokens that the request allows.
-    replay = _make_replay(common, choices, "length", fast=fast)
+    replay = _make_replay(common, choices, "length")
     return Example("2. Legacy completion", "/v1/completions", prompt, request, replay)
 
 
-def _make_replay(
-    common: dict[str, Any], choices: list[dict[str, Any]], finish_reason: str, *, fast: bool
-) -> Replay:
-    reasons = [*[None] * (len(choices) - 1), finish_reason]
+def _make_replay(common: dict[str, Any], choices: list[dict[str, Any]], finish: str) -> Replay:
     chunks = [
-        {**common, "choices": [{"index": 0, **choice, "finish_reason": reason}]}
-        for choice, reason in zip(choices, reasons, strict=True)
+        {**common, "choices": [{"index": 0, **choice, "finish_reason": None}]} for choice in choices
     ]
+    chunks[-1]["choices"][0]["finish_reason"] = finish
     body = b"".join(encode(Event(data)) for data in [*map(json.dumps, chunks), "[DONE]"])
-    if fast:
-        return Replay(body)
     draw = random.Random(100)  # noqa: S311 - the same delays in each run
     # A model needs longer for its first token.
     return Replay(body, delays=[0.1, *(draw.uniform(0.01, 0.02) for _ in chunks)])
@@ -209,8 +203,10 @@ def _render_times(width: int, timeline: Timeline) -> RenderableType:
 
 def demo(options: Namespace) -> int:
     """Stream two completions and show when their chunks arrive."""
-    examples = make_examples(fast=options.fast)
+    examples = make_examples()
     replays = {example.path: example.replay for example in examples}
+    if options.fast:
+        replays = {path: Replay(replay.body) for path, replay in replays.items()}
     headers = {"Accept": "text/event-stream", "Accept-Encoding": "identity"}
     show = show_rich if is_terminal(sys.stdout) and supports_escapes() else show_plain
     # Settings of the environment, such as a proxy, aren't for a server on this machine.

@@ -211,12 +211,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         SystemExit: The arguments request help or the version, or are invalid.
     """
     options = make_argument_parser().parse_args(argv)
+    command = options.command
+    missing = [name for name in _REQUIRED_PACKAGES.get(command, ()) if find_spec(name) is None]
+    if missing:
+        names, install = ", ".join(missing), "pip install 'sseparse[cli]'"
+        _output.write_error(f"sseparse {command}: {names} not installed: {install}\n")
+        return 2
     reconfigure = getattr(sys.stdout, "reconfigure", None)
     if reconfigure is not None:
         # Characters that the terminal's encoding lacks become question marks.
         reconfigure(errors="replace")
     try:
-        return _run(options)
+        # Only the module of the command is imported: `parse` works without the others' packages.
+        module = import_module(f"._{command}", __package__)
+        return cast(int, getattr(module, command)(options))
+    except _output.CommandError as error:
+        return _output.report(f"{command}: {error}", 2)
     except OSError as error:
         # Errors of reading are handled where they occur: this is the output. What it still
         # buffers would fail again when the interpreter exits.
@@ -228,15 +238,3 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _output.report(f"cannot write: {error.strerror}", _output.EXIT_IO_ERROR)
     except KeyboardInterrupt:
         return _output.EXIT_INTERRUPTED
-
-
-def _run(options: argparse.Namespace) -> int:
-    command = options.command
-    missing = [name for name in _REQUIRED_PACKAGES.get(command, ()) if find_spec(name) is None]
-    if missing:
-        names, install = ", ".join(missing), "pip install 'sseparse[cli]'"
-        _output.write_error(f"sseparse {command}: {names} not installed: {install}\n")
-        return 2
-    # Only the module of the command is imported: `parse` works without the packages of the others.
-    module = import_module(f"._{command}", __package__)
-    return cast(int, getattr(module, command)(options))

@@ -101,8 +101,7 @@ def _write_all(file: BinaryIO, data: bytes) -> None:
 # Python's repr(), in an error message, escapes quotes and backslashes as JSON does. "cut" is an
 # escape that the end of the text cuts.
 _JSON_ESCAPE: Final = re.compile(
-    r"""\\(?:u(?P<hex>[0-9a-fA-F]{4})|(?P<char>["'\\/])|(?P<control>[bfnrt])"""
-    r"""|(?P<cut>(?:u[0-9a-fA-F]{0,3})?\Z))"""
+    r"""\\(?:u(?P<hex>[0-9a-fA-F]{4})|(?P<char>["'\\/])|[bfnrt]|(?P<cut>(?:u[0-9a-fA-F]{0,3})?\Z))"""
 )
 _URL_ESCAPE: Final = re.compile(r"%(?:(?P<hex>[0-9a-fA-F]{2})|(?P<cut>[0-9a-fA-F]?\Z))")
 
@@ -129,10 +128,8 @@ class _UnescapedText:
             at = end
             if match.lastgroup == "cut":
                 break
-            if match.lastgroup == "hex":
-                parts.append(chr(int(match["hex"], 16)))
-            else:  # no key has a control character
-                parts.append(match["char"] if match.lastgroup == "char" else "\n")
+            # A line feed stands for each control character: no key has one.
+            parts.append(chr(int(match["hex"], 16)) if match["hex"] else match["char"] or "\n")
         else:
             parts.append(self.text[at:])
             starts.extend(self.starts[at:])
@@ -172,8 +169,7 @@ class Redactor:
     def redact(self, text: str) -> str:
         if not self._key:
             return text
-        spans, _ = self._find(text)
-        return _replace(text, spans)
+        return _replace(text, self._find(text)[0])
 
     def redact_json(self, value: Any) -> Any:
         """Return a JSON value without the key in its strings and names of fields."""
