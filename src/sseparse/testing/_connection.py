@@ -153,15 +153,15 @@ class ReplaySocket:
     # While it waits or sends, it raises ServerStopped if the server stops, ConnectionError if the
     # client closes, and IdleTimeout once a deadline, by the monotonic clock, has passed.
 
-    _sock: socket.socket
+    sock: socket.socket
     _stop: SelectableSemaphore
     _permits: SelectableSemaphore
     _early: bytearray = field(factory=bytearray)
     sent: int = 0
 
     def do_handshake(self, context: ssl.SSLContext, deadline: float) -> None:
-        sock = context.wrap_socket(self._sock, server_side=True, do_handshake_on_connect=False)
-        self._sock = sock
+        sock = context.wrap_socket(self.sock, server_side=True, do_handshake_on_connect=False)
+        self.sock = sock
         self._call_when_ready(sock.do_handshake, deadline)
 
     def receive(self, deadline: float) -> bytes:
@@ -170,12 +170,12 @@ class ReplaySocket:
             data = bytes(self._early)
             self._early.clear()
             return data
-        return self._call_when_ready(lambda: self._sock.recv(_READ_SIZE), deadline)
+        return self._call_when_ready(lambda: self.sock.recv(_READ_SIZE), deadline)
 
     def send(self, data: bytes) -> None:
         view = memoryview(data)
         while view:
-            size = self._call_when_ready(partial(self._sock.send, view), is_write=True)
+            size = self._call_when_ready(partial(self.sock.send, view), mask=selectors.EVENT_WRITE)
             self.sent += size
             view = view[size:]
 
@@ -190,55 +190,49 @@ class ReplaySocket:
     def finish(self, ending: ResponseEnd) -> None:
         """Close the server's side, except for a reset without discarding what the client sends."""
         if ending == "reset":
-            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-            self._sock.close()
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            self.sock.close()
             return
         # The client may have reset the connection already.
         with contextlib.suppress(OSError):
-            if ending == "to its end" and isinstance(self._sock, ssl.SSLSocket):
+            if ending == "to its end" and isinstance(self.sock, ssl.SSLSocket):
                 # Sends close_notify, without waiting for the client's.
                 with contextlib.suppress(ssl.SSLError):
-                    self._sock.unwrap()
+                    self.sock.unwrap()
             if ending != "left open":
-                self._sock.shutdown(socket.SHUT_WR)
+                self.sock.shutdown(socket.SHUT_WR)
 
     def wait_for_close(self, deadline: float | None) -> bool:
         """Wait until the client closes its side or the deadline; return whether it has closed."""
+        # TCP shows whether the client has closed, in any state of TLS.
+        receive = partial(socket.socket.recv, self.sock, _READ_SIZE)
         try:
-            while self._call_when_ready(self._receive_raw, deadline):
+            while self._call_when_ready(receive, deadline):
                 if deadline is not None and time.monotonic() >= deadline:
                     return False
         except (ServerStopped, IdleTimeout):
             with contextlib.suppress(BlockingIOError):
-                return any(not self._receive_raw() for _ in range(_LAST_READS))
+                return any(not receive() for _ in range(_LAST_READS))
             return False
         return True
 
-    def close(self) -> None:
-        self._sock.close()
-
-    def _receive_raw(self) -> bytes:
-        # TCP shows whether the client has closed, in any state of TLS.
-        return socket.socket.recv(self._sock, _READ_SIZE)
-
     def _wait_and_read(self, timeout: float | None, *others: SelectableSemaphore) -> None:
-        can_read = len(self._early) < _MAX_EARLY
         files: list[SelectableSemaphore | socket.socket] = [self._stop, *others]
-        if can_read:
-            files.append(self._sock)
+        if can_read := len(self._early) < _MAX_EARLY:
+            files.append(self.sock)
         wait_for(dict.fromkeys(files, selectors.EVENT_READ), timeout)
         if self._stop.permits:
             raise ServerStopped
         if not can_read:
             return
         with contextlib.suppress(BlockingIOError, ssl.SSLWantReadError):
-            data = self._sock.recv(_READ_SIZE)
+            data = self.sock.recv(_READ_SIZE)
             if not data:
                 raise ConnectionResetError("the client went away")
             self._early += data
 
     def _call_when_ready(
-        self, call: Callable[[], T], deadline: float | None = None, *, is_write: bool = False
+        self, call: Callable[[], T], deadline: float | None = None, mask: int = selectors.EVENT_READ
     ) -> T:
         while not self._stop.permits:
             # Read the clock first: data that has arrived by now is in time, even if read late.
@@ -246,7 +240,7 @@ class ReplaySocket:
             try:
                 return call()
             except BlockingIOError:
-                wanted = selectors.EVENT_WRITE if is_write else selectors.EVENT_READ
+                wanted = mask
             # TLS may have to read before it can write, and the other way round.
             except ssl.SSLWantReadError:
                 wanted = selectors.EVENT_READ
@@ -255,7 +249,7 @@ class ReplaySocket:
             if is_late:
                 raise IdleTimeout
             timeout = None if deadline is None else deadline - time.monotonic()
-            wait_for({self._sock: wanted, self._stop: selectors.EVENT_READ}, timeout)
+            wait_for({self.sock: wanted, self._stop: selectors.EVENT_READ}, timeout)
         raise ServerStopped
 
 
@@ -289,7 +283,7 @@ class ReplayConnection:
             # Whichever call failed, the cause is that the client has closed the connection.
             return True
         finally:
-            self._socket.close()
+            self._socket.sock.close()
 
     def _answer_all(self) -> ResponseEnd:
         if self._ssl_context is not None:

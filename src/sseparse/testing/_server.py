@@ -344,15 +344,13 @@ class ReplayServer(Uncopyable):
             raise
         self._free_threads.acquire()
 
-    def _serve(
-        self, sock: socket.socket, received: ReceivedConnection, closed: Future[bool]
-    ) -> None:
+    def _serve(self, sock: socket.socket, client: ReceivedConnection, closed: Future[bool]) -> None:
         connection_class, socket_class = self._classes
         has_closed = False
         try:
             has_closed = connection_class(
                 socket_class(sock, self._stop, self._permits),
-                partial(self._find_replay, received),
+                partial(self._find_replay, client),
                 self._ssl_context,
                 self._on_answered,
                 self._idle_timeout,
