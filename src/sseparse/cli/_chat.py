@@ -135,13 +135,11 @@ def _read_prompt(words: list[str]) -> str:
 def _estimate_usage(completion: Result, request: Mapping[str, Any]) -> CompletionUsage | None:
     from ..chunks import estimate_usage  # noqa: PLC0415 - only if the server sent no usage
 
-    if not completion.choices:
-        return None
-    try:
-        return estimate_usage(completion, encoding=None if completion.model else request["model"])
-    except (ImportError, SSEError):
-        # tiktoken or the vocabulary isn't installed: characters are reported instead.
-        return None
+    model = None if completion.model else request["model"]
+    # Without tiktoken or the vocabulary, characters are reported instead.
+    with contextlib.suppress(ImportError, SSEError):
+        return estimate_usage(completion, encoding=model) if completion.choices else None
+    return None
 
 
 def _format_figures(summary: Summary, usage: CompletionUsage | None) -> Iterator[str]:

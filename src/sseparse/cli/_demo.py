@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, cast
 
 import httpx2
-from attrs import define, field, frozen
+from attrs import frozen
 from rich.console import Console, Group, RenderableType
 from rich.json import JSON
 from rich.live import Live
@@ -129,13 +129,13 @@ def show_rich(example: Example, stream: Stream, timeline: Timeline) -> None:
     heading.add_row("POST", example.path)
     heading.add_row("prompt", example.prompt)
     console.print(Padding(heading, (1, 2)))
-    view = _StreamView(console, timeline)
+    chunks: list[Chunk] = []
+    render = partial(_render_stream, console.width, timeline, chunks)
     # A thread draws it: drawing at each chunk would delay the next one.
-    with Live(view, console=console, refresh_per_second=24) as live:
+    with Live(get_renderable=render, console=console, refresh_per_second=24) as live:
         live.refresh()
         for chunk in stream:
-            view.chunks.append(chunk)
-        view.is_complete = True
+            chunks.append(chunk)  # noqa: PERF402 - the thread reads the list meanwhile
     console.print(_render_times(console.width, timeline))
     result = JSON(json.dumps(stream.result().to_dict()))
     result.text.no_wrap = False
@@ -143,45 +143,38 @@ def show_rich(example: Example, stream: Stream, timeline: Timeline) -> None:
     console.print(_panel("result(), the response of the API without streaming", result))
 
 
-@define
-class _StreamView:
-    """Text and chunks of a stream, drawn again and again while they arrive."""
+def _render_stream(width: int, timeline: Timeline, received: list[Chunk]) -> RenderableType:
+    is_wide = width >= 120
+    chunks = list(received)
+    text = Text("".join(chunk.text for chunk in chunks), overflow="fold")
+    panels = [
+        _panel("text", text, height=_LATEST + 2 if is_wide else None),
+        _panel("chunks", _render_chunks(timeline, chunks)),
+    ]
+    if not is_wide:
+        return Group(*panels)
+    columns = Table.grid(Column(ratio=3), Column(ratio=2), expand=True, padding=(0, 1))
+    columns.add_row(*panels)
+    return columns
 
-    console: Console
-    timeline: Timeline
-    chunks: list[Chunk] = field(factory=list[Chunk])
-    is_complete: bool = False
 
-    def __rich__(self) -> RenderableType:
-        is_wide = self.console.width >= 120
-        chunks = list(self.chunks)
-        text = Text("".join(chunk.text for chunk in chunks), overflow="fold")
-        panels = [
-            _panel("text", text, height=_LATEST + 2 if is_wide else None),
-            _panel("chunks", self._render_chunks(chunks)),
-        ]
-        if not is_wide:
-            return Group(*panels)
-        columns = Table.grid(Column(ratio=3), Column(ratio=2), expand=True, padding=(0, 1))
-        columns.add_row(*panels)
-        return columns
-
-    def _render_chunks(self, chunks: list[Chunk]) -> Table:
-        arrivals = enumerate(zip(self.timeline.record().chunks, chunks, strict=False), 1)
-        rows = [
-            (str(number), f"{seconds:.3f} s", Text(_delta_json(chunk)))
-            for number, (seconds, chunk) in list(arrivals)[0 if self.is_complete else -_LATEST :]
-        ]
-        if self.is_complete:
-            more = Text(f"{len(rows) - 2 * _ENDS} more", style="dim")
-            rows = [*rows[:_ENDS], ("", "", more), *rows[-_ENDS:]]
-        number = Column(justify="right", style="dim", min_width=3)
-        seconds = Column(justify="right", style=_ACCENT, min_width=7)
-        delta = Column(no_wrap=True, overflow="ellipsis")
-        table = Table.grid(number, seconds, delta, padding=(0, 2))
-        for row in [*rows, *[()] * (_LATEST - len(rows))]:
-            table.add_row(*row)
-        return table
+def _render_chunks(timeline: Timeline, chunks: list[Chunk]) -> Table:
+    is_complete = bool(chunks) and chunks[-1].choices[0].finish_reason is not None
+    arrivals = enumerate(zip(timeline.record().chunks, chunks, strict=False), 1)
+    rows = [
+        (str(number), f"{seconds:.3f} s", Text(_delta_json(chunk)))
+        for number, (seconds, chunk) in list(arrivals)[0 if is_complete else -_LATEST :]
+    ]
+    if is_complete:
+        more = Text(f"{len(rows) - 2 * _ENDS} more", style="dim")
+        rows = [*rows[:_ENDS], ("", "", more), *rows[-_ENDS:]]
+    number = Column(justify="right", style="dim", min_width=3)
+    seconds = Column(justify="right", style=_ACCENT, min_width=7)
+    delta = Column(no_wrap=True, overflow="ellipsis")
+    table = Table.grid(number, seconds, delta, padding=(0, 2))
+    for row in [*rows, *[()] * (_LATEST - len(rows))]:
+        table.add_row(*row)
+    return table
 
 
 def _panel(title: str, content: RenderableType, height: int | None = None) -> Panel:

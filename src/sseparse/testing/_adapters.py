@@ -120,20 +120,17 @@ async def _check_bytes(run: CheckRun) -> None:
     if received != expected:
         pairs = enumerate(zip_longest(received, expected))
         differs = next(at for at, (byte, other) in pairs if byte != other)
-        run.fail(
-            f"received {len(received)} bytes of {len(expected)}; they differ at byte {differs}",
-            "return every piece of the body unchanged, also the last one, and nothing else",
-        )
+        saw = f"received {len(received)} bytes of {len(expected)}; they differ at byte {differs}"
+        advice = "return every piece of the body unchanged, also the last one, and nothing else"
+        run.fail(saw, advice)
 
 
 async def _check_prompt(run: CheckRun) -> None:
     ends = list(accumulate(map(len, run.replay.cut())))
     async with run.open_response():
         for number, end in enumerate(ends, 1):
-            run.step = (
-                f"reading event {number} of {len(ends)} before the server sends the next one",
-                "read the data that is available, not a number of bytes",
-            )
+            doing = f"reading event {number} of {len(ends)} before the server sends the next one"
+            run.step = (doing, "read the data that is available, not a number of bytes")
             await _read_up_to(run, end)
             run.server.release()
 
@@ -245,10 +242,9 @@ async def _check_pool(run: CheckRun) -> None:
             if error is not None:
                 run.fail(f"a stream ended with {error!r}", "fix the check 'bytes' first")
     if (connections := len(run.server.connections)) > 1:
-        run.fail(
-            f"pooled is true, but {_RESPONSES} requests used {connections} connections",
-            "return the connection to the pool at the end of the body, or set pooled = False",
-        )
+        saw = f"pooled is true, but {_RESPONSES} requests used {connections} connections"
+        advice = "return the connection to the pool at the end of the body, or set pooled = False"
+        run.fail(saw, advice)
 
 
 _CHECKS: dict[str, tuple[str, Check]] = {
