@@ -100,9 +100,8 @@ def _add_chat(parser: _CommandParser) -> None:
 
 
 def _add_parse(parser: _CommandParser) -> None:
-    parser.add_argument(
-        "path", nargs="?", default="-", metavar="FILE", help="the body; - reads standard input"
-    )
+    path = "the body; - reads standard input"
+    parser.add_argument("path", nargs="?", default="-", metavar="FILE", help=path)
     output = parser.add_mutually_exclusive_group()
     for name, text in (
         ("events", "print each event as a line of JSON (default)"),

@@ -24,6 +24,7 @@ from ._replay import Framing, Replay, faulty
 from ._server import ReplayServer
 
 Backend = Literal["asyncio", "trio"]
+Cases: TypeAlias = Mapping[str, Callable[[], Replay]]
 Check: TypeAlias = "Callable[[CheckRun], Coroutine[Any, Any, None]]"
 Manager: TypeAlias = AbstractContextManager[Any] | AbstractAsyncContextManager[Any]
 
@@ -81,9 +82,7 @@ def check_adapter(
             CheckRun(open_response, client, backend, name, case, make_replay(), limit).run()
 
 
-def _make_cases(
-    decodes: tuple[Framing, ...], *, has_client: bool
-) -> dict[str, Mapping[str, Callable[[], Replay]]]:
+def _make_cases(decodes: tuple[Framing, ...], *, has_client: bool) -> dict[str, Cases]:
     framings: tuple[Framing, ...] = ("chunked", "one-chunk", "close", "content-length", *decodes)
     headers = [("X-Request-ID", "r-1"), ("X-Twice", "one"), ("X-Twice", "two")]
     complete, gated = partial(Replay, _BODY), partial(Replay, _BODY, gated=True)

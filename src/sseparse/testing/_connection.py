@@ -185,10 +185,9 @@ class ReplayConnection:
             self._sock.close()
 
     def _answer_all(self) -> ResponseEnd:
-        if self._ssl_context is not None:
-            self._sock = sock = self._ssl_context.wrap_socket(
-                self._sock, server_side=True, do_handshake_on_connect=False
-            )
+        if (context := self._ssl_context) is not None:
+            sock = context.wrap_socket(self._sock, server_side=True, do_handshake_on_connect=False)
+            self._sock = sock
             self._call_when_ready(sock.do_handshake, time.monotonic() + self._idle_timeout)
         try:
             while (request := self._read_request()) is not None:
