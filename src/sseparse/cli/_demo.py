@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, cast
 
 import httpx2
-from attrs import frozen
+from attrs import evolve, frozen
 from rich.console import Console, Group, RenderableType
 from rich.json import JSON
 from rich.live import Live
@@ -43,8 +43,12 @@ class Example:
     replay: Replay
 
 
-def make_examples() -> list[Example]:
-    return [_make_chat_example(), _make_legacy_example()]
+def make_examples(*, fast: bool) -> list[Example]:
+    """Make the examples; if `fast`, the server sends each response at once."""
+    examples = [_make_chat_example(), _make_legacy_example()]
+    if fast:
+        examples = [evolve(example, replay=Replay(example.replay.body)) for example in examples]
+    return examples
 
 
 def _make_chat_example() -> Example:
@@ -196,10 +200,8 @@ def _render_times(width: int, timeline: Timeline) -> RenderableType:
 
 def demo(options: Namespace) -> int:
     """Stream two completions and show when their chunks arrive."""
-    examples = make_examples()
+    examples = make_examples(fast=options.fast)
     replays = {example.path: example.replay for example in examples}
-    if options.fast:
-        replays = {path: Replay(replay.body) for path, replay in replays.items()}
     headers = {"Accept": "text/event-stream", "Accept-Encoding": "identity"}
     show = show_rich if is_terminal(sys.stdout) and supports_escapes() else show_plain
     # Settings of the environment, such as a proxy, aren't for a server on this machine.
