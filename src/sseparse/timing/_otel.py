@@ -9,7 +9,7 @@ from attrs import field, frozen
 
 from .._end import EndCause
 from ..payloads._model import TokenCounts
-from ._record import Record, TokenUsage, token_counts_of
+from ._summary import Record, TokenUsage, token_counts_of
 
 # The bucket boundaries that the conventions advise.
 _SECONDS: Final = tuple(0.01 * 2**power for power in range(14))

@@ -20,8 +20,7 @@ from matplotlib.font_manager import fontManager
 from matplotlib.lines import Line2D
 
 from .._errors import count
-from ._record import Record
-from ._summary import Stall, duration, rate, summarize
+from ._summary import Record, duration, rate, summarize
 
 _DOTS_PER_INCH: Final = 160
 _LONGEST_LABEL: Final = 48
@@ -201,8 +200,7 @@ def _annotate_curve(axes: Axes, curve: Curve) -> None:
         label = f"{curve.bad_end or 'end'} {duration(ended)}"
         colour = _STALL if curve.bad_end else _INK
         _annotate(axes, ended, 0.05, label, color=colour, ha="right", va="bottom")
-    for stall in curve.summary.stalls:
-        _shade(axes, stall, _STALL)
+    _shade_stalls(axes, curve, _STALL)
     for stall in curve.longest_stalls:
         arrived = [0, *curve.levels][bisect_right(curve.times, stall.start)]
         level = arrived / axes.get_ylim()[1]
@@ -212,8 +210,9 @@ def _annotate_curve(axes: Axes, curve: Curve) -> None:
         _annotate(axes, middle, height, label, color=_STALL, ha="center", va=va)
 
 
-def _shade(axes: Axes, stall: Stall, colour: str) -> None:
-    axes.axvspan(stall.start, stall.start + stall.seconds, color=colour, alpha=0.1, linewidth=0)
+def _shade_stalls(axes: Axes, curve: Curve, colour: str) -> None:
+    for stall in curve.summary.stalls:
+        axes.axvspan(stall.start, stall.start + stall.seconds, color=colour, alpha=0.1, linewidth=0)
 
 
 def _annotate(axes: Axes, at: float, height: float, text: str, **style: Any) -> None:
@@ -251,8 +250,7 @@ def _draw_gaps(axes: Axes, curve: Curve, stall_colour: str) -> None:
     heights = [max(gap, 1.25 * _SHORTEST_GAP) for gap in gaps]
     colours = [stall_colour if gap > threshold else curve.colour for gap in gaps]
     axes.vlines(record.arrivals[1:], _SHORTEST_GAP, heights, colors=colours, linewidth=1.4)
-    for stall in curve.summary.stalls:
-        _shade(axes, stall, stall_colour)
+    _shade_stalls(axes, curve, stall_colour)
     if record.comments:
         place, heights = axes.get_xaxis_transform(), [0.9] * len(record.comments)
         axes.plot(record.comments, heights, "v", ms=4.5, mew=0, color=_GREY, transform=place)

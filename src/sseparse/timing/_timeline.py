@@ -12,8 +12,7 @@ from .._end import End
 from .._stage import Uncopyable
 from ..payloads._model import Item
 from ._otel import Attribute, Metric, common_values, make_metrics, span_attributes
-from ._record import Record, StreamResult, TokenUsage
-from ._summary import Summary, summarize
+from ._summary import Record, StreamResult, Summary, TokenUsage, summarize
 
 
 class Timeline(Uncopyable):
