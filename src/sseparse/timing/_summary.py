@@ -29,10 +29,8 @@ class StreamResult(Protocol):
 
     @property
     def id(self) -> str | None: ...
-
     @property
     def model(self) -> str | None: ...
-
     @property
     def usage(self) -> TokenUsage | None: ...
 
@@ -48,26 +46,22 @@ class Record:
     """
     Measurements of one stream; all times are in seconds since the request.
 
+    None stands for what wasn't received, or isn't known yet.
+
     Attributes:
-        first_byte: Time of the first byte, or None.
-        first_event: Time of the first event, or None.
         chunks: Time of each chunk.
         sizes: Characters of any generated text in each chunk.
         texts: Characters of content in each chunk.
         pieces: Time of each piece of the body that completed events.
         piece_events: Events that each of these pieces completed.
         comments: Time of each piece of the body that completed comments.
-        comment_count: Number of comments.
-        bytes: Number of bytes.
         last_byte: Time of the last piece that wasn't empty, or None.
         silence: Longest time between two such pieces, or None for fewer than two.
         releases: Time of each release of a moderation gate, and its number of characters.
         ended: Time of the end, or None while the stream is open.
         end: How the stream ended, or None if that is unknown.
         reasoned: Whether reasoning was received as text.
-        usage: Usage in the result, or None.
-        response_id: The result's id, or None.
-        model: The model in the result, or None.
+        usage, response_id, model: Those of the result.
     """
 
     first_byte: float | None
@@ -184,7 +178,7 @@ class Stall:
 @frozen
 class Summary:
     """
-    Figures of one stream: durations in seconds, None for what wasn't observed.
+    Figures of one stream: numbers, and durations in seconds; None for what wasn't observed.
 
     Attributes:
         time_to_first_byte: From the request to the first byte of the body.
@@ -192,10 +186,6 @@ class Summary:
         time_to_first_token: From the request to the first chunk with any generated text.
         time_to_first_text: From the request to the first chunk with content.
         total: From the request to the end.
-        chunks: Number of chunks.
-        events: Number of events.
-        comments: Number of comments.
-        bytes: Number of bytes.
         characters: Number of characters of all choices: content, reasoning, refusals, arguments.
         gaps: Times between chunks; without chunks, between pieces that completed events.
         stalls: The gaps longer than `stall_threshold`, including the one before the end.
