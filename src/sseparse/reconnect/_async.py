@@ -9,6 +9,7 @@ from typing import Any, Self, Unpack, cast
 import httpx2
 
 from .._deadlines import Timers, TimeUp, running_timers
+from .._errors import NotEventStream
 from ..adapters._httpx import HTTPXSource
 from ..sse._event import Event
 from ._session import CONNECTION_ERRORS, BaseEventSource, EventSourceOptions
@@ -29,7 +30,7 @@ class AsyncEventSource(BaseEventSource):
         sleep: Callable[[float], Awaitable[object]] | None = None,
         **options: Unpack[EventSourceOptions],
     ) -> None:
-        super().__init__(url, client, "AsyncClient", **options)
+        super().__init__(url, client, httpx2.AsyncClient, **options)
         self._sleep = self._wait if sleep is None else sleep
         self._interruption: Any = None  # the event that ends a wait
         self._closed = False
@@ -72,13 +73,8 @@ class AsyncEventSource(BaseEventSource):
         else:
             try:
                 data = await anext(self._source)
-            except StopAsyncIteration:
-                self._on_end()
-            except (RuntimeError, TypeError):
-                # Misuse, not a failure of the connection.
-                raise
             except Exception as error:  # a source can raise anything
-                self._on_failure(error)
+                self._on_read_error(error)
             else:
                 self._feed(data)
         if self.ready_state != "open":
@@ -99,9 +95,9 @@ class AsyncEventSource(BaseEventSource):
             return
         self._source = HTTPXSource(response)
         self._on_response(response)
-        if self.error is not None:
+        if isinstance(rejection := self.error, NotEventStream):
             with suppress(Exception):
-                self._add_body_start(await anext(self._source))
+                self._add_body_start(rejection, await anext(self._source))
 
     async def _disconnect(self) -> None:
         source, self._source = self._source, None

@@ -74,7 +74,7 @@ class BaseEventSource(Breakable):
         self,
         url: str,
         client: object,
-        kind: Literal["Client", "AsyncClient"],
+        client_type: type[httpx2.Client | httpx2.AsyncClient],
         *,
         headers: Mapping[str, str] | None = None,
         method: str = "GET",
@@ -113,7 +113,6 @@ class BaseEventSource(Breakable):
         self._delay: float | None = None  # before the next connection
         self._source: HTTPXSource | None = None
         self._owns_client = client is None
-        client_type = getattr(httpx2, kind)
         self._client: Any = client_type() if client is None else client
         if not isinstance(self._client, client_type):
             name = f"{type(client).__module__.partition('.')[0]}.{type(client).__name__}"
@@ -205,15 +204,22 @@ class BaseEventSource(Breakable):
         return True
 
     @breaking
-    def _add_body_start(self, data: bytes) -> None:
+    def _add_body_start(self, error: NotEventStream, data: bytes) -> None:
         """Add the first bytes of a rejected response to its error."""
-        if isinstance(error := self.error, NotEventStream):
-            error = NotEventStream.from_response(error.status, error.headers, data[:BODY_START])
-            self._error = self.last_error = error
+        error = NotEventStream.from_response(error.status, error.headers, data[:BODY_START])
+        self._error = self.last_error = error
 
     @breaking
     def _feed(self, data: bytes) -> None:
         self._received.extend(self._parser.feed(data))
+
+    def _on_read_error(self, error: Exception) -> None:
+        if isinstance(error, StopIteration | StopAsyncIteration):
+            self._on_end()
+        elif isinstance(error, RuntimeError | TypeError):
+            raise error  # misuse, not a failure of the connection
+        else:
+            self._on_failure(error)
 
     @breaking
     def _on_end(self) -> None:
@@ -326,7 +332,7 @@ class EventSource(BaseEventSource):
         sleep: Callable[[float], object] | None = None,
         **options: Unpack[EventSourceOptions],
     ) -> None:
-        super().__init__(url, client, "Client", **options)
+        super().__init__(url, client, httpx2.Client, **options)
         self._closed = threading.Event()
         self._sleep = self._closed.wait if sleep is None else sleep
         # Held by the thread that reads: only that thread may close the response it reads.
@@ -367,13 +373,8 @@ class EventSource(BaseEventSource):
         else:
             try:
                 data = next(self._source)
-            except StopIteration:
-                self._on_end()
-            except (RuntimeError, TypeError):
-                # Misuse, not a failure of the connection.
-                raise
             except Exception as error:  # a source can raise anything
-                self._on_failure(error)
+                self._on_read_error(error)
             else:
                 self._feed(data)
         if self.ready_state != "open":
@@ -388,9 +389,9 @@ class EventSource(BaseEventSource):
             return
         self._source = HTTPXSource(response)
         self._on_response(response)
-        if self.error is not None:
+        if isinstance(rejection := self.error, NotEventStream):
             with suppress(Exception):  # the error is useful without the body, too
-                self._add_body_start(next(self._source))
+                self._add_body_start(rejection, next(self._source))
 
     def _disconnect(self) -> None:
         source, self._source = self._source, None
