@@ -116,7 +116,7 @@ def values_of(event: Event) -> Iterator[Any]:
     try:
         yield event.json()
     except ValueError:
-        yield from (json.loads(line) for line in event.data.splitlines() if line[0] == "{")
+        yield from (json.loads(line) for line in event.data.splitlines() if line.startswith("{"))
 
 
 def test_no_field_is_lost(corpus: Path) -> None:
