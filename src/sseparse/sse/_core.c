@@ -342,7 +342,7 @@ is_stray(Interpreter *self, const char *line, Py_ssize_t length)
 static int
 append_stray(Interpreter *self, const char *line, Py_ssize_t length)
 {
-    if (!is_stray(self, line, length))
+    if (self->dropping || !is_stray(self, line, length))
         return CONTINUE;
     if (buffer_add(&self->stray, line, length) < 0 || buffer_add(&self->stray, "\n", 1) < 0)
         return FAILED;

@@ -50,7 +50,8 @@ class Interpreter(Generic[ItemT]):
         "_block_retry", "_broken", "_comments", "_comments_seen", "_data", "_data_line_limit",
         "_dropped", "_event_limit", "_events_seen", "_id", "_in_block", "_last_event_id",
         "_line_at", "_line_limit", "_min_checked", "_next_check", "_overflow", "_pending",
-        "_pending_at", "_retry", "_skip_lf", "_stray", "_type", "_uses_slow_path", "keeps_stray",
+        "_pending_at", "_retry", "_skip_lf", "_stray", "_type", "_uses_slow_path",
+        "_was_dropped", "keeps_stray",
     )  # fmt: skip
 
     if TYPE_CHECKING:
@@ -87,6 +88,7 @@ class Interpreter(Generic[ItemT]):
         self._pending: bytearray = bytearray()
         self._pending_at = 0
         self._dropped = 0  # bytes of the pending line that weren't collected
+        self._was_dropped = False  # whether that was so of the first line being parsed
         self._next_check = self._min_checked  # the length from which the pending line is checked
         # The limit that a line exceeded, and the offset of that line.
         self._overflow: tuple[Literal["line", "event"], int] | None = None
@@ -186,6 +188,7 @@ class Interpreter(Generic[ItemT]):
         self._skip_lf = data[-1] == CR
         size = len(self._pending) + len(data)
         lines = self._join_pending(data[skipped:])
+        self._was_dropped = self._dropped > 0
         self._dropped = 0
         self._pending_at = fed_at + len(data) - len(self._pending)
         self._next_check = self._min_checked
@@ -277,7 +280,7 @@ class Interpreter(Generic[ItemT]):
                 self._comments_seen += 1
                 if self._comments:
                     items.append(Comment(line[1:].decode("utf-8", "replace")))
-            else:
+            elif index or not self._was_dropped:
                 self._set_field(bytes(line))
         self._in_block = bool(
             self._data
@@ -354,6 +357,7 @@ class Interpreter(Generic[ItemT]):
         events: list[Event] = []
         line = bytes(self._pending)
         self._line_at = self._pending_at
+        self._was_dropped = self._dropped > 0
         self._drop_pending()
         if line.partition(b":")[0] not in (b"event", b"id", b"retry", b""):
             self._interpret([line], b"", events)
