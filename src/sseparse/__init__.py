@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from .chunks import CompletionChunk as CompletionChunk
     from .chunks import Result as Result
     from .chunks import Stream as Stream
+    from .chunks import ThinkTags as ThinkTags
     from .chunks import encode_chunk as encode_chunk
     from .chunks import to_chunks as to_chunks
     from .payloads._decoder import DecodeError as DecodeError
@@ -61,7 +62,7 @@ else:
             "_stage": "Stage",
             "chunks": "Accumulator AsyncStream ChatCompletion ChatCompletionChunk Chunk "
             "ChunkDecoder ChunkParser ChunkReader Completion CompletionChunk Result Stream "
-            "encode_chunk to_chunks",
+            "ThinkTags encode_chunk to_chunks",
             "payloads._decoder": "DecodeError",
             "sse._event": "Comment Event encode",
             "sse._parser": "ACCELERATED Parser",

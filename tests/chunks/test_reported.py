@@ -14,7 +14,7 @@ CASES: list[dict[str, Any]] = json.loads(
 )["cases"]
 OPEN = {
     *("T01", "T03", "T05", "T07", "T09", "T11", "T13", "T15", "T20", "T24", "T28"),
-    *("R02", "R04", "R07", "R09"),
+    *("R02", "R04", "R09"),
     *("C01", "C08", "C13", "C14"),
     *("U01", "U05", "U06", "U07"),
     "D17",
@@ -23,7 +23,12 @@ OPEN = {
 
 
 def options_of(case: dict[str, Any]) -> dict[str, Any]:
-    return {}
+    """Return the options of the reader that a case needs."""
+    needs = case.get("needs", "")
+    options: dict[str, Any] = {}
+    if "think tags" in needs:
+        options["think_tags"] = True
+    return options
 
 
 def read(case: dict[str, Any], size: int) -> ChunkReader:

@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from ._stream import ReaderOptions as ReaderOptions
     from ._stream import Stream as Stream
     from ._stream import StreamOptions as StreamOptions
+    from ._think_tags import ThinkTags as ThinkTags
     from ._updates import Update as Update
 else:
     from .. import _lazy
@@ -86,6 +87,7 @@ else:
             "_results": "Audio ChatChoice ChatCompletion ChatMessage Completion CompletionChoice "
             "CustomTool Function Note NoteKind Result ToolCall",
             "_stream": "AsyncStream ChunkReader ReaderOptions Stream StreamOptions",
+            "_think_tags": "ThinkTags",
             "_updates": "Update",
         },
     )

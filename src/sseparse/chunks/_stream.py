@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Unpack, cast
 
 from .._deadlines import Deadlines
 from .._options import check_choice, check_seconds
@@ -20,7 +20,9 @@ from ._models import Chunk, CompletionUsage
 from ._results import Note, NoteKind, Result
 
 if TYPE_CHECKING:
+    from ..payloads._parser import ItemParser
     from ._estimate import UsageEstimate
+    from ._think_tags import ThinkTags
     from ._updates import Update
 else:
     Update: TypeAlias = Any  # most programs do without updates
@@ -40,6 +42,7 @@ class ReaderOptions(ChunkOptions, total=False):
     messages: Prompt | None
     tools: Sequence[Mapping[str, Any]] | None
     encoding: str | None
+    think_tags: ThinkTags | bool
 
 
 class StreamOptions(ReaderOptions, total=False):
@@ -79,6 +82,9 @@ class ChunkReader(Reader[Chunk, Result]):
         tools: For an estimate: the request's tools.
         encoding: For an estimate: the encoding, or a model that has it; by default that of the
             completion's model.
+        think_tags: Whether the text between `<think>` and `</think>` in a content is reasoning. For
+            other tags, or for an answer that begins inside the reasoning, give a `ThinkTags`: the
+            reader uses a new one with its arguments. Default: False.
         options: The options of `ChunkParser`.
 
     Attributes:
@@ -86,6 +92,7 @@ class ChunkReader(Reader[Chunk, Result]):
 
     Raises:
         ValueError: An option has an invalid value.
+        TypeError: `think_tags` isn't True, False or a `ThinkTags`.
         ImportError: An estimate is requested, and tiktoken isn't installed.
         SSEError: An estimate is requested, and its encoding is unknown or not on this machine.
     """
@@ -106,6 +113,7 @@ class ChunkReader(Reader[Chunk, Result]):
         messages: Prompt | None = None,
         tools: Sequence[Mapping[str, Any]] | None = None,
         encoding: str | None = None,
+        think_tags: ThinkTags | bool = False,
         **options: Unpack[ChunkOptions],
     ) -> None:
         check_choice("on_incomplete", on_incomplete, "raise", "accept")
@@ -123,7 +131,7 @@ class ChunkReader(Reader[Chunk, Result]):
             max_accumulated_bytes=max_accumulated_bytes,
         )
         super().__init__(
-            ChunkParser(**options),
+            _add_rewriters(ChunkParser(**options), think_tags),
             self.accumulator,
             response=response,
             timeline=timeline,
@@ -154,6 +162,16 @@ class ChunkReader(Reader[Chunk, Result]):
         """
         result = super().result()
         return result if self._estimate is None else self._estimate.complete(result)
+
+
+def _add_rewriters(parser: ItemParser[Chunk], think_tags: ThinkTags | bool) -> ItemParser[Chunk]:
+    """Return the parser, or one whose chunks are rewritten if an option requests it."""
+    if not think_tags:
+        return parser
+    from ._rewriting import RewritingParser  # noqa: PLC0415 - most streams need none
+    from ._think_tags import make_rewriter  # noqa: PLC0415 - most streams need none
+
+    return cast("ItemParser[Chunk]", RewritingParser(parser, [make_rewriter(think_tags)]))
 
 
 def _open(
