@@ -445,7 +445,7 @@ def read_twice(stream: Any, at: int) -> tuple[list[Any], str]:
 
 
 def rewriting_stream(source: Any, **options: Any) -> Stream:
-    return Stream(source, think_tags=True, **options)
+    return Stream(source, think_tags=True, deltas="cumulative", **options)
 
 
 @pytest.mark.parametrize(

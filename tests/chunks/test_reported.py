@@ -28,6 +28,8 @@ def options_of(case: dict[str, Any]) -> dict[str, Any]:
     options: dict[str, Any] = {}
     if "think tags" in needs:
         options["think_tags"] = True
+    if "cumulative" in needs:
+        options["deltas"] = "cumulative"
     return options
 
 

@@ -44,6 +44,8 @@ class NoteKind(Enum):
     """An event had a JSON value on each line, or `data:` before its value."""
     VALUE_IGNORED = "value_ignored"
     """`detail` is the field's name; its value is in the chunk's `extra`."""
+    NOT_CUMULATIVE = "not_cumulative"
+    """With deltas="cumulative", a text didn't begin with the one before; `detail` is its field."""
 
 
 _MESSAGES: Final[Mapping[NoteKind, str]] = {
@@ -61,6 +63,7 @@ _MESSAGES: Final[Mapping[NoteKind, str]] = {
     NoteKind.ARGUMENTS_OBJECT: "the arguments were a JSON object; its JSON text is used",
     NoteKind.EVENT_SPLIT: "an event had several values, or a repeated data:; each value was read",
     NoteKind.VALUE_IGNORED: "a known field has a value of an unexpected type; it is ignored",
+    NoteKind.NOT_CUMULATIVE: "a text doesn't begin with the one before it; it is added to it",
 }
 
 

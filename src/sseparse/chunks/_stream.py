@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Unpack, cast
 
+from msgspec.structs import replace
+
 from .._deadlines import Deadlines
 from .._options import check_choice, check_seconds
 from ..adapters._registry import AsyncReadable, SyncReadable, open_async, open_sync
@@ -21,7 +23,9 @@ from ._results import Note, NoteKind, Result
 
 if TYPE_CHECKING:
     from ..payloads._parser import ItemParser
+    from ._cumulative import DeltaRewriter
     from ._estimate import UsageEstimate
+    from ._rewriting import Rewriter
     from ._think_tags import ThinkTags
     from ._updates import Update
 else:
@@ -43,6 +47,7 @@ class ReaderOptions(ChunkOptions, total=False):
     tools: Sequence[Mapping[str, Any]] | None
     encoding: str | None
     think_tags: ThinkTags | bool
+    deltas: Literal["incremental", "cumulative"]
 
 
 class StreamOptions(ReaderOptions, total=False):
@@ -85,6 +90,10 @@ class ChunkReader(Reader[Chunk, Result]):
         think_tags: Whether the text between `<think>` and `</think>` in a content is reasoning. For
             other tags, or for an answer that begins inside the reasoning, give a `ThinkTags`: the
             reader uses a new one with its arguments. Default: False.
+        deltas: What the texts of a chunk are: "incremental", the default, for what is new;
+            "cumulative" if the server repeats all text so far in each chunk. Then each text becomes
+            what it adds to the one before it, also arguments of tool calls. A text that doesn't
+            begin with the one before it is added with a note (`NOT_CUMULATIVE`).
         options: The options of `ChunkParser`.
 
     Attributes:
@@ -97,7 +106,7 @@ class ChunkReader(Reader[Chunk, Result]):
         SSEError: An estimate is requested, and its encoding is unknown or not on this machine.
     """
 
-    __slots__ = ("_estimate", "accumulator")
+    __slots__ = ("_deltas", "_estimate", "accumulator")
 
     accumulator: Accumulator
 
@@ -114,6 +123,7 @@ class ChunkReader(Reader[Chunk, Result]):
         tools: Sequence[Mapping[str, Any]] | None = None,
         encoding: str | None = None,
         think_tags: ThinkTags | bool = False,
+        deltas: Literal["incremental", "cumulative"] = "incremental",
         **options: Unpack[ChunkOptions],
     ) -> None:
         check_choice("on_incomplete", on_incomplete, "raise", "accept")
@@ -131,12 +141,41 @@ class ChunkReader(Reader[Chunk, Result]):
             max_accumulated_bytes=max_accumulated_bytes,
         )
         super().__init__(
-            _add_rewriters(ChunkParser(**options), think_tags),
+            self._add_rewriters(ChunkParser(**options), think_tags, deltas),
             self.accumulator,
             response=response,
             timeline=timeline,
             incomplete=incomplete if on_incomplete == "raise" else None,
         )
+
+    def _add_rewriters(
+        self, parser: ItemParser[Chunk], think_tags: ThinkTags | bool, deltas: str
+    ) -> ItemParser[Chunk]:
+        """Return the parser, or one whose chunks are rewritten if an option requests it."""
+        check_choice("deltas", deltas, "incremental", "cumulative")
+        self._deltas: DeltaRewriter | None = None
+        rewriters: list[Rewriter] = []
+        if deltas == "cumulative":
+            from ._cumulative import DeltaRewriter  # noqa: PLC0415 - most streams need none
+
+            self._deltas = DeltaRewriter()
+            rewriters.append(self._deltas)
+        if think_tags:
+            from ._think_tags import make_rewriter  # noqa: PLC0415 - most streams need none
+
+            rewriters.append(make_rewriter(think_tags))
+        if not rewriters:
+            return parser
+        from ._rewriting import RewritingParser  # noqa: PLC0415 - most streams need none
+
+        return cast("ItemParser[Chunk]", RewritingParser(parser, rewriters))
+
+    def snapshot(self) -> Result:
+        """Return the completion of the chunks returned so far."""
+        result = super().snapshot()
+        if self._deltas is None or not self._deltas.notes:
+            return result
+        return replace(result, notes=(*result.notes, *self._deltas.notes))
 
     @property
     def usage(self) -> CompletionUsage | None:
@@ -162,16 +201,6 @@ class ChunkReader(Reader[Chunk, Result]):
         """
         result = super().result()
         return result if self._estimate is None else self._estimate.complete(result)
-
-
-def _add_rewriters(parser: ItemParser[Chunk], think_tags: ThinkTags | bool) -> ItemParser[Chunk]:
-    """Return the parser, or one whose chunks are rewritten if an option requests it."""
-    if not think_tags:
-        return parser
-    from ._rewriting import RewritingParser  # noqa: PLC0415 - most streams need none
-    from ._think_tags import make_rewriter  # noqa: PLC0415 - most streams need none
-
-    return cast("ItemParser[Chunk]", RewritingParser(parser, [make_rewriter(think_tags)]))
 
 
 def _open(

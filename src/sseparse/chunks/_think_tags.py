@@ -46,7 +46,7 @@ class TaggedText:
         self._is_inside = opened
         # A model can repeat the start tag that the template has. It's dropped if it's the first.
         self._may_start = opened
-        self.held = ""
+        self.held: str = ""
 
     def passes(self, text: str) -> bool:
         """Return whether a text and those before it have nothing to do with tags."""
