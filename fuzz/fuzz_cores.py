@@ -82,9 +82,8 @@ def main() -> None:
             record_steps(parser, pieces, ways, keeps_stray=stray) for parser in parsers
         )
         if compiled != reference:
-            print(
-                f"different: {pieces!r} with {options!r}, {ways!r}, {stray}\n  {compiled}\n  {reference}"
-            )
+            print(f"different: {pieces!r} with {options!r}, {ways!r}, {stray}")
+            print(f"  {compiled}\n  {reference}")
             sys.exit(1)
         tried += 1
     print(f"{tried} bodies in pieces, each with the same result in both cores")

@@ -319,7 +319,7 @@ def test_after_an_error() -> None:
 def test_the_option_is_checked() -> None:
     """Another value raises with the known ones."""
     with pytest.raises(ValueError, match="deltas is 'x'; give one of 'incremental', 'cumulative'"):
-        ChunkReader(deltas="x")  # type: ignore[arg-type]
+        ChunkReader(deltas="x")  # type: ignore[call-overload]
 
 
 def test_cost_is_linear() -> None:

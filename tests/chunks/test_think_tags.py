@@ -467,7 +467,7 @@ def test_misuse() -> None:
         with pytest.raises(ValueError, match="end is"):
             ThinkTags(end=tag)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"think_tags is '<think>'; give True, ThinkTags\(...\)"):
-        ChunkReader(think_tags="<think>")  # type: ignore[arg-type]
+        ChunkReader(think_tags="<think>")  # type: ignore[call-overload]
     tags = ThinkTags()
     with pytest.raises(TypeError, match="takes a chunk, not str"):
         tags.feed("a")  # type: ignore[arg-type]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Unpack, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeAlias, Unpack, cast, overload
 
 from msgspec.structs import replace
 
@@ -16,10 +16,10 @@ from ..streams._reader import Reader
 from ..streams._state import StreamState
 from ..streams._sync import ItemStream
 from ._accumulator import MAX_ACCUMULATED, MAX_TOOL_CALLS, Accumulator
-from ._decoder import ChunkOptions, ChunkParser
+from ._decoder import ChunkOptions, ChunkParser, Kind
 from ._incomplete import incomplete
-from ._models import Chunk, CompletionUsage
-from ._results import Note, NoteKind, Result
+from ._models import ChatCompletionChunk, Chunk, ChunkT, CompletionChunk, CompletionUsage
+from ._results import ChatCompletion, Completion, Note, NoteKind, Result, ResultT
 
 if TYPE_CHECKING:
     from ..payloads._parser import ItemParser
@@ -57,7 +57,7 @@ class StreamOptions(ReaderOptions, total=False):
     drain: float
 
 
-class ChunkReader(Reader[Chunk, Result]):
+class ChunkReader(Reader[ChunkT, ResultT]):
     """
     Parser, accumulator and verdict of a streamed completion, joined, without I/O.
 
@@ -73,6 +73,7 @@ class ChunkReader(Reader[Chunk, Result]):
 
     Args:
         response: An object with the `status` and `headers` of the response, for errors; or None.
+        kind: What the stream has, "chat" or "completion"; see `ChunkDecoder`.
         on_incomplete: What to do if the stream ends without [DONE] or a finish reason: "raise", the
             default, sets `error` to an `IncompleteStream`; "accept" accepts the end.
         max_tool_calls: The most tool calls; None for no limit. Default: 4,096.
@@ -108,12 +109,40 @@ class ChunkReader(Reader[Chunk, Result]):
 
     __slots__ = ("_deltas", "_estimate", "accumulator")
 
-    accumulator: Accumulator
+    accumulator: Accumulator[ChunkT, ResultT]
+
+    @overload
+    def __init__(
+        self: ChunkReader[ChatCompletionChunk, ChatCompletion],
+        response: object = None,
+        *,
+        kind: Literal["chat"],
+        **options: Unpack[ReaderOptions],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: ChunkReader[CompletionChunk, Completion],
+        response: object = None,
+        *,
+        kind: Literal["completion"],
+        **options: Unpack[ReaderOptions],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: ChunkReader[Chunk, Result],
+        response: object = None,
+        *,
+        kind: Kind | None = ...,
+        **options: Unpack[ReaderOptions],
+    ) -> None: ...
 
     def __init__(
         self,
         response: object = None,
         *,
+        kind: Kind | None = None,
         on_incomplete: Literal["raise", "accept"] = "raise",
         max_tool_calls: int | None = MAX_TOOL_CALLS,
         max_accumulated_bytes: int | None = MAX_ACCUMULATED,
@@ -135,13 +164,16 @@ class ChunkReader(Reader[Chunk, Result]):
             self._estimate = UsageEstimate(messages, tools, encoding)
         elif (messages, tools, encoding) != (None, None, None):
             raise ValueError('messages, tools and encoding are for usage="estimate"; give that too')
-        self.accumulator = Accumulator(
+        accumulator: Accumulator[Any, Any] = Accumulator(
+            kind=kind,
             max_choices=None,  # the parser counts them
             max_tool_calls=max_tool_calls,
             max_accumulated_bytes=max_accumulated_bytes,
         )
+        self.accumulator = accumulator
+        parser: ChunkParser[Any] = ChunkParser(kind=kind, **options)
         super().__init__(
-            self._add_rewriters(ChunkParser(**options), think_tags, deltas),
+            self._add_rewriters(parser, think_tags, deltas),
             self.accumulator,
             response=response,
             timeline=timeline,
@@ -149,8 +181,8 @@ class ChunkReader(Reader[Chunk, Result]):
         )
 
     def _add_rewriters(
-        self, parser: ItemParser[Chunk], think_tags: ThinkTags | bool, deltas: str
-    ) -> ItemParser[Chunk]:
+        self, parser: ItemParser[ChunkT], think_tags: ThinkTags | bool, deltas: str
+    ) -> ItemParser[ChunkT]:
         """Return the parser, or one whose chunks are rewritten if an option requests it."""
         check_choice("deltas", deltas, "incremental", "cumulative")
         self._deltas: DeltaRewriter | None = None
@@ -168,29 +200,22 @@ class ChunkReader(Reader[Chunk, Result]):
             return parser
         from ._rewriting import RewritingParser  # noqa: PLC0415 - most streams need none
 
-        return cast("ItemParser[Chunk]", RewritingParser(parser, rewriters))
+        return cast("ItemParser[ChunkT]", RewritingParser(cast("Any", parser), rewriters))
 
-    def snapshot(self) -> Result:
+    def snapshot(self) -> ResultT:
         """Return the completion of the chunks returned so far."""
         result = super().snapshot()
-        if self._deltas is None or not self._deltas.notes:
-            return result
-        return replace(result, notes=(*result.notes, *self._deltas.notes))
+        notes = [] if self._deltas is None else [*self._deltas.notes]
+        if self.item_parser.was_split:
+            notes.append(Note(NoteKind.EVENT_SPLIT))
+        return replace(result, notes=(*result.notes, *notes)) if notes else result
 
     @property
     def usage(self) -> CompletionUsage | None:
         """The token counts that the server reported, or None."""
         return self.accumulator.usage
 
-    def snapshot(self) -> Result:
-        """Return the completion of the chunks returned so far."""
-        result = super().snapshot()
-        note = Note(NoteKind.EVENT_SPLIT)
-        if self.item_parser.was_split and note not in result.notes:
-            result.notes += (note,)
-        return result
-
-    def result(self) -> Result:
+    def result(self) -> ResultT:
         """
         Return the completion of a stream that has ended.
 
@@ -200,27 +225,44 @@ class ChunkReader(Reader[Chunk, Result]):
             RuntimeError: The stream hasn't ended.
         """
         result = super().result()
-        return result if self._estimate is None else self._estimate.complete(result)
+        if self._estimate is None:
+            return result
+        return cast("ResultT", self._estimate.complete(result))
 
 
 def _open(
     response: object,
+    kind: Kind | None,
     *,
     deadlines: Deadlines | None = None,
     drain: float = 0.1,
     **options: Unpack[ReaderOptions],
-) -> tuple[ChunkReader, StreamState[Chunk]]:
+) -> tuple[ChunkReader[Any, Any], StreamState[Any]]:
     check_seconds("drain", drain)
-    reader = ChunkReader(response, **options)
+    reader: ChunkReader[Any, Any] = ChunkReader(response, kind=kind, **options)
     return reader, StreamState(reader, deadlines, drain)
 
 
-class Stream(ItemStream[Chunk, Result, Update]):
-    """
-    Iterator over the chunks of a streamed completion.
+class ChunkStream(ItemStream[ChunkT, ResultT, Update], Generic[ChunkT, ResultT]):
+    """Base class of `Stream`, `ChatStream` and `CompletionStream`."""
 
-    A second loop continues where the first one stopped. As a context manager, it closes the
-    source at the end of the block. Every error has the completion so far as `partial`.
+    _kind: ClassVar[Kind | None] = None
+    accumulator: Accumulator[ChunkT, ResultT]
+
+    def __init__(self, source: SyncReadable, **options: Unpack[StreamOptions]) -> None:
+        opened = open_sync(source, type(self).__name__)
+        reader, state = _open(opened, self._kind, **options)
+        super().__init__(opened, reader, state)
+        self.accumulator = reader.accumulator
+
+
+class Stream(ChunkStream[Chunk, Result]):
+    """
+    Iterator over the chunks of a streamed completion, chat or legacy.
+
+    The first chunk with choices decides which. If you know it, `ChatStream` and `CompletionStream`
+    have exact types. A second loop continues where the first one stopped. As a context manager, it
+    closes the source at the end of the block. Every error has the completion so far as `partial`.
 
     Args:
         source: An iterable of bytes, a streamed response of requests, urllib3, httpx, httpx2 or
@@ -244,14 +286,44 @@ class Stream(ItemStream[Chunk, Result, Update]):
         SSEError: An estimate is requested, and its encoding is unknown or not on this machine.
     """
 
-    def __init__(self, source: SyncReadable, **options: Unpack[StreamOptions]) -> None:
-        opened = open_sync(source, "Stream")
-        reader, state = _open(opened, **options)
+
+class ChatStream(ChunkStream[ChatCompletionChunk, ChatCompletion]):
+    """
+    Iterator over the chunks of a chat completion.
+
+        for chunk in ChatStream(response):
+            print(chunk.text, end="")
+
+    As `Stream`, but a chunk of a legacy completion is a `WrongKind` error.
+    """
+
+    _kind = "chat"
+
+
+class CompletionStream(ChunkStream[CompletionChunk, Completion]):
+    """
+    Iterator over the chunks of a legacy completion.
+
+    As `Stream`, but a chunk of a chat completion is a `WrongKind` error.
+    """
+
+    _kind = "completion"
+
+
+class AsyncChunkStream(AsyncItemStream[ChunkT, ResultT, Update], Generic[ChunkT, ResultT]):
+    """Base class of `AsyncStream`, `AsyncChatStream` and `AsyncCompletionStream`."""
+
+    _kind: ClassVar[Kind | None] = None
+    accumulator: Accumulator[ChunkT, ResultT]
+
+    def __init__(self, source: AsyncReadable, **options: Unpack[StreamOptions]) -> None:
+        opened = open_async(source, type(self).__name__)
+        reader, state = _open(opened, self._kind, **options)
         super().__init__(opened, reader, state)
         self.accumulator = reader.accumulator
 
 
-class AsyncStream(AsyncItemStream[Chunk, Result, Update]):
+class AsyncStream(AsyncChunkStream[Chunk, Result]):
     """
     Asynchronous iterator over the chunks of a streamed completion.
 
@@ -271,8 +343,14 @@ class AsyncStream(AsyncItemStream[Chunk, Result, Update]):
         TypeError, ValueError, ImportError, SSEError: As for `Stream`.
     """
 
-    def __init__(self, source: AsyncReadable, **options: Unpack[StreamOptions]) -> None:
-        opened = open_async(source, "AsyncStream")
-        reader, state = _open(opened, **options)
-        super().__init__(opened, reader, state)
-        self.accumulator = reader.accumulator
+
+class AsyncChatStream(AsyncChunkStream[ChatCompletionChunk, ChatCompletion]):
+    """Asynchronous iterator over the chunks of a chat completion, as `ChatStream`."""
+
+    _kind = "chat"
+
+
+class AsyncCompletionStream(AsyncChunkStream[CompletionChunk, Completion]):
+    """Asynchronous iterator over the chunks of a legacy completion, as `CompletionStream`."""
+
+    _kind = "completion"
