@@ -17,6 +17,8 @@ from .._stage import Breakable, breaking
 from ..sse._event import Event
 
 MAX_OBJECTS = 1 << 19
+# In characters: a longer text outside fields is one value, not one for each line.
+_MAX_STRAY_LINES: Final = 65536
 _REPEATED_NAME: Final = re.compile(r"\A(?:data:[ \t]*)+")
 
 ItemT = TypeVar("ItemT")
@@ -231,8 +233,8 @@ class Decoder(Breakable, ABC, Generic[ItemT]):
 
         Servers send errors like that, and complete results after a comment.
         """
-        lines = text.split("\n")
-        for part in lines if len(lines) == 1 else (text, *lines):
+        lines = text.split("\n") if len(text) <= _MAX_STRAY_LINES else []
+        for part in (text, *lines) if len(lines) != 1 else lines:
             items = [] if self.done else self._decode_stray(part.strip(JSON_BLANKS))
             if items or self.stopped:
                 return items

@@ -322,3 +322,13 @@ def test_decoder_by_itself() -> None:
 
     assert decoder.feed(Event('{"id": "x"}', "progress")) == []
     assert decoder.skipped == 1
+
+
+def test_a_large_text_outside_fields() -> None:
+    """Before the first event, a text as large as an event is kept, but not read line by line."""
+    message = {"role": "assistant", "content": "x" * 100_000}
+    body = {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
+
+    assert read(b": ping\n\n" + json.dumps(body, indent=1).encode(), 4096).error is None
+    junk = b"{\n" * 50_000 + b'{"error": "no"}\n\n'
+    assert read(b": ping\n\n" + junk + HEAD + STOP, 4096).error is None
