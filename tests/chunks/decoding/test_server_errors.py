@@ -332,3 +332,12 @@ def test_a_large_text_outside_fields() -> None:
     assert read(b": ping\n\n" + json.dumps(body, indent=1).encode(), 4096).error is None
     junk = b"{\n" * 50_000 + b'{"error": "no"}\n\n'
     assert read(b": ping\n\n" + junk + HEAD + STOP, 4096).error is None
+
+
+@pytest.mark.parametrize("size", [1 << 20, 1])
+def test_usage_after_done_without_a_choice(size: int) -> None:
+    """Usage after a [DONE] that completes nothing is in the partial result."""
+    reader = read(DONE + data({"choices": [], "usage": {"total_tokens": 3}}), size)
+
+    assert reader.error is not None
+    assert reader.error.partial.usage.total_tokens == 3
