@@ -1,6 +1,6 @@
 """Types of the public names, as mypy and pyright infer them; never run."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from typing import Any, assert_never, assert_type
 
 import httpx
@@ -69,6 +69,15 @@ def parsers(flag: bool) -> None:
     assert_type(Parser().end, End | None)
     assert_type(Parser().retry, int | None)
     assert_type(encode(Comment("")), bytes)
+
+
+def loops(pieces: Iterable[bytes], later: AsyncIterable[bytes], events: Iterable[Event]) -> None:
+    assert_type(Parser().iter(pieces), Iterator[Event])
+    assert_type(Parser(comments=True).iter([bytearray()]), Iterator[Event | Comment])
+    assert_type(Parser().aiter(later), AsyncIterator[Event])
+    assert_type(ChunkParser().iter(pieces), Iterator[ChatCompletionChunk | CompletionChunk])
+    assert_type(ChunkParser().aiter(later), AsyncIterator[ChatCompletionChunk | CompletionChunk])
+    assert_type(ChunkDecoder().iter(events), Iterator[ChatCompletionChunk | CompletionChunk])
 
 
 def parser_annotation(parser: Parser) -> None:
