@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import Annotated, Any, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final, TypeVar, cast, overload
 
 import msgspec
 from attrs import frozen
 
+from .._errors import count
 from ..payloads._model import NEVER, Model
+from ..payloads._parse import ParsableModel, TextType, parse_text
 from ._models import ChoiceLogprobs, CompletionLogprobs, CompletionUsage
+
+T = TypeVar("T")
 
 
 class NoteKind(Enum):
@@ -97,7 +101,7 @@ FILTER_OFFSETS = "content_filter_offsets"
 # includes them even if they are None.
 
 
-class Function(Model, kw_only=True):
+class Function(ParsableModel, kw_only=True):
     """
     A function that is called.
 
@@ -107,6 +111,10 @@ class Function(Model, kw_only=True):
 
     name: str
     arguments: str
+
+    def generated_text(self) -> tuple[str, str]:
+        """Return what the arguments are, for errors, and the arguments."""
+        return f"text of the arguments of {self.name!r}", self.arguments
 
 
 class CustomTool(Model, kw_only=True):
@@ -121,7 +129,7 @@ class CustomTool(Model, kw_only=True):
     input: str
 
 
-class ToolCall(Model, kw_only=True):
+class ToolCall(ParsableModel, kw_only=True):
     """
     A tool call.
 
@@ -136,6 +144,14 @@ class ToolCall(Model, kw_only=True):
     type: str
     function: Function | None = None
     custom: CustomTool | None = None
+
+    def generated_text(self) -> tuple[str, str | None]:
+        """Return what the arguments or the input is, for errors, and its text."""
+        if self.function is not None:
+            return self.function.generated_text()
+        if self.custom is not None:
+            return f"input of {self.custom.name!r}", self.custom.input
+        return f"function or custom tool of the tool call {self.id!r}", None
 
 
 class Audio(Model, kw_only=True):
@@ -229,6 +245,36 @@ class AccumulatedResult(Model, kw_only=True, eq=False):
 
     __hash__ = None  # type: ignore[assignment] # it is mutable
 
+    @overload
+    def parse(self, kind: TextType[T], /, choice: int = 0) -> T: ...
+    @overload
+    def parse(self, kind: object, /, choice: int = 0) -> Any: ...
+    def parse(self, kind: Any, /, choice: int = 0) -> Any:
+        """
+        Return the text of a choice as a type of yours, such as that of a `response_format`.
+
+        Args:
+            kind: A type that msgspec converts JSON to (a Struct, a dataclass, a class of attrs, a
+                TypedDict, `list[int]`, …); a pydantic model or `TypeAdapter`; or another callable,
+                such as `json.loads`, which gets the text.
+            choice: Index of the choice.
+
+        Raises:
+            ParseError: There is no such choice, the model refused, there is no text, or it can't be
+                parsed as that type. `partial` is the completion.
+            TypeError: It isn't such a type.
+        """
+        choices = cast("Result", self).choices
+        found = next((each for each in choices if each.index == choice), None)
+        if found is None:
+            number = count(len(choices), "choice")
+            what, text, why = f"choice {choice} in a completion of {number}", None, ""
+        else:
+            reason = found.finish_reason
+            ended = "no finish_reason" if reason is None else f"finish_reason {reason!r}"
+            what, (text, why) = f"text of choice {choice} ({ended})", _text_of(found)
+        return parse_text(text, kind, what=what, source=self, why_none=why)
+
 
 class ChatCompletion(AccumulatedResult, kw_only=True):
     """
@@ -242,7 +288,7 @@ class ChatCompletion(AccumulatedResult, kw_only=True):
     """
 
     id: str | None
-    object: str = "chat.completion"
+    object: str = msgspec.field(default_factory=lambda: "chat.completion")  # never left out
     created: int | float | None
     model: str | None
     choices: list[ChatChoice]
@@ -275,7 +321,7 @@ class Completion(AccumulatedResult, kw_only=True):
     """
 
     id: str | None
-    object: str = "text_completion"
+    object: str = msgspec.field(default_factory=lambda: "text_completion")  # never left out
     created: int | float | None
     model: str | None
     choices: list[CompletionChoice]
@@ -289,3 +335,15 @@ class Completion(AccumulatedResult, kw_only=True):
 
 
 Result = ChatCompletion | Completion
+
+
+def _text_of(choice: ChatChoice | CompletionChoice) -> tuple[str | None, str]:
+    """Return the text of a choice; or None, and why it has none."""
+    if isinstance(choice, CompletionChoice):
+        return choice.text, ""
+    message = choice.message
+    return (
+        (None, f": the model refused: {message.refusal}")
+        if message.refusal
+        else (message.content, "")
+    )
