@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
@@ -66,6 +67,20 @@ class Model(
             if value or name not in self.absent:
                 fields[name] = value
         return {**fields, **_to_builtins(self.extra)}
+
+    def to_json(self) -> str:
+        """
+        Return the object as JSON text: that of `to_dict()`.
+
+        Half of a surrogate pair, which servers send when a token ends inside a character, is
+        escaped. Don't use `msgspec.json.encode()` on the object itself: it can't write unknown
+        fields at their own level. In a larger object, use `msgspec.Raw(model.to_json())`.
+        """
+        fields = self.to_dict()
+        try:
+            return msgspec.json.encode(fields).decode()
+        except UnicodeEncodeError:
+            return json.dumps(fields, separators=(",", ":"), allow_nan=False)
 
 
 def _to_builtins(value: Any) -> Any:
