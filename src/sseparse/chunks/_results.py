@@ -112,9 +112,12 @@ class Function(ParsableModel, kw_only=True):
     name: str
     arguments: str
 
-    def generated_text(self) -> tuple[str, str]:
-        """Return what the arguments are, for errors, and the arguments."""
-        return f"text of the arguments of {self.name!r}", self.arguments
+    def _generated_text(self) -> tuple[str, str]:
+        return _arguments_of(self)
+
+
+def _arguments_of(function: Function) -> tuple[str, str]:
+    return f"text of the arguments of {function.name!r}", function.arguments
 
 
 class CustomTool(Model, kw_only=True):
@@ -145,10 +148,9 @@ class ToolCall(ParsableModel, kw_only=True):
     function: Function | None = None
     custom: CustomTool | None = None
 
-    def generated_text(self) -> tuple[str, str | None]:
-        """Return what the arguments or the input is, for errors, and its text."""
+    def _generated_text(self) -> tuple[str, str | None]:
         if self.function is not None:
-            return self.function.generated_text()
+            return _arguments_of(self.function)
         if self.custom is not None:
             return f"input of {self.custom.name!r}", self.custom.input
         return f"function or custom tool of the tool call {self.id!r}", None
@@ -342,8 +344,6 @@ def _text_of(choice: ChatChoice | CompletionChoice) -> tuple[str | None, str]:
     if isinstance(choice, CompletionChoice):
         return choice.text, ""
     message = choice.message
-    return (
-        (None, f": the model refused: {message.refusal}")
-        if message.refusal
-        else (message.content, "")
-    )
+    if message.refusal:
+        return None, f": the model refused: {message.refusal}"
+    return message.content, ""

@@ -50,10 +50,10 @@ class ParsableModel(Model):
             ParseError: There is no text, or it can't be parsed as that type.
             TypeError: It isn't such a type.
         """
-        what, text = self.generated_text()
+        what, text = self._generated_text()
         return parse_text(text, kind, what=what, source=self)
 
-    def generated_text(self) -> tuple[str, str | None]:
+    def _generated_text(self) -> tuple[str, str | None]:
         """Return what the text is, for errors, and the text; None if there is none."""
         raise NotImplementedError
 
