@@ -76,10 +76,14 @@ def main() -> None:
     while time.monotonic() < until:
         pieces, options = cut(make_body(chance), chance), make_options(chance)
         ways = chance.choices(WAYS, k=len(pieces))
-        compiled = record_steps(Parser(**options), pieces, ways)
-        reference = record_steps(load_pure_library().Parser(**options), pieces, ways)
+        parsers = (Parser(**options), load_pure_library().Parser(**options))
+        stray = chance.random() < 0.5
+        compiled, reference = (
+            record_steps(parser, pieces, ways, keeps_stray=stray) for parser in parsers
+        )
         if compiled != reference:
-            print(f"different: {pieces!r} with {options!r}, {ways!r}\n  {compiled}\n  {reference}")
+            print(f"different: {pieces!r} with {options!r}, {ways!r}, {stray}")
+            print(f"  {compiled}\n  {reference}")
             sys.exit(1)
         tried += 1
     print(f"{tried} bodies in pieces, each with the same result in both cores")

@@ -26,6 +26,7 @@ WORDS = [
         b'data: {"a":1}\n\ndata: {"b":2}\n\n',
         b"data: a\r\n\r\ndata: b\r\n\r\n",
     ),
+    *(b"error", b"error:", b"error: e", b"err", b"{", b"[", b'{"a":1}', b"{" + b"y" * 1030),
     *(b"data: [DONE]\n\n", b"<html>", b"y" * 1030, b"data: " + b"z" * 5000),
 ]
 LARGE = [b"v" * 65536, b"data:" + b"w" * 70000 + b"\n\n"]
@@ -68,13 +69,16 @@ def feed_piece(parser: Any, piece: bytes, way: str) -> list[Any]:
     ]
 
 
-def record_steps(parser: Any, pieces: Iterable[bytes], ways: Iterable[str] = ()) -> list[Any]:
+def record_steps(
+    parser: Any, pieces: Iterable[bytes], ways: Iterable[str] = (), *, keeps_stray: bool = False
+) -> list[Any]:
     """
     Feed pieces and close, and return the items and the state after each step.
 
     Each piece has its way: "feed", "bulk", or "reset", which resets the parser first. After an
     error, pieces are ignored until a reset. Pieces without a way are fed.
     """
+    parser.keeps_stray = keeps_stray
     steps = [describe(parser, [])]
     for piece, way in zip(pieces, chain(ways, repeat("feed")), strict=False):
         if way == "reset":

@@ -35,6 +35,7 @@ from sseparse import (
     Parser,
     SSEError,
     Stream,
+    ThinkTags,
 )
 from sseparse.adapters import sockets
 from sseparse.adapters._http1 import HTTPBody
@@ -65,6 +66,7 @@ TEXT = "one. two. three."
 BODY = "".join(f"id: {number}\ndata: {data}\n\n" for number, data in enumerate(DATA)).encode()
 PIECES = [b": hello\n\n", BODY[:40], BODY[40:], b"data: [DO", b"NE]\n\n"]
 CHUNKS = [ChunkDecoder().feed(Event(data))[0] for data in DATA]
+(CHUNK_WITH_TAGS,) = ChunkDecoder().feed(Event(chunk_data("a</think>b<think>c</")))
 
 
 class Interruption(BaseException):
@@ -141,6 +143,11 @@ HOSTILE: dict[str, tuple[Callable[[], Any], Callable[[Any], Any], list[Callable[
             lambda stage: stage.last_updates(),
             lambda stage: stage.result(),
         ],
+    ),
+    "ThinkTags": (
+        lambda: ThinkTags(opened=True),
+        lambda stage: stage.feed(hostile_chunk()),
+        [lambda stage: stage.feed(CHUNKS[0]), lambda stage: stage.close()],
     ),
     "PartialJSON": (
         PartialJSON,
@@ -306,6 +313,7 @@ INPUTS: dict[str, list[Any]] = {
     "Parser": [*PIECES, bytearray(BODY), b"data: {}"],
     "ChunkParser": [*PIECES, bytearray(BODY), b"data: {}"],
     "ChunkDecoder": [Event(data) for data in [*DATA, '{"choices": [], "x": 1}', "[DONE]"]],
+    "ThinkTags": [*CHUNKS, CHUNK_WITH_TAGS, CHUNKS[0], CHUNK_WITH_TAGS],
     "PartialJSON": ['{"a": ["b', 'c", 1', "2], \ud83d", "", " }"],
     "Gate": CHUNKS,
     "HTTPBody": [HEAD + b"abc", b"def"],
@@ -436,8 +444,17 @@ def read_twice(stream: Any, at: int) -> tuple[list[Any], str]:
     return items, places[at - 1] if len(places) >= at else ""
 
 
-@pytest.mark.parametrize("timed", [False, True], ids=["", "timed"])
-@pytest.mark.parametrize("kind", [EventStream, Stream])
+def rewriting_stream(source: Any, **options: Any) -> Stream:
+    return Stream(source, think_tags=True, deltas="cumulative", **options)
+
+
+@pytest.mark.parametrize(
+    ("kind", "timed"),
+    [
+        *((kind, timed) for kind in (EventStream, Stream) for timed in (False, True)),
+        (rewriting_stream, False),
+    ],
+)
 def test_stream_interrupted_at_any_line(kind: Any, *, timed: bool) -> None:
     """Iterating again returns all other items or raises, so no loss is silent."""
     deadlines = Deadlines(total=1e6) if timed else None
@@ -448,7 +465,7 @@ def test_stream_interrupted_at_any_line(kind: Any, *, timed: bool) -> None:
             items, place = read_twice(stream, at)
         except (SSEError, RuntimeError):
             assert not stream.end.complete
-            if kind is Stream:
+            if kind is not EventStream:
                 with pytest.raises((SSEError, RuntimeError)):
                     stream.result()
             continue

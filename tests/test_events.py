@@ -20,6 +20,9 @@ def test_repr() -> None:
     assert repr(Event("a", named=True)) == (
         "Event(data='a', event='message', id='', retry=None, named=True)"
     )
+    assert repr(Event("a", "x", named=False)) == (
+        "Event(data='a', event='x', id='', retry=None, named=False)"
+    )
     assert repr(Comment(" ping")) == "Comment(text=' ping')"
 
 
@@ -69,6 +72,7 @@ class TestNamed:
         """An event made without it is named unless its type is "message"."""
         assert not Event("a").named
         assert not Event("a", "message").named
+        assert not Event("a", "").named
         assert Event("a", "x").named
         assert Event("a", named=True).named
 

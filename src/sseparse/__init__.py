@@ -28,17 +28,22 @@ if TYPE_CHECKING:
     from ._errors import TransportError as TransportError
     from ._stage import Stage as Stage
     from .chunks import Accumulator as Accumulator
+    from .chunks import AsyncChatStream as AsyncChatStream
+    from .chunks import AsyncCompletionStream as AsyncCompletionStream
     from .chunks import AsyncStream as AsyncStream
     from .chunks import ChatCompletion as ChatCompletion
     from .chunks import ChatCompletionChunk as ChatCompletionChunk
+    from .chunks import ChatStream as ChatStream
     from .chunks import Chunk as Chunk
     from .chunks import ChunkDecoder as ChunkDecoder
     from .chunks import ChunkParser as ChunkParser
     from .chunks import ChunkReader as ChunkReader
     from .chunks import Completion as Completion
     from .chunks import CompletionChunk as CompletionChunk
+    from .chunks import CompletionStream as CompletionStream
     from .chunks import Result as Result
     from .chunks import Stream as Stream
+    from .chunks import ThinkTags as ThinkTags
     from .chunks import encode_chunk as encode_chunk
     from .chunks import to_chunks as to_chunks
     from .payloads._decoder import DecodeError as DecodeError
@@ -60,8 +65,9 @@ else:
             "_errors": "BrokenStage EncodingError IncompleteStream LimitExceeded NotEventStream "
             "ParseError SSEError ServerSentError StreamTimeout TransportError",
             "_stage": "Stage",
-            "chunks": "Accumulator AsyncStream ChatCompletion ChatCompletionChunk Chunk "
-            "ChunkDecoder ChunkParser ChunkReader Completion CompletionChunk Result Stream "
+            "chunks": "Accumulator AsyncChatStream AsyncCompletionStream AsyncStream "
+            "ChatCompletion ChatCompletionChunk ChatStream Chunk ChunkDecoder ChunkParser "
+            "ChunkReader Completion CompletionChunk CompletionStream Result Stream ThinkTags "
             "encode_chunk to_chunks",
             "payloads._decoder": "DecodeError",
             "sse._event": "Comment Event encode",

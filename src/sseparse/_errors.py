@@ -273,7 +273,7 @@ def describe_end(end: End, describe_missing: Callable[[End], str]) -> str:
     reasons = end.finish_reasons.values()
     if end.cause is not EndCause.INCOMPLETE:
         what = place_of(end) + _STOPPED[end.cause]
-    elif end.done_seen or end.finish_seen or (reasons and None not in reasons):
+    elif (reasons and (end.done_seen or None not in reasons)) or end.finish_seen:
         what = f"{place_of(end)} with an error {_REPORTED}"
     else:
         what = f"{describe_missing(end)}: the response is incomplete"

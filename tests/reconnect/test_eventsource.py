@@ -23,8 +23,7 @@ from sseparse import (
     StreamTimeout,
     TransportError,
 )
-from sseparse.reconnect import AsyncEventSource, EventSource, Kind, ReconnectPolicy
-from sseparse.reconnect import _sync as sync_module
+from sseparse.reconnect import AsyncEventSource, EventSource, Kind, ReconnectPolicy, _session
 from sseparse.testing import Replay, ReplayServer
 
 URL = "http://events.test/"
@@ -787,7 +786,7 @@ class TestClosing:
             def close(self) -> None:
                 closed.append(threading.current_thread())
 
-        monkeypatch.setattr(sync_module, "HTTPXSource", lambda _response: Source())
+        monkeypatch.setattr(_session, "HTTPXSource", lambda _response: Source())
         client = httpx2.Client(transport=Server(make_response()).transport)
         source = EventSource(URL, client=client)
         thread = threading.Thread(target=lambda: list(source))

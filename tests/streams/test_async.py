@@ -161,7 +161,7 @@ class TestClosing:
             async def __anext__(self) -> bytes:
                 return DONE
 
-        async with AsyncStream(Pieces()) as stream:
+        async with AsyncStream(Pieces(), on_incomplete="accept") as stream:
             assert await read_texts(stream) == []
 
 

@@ -533,7 +533,10 @@ class TestEdgeCases:
     def test_parser_state(self) -> None:
         """A stream has the last event ID, the retry and the skipped events of its parser."""
         stream = Stream(
-            [b"id: 7\nretry: 5\n", data("no JSON"), DONE], on_bad_json="skip", last_event_id="1"
+            [b"id: 7\nretry: 5\n", data("no JSON"), DONE],
+            on_bad_json="skip",
+            on_incomplete="accept",
+            last_event_id="1",
         )
         stream.result()
 

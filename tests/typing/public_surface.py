@@ -13,16 +13,19 @@ import pydantic
 
 from sseparse import (
     Accumulator,
+    AsyncChatStream,
     AsyncEventStream,
     AsyncStream,
     ChatCompletion,
     ChatCompletionChunk,
+    ChatStream,
     ChunkDecoder,
     ChunkParser,
     ChunkReader,
     Comment,
     Completion,
     CompletionChunk,
+    CompletionStream,
     End,
     Event,
     EventStream,
@@ -234,3 +237,28 @@ async def async_streams(
         assert_type(await stream.result(), ChatCompletion | Completion)
         assert_type(stream.text_deltas(), AsyncIterator[str])
         assert_type(stream.updates(), AsyncIterator[Update])
+
+
+def streams_of_one_kind(source: httpx.Response) -> None:
+    """A stream of one kind needs no isinstance."""
+    chat = ChatStream(source)
+    for chunk in chat:
+        assert_type(chunk.choices[0].delta.content, str | list[Any] | None)
+        assert_type(chunk.text, str)
+    assert_type(chat.result().choices[0].message.content, str | None)
+    assert_type(chat.accumulator.snapshot(), ChatCompletion)
+    legacy = CompletionStream(source)
+    assert_type(next(legacy).choices[0].text, str)
+    assert_type(legacy.result(), Completion)
+    assert_type(ChunkParser(kind="chat").feed(b""), list[ChatCompletionChunk])
+    assert_type(ChunkDecoder(kind="completion").feed(Event("")), list[CompletionChunk])
+    assert_type(ChunkReader(kind="chat").result(), ChatCompletion)
+    assert_type(Accumulator(kind="completion").result(), Completion)
+
+
+async def asynchronous_streams_of_one_kind(source: httpx.Response) -> None:
+    """An asynchronous stream of one kind needs no isinstance, either."""
+    stream = AsyncChatStream(source)
+    async for chunk in stream:
+        assert_type(chunk, ChatCompletionChunk)
+    assert_type(await stream.result(), ChatCompletion)

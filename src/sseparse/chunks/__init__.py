@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ._decoder import ChunkParser as ChunkParser
     from ._encode import encode_chunk as encode_chunk
     from ._encode import to_chunks as to_chunks
+    from ._errors import WrongKind as WrongKind
     from ._estimate import ChoiceTokens as ChoiceTokens
     from ._estimate import EstimatedUsage as EstimatedUsage
     from ._estimate import estimate_usage as estimate_usage
@@ -59,11 +60,16 @@ if TYPE_CHECKING:
     from ._results import NoteKind as NoteKind
     from ._results import Result as Result
     from ._results import ToolCall as ToolCall
+    from ._stream import AsyncChatStream as AsyncChatStream
+    from ._stream import AsyncCompletionStream as AsyncCompletionStream
     from ._stream import AsyncStream as AsyncStream
+    from ._stream import ChatStream as ChatStream
     from ._stream import ChunkReader as ChunkReader
+    from ._stream import CompletionStream as CompletionStream
     from ._stream import ReaderOptions as ReaderOptions
     from ._stream import Stream as Stream
     from ._stream import StreamOptions as StreamOptions
+    from ._think_tags import ThinkTags as ThinkTags
     from ._updates import Update as Update
 else:
     from .. import _lazy
@@ -78,6 +84,7 @@ else:
             "_accumulator": "Accumulator",
             "_decoder": "ChunkDecoder ChunkOptions ChunkParser",
             "_encode": "encode_chunk to_chunks",
+            "_errors": "WrongKind",
             "_estimate": "ChoiceTokens EstimatedUsage estimate_usage",
             "_models": "AudioDelta ChatCompletionChunk ChoiceDelta ChoiceLogprobs Chunk "
             "ChunkChoice CompletionChunk CompletionChunkChoice CompletionLogprobs "
@@ -85,7 +92,9 @@ else:
             "PromptTokensDetails TokenLogprob ToolCallDelta TopLogprob",
             "_results": "Audio ChatChoice ChatCompletion ChatMessage Completion CompletionChoice "
             "CustomTool Function Note NoteKind Result ToolCall",
-            "_stream": "AsyncStream ChunkReader ReaderOptions Stream StreamOptions",
+            "_stream": "AsyncChatStream AsyncCompletionStream AsyncStream ChatStream ChunkReader "
+            "CompletionStream ReaderOptions Stream StreamOptions",
+            "_think_tags": "ThinkTags",
             "_updates": "Update",
         },
     )

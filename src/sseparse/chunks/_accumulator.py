@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypedDict, Unpack, cast, overload
 
 from .._end import End, EndCause
 from .._errors import IncompleteStream, LimitExceeded, count
 from .._json import is_object
-from .._options import check_bytes, check_number
+from .._options import check_bytes, check_choice, check_number
 from .._stage import Breakable, breaking
 from ..payloads._growing import Budget, GrowingText, copy_fields, keep_last, no_json, unknown_fields
 from ..payloads._model import build
@@ -18,11 +18,12 @@ from ._models import (
     ChatCompletionChunk,
     Chunk,
     ChunkChoice,
+    ChunkT,
     CompletionChunk,
     CompletionChunkChoice,
     CompletionUsage,
 )
-from ._results import ChatCompletion, Completion, Note, NoteKind, Result
+from ._results import ChatCompletion, Completion, Note, NoteKind, Result, ResultT
 
 if TYPE_CHECKING:
     from ..payloads._partial_json import PartialJSON
@@ -46,7 +47,15 @@ def check_choice_limit(index: int, known: int, maximum: int | None) -> None:
         )
 
 
-class Accumulator(Breakable):
+class AccumulatorOptions(TypedDict, total=False):
+    """Limits of an accumulator; see `Accumulator`."""
+
+    max_choices: int | None
+    max_tool_calls: int | None
+    max_accumulated_bytes: int | None
+
+
+class Accumulator(Breakable, Generic[ChunkT, ResultT]):
     """
     Accumulator of chunks: builds the completion that the non-streaming API would have returned.
 
@@ -55,6 +64,8 @@ class Accumulator(Breakable):
     never invented. The time is linear in the size of the chunks.
 
     Args:
+        kind: What it accumulates, "chat" or "completion" for legacy completions. None, the default:
+            the first chunk with choices decides.
         max_choices: Maximum number of choices; every index must be below it. None for no limit.
         max_tool_calls: Maximum number of tool calls in all choices together. None for no limit.
         max_accumulated_bytes: Maximum size of the accumulated data, approximately in bytes of
@@ -68,9 +79,34 @@ class Accumulator(Breakable):
         ValueError: A limit isn't a valid number.
     """
 
+    @overload
+    def __init__(
+        self: Accumulator[ChatCompletionChunk, ChatCompletion],
+        *,
+        kind: Literal["chat"],
+        **limits: Unpack[AccumulatorOptions],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: Accumulator[CompletionChunk, Completion],
+        *,
+        kind: Literal["completion"],
+        **limits: Unpack[AccumulatorOptions],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: Accumulator[Chunk, Result],
+        *,
+        kind: Literal["chat", "completion"] | None = ...,
+        **limits: Unpack[AccumulatorOptions],
+    ) -> None: ...
+
     def __init__(
         self,
         *,
+        kind: Literal["chat", "completion"] | None = None,
         max_choices: int | None = MAX_CHOICES,
         max_tool_calls: int | None = MAX_TOOL_CALLS,
         max_accumulated_bytes: int | None = MAX_ACCUMULATED,
@@ -96,7 +132,10 @@ class Accumulator(Breakable):
         self._notes: NoteRecorder | None = None
         self._choices: dict[int, ChatChoiceState | CompletionChoiceState] = {}
         self._kind: type[Result] | None = None
-        self._likely_kind: type[Result] = ChatCompletion
+        if kind is not None:
+            check_choice("kind", kind, "chat", "completion")
+            self._kind = ChatCompletion if kind == "chat" else Completion
+        self._likely_kind: type[Result] = self._kind or ChatCompletion
         self._chunks_seen = 0
         self._tracker: UpdateTracker | None = None
         self._active_tracker: UpdateTracker | None = None  # set while updates() runs
@@ -104,7 +143,7 @@ class Accumulator(Breakable):
         # and whose updates aren't tracked.
         self._texts: dict[int, GrowingText] = {}
 
-    def add(self, chunk: Chunk) -> None:
+    def add(self, chunk: ChunkT) -> None:
         """
         Add a chunk.
 
@@ -153,7 +192,7 @@ class Accumulator(Breakable):
             self._break_off(error)
             raise
 
-    def updates(self, chunk: Chunk) -> list[Update]:
+    def updates(self, chunk: ChunkT) -> list[Update]:
         """
         Add a chunk and return what it changed.
 
@@ -321,7 +360,7 @@ class Accumulator(Breakable):
         return calls[call].callee.arguments.json if 0 <= call < len(calls) else no_json()
 
     @breaking
-    def snapshot(self) -> Result:
+    def snapshot(self) -> ResultT:
         """
         Return the completion so far.
 
@@ -342,11 +381,14 @@ class Accumulator(Breakable):
             "extra": {name: value for name, value in fields.items() if name not in dropped},
             "notes": tuple(self._all_notes()),
         }
-        if self._likely_kind is Completion:
-            return Completion(**common)
-        return ChatCompletion(
-            **common, service_tier=self._service_tier, moderation=self._moderation
+        result = (
+            Completion(**common)
+            if self._likely_kind is Completion
+            else ChatCompletion(
+                **common, service_tier=self._service_tier, moderation=self._moderation
+            )
         )
+        return cast("ResultT", result)
 
     def _all_notes(self) -> Iterator[Note]:
         yield from self._notes or ()
@@ -357,7 +399,7 @@ class Accumulator(Breakable):
         for index in sorted(self._choices):
             yield from self._choices[index].notes()
 
-    def result(self, end: End | None = None) -> Result:
+    def result(self, end: End | None = None) -> ResultT:
         """
         Return the completion if it is complete.
 

@@ -2,28 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator
-from typing import Any, Final, Literal, TypeVar
+from collections.abc import Callable, Collection, Container, Iterator, Mapping
+from typing import Any, Final, Literal, TypedDict, TypeVar, Unpack, overload
 
 import msgspec
 from attrs import evolve
 
-from .._end import End
+from .._end import End, EndCause
 from .._errors import LimitExceeded, ServerSentError
 from .._json import UNREADABLE, is_deep, is_list, is_object
-from .._options import ItemOptions, check_number
-from ..payloads._decoder import MAX_OBJECTS, Decoder, make_error
+from .._options import ItemOptions, check_choice, check_number
+from ..payloads._decoder import MAX_OBJECTS, Decoder
 from ..payloads._model import build
 from ..payloads._parser import ItemParser
 from ..sse._event import Event
 from ..sse._parser import DEFAULT_MAXIMUM, Parser
 from ._accumulator import MAX_CHOICES, check_choice_limit
-from ._models import LEGACY, ChatCompletionChunk, Chunk, CompletionChunk, kind_of
+from ._errors import ERROR_FINISH_REASONS, WrongKind, find_error
+from ._models import (
+    LEGACY,
+    ChatCompletionChunk,
+    Chunk,
+    ChunkChoice,
+    ChunkT,
+    CompletionChunk,
+    CompletionChunkChoice,
+    kind_of,
+    shape_of,
+)
 
 DataT = TypeVar("DataT", str, bytes)
+Kind = Literal["chat", "completion"]
 
 DONE_MARK = "[DONE]"
+# Some servers quote it, as all their data; some forget the brackets, at the end only.
+_DONE_MARKS = (DONE_MARK, '"[DONE]"')
+_BARE_DONE = "DONE"
 _CHAT = "chat.completion.chunk"
+_KINDS: Final[Mapping[str, type[Chunk]]] = {
+    "chat": ChatCompletionChunk,
+    "completion": CompletionChunk,
+}
 # They keep nothing from one call to the next: one serves all streams.
 _DECODE_CHAT: Final = msgspec.json.Decoder(ChatCompletionChunk).decode
 _DECODE_LEGACY: Final = msgspec.json.Decoder(CompletionChunk).decode
@@ -32,11 +51,15 @@ _OBJECTS = (_CHAT, LEGACY, "error")
 # After so many chunks in a row with unknown fields, the rest has them too: trying the fast path
 # costs more than it saves.
 _MISSES = 3
+_SHAPE = ("choices", "usage", "error")
+_OBJECTS_OF_API = (_CHAT, LEGACY, "chat.completion")
+# The types of events without a type of their own, and of errors.
+_COMMON_TYPES = ("message", "error", "")
 # In characters. No server has longer ones; this bounds what a hostile one can make us keep.
 _LONGEST_REASON = 256
 
 
-class ChunkDecoder(Decoder[Chunk]):
+class ChunkDecoder(Decoder[ChunkT]):
     """
     Decoder for chunks: events to chat chunks or legacy completion chunks, without I/O.
 
@@ -44,43 +67,81 @@ class ChunkDecoder(Decoder[Chunk]):
     [DONE] are counted, not decoded.
 
     Args:
+        kind: What the stream has, "chat" or "completion" for legacy completions; a chunk of the
+            other kind is a `WrongKind`. None, the default: the first chunk with choices decides.
         on_bad_json: What to do with an event whose data isn't a JSON object: "raise" stops with
             `DecodeError`, "skip" drops the event and counts it in `skipped`.
         max_choices: The most choices, and the highest index plus one; None for no limit. Default:
             16,384.
         max_objects: The most JSON objects and arrays in one event; None for no limit. Default:
             524,288.
+        error_finish_reasons: The finish reasons that mean a failure of the server: after the chunk
+            that has one, `error` is a `ServerSentError`. Default: "abort", "error",
+            "network_error".
 
     Raises:
         ValueError: An option has an invalid value.
     """
 
-    __slots__ = ("_decode", "_id", "_kind", "_max_choices", "_misses", "_object", "_reasons")
+    __slots__ = (
+        *("_decode", "_error_reasons", "_given_kind", "_id", "_kind", "_max_choices", "_misses"),
+        *("_object", "_reasons"),
+    )
+
+    @overload
+    def __init__(
+        self: ChunkDecoder[ChatCompletionChunk],
+        *,
+        kind: Literal["chat"],
+        **options: Unpack[DecoderOptions],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: ChunkDecoder[CompletionChunk],
+        *,
+        kind: Literal["completion"],
+        **options: Unpack[DecoderOptions],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: ChunkDecoder[Chunk], *, kind: Kind | None = ..., **options: Unpack[DecoderOptions]
+    ) -> None: ...
 
     def __init__(
         self,
         *,
+        kind: Kind | None = None,
         on_bad_json: Literal["raise", "skip"] = "raise",
         max_choices: int | None = MAX_CHOICES,
         max_objects: int | None = MAX_OBJECTS,
+        error_finish_reasons: Collection[str] = ERROR_FINISH_REASONS,
     ) -> None:
         super().__init__(on_bad_json=on_bad_json, max_objects=max_objects)
         check_number("max_choices", max_choices)
         self._max_choices = max_choices
+        self._error_reasons = error_finish_reasons
         self._reasons: dict[int, str | None] = {}
-        self._decode: Callable[[str | bytes], Chunk] | None = _DECODE_CHAT
+        self._decode: Callable[[str | bytes], Any] | None = _DECODE_CHAT
         self._id: str | None = None
         self._kind: type[Chunk] | None = None
         self._object = _CHAT
         self._misses = 0
+        self._given_kind = kind
+        if kind is not None:
+            check_choice("kind", kind, *_KINDS)
+            self._settle(_KINDS[kind])
 
-    def _decode_fast(self, event: Event, items: list[Chunk]) -> bool:
-        # Errors are for the general case.
-        return event.event != "error" and self._decode_known(iter((event.data,)), items) is None
+    def _decode_fast(self, event: Event, items: list[ChunkT]) -> bool:
+        # Errors, and events of other types that aren't chunks, are for the general case.
+        if event.event != "message" and (event.event == "error" or '"choices"' not in event.data):
+            return False
+        return self._decode_known(iter((event.data,)), items) is None
 
-    def decode_values(self, values: list[bytes], last_event_id: str) -> list[Chunk]:
+    def decode_values(self, values: list[bytes], last_event_id: str) -> list[ChunkT]:
         """Decode the data of several events of type "message"."""
-        chunks: list[Chunk] = []
+        chunks: list[ChunkT] = []
         rest = iter(values)
         while (value := self._decode_known(rest, chunks)) is not None:
             data = value.decode("utf-8", "replace")
@@ -90,7 +151,7 @@ class ChunkDecoder(Decoder[Chunk]):
                 break
         return chunks
 
-    def _decode_known(self, values: Iterator[DataT], chunks: list[Chunk]) -> DataT | None:
+    def _decode_known(self, values: Iterator[DataT], chunks: list[ChunkT]) -> DataT | None:
         """
         Decode values as long as they are chunks with known fields only; return the first other.
 
@@ -111,17 +172,18 @@ class ChunkDecoder(Decoder[Chunk]):
                 return value
             self._misses = 0
             self.events_seen += 1
+            chunks.append(chunk)
             for choice in chunk.choices:
                 if choice.finish_reason or choice.index not in reasons:
-                    self._note_choices(chunk)
+                    if not self._note_choices(chunk):
+                        chunks.pop()
                     break
             if self.stopped:
                 break
-            chunks.append(chunk)
         return None
 
     def _note_choices(self, chunk: Chunk) -> bool:
-        """Record the choices of a chunk; stop and return False if there are too many."""
+        """Record the choices of a chunk; return False if it's dropped: there are too many."""
         if self._kind is None and chunk.choices:
             self._settle(type(chunk))
         self._id = self._id or chunk.id
@@ -137,7 +199,14 @@ class ChunkDecoder(Decoder[Chunk]):
                 reasons[index] = None
             if choice.finish_reason and reasons[index] is None:
                 reasons[index] = choice.finish_reason[:_LONGEST_REASON]
+                if choice.finish_reason in self._error_reasons:
+                    self._stop_at_reason(choice)
         return True
+
+    def _stop_at_reason(self, choice: ChunkChoice | CompletionChunkChoice) -> None:
+        reason = choice.finish_reason
+        message = f"choice {choice.index} ended with finish_reason {reason!r}"
+        self.stop(ServerSentError(message=message, body=choice.to_dict(), code=reason))
 
     def _settle(self, kind: type[Chunk]) -> None:
         """Keep the kind of the first chunk with choices: a stream is of one kind."""
@@ -147,7 +216,10 @@ class ChunkDecoder(Decoder[Chunk]):
             self._object = LEGACY
             self._misses = 0
 
-    def _build(self, body: dict[str, Any]) -> list[Chunk]:
+    def _build(self, body: dict[str, Any]) -> list[ChunkT]:
+        if self._given_kind is not None and shape_of(body) not in (None, self._kind):
+            self.stop(WrongKind(self._given_kind, body))
+            return []
         if is_complete(body, self._reasons):
             # A server that doesn't stream, or one behind a proxy that says it does.
             body = as_chunk(body)
@@ -155,10 +227,10 @@ class ChunkDecoder(Decoder[Chunk]):
         self._misses += 1
         if self._misses == _MISSES:
             self._decode = None
-        chunk: Chunk = build(kind, body)
+        chunk: Any = build(kind, body)
         return [chunk] if self._note_choices(chunk) else []
 
-    def _build_late(self, body: dict[str, Any]) -> list[Chunk]:
+    def _build_late(self, body: dict[str, Any]) -> list[ChunkT]:
         # After [DONE], usage and cost belong to the completion, but text to another one.
         if self.done and (body.get("choices") or body.get("id", self._id) != self._id):
             return []
@@ -166,7 +238,17 @@ class ChunkDecoder(Decoder[Chunk]):
 
     def is_terminal(self, data: str) -> bool:
         """Return whether data is the [DONE] mark."""
-        return data == DONE_MARK
+        return data in _DONE_MARKS or (data == _BARE_DONE and self.is_finished)
+
+    def _is_ignored(self, event: Event) -> bool:
+        # A proxy sends its upstream's comments as data.
+        return event.event not in _COMMON_TYPES or event.data.startswith(":")
+
+    def _decode_object(self, event_type: str, body: dict[str, Any]) -> list[ChunkT]:
+        if event_type not in _COMMON_TYPES and not has_chunk_shape(body):
+            self.skipped += 1
+            return []
+        return super()._decode_object(event_type, body)
 
     @property
     def is_finished(self) -> bool:
@@ -175,7 +257,10 @@ class ChunkDecoder(Decoder[Chunk]):
 
     def end_now(self) -> End:
         """Return how the input would have ended if this were its end."""
-        return evolve(super().end_now(), finish_reasons={**self._reasons})
+        end = evolve(super().end_now(), finish_reasons={**self._reasons})
+        # [DONE] without a choice completes nothing.
+        is_empty = end.cause is EndCause.DONE and not self._reasons
+        return evolve(end, cause=EndCause.INCOMPLETE) if is_empty else end
 
     def _find_error(self, event_type: str, body: dict[str, Any]) -> ServerSentError | None:
         return find_error(event_type, body)
@@ -187,20 +272,9 @@ class ChunkDecoder(Decoder[Chunk]):
         return bool(body.get("choices") or body.get("usage"))
 
 
-def find_error(event_type: str, body: dict[str, Any]) -> ServerSentError | None:
-    """
-    Return the error in an event's JSON object, or None.
-
-    The forms: `{"error": {...}}` or `{"error": "..."}`, alone or next to choices; any object
-    of an event of type "error"; `{"object": "error", ...}`; `{"type": "error", ...}`.
-
-    Source: OpenAI's and OpenRouter's error references; recordings of Groq and vLLM.
-    """
-    inner = body.get("error")
-    if inner or (inner is not None and "choices" not in body):
-        return make_error(inner, body)
-    flat = body.get("object") == "error" or (body.get("type") == "error" and "choices" not in body)
-    return make_error(body, body) if flat or event_type == "error" else None
+def has_chunk_shape(body: dict[str, Any]) -> bool:
+    """Return whether a JSON object has what identifies a chunk, a completion or an error."""
+    return any(name in body for name in _SHAPE) or body.get("object") in _OBJECTS_OF_API
 
 
 def is_complete(body: dict[str, Any], seen: Container[int]) -> bool:
@@ -241,13 +315,23 @@ def _with_delta(choice: Any, place: int) -> Any:
     return {"index": place, **rest, "delta": delta}
 
 
+class DecoderOptions(TypedDict, total=False):
+    """Options of a decoder of chunks; see `ChunkDecoder`."""
+
+    on_bad_json: Literal["raise", "skip"]
+    max_choices: int | None
+    max_objects: int | None
+    error_finish_reasons: Collection[str]
+
+
 class ChunkOptions(ItemOptions, total=False):
     """Options of a parser of chunks; see `ChunkParser`."""
 
     max_choices: int | None
+    error_finish_reasons: Collection[str]
 
 
-class ChunkParser(ItemParser[Chunk]):
+class ChunkParser(ItemParser[ChunkT]):
     """
     Parser for chunks: bytes to chat chunks or legacy completion chunks, without I/O.
 
@@ -259,6 +343,7 @@ class ChunkParser(ItemParser[Chunk]):
     event is a `NotEventStream`; JSON Lines are recognised at the second line.
 
     Args:
+        kind: What the stream has, "chat" or "completion"; see `ChunkDecoder`.
         last_event_id: The last event ID to begin with.
         retry: The reconnection time to begin with, in milliseconds, or None.
         errors: What to do with malformed UTF-8: "replace" or "strict".
@@ -270,6 +355,7 @@ class ChunkParser(ItemParser[Chunk]):
         max_choices: The most choices; None for no limit. Default: 16,384.
         max_objects: The most JSON objects and arrays in one event; None for no limit. Default:
             524,288.
+        error_finish_reasons: The finish reasons that mean a failure; see `ChunkDecoder`.
 
     Raises:
         ValueError: An option has an invalid value.
@@ -277,9 +363,31 @@ class ChunkParser(ItemParser[Chunk]):
 
     __slots__ = ()
 
+    @overload
+    def __init__(
+        self: ChunkParser[ChatCompletionChunk],
+        *,
+        kind: Literal["chat"],
+        **options: Unpack[ChunkOptions],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: ChunkParser[CompletionChunk],
+        *,
+        kind: Literal["completion"],
+        **options: Unpack[ChunkOptions],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: ChunkParser[Chunk], *, kind: Kind | None = ..., **options: Unpack[ChunkOptions]
+    ) -> None: ...
+
     def __init__(
         self,
         *,
+        kind: Kind | None = None,
         last_event_id: str = "",
         retry: int | None = None,
         errors: Literal["replace", "strict"] = "replace",
@@ -288,6 +396,7 @@ class ChunkParser(ItemParser[Chunk]):
         on_bad_json: Literal["raise", "skip"] = "raise",
         max_choices: int | None = MAX_CHOICES,
         max_objects: int | None = MAX_OBJECTS,
+        error_finish_reasons: Collection[str] = ERROR_FINISH_REASONS,
     ) -> None:
         parser = Parser(
             last_event_id=last_event_id,
@@ -296,7 +405,11 @@ class ChunkParser(ItemParser[Chunk]):
             max_line_bytes=max_line_bytes,
             max_event_bytes=max_event_bytes,
         )
-        decoder = ChunkDecoder(
-            on_bad_json=on_bad_json, max_choices=max_choices, max_objects=max_objects
+        decoder: ChunkDecoder[Any] = ChunkDecoder(
+            kind=kind,
+            on_bad_json=on_bad_json,
+            max_choices=max_choices,
+            max_objects=max_objects,
+            error_finish_reasons=error_finish_reasons,
         )
         super().__init__(parser, decoder, errors=errors, max_event_bytes=max_event_bytes)

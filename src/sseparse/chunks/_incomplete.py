@@ -20,9 +20,10 @@ def _describe_missing(end: End) -> str:
         missing = f"a finish_reason{whose}" if reasons else "a choice"
         return f"The body is one JSON object without {missing}"
     if end.events_seen and not reasons:
+        missing = "[DONE] but no choice" if end.done_seen else "no [DONE] and no choice"
         return (
-            f"{place_of(end)} without [DONE] or a choice (EventStream reads streams that aren't "
-            "chat or legacy completions)"
+            f"{place_of(end)}, with {missing} (EventStream reads streams that aren't chat or "
+            "legacy completions)"
         )
     return f"{place_of(end)} without [DONE] or a finish_reason{whose}"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from .._json import is_list, is_object
 from ..payloads._model import Model, Piece, TokenCounts
@@ -452,16 +452,29 @@ class CompletionChunk(Model, kw_only=True):
 
 
 Chunk = ChatCompletionChunk | CompletionChunk
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    ChunkT = TypeVar("ChunkT", bound=Chunk, default=Chunk)
+else:
+    from typing import TypeVar
+
+    ChunkT = TypeVar("ChunkT")
 
 LEGACY = "text_completion"
 
 
 def kind_of(body: dict[str, Any]) -> type[Chunk]:
     """Return the chunk class of the API that a chunk, or a complete response, belongs to."""
-    if body.get("object") == LEGACY:
-        return CompletionChunk
+    # Servers label chat chunks "text_completion": what the choices have decides.
+    label = CompletionChunk if body.get("object") == LEGACY else ChatCompletionChunk
+    return shape_of(body) or label
+
+
+def shape_of(body: dict[str, Any]) -> type[Chunk] | None:
+    """Return the chunk class that the first choice has the shape of, or None."""
     choices = body.get("choices")
     first = choices[0] if is_list(choices) and choices else None
-    if is_object(first) and "text" in first and "delta" not in first:
-        return CompletionChunk
-    return ChatCompletionChunk
+    if is_object(first) and ("delta" in first or "message" in first):
+        return ChatCompletionChunk
+    return CompletionChunk if is_object(first) and "text" in first else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import Annotated, Any, ClassVar, Final, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, TypeVar, cast, overload
 
 import msgspec
 from attrs import frozen
@@ -44,8 +44,12 @@ class NoteKind(Enum):
     """The arguments are the empty text."""
     ARGUMENTS_OBJECT = "arguments_object"
     """The arguments were a JSON object, not a JSON text."""
+    EVENT_SPLIT = "event_split"
+    """An event had a JSON value on each line, or `data:` before its value."""
     VALUE_IGNORED = "value_ignored"
     """`detail` is the field's name; its value is in the chunk's `extra`."""
+    NOT_CUMULATIVE = "not_cumulative"
+    """With deltas="cumulative", a text didn't begin with the one before; `detail` is its field."""
 
 
 _MESSAGES: Final[Mapping[NoteKind, str]] = {
@@ -61,7 +65,9 @@ _MESSAGES: Final[Mapping[NoteKind, str]] = {
     NoteKind.CALL_UNNAMED: "a piece of a tool call had no index, id or name, and no call was open",
     NoteKind.ARGUMENTS_MISSING: "the choice finished, and the tool call has no arguments",
     NoteKind.ARGUMENTS_OBJECT: "the arguments were a JSON object; its JSON text is used",
+    NoteKind.EVENT_SPLIT: "an event had several values, or a repeated data:; each value was read",
     NoteKind.VALUE_IGNORED: "a known field has a value of an unexpected type; it is ignored",
+    NoteKind.NOT_CUMULATIVE: "a text doesn't begin with the one before it; it is added to it",
 }
 
 
@@ -337,6 +343,12 @@ class Completion(AccumulatedResult, kw_only=True):
 
 
 Result = ChatCompletion | Completion
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar as DefaultTypeVar
+
+    ResultT = DefaultTypeVar("ResultT", bound=Result, default=Result)
+else:
+    ResultT = TypeVar("ResultT")
 
 
 def _text_of(choice: ChatChoice | CompletionChoice) -> tuple[str | None, str]:

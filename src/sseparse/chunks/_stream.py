@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeAlias, Unpack, cast, overload
+
+from msgspec.structs import replace
 
 from .._deadlines import Deadlines
 from .._options import check_choice, check_seconds
@@ -14,13 +16,17 @@ from ..streams._reader import Reader
 from ..streams._state import StreamState
 from ..streams._sync import ItemStream
 from ._accumulator import MAX_ACCUMULATED, MAX_TOOL_CALLS, Accumulator
-from ._decoder import ChunkOptions, ChunkParser
+from ._decoder import ChunkOptions, ChunkParser, Kind
 from ._incomplete import incomplete
-from ._models import Chunk, CompletionUsage
-from ._results import Result
+from ._models import ChatCompletionChunk, Chunk, ChunkT, CompletionChunk, CompletionUsage
+from ._results import ChatCompletion, Completion, Note, NoteKind, Result, ResultT
 
 if TYPE_CHECKING:
+    from ..payloads._parser import ItemParser
+    from ._cumulative import DeltaRewriter
     from ._estimate import UsageEstimate
+    from ._rewriting import Rewriter
+    from ._think_tags import ThinkTags
     from ._updates import Update
 else:
     Update: TypeAlias = Any  # most programs do without updates
@@ -40,6 +46,8 @@ class ReaderOptions(ChunkOptions, total=False):
     messages: Prompt | None
     tools: Sequence[Mapping[str, Any]] | None
     encoding: str | None
+    think_tags: ThinkTags | bool
+    deltas: Literal["incremental", "cumulative"]
 
 
 class StreamOptions(ReaderOptions, total=False):
@@ -49,7 +57,7 @@ class StreamOptions(ReaderOptions, total=False):
     drain: float
 
 
-class ChunkReader(Reader[Chunk, Result]):
+class ChunkReader(Reader[ChunkT, ResultT]):
     """
     Parser, accumulator and verdict of a streamed completion, joined, without I/O.
 
@@ -65,6 +73,7 @@ class ChunkReader(Reader[Chunk, Result]):
 
     Args:
         response: An object with the `status` and `headers` of the response, for errors; or None.
+        kind: What the stream has, "chat" or "completion"; see `ChunkDecoder`.
         on_incomplete: What to do if the stream ends without [DONE] or a finish reason: "raise", the
             default, sets `error` to an `IncompleteStream`; "accept" accepts the end.
         max_tool_calls: The most tool calls; None for no limit. Default: 4,096.
@@ -79,6 +88,13 @@ class ChunkReader(Reader[Chunk, Result]):
         tools: For an estimate: the request's tools.
         encoding: For an estimate: the encoding, or a model that has it; by default that of the
             completion's model.
+        think_tags: Whether the text between `<think>` and `</think>` in a content is reasoning. For
+            other tags, or for an answer that begins inside the reasoning, give a `ThinkTags`: the
+            reader uses a new one with its arguments. Default: False.
+        deltas: What the texts of a chunk are: "incremental", the default, for what is new;
+            "cumulative" if the server repeats all text so far in each chunk. Then each text becomes
+            what it adds to the one before it, also arguments of tool calls. A text that doesn't
+            begin with the one before it is added with a note (`NOT_CUMULATIVE`).
         options: The options of `ChunkParser`.
 
     Attributes:
@@ -86,18 +102,47 @@ class ChunkReader(Reader[Chunk, Result]):
 
     Raises:
         ValueError: An option has an invalid value.
+        TypeError: `think_tags` isn't True, False or a `ThinkTags`.
         ImportError: An estimate is requested, and tiktoken isn't installed.
         SSEError: An estimate is requested, and its encoding is unknown or not on this machine.
     """
 
-    __slots__ = ("_estimate", "accumulator")
+    __slots__ = ("_deltas", "_estimate", "accumulator")
 
-    accumulator: Accumulator
+    accumulator: Accumulator[ChunkT, ResultT]
+
+    @overload
+    def __init__(
+        self: ChunkReader[ChatCompletionChunk, ChatCompletion],
+        response: object = None,
+        *,
+        kind: Literal["chat"],
+        **options: Unpack[ReaderOptions],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: ChunkReader[CompletionChunk, Completion],
+        response: object = None,
+        *,
+        kind: Literal["completion"],
+        **options: Unpack[ReaderOptions],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: ChunkReader[Chunk, Result],
+        response: object = None,
+        *,
+        kind: Kind | None = ...,
+        **options: Unpack[ReaderOptions],
+    ) -> None: ...
 
     def __init__(
         self,
         response: object = None,
         *,
+        kind: Kind | None = None,
         on_incomplete: Literal["raise", "accept"] = "raise",
         max_tool_calls: int | None = MAX_TOOL_CALLS,
         max_accumulated_bytes: int | None = MAX_ACCUMULATED,
@@ -106,6 +151,8 @@ class ChunkReader(Reader[Chunk, Result]):
         messages: Prompt | None = None,
         tools: Sequence[Mapping[str, Any]] | None = None,
         encoding: str | None = None,
+        think_tags: ThinkTags | bool = False,
+        deltas: Literal["incremental", "cumulative"] = "incremental",
         **options: Unpack[ChunkOptions],
     ) -> None:
         check_choice("on_incomplete", on_incomplete, "raise", "accept")
@@ -117,25 +164,58 @@ class ChunkReader(Reader[Chunk, Result]):
             self._estimate = UsageEstimate(messages, tools, encoding)
         elif (messages, tools, encoding) != (None, None, None):
             raise ValueError('messages, tools and encoding are for usage="estimate"; give that too')
-        self.accumulator = Accumulator(
+        accumulator: Accumulator[Any, Any] = Accumulator(
+            kind=kind,
             max_choices=None,  # the parser counts them
             max_tool_calls=max_tool_calls,
             max_accumulated_bytes=max_accumulated_bytes,
         )
+        self.accumulator = accumulator
+        parser: ChunkParser[Any] = ChunkParser(kind=kind, **options)
         super().__init__(
-            ChunkParser(**options),
+            self._add_rewriters(parser, think_tags, deltas),
             self.accumulator,
             response=response,
             timeline=timeline,
             incomplete=incomplete if on_incomplete == "raise" else None,
         )
 
+    def _add_rewriters(
+        self, parser: ItemParser[ChunkT], think_tags: ThinkTags | bool, deltas: str
+    ) -> ItemParser[ChunkT]:
+        """Return the parser, or one whose chunks are rewritten if an option requests it."""
+        check_choice("deltas", deltas, "incremental", "cumulative")
+        self._deltas: DeltaRewriter | None = None
+        rewriters: list[Rewriter] = []
+        if deltas == "cumulative":
+            from ._cumulative import DeltaRewriter  # noqa: PLC0415 - most streams need none
+
+            self._deltas = DeltaRewriter()
+            rewriters.append(self._deltas)
+        if think_tags:
+            from ._think_tags import make_rewriter  # noqa: PLC0415 - most streams need none
+
+            rewriters.append(make_rewriter(think_tags))
+        if not rewriters:
+            return parser
+        from ._rewriting import RewritingParser  # noqa: PLC0415 - most streams need none
+
+        return cast("ItemParser[ChunkT]", RewritingParser(cast("Any", parser), rewriters))
+
+    def snapshot(self) -> ResultT:
+        """Return the completion of the chunks returned so far."""
+        result = super().snapshot()
+        notes = [] if self._deltas is None else [*self._deltas.notes]
+        if self.item_parser.was_split:
+            notes.append(Note(NoteKind.EVENT_SPLIT))
+        return replace(result, notes=(*result.notes, *notes)) if notes else result
+
     @property
     def usage(self) -> CompletionUsage | None:
         """The token counts that the server reported, or None."""
         return self.accumulator.usage
 
-    def result(self) -> Result:
+    def result(self) -> ResultT:
         """
         Return the completion of a stream that has ended.
 
@@ -145,27 +225,44 @@ class ChunkReader(Reader[Chunk, Result]):
             RuntimeError: The stream hasn't ended.
         """
         result = super().result()
-        return result if self._estimate is None else self._estimate.complete(result)
+        if self._estimate is None:
+            return result
+        return cast("ResultT", self._estimate.complete(result))
 
 
 def _open(
     response: object,
+    kind: Kind | None,
     *,
     deadlines: Deadlines | None = None,
     drain: float = 0.1,
     **options: Unpack[ReaderOptions],
-) -> tuple[ChunkReader, StreamState[Chunk]]:
+) -> tuple[ChunkReader[Any, Any], StreamState[Any]]:
     check_seconds("drain", drain)
-    reader = ChunkReader(response, **options)
+    reader: ChunkReader[Any, Any] = ChunkReader(response, kind=kind, **options)
     return reader, StreamState(reader, deadlines, drain)
 
 
-class Stream(ItemStream[Chunk, Result, Update]):
-    """
-    Iterator over the chunks of a streamed completion.
+class ChunkStream(ItemStream[ChunkT, ResultT, Update], Generic[ChunkT, ResultT]):
+    """Base class of `Stream`, `ChatStream` and `CompletionStream`."""
 
-    A second loop continues where the first one stopped. As a context manager, it closes the
-    source at the end of the block. Every error has the completion so far as `partial`.
+    _kind: ClassVar[Kind | None] = None
+    accumulator: Accumulator[ChunkT, ResultT]
+
+    def __init__(self, source: SyncReadable, **options: Unpack[StreamOptions]) -> None:
+        opened = open_sync(source, type(self).__name__)
+        reader, state = _open(opened, self._kind, **options)
+        super().__init__(opened, reader, state)
+        self.accumulator = reader.accumulator
+
+
+class Stream(ChunkStream[Chunk, Result]):
+    """
+    Iterator over the chunks of a streamed completion, chat or legacy.
+
+    The first chunk with choices decides which. If you know it, `ChatStream` and `CompletionStream`
+    have exact types. A second loop continues where the first one stopped. As a context manager, it
+    closes the source at the end of the block. Every error has the completion so far as `partial`.
 
     Args:
         source: An iterable of bytes, a streamed response of requests, urllib3, httpx, httpx2 or
@@ -189,14 +286,44 @@ class Stream(ItemStream[Chunk, Result, Update]):
         SSEError: An estimate is requested, and its encoding is unknown or not on this machine.
     """
 
-    def __init__(self, source: SyncReadable, **options: Unpack[StreamOptions]) -> None:
-        opened = open_sync(source, "Stream")
-        reader, state = _open(opened, **options)
+
+class ChatStream(ChunkStream[ChatCompletionChunk, ChatCompletion]):
+    """
+    Iterator over the chunks of a chat completion.
+
+        for chunk in ChatStream(response):
+            print(chunk.text, end="")
+
+    As `Stream`, but a chunk of a legacy completion is a `WrongKind` error.
+    """
+
+    _kind = "chat"
+
+
+class CompletionStream(ChunkStream[CompletionChunk, Completion]):
+    """
+    Iterator over the chunks of a legacy completion.
+
+    As `Stream`, but a chunk of a chat completion is a `WrongKind` error.
+    """
+
+    _kind = "completion"
+
+
+class AsyncChunkStream(AsyncItemStream[ChunkT, ResultT, Update], Generic[ChunkT, ResultT]):
+    """Base class of `AsyncStream`, `AsyncChatStream` and `AsyncCompletionStream`."""
+
+    _kind: ClassVar[Kind | None] = None
+    accumulator: Accumulator[ChunkT, ResultT]
+
+    def __init__(self, source: AsyncReadable, **options: Unpack[StreamOptions]) -> None:
+        opened = open_async(source, type(self).__name__)
+        reader, state = _open(opened, self._kind, **options)
         super().__init__(opened, reader, state)
         self.accumulator = reader.accumulator
 
 
-class AsyncStream(AsyncItemStream[Chunk, Result, Update]):
+class AsyncStream(AsyncChunkStream[Chunk, Result]):
     """
     Asynchronous iterator over the chunks of a streamed completion.
 
@@ -216,8 +343,14 @@ class AsyncStream(AsyncItemStream[Chunk, Result, Update]):
         TypeError, ValueError, ImportError, SSEError: As for `Stream`.
     """
 
-    def __init__(self, source: AsyncReadable, **options: Unpack[StreamOptions]) -> None:
-        opened = open_async(source, "AsyncStream")
-        reader, state = _open(opened, **options)
-        super().__init__(opened, reader, state)
-        self.accumulator = reader.accumulator
+
+class AsyncChatStream(AsyncChunkStream[ChatCompletionChunk, ChatCompletion]):
+    """Asynchronous iterator over the chunks of a chat completion, as `ChatStream`."""
+
+    _kind = "chat"
+
+
+class AsyncCompletionStream(AsyncChunkStream[CompletionChunk, Completion]):
+    """Asynchronous iterator over the chunks of a legacy completion, as `CompletionStream`."""
+
+    _kind = "completion"

@@ -135,13 +135,11 @@ def _read_prompt(words: list[str]) -> str:
 def _estimate_usage(completion: Result, request: Mapping[str, Any]) -> CompletionUsage | None:
     from ..chunks import estimate_usage  # noqa: PLC0415 - only if the server sent no usage
 
-    if not completion.choices:
-        return None
-    try:
-        return estimate_usage(completion, encoding=None if completion.model else request["model"])
-    except (ImportError, SSEError):
-        # tiktoken or the vocabulary isn't installed: characters are reported instead.
-        return None
+    model = None if completion.model else request["model"]
+    # Without tiktoken or the vocabulary, characters are reported instead.
+    with contextlib.suppress(ImportError, SSEError):
+        return estimate_usage(completion, encoding=model) if completion.choices else None
+    return None
 
 
 def _format_figures(summary: Summary, usage: CompletionUsage | None) -> Iterator[str]:
@@ -162,16 +160,13 @@ def _format_figures(summary: Summary, usage: CompletionUsage | None) -> Iterator
 
 def chat(options: Namespace) -> int:
     """Send a prompt, print the response while it arrives, and return the exit status."""
-    try:
-        if options.timeline is not None:
-            _check_timeline(options.timeline)
-        api_request = make_request(options)
-        redactor = Redactor(api_request.key)
-        colour = _output.wants_colour(no_color=options.no_color)
-        with BodyFile(options.save) if options.save else contextlib.nullcontext() as file:
-            return _Exchange(options, api_request, file, redactor, colour).run()
-    except CommandError as error:
-        return _output.report(f"chat: {error}", 2)
+    if options.timeline is not None:
+        _check_timeline(options.timeline)
+    api_request = make_request(options)
+    redactor = Redactor(api_request.key)
+    colour = _output.wants_colour(no_color=options.no_color)
+    with BodyFile(options.save) if options.save else contextlib.nullcontext() as file:
+        return _Exchange(options, api_request, file, redactor, colour).run()
 
 
 def _check_timeline(path: Path) -> None:

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, cast
 
 import httpx2
-from attrs import define, field, frozen
+from attrs import evolve, frozen
 from rich.console import Console, Group, RenderableType
 from rich.json import JSON
 from rich.live import Live
@@ -45,10 +45,13 @@ class Example:
 
 def make_examples(*, fast: bool) -> list[Example]:
     """Make the examples; if `fast`, the server sends each response at once."""
-    return [_make_chat_example(fast=fast), _make_legacy_example(fast=fast)]
+    examples = [_make_chat_example(), _make_legacy_example()]
+    if fast:
+        examples = [evolve(example, replay=Replay(example.replay.body)) for example in examples]
+    return examples
 
 
-def _make_chat_example(*, fast: bool) -> Example:
+def _make_chat_example() -> Example:
     prompt = "Count to 100, with a comma between each number and no newlines. E.g., 1, 2, 3, ..."
     messages = [{"role": "user", "content": prompt}]
     request = {"model": "gpt-3.5-turbo", "messages": messages, "temperature": 0, "stream": True}
@@ -56,11 +59,11 @@ def _make_chat_example(*, fast: bool) -> Example:
     deltas = [{"role": "assistant"}, *({"content": token} for token in tokens), {}]
     common: dict[str, Any] = {"id": "chatcmpl-count-to-100", "object": "chat.completion.chunk"}
     common |= {"created": 1677825464, "model": "gpt-3.5-turbo-0301"}
-    replay = _make_replay(common, [{"delta": delta} for delta in deltas], "stop", fast=fast)
+    replay = _make_replay(common, [{"delta": delta} for delta in deltas], "stop")
     return Example("1. Chat completion", "/v1/chat/completions", prompt, request, replay)
 
 
-def _make_legacy_example(*, fast: bool) -> Example:
+def _make_legacy_example() -> Example:
     prompt = "1,2,3,"
     request: dict[str, Any] = {"model": "text-davinci-002", "prompt": prompt, "max_tokens": 193}
     request |= {"temperature": 0, "stream": True}
@@ -69,21 +72,16 @@ def _make_legacy_example(*, fast: bool) -> Example:
     common: dict[str, Any] = {"id": "cmpl-count-to-100", "object": "text_completion"}
     common |= {"created": 1661990400, "model": "text-davinci-002"}
     # "length": these are the 193 tokens that the request allows.
-    replay = _make_replay(common, choices, "length", fast=fast)
+    replay = _make_replay(common, choices, "length")
     return Example("2. Legacy completion", "/v1/completions", prompt, request, replay)
 
 
-def _make_replay(
-    common: dict[str, Any], choices: list[dict[str, Any]], finish_reason: str, *, fast: bool
-) -> Replay:
-    reasons = [*[None] * (len(choices) - 1), finish_reason]
+def _make_replay(common: dict[str, Any], choices: list[dict[str, Any]], finish: str) -> Replay:
     chunks = [
-        {**common, "choices": [{"index": 0, **choice, "finish_reason": reason}]}
-        for choice, reason in zip(choices, reasons, strict=True)
+        {**common, "choices": [{"index": 0, **choice, "finish_reason": None}]} for choice in choices
     ]
+    chunks[-1]["choices"][0]["finish_reason"] = finish
     body = b"".join(encode(Event(data)) for data in [*map(json.dumps, chunks), "[DONE]"])
-    if fast:
-        return Replay(body)
     draw = random.Random(100)  # noqa: S311 - the same delays in each run
     # A model needs longer for its first token.
     return Replay(body, delays=[0.1, *(draw.uniform(0.01, 0.02) for _ in chunks)])
@@ -135,13 +133,13 @@ def show_rich(example: Example, stream: Stream, timeline: Timeline) -> None:
     heading.add_row("POST", example.path)
     heading.add_row("prompt", example.prompt)
     console.print(Padding(heading, (1, 2)))
-    view = _StreamView(console, timeline)
+    chunks: list[Chunk] = []
+    render = partial(_render_stream, console.width, timeline, chunks)
     # A thread draws it: drawing at each chunk would delay the next one.
-    with Live(view, console=console, refresh_per_second=24) as live:
+    with Live(get_renderable=render, console=console, refresh_per_second=24) as live:
         live.refresh()
         for chunk in stream:
-            view.chunks.append(chunk)
-        view.is_complete = True
+            chunks.append(chunk)  # noqa: PERF402 - the thread reads the list meanwhile
     console.print(_render_times(console.width, timeline))
     result = JSON(json.dumps(stream.result().to_dict()))
     result.text.no_wrap = False
@@ -149,45 +147,38 @@ def show_rich(example: Example, stream: Stream, timeline: Timeline) -> None:
     console.print(_panel("result(), the response of the API without streaming", result))
 
 
-@define
-class _StreamView:
-    """Text and chunks of a stream, drawn again and again while they arrive."""
+def _render_stream(width: int, timeline: Timeline, received: list[Chunk]) -> RenderableType:
+    is_wide = width >= 120
+    chunks = list(received)
+    text = Text("".join(chunk.text for chunk in chunks), overflow="fold")
+    panels = [
+        _panel("text", text, height=_LATEST + 2 if is_wide else None),
+        _panel("chunks", _render_chunks(timeline, chunks)),
+    ]
+    if not is_wide:
+        return Group(*panels)
+    columns = Table.grid(Column(ratio=3), Column(ratio=2), expand=True, padding=(0, 1))
+    columns.add_row(*panels)
+    return columns
 
-    console: Console
-    timeline: Timeline
-    chunks: list[Chunk] = field(factory=list[Chunk])
-    is_complete: bool = False
 
-    def __rich__(self) -> RenderableType:
-        is_wide = self.console.width >= 120
-        chunks = list(self.chunks)
-        text = Text("".join(chunk.text for chunk in chunks), overflow="fold")
-        panels = [
-            _panel("text", text, height=_LATEST + 2 if is_wide else None),
-            _panel("chunks", self._render_chunks(chunks)),
-        ]
-        if not is_wide:
-            return Group(*panels)
-        columns = Table.grid(Column(ratio=3), Column(ratio=2), expand=True, padding=(0, 1))
-        columns.add_row(*panels)
-        return columns
-
-    def _render_chunks(self, chunks: list[Chunk]) -> Table:
-        arrivals = enumerate(zip(self.timeline.record().chunks, chunks, strict=False), 1)
-        rows = [
-            (str(number), f"{seconds:.3f} s", Text(_delta_json(chunk)))
-            for number, (seconds, chunk) in list(arrivals)[0 if self.is_complete else -_LATEST :]
-        ]
-        if self.is_complete:
-            more = Text(f"{len(rows) - 2 * _ENDS} more", style="dim")
-            rows = [*rows[:_ENDS], ("", "", more), *rows[-_ENDS:]]
-        number = Column(justify="right", style="dim", min_width=3)
-        seconds = Column(justify="right", style=_ACCENT, min_width=7)
-        delta = Column(no_wrap=True, overflow="ellipsis")
-        table = Table.grid(number, seconds, delta, padding=(0, 2))
-        for row in [*rows, *[()] * (_LATEST - len(rows))]:
-            table.add_row(*row)
-        return table
+def _render_chunks(timeline: Timeline, chunks: list[Chunk]) -> Table:
+    is_complete = bool(chunks) and chunks[-1].choices[0].finish_reason is not None
+    arrivals = enumerate(zip(timeline.record().chunks, chunks, strict=False), 1)
+    rows = [
+        (str(number), f"{seconds:.3f} s", Text(_delta_json(chunk)))
+        for number, (seconds, chunk) in list(arrivals)[0 if is_complete else -_LATEST :]
+    ]
+    if is_complete:
+        more = Text(f"{len(rows) - 2 * _ENDS} more", style="dim")
+        rows = [*rows[:_ENDS], ("", "", more), *rows[-_ENDS:]]
+    number = Column(justify="right", style="dim", min_width=3)
+    seconds = Column(justify="right", style=_ACCENT, min_width=7)
+    delta = Column(no_wrap=True, overflow="ellipsis")
+    table = Table.grid(number, seconds, delta, padding=(0, 2))
+    for row in [*rows, *[()] * (_LATEST - len(rows))]:
+        table.add_row(*row)
+    return table
 
 
 def _panel(title: str, content: RenderableType, height: int | None = None) -> Panel:

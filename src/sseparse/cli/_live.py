@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Literal
 
@@ -31,16 +31,12 @@ class _PendingCall:
     is_open: bool = False
     is_done: bool = False
 
-    def format(self) -> Iterator[str]:
-        """Yield the text that is new since the last call."""
-        if not self.is_open:
-            self.is_open = True
-            yield f"{self.name}("
-        if self.arguments:
-            yield self.arguments
-            self.arguments = ""
-        if self.is_done:
-            yield ")\n"
+    def format(self) -> str:
+        """Return the text that is new since the last call."""
+        start = "" if self.is_open else f"{self.name}("
+        text = start + self.arguments + (")\n" if self.is_done else "")
+        self.is_open, self.arguments = True, ""
+        return text
 
 
 class CallFormatter:
@@ -49,8 +45,8 @@ class CallFormatter:
     def __init__(self) -> None:
         self._calls: list[_PendingCall] = []
 
-    def feed(self, update: ToolCallStarted | ArgumentsDelta | ToolCallDone) -> Iterator[str]:
-        """Yield the text that can be printed after an update."""
+    def feed(self, update: ToolCallStarted | ArgumentsDelta | ToolCallDone) -> str:
+        """Return the text that can be printed after an update."""
         if isinstance(update, ToolCallStarted):
             self._calls.append(_PendingCall(update.call, update.name))
         for call in self._calls:
@@ -58,19 +54,16 @@ class CallFormatter:
                 call.arguments += update.text
             elif call.index == update.call and isinstance(update, ToolCallDone):
                 call.name, call.is_done = update.name, True
-        while self._calls and (self._calls[0].name or self._calls[0].is_done):
-            yield from self._calls[0].format()
-            if not self._calls[0].is_done:
-                return
-            del self._calls[0]
+        text = ""
+        while self._calls and self._calls[0].is_done:
+            text += self._calls.pop(0).format()
+        if self._calls and self._calls[0].name:
+            text += self._calls[0].format()
+        return text
 
-    def flush(self) -> Iterator[str]:
-        """Yield the rest of calls that aren't complete."""
-        for number, call in enumerate(self._calls):
-            if number:
-                yield "\n"
-            yield from call.format()
-        self._calls.clear()
+    def flush(self) -> str:
+        """Return the rest of the calls that aren't complete, at the end of the stream."""
+        return "\n".join(call.format() for call in self._calls)
 
 
 class _LineWriter:
@@ -131,15 +124,14 @@ class CompletionPrinter:
                 self._err.feed(text)
             case ToolCallStarted() | ArgumentsDelta() | ToolCallDone() if update.choice == 0:
                 self._switch_to("calls")
-                for text in self._calls.feed(update):
-                    self._out.feed(text)
+                self._out.feed(self._calls.feed(update))
             case _:
                 pass
 
     def close(self) -> None:
-        for text in self._calls.flush():
+        if rest := self._calls.flush():
             self._switch_to("calls")
-            self._out.feed(text)
+            self._out.feed(rest)
         self._switch_to(None)
 
     def _switch_to(self, part: _Part | None) -> None:

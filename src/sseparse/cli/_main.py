@@ -100,9 +100,8 @@ def _add_chat(parser: _CommandParser) -> None:
 
 
 def _add_parse(parser: _CommandParser) -> None:
-    parser.add_argument(
-        "path", nargs="?", default="-", metavar="FILE", help="the body; - reads standard input"
-    )
+    path = "the body; - reads standard input"
+    parser.add_argument("path", nargs="?", default="-", metavar="FILE", help=path)
     output = parser.add_mutually_exclusive_group()
     for name, text in (
         ("events", "print each event as a line of JSON (default)"),
@@ -211,12 +210,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         SystemExit: The arguments request help or the version, or are invalid.
     """
     options = make_argument_parser().parse_args(argv)
+    command = options.command
+    missing = [name for name in _REQUIRED_PACKAGES.get(command, ()) if find_spec(name) is None]
+    if missing:
+        names, install = ", ".join(missing), "pip install 'sseparse[cli]'"
+        _output.write_error(f"sseparse {command}: {names} not installed: {install}\n")
+        return 2
     reconfigure = getattr(sys.stdout, "reconfigure", None)
     if reconfigure is not None:
         # Characters that the terminal's encoding lacks become question marks.
         reconfigure(errors="replace")
     try:
-        return _run(options)
+        # Only the module of the command is imported: `parse` works without the others' packages.
+        module = import_module(f"._{command}", __package__)
+        return cast(int, getattr(module, command)(options))
+    except _output.CommandError as error:
+        return _output.report(f"{command}: {error}", 2)
     except OSError as error:
         # Errors of reading are handled where they occur: this is the output. What it still
         # buffers would fail again when the interpreter exits.
@@ -228,15 +237,3 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _output.report(f"cannot write: {error.strerror}", _output.EXIT_IO_ERROR)
     except KeyboardInterrupt:
         return _output.EXIT_INTERRUPTED
-
-
-def _run(options: argparse.Namespace) -> int:
-    command = options.command
-    missing = [name for name in _REQUIRED_PACKAGES.get(command, ()) if find_spec(name) is None]
-    if missing:
-        names, install = ", ".join(missing), "pip install 'sseparse[cli]'"
-        _output.write_error(f"sseparse {command}: {names} not installed: {install}\n")
-        return 2
-    # Only the module of the command is imported: `parse` works without the packages of the others.
-    module = import_module(f"._{command}", __package__)
-    return cast(int, getattr(module, command)(options))

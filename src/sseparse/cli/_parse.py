@@ -22,15 +22,15 @@ def parse(options: Namespace) -> int:
     """Print the content of a body, report how it ended, and return the exit status."""
     path, output = options.path, options.output
     with contextlib.ExitStack() as stack:
-        if path == "-" and sys.stdin is None:
-            return _output.report("there is no standard input", 2)
-        try:
-            if path == "-":
-                file = cast("io.BufferedReader", sys.stdin.buffer)
-            else:
+        if path != "-":
+            try:
                 file = stack.enter_context(Path(path).open("rb"))
-        except OSError as error:
-            return _output.report(f"cannot read {path}: {error.strerror}", 2)
+            except OSError as error:
+                return _output.report(f"cannot read {path}: {error.strerror}", 2)
+        elif sys.stdin is None:
+            return _output.report("there is no standard input", 2)
+        else:
+            file = cast("io.BufferedReader", sys.stdin.buffer)
         # read() would wait for the full size.
         pieces = iter(partial(file.read1, 65536), b"")
         to_terminal = _output.is_terminal(sys.stdout)

@@ -10,10 +10,10 @@ import stat
 import time
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, pairwise
 from pathlib import Path
-from typing import Any, BinaryIO, Final, Self, cast
+from typing import Any, BinaryIO, Final, cast
 
 from attrs import frozen
 
@@ -85,24 +85,18 @@ class BodyFile(contextlib.ExitStack):
         seconds = time.monotonic() - cast(float, self._started)
         line = json.dumps({"bytes": len(piece), "seconds": round(seconds, 6)})
         try:
-            _write_all(self._body, piece)
-            if self._times is not None:
-                _write_all(self._times, f"{line}\n".encode())
+            for file, data in ((self._body, piece), (self._times, f"{line}\n".encode())):
+                view = memoryview(data)
+                while file is not None and view:
+                    view = view[file.write(view) :]
         except OSError as error:
             self.error = error
-
-
-def _write_all(file: BinaryIO, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[file.write(view) :]
 
 
 # Python's repr(), in an error message, escapes quotes and backslashes as JSON does. "cut" is an
 # escape that the end of the text cuts.
 _JSON_ESCAPE: Final = re.compile(
-    r"""\\(?:u(?P<hex>[0-9a-fA-F]{4})|(?P<char>["'\\/])|(?P<control>[bfnrt])"""
-    r"""|(?P<cut>(?:u[0-9a-fA-F]{0,3})?\Z))"""
+    r"""\\(?:u(?P<hex>[0-9a-fA-F]{4})|(?P<char>["'\\/])|[bfnrt]|(?P<cut>(?:u[0-9a-fA-F]{0,3})?\Z))"""
 )
 _URL_ESCAPE: Final = re.compile(r"%(?:(?P<hex>[0-9a-fA-F]{2})|(?P<cut>[0-9a-fA-F]?\Z))")
 
@@ -114,8 +108,7 @@ class _UnescapedText:
     """A text after its escapes were decoded, up to an escape that is cut."""
 
     text: str
-    # The position in the original text of each character, and of the end.
-    starts: Sequence[int]
+    starts: Sequence[int]  # of each character and of the end, in the original text
 
     def unescape(self, escape: re.Pattern[str]) -> _UnescapedText:
         """Decode one more level of escapes."""
@@ -129,10 +122,8 @@ class _UnescapedText:
             at = end
             if match.lastgroup == "cut":
                 break
-            if match.lastgroup == "hex":
-                parts.append(chr(int(match["hex"], 16)))
-            else:  # no key has a control character
-                parts.append(match["char"] if match.lastgroup == "char" else "\n")
+            # A line feed stands for each control character: no key has one.
+            parts.append(chr(int(match["hex"], 16)) if match["hex"] else match["char"] or "\n")
         else:
             parts.append(self.text[at:])
             starts.extend(self.starts[at:])
@@ -172,8 +163,7 @@ class Redactor:
     def redact(self, text: str) -> str:
         if not self._key:
             return text
-        spans, _ = self._find(text)
-        return _replace(text, spans)
+        return _replace(text, self._find(text)[0])
 
     def redact_json(self, value: Any) -> Any:
         """Return a JSON value without the key in its strings and names of fields."""
@@ -243,40 +233,29 @@ def _replace(text: str, spans: list[_Span]) -> str:
 class RedactedSource:
     """Body of a response without the API key, written to a file while it's read."""
 
-    pooled = False
-
     def __init__(
         self, response: SocketSource, prefix: bytes, key: str, file: BodyFile | None
     ) -> None:
         self._redactor = Redactor(key)
         self.status: int | None = response.status
         self.headers: Mapping[str, str] = self._redactor.redact_json(dict(response.headers))
+        self.wait_at_most = response.wait_at_most
         self._response = response
         self._prefix = prefix
         self._file = file
 
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> bytes:
-        piece, self._prefix = self._prefix, b""
-        try:
-            # In Latin-1, each byte is a character.
-            text = self._redactor.feed((piece or next(self._response)).decode("latin-1"))
-        except StopIteration:
-            text = self._redactor.flush()
-            if not text:
-                raise
-        return self._write(text)
+    def __iter__(self) -> Iterator[bytes]:
+        # In Latin-1, each byte is a character.
+        for piece in chain([self._prefix] if self._prefix else [], self._response):
+            yield self._write(self._redactor.feed(piece.decode("latin-1")))
+        if rest := self._redactor.flush():
+            yield self._write(rest)
 
     def _write(self, text: str) -> bytes:
         data = text.encode("latin-1")
         if self._file is not None:
             self._file.write(data)
         return data
-
-    def wait_at_most(self, seconds: float | None) -> None:
-        self._response.wait_at_most(seconds)
 
     def close(self) -> None:
         self._write(self._redactor.flush())

@@ -32,29 +32,48 @@ class ServedFile:
     description: str
 
 
-class FileRouter:
-    """Router to a single file, or to one of several by the first part of the path."""
+class FileServer(ReplayServer):
+    """Server of a single file, or of several by the first part of the path."""
 
-    def __init__(self, files: Sequence[ServedFile]) -> None:
-        if len(files) == 1:
-            self.routes = {"": files[0]}
-            return
+    def __init__(self, files: Sequence[ServedFile], host: str, port: int) -> None:
+        super().__init__(self._respond, host=host, port=port, tell=self._report_response)
         self.routes = {f"/{quote(os.fsencode(file.path.stem), safe='')}": file for file in files}
         if len(self.routes) < len(files):
             raise CommandError("two files have the same name: rename one, it's part of the path")
+        if len(files) == 1:
+            self.routes = {"": files[0]}
 
-    def find_file(self, request: ReceivedRequest) -> ServedFile | None:
-        if not request.path:
-            return None
-        name = quote(unquote_to_bytes(request.path.split("/")[1]), safe="")
+    def print_routes(self) -> None:
+        for route, file in self.routes.items():
+            size = f"{len(file.replay.body):,} bytes"
+            print(f"{self.url}{route}/... -> {file.path}, {size}, {file.description}")
+        base = f"{self.url}{next(iter(self.routes))}/v1"
+        print(f"Try: curl -N -d '{{}}' {base}/chat/completions")
+        print(f"     sseparse chat --base-url {base} hi")
+        print("Press Ctrl-C to stop.", flush=True)
+
+    def _find_file(self, path: str) -> ServedFile | None:
+        name = quote(unquote_to_bytes(path.split("/")[1]), safe="")
         return self.routes.get("") or self.routes.get(f"/{name}")
 
-    def respond(self, request: ReceivedRequest) -> Replay:
-        file = self.find_file(request)
+    def _respond(self, request: ReceivedRequest) -> Replay:
+        file = self._find_file(request.path)
         if file is not None:
             return file.replay
         known = ", ".join(f"{route}/..." for route in self.routes)
         return plain_text(404, f"no file at {request.path}; known paths: {known}")
+
+    def _report_response(self, answered: Answered) -> None:
+        # The server would collect requests and connections for as long as it runs.
+        self.requests.clear()
+        self.connections.clear()
+        sent, request = f"{answered.bytes_sent:,} bytes, {answered.how}", answered.request
+        if request is None:
+            report(f"bad request, {sent}")
+            return
+        file = self._find_file(request.path) if request.path else None
+        name = ("404" if request.path else "400") if file is None else file.path.name
+        report(f"{request.method} {request.target} -> {name}, {sent}")
 
 
 def load_file(path: Path, pace: _PaceOption | None, fault: str | None) -> ServedFile:
@@ -85,47 +104,16 @@ def serve(options: Namespace) -> int:
     """Serve captured bodies until Ctrl-C and return the exit status."""
     pace, fault, host, port = options.pace, options.fault, options.host, options.port
     if fault is not None and pace == "recorded":
-        return report("serve: --fault can't be combined with --pace recorded", 2)
+        raise CommandError("--fault can't be combined with --pace recorded")
     if fault not in (None, *FAULTS):
-        return report(
-            f"serve: unknown fault {fault!r}: `sseparse serve --help` lists the faults", 2
-        )
+        raise CommandError(f"unknown fault {fault!r}: `sseparse serve --help` lists the faults")
     with contextlib.suppress(KeyboardInterrupt), contextlib.ExitStack() as stack:
+        files = [load_file(path, pace, fault) for path in options.files]
         try:
-            router = FileRouter([load_file(path, pace, fault) for path in options.files])
-            server = stack.enter_context(_make_server(router, host, port))
-        except CommandError as error:
-            return report(f"serve: {error}", 2)
+            server = stack.enter_context(FileServer(files, host, port))
         except (OSError, OverflowError) as error:
             reason = getattr(error, "strerror", None) or error
-            return report(f"serve: cannot listen on {host}, port {port}: {reason}", 2)
-        _print_routes(router, server.url)
+            raise CommandError(f"cannot listen on {host}, port {port}: {reason}") from error
+        server.print_routes()
         threading.Event().wait()
     return report("stopped", 0)
-
-
-def _make_server(router: FileRouter, host: str, port: int) -> ReplayServer:
-    def report_response(answered: Answered) -> None:
-        # The server would collect requests and connections for as long as it runs.
-        server.requests.clear()
-        server.connections.clear()
-        sent, request = f"{answered.bytes_sent:,} bytes, {answered.how}", answered.request
-        if request is None:
-            report(f"bad request, {sent}")
-            return
-        file = router.find_file(request)
-        name = ("404" if request.path else "400") if file is None else file.path.name
-        report(f"{request.method} {request.target} -> {name}, {sent}")
-
-    server = ReplayServer(router.respond, host=host, port=port, tell=report_response)
-    return server
-
-
-def _print_routes(router: FileRouter, url: str) -> None:
-    for route, file in router.routes.items():
-        size = f"{len(file.replay.body):,} bytes"
-        print(f"{url}{route}/... -> {file.path}, {size}, {file.description}")
-    base = f"{url}{next(iter(router.routes))}/v1"
-    print(f"Try: curl -N -d '{{}}' {base}/chat/completions")
-    print(f"     sseparse chat --base-url {base} hi")
-    print("Press Ctrl-C to stop.", flush=True)

@@ -4,15 +4,7 @@ from ._gate import AsyncCheck, Check, Gate, HasOnRelease
 from ._verdicts import Flagged, HasFlagged, HasResults, Verdict
 from ._windows import Release, Window
 
-__all__ = (
-    "AsyncCheck",
-    "Check",
-    "Flagged",
-    "Gate",
-    "HasFlagged",
-    "HasOnRelease",
-    "HasResults",
-    "Release",
-    "Verdict",
-    "Window",
-)
+__all__ = [
+    "AsyncCheck", "Check", "Flagged", "Gate", "HasFlagged", "HasOnRelease", "HasResults", "Release",
+    "Verdict", "Window",
+]  # fmt: skip

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import contextvars
-import inspect
-import queue
-import threading  # noqa: TID251 - only a thread can be abandoned while its check hangs
-from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from contextlib import suppress
-from typing import Any, Literal, Protocol, Self
+from typing import Final, Literal, Protocol
 
-from .._deadlines import Timers, TimeUp, running_timers
-from .._stage import Breakable, Uncopyable, breaking, raise_stored
-from ..chunks import Chunk
-from ._core import GateState
-from ._verdicts import Flagged, Verdict
-from ._windows import Release, Window
+from .._options import check_choice
+from .._stage import Breakable, breaking
+from ..chunks import ChatCompletionChunk, Chunk, CompletionChunk
+from ..chunks._models import CompletionChunkChoice, text_of
+from ._iterators import ReleaseIterator, TextIterator
+from ._verdicts import Flagged, Verdict, is_flagged
+from ._windows import GatedChoice, Release, Window
 
 Check = Callable[[str], Verdict]
 """A function that gets a window's text and returns a verdict on it."""
 AsyncCheck = Callable[[str], Awaitable[Verdict]]
 """The same, asynchronous."""
+
+# The open text is copied with each piece of text, and the lookback with each window.
+_MOST_CHARACTERS: Final = 100_000
 
 
 class HasOnRelease(Protocol):
@@ -31,269 +29,7 @@ class HasOnRelease(Protocol):
         """Record text that was released."""
 
 
-class ThreadedCheck:
-    """
-    A check that runs in a thread of its own, and may take a limited time.
-
-    A check that hangs is left behind in its thread, which doesn't keep the interpreter alive.
-    Meanwhile every other call times out at once, so that at most one thread is left behind.
-    """
-
-    def __init__(self, check: Callable[[str], Any], seconds: float) -> None:
-        self._check = check
-        self._seconds = seconds
-        self._hanging: threading.Thread | None = None
-
-    def __call__(self, text: str) -> Any:
-        if self._hanging is not None and self._hanging.is_alive():
-            raise _make_timeout(self._seconds)
-        outcomes: queue.SimpleQueue[tuple[object, BaseException | None]] = queue.SimpleQueue()
-        context = contextvars.copy_context()
-
-        def run() -> None:
-            try:
-                outcomes.put((context.run(self._check, text), None))
-            except BaseException as error:  # raised again in the thread that waits
-                outcomes.put((None, error))
-
-        thread = threading.Thread(target=run, name="sseparse-check", daemon=True)
-        thread.start()
-        try:
-            verdict, error = outcomes.get(timeout=min(self._seconds, threading.TIMEOUT_MAX))
-        except queue.Empty:
-            self._hanging = thread
-            raise _make_timeout(self._seconds) from None
-        thread.join()
-        if error is not None:
-            raise error
-        return verdict
-
-
-def _make_timeout(seconds: float) -> TimeoutError:
-    return TimeoutError(f"no verdict within {seconds} s")
-
-
-class ReleaseIterator(Breakable):
-    """
-    Iterator of a gate's releases, synchronous or asynchronous.
-
-    It isn't a generator: an interrupt would end it and lose the text that is held, and an async
-    one is closed only when the garbage collector runs.
-    """
-
-    def __init__(
-        self,
-        gate: GateState,
-        stream: object,
-        check: Callable[[str], Any],
-        timeout: float | None,
-        timeline: HasOnRelease | None,
-    ) -> None:
-        super().__init__()
-        self.stream: Any = stream
-        self._gate = gate
-        self._check = check
-        self._threaded_check = check if timeout is None else ThreadedCheck(check, timeout)
-        self._timeout = timeout
-        self._timeline = timeline
-        self._chunks: Any = None
-        # A window stays here until its verdict is applied, so that an interrupt doesn't lose it.
-        self._windows: deque[Window] = deque()
-        self._ready: deque[Release] = deque()
-        self._is_ended = False
-        self._stream_error: Exception | None = None
-        self._is_busy = False
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __aiter__(self) -> Self:
-        return self
-
-    def __next__(self) -> Release:
-        self._check_ready()
-        try:
-            self._is_busy = True
-            while not self._ready:
-                if self._windows:
-                    self._check_window()
-                elif self._is_ended:
-                    raise StopIteration if self._stream_error is None else self._stream_error
-                else:
-                    self._read_chunk()
-            return self._ready.popleft()
-        finally:
-            self._is_busy = False
-
-    async def __anext__(self) -> Release:
-        self._check_ready()
-        try:
-            self._is_busy = True
-            while not self._ready:
-                if self._windows:
-                    await self._acheck_window()
-                elif self._is_ended:
-                    raise StopAsyncIteration if self._stream_error is None else self._stream_error
-                else:
-                    await self._aread_chunk()
-            return self._ready.popleft()
-        finally:
-            self._is_busy = False
-
-    def _check_ready(self) -> None:
-        if self._is_busy:
-            raise RuntimeError(
-                "the gate is in use: its check, another task or another thread can't iterate it "
-                "too; make one for each answer"
-            )
-        raise_stored(self._gate.error or self.error)
-
-    def _check_window(self) -> None:
-        try:
-            try:
-                verdict = self._threaded_check(self._windows[0].text)
-            except Exception as error:  # a check may raise anything
-                self._release(GateState.fail(self._gate, self._windows[0], error))
-            else:
-                self._release(GateState.decide(self._gate, self._windows[0], verdict))
-        except Flagged as flagged:
-            try:
-                self._add_partial(flagged)
-            finally:
-                for each in (self._chunks, self.stream):
-                    # An error of close(), or its absence, must not replace the one that is raised.
-                    with suppress(Exception):
-                        each.close()
-            raise
-
-    async def _acheck_window(self) -> None:
-        timers = None if self._timeout is None else running_timers()
-        if timers is None and self._timeout is not None:
-            raise RuntimeError("a timeout needs a running event loop of asyncio or trio")
-        try:
-            try:
-                verdict = await self._call_check(self._windows[0].text, timers)
-            except Exception as error:  # a check may raise anything
-                self._release(GateState.fail(self._gate, self._windows[0], error))
-            else:
-                self._release(GateState.decide(self._gate, self._windows[0], verdict))
-        except Flagged as flagged:
-            try:
-                self._add_partial(flagged)
-            finally:
-                for each in (self._chunks, self.stream):
-                    with suppress(Exception):
-                        await each.aclose()
-            raise
-
-    async def _call_check(self, text: str, timers: Timers | None) -> Any:
-        verdict = self._check(text)
-        if not inspect.isawaitable(verdict):
-            return verdict
-        if self._timeout is None or timers is None:
-            return await verdict
-        deadline = timers.now() + self._timeout
-        try:
-            awaited = await timers.within(self._timeout, verdict)
-        except TimeUp:
-            raise _make_timeout(self._timeout) from None
-        # A check may suppress its cancellation and return a verdict all the same.
-        if timers.now() > deadline:
-            raise _make_timeout(self._timeout)
-        return awaited
-
-    def _read_chunk(self) -> None:
-        try:
-            if self._chunks is None:
-                self._chunks = iter(self.stream)
-            chunk = next(self._chunks)
-        except StopIteration:
-            self._end()
-        except (RuntimeError, TypeError):
-            # Misuse of the stream, which isn't its end.
-            raise
-        except Exception as error:  # an iterable may raise anything
-            self._end(error)
-        except BaseException:
-            # An iterator in C may have returned a chunk before the interrupt was noticed.
-            self.stopped = True
-            raise
-        else:
-            self._add_chunk(chunk)
-
-    async def _aread_chunk(self) -> None:
-        try:
-            if self._chunks is None:
-                self._chunks = aiter(self.stream)
-            chunk = await anext(self._chunks)
-        except StopAsyncIteration:
-            self._end()
-        except (RuntimeError, TypeError):
-            raise
-        except Exception as error:  # an iterable may raise anything
-            self._end(error)
-        else:
-            self._add_chunk(chunk)
-
-    @breaking
-    def _add_chunk(self, chunk: Chunk) -> None:
-        self._windows += self._gate.feed(chunk)
-
-    @breaking
-    def _end(self, error: Exception | None = None) -> None:
-        """Process the end of the stream; an error that ended it is raised after the releases."""
-        self._windows += self._gate.close()
-        self._stream_error = error
-        self._is_ended = True
-
-    def _release(self, releases: list[Release]) -> None:
-        # From GateState's methods, because Gate's call the timeline: if that raised, the releases
-        # would be lost.
-        self._append(releases)
-        record_releases(self._timeline, releases)
-
-    @breaking
-    def _append(self, releases: list[Release]) -> None:
-        self._windows.popleft()
-        self._ready += releases
-
-    def _add_partial(self, flagged: Flagged) -> None:
-        # An error of the snapshot, or its absence, must not replace the one that is raised.
-        with suppress(Exception):
-            flagged.partial = self.stream.snapshot()
-
-
-def record_releases(timeline: HasOnRelease | None, releases: list[Release]) -> None:
-    if timeline is not None:
-        for release in releases:
-            if release.choice == 0:
-                timeline.on_release(release.text)
-
-
-class TextIterator(Uncopyable):
-    def __init__(self, releases: ReleaseIterator) -> None:
-        self._releases = releases
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __aiter__(self) -> Self:
-        return self
-
-    def __next__(self) -> str:
-        for release in self._releases:
-            if release.choice == 0:
-                return release.text
-        raise StopIteration
-
-    async def __anext__(self) -> str:
-        async for release in self._releases:
-            if release.choice == 0:
-                return release.text
-        raise StopAsyncIteration
-
-
-class Gate(GateState):
+class Gate(Breakable):
     """
     Moderation gate: releases the text of an answer after a check has approved it.
 
@@ -345,14 +81,108 @@ class Gate(GateState):
         on_failure: Literal["block", "release"] = "block",
         timeline: HasOnRelease | None = None,
     ) -> None:
-        super().__init__(window, lookback, longest, on_failure)
+        super().__init__()
+        is_number = isinstance(window, int) and not isinstance(window, bool) and window > 0
+        if not is_number and window != "sentence":
+            raise ValueError(
+                f'window is {window!r}; give "sentence", or a number of tokens above 0'
+            )
+        _check_characters("lookback", lookback, 0)
+        _check_characters("longest", longest, 1)
+        check_choice("on_failure", on_failure, "block", "release")
         if check is not None and not callable(check):
             raise TypeError(f"check is a {type(check).__name__}; give a function of a text")
         _check_timeout(timeout)
+        self._window = window
+        self._lookback = lookback
+        self._longest = longest
+        self._blocks_failures = on_failure == "block"
+        self._choices: dict[int, GatedChoice] = {}
+        self._is_closed = False
+        self._is_reading_verdict = False
+        self._failures: list[Exception] = []
         self._check = check
         self._timeout = timeout
         self._timeline = timeline
         self._iterator: ReleaseIterator | None = None
+
+    @property
+    def flagged(self) -> Flagged | None:
+        """The error that stopped the gate because a window wasn't approved, or None."""
+        return self._error if isinstance(self._error, Flagged) else None
+
+    @property
+    def failures(self) -> tuple[Exception, ...]:
+        """The failures that on_failure="release" accepted, without tracebacks."""
+        return tuple(self._failures)
+
+    def released(self, choice: int = 0) -> str:
+        """Return the text of a choice that was released."""
+        return self._choices[choice].released if choice in self._choices else ""
+
+    def held(self, choice: int = 0) -> str:
+        """Return the text of a choice that was received and not released."""
+        return self._choices[choice].held if choice in self._choices else ""
+
+    def feed(self, chunk: Chunk) -> list[Window]:
+        """
+        Feed a chunk and return the windows that it completes.
+
+        The finish reason of a choice completes its open window.
+
+        Raises:
+            Flagged, BrokenStage: An earlier call stopped the gate.
+            RuntimeError: The gate is closed.
+            TypeError: It isn't a chunk.
+        """
+        self._check_open()
+        if not isinstance(chunk, ChatCompletionChunk | CompletionChunk):
+            raise TypeError(
+                f"a gate takes chunks, not {type(chunk).__name__}: those of a Stream, of a "
+                "ChunkDecoder or of to_chunks(); feed_text() takes text"
+            )
+        return self._add_texts(_texts_of(chunk))
+
+    def feed_text(self, text: str, choice: int = 0) -> list[Window]:
+        """
+        Feed the next text of a choice and return the windows that it completes.
+
+        Raises:
+            Flagged, BrokenStage, RuntimeError: As `feed()` does.
+            TypeError: It isn't a str.
+        """
+        self._check_open()
+        if not isinstance(text, str):
+            raise TypeError(f"text is a {type(text).__name__}; give a str")
+        return self._add_texts([(choice, text, False)])
+
+    @breaking
+    def _add_texts(self, texts: Iterable[tuple[int, str, bool]]) -> list[Window]:
+        windows: list[Window] = []
+        for index, text, is_finished in texts:
+            choice = self._choices.get(index)
+            if text:
+                if choice is None:
+                    choice = GatedChoice(index, self._window, self._lookback, self._longest)
+                    self._choices[index] = choice
+                windows += choice.feed(text)
+            if is_finished and choice is not None:
+                windows += choice.flush()
+        return windows
+
+    @breaking
+    def close(self) -> list[Window]:
+        """
+        Process the end of the answer and return the last window of each choice.
+
+        Verdicts can follow. Closing again returns an empty list.
+
+        Raises:
+            Flagged, BrokenStage: As `feed()` does.
+        """
+        self._raise_error()
+        self._is_closed = True
+        return [window for choice in self._choices.values() for window in choice.flush()]
 
     def decide(self, window: Window, verdict: Verdict) -> list[Release]:
         """
@@ -371,36 +201,75 @@ class Gate(GateState):
             RuntimeError: The window belongs to another gate, or was decided before.
             Exception: Any exception of the timeline; `released()` has the text.
         """
-        releases = super().decide(window, verdict)
-        record_releases(self._timeline, releases)
-        return releases
+        return self._record(self._apply(window, verdict))
 
     def fail(self, window: Window, error: Exception) -> list[Release]:
         """
         Apply the failure of a window's check and return the text that can now be released.
 
-        Args:
-            window: A window that `feed()` or `close()` returned.
-            error: Why there is no verdict.
+        This works like `decide()`, with the error instead of a verdict.
 
         Raises:
             Flagged: The gate has on_failure="block", or a window wasn't approved before.
             RuntimeError, Exception: As `decide()` does.
         """
-        releases = super().fail(window, error)
-        record_releases(self._timeline, releases)
+        return self._record(self._apply(window, None, error))
+
+    def _apply(
+        self, window: Window, verdict: object, failure: Exception | None = None
+    ) -> list[Release]:
+        """Apply a verdict, or the failure of a check, without calling the timeline."""
+        self._raise_error()
+        if self._is_reading_verdict:
+            raise RuntimeError("can't decide on a window while a verdict is being read")
+        choice = self._choices.get(window.choice)
+        if choice is None or not choice.is_waiting(window):
+            raise RuntimeError(
+                f"window {window.number} of choice {window.choice} isn't waiting for a verdict: it "
+                "was decided before, or it belongs to another gate"
+            )
+        return self._approve(choice, window, verdict, failure)
+
+    @breaking
+    def _approve(
+        self, choice: GatedChoice, window: Window, verdict: object, failure: Exception | None
+    ) -> list[Release]:
+        """Approve a window unless its verdict or failure blocks it."""
+        is_blocked = failure is not None and self._blocks_failures
+        if failure is None:
+            self._is_reading_verdict = True
+            try:
+                is_blocked = is_flagged(verdict)
+            except Exception as error:  # a property of a verdict may raise anything
+                is_blocked, verdict, failure = True, None, error
+            finally:
+                self._is_reading_verdict = False
+        if is_blocked:
+            texts = {"released": choice.released, "held": choice.held}
+            raise Flagged(window=window, verdict=verdict, failure=failure, **texts) from failure
+        if failure is not None:
+            self._failures.append(failure.with_traceback(None))
+        return choice.approve(window)
+
+    def _record(self, releases: list[Release]) -> list[Release]:
+        if self._timeline is not None:
+            for release in releases:
+                if release.choice == 0:
+                    self._timeline.on_release(release.text)
         return releases
+
+    def _check_open(self) -> None:
+        self._raise_error()
+        if self._is_closed:
+            raise RuntimeError("the gate is closed; make one for each answer")
 
     def releases(self, stream: Iterable[Chunk]) -> Iterator[Release]:
         """
-        Iterate the approved text of all choices.
+        Iterate the approved text of all choices of a `Stream`, or another iterable of chunks.
 
         A second loop over the same stream continues where the first one stopped. If the stream
         fails, the text received before that is checked and released first. A flagged window closes
         the stream; leaving the loop doesn't.
-
-        Args:
-            stream: A `Stream`, or another iterable of chunks.
 
         Returns:
             The releases, one for each window. The iterator raises `Flagged` for a window that isn't
@@ -414,32 +283,21 @@ class Gate(GateState):
         return self._iterate(stream)
 
     def text_deltas(self, stream: Iterable[Chunk]) -> Iterator[str]:
-        """
-        Iterate the approved text of choice 0. The other choices are checked too.
-
-        The arguments and exceptions are those of `releases()`.
-        """
+        """Iterate the approved text of choice 0, as `releases()` does; all choices are checked."""
         return TextIterator(self._iterate(stream))
 
     def areleases(self, stream: AsyncIterable[Chunk]) -> AsyncIterator[Release]:
         """
-        Iterate the approved text of all choices, asynchronously.
+        Iterate the approved text of an `AsyncStream`, or another asynchronous iterable of chunks.
 
         An async check is awaited; another one blocks the event loop while it runs. A check that is
         cancelled is called again by the next loop. Otherwise this works like `releases()`, and
         raises the same exceptions.
-
-        Args:
-            stream: An `AsyncStream`, or another asynchronous iterable of chunks.
         """
         return self._iterate(stream)
 
     def atext_deltas(self, stream: AsyncIterable[Chunk]) -> AsyncIterator[str]:
-        """
-        Iterate the approved text of choice 0, asynchronously. The other choices are checked too.
-
-        The arguments and exceptions are those of `areleases()`.
-        """
+        """Iterate the approved text of choice 0, as `areleases()` does; all choices are checked."""
         return TextIterator(self._iterate(stream))
 
     def _iterate(self, stream: object) -> ReleaseIterator:
@@ -447,11 +305,25 @@ class Gate(GateState):
             raise TypeError("the gate has no check to call: give one, as in Gate(check)")
         if self._iterator is None:
             self._iterator = ReleaseIterator(
-                self, stream, self._check, self._timeout, self._timeline
+                self, stream, self._check, self._timeout, self._apply, record=self._record
             )
         elif self._iterator.stream is not stream:
             raise RuntimeError("the gate has another stream; make one for each answer")
         return self._iterator
+
+
+def _texts_of(chunk: Chunk) -> Iterator[tuple[int, str, bool]]:
+    """Yield the index of each choice, its text, and whether it's finished."""
+    for choice in chunk.choices:
+        text = choice.text if isinstance(choice, CompletionChunkChoice) else choice.delta.content
+        yield choice.index, text_of(text), bool(choice.finish_reason)
+
+
+def _check_characters(name: str, value: object, least: int) -> None:
+    if not isinstance(value, int) or not least <= value <= _MOST_CHARACTERS:
+        raise ValueError(
+            f"{name} is {value!r}; give a number of characters, {least} to {_MOST_CHARACTERS}"
+        )
 
 
 def _check_timeout(timeout: object) -> None:

@@ -54,8 +54,7 @@ def is_flagged(verdict: object) -> bool:
             "the check is async, and isn't awaited here; iterate areleases() or atext_deltas(), "
             "or await the check and pass its result to decide()"
         )
-    flagged = _field(verdict, "flagged")
-    results = _field(verdict, "results")
+    flagged, results = _field(verdict, "flagged"), _field(verdict, "results")
     if flagged is _MISSING and results is _MISSING:
         found = "None" if verdict is None else f"{type(verdict).__name__} without `flagged`"
         raise TypeError(f"the check returned {found}; {_ADVICE}")

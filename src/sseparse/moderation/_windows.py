@@ -36,13 +36,7 @@ class Window:
 
 @frozen
 class Release:
-    """
-    Text that was approved.
-
-    Attributes:
-        text: The text.
-        choice: The choice it belongs to, by its index.
-    """
+    """Text that was approved, and the index of its choice."""
 
     text: str
     choice: int = 0
@@ -72,8 +66,7 @@ class SentenceBoundary:
     """Boundary after a sentence or a line that has a letter."""
 
     def begin(self, start: int) -> None:
-        self.start: int = start
-        self.searched: int = start
+        self.start = self.searched = start
         self._has_letter = False
 
     def find(self, text: str, limit: int) -> int:
@@ -103,8 +96,7 @@ class TokenBoundary:
         self._number = number
 
     def begin(self, start: int) -> None:
-        self.start: int = start
-        self.searched: int = start
+        self.start = self.searched = start
         self._count = 0
         self._in_word = False
 
@@ -156,8 +148,7 @@ class GatedChoice:
         self._half = ""
         self._before = ""
         self._number = 0
-        self._next_release = 0
-        self._held: dict[int, Window] = {}
+        self._held: dict[int, Window] = {}  # in order
         self._approved: set[int] = set()
         self._released: list[str] = []
 
@@ -198,10 +189,8 @@ class GatedChoice:
         """Approve a window and return the text that can now be released."""
         self._approved.add(window.number)
         releases: list[Release] = []
-        while self._next_release in self._approved:
-            following = self._held.pop(self._next_release)
-            self._next_release += 1
-            releases.append(Release(following.new, self._choice))
+        while (first := next(iter(self._held), None)) in self._approved:
+            releases.append(Release(self._held.pop(first).new, self._choice))
         self._released += [release.text for release in releases]
         return releases
 

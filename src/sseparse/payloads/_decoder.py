@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Final, Generic, Literal, TypeVar
 
 from .._end import End, EndCause
 from .._errors import LimitExceeded, ServerSentError, SSEError, cause_of
@@ -16,6 +17,9 @@ from .._stage import Breakable, IterableStage, breaking
 from ..sse._event import Event
 
 MAX_OBJECTS = 1 << 19
+# In characters: a longer text outside fields is one value, not one for each line.
+_MAX_STRAY_LINES: Final = 65536
+_REPEATED_NAME: Final = re.compile(r"\A(?:data:[ \t]*)+")
 
 ItemT = TypeVar("ItemT")
 
@@ -68,6 +72,7 @@ class Decoder(IterableStage, Breakable, ABC, Generic[ItemT]):
         "events_seen",
         "keeps_late",
         "skipped",
+        "was_split",
     )
 
     def __init__(self, *, on_bad_json: Literal["raise", "skip"], max_objects: int | None) -> None:
@@ -77,7 +82,9 @@ class Decoder(IterableStage, Breakable, ABC, Generic[ItemT]):
         self.done = False
         """Whether the API's terminal event was received."""
         self.skipped = 0
-        """The number of events dropped because their data isn't a JSON object."""
+        """The number of events dropped because their data isn't an item's JSON object."""
+        self.was_split = False
+        """Whether an event had several values, or repeated field names; each value was read."""
         self.after_done = 0
         """The number of events after the terminal one. They aren't decoded."""
         self.events_seen = 0
@@ -152,15 +159,22 @@ class Decoder(IterableStage, Breakable, ABC, Generic[ItemT]):
         first_error, stopped = self._error, self.stopped
         for value in values:
             text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
-            text = text.strip(JSON_BLANKS)
-            if stopped and (self.done or self.is_terminal(text)):
-                self.done = True
+            if stopped and self.done:
                 break
             if self.fits(text):
                 with suppress(*UNREADABLE):
-                    items += self._build_late(load_object(text))
+                    items += self._build_values(self.load(text.strip(JSON_BLANKS)))
         # The first error counts, not one of a late item.
         self._error, self.stopped = first_error, stopped
+        return items
+
+    def _build_values(self, values: list[dict[str, Any] | None]) -> list[ItemT]:
+        items: list[ItemT] = []
+        for body in values:
+            if body is None:
+                self.done = True
+            else:
+                items += self._build_late(body)
         return items
 
     def _build_late(self, body: dict[str, Any]) -> list[ItemT]:
@@ -170,23 +184,78 @@ class Decoder(IterableStage, Breakable, ABC, Generic[ItemT]):
         data = event.data.strip(JSON_BLANKS)
         if not data:
             return []
-        if self.is_terminal(data):
-            self.done = True
-            return []
         try:
-            body = load_object(data)
+            values = self.load(data)
         except UNREADABLE as failure:
             self._handle_bad_json(event, str(failure))
             return []
-        return self._decode_object(event.event, body)
+        items: list[ItemT] = []
+        for body in values:
+            if body is None:
+                self.done = True
+            elif not self.stopped and not self.done:
+                items += self._decode_object(event.event, body)
+        return items
+
+    def load(self, data: str) -> list[dict[str, Any] | None]:
+        """
+        Return the values in the data of an event; None stands for the terminal one.
+
+        Raises:
+            ValueError, RecursionError: The data isn't a JSON object.
+        """
+        try:
+            return [self._load_value(data)]
+        except UNREADABLE:
+            # A server that forgets the blank lines, or a proxy that repeats the field's name.
+            lines = [_REPEATED_NAME.sub("", line.strip(JSON_BLANKS)) for line in data.split("\n")]
+            if lines == [data]:
+                raise
+            values = [self._load_value(line) for line in lines if line]
+            self.was_split = True
+            return values
+
+    def _load_value(self, data: str) -> dict[str, Any] | None:
+        return None if self.is_terminal(data) else load_object(data)
 
     def _handle_bad_json(self, event: Event, reason: str) -> None:
         if event.event == "error":
             self.stop(make_error(event.data, event.data))
-        elif self._skip_bad_json:
+        elif self._skip_bad_json or self._is_ignored(event):
             self.skipped += 1
         else:
             self.stop(DecodeError(event=event, reason=reason))
+
+    @breaking
+    def feed_stray(self, text: str) -> list[ItemT]:
+        """
+        Decode text outside fields, which the standard ignores.
+
+        Servers send errors like that, and complete results after a comment.
+        """
+        lines = text.split("\n") if len(text) <= _MAX_STRAY_LINES else []
+        for part in (text, *lines) if len(lines) != 1 else lines:
+            items = [] if self.done else self._decode_stray(part.strip(JSON_BLANKS))
+            if items or self.stopped:
+                return items
+        return []
+
+    def _decode_stray(self, text: str) -> list[ItemT]:
+        is_error = text.startswith("error:")
+        text = text.removeprefix("error:").strip(JSON_BLANKS)
+        body: dict[str, Any] = {}
+        if self.fits(text):
+            with suppress(*UNREADABLE):
+                # Gemini sends its errors in a list of one.
+                body = load_object(text[1:-1] if text.startswith("[") else text)
+        error = self._find_error("error" if is_error else "", body)
+        if error is not None and body:
+            return self._decode_object("error" if is_error else "", body)
+        if is_error and text:
+            self.stop(make_error(text, text))
+        elif not self.events_seen and self._is_result(body) and self._has_item(body):
+            return self._decode_object("", body)
+        return []
 
     def decode_body(self, body: dict[str, Any]) -> list[ItemT] | None:
         """Decode a body that is one JSON object; None if it's neither a result nor an error."""
@@ -196,10 +265,10 @@ class Decoder(IterableStage, Breakable, ABC, Generic[ItemT]):
 
     def _decode_object(self, event_type: str, body: dict[str, Any]) -> list[ItemT]:
         error = self._find_error(event_type, body)
-        items = self._build(body) if error is None or self._has_item(body) else []
-        if error is not None and not self.stopped:
-            self.stop(error)
-        return items
+        if error is None:
+            return self._build(body)
+        self.stop(error)
+        return self._build(body) if self._has_item(body) else []
 
     def fits(self, data: str | bytes) -> bool:
         """Return whether JSON has few enough objects and arrays to be decoded."""
@@ -234,8 +303,9 @@ class Decoder(IterableStage, Breakable, ABC, Generic[ItemT]):
         return []
 
     def stop(self, error: SSEError) -> None:
-        """Stop at an error."""
-        self._stop(error)
+        """Stop at an error; the first one counts."""
+        if self._error is None:
+            self._stop(error)
 
     def interrupt(self) -> None:
         """Stop, unless closed, because an exception interrupts a call of the decoder's owner."""
@@ -269,6 +339,10 @@ class Decoder(IterableStage, Breakable, ABC, Generic[ItemT]):
     def is_terminal(self, data: str) -> bool:
         """Return whether an event with this data is the API's terminal one."""
 
+    def _is_ignored(self, event: Event) -> bool:  # noqa: ARG002 - for subclasses
+        """Return whether an event without a JSON object is ignored, not an error."""
+        return False
+
     @abstractmethod
     def decode_values(self, values: list[bytes], last_event_id: str) -> list[ItemT]:
         """Decode the data of several events of type "message"."""
@@ -294,16 +368,21 @@ class Decoder(IterableStage, Breakable, ABC, Generic[ItemT]):
         """Build the item of an event in the general case."""
 
 
+# The names under which servers send an error's message and its code.
+_MESSAGES: Final = ("message", "detail", "msg", "error_msg", "status_msg")
+_CODES: Final = ("code", "error_code", "status_code")
+
+
 def make_error(inner: Any, body: dict[str, Any] | str) -> ServerSentError:
     """Make the error that a part of an event's data describes."""
     if not is_object(inner):
         return ServerSentError(message=str(inner), body=body)
-    code = inner.get("code")
+    codes = (inner.get(name) for name in _CODES)
     return ServerSentError(
-        message=_text(inner, "message") or _text(inner, "detail") or "",
+        message=next(filter(None, (_text(inner, name) for name in _MESSAGES)), ""),
         body=body,
         type=_text(inner, "type"),
-        code=code if isinstance(code, str | int) else None,
+        code=next((code for code in codes if isinstance(code, str | int)), None),
         param=_text(inner, "param"),
     )
 

@@ -189,6 +189,7 @@ class ItemParser(IterableStage, Uncopyable, Generic[ItemT]):
         max_event_bytes: int | None,
     ) -> None:
         self._parser = parser
+        parser.keeps_stray = True
         self._decoder = decoder
         self._prefix: BodyPrefix | None = BodyPrefix(max_event_bytes, decoder.fits)
         self._errors = errors
@@ -218,8 +219,13 @@ class ItemParser(IterableStage, Uncopyable, Generic[ItemT]):
 
     @property
     def skipped(self) -> int:
-        """The number of events dropped because their data isn't a JSON object."""
+        """The number of events dropped because their data isn't an item's JSON object."""
         return self._decoder.skipped
+
+    @property
+    def was_split(self) -> bool:
+        """Whether an event had several values, or repeated field names; each value was read."""
+        return self._decoder.was_split
 
     @property
     def events_seen(self) -> int:
@@ -314,7 +320,10 @@ class ItemParser(IterableStage, Uncopyable, Generic[ItemT]):
     def _decode(self, events: list[Event]) -> list[ItemT]:
         items: list[ItemT] = []
         for place, event in enumerate(events):
-            items += self._decoder.feed(event)
+            if event.event:
+                items += self._decoder.feed(event)
+            else:
+                items += self._decoder.feed_stray(event.data)
             if self._decoder.stopped:
                 # Later events of the same piece weren't used: a reconnection asks for them again.
                 self._last_event_id = event.id
@@ -412,11 +421,10 @@ class ItemParser(IterableStage, Uncopyable, Generic[ItemT]):
     def _is_complete(self, event: Event) -> bool:
         """Return whether the data of the last event is complete without the blank line."""
         data = event.data.strip(JSON_BLANKS)
-        if self._decoder.is_terminal(data) or not self._decoder.fits(data):
-            # The decoder rejects data with too many objects.
-            return True
+        if not self._decoder.fits(data):
+            return True  # the decoder rejects it
         try:
-            load_object(data)
+            self._decoder.load(data)
         except UNREADABLE:
             return False
         return True

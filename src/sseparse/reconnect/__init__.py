@@ -25,13 +25,13 @@ from ._policy import (
 
 if TYPE_CHECKING:
     from ._async import AsyncEventSource
-    from ._sync import EventSource
+    from ._session import EventSource
 else:
     from .. import _lazy
 
     # These import httpx2, which the policy doesn't need.
     __getattr__, __dir__, _ = _lazy.names(
-        __name__, {"_async": "AsyncEventSource", "_sync": "EventSource"}
+        __name__, {"_async": "AsyncEventSource", "_session": "EventSource"}
     )
 
 __all__ = [

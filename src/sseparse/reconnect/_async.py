@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Self, Unpack, cast
+from typing import Any, Self, Unpack, cast
+
+import httpx2
 
 from .._deadlines import Timers, TimeUp, running_timers
-from .._stage import raise_stored
+from .._errors import NotEventStream
 from ..adapters._httpx import HTTPXSource
 from ..sse._event import Event
 from ._session import CONNECTION_ERRORS, BaseEventSource, EventSourceOptions
-
-if TYPE_CHECKING:
-    import httpx2
 
 
 class AsyncEventSource(BaseEventSource):
@@ -31,7 +30,7 @@ class AsyncEventSource(BaseEventSource):
         sleep: Callable[[float], Awaitable[object]] | None = None,
         **options: Unpack[EventSourceOptions],
     ) -> None:
-        super().__init__(url, options, client, "AsyncClient")
+        super().__init__(url, client, httpx2.AsyncClient, **options)
         self._sleep = self._wait if sleep is None else sleep
         self._interruption: Any = None  # the event that ends a wait
         self._closed = False
@@ -54,35 +53,31 @@ class AsyncEventSource(BaseEventSource):
         self._reading = True
         try:
             while not self._closed:
-                if (event := self._session.pop_event()) is not None:
+                if (event := self._pop_event()) is not None:
                     return event
-                if self._session.ready_state == "closed":
+                if self.ready_state == "closed":
                     break
                 await self._step()
             await self._release()
         finally:
             self._reading = False
-        raise_stored(self._session.error)
+        self._raise_error()
         raise StopAsyncIteration
 
     async def _step(self) -> None:
-        if (delay := self._session.pop_delay()) is not None:
+        if (delay := self._delay) is not None:
+            self._delay = None
             await self._sleep(delay)
         elif self._source is None:
             await self._connect()
         else:
             try:
                 data = await anext(self._source)
-            except StopAsyncIteration:
-                self._session.on_end()
-            except (RuntimeError, TypeError):
-                # Misuse, not a failure of the connection.
-                raise
-            except Exception as error:  # the session translates it
-                self._session.on_failure(error)
+            except Exception as error:  # a source can raise anything
+                self._on_read_error(error)
             else:
-                self._session.feed(data)
-        if self._session.ready_state != "open":
+                self._feed(data)
+        if self.ready_state != "open":
             await self._disconnect()
 
     async def _wait(self, seconds: float) -> None:
@@ -92,20 +87,17 @@ class AsyncEventSource(BaseEventSource):
             await timers.within(seconds, self._interruption.wait())
 
     async def _connect(self) -> None:
-        session = self._session
-        request = session.build_request(self._client)
+        request = self._build_request()
         try:
-            response = await self._client.send(request, **session.send_options)
+            response = await self._send(request)
         except CONNECTION_ERRORS as error:
-            session.on_failure(error)
+            self._on_failure(error)
             return
         self._source = HTTPXSource(response)
-        session.on_response(response)
-        if session.error is not None:
-            body_start = b""
-            with suppress(Exception):  # the error is useful without the body, too
-                body_start = await anext(self._source)
-            session.add_body_start(body_start)
+        self._on_response(response)
+        if isinstance(rejection := self.error, NotEventStream):
+            with suppress(Exception):
+                self._add_body_start(rejection, await anext(self._source))
 
     async def _disconnect(self) -> None:
         source, self._source = self._source, None
@@ -113,7 +105,7 @@ class AsyncEventSource(BaseEventSource):
             await source.aclose()
 
     async def _release(self) -> None:
-        self._session.ready_state = "closed"
+        self.ready_state = "closed"
         try:
             await self._disconnect()
         finally:

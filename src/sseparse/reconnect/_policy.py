@@ -126,7 +126,7 @@ class _ProtocolRules:
     follows_html: bool = False
     # EndCause.FINISHED means that the content is complete, not just its last event.
     has_finish_reasons: bool = False
-    stop_statuses: Mapping[int, StopReason] = {204: "no_content"}
+    stop_statuses: Mapping[int, Stop] = {204: Stop("no_content")}
     # Why a request that carries neither isn't repeated, before and after a response has begun.
     no_repeat: FailReason | None = None
     no_repeat_mid_stream: FailReason | None = None
@@ -142,7 +142,7 @@ _RULES: Final[Mapping[Kind, _ProtocolRules]] = {
     Kind.RESPONSES: _ProtocolRules(sends_sequence_number=True, no_repeat_mid_stream="no_cursor"),
     Kind.MCP_2025_11: _ProtocolRules(
         sends_last_event_id=True,
-        stop_statuses={204: "no_content", 404: "gone", 405: "not_offered"},
+        stop_statuses={204: Stop("no_content"), 404: Stop("gone"), 405: Stop("not_offered")},
         # The first request can be a tool call, which must not be made twice.
         no_repeat="no_cursor",
         no_repeat_mid_stream="no_cursor",
@@ -260,10 +260,8 @@ class ReconnectPolicy:
             at_least: The seconds that a Retry-After header requests.
         """
         requested = 0.0 if retry is None else min(retry, self.retry_cap * 1000) / 1000
-        first = self.base if retry is None else requested
-        if attempts:
-            # A server that sends `retry: 0` and then fails isn't asked in a tight loop.
-            first = max(first, self.base)
+        # A server that sends `retry: 0` and then fails isn't asked in a tight loop.
+        first = max(requested, self.base) if attempts or retry is None else requested
         try:
             grown = min(self.cap, first * float(self.factor) ** attempts)
         except OverflowError:
@@ -272,9 +270,8 @@ class ReconnectPolicy:
 
     def ends(self, event: Event) -> bool:
         """Return whether an event is the terminator."""
-        if self.terminator is None or isinstance(self.terminator, str):
-            return event.data == self.terminator
-        return self.terminator(event)
+        end = self.terminator
+        return end(event) if callable(end) else event.data == end
 
 
 class Cursor(Protocol):
@@ -298,8 +295,6 @@ class ReconnectState:
     Immutable: each method returns the next state. `ReconnectPolicy.start()` makes the first one.
 
     Attributes:
-        policy: The policy that decides.
-        last_event_id: The last event ID that was recorded.
         retry: The reconnection time that the server set, in milliseconds, or None.
         sequence_number: RESPONSES: the highest number that was read, or None.
         response_id: RESPONSES: the response's `id`, which the path of the next request needs, or
@@ -352,13 +347,16 @@ class ReconnectState:
             now: Seconds since the epoch, for a date in Retry-After.
             rnd: A random number, from 0 up to but not including 1.
         """
-        if self.outcome is not None:
-            return self, self.outcome
-        if (reason := self._rules.stop_statuses.get(status)) is not None:
-            return self._settle(Stop(reason))
+        outcome = self.outcome or self._rules.stop_statuses.get(status)
+        if outcome is not None:
+            return self._settle(outcome)
         # The standard and MCP accept 200 only; OpenAI's clients read any success.
         if status == 200 or (200 <= status < 300 and not self._rules.sends_last_event_id):
-            return self._accept(headers)
+            is_event_stream = is_event_stream_type(find_header(headers, "content-type"))
+            if self._rules.sends_last_event_id and not is_event_stream:
+                return self._settle(Fail("content_type"))
+            attempts = 0 if self.policy.reset_on == "response" else self.attempts
+            return evolve(self, answered=True, attempts=attempts), Read()
         if not self._should_retry(status, headers) or self._why_not_repeat() is not None:
             return self._settle(Fail("status"))
         wait = retry_after(headers, now) or 0.0
@@ -418,13 +416,6 @@ class ReconnectState:
 
     def _settle(self, outcome: Stop | Fail) -> tuple[ReconnectState, Stop | Fail]:
         return evolve(self, outcome=outcome), outcome
-
-    def _accept(self, headers: Mapping[str, str]) -> tuple[ReconnectState, Verdict]:
-        is_event_stream = is_event_stream_type(find_header(headers, "content-type"))
-        if self._rules.sends_last_event_id and not is_event_stream:
-            return self._settle(Fail("content_type"))
-        attempts = 0 if self.policy.reset_on == "response" else self.attempts
-        return evolve(self, answered=True, attempts=attempts), Read()
 
     def _record(self, last_event_id: str, retry: int | None, *, is_event: bool) -> ReconnectState:
         is_new_id = last_event_id != self.last_event_id

@@ -33,6 +33,7 @@
 #define SLICE 65536      /* _stage.SLICE */
 #define HEAD 6           /* _core._HEAD */
 #define MIN_CHECKED 1024 /* _core._MIN_CHECKED */
+#define STRAY_LIMIT 65536 /* _core._STRAY_LIMIT */
 #define MAX_DIGITS 640   /* _core._MAX_DIGITS */
 #define MIN_MOVED 1024   /* A longer pending line becomes the data without a copy. */
 #define MAX_REUSED 1024  /* A larger buffer isn't kept for the next line or event. */
@@ -101,6 +102,7 @@ typedef struct {
     State *state;
     Buffer pending;      /* the line that hasn't ended yet */
     Buffer data;         /* "the data buffer", with an LF after each line */
+    Buffer stray;        /* lines outside fields, with an LF after each line */
     PyObject *type;      /* "the event type buffer"; NULL for "" */
     PyObject *id;        /* "the last event ID buffer" */
     PyObject *last_id;   /* "the last event ID string" */
@@ -111,6 +113,7 @@ typedef struct {
     Py_ssize_t line_at; /* offset of the current line in the stream */
     char slow_path;     /* feed() calls _feed_slow_path() */
     char comments;      /* comments are requested */
+    char keeps_stray;   /* text outside fields becomes an event of type "" */
     char skip_lf;       /* the last byte was a CR, so that an LF after it is skipped */
     char dropping;      /* the pending line isn't wanted, and isn't collected any more */
     char busy;          /* a call is active */
@@ -136,12 +139,11 @@ set_slot(PyObject *object, Py_ssize_t slot, PyObject *value)
     *(PyObject **)((char *)object + slot) = Py_NewRef(value);
 }
 
-/* Create an event; the type is NULL if no field set it. */
 static PyObject *
-new_event(State *state, PyObject *data, PyObject *type, PyObject *id, PyObject *retry)
+new_event(State *state, PyObject *data, PyObject *type, PyObject *id, PyObject *retry,
+          PyObject *named)
 {
-    PyObject *named = type != NULL ? Py_True : Py_False;
-    PyObject *values[FIELDS] = {data, type != NULL ? type : state->message, id, retry, named};
+    PyObject *values[FIELDS] = {data, type, id, retry, named};
     PyObject *event = state->event->tp_alloc(state->event, 0);
     for (int i = 0; event != NULL && i < FIELDS; i++)
         set_slot(event, state->event_slots[i], values[i]);
@@ -319,9 +321,51 @@ build_event(Interpreter *self)
     if (data == NULL)
         return NULL;
     PyObject *retry = self->new_retry != NULL ? self->new_retry : Py_None;
-    PyObject *event = new_event(state, data, self->type, self->id, retry);
+    PyObject *named = self->type != NULL ? Py_True : Py_False;
+    PyObject *type = self->type != NULL ? self->type : state->message;
+    PyObject *event = new_event(state, data, type, self->id, retry, named);
     Py_DECREF(data);
     return event;
+}
+
+/* ---- text outside fields ---- */
+
+/* Whether an unknown line with this prefix is kept. */
+static int
+is_stray(Interpreter *self, const char *line, Py_ssize_t length)
+{
+    Py_ssize_t limit = self->events_seen ? STRAY_LIMIT : self->event_limit;
+    if (!self->keeps_stray || self->stray.length + length > limit)
+        return 0;
+    if (*line == '{' || *line == '[' || (self->stray.length && *line != ':'))
+        return 1;
+    return length >= HEAD && memcmp(line, "error:", HEAD) == 0;
+}
+
+static int
+append_stray(Interpreter *self, const char *line, Py_ssize_t length)
+{
+    if (self->dropping || !is_stray(self, line, length))
+        return CONTINUE;
+    if (buffer_add(&self->stray, line, length) < 0 || buffer_add(&self->stray, "\n", 1) < 0)
+        return FAILED;
+    return CONTINUE;
+}
+
+static int
+emit_stray(Interpreter *self, PyObject *items)
+{
+    Buffer *buffer = &self->stray;
+    if (!buffer->length)
+        return CONTINUE;
+    PyObject *text = decode(buffer->memory, buffer->length - 1);
+    buffer_clear(buffer);
+    if (text == NULL)
+        return FAILED;
+    State *state = self->state;
+    PyObject *event = new_event(state, text, state->empty, self->id, Py_None, Py_False);
+    Py_DECREF(text);
+    return append_new(items, event) < 0 ? FAILED : CONTINUE;
 }
 
 static void
@@ -341,8 +385,9 @@ dispatch(Interpreter *self, PyObject *items)
             return FAILED;
         self->events_seen++;
     }
+    int status = emit_stray(self, items);
     clear_block(self);
-    return CONTINUE;
+    return status;
 }
 
 /* Process a line of the piece or of the pending buffer. `line` can be invalid afterwards. */
@@ -354,8 +399,11 @@ process_line(Interpreter *self, PyObject *items, const char *line, Py_ssize_t le
     int status = check_length(self, line, length, 1);
     if (status)
         return status;
-    if (IS_FIELD(line, length, "data"))
+    if (IS_FIELD(line, length, "data")) {
+        if (!self->data.length && emit_stray(self, items) < 0)
+            return FAILED;
         return append_data(self, line, length);
+    }
     if (*line == ':')
         return append_comment(self, items, line, length);
     if (IS_FIELD(line, length, "event")) {
@@ -370,7 +418,7 @@ process_line(Interpreter *self, PyObject *items, const char *line, Py_ssize_t le
         Py_ssize_t at = value_at(line, length, 5);
         return set_retry(self, line + at, length - at);
     }
-    return CONTINUE;
+    return append_stray(self, line, length);
 }
 
 /* ---- lines ---- */
@@ -439,6 +487,8 @@ check_pending(Interpreter *self)
         return CONTINUE;
     if (is_wanted(self, line, length, 0) != UNWANTED)
         return check_length(self, line, length, 0);
+    if (is_stray(self, line, length))
+        return CONTINUE;
     char head[HEAD];
     if (length > HEAD)
         length = HEAD;
@@ -499,7 +549,7 @@ static int
 in_block(Interpreter *self)
 {
     return self->data.length || self->type != NULL || self->new_retry != NULL
-        || self->id != self->last_id;
+        || self->id != self->last_id || self->stray.length;
 }
 
 /* The value of a data line that starts in the pending buffer; NULL if it isn't a data line. */
@@ -716,23 +766,41 @@ plain_events(Interpreter *self, PyObject *data)
     return values;
 }
 
-static PyObject *
-build_incomplete_event(Interpreter *self, PyObject *Py_UNUSED(ignored))
+/* The rest of build_incomplete_events(), between enter() and its end. */
+static int
+append_incomplete(Interpreter *self, PyObject *events)
 {
-    if (enter(self) < 0)
-        return NULL;
-    int status = CONTINUE;
     const char *line = self->pending.memory + self->pending.start;
-    if (IS_FIELD(line, self->pending.length, "data"))
-        status = append_data(self, line, self->pending.length);
+    Py_ssize_t length = self->pending.length;
+    int status = CONTINUE;
+    if (IS_FIELD(line, length, "data")) {
+        if (!self->data.length)
+            status = emit_stray(self, events);
+        if (status == CONTINUE)
+            status = append_data(self, line, length);
+    }
+    /* Half of an id or a number would be another one. */
+    else if (length && *line != ':' && is_wanted(self, line, length, 1) == UNWANTED)
+        status = append_stray(self, line, length);
     clear_pending(self);
-    PyObject *event = NULL;
     if (status == CONTINUE && self->data.length)
-        event = build_event(self);
+        status = append_new(events, build_event(self));
+    return status == CONTINUE ? emit_stray(self, events) : status;
+}
+
+static PyObject *
+build_incomplete_events(Interpreter *self, PyObject *Py_UNUSED(ignored))
+{
+    PyObject *events = PyList_New(0);
+    if (events == NULL || enter(self) < 0) {
+        Py_XDECREF(events);
+        return NULL;
+    }
+    int status = append_incomplete(self, events);
     self->busy = 0;
-    if (status > 0)
-        return stop_at_limit(self, status, Py_NewRef(Py_None));
-    return event == NULL && !PyErr_Occurred() ? Py_NewRef(Py_None) : event;
+    if (status == FAILED)
+        Py_CLEAR(events);
+    return status > 0 ? stop_at_limit(self, status, events) : events;
 }
 
 static PyObject *
@@ -750,6 +818,7 @@ discard_pending(Interpreter *self, PyObject *Py_UNUSED(ignored))
         return NULL;
     clear_pending(self);
     clear_block(self);
+    buffer_clear(&self->stray);
     self->busy = 0;
     Py_RETURN_NONE;
 }
@@ -778,6 +847,7 @@ begin_stream(Interpreter *self, PyObject *Py_UNUSED(ignored))
         return NULL;
     clear_pending(self);
     clear_block(self);
+    buffer_clear(&self->stray);
     Py_XSETREF(self->id, Py_NewRef(self->last_id));
     self->events_seen = self->comments_seen = self->bytes_parsed = self->line_at = 0;
     self->slow_path = 1;
@@ -849,6 +919,7 @@ dealloc(Interpreter *self)
     PyTypeObject *type = Py_TYPE(self);
     PyMem_Free(self->pending.memory);
     PyMem_Free(self->data.memory);
+    PyMem_Free(self->stray.memory);
     Py_XDECREF(self->type);
     Py_XDECREF(self->id);
     Py_XDECREF(self->last_id);
@@ -884,7 +955,7 @@ static PyMethodDef methods[] = {
     {"_begin_stream", (PyCFunction)begin_stream, METH_NOARGS, NULL},
     {"_skip_bytes", (PyCFunction)skip_bytes, METH_O, NULL},
     {"_is_mid_event", (PyCFunction)is_mid_event, METH_NOARGS, NULL},
-    {"_build_incomplete_event", (PyCFunction)build_incomplete_event, METH_NOARGS, NULL},
+    {"_build_incomplete_events", (PyCFunction)build_incomplete_events, METH_NOARGS, NULL},
     {"_accept_incomplete_event", (PyCFunction)accept_incomplete_event, METH_NOARGS, NULL},
     {"_discard_pending", (PyCFunction)discard_pending, METH_NOARGS, NULL},
     {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, NULL},
@@ -894,6 +965,7 @@ static PyMethodDef methods[] = {
 static PyMemberDef members[] = {
     {"_uses_slow_path", T_BOOL, offsetof(Interpreter, slow_path), 0, NULL},
     {"_broken", T_BOOL, offsetof(Interpreter, broken), 0, NULL},
+    {"keeps_stray", T_BOOL, offsetof(Interpreter, keeps_stray), 0, NULL},
     {"_last_event_id", T_OBJECT, offsetof(Interpreter, last_id), READONLY, NULL},
     {"_retry", T_OBJECT, offsetof(Interpreter, retry), READONLY, NULL},
     {"_events_seen", T_PYSSIZET, offsetof(Interpreter, events_seen), READONLY, NULL},

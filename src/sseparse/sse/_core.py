@@ -23,11 +23,13 @@ else:
 # Integers, because `10 in data` is six times as fast as `b"\n" in data`.
 LF = 0x0A
 CR = 0x0D
+COLON = 0x3A
 FIELDS = (b"data", b"event", b"id", b"retry")
 _HEAD = 6  # so many first bytes of a line decide whether its field is known: "event:", "retry:"
 _MIN_CHECKED = 1024  # shorter pending lines are collected without a check
 _MIN_MOVED = 65536  # longer pending lines are extended in place, not copied, when they end
 _NO_LIMIT = 1 << 62
+_STRAY_LIMIT = 65536  # bytes of lines outside fields, once there were events
 LINE_END = re.compile(rb"[\r\n]")
 _MAX_DIGITS = 640  # int() parses these with any limit (sys.int_info.str_digits_check_threshold)
 
@@ -39,13 +41,18 @@ class Interpreter(Generic[ItemT]):
     The reference implementation of `_core.c`. `Parser` derives from either of them, and adds the
     slow path and the errors. A CR completes its line at once, and an LF after it is skipped. Of an
     unknown field, and of a comment unless requested, only the first bytes are collected.
+
+    With `keeps_stray`, JSON outside fields and `error:` lines, with the unknown lines after them,
+    become an event of type "": some servers send errors like that. The type "" isn't possible for
+    other events. Its place is that of its first line, before or after the data of its block.
     """
 
     __slots__ = (
         "_block_retry", "_broken", "_comments", "_comments_seen", "_data", "_data_line_limit",
         "_dropped", "_event_limit", "_events_seen", "_id", "_in_block", "_last_event_id",
         "_line_at", "_line_limit", "_min_checked", "_next_check", "_overflow", "_pending",
-        "_pending_at", "_retry", "_skip_lf", "_type", "_uses_slow_path",
+        "_pending_at", "_retry", "_skip_lf", "_stray", "_type", "_uses_slow_path",
+        "_was_dropped", "keeps_stray",
     )  # fmt: skip
 
     if TYPE_CHECKING:
@@ -71,6 +78,7 @@ class Interpreter(Generic[ItemT]):
         self._event_limit = _NO_LIMIT if max_event is None else max_event
         self._data_line_limit = min(self._line_limit, self._event_limit + len(b"data: "))
         self._min_checked = min(_MIN_CHECKED, self._data_line_limit)
+        self.keeps_stray: bool = False
         self._begin_stream()
 
     def _begin_stream(self) -> None:
@@ -81,6 +89,7 @@ class Interpreter(Generic[ItemT]):
         self._pending: bytearray = bytearray()
         self._pending_at = 0
         self._dropped = 0  # bytes of the pending line that weren't collected
+        self._was_dropped = False  # whether that was so of the first line being parsed
         self._next_check = self._min_checked  # the length from which the pending line is checked
         # The limit that a line exceeded, and the offset of that line.
         self._overflow: tuple[Literal["line", "event"], int] | None = None
@@ -90,6 +99,7 @@ class Interpreter(Generic[ItemT]):
         self._type: bytes | bytearray = b""
         self._id = self._last_event_id
         self._block_retry: int | None = None
+        self._stray: bytes | bytearray = b""
         self._in_block = False
 
     def feed(self, data: bytes | bytearray | memoryview) -> list[ItemT]:
@@ -180,6 +190,7 @@ class Interpreter(Generic[ItemT]):
         self._skip_lf = data[-1] == CR
         size = len(self._pending) + len(data)
         lines = self._join_pending(data[skipped:])
+        self._was_dropped = self._dropped > 0
         self._dropped = 0
         self._pending_at = fed_at + len(data) - len(self._pending)
         self._next_check = self._min_checked
@@ -236,9 +247,10 @@ class Interpreter(Generic[ItemT]):
     def _is_wanted(self, line: bytes | bytearray) -> bool | None:
         """Return whether a line with this prefix is wanted, or None if its name is incomplete."""
         name, colon, _ = bytes(line[:_HEAD]).partition(b":")
-        if colon:
-            return name in FIELDS or (not name and self._comments)
-        return None if any(field.startswith(name) for field in FIELDS) else False
+        if colon and (name in FIELDS or (not name and self._comments)):
+            return True
+        can_be_field = not colon and any(field.startswith(name) for field in FIELDS)
+        return None if can_be_field or (name and self._is_stray(line)) else False
 
     def _drop_pending(self) -> None:
         self._dropped += len(self._pending)
@@ -254,6 +266,8 @@ class Interpreter(Generic[ItemT]):
             elif line.startswith(b"data:") or line == b"data":
                 # "Append the field value to the data buffer, then append a single U+000A
                 # LINE FEED (LF) character to the data buffer."
+                if self._stray and not data:
+                    self._emit_stray(items)
                 start = 6 if line[5:6] == b" " else 5
                 if isinstance(line, bytearray) and not data:
                     del line[:start]
@@ -264,17 +278,18 @@ class Interpreter(Generic[ItemT]):
                 if len(data) > max_length:
                     self._stop_at_limit("event", self._line_offset(index, fed))
                     break
-            elif line[0] == 0x3A:
+            elif line[0] == COLON:
                 self._comments_seen += 1
                 if self._comments:
                     items.append(Comment(line[1:].decode("utf-8", "replace")))
-            else:
+            elif index or not self._was_dropped:
                 self._set_field(line)
         self._in_block = bool(
             self._data
             or self._type
             or self._block_retry is not None
             or self._id is not self._last_event_id
+            or self._stray
         )
 
     def _set_field(self, line: bytes | bytearray) -> None:
@@ -297,6 +312,22 @@ class Interpreter(Generic[ItemT]):
             digits = value.lstrip(b"0") or b"0"
             if len(digits) <= _MAX_DIGITS:
                 self._retry = self._block_retry = int(digits)
+        elif name not in FIELDS and self._is_stray(line):
+            self._stray = self._stray or bytearray()  # an idle parser has none
+            self._stray += line + b"\n"
+
+    def _is_stray(self, line: bytes | bytearray) -> bool:
+        """Return whether an unknown line with this prefix is kept."""
+        limit = _STRAY_LIMIT if self._events_seen else self._event_limit
+        if not self.keeps_stray or len(self._stray) + len(line) > limit:
+            return False
+        return bool(self._stray) or line[0] in b"{[" or line[:_HEAD] == b"error:"
+
+    def _emit_stray(self, items: list[Any]) -> None:
+        if self._stray:
+            text = self._stray[:-1].decode("utf-8", "replace")
+            items.append(Event(text, "", self._id, None, False))
+            self._stray = b""
 
     def _dispatch(self, items: list[Any]) -> None:
         # "Set the last event ID string of the event source to the value of the last event ID
@@ -305,6 +336,7 @@ class Interpreter(Generic[ItemT]):
         if self._data:
             items.append(self._build_event())
             self._events_seen += 1
+        self._emit_stray(items)
         self._clear_block()
 
     def _build_event(self) -> Event:
@@ -320,14 +352,19 @@ class Interpreter(Generic[ItemT]):
         self._type = b""
         self._block_retry = None
 
-    def _build_incomplete_event(self) -> Event | None:
+    def _build_incomplete_events(self) -> list[Event]:
         # Half of a data line is half of the data; half of an id or a number would be another one.
+        events: list[Event] = []
         line = bytes(self._pending)
         self._line_at = self._pending_at
+        self._was_dropped = self._dropped > 0
         self._drop_pending()
-        if line.startswith(b"data"):
-            self._interpret([line], b"", [])
-        return self._build_event() if self._data else None
+        if line.partition(b":")[0] not in (b"event", b"id", b"retry", b""):
+            self._interpret([line], b"", events)
+        if self._data:
+            events.append(self._build_event())
+        self._emit_stray(events)
+        return events
 
     def _accept_incomplete_event(self) -> None:
         self._last_event_id = self._id
@@ -336,6 +373,7 @@ class Interpreter(Generic[ItemT]):
     def _discard_pending(self) -> None:
         self._drop_pending()
         self._clear_block()
+        self._stray = b""
 
     def _is_mid_event(self) -> bool:
         return bool(self._pending and not self._pending.startswith(b":")) or self._in_block

@@ -9,6 +9,11 @@ from typing import Any
 from attrs import define, field
 
 
+def _is_name(event_type: str) -> bool:
+    """Return whether only an `event` field, or the caller, can have given the type."""
+    return event_type not in {"", "message"}
+
+
 @define(init=False)
 class Event:
     """
@@ -45,10 +50,10 @@ class Event:
         self.id = id
         self.retry = retry
         # Not a default of attrs, because it depends on the type.
-        self.named = event != "message" if named is None else named
+        self.named = _is_name(event) if named is None else named
 
     def __repr__(self) -> str:
-        named = ", named=True" if self.named and self.event == "message" else ""
+        named = "" if self.named == _is_name(self.event) else f", named={self.named}"
         return (
             f"Event(data={self.data!r}, event={self.event!r}, id={self.id!r}, "
             f"retry={self.retry!r}{named})"

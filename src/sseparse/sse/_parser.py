@@ -247,7 +247,11 @@ class Parser(Interpreter[ItemT], IterableStage, Uncopyable):
         return cast("list[ItemT]", self.close_if(keep))
 
     def close_if(self, keep: Callable[[Event], bool] | None) -> list[Event]:
-        """Process the end of the stream; return the incomplete last event if `keep` accepts it."""
+        """
+        Process the end of the stream; return the incomplete last event if `keep` accepts it.
+
+        Text outside fields is returned as well, if `keeps_stray` is set.
+        """
         raise_stored(self.error)
         if self._end is not None:
             return []
@@ -270,10 +274,12 @@ class Parser(Interpreter[ItemT], IterableStage, Uncopyable):
         mid_event = self._is_mid_event()
         events: list[Event] = []
         if keep is not None:
-            event = self._build_incomplete_event()
-            if event is not None and keep(event):
-                self._accept_incomplete_event()
-                events = [event]
+            for event in self._build_incomplete_events():
+                if event.event and keep(event):
+                    self._accept_incomplete_event()
+                    events.append(event)
+                elif not event.event:
+                    events.append(event)
         if self._error is None:
             self._end = self._make_end(mid_event)
         self._discard_pending()

@@ -398,8 +398,8 @@ class Reader(EventReader[ItemT], Generic[ItemT, ResultT]):
                 self._accumulator.add(item)
         except SSEError as error:
             self._limited = error.partial
-        # After an error, nothing follows the terminal event.
-        self.continues &= self._error is None or not self.item_parser.done
+        # After an error of the server, nothing follows the terminal event.
+        self.continues &= not (isinstance(self._error, ServerSentError) and self.item_parser.done)
 
     def finish(self, error: SSEError | None, cause: EndCause | None = None) -> None:
         """End the stream, with or without an error."""

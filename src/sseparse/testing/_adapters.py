@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from functools import partial
 from itertools import accumulate, zip_longest
 from types import MappingProxyType
@@ -23,10 +24,9 @@ from ._replay import Framing, Replay, faulty
 from ._server import ReplayServer
 
 Backend = Literal["asyncio", "trio"]
+Cases: TypeAlias = Mapping[str, Callable[[], Replay]]
 Check: TypeAlias = "Callable[[CheckRun], Coroutine[Any, Any, None]]"
-Manager: TypeAlias = (
-    "contextlib.AbstractContextManager[Any] | contextlib.AbstractAsyncContextManager[Any]"
-)
+Manager: TypeAlias = AbstractContextManager[Any] | AbstractAsyncContextManager[Any]
 
 _BODY = (
     b'\xef\xbb\xbfdata: {"choices":[{"index":0,"delta":{"content":"H\xc3\xa9l"}}]}\n\n'
@@ -79,13 +79,10 @@ def check_adapter(
     for name in ADAPTER_CHECKS if checks is None else checks:
         check_choice("checks", name, *ADAPTER_CHECKS)
         for case, make_replay in cases[name].items():
-            run = CheckRun(open_response, client, backend, name, case, make_replay(), limit)
-            run.run(_CHECKS[name][1])
+            CheckRun(open_response, client, backend, name, case, make_replay(), limit).run()
 
 
-def _make_cases(
-    decodes: tuple[Framing, ...], *, has_client: bool
-) -> dict[str, Mapping[str, Callable[[], Replay]]]:
+def _make_cases(decodes: tuple[Framing, ...], *, has_client: bool) -> dict[str, Cases]:
     framings: tuple[Framing, ...] = ("chunked", "one-chunk", "close", "content-length", *decodes)
     headers = [("X-Request-ID", "r-1"), ("X-Twice", "one"), ("X-Twice", "two")]
     complete, gated = partial(Replay, _BODY), partial(Replay, _BODY, gated=True)
@@ -122,20 +119,17 @@ async def _check_bytes(run: CheckRun) -> None:
     if received != expected:
         pairs = enumerate(zip_longest(received, expected))
         differs = next(at for at, (byte, other) in pairs if byte != other)
-        run.fail(
-            f"received {len(received)} bytes of {len(expected)}; they differ at byte {differs}",
-            "return every piece of the body unchanged, also the last one, and nothing else",
-        )
+        saw = f"received {len(received)} bytes of {len(expected)}; they differ at byte {differs}"
+        advice = "return every piece of the body unchanged, also the last one, and nothing else"
+        run.fail(saw, advice)
 
 
 async def _check_prompt(run: CheckRun) -> None:
     ends = list(accumulate(map(len, run.replay.cut())))
     async with run.open_response():
         for number, end in enumerate(ends, 1):
-            run.step = (
-                f"reading event {number} of {len(ends)} before the server sends the next one",
-                "read the data that is available, not a number of bytes",
-            )
+            doing = f"reading event {number} of {len(ends)} before the server sends the next one"
+            run.step = (doing, "read the data that is available, not a number of bytes")
             await _read_up_to(run, end)
             run.server.release()
 
@@ -247,10 +241,9 @@ async def _check_pool(run: CheckRun) -> None:
             if error is not None:
                 run.fail(f"a stream ended with {error!r}", "fix the check 'bytes' first")
     if (connections := len(run.server.connections)) > 1:
-        run.fail(
-            f"pooled is true, but {_RESPONSES} requests used {connections} connections",
-            "return the connection to the pool at the end of the body, or set pooled = False",
-        )
+        saw = f"pooled is true, but {_RESPONSES} requests used {connections} connections"
+        advice = "return the connection to the pool at the end of the body, or set pooled = False"
+        run.fail(saw, advice)
 
 
 _CHECKS: dict[str, tuple[str, Check]] = {
@@ -289,14 +282,13 @@ async def _read_up_to(run: CheckRun, size: int) -> None:
 
 async def _read_until_error(run: CheckRun) -> Exception:
     """Read a truncated body; check that it raises TransportError, or what streams convert to it."""
-    error: Exception | None = None
     advice = "raise TransportError from the library's own exception"
     try:
         while await run.read() is not None:
             pass
     except Exception as raised:  # an adapter may raise anything
         error = raised
-    if error is None:
+    else:
         run.fail("an incomplete body ended without an exception", advice)
     if isinstance(error, TransportError):
         # If no byte was received, the library may have raised nothing.
@@ -310,12 +302,7 @@ async def _read_until_error(run: CheckRun) -> Exception:
 
 @define
 class CheckRun:
-    """
-    One run of a check, of `limit` seconds at most, over a server that sends `replay`.
-
-    It reads one response at a time. If the adapter is synchronous, no method ever awaits. A `step`
-    is what the check does now, and what to do if that hangs or raises.
-    """
+    """One run of a check, of `limit` seconds at most, over a server that sends `replay`."""
 
     open_source: Callable[..., Manager]
     client: Callable[[], Manager] | None
@@ -325,20 +312,19 @@ class CheckRun:
     replay: Replay
     limit: float
     server: ReplayServer = field(init=False)
+    # What the check does now, and what to do if that hangs or raises.
     step: tuple[str, str] = ("", "")
     has_opened: bool = False
     source: Any = None
     received: bytearray = field(factory=bytearray)
     _pieces: Any = None
     _run_in_thread: Callable[..., Any] | None = None
-    _client_arguments: tuple[Any, ...] = ()
     _failure: AssertionError | None = None
 
-    def run(self, check: Check) -> None:
+    def run(self) -> None:
         """Run the check; raise AssertionError if the adapter fails it or hangs."""
         with ReplayServer(self.replay) as self.server:
-            run = partial(self._run, check)
-            thread = threading.Thread(target=run, name="sseparse-adapter", daemon=True)
+            thread = threading.Thread(target=self._run, name="sseparse-adapter", daemon=True)
             thread.start()
             thread.join(self.limit)
             is_hung, (step, advice) = thread.is_alive(), self.step
@@ -359,7 +345,7 @@ class CheckRun:
         """Open a response. The server sends the first piece if it's gated."""
         self.step = ("opening a response", "return the library's response from the opener")
         self.server.release()
-        opened = self.open_source(*self._client_arguments, f"{self.server.url}/")
+        opened = self.open_source(f"{self.server.url}/")
         async with contextlib.AsyncExitStack() as stack:
             response = await self._enter(stack, opened, "the opener")
             self.has_opened = True
@@ -414,23 +400,23 @@ class CheckRun:
         else:
             await self._run_in_thread(wait)
 
-    def _run(self, check: Check) -> None:
+    def _run(self) -> None:
         try:
             match self.backend:
                 case None:
                     # Synchronous code never awaits: the first step is the last one.
                     with contextlib.suppress(StopIteration):
-                        self._run_with_client(check).send(None)
+                        self._run_with_client().send(None)
                 case "asyncio":
                     import asyncio  # noqa: PLC0415 - only for adapters that need it
 
                     self._run_in_thread = asyncio.to_thread
-                    asyncio.run(self._run_with_client(check))
+                    asyncio.run(self._run_with_client())
                 case _:
                     import trio  # noqa: PLC0415 - only for adapters that need it
 
                     self._run_in_thread = trio.to_thread.run_sync
-                    trio.run(self._run_with_client, check)
+                    trio.run(self._run_with_client)
         except Exception as error:  # an adapter may raise anything
             # A task group of the opener may have wrapped the exception of fail().
             if self._failure is None:
@@ -439,12 +425,13 @@ class CheckRun:
                 self._failure = self._error(saw, advice)
                 self._failure.__cause__ = error
 
-    async def _run_with_client(self, check: Check) -> None:
+    async def _run_with_client(self) -> None:
         async with contextlib.AsyncExitStack() as stack:
             if self.client is not None:
                 self.step = ("opening a client", "check what client returns")
-                self._client_arguments = (await self._enter(stack, self.client(), "client"),)
-            await check(self)
+                client = await self._enter(stack, self.client(), "client")
+                self.open_source = partial(self.open_source, client)
+            await _CHECKS[self.check][1](self)
 
     async def _enter(self, stack: contextlib.AsyncExitStack, manager: Any, of: str) -> Any:
         if self.backend is None:

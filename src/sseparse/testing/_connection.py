@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import selectors
 import socket
 import ssl
 import struct
@@ -13,6 +12,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from http import HTTPStatus
 from itertools import repeat
+from selectors import EVENT_READ, EVENT_WRITE
 from typing import Literal, TypeVar
 
 import h11
@@ -147,123 +147,15 @@ class IdleTimeout(Exception):
 
 
 @define
-class ReplaySocket:
-    """The server's socket of one connection, which counts the bytes `sent` before encryption."""
+class ReplayConnection:
+    """A connection that reads requests and sends the response to each."""
 
-    # While it waits or sends, it raises ServerStopped if the server stops, ConnectionError if the
-    # client closes, and IdleTimeout once a deadline, by the monotonic clock, has passed.
+    # Calls that wait or send raise ServerStopped if the server stops, ConnectionError if the client
+    # closes, and IdleTimeout once a deadline, by the monotonic clock, has passed.
 
     _sock: socket.socket
     _stop: SelectableSemaphore
     _permits: SelectableSemaphore
-    _early: bytearray = field(factory=bytearray)
-    sent: int = 0
-
-    def do_handshake(self, context: ssl.SSLContext, deadline: float) -> None:
-        sock = context.wrap_socket(self._sock, server_side=True, do_handshake_on_connect=False)
-        self._sock = sock
-        self._call_when_ready(sock.do_handshake, deadline)
-
-    def receive(self, deadline: float) -> bytes:
-        """Return the next bytes from the client; b"" once it has closed."""
-        if self._early:
-            data = bytes(self._early)
-            self._early.clear()
-            return data
-        return self._call_when_ready(lambda: self._sock.recv(_READ_SIZE), deadline)
-
-    def send(self, data: bytes) -> None:
-        view = memoryview(data)
-        while view:
-            size = self._call_when_ready(partial(self._sock.send, view), is_write=True)
-            self.sent += size
-            view = view[size:]
-
-    def wait_until(self, deadline: float) -> None:
-        while (seconds := deadline - time.monotonic()) > 0:
-            self._wait_and_read(seconds)
-
-    def wait_for_permit(self) -> None:
-        while not self._permits.acquire():
-            self._wait_and_read(None, self._permits)
-
-    def finish(self, ending: ResponseEnd) -> None:
-        """Close the server's side, except for a reset without discarding what the client sends."""
-        if ending == "reset":
-            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-            self._sock.close()
-            return
-        # The client may have reset the connection already.
-        with contextlib.suppress(OSError):
-            if ending == "to its end" and isinstance(self._sock, ssl.SSLSocket):
-                # Sends close_notify, without waiting for the client's.
-                with contextlib.suppress(ssl.SSLError):
-                    self._sock.unwrap()
-            if ending != "left open":
-                self._sock.shutdown(socket.SHUT_WR)
-
-    def wait_for_close(self, deadline: float | None) -> bool:
-        """Wait until the client closes its side or the deadline; return whether it has closed."""
-        try:
-            while self._call_when_ready(self._receive_raw, deadline):
-                if deadline is not None and time.monotonic() >= deadline:
-                    return False
-        except (ServerStopped, IdleTimeout):
-            with contextlib.suppress(BlockingIOError):
-                return any(not self._receive_raw() for _ in range(_LAST_READS))
-            return False
-        return True
-
-    def close(self) -> None:
-        self._sock.close()
-
-    def _receive_raw(self) -> bytes:
-        # TCP shows whether the client has closed, in any state of TLS.
-        return socket.socket.recv(self._sock, _READ_SIZE)
-
-    def _wait_and_read(self, timeout: float | None, *others: SelectableSemaphore) -> None:
-        can_read = len(self._early) < _MAX_EARLY
-        files: list[SelectableSemaphore | socket.socket] = [self._stop, *others]
-        if can_read:
-            files.append(self._sock)
-        wait_for(dict.fromkeys(files, selectors.EVENT_READ), timeout)
-        if self._stop.permits:
-            raise ServerStopped
-        if not can_read:
-            return
-        with contextlib.suppress(BlockingIOError, ssl.SSLWantReadError):
-            data = self._sock.recv(_READ_SIZE)
-            if not data:
-                raise ConnectionResetError("the client went away")
-            self._early += data
-
-    def _call_when_ready(
-        self, call: Callable[[], T], deadline: float | None = None, *, is_write: bool = False
-    ) -> T:
-        while not self._stop.permits:
-            # Read the clock first: data that has arrived by now is in time, even if read late.
-            is_late = deadline is not None and time.monotonic() >= deadline
-            try:
-                return call()
-            except BlockingIOError:
-                wanted = selectors.EVENT_WRITE if is_write else selectors.EVENT_READ
-            # TLS may have to read before it can write, and the other way round.
-            except ssl.SSLWantReadError:
-                wanted = selectors.EVENT_READ
-            except ssl.SSLWantWriteError:
-                wanted = selectors.EVENT_WRITE
-            if is_late:
-                raise IdleTimeout
-            timeout = None if deadline is None else deadline - time.monotonic()
-            wait_for({self._sock: wanted, self._stop: selectors.EVENT_READ}, timeout)
-        raise ServerStopped
-
-
-@define
-class ReplayConnection:
-    """A connection that reads requests and sends the response to each."""
-
-    _socket: ReplaySocket
     _find_replay: Callable[[ReceivedRequest], Replay]
     _ssl_context: ssl.SSLContext | None
     _on_answered: Callable[[Answered], None]
@@ -272,6 +164,7 @@ class ReplayConnection:
     _deadline: float = 0.0
     _received: int = 0
     _to_head: bool = False
+    _sent: int = 0  # bytes, before encryption
 
     def serve(self) -> bool:
         """Serve the connection until it ends; return whether the client has closed its side."""
@@ -279,21 +172,23 @@ class ReplayConnection:
             ending: ResponseEnd = "closed before its end"
             with contextlib.suppress(ServerStopped, ssl.SSLError):
                 ending = self._answer_all()
-            self._socket.finish(ending)
+            self._finish(ending)
             # A connection that is left open has no idle timeout.
             deadline = None if ending == "left open" else time.monotonic() + self._idle_timeout
-            return ending != "reset" and self._socket.wait_for_close(deadline)
+            return ending != "reset" and self._wait_for_close(deadline)
         except IdleTimeout:
             return False
         except OSError:
             # Whichever call failed, the cause is that the client has closed the connection.
             return True
         finally:
-            self._socket.close()
+            self._sock.close()
 
     def _answer_all(self) -> ResponseEnd:
-        if self._ssl_context is not None:
-            self._socket.do_handshake(self._ssl_context, time.monotonic() + self._idle_timeout)
+        if (context := self._ssl_context) is not None:
+            sock = context.wrap_socket(self._sock, server_side=True, do_handshake_on_connect=False)
+            self._sock = sock
+            self._call_when_ready(sock.do_handshake, time.monotonic() + self._idle_timeout)
         try:
             while (request := self._read_request()) is not None:
                 ending = self._respond(request, self._find_replay(request))
@@ -327,8 +222,8 @@ class ReplayConnection:
         while (event := self._http.next_event()) is h11.NEED_DATA:
             if self._http.they_are_waiting_for_100_continue:
                 go_on = h11.InformationalResponse(status_code=100, headers=[])
-                self._socket.send(_encode(self._http, go_on))
-            data = self._socket.receive(self._deadline)
+                self._send(_encode(self._http, go_on))
+            data = self._call_when_ready(lambda: self._sock.recv(_READ_SIZE), self._deadline)
             self._received += len(data)
             if self._received >= _MIN_PROGRESS:
                 self._deadline, self._received = time.monotonic() + self._idle_timeout, 0
@@ -336,31 +231,106 @@ class ReplayConnection:
         return event
 
     def _respond(self, request: ReceivedRequest | None, replay: Replay) -> ResponseEnd:
-        before = self._socket.sent
+        before = self._sent
         how = "the client went away"
         try:
-            how = ending = self._send(replay)
+            how = ending = self._send_response(replay)
         except ServerStopped:
             how = "the server stopped"
             raise
         finally:
-            self._on_answered(Answered(request, self._socket.sent - before, how))
+            self._on_answered(Answered(request, self._sent - before, how))
         return ending
 
-    def _send(self, replay: Replay) -> ResponseEnd:
+    def _send_response(self, replay: Replay) -> ResponseEnd:
         response = _frame(self._http, replay, to_head=self._to_head)
-        self._socket.send(response.head)
+        self._send(response.head)
         send_at = time.monotonic()
         for delay, data in response.frames:
             if replay.gated:
-                self._socket.wait_for_permit()
+                while not self._permits.acquire():
+                    self._wait_and_read(None, self._permits)
                 send_at = time.monotonic()
             # Counted from the first piece on, so that late wake-ups don't add up.
             send_at += delay
-            self._socket.wait_until(send_at)
-            self._socket.send(data)
-        self._socket.send(response.tail)
+            self._send_at(send_at, data)
+        self._send(response.tail)
         for data in response.comments:
-            self._socket.wait_until(time.monotonic() + replay.keep_alive)
-            self._socket.send(data)
+            self._send_at(time.monotonic() + replay.keep_alive, data)
         return response.ending
+
+    def _send_at(self, at: float, data: bytes) -> None:
+        while (seconds := at - time.monotonic()) > 0:
+            self._wait_and_read(seconds)
+        self._send(data)
+
+    def _send(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            size = self._call_when_ready(partial(self._sock.send, view), mask=EVENT_WRITE)
+            self._sent += size
+            view = view[size:]
+
+    def _wait_and_read(self, timeout: float | None, *others: SelectableSemaphore) -> None:
+        """Wait, and read what the client sends early, which h11 keeps for the next request."""
+        files: list[SelectableSemaphore | socket.socket] = [self._stop, *others]
+        if can_read := len(self._http.trailing_data[0]) < _MAX_EARLY:
+            files.append(self._sock)
+        wait_for(dict.fromkeys(files, EVENT_READ), timeout)
+        if self._stop.permits:
+            raise ServerStopped
+        if not can_read:
+            return
+        with contextlib.suppress(BlockingIOError, ssl.SSLWantReadError):
+            data = self._sock.recv(_READ_SIZE)
+            if not data:
+                raise ConnectionResetError("the client went away")
+            self._http.receive_data(data)
+
+    def _call_when_ready(
+        self, call: Callable[[], T], deadline: float | None = None, mask: int = EVENT_READ
+    ) -> T:
+        while not self._stop.permits:
+            # Read the clock first: data that has arrived by now is in time, even if read late.
+            is_late = deadline is not None and time.monotonic() >= deadline
+            try:
+                return call()
+            except BlockingIOError:
+                wanted = mask
+            except (ssl.SSLWantReadError, ssl.SSLWantWriteError) as error:
+                # TLS may have to read before it can write, and the other way round.
+                wanted = EVENT_READ if isinstance(error, ssl.SSLWantReadError) else EVENT_WRITE
+            if is_late:
+                raise IdleTimeout
+            timeout = None if deadline is None else deadline - time.monotonic()
+            wait_for({self._sock: wanted, self._stop: EVENT_READ}, timeout)
+        raise ServerStopped
+
+    def _finish(self, ending: ResponseEnd) -> None:
+        """Close the server's side, except for a reset without discarding what the client sends."""
+        if ending == "reset":
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            self._sock.close()
+            return
+        # The client may have reset the connection already.
+        with contextlib.suppress(OSError):
+            if ending == "to its end" and isinstance(self._sock, ssl.SSLSocket):
+                # Sends close_notify, without waiting for the client's.
+                with contextlib.suppress(ssl.SSLError):
+                    self._sock.unwrap()
+            if ending != "left open":
+                self._sock.shutdown(socket.SHUT_WR)
+
+    def _wait_for_close(self, deadline: float | None) -> bool:
+        """Wait until the client closes its side or the deadline; return whether it has closed."""
+        # TCP shows whether the client has closed, in any state of TLS.
+        receive = partial(socket.socket.recv, self._sock, _READ_SIZE)
+        try:
+            while self._call_when_ready(receive, deadline):
+                if deadline is not None and time.monotonic() >= deadline:
+                    return False
+        except (ServerStopped, IdleTimeout):
+            with contextlib.suppress(BlockingIOError):
+                return any(not receive() for _ in range(_LAST_READS))
+            return False
+        return True

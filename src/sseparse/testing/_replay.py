@@ -19,10 +19,6 @@ from .._options import check_choice
 CONTENT_ENCODINGS = {"gzip": "gzip", "gzip-unflushed": "gzip", "br": "br", "zstd": "zstd"}
 """The Content-Encoding of each framing that compresses."""
 
-_GZIP = 16 + zlib.MAX_WBITS
-# The default, the best quality, takes seconds for a body that the others take milliseconds for.
-_BROTLI_QUALITY = 5
-
 
 @frozen
 class Coding:
@@ -37,11 +33,12 @@ def make_coding(framing: str) -> Coding:
     """Return a new compressor for a framing, which changes nothing for most framings."""
     match framing:
         case "gzip" | "gzip-unflushed":
-            gzip = zlib.compressobj(wbits=_GZIP)
+            gzip = zlib.compressobj(wbits=zlib.MAX_WBITS + 16)  # + 16: not zlib's own format
             flush = partial(gzip.flush, zlib.Z_SYNC_FLUSH) if framing == "gzip" else bytes
             return Coding(gzip.compress, flush, gzip.flush)
         case "br":
-            brotli = _import("brotli", framing).Compressor(quality=_BROTLI_QUALITY)
+            # The best quality, the default, takes seconds where this one takes milliseconds.
+            brotli = _import("brotli", framing).Compressor(quality=5)
             return Coding(brotli.process, brotli.flush, brotli.finish)
         case "zstd":
             library = _import("zstandard", framing)

@@ -271,13 +271,13 @@ class ReplayServer(Uncopyable):
 
     def __enter__(self) -> Self:
         try:
-            from ._connection import ReplayConnection, ReplaySocket  # noqa: PLC0415 - h11 is an extra
+            from ._connection import ReplayConnection  # noqa: PLC0415 - h11 is an extra
         except ModuleNotFoundError as error:
             message = "ReplayServer needs h11: pip install 'sseparse[h11]'"
             raise ModuleNotFoundError(message, name=error.name) from error
         if self._listener is not None:
             raise RuntimeError("the server listens already; make another server for another block")
-        self._classes = (ReplayConnection, ReplaySocket)
+        self._connection_class = ReplayConnection
         self._threads: list[threading.Thread] = []
         with contextlib.ExitStack() as stack:
             listener = stack.enter_context(self._open_listener())
@@ -344,15 +344,14 @@ class ReplayServer(Uncopyable):
             raise
         self._free_threads.acquire()
 
-    def _serve(
-        self, sock: socket.socket, received: ReceivedConnection, closed: Future[bool]
-    ) -> None:
-        connection_class, socket_class = self._classes
+    def _serve(self, sock: socket.socket, client: ReceivedConnection, closed: Future[bool]) -> None:
         has_closed = False
         try:
-            has_closed = connection_class(
-                socket_class(sock, self._stop, self._permits),
-                partial(self._find_replay, received),
+            has_closed = self._connection_class(
+                sock,
+                self._stop,
+                self._permits,
+                partial(self._find_replay, client),
                 self._ssl_context,
                 self._on_answered,
                 self._idle_timeout,

@@ -1,8 +1,7 @@
 """Times of a stream: when its parts arrived, how fast, and where it stalled."""
 
 from ._otel import Metric
-from ._record import Record
-from ._summary import Spread, Stall, Summary
+from ._summary import Record, Spread, Stall, Summary
 from ._timeline import Timeline, plot
 
 __all__ = ("Metric", "Record", "Spread", "Stall", "Summary", "Timeline", "plot")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Final
+from typing import Final, TypedDict, Unpack
 
 from attrs import field, frozen
 
 from .._end import EndCause
 from ..payloads._model import TokenCounts
-from ._record import Record, TokenUsage, token_counts_of
+from ._summary import Record, TokenUsage, token_counts_of
 
 # The bucket boundaries that the conventions advise.
 _SECONDS: Final = tuple(0.01 * 2**power for power in range(14))
@@ -25,10 +25,7 @@ class Metric:
     Measured values of one histogram.
 
     Attributes:
-        name: Name of the instrument.
         unit: Unit of the values: "s" or "{token}".
-        description: What the instrument measures.
-        values: The values to record.
         attributes: The attributes to record each value with.
         buckets: The bucket boundaries that the conventions advise.
     """
@@ -41,14 +38,24 @@ class Metric:
     buckets: Sequence[float]
 
 
-def common_values(
+class MetricOptions(TypedDict, total=False):
+    """Options of `Timeline.otel_metrics()` and `Timeline.otel_attributes()`."""
+
+    usage: TokenUsage | int | None
+    model: str | None
+    provider: str
+    operation: str
+    estimated: bool
+
+
+def _common_values(
     record: Record,
-    usage: TokenUsage | int | None,
-    model: str | None,
-    provider: str,
-    operation: str,
     *,
-    estimated: bool,
+    usage: TokenUsage | int | None = None,
+    model: str | None = None,
+    provider: str = "openai",
+    operation: str = "chat",
+    estimated: bool = False,
 ) -> tuple[TokenCounts, dict[str, str]]:
     """Return the token counts that may be reported, and the attributes of metrics and spans."""
     reported = TokenCounts()
@@ -70,9 +77,8 @@ def _error_type(record: Record) -> dict[str, str]:
     return {"error.type": record.end.cause.value}
 
 
-def make_metrics(
-    record: Record, counts: TokenCounts, attributes: Mapping[str, str]
-) -> Iterator[Metric]:
+def make_metrics(record: Record, **options: Unpack[MetricOptions]) -> Iterator[Metric]:
+    counts, attributes = _common_values(record, **options)
     ended = () if record.ended is None else (record.ended,)
     durations: Iterable[tuple[str, str, Sequence[float], Mapping[str, str]]] = (
         ("duration", "GenAI operation duration.", ended, _error_type(record)),
@@ -90,9 +96,8 @@ def make_metrics(
             yield Metric(name, "{token}", description, (count,), of_kind, _TOKENS)
 
 
-def span_attributes(
-    record: Record, counts: TokenCounts, attributes: Mapping[str, str]
-) -> dict[str, Attribute]:
+def span_attributes(record: Record, **options: Unpack[MetricOptions]) -> dict[str, Attribute]:
+    counts, attributes = _common_values(record, **options)
     reasons = [reason for _, reason in sorted(record.finish_reasons.items())]
     found: dict[str, Attribute | None] = {
         **attributes,

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import warnings
 from bisect import bisect_right
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from itertools import accumulate, cycle
 from typing import Any, Final
 
@@ -20,8 +19,7 @@ from matplotlib.font_manager import fontManager
 from matplotlib.lines import Line2D
 
 from .._errors import count
-from ._record import Record
-from ._summary import Stall, duration, rate, summarize
+from ._summary import Record, duration, rate, summarize
 
 _DOTS_PER_INCH: Final = 160
 _LONGEST_LABEL: Final = 48
@@ -72,10 +70,8 @@ class Curve:
         self.bad_end = "" if end is None or end.complete else end.cause.value.replace("_", " ")
         times = [*record.arrivals[-1:], *record.comments[-1:], record.ended or 0.0]
         self.last = max([*times, *(at for at, _ in record.releases[-1:])])
-        self._unit = "event" if counts_events else ""
-        self.first_label = ""
-        if self.first is not None:
-            self.first_label = f"first {self._unit or 'token'} {duration(self.first)}"
+        first, self._unit = ("event", "event") if counts_events else ("token", "character")
+        self.first_label = "" if self.first is None else f"first {first} {duration(self.first)}"
 
     def figures(self) -> str:
         summary, parts = self.summary, list[str]()
@@ -86,7 +82,7 @@ class Curve:
         if summary.tokens is not None:
             parts.append(f"{count(summary.tokens, 'token')}{rate(summary.tokens_per_second)}")
         per_second = None if self.counts_events else summary.characters_per_second
-        amount = f"{count(self.top, self._unit or 'character')}{rate(per_second)}"
+        amount = f"{count(self.top, self._unit)}{rate(per_second)}"
         parts.append(amount if self.top else "nothing received")
         if summary.gaps is not None:
             parts.append(f"longest gap {duration(summary.gaps.max)}")
@@ -100,16 +96,18 @@ def save(path: str, suffix: str, records: Mapping[str, Record]) -> None:
         Curve(label, record, colour, counts_events=counts_events)
         for colour, (label, record) in zip(cycle(_PALETTE), records.items(), strict=False)
     ]
-    with _settings():
+    with mpl.rc_context(_settings()), warnings.catch_warnings():
+        # A label can be in any script; letters that no font here has are drawn as boxes.
+        warnings.filterwarnings("ignore", message="(?s)Glyph .* missing from")
+        warnings.filterwarnings("ignore", message="Matplotlib currently does not support")
         # Without the date the same stream is the same file.
         undated = {"Date": None} if suffix == ".svg" else None
         _draw(curves).savefig(path, format=suffix[1:], metadata=undated)
 
 
-@contextmanager
-def _settings() -> Generator[None]:
+def _settings() -> Any:  # the type of its keys differs between versions
     known = {font.name for font in fontManager.ttflist}
-    settings: Any = {  # the type of its keys differs between versions
+    return {
         "font.family": [name for name in _FONTS if name in known],
         "font.size": 10,
         "savefig.bbox": None,
@@ -121,11 +119,6 @@ def _settings() -> Generator[None]:
         "text.parse_math": False,
         "text.usetex": False,
     }
-    with mpl.rc_context(settings), warnings.catch_warnings():
-        # A label can be in any script; letters that no font here has are drawn as boxes.
-        warnings.filterwarnings("ignore", message="(?s)Glyph .* missing from")
-        warnings.filterwarnings("ignore", message="Matplotlib currently does not support")
-        yield
 
 
 def _draw(curves: Sequence[Curve]) -> Figure:
@@ -201,19 +194,18 @@ def _annotate_curve(axes: Axes, curve: Curve) -> None:
         label = f"{curve.bad_end or 'end'} {duration(ended)}"
         colour = _STALL if curve.bad_end else _INK
         _annotate(axes, ended, 0.05, label, color=colour, ha="right", va="bottom")
-    for stall in curve.summary.stalls:
-        _shade(axes, stall, _STALL)
+    _shade_stalls(axes, curve, _STALL)
     for stall in curve.longest_stalls:
         arrived = [0, *curve.levels][bisect_right(curve.times, stall.start)]
         level = arrived / axes.get_ylim()[1]
         height, va = (level + 0.03, "bottom") if level < 0.75 else (level - 0.04, "top")
-        middle = stall.start + stall.seconds / 2
-        label = f"stall\n{duration(stall.seconds)}"
+        middle, label = stall.start + stall.seconds / 2, f"stall\n{duration(stall.seconds)}"
         _annotate(axes, middle, height, label, color=_STALL, ha="center", va=va)
 
 
-def _shade(axes: Axes, stall: Stall, colour: str) -> None:
-    axes.axvspan(stall.start, stall.start + stall.seconds, color=colour, alpha=0.1, linewidth=0)
+def _shade_stalls(axes: Axes, curve: Curve, colour: str) -> None:
+    for stall in curve.summary.stalls:
+        axes.axvspan(stall.start, stall.start + stall.seconds, color=colour, alpha=0.1, linewidth=0)
 
 
 def _annotate(axes: Axes, at: float, height: float, text: str, **style: Any) -> None:
@@ -251,8 +243,7 @@ def _draw_gaps(axes: Axes, curve: Curve, stall_colour: str) -> None:
     heights = [max(gap, 1.25 * _SHORTEST_GAP) for gap in gaps]
     colours = [stall_colour if gap > threshold else curve.colour for gap in gaps]
     axes.vlines(record.arrivals[1:], _SHORTEST_GAP, heights, colors=colours, linewidth=1.4)
-    for stall in curve.summary.stalls:
-        _shade(axes, stall, stall_colour)
+    _shade_stalls(axes, curve, stall_colour)
     if record.comments:
         place, heights = axes.get_xaxis_transform(), [0.9] * len(record.comments)
         axes.plot(record.comments, heights, "v", ms=4.5, mew=0, color=_GREY, transform=place)

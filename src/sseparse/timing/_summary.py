@@ -1,20 +1,130 @@
-"""Summary of the measurements of one stream."""
+"""Measurements of one stream, and their summary."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, pairwise
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 from attrs import frozen
 
-from .._end import EndCause
+from .._end import End, EndCause
 from .._errors import count
 from .._options import check_seconds
 from ..payloads._model import TokenCounts
-from ._record import Record, TokenUsage, token_counts_of
+
+
+class TokenUsage(Protocol):
+    """Token usage as any API reports it."""
+
+    def token_counts(self) -> TokenCounts:
+        """Return the counts under names that all APIs share."""
+        ...
+
+
+class StreamResult(Protocol):
+    """The result of a stream, complete or partial."""
+
+    @property
+    def id(self) -> str | None: ...
+    @property
+    def model(self) -> str | None: ...
+    @property
+    def usage(self) -> TokenUsage | None: ...
+
+
+def token_counts_of(usage: TokenUsage | int | None) -> TokenCounts | None:
+    if usage is None:
+        return None
+    return TokenCounts(output=usage) if isinstance(usage, int) else usage.token_counts()
+
+
+@frozen
+class Record:
+    """
+    Measurements of one stream; all times are in seconds since the request.
+
+    None stands for what wasn't received, or isn't known yet.
+
+    Attributes:
+        chunks: Time of each chunk.
+        sizes: Characters of any generated text in each chunk.
+        texts: Characters of content in each chunk.
+        pieces: Time of each piece of the body that completed events.
+        piece_events: Events that each of these pieces completed.
+        comments: Time of each piece of the body that completed comments.
+        last_byte: Time of the last piece that wasn't empty, or None.
+        silence: Longest time between two such pieces, or None for fewer than two.
+        releases: Time of each release of a moderation gate, and its number of characters.
+        ended: Time of the end, or None while the stream is open.
+        end: How the stream ended, or None if that is unknown.
+        reasoned: Whether reasoning was received as text.
+        usage, response_id, model: Those of the result.
+    """
+
+    first_byte: float | None
+    first_event: float | None
+    chunks: tuple[float, ...]
+    sizes: tuple[int, ...]
+    texts: tuple[int, ...]
+    pieces: tuple[float, ...]
+    piece_events: tuple[int, ...]
+    comments: tuple[float, ...]
+    comment_count: int
+    bytes: int
+    last_byte: float | None
+    silence: float | None
+    releases: tuple[tuple[float, int], ...]
+    ended: float | None
+    end: End | None
+    reasoned: bool
+    usage: TokenUsage | None
+    response_id: str | None
+    model: str | None
+
+    @property
+    def finish_reasons(self) -> dict[int, str]:
+        """The finish reason of each finished choice, by the choice's index."""
+        if self.end is None:
+            return {}
+        reasons = self.end.finish_reasons.items()
+        return {index: reason for index, reason in reasons if reason is not None}
+
+    @property
+    def arrivals(self) -> tuple[float, ...]:
+        """Time of each chunk; without chunks, of each piece that completed events."""
+        return self.chunks or self.pieces
+
+    @property
+    def amounts(self) -> tuple[int, ...]:
+        """Characters of each arrival; without chunks, events."""
+        return self.sizes if self.chunks else self.piece_events
+
+    @property
+    def gaps(self) -> list[float]:
+        """Seconds from each arrival to the next."""
+        return [later - earlier for earlier, later in pairwise(self.arrivals)]
+
+    @property
+    def first_token(self) -> float | None:
+        """Time of the first chunk that brought generated text of any kind, or None."""
+        return _first(self.chunks, self.sizes)
+
+    @property
+    def last_token(self) -> float | None:
+        """Time of the last chunk that brought generated text of any kind, or None."""
+        return _first(reversed(self.chunks), reversed(self.sizes))
+
+    @property
+    def first_text(self) -> float | None:
+        """Time of the first chunk that brought content, or None."""
+        return _first(self.chunks, self.texts)
+
+
+def _first(times: Iterable[float], sizes: Iterable[int]) -> float | None:
+    return next((time for time, size in zip(times, sizes, strict=True) if size), None)
 
 
 @frozen
@@ -68,7 +178,7 @@ class Stall:
 @frozen
 class Summary:
     """
-    Figures of one stream: durations in seconds, None for what wasn't observed.
+    Figures of one stream: numbers, and durations in seconds; None for what wasn't observed.
 
     Attributes:
         time_to_first_byte: From the request to the first byte of the body.
@@ -76,10 +186,6 @@ class Summary:
         time_to_first_token: From the request to the first chunk with any generated text.
         time_to_first_text: From the request to the first chunk with content.
         total: From the request to the end.
-        chunks: Number of chunks.
-        events: Number of events.
-        comments: Number of comments.
-        bytes: Number of bytes.
         characters: Number of characters of all choices: content, reasoning, refusals, arguments.
         gaps: Times between chunks; without chunks, between pieces that completed events.
         stalls: The gaps longer than `stall_threshold`, including the one before the end.
@@ -183,12 +289,18 @@ def summarize(
     else:
         stall = 1.0 if gaps is None else max(1.0, 10 * gaps.p50)
     counts = token_counts_of(record.usage if usage is None else usage) or TokenCounts()
-    timed_tokens = _timed_tokens(counts, has_reasoning_text=record.reasoned)
+    timed_tokens = counts.output
+    if timed_tokens is not None and counts.reasoning is not None and not record.reasoned:
+        timed_tokens = max(0, timed_tokens - counts.reasoning)  # their text wasn't received
     seconds, share = _generation(record)
     total, first_text = record.ended, record.first_text
     sooner = sooner_ratio = None
     if total is not None and first_text is not None:
         sooner, sooner_ratio = total - first_text, _ratio(total, first_text)
+    silence = record.silence
+    if record.last_byte is not None and total is not None:
+        silence = max(silence or 0.0, total - record.last_byte)
+    times = record.arrivals if total is None else (*record.arrivals, total)
     characters = sum(record.sizes)
     return Summary(
         time_to_first_byte=record.first_byte,
@@ -202,9 +314,9 @@ def summarize(
         bytes=record.bytes,
         characters=characters,
         gaps=gaps,
-        stalls=tuple(_stalls(record, stall)),
+        stalls=tuple(Stall(at, end - at) for at, end in pairwise(times) if end - at > stall),
         stall_threshold=stall,
-        longest_silence=_longest_silence(record),
+        longest_silence=silence,
         tokens=counts.output,
         tokens_estimated=counts.estimated,
         tokens_per_second=None if timed_tokens is None else _ratio(timed_tokens * share, seconds),
@@ -215,13 +327,6 @@ def summarize(
         released=sum(size for _, size in record.releases),
         end=None if record.end is None else record.end.cause,
     )
-
-
-def _timed_tokens(counts: TokenCounts, *, has_reasoning_text: bool) -> int | None:
-    """Return the number of tokens whose text was received, and so timed."""
-    if counts.output is None or counts.reasoning is None or has_reasoning_text:
-        return counts.output
-    return max(0, counts.output - counts.reasoning)
 
 
 def _generation(record: Record) -> tuple[float, float]:
@@ -235,19 +340,6 @@ def _generation(record: Record) -> tuple[float, float]:
 
 def _ratio(amount: float, seconds: float) -> float | None:
     return amount / seconds if seconds > 0 else None
-
-
-def _stalls(record: Record, threshold: float) -> Iterator[Stall]:
-    times = record.arrivals if record.ended is None else (*record.arrivals, record.ended)
-    for start, end in pairwise(times):
-        if end - start > threshold:
-            yield Stall(start, end - start)
-
-
-def _longest_silence(record: Record) -> float | None:
-    if record.last_byte is None or record.ended is None:
-        return record.silence
-    return max(record.silence or 0.0, record.ended - record.last_byte)
 
 
 def _release_delays(record: Record) -> Iterator[tuple[float, int]]:

@@ -6,14 +6,13 @@ import time
 from array import array
 from collections.abc import Callable, Iterable, Mapping
 from os import PathLike, fspath
-from typing import Any
+from typing import Any, Unpack
 
 from .._end import End
 from .._stage import Uncopyable
 from ..payloads._model import Item
-from ._otel import Attribute, Metric, common_values, make_metrics, span_attributes
-from ._record import Record, StreamResult, TokenUsage
-from ._summary import Summary, summarize
+from ._otel import Attribute, Metric, MetricOptions, make_metrics, span_attributes
+from ._summary import Record, StreamResult, Summary, TokenUsage, summarize
 
 
 class Timeline(Uncopyable):
@@ -187,28 +186,17 @@ class Timeline(Uncopyable):
 
         It has the fields of `Summary`, `arrivals` as a list of [seconds, characters] (or events, if
         there were no chunks), `comment_times`, and `releases` of a moderation gate like `arrivals`.
-
-        Args:
-            usage: As for `summary()`.
+        `usage` is the argument of `summary()`.
         """
         record = self.record()
-        arrivals = zip(record.arrivals, record.amounts, strict=True)
         return {
             **summarize(record, usage).to_dict(),
-            "arrivals": [[at, amount] for at, amount in arrivals],
+            "arrivals": [*map(list, zip(record.arrivals, record.amounts, strict=True))],
             "comment_times": list(record.comments),
-            "releases": [[at, size] for at, size in record.releases],
+            "releases": [*map(list, record.releases)],
         }
 
-    def otel_metrics(
-        self,
-        *,
-        usage: TokenUsage | int | None = None,
-        model: str | None = None,
-        provider: str = "openai",
-        operation: str = "chat",
-        estimated: bool = False,
-    ) -> list[Metric]:
+    def otel_metrics(self, **options: Unpack[MetricOptions]) -> list[Metric]:
         """
         Return the metrics that OpenTelemetry's conventions define, as plain data.
 
@@ -217,9 +205,7 @@ class Timeline(Uncopyable):
             meter = metrics.get_meter("my-app")
             for metric in timeline.otel_metrics(model="gpt-4o", provider="openai"):
                 histogram = meter.create_histogram(
-                    metric.name,
-                    unit=metric.unit,
-                    description=metric.description,
+                    metric.name, metric.unit, metric.description,
                     explicit_bucket_boundaries_advisory=metric.buckets,
                 )
                 for value in metric.values:
@@ -229,49 +215,30 @@ class Timeline(Uncopyable):
 
         Args:
             usage: As for `summary()`.
-            model: The model in the request.
-            provider: The provider, such as "openai", "azure.ai.openai" or "deepseek".
-            operation: "chat", or "text_completion" for legacy completions.
-            estimated: Whether to report estimated counts too. The conventions forbid it without
-                the user's consent.
+            model: The model in the request; None, the default, leaves it out.
+            provider: The provider, such as "azure.ai.openai" or "deepseek"; by default "openai".
+            operation: "chat", the default, or "text_completion" for legacy completions.
+            estimated: Whether to report estimated counts too; by default False. The conventions
+                forbid it without the user's consent.
 
         Source: OpenTelemetry semantic conventions for generative AI, "Generative AI client
             metrics" (status: development).
         """
-        record = self.record()
-        common = common_values(record, usage, model, provider, operation, estimated=estimated)
-        return list(make_metrics(record, *common))
+        return list(make_metrics(self.record(), **options))
 
-    def otel_attributes(
-        self,
-        *,
-        usage: TokenUsage | int | None = None,
-        model: str | None = None,
-        provider: str = "openai",
-        operation: str = "chat",
-        estimated: bool = False,
-    ) -> Mapping[str, Attribute]:
+    def otel_attributes(self, **options: Unpack[MetricOptions]) -> Mapping[str, Attribute]:
         """
         Return the attributes of the request's span, for `span.set_attributes()`.
 
-        The arguments are those of `otel_metrics()`.
+        The options are those of `otel_metrics()`.
 
         Source: OpenTelemetry semantic conventions for generative AI, "Inference" spans (status:
             development).
         """
-        record = self.record()
-        common = common_values(record, usage, model, provider, operation, estimated=estimated)
-        return span_attributes(record, *common)
+        return span_attributes(self.record(), **options)
 
     def plot(self, path: str | PathLike[str]) -> None:
-        """
-        Draw the arrival of the text over time, with gaps and stalls.
-
-        It raises the same exceptions as `sseparse.timing.plot()`.
-
-        Args:
-            path: The file to write; ".png" or ".svg".
-        """
+        """Draw the stream into a ".png" or ".svg" file, as `sseparse.timing.plot()` does."""
         plot(path, {"": self})
 
 

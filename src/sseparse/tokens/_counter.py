@@ -64,7 +64,6 @@ _O200K: Final = (
 )
 _MATCHES_THREE_DIGITS: Final[Mapping[str, bool]] = {_R50K: False, _CL100K: True, _O200K: True}
 
-
 _MIN_BATCH: Final = 4096
 
 
@@ -137,8 +136,7 @@ class TokenCounter(Breakable):
 
         Raises:
             TypeError: It isn't str.
-            Uncountable: As for `count`.
-            BrokenStage: As for `count`.
+            Uncountable, BrokenStage: As for `count`.
         """
         if not isinstance(text, str):
             raise TypeError(f"add() takes str, not {type(text).__name__}; give chunk.text")

@@ -27,7 +27,6 @@ class UnknownEncoding(SSEError, ValueError):
 
     Attributes:
         name: The name of a model or an encoding; None for a completion that names no model.
-        known: The names of the known encodings.
     """
 
     def __init__(self, *, name: str | None, known: tuple[str, ...]) -> None:
@@ -42,7 +41,6 @@ class VocabularyMissing(SSEError):
     Raised for a vocabulary that isn't on this machine and that you didn't allow to download.
 
     Attributes:
-        encoding: The encoding's name.
         path: The expected file in tiktoken's cache; None if it's unknown or the cache is off.
         reason: What is wrong with it.
     """
@@ -141,9 +139,9 @@ def _check_cached(encoding: str) -> None:
     if encoding not in FILES:
         reason = "this version of tiktoken is newer, and its files are unknown"
         raise VocabularyMissing(encoding=encoding, reason=reason)
-    folder = os.environ.get("TIKTOKEN_CACHE_DIR", os.environ.get("DATA_GYM_CACHE_DIR"))
-    if folder is None:
-        folder = str(Path(tempfile.gettempdir()) / "data-gym-cache")
+    folder = str(Path(tempfile.gettempdir()) / "data-gym-cache")
+    for variable in ("DATA_GYM_CACHE_DIR", "TIKTOKEN_CACHE_DIR"):
+        folder = os.environ.get(variable, folder)
     if not folder:
         reason = (
             "an empty TIKTOKEN_CACHE_DIR or DATA_GYM_CACHE_DIR turns tiktoken's cache off, "

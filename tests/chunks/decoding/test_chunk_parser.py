@@ -112,7 +112,7 @@ class TestMissingLastBlankLine:
         assert [c.text for c in outcome.items] == ["a", "b"]
 
         parser = ChunkParser()
-        parser.feed(b"data: [DONE]" + end)
+        parser.feed(data(chunk("a")) + b"data: [DONE]" + end)
         assert parser.close() == []
         assert parser.end is not None
         assert (parser.done, parser.end.mid_event, parser.end.cause) == (True, True, EndCause.DONE)

@@ -331,7 +331,7 @@ def test_misuse() -> None:
     with pytest.raises(RuntimeError, match=r"after close"):
         decoder.feed(event(CHUNK))
     with pytest.raises(ValueError, match=r"on_bad_json is 'ignore'"):
-        ChunkDecoder(on_bad_json="ignore")  # type: ignore[arg-type] # misuse
+        ChunkDecoder(on_bad_json="ignore")  # type: ignore[call-overload] # misuse
 
 
 def test_set_an_absent_field() -> None:

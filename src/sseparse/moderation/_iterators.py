@@ -1,0 +1,264 @@
+"""Iterators over the text that a gate releases."""
+
+from __future__ import annotations
+
+import contextvars
+import inspect
+import queue
+import threading  # noqa: TID251 - only a thread can be abandoned while its check hangs
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Self
+
+from .._deadlines import Timers, TimeUp, running_timers
+from .._stage import Breakable, Uncopyable, breaking, raise_stored
+from ..chunks import Chunk
+from ._verdicts import Flagged
+from ._windows import Release, Window
+
+if TYPE_CHECKING:
+    from ._gate import Gate
+
+
+class ReleaseIterator(Breakable):
+    """
+    Iterator of a gate's releases, synchronous or asynchronous.
+
+    It isn't a generator: an interrupt would end it and lose the text that is held, and an async
+    one is closed only when the garbage collector runs.
+    """
+
+    def __init__(
+        self,
+        gate: Gate,
+        stream: object,
+        check: Callable[[str], Any],
+        timeout: float | None,
+        apply: Callable[[Window, object, Exception | None], list[Release]],
+        *,
+        record: Callable[[list[Release]], object],
+    ) -> None:
+        super().__init__()
+        self.stream: Any = stream
+        self._gate = gate
+        self._check = check
+        self._timeout = timeout
+        self._hanging: threading.Thread | None = None  # a check that timed out
+        self._apply = apply
+        self._record = record
+        self._chunks: Any = None
+        # A window stays here until its verdict is applied, so that an interrupt doesn't lose it.
+        self._windows: deque[Window] = deque()
+        self._ready: deque[Release] = deque()
+        self._is_ended = False
+        self._stream_error: Exception | None = None
+        self._is_busy = False
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __aiter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Release:
+        self._check_ready()
+        try:
+            self._is_busy = True
+            while not self._ready:
+                if self._windows:
+                    self._check_window()
+                elif self._is_ended:
+                    raise StopIteration if self._stream_error is None else self._stream_error
+                else:
+                    self._read_chunk()
+            return self._ready.popleft()
+        finally:
+            self._is_busy = False
+
+    async def __anext__(self) -> Release:
+        self._check_ready()
+        try:
+            self._is_busy = True
+            while not self._ready:
+                if self._windows:
+                    await self._acheck_window()
+                elif self._is_ended:
+                    raise StopAsyncIteration if self._stream_error is None else self._stream_error
+                else:
+                    await self._aread_chunk()
+            return self._ready.popleft()
+        finally:
+            self._is_busy = False
+
+    def _check_ready(self) -> None:
+        if self._is_busy:
+            raise RuntimeError(
+                "the gate is in use: its check, another task or another thread can't iterate it "
+                "too; make one for each answer"
+            )
+        raise_stored(self._gate.error or self.error)
+
+    def _check_window(self) -> None:
+        try:
+            try:
+                text = self._windows[0].text
+                limit = self._timeout
+                verdict = self._check(text) if limit is None else self._call_check(text, limit)
+            except Exception as error:  # a check may raise anything
+                self._decide(None, error)
+            else:
+                self._decide(verdict)
+        finally:
+            if self._gate.flagged is not None:
+                for each in (self._chunks, self.stream):
+                    # An error of close(), or its absence, must not replace the one that is raised.
+                    with suppress(Exception):
+                        each.close()
+
+    def _call_check(self, text: str, seconds: float) -> Any:
+        """
+        Call the check in a thread of its own, for a limited time.
+
+        A check that hangs is left behind in its thread, which doesn't keep the interpreter alive.
+        Meanwhile every other call times out at once, so that at most one thread is left behind.
+        """
+        if self._hanging is not None and self._hanging.is_alive():
+            raise _make_timeout(seconds)
+        outcomes: queue.SimpleQueue[tuple[object, BaseException | None]] = queue.SimpleQueue()
+        context = contextvars.copy_context()
+
+        def run() -> None:
+            try:
+                outcomes.put((context.run(self._check, text), None))
+            except BaseException as error:  # raised again in the thread that waits
+                outcomes.put((None, error))
+
+        thread = threading.Thread(target=run, name="sseparse-check", daemon=True)
+        thread.start()
+        try:
+            verdict, error = outcomes.get(timeout=min(seconds, threading.TIMEOUT_MAX))
+        except queue.Empty:
+            self._hanging = thread
+            raise _make_timeout(seconds) from None
+        thread.join()
+        if error is not None:
+            raise error
+        return verdict
+
+    async def _acheck_window(self) -> None:
+        timers = None if self._timeout is None else running_timers()
+        if timers is None and self._timeout is not None:
+            raise RuntimeError("a timeout needs a running event loop of asyncio or trio")
+        try:
+            try:
+                verdict = await self._acall_check(self._windows[0].text, timers)
+            except Exception as error:  # a check may raise anything
+                self._decide(None, error)
+            else:
+                self._decide(verdict)
+        finally:
+            if self._gate.flagged is not None:
+                for each in (self._chunks, self.stream):
+                    with suppress(Exception):
+                        await each.aclose()
+
+    async def _acall_check(self, text: str, timers: Timers | None) -> Any:
+        verdict = self._check(text)
+        if not inspect.isawaitable(verdict):
+            return verdict
+        if self._timeout is None or timers is None:
+            return await verdict
+        deadline = timers.now() + self._timeout
+        with suppress(TimeUp):
+            awaited = await timers.within(self._timeout, verdict)
+            # A check may suppress its cancellation and return a verdict all the same.
+            if timers.now() <= deadline:
+                return awaited
+        raise _make_timeout(self._timeout)
+
+    def _read_chunk(self) -> None:
+        try:
+            if self._chunks is None:
+                self._chunks = iter(self.stream)
+            chunk = next(self._chunks)
+        except StopIteration:
+            self._end()
+        except (RuntimeError, TypeError):
+            # Misuse of the stream, which isn't its end.
+            raise
+        except Exception as error:  # an iterable may raise anything
+            self._end(error)
+        except BaseException:
+            # An iterator in C may have returned a chunk before the interrupt was noticed.
+            self.stopped = True
+            raise
+        else:
+            self._add_chunk(chunk)
+
+    async def _aread_chunk(self) -> None:
+        try:
+            if self._chunks is None:
+                self._chunks = aiter(self.stream)
+            chunk = await anext(self._chunks)
+        except StopAsyncIteration:
+            self._end()
+        except (RuntimeError, TypeError):
+            raise
+        except Exception as error:  # an iterable may raise anything
+            self._end(error)
+        else:
+            self._add_chunk(chunk)
+
+    @breaking
+    def _add_chunk(self, chunk: Chunk) -> None:
+        self._windows += self._gate.feed(chunk)
+
+    @breaking
+    def _end(self, error: Exception | None = None) -> None:
+        """Process the end of the stream; an error that ended it is raised after the releases."""
+        self._windows += self._gate.close()
+        self._stream_error = error
+        self._is_ended = True
+
+    def _decide(self, verdict: object, failure: Exception | None = None) -> None:
+        # Not by the gate's methods, which call the timeline: if that raised, the releases would be
+        # lost.
+        try:
+            releases = self._apply(self._windows[0], verdict, failure)
+        except Flagged as flagged:
+            # An error of the snapshot, or its absence, must not replace the one that is raised.
+            with suppress(Exception):
+                flagged.partial = self.stream.snapshot()
+            raise
+        self._append(releases)
+        self._record(releases)
+
+    @breaking
+    def _append(self, releases: list[Release]) -> None:
+        self._windows.popleft()
+        self._ready += releases
+
+
+def _make_timeout(seconds: float) -> TimeoutError:
+    return TimeoutError(f"no verdict within {seconds} s")
+
+
+class TextIterator(Uncopyable):
+    def __init__(self, releases: ReleaseIterator) -> None:
+        self._releases = releases
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __aiter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
+        return next(release.text for release in self._releases if release.choice == 0)
+
+    async def __anext__(self) -> str:
+        async for release in self._releases:
+            if release.choice == 0:
+                return release.text
+        raise StopAsyncIteration
