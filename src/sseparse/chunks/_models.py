@@ -239,7 +239,7 @@ class ToolCallDelta(Model, kw_only=True):
                 fields["index"] = msgspec.convert(index, int, strict=False)
         if type(id_) is int or type(id_) is float:
             fields["id"] = str(int(id_) if id_ == int(id_) else id_)
-        if fields.get("function") is None and fields.get("custom") is None:
+        if not fields.get("function") and not fields.get("custom"):
             flat = [name for name in ("name", "arguments") if name in fields]
             if flat:
                 fields["function"] = {name: fields.pop(name) for name in flat}

@@ -166,7 +166,8 @@ def _continues_id(call: ToolCallState, callee: Callee, *, is_new_index: bool) ->
     # Some servers send one id for all calls.
     if not call.callee.is_named(name):
         return not is_new_index and not call.callee.ends_before(text)
-    return not is_new_index or not call.callee.excludes(text)
+    is_new_call = is_new_index and call.callee.has_object and not call.callee.has_placeholder
+    return not is_new_call or call.callee.repeats(text)
 
 
 def _continues_with_another_id(call: ToolCallState, callee: Callee, *, has_index: bool) -> bool:

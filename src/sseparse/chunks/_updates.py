@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from attrs import Factory, define
+from attrs import define
 
 from ..payloads._growing import GrowingText
 from ..payloads._model import Kind
@@ -163,7 +163,7 @@ class TrackedCall:
     state: ToolCallState
     place: int  # in the order in which the calls began
     is_started: bool = False
-    held: list[str] = Factory(list)  # arguments that arrived before the name
+    held: GrowingText | None = None  # arguments that wait for the name
     is_placeholder_reported: bool = False
 
 
@@ -223,26 +223,27 @@ class ToolCallTracker:
 
     def _add_text(self, call: ToolCallState, text: str) -> None:
         tracked = self._calls[call.position]
-        if text:
-            tracked.held.append(text)
         if tracked.is_started or call.callee.is_name_complete:
-            self._report(tracked)
+            self._report(tracked, text)
+        elif text:
+            tracked.held = tracked.held or GrowingText(self._state.budget)
+            tracked.held.add(text)
         if call.position in self._open:
             self._touched[call.position] = tracked
 
-    def _report(self, tracked: TrackedCall, *, is_last: bool = False) -> None:
-        """Emit the start of a call, and its arguments that weren't emitted yet."""
+    def _report(self, tracked: TrackedCall, text: str = "", *, is_last: bool = False) -> None:
+        """Emit the start of a call, if it's missing, and the arguments that weren't emitted yet."""
         call = tracked.state
         if not tracked.is_started:
             tracked.is_started = True
             self._updates.append(ToolCallStarted(*self._identify(call)))
+        if tracked.held is not None:
+            text = (tracked.held.value or "") + text
+            tracked.held = None
         if is_last and call.callee.has_placeholder and not tracked.is_placeholder_reported:
-            # Nothing replaced it.
             tracked.is_placeholder_reported = True
-            tracked.held.append(call.callee.arguments.value or "")
-        if tracked.held:
-            text = "".join(tracked.held)
-            tracked.held.clear()
+            text = call.callee.arguments.value or ""  # nothing replaced it
+        if text:
             value = None if call.is_custom else call.callee.arguments.json.value
             self._updates.append(ArgumentsDelta(self._state.index, call.position, text, value))
 
