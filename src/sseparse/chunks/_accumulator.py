@@ -278,13 +278,13 @@ class Accumulator(Breakable, Generic[ChunkT, ResultT]):
             state = self._choices[choice.index] = kind(choice.index, self._budget)
             if self._active_tracker is None:
                 self._texts[choice.index] = state.content
-        changes = state.add(choice)
+        calls = state.add(choice)
         if choice.extra and is_chat:
             self._add_usage_elsewhere(choice.extra)
         if choice.finish_reason:
             self._texts.pop(choice.index, None)
         if self._active_tracker is not None:
-            self._active_tracker.add(state, choice, changes)
+            self._active_tracker.add(state, choice, calls)
 
     def _break_off(self, error: BaseException) -> None:
         super()._break_off(error)
