@@ -117,14 +117,16 @@ def test_incomplete_stream_messages(end: End) -> None:
     """Each statement of the message follows from an attribute of the end."""
     cause, events, size, reasons = end.cause, end.events_seen, end.bytes_seen, end.finish_reasons
     message = str(incomplete(end))
-    neither = cause is EndCause.INCOMPLETE and not end.done_seen and not end.finish_seen
+    # [DONE] without a choice completes nothing.
+    is_done = end.done_seen and bool(reasons)
+    neither = cause is EndCause.INCOMPLETE and not is_done and not end.finish_seen
     is_stream = not (neither and end.one_object)
 
     assert ("the response is incomplete" in message) == neither
     assert ("[DONE]" in message) == (neither and is_stream)
     assert ("one JSON object" in message) == (not is_stream)
     assert ("without a choice" in message or "or a choice" in message) == (
-        neither and not reasons and (end.one_object or events > 0)
+        neither and not reasons and (end.one_object or events > 0 or end.done_seen)
     )
     for index in (0, 1):
         first_missing = next((i for i in (0, 1) if reasons.get(i, "") is None), None)

@@ -27,7 +27,6 @@ CASES: list[dict[str, Any]] = json.loads(
     Path(__file__).parents[1].joinpath("data", "reported.json").read_text("utf-8")
 )["cases"]
 OPEN = {
-    *("T01", "T03", "T05", "T07", "T09", "T11", "T13", "T15", "T20", "T24", "T28"),
     *("R02", "R04", "R09"),
     *("C01", "C13", "C14"),
     *("U01", "U05", "U06", "U07"),

@@ -195,12 +195,12 @@ TWO_CHOICES = data('{"choices": [{"index": 0, "delta": {}}, {"index": 1, "delta"
         (
             data('{"choices": [], "usage": {}}'),
             "No choice in 1 chunk: ",
-            "Stream ended after 1 event (36 bytes), with no [DONE] and no choice",
+            "Stream ended after 1 event (36 bytes) without [DONE] or a choice",
         ),
         (
             data('{"choices": [], "usage": {}}') + DONE,
             "No choice in 1 chunk: ",
-            "Stream ended after 2 events (50 bytes), with [DONE] but no choice",
+            "Stream ended after 2 events (50 bytes) with [DONE] but without a choice",
         ),
         (TWO_CHOICES + FINISH, "No finish_reason for choice 1 (1 of 2 choices finished) in", " f"),
         (TWO_CHOICES + FINISH + DONE, "No finish_reason for choice 1 (1 of 2 choices fini", None),

@@ -306,7 +306,7 @@ class Decompresses(Fake):
     def __next__(self) -> Any:
         self.inner.close()
         self.__class__ = Exhausted  # type: ignore[assignment] # the shortest way to a stream
-        return b"data: [DONE]\n\n"
+        return b'data: {"choices": [{"index": 0, "delta": {}}]}\n\ndata: [DONE]\n\n'
 
 
 class Exhausted(Fake):

@@ -19,12 +19,12 @@ def _describe_missing(end: End) -> str:
     if end.one_object:
         missing = f"a finish_reason{whose}" if reasons else "a choice"
         return f"The body is one JSON object without {missing}"
-    if end.events_seen and not reasons:
-        missing = "[DONE] but no choice" if end.done_seen else "no [DONE] and no choice"
-        return (
-            f"{place_of(end)}, with {missing} (EventStream reads streams that aren't chat or "
-            "legacy completions)"
+    if end.done_seen or (end.events_seen and not reasons):
+        missing = (
+            "with [DONE] but without a choice" if end.done_seen else "without [DONE] or a choice"
         )
+        advice = "EventStream reads streams that aren't chat or legacy completions"
+        return f"{place_of(end)} {missing} ({advice})"
     return f"{place_of(end)} without [DONE] or a finish_reason{whose}"
 
 

@@ -38,6 +38,8 @@ class NoteKind(Enum):
     """A piece of the call had no index or a negative one."""
     CALL_INDEX_SHARED = "call_index_shared"
     """Calls have the same index; some servers number all calls 0."""
+    CALL_ID_CHANGED = "call_id_changed"
+    """Pieces of the call have different ids; its first one counts."""
     CALL_UNNAMED = "call_unnamed"
     """A piece of a call that couldn't be matched became a call of its own."""
     ARGUMENTS_MISSING = "arguments_missing"
@@ -46,6 +48,10 @@ class NoteKind(Enum):
     """The arguments were a JSON object, not a JSON text."""
     EVENT_SPLIT = "event_split"
     """An event had a JSON value on each line, or `data:` before its value."""
+    ARGUMENTS_REPEATED = "arguments_repeated"
+    """The complete arguments arrived again; they count once."""
+    ARGUMENTS_REPLACED = "arguments_replaced"
+    """The arguments began with `{}`, a placeholder that the arguments after it replaced."""
     VALUE_IGNORED = "value_ignored"
     """`detail` is the field's name; its value is in the chunk's `extra`."""
     NOT_CUMULATIVE = "not_cumulative"
@@ -62,10 +68,13 @@ _MESSAGES: Final[Mapping[NoteKind, str]] = {
     NoteKind.AFTER_FINISH: "more data followed the finish reason; it is included",
     NoteKind.CALL_WITHOUT_INDEX: "the tool call has no index; id or order match its pieces",
     NoteKind.CALL_INDEX_SHARED: "an earlier tool call has the same index and another id or name",
+    NoteKind.CALL_ID_CHANGED: "the server sent another id of the call later; the first is used",
     NoteKind.CALL_UNNAMED: "a piece of a tool call had no index, id or name, and no call was open",
     NoteKind.ARGUMENTS_MISSING: "the choice finished, and the tool call has no arguments",
     NoteKind.ARGUMENTS_OBJECT: "the arguments were a JSON object; its JSON text is used",
     NoteKind.EVENT_SPLIT: "an event had several values, or a repeated data:; each value was read",
+    NoteKind.ARGUMENTS_REPEATED: "the server sent the complete arguments again; they are used once",
+    NoteKind.ARGUMENTS_REPLACED: "the server sent {} before the arguments; it is ignored",
     NoteKind.VALUE_IGNORED: "a known field has a value of an unexpected type; it is ignored",
     NoteKind.NOT_CUMULATIVE: "a text doesn't begin with the one before it; it is added to it",
 }

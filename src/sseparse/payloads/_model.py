@@ -51,6 +51,11 @@ class Model(
         """Return the names of the fields of the API's schema."""
         return cls.__struct_fields__[cls._private :]
 
+    @classmethod
+    def adapt(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        """Return the fields of a JSON object, with those in a known other form as in the schema."""
+        return fields
+
     def to_dict(self) -> dict[str, Any]:
         """
         Return the object as JSON-ready dictionaries and lists.
@@ -150,6 +155,7 @@ def build(kind: type[ModelT], fields: dict[str, Any]) -> ModelT:
     required field that is missing gets its empty value.
     """
     readers = _field_readers(kind)
+    fields = kind.adapt(fields)
     extra = {name: value for name, value in fields.items() if name not in readers}
     known = {name: value for name, value in fields.items() if name in readers} if extra else fields
     # Fast path: all known fields are as the schema requires. Else each field is read on its own.

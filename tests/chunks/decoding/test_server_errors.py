@@ -219,7 +219,7 @@ def test_done_without_a_choice(body: bytes) -> None:
 
     assert reader.end.cause is EndCause.INCOMPLETE
     assert reader.end.done_seen
-    assert "[DONE] but no choice" in str(reader.error)
+    assert "with [DONE] but without a choice" in str(reader.error)
 
 
 @pytest.mark.parametrize(
