@@ -307,7 +307,7 @@ def check_wire(chunks: list[Chunk], *, streamed: bool) -> None:
         _is_json(chunk.to_dict())
         require("the text must be a str", isinstance(chunk.text, str), chunk)
     require_equal("encoding must not change the chunks", repr(chunks), before)
-    parser = ChunkParser(max_choices=None, max_objects=None)
+    parser = ChunkParser(max_choices=None, max_objects=None, error_finish_reasons=())
     read = parser.feed(b"".join(wire))
     if parser.error is None:
         read += parser.close()
@@ -521,7 +521,7 @@ def check_to_chunks(completion: Result) -> None:
         rule = f"chunks of a completion must accumulate to it, {pieces=}"
         require_equal(rule, accumulated(chunks), as_json(completion))
         wire = b"".join(map(encode_chunk, chunks))
-        parser = ChunkParser(max_choices=None, max_objects=None)
+        parser = ChunkParser(max_choices=None, max_objects=None, error_finish_reasons=())
         read = [*parser.feed(wire), *parser.close()]
         rule = f"encoded chunks of a completion must accumulate to it, {pieces=}"
         require_equal(rule, accumulated(read), as_json(completion))
@@ -534,7 +534,7 @@ def check_completion_body(completion: Result) -> None:
     if any({"delta", "finish_reasons_seen"} & choice.extra.keys() for choice in completion.choices):
         return
     body = json.dumps(completion.to_dict()).encode()
-    parser = ChunkParser(max_choices=None, max_objects=None)
+    parser = ChunkParser(max_choices=None, max_objects=None, error_finish_reasons=())
     chunks = [*parser.feed(body), *parser.close()]
     require("a completion must parse as a body", parser.error is None, parser.error, body)
     require_equal(

@@ -16,6 +16,7 @@ from sseparse._stage import SLICE
 # Parts of streams, including malformed and large ones.
 WORDS = [
     *(b"data", b"data:", b"data: ", b"dat", b"database: x", b":", b": ping", b"event", b"event: e"),
+    b"event: message",
     *(b"event:", b"events: x", b"id", b"id: ", b"id: 1", b"id: 2\0", b"idx", b"retry", b"retry: "),
     *(b"retry: 0012", b"retry: 1x", b"retry: " + b"9" * 640, b"retry: 1" + b"0" * 640, b"x", b"xy"),
     *(b"\n", b"\n", b"\n", b"\n\n", b"\n\n", b"\r", b"\r\n", b"\r\n\r\n", b" ", b"  ", b"\0"),

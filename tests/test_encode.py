@@ -11,6 +11,8 @@ from sseparse import Comment, Event, Parser, encode
         (Event("a"), b"data: a\n\n"),
         (Event(""), b"data: \n\n"),
         (Event("a\nb\r\nc\rd"), b"data: a\ndata: b\ndata: c\ndata: d\n\n"),
+        (Event("a", "message"), b"data: a\n\n"),
+        (Event("a", named=True), b"event: message\ndata: a\n\n"),
         (Event(" a", "x", "7", 5), b"event: x\nid: 7\nretry: 5\ndata:  a\n\n"),
         (Event("é"), b"data: \xc3\xa9\n\n"),
         (Event("a\u2028b"), "data: a\u2028b\n\n".encode()),

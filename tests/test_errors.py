@@ -15,6 +15,7 @@ from sseparse import (
     IncompleteStream,
     LimitExceeded,
     NotEventStream,
+    ParseError,
     ServerSentError,
     SSEError,
     StreamTimeout,
@@ -33,6 +34,7 @@ ERRORS = [
     IncompleteStream(end=End(cause=EndCause.INCOMPLETE, mid_event=True, bytes_seen=7)),
     BrokenStage(),
     TransportError("reset"),
+    ParseError("no text", text=""),
     StreamTimeout("late", clock="transport"),
 ]
 
@@ -42,8 +44,9 @@ def test_errors_are_pickled_and_copied(error: SSEError) -> None:
     """A pickled or copied error keeps its class, message, attributes and partial result."""
     error.partial = "so far"
 
-    for copied in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
+    for copied in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):
         assert type(copied) is type(error)
+        assert repr(copied) == repr(error)
         assert str(copied) == str(error)
         assert copied.__dict__ == error.__dict__
 

@@ -30,6 +30,9 @@ assert items == [Comment(" ping"), Event("a", id="7"), Event("b", id="7")], item
 assert parser.close() == []
 assert parser.end.complete
 
+named = Parser().iter([b"event: message\\ndata: a\\n\\n", b"data: b\\n\\n"])
+assert [event.named for event in named] == [True, False]
+
 limited = Parser(max_line_bytes=8)
 assert limited.feed(b"data: too long\\n") == []
 assert isinstance(limited.error, LimitExceeded)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ._errors import IncompleteStream as IncompleteStream
     from ._errors import LimitExceeded as LimitExceeded
     from ._errors import NotEventStream as NotEventStream
+    from ._errors import ParseError as ParseError
     from ._errors import ServerSentError as ServerSentError
     from ._errors import SSEError as SSEError
     from ._errors import StreamTimeout as StreamTimeout
@@ -62,7 +63,7 @@ else:
             "_deadlines": "Deadlines",
             "_end": "End EndCause",
             "_errors": "BrokenStage EncodingError IncompleteStream LimitExceeded NotEventStream "
-            "SSEError ServerSentError StreamTimeout TransportError",
+            "ParseError SSEError ServerSentError StreamTimeout TransportError",
             "_stage": "Stage",
             "chunks": "Accumulator AsyncChatStream AsyncCompletionStream AsyncStream "
             "ChatCompletion ChatCompletionChunk ChatStream Chunk ChunkDecoder ChunkParser "

@@ -299,6 +299,23 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+class ParseError(SSEError):
+    """
+    Raised by `parse()` if there is no text, or if it can't be parsed as the requested type.
+
+    The original exception, if any, is the `__cause__`. `partial` is the object whose `parse()` was
+    called, or the result of the stream.
+
+    Attributes:
+        text: The text; "" if there is none.
+    """
+
+    def __init__(self, message: str, *, text: str, partial: Any = None) -> None:
+        super().__init__(message)
+        self.text = text
+        self.partial = partial
+
+
 class BrokenStage(SSEError):
     """
     Raised by every call after an unexpected exception interrupted one.

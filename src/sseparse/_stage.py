@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from functools import wraps
-from typing import Concatenate, NoReturn, ParamSpec, Protocol, TypeVar
+from typing import Concatenate, Generic, NoReturn, ParamSpec, Protocol, Self, TypeVar
 
 from ._end import End
 from ._errors import BrokenStage, SSEError
 
 P = ParamSpec("P")
 T = TypeVar("T")
+InT = TypeVar("InT")
 BreakableT = TypeVar("BreakableT", bound="Breakable")
 InT_contra = TypeVar("InT_contra", contravariant=True)
 
@@ -124,6 +125,122 @@ def breaking(
             raise
 
     return guarded
+
+
+class IterableStage:
+    """Base class of stages whose output can be iterated over."""
+
+    __slots__ = ()
+
+    def iter(self: Stage[InT, T], pieces: Iterable[InT], /) -> Iterator[T]:
+        """
+        Iterate over the output for an iterable of input, and close the stage at its end.
+
+        A piece of input is read once everything before it was returned. If you stop early, the
+        stage stays open, and the iterator continues where it stopped.
+
+        Args:
+            pieces: The input of `feed()`. An exception that it raises is raised unchanged: the
+                stage stays open, and another iterator can continue; this one can't.
+
+        Raises:
+            SSEError: The stage stopped at `error`; everything before it was returned.
+        """
+        return _Items(self, iter(pieces))
+
+    def aiter(self: Stage[InT, T], pieces: AsyncIterable[InT], /) -> AsyncIterator[T]:
+        """Iterate over the output for an asynchronous iterable of input, as `iter()` does."""
+        return _AsyncItems(self, aiter(pieces))
+
+
+class _StageItems(Breakable, Generic[InT, T]):
+    # Iterators, not generators: after an exception, a generator looks like one at its end, and what
+    # it hadn't returned is lost.
+
+    __slots__ = ("_closed", "_ready", "_stage")
+
+    def __init__(self, stage: Stage[InT, T]) -> None:
+        super().__init__()
+        self._stage = stage
+        self._ready: list[T] = []  # in reverse
+        self._closed = False
+
+    def _has_next(self) -> bool:
+        """Return whether an item is ready; if not, and there is an error, raise it."""
+        if not self._ready:
+            self._raise_error()
+            raise_stored(self._stage.error)
+        return bool(self._ready)
+
+    def _pop(self) -> T:
+        # No call: a signal could raise after one, and the item would be lost.
+        item = self._ready[-1]
+        del self._ready[-1]
+        return item
+
+    def _feed(self, piece: InT) -> None:
+        self._ready = self._stage.feed(piece)[::-1]
+
+    def _close(self) -> None:
+        self._ready = self._stage.close()[::-1]
+        self._closed = True
+
+
+class _Items(_StageItems[InT, T]):
+    __slots__ = ("_pieces",)
+
+    def __init__(self, stage: Stage[InT, T], pieces: Iterator[InT]) -> None:
+        super().__init__(stage)
+        self._pieces = pieces
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> T:
+        while not self._has_next():
+            if self._closed:
+                raise StopIteration
+            self._read()
+        return self._pop()
+
+    @breaking
+    def _read(self) -> None:
+        try:
+            piece = next(self._pieces)
+        except StopIteration:
+            self._close()
+        else:
+            self._feed(piece)
+
+
+class _AsyncItems(_StageItems[InT, T]):
+    __slots__ = ("_pieces",)
+
+    def __init__(self, stage: Stage[InT, T], pieces: AsyncIterator[InT]) -> None:
+        super().__init__(stage)
+        self._pieces = pieces
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> T:
+        while not self._has_next():
+            if self._closed:
+                raise StopAsyncIteration
+            try:
+                await self._read()
+            except BaseException as error:
+                self._break_off(error)
+                raise
+        return self._pop()
+
+    async def _read(self) -> None:
+        try:
+            piece = await anext(self._pieces)
+        except StopAsyncIteration:
+            self._close()
+        else:
+            self._feed(piece)
 
 
 # A larger feed is processed in slices of this many bytes: a limit is exceeded by less than a

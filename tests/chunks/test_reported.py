@@ -26,9 +26,6 @@ from sseparse.timing import Timeline
 CASES: list[dict[str, Any]] = json.loads(
     Path(__file__).parents[1].joinpath("data", "reported.json").read_text("utf-8")
 )["cases"]
-OPEN = {
-    *("T01", "T03", "T05", "T07", "T09", "T13", "T15", "T20", "T24"),
-}
 
 
 def options_of(case: dict[str, Any]) -> dict[str, Any]:
@@ -148,23 +145,13 @@ def check(reader: ChunkReader, expected: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("size", [1 << 20, 7, 1], ids=["whole", "7 bytes", "byte by byte"])
-@pytest.mark.parametrize(
-    "case",
-    [
-        pytest.param(
-            case,
-            id=case["id"],
-            marks=[pytest.mark.xfail(strict=True)] if case["id"] in OPEN else [],
-        )
-        for case in CASES
-    ],
-)
+@pytest.mark.parametrize("case", CASES, ids=id_of)
 def test_reported(case: dict[str, Any], size: int) -> None:
     """A reported stream has its right result, however its bytes are cut."""
     check(read(case, size), case["expect"])
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case["id"] not in OPEN], ids=id_of)
+@pytest.mark.parametrize("case", CASES, ids=id_of)
 def test_views_agree(case: dict[str, Any]) -> None:
     """Updates, encoded chunks, a gate and a timeline agree with the result."""
     body = case["body"].encode("latin-1")

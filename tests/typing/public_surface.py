@@ -1,10 +1,15 @@
 """Types of the public names, as mypy and pyright infer them; never run."""
 
-from collections.abc import AsyncIterator, Iterator
-from typing import Any, assert_never, assert_type
+import json
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypedDict, assert_never, assert_type
 
+import attrs
 import httpx
 import httpx2
+import msgspec
+import pydantic
 
 from sseparse import (
     Accumulator,
@@ -49,6 +54,7 @@ from sseparse.chunks import (
     ReasoningDone,
     RefusalDelta,
     RefusalDone,
+    ToolCall,
     ToolCallDone,
     ToolCallStarted,
     TranscriptDelta,
@@ -73,6 +79,15 @@ def parsers(flag: bool) -> None:
     assert_type(Parser().end, End | None)
     assert_type(Parser().retry, int | None)
     assert_type(encode(Comment("")), bytes)
+
+
+def loops(pieces: Iterable[bytes], later: AsyncIterable[bytes], events: Iterable[Event]) -> None:
+    assert_type(Parser().iter(pieces), Iterator[Event])
+    assert_type(Parser(comments=True).iter([bytearray()]), Iterator[Event | Comment])
+    assert_type(Parser().aiter(later), AsyncIterator[Event])
+    assert_type(ChunkParser().iter(pieces), Iterator[ChatCompletionChunk | CompletionChunk])
+    assert_type(ChunkParser().aiter(later), AsyncIterator[ChatCompletionChunk | CompletionChunk])
+    assert_type(ChunkDecoder().iter(events), Iterator[ChatCompletionChunk | CompletionChunk])
 
 
 def parser_annotation(parser: Parser) -> None:
@@ -103,6 +118,47 @@ def results(accumulator: Accumulator) -> None:
     assert_type(accumulator.json_arguments(1, choice=1).fault, JSONFault | None)
     for chunk in to_chunks(accumulator.snapshot(), pieces=str.split):
         assert_type(encode_chunk(chunk), bytes)
+
+
+class Weather(msgspec.Struct):
+    city: str
+
+
+class City(TypedDict):
+    name: str
+
+
+class Place(pydantic.BaseModel):
+    name: str
+
+
+@attrs.define
+class Day:
+    number: int
+
+
+@dataclass
+class Hour:
+    number: int
+
+
+def length(text: str) -> int:
+    return len(text)
+
+
+def parsed(chat: ChatCompletion, legacy: Completion, call: ToolCall, stream: Stream) -> None:
+    assert_type(chat.parse(Weather), Weather)
+    assert_type(chat.parse(City, choice=1), City)
+    assert_type(chat.parse(Place), Place)
+    assert_type(chat.parse(Day), Day)
+    assert_type(legacy.parse(Hour), Hour)
+    assert_type(legacy.parse(list[Weather]), list[Weather])
+    assert_type(call.parse(dict[str, int]), dict[str, int])
+    assert_type(call.parse(pydantic.TypeAdapter(list[Place])), list[Place])
+    assert_type(stream.parse(length), int)
+    assert_type(stream.parse(json.loads), Any)
+    assert_type(ChunkReader().parse(Weather), Weather)
+    assert_type(chat.to_json(), str)
 
 
 def updates(accumulator: Accumulator, chunk: ChatCompletionChunk | CompletionChunk) -> None:
@@ -177,6 +233,7 @@ async def async_streams(
         async for item in AsyncEventStream(source, comments=True):
             assert_type(item, Event | Comment)
     async with AsyncStream(two) as stream:
+        assert_type(await stream.parse(Weather), Weather)
         assert_type(await stream.result(), ChatCompletion | Completion)
         assert_type(stream.text_deltas(), AsyncIterator[str])
         assert_type(stream.updates(), AsyncIterator[Update])

@@ -25,6 +25,7 @@ from ._models import (
     ChunkChoice,
     CompletionChunkChoice,
     CompletionLogprobs,
+    FunctionDelta,
     ToolCallDelta,
 )
 from ._results import FILTER_OFFSETS, ChatChoice, ChatMessage, CompletionChoice, Note, NoteKind
@@ -38,7 +39,7 @@ from ._texts import (
     reasoning_texts,
     text_of,
 )
-from ._tool_calls import ToolCallAssembler, ToolCallState
+from ._tool_calls import CallChange, ToolCallAssembler, ToolCallState
 
 # The fields of a delta that are content.
 _CONTENT = tuple(name for name in ChoiceDelta.__struct_fields__ if name not in ("role", "absent"))
@@ -178,7 +179,7 @@ class ChoiceState:
 class CompletionChoiceState(ChoiceState):
     """State of one choice of a legacy completion."""
 
-    def add(self, choice: CompletionChunkChoice) -> Sequence[ToolCallState]:
+    def add(self, choice: CompletionChunkChoice) -> Sequence[CallChange]:
         if self.finish_reason and choice.text:
             self._notes.add(NoteKind.AFTER_FINISH)
         self.content.add(choice.text)
@@ -224,15 +225,15 @@ class ChatChoiceState(ChoiceState):
             return (self._audio.transcript.value or "") if self._audio else ""
         return super().full_text(kind)
 
-    def add(self, choice: ChunkChoice) -> Sequence[ToolCallState]:
-        """Add the choice of a chunk, and return the call of each of its tool call deltas."""
+    def add(self, choice: ChunkChoice) -> Sequence[CallChange]:
+        """Add the choice of a chunk, and return what it changed in calls."""
         if self.finish_reason and any(getattr(choice.delta, name) for name in _CONTENT):
             self._notes.add(NoteKind.AFTER_FINISH)
-        calls = self._add_delta(choice.delta)
+        changes = self._add_delta(choice.delta)
         self._add_fields(choice)
-        return calls
+        return changes
 
-    def _add_delta(self, delta: ChoiceDelta) -> Sequence[ToolCallState]:
+    def _add_delta(self, delta: ChoiceDelta) -> Sequence[CallChange]:
         content = delta.content
         if isinstance(content, str):
             self.content.add(content)
@@ -244,10 +245,6 @@ class ChatChoiceState(ChoiceState):
         self._add_reasoning(delta)
         if delta.refusal is not None:
             self._refusal.add(delta.refusal)
-        if delta.function_call is not None:
-            self.function_call = self.function_call or ToolCallState(None, self.budget)
-            self.function_call.callee.add(delta.function_call)
-            self._notes.add_ignored_values(delta.function_call)
         if delta.audio is not None:
             self._audio = self._audio or AudioState(self.budget)
             self._audio.add(delta.audio)
@@ -258,7 +255,10 @@ class ChatChoiceState(ChoiceState):
             self._annotations.add(delta.annotations)
         if delta.extra:
             self._add_unknown(delta)
-        return self._add_calls(delta.tool_calls) if delta.tool_calls else ()
+        changes = self._add_calls(delta.tool_calls) if delta.tool_calls else []
+        if delta.function_call is not None:
+            changes.append(self._add_function_call(delta.function_call))
+        return changes
 
     def _add_reasoning(self, delta: ChoiceDelta) -> None:
         one, other = delta.reasoning_content, delta.reasoning
@@ -288,14 +288,22 @@ class ChatChoiceState(ChoiceState):
             self._keep_parts(extra.pop("content_parts"))
         grow_fields(self._message_extra, extra, self.budget)
 
-    def _add_calls(self, deltas: list[ToolCallDelta]) -> Sequence[ToolCallState]:
+    def _add_calls(self, deltas: list[ToolCallDelta]) -> list[CallChange]:
         self.tool_calls = self.tool_calls or ToolCallAssembler(self.budget)
-        calls = [self.tool_calls.add(delta) for delta in deltas]
-        for delta, call in zip(deltas, calls, strict=True):
+        is_finished = self.finish_reason is not None
+        changes: list[CallChange] = []
+        for delta in deltas:
+            change = self.tool_calls.add(delta, is_finished=is_finished)
+            changes.append(change)
             for part in (delta, delta.function, delta.custom):
                 if part is not None and part.extra:
-                    self._notes.add_ignored_values(part, call.position)
-        return calls
+                    self._notes.add_ignored_values(part, change[0].position)
+        return changes
+
+    def _add_function_call(self, delta: FunctionDelta) -> CallChange:
+        call = self.function_call = self.function_call or ToolCallState(None, self.budget)
+        self._notes.add_ignored_values(delta)
+        return call, call.callee.add(delta, is_finished=self.finish_reason is not None)
 
     def _add_parts(self, parts: list[Any]) -> None:
         self._notes.add(NoteKind.CONTENT_PARTS)

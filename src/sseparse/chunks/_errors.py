@@ -39,20 +39,22 @@ def find_error(event_type: str, body: dict[str, Any]) -> ServerSentError | None:
     Return the error in an event's JSON object, or None.
 
     The forms: `{"error": {...}}` or `{"error": "..."}`, alone or next to choices, or in a choice;
-    `{"errors": [...]}`, `{"success": false}`, and a `base_resp` with a status; a message with a
-    code but without choices; `"object": "error"` and `"type": "error"`; any object of an event of
+    a `base_resp` with a status; `"object": "error"`; without choices, `{"errors": [...]}`,
+    `{"success": false}`, `"type": "error"`, and a message with a code; any object of an event of
     type "error".
 
     Source: error references of OpenAI, OpenRouter, Cloudflare, MiniMax and Baidu; recordings of
     Groq and vLLM.
     """
-    has_choices = bool(body.get("choices"))
     for inner in _described(body):
         return make_error(inner, body)
-    is_flat = (
-        body.get("object") == "error"
-        or body.get("success") is False
-        or (not has_choices and (body.get("type") == "error" or _has_message_and_code(body)))
+    is_flat = body.get("object") == "error" or (
+        body.get("choices") is None
+        and (
+            body.get("success") is False
+            or body.get("type") == "error"
+            or _has_message_and_code(body)
+        )
     )
     return make_error(body, body) if is_flat or event_type == "error" else None
 
@@ -69,7 +71,7 @@ def _described(body: dict[str, Any]) -> Iterator[Any]:
         if is_object(choice) and choice.get("error"):
             yield choice["error"]
     errors = body.get("errors")
-    if is_list(errors) and body.get("success") is not True:
+    if is_list(errors) and choices is None and body.get("success") is not True:
         yield from errors
     base = body.get("base_resp")  # MiniMax
     if is_object(base) and base.get("status_code") not in _SUCCESS:

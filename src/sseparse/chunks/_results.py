@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, TypeVar, cast, overload
 
 import msgspec
 from attrs import frozen
 
+from .._errors import count
 from ..payloads._model import NEVER, Model
+from ..payloads._parse import ParsableModel, TextType, parse_text
 from ._models import ChoiceLogprobs, CompletionLogprobs, CompletionUsage
+
+T = TypeVar("T")
 
 
 class NoteKind(Enum):
@@ -34,6 +38,8 @@ class NoteKind(Enum):
     """A piece of the call had no index or a negative one."""
     CALL_INDEX_SHARED = "call_index_shared"
     """Calls have the same index; some servers number all calls 0."""
+    CALL_ID_CHANGED = "call_id_changed"
+    """Pieces of the call have different ids; its first one counts."""
     CALL_UNNAMED = "call_unnamed"
     """A piece of a call that couldn't be matched became a call of its own."""
     ARGUMENTS_MISSING = "arguments_missing"
@@ -42,6 +48,10 @@ class NoteKind(Enum):
     """The arguments were a JSON object, not a JSON text."""
     EVENT_SPLIT = "event_split"
     """An event had a JSON value on each line, or `data:` before its value."""
+    ARGUMENTS_REPEATED = "arguments_repeated"
+    """The complete arguments arrived again; they count once."""
+    ARGUMENTS_REPLACED = "arguments_replaced"
+    """The arguments began with `{}`, a placeholder that the arguments after it replaced."""
     VALUE_IGNORED = "value_ignored"
     """`detail` is the field's name; its value is in the chunk's `extra`."""
     NOT_CUMULATIVE = "not_cumulative"
@@ -58,10 +68,13 @@ _MESSAGES: Final[Mapping[NoteKind, str]] = {
     NoteKind.AFTER_FINISH: "more data followed the finish reason; it is included",
     NoteKind.CALL_WITHOUT_INDEX: "the tool call has no index; id or order match its pieces",
     NoteKind.CALL_INDEX_SHARED: "an earlier tool call has the same index and another id or name",
+    NoteKind.CALL_ID_CHANGED: "the server sent another id of the call later; the first is used",
     NoteKind.CALL_UNNAMED: "a piece of a tool call had no index, id or name, and no call was open",
     NoteKind.ARGUMENTS_MISSING: "the choice finished, and the tool call has no arguments",
     NoteKind.ARGUMENTS_OBJECT: "the arguments were a JSON object; its JSON text is used",
     NoteKind.EVENT_SPLIT: "an event had several values, or a repeated data:; each value was read",
+    NoteKind.ARGUMENTS_REPEATED: "the server sent the complete arguments again; they are used once",
+    NoteKind.ARGUMENTS_REPLACED: "the server sent {} before the arguments; it is ignored",
     NoteKind.VALUE_IGNORED: "a known field has a value of an unexpected type; it is ignored",
     NoteKind.NOT_CUMULATIVE: "a text doesn't begin with the one before it; it is added to it",
 }
@@ -103,7 +116,7 @@ FILTER_OFFSETS = "content_filter_offsets"
 # includes them even if they are None.
 
 
-class Function(Model, kw_only=True):
+class Function(ParsableModel, kw_only=True):
     """
     A function that is called.
 
@@ -113,6 +126,13 @@ class Function(Model, kw_only=True):
 
     name: str
     arguments: str
+
+    def _generated_text(self) -> tuple[str, str]:
+        return _arguments_of(self)
+
+
+def _arguments_of(function: Function) -> tuple[str, str]:
+    return f"text of the arguments of {function.name!r}", function.arguments
 
 
 class CustomTool(Model, kw_only=True):
@@ -127,7 +147,7 @@ class CustomTool(Model, kw_only=True):
     input: str
 
 
-class ToolCall(Model, kw_only=True):
+class ToolCall(ParsableModel, kw_only=True):
     """
     A tool call.
 
@@ -142,6 +162,13 @@ class ToolCall(Model, kw_only=True):
     type: str
     function: Function | None = None
     custom: CustomTool | None = None
+
+    def _generated_text(self) -> tuple[str, str | None]:
+        if self.function is not None:
+            return _arguments_of(self.function)
+        if self.custom is not None:
+            return f"input of {self.custom.name!r}", self.custom.input
+        return f"function or custom tool of the tool call {self.id!r}", None
 
 
 class Audio(Model, kw_only=True):
@@ -235,6 +262,36 @@ class AccumulatedResult(Model, kw_only=True, eq=False):
 
     __hash__ = None  # type: ignore[assignment] # it is mutable
 
+    @overload
+    def parse(self, kind: TextType[T], /, choice: int = 0) -> T: ...
+    @overload
+    def parse(self, kind: object, /, choice: int = 0) -> Any: ...
+    def parse(self, kind: Any, /, choice: int = 0) -> Any:
+        """
+        Return the text of a choice as a type of yours, such as that of a `response_format`.
+
+        Args:
+            kind: A type that msgspec converts JSON to (a Struct, a dataclass, a class of attrs, a
+                TypedDict, `list[int]`, …); a pydantic model or `TypeAdapter`; or another callable,
+                such as `json.loads`, which gets the text.
+            choice: Index of the choice.
+
+        Raises:
+            ParseError: There is no such choice, the model refused, there is no text, or it can't be
+                parsed as that type. `partial` is the completion.
+            TypeError: It isn't such a type.
+        """
+        choices = cast("Result", self).choices
+        found = next((each for each in choices if each.index == choice), None)
+        if found is None:
+            number = count(len(choices), "choice")
+            what, text, why = f"choice {choice} in a completion of {number}", None, ""
+        else:
+            reason = found.finish_reason
+            ended = "no finish_reason" if reason is None else f"finish_reason {reason!r}"
+            what, (text, why) = f"text of choice {choice} ({ended})", _text_of(found)
+        return parse_text(text, kind, what=what, source=self, why_none=why)
+
 
 class ChatCompletion(AccumulatedResult, kw_only=True):
     """
@@ -248,7 +305,7 @@ class ChatCompletion(AccumulatedResult, kw_only=True):
     """
 
     id: str | None
-    object: str = "chat.completion"
+    object: str = msgspec.field(default_factory=lambda: "chat.completion")  # never left out
     created: int | float | None
     model: str | None
     choices: list[ChatChoice]
@@ -281,7 +338,7 @@ class Completion(AccumulatedResult, kw_only=True):
     """
 
     id: str | None
-    object: str = "text_completion"
+    object: str = msgspec.field(default_factory=lambda: "text_completion")  # never left out
     created: int | float | None
     model: str | None
     choices: list[CompletionChoice]
@@ -296,10 +353,18 @@ class Completion(AccumulatedResult, kw_only=True):
 
 Result = ChatCompletion | Completion
 if TYPE_CHECKING:
-    from typing_extensions import TypeVar
+    from typing_extensions import TypeVar as DefaultTypeVar
 
-    ResultT = TypeVar("ResultT", bound=Result, default=Result)
+    ResultT = DefaultTypeVar("ResultT", bound=Result, default=Result)
 else:
-    from typing import TypeVar
-
     ResultT = TypeVar("ResultT")
+
+
+def _text_of(choice: ChatChoice | CompletionChoice) -> tuple[str | None, str]:
+    """Return the text of a choice; or None, and why it has none."""
+    if isinstance(choice, CompletionChoice):
+        return choice.text, ""
+    message = choice.message
+    if message.refusal:
+        return None, f": the model refused: {message.refusal}"
+    return message.content, ""

@@ -2,53 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, Final
 
-from ..payloads._growing import Budget, GrowingText, copy_fields, keep_last, unknown_fields
-from ._models import CustomToolDelta, FunctionDelta, ToolCallDelta
+from ..payloads._growing import OVERHEAD, Budget, copy_grown, grow_fields, unknown_fields
+from ._callee import Callee, FunctionState, is_object_text
+from ._models import FunctionDelta, ToolCallDelta
 from ._results import CustomTool, Function, NoteKind, ToolCall
-
-CalleeT = TypeVar("CalleeT", Function, CustomTool)
-
-
-class FunctionState:
-    """Name and arguments of a function call, or name and input of a custom tool call."""
-
-    def __init__(self, budget: Budget) -> None:
-        self.notes: set[NoteKind] = set()
-        self.arguments = GrowingText(budget)  # or the input of a custom tool
-        self._budget = budget
-        self._name = GrowingText(budget)
-        self._name_length = 0
-        self._extra: dict[str, Any] = {}
-
-    @property
-    def name(self) -> str:
-        return self._name.value or ""
-
-    def is_named(self, name: str) -> bool:
-        # The lengths are compared first: joining a name at each of its pieces is quadratic.
-        return len(name) == self._name_length and name == self.name
-
-    def add(self, delta: FunctionDelta | CustomToolDelta) -> None:
-        name, arguments = delta.name, delta.text
-        if name and not self.is_named(name):  # some servers repeat the name
-            self._name.add(name)
-            self._name_length += len(name)
-        if arguments:
-            self.arguments.add(arguments)
-        if isinstance(delta, FunctionDelta) and isinstance(delta.arguments, dict):
-            self.notes.add(NoteKind.ARGUMENTS_OBJECT)
-        if delta.extra:
-            keep_last(self._extra, unknown_fields(delta), self._budget)
-
-    def result(self, kind: type[CalleeT]) -> CalleeT:
-        name_field, text_field = kind.wire_fields()
-        texts: dict[str, Any] = {name_field: self.name, text_field: self.arguments.value or ""}
-        # A call that arrived both as a function and as a custom tool can have fields of the other.
-        fields = copy_fields(self._extra)
-        extra = {name: value for name, value in fields.items() if name not in texts}
-        return kind(**texts, extra=extra)
 
 
 class ToolCallState:
@@ -64,20 +23,26 @@ class ToolCallState:
         self._type: str | None = None
         self._extra: dict[str, Any] = {}
 
-    def add(self, delta: ToolCallDelta) -> None:
-        if delta.id and self.id is None:
-            self.id = delta.id
-            self._budget.charge(delta.id)
+    def add(self, delta: ToolCallDelta, *, is_finished: bool) -> str:
+        """Add a delta, and return the text that it adds to the arguments or to the input."""
+        if delta.id and delta.id != self.id:
+            if self.id is None:
+                self.id = delta.id
+                self._budget.charge(delta.id)
+            else:
+                self.notes.add(NoteKind.CALL_ID_CHANGED)
         if delta.type and delta.type != self._type:
             self._budget.replace(self._type, delta.type)
             self._type = delta.type
+        text = ""
         if delta.function is not None:
-            self.callee.add(delta.function)
+            text = self.callee.add(delta.function, is_finished=is_finished)
         if delta.custom is not None:
             self.is_custom = True
-            self.callee.add(delta.custom)
+            text += self.callee.add(delta.custom, is_finished=is_finished)
         if delta.extra:
-            keep_last(self._extra, unknown_fields(delta), self._budget)
+            grow_fields(self._extra, unknown_fields(delta), self._budget)
+        return text
 
     @property
     def type(self) -> str:
@@ -89,65 +54,135 @@ class ToolCallState:
             type=self.type,
             function=None if self.is_custom else self.callee.result(Function),
             custom=self.callee.result(CustomTool) if self.is_custom else None,
-            extra=copy_fields(self._extra),
+            extra=copy_grown(self._extra),
         )
+
+
+# A call, and the text that a delta added to its arguments or to its input.
+CallChange = tuple[ToolCallState, str]
+
+_NO_CALLEE: Final = FunctionDelta()
 
 
 class ToolCallAssembler:
     """
     Tool calls of one choice, assembled from their deltas.
 
-    The index alone doesn't identify a call: some servers send no index, some -1, some 0 for all.
+    The index alone doesn't identify a call: some servers send no index, some -1, some 0 for all,
+    some another one at each piece. Nor does the id alone: some servers send one for all calls, some
+    another one at each piece. A call whose arguments are a JSON object has no more of them.
     """
 
     def __init__(self, budget: Budget) -> None:
         self.calls: list[ToolCallState] = []  # in the order in which they began
         self._budget = budget
         self._by_index: dict[int, ToolCallState] = {}
+        # With an index, and without one: the latest call of an id.
         self._by_id: dict[tuple[int | None, str], ToolCallState] = {}
 
-    def add(self, delta: ToolCallDelta) -> ToolCallState:
-        """Add a delta to the call that it belongs to, or to a new call, and return that call."""
+    def add(self, delta: ToolCallDelta, *, is_finished: bool) -> CallChange:
+        """
+        Add a delta to the call that it belongs to, or to a new call.
+
+        Args:
+            delta: The next delta.
+            is_finished: Whether an earlier chunk finished the choice.
+        """
         index = delta.index if delta.index is not None and delta.index >= 0 else None
-        call = self._find(index, delta) or self._begin(index, delta)
-        call.add(delta)
+        callee = delta.function or delta.custom or _NO_CALLEE
+        call = self._find(index, delta.id, callee) or self._begin(index, delta.id, callee.name)
+        text = call.add(delta, is_finished=is_finished)
         if index is None:
             call.notes.add(NoteKind.CALL_WITHOUT_INDEX)
         else:
+            if index not in self._by_index:
+                self._budget.left -= OVERHEAD
             self._by_index[index] = call
-        if call.id is not None:
-            self._by_id[index, call.id] = call
+        # Another id without text can be that of the next call, whose name comes late.
+        if delta.id and (delta.id == call.id or callee.text):
+            self._register(index, delta.id, call)
+        return call, text
+
+    def _find(self, index: int | None, id_: str | None, callee: Callee) -> ToolCallState | None:
+        """Return the call that a delta continues, or None if it begins one."""
+        if index is None:
+            call = self.calls[-1] if self.calls else None
+        else:
+            call = self._by_index.get(index)
+        if id_:
+            known = self._by_id.get((index, id_)) or self._by_id.get((None, id_))
+            if known is not None:
+                return known if _continues_id(known, callee, is_new_index=call is None) else None
+        elif not callee.name:
+            return self._find_by_place(index, call, callee)
+        if call is None or (id_ and callee.name and call.id):
+            return None
+        continues = _continues_name if callee.name else _continues_with_another_id
+        return call if continues(call, callee, has_index=index is not None) else None
+
+    def _find_by_place(
+        self, index: int | None, call: ToolCallState | None, callee: Callee
+    ) -> ToolCallState | None:
+        """Return the call of a delta without id and name: that at its index, or the latest."""
+        if call is None:
+            latest = self.calls[-1] if self.calls else None
+            # A call without id and name is only continued at its own index.
+            if latest is None or not (latest.id or latest.callee.name):
+                return None
+            return None if latest.callee.excludes(callee.text) else latest
+        name = call.callee.name if call.callee.is_named_again else None
+        if name and call.callee.excludes(callee.text):
+            call = self._begin(index, None, name)
+            call.callee.add_name(name)
         return call
 
-    def _find(self, index: int | None, delta: ToolCallDelta) -> ToolCallState | None:
-        name = _name_in(delta)
-        if index is not None:
-            call = self._by_index.get(index)
-            # Another id on a known index is another call: some servers number all calls 0.
-            if call is not None and delta.id and call.id and delta.id != call.id:
-                return self._by_id.get((index, delta.id))
-            # Another name is another call once arguments arrived: no name continues after them.
-            if call is not None and name and not delta.id and call.callee.arguments.value:
-                return call if call.callee.is_named(name) else None
-            return call
-        if delta.id:
-            return self._by_id.get((None, delta.id))
-        return None if name or not self.calls else self.calls[-1]
-
-    def _begin(self, index: int | None, delta: ToolCallDelta) -> ToolCallState:
+    def _begin(self, index: int | None, id_: str | None, name: str | None) -> ToolCallState:
         self._budget.charge_call()
         call = ToolCallState(len(self.calls), self._budget)
         self.calls.append(call)
         if index is not None and index in self._by_index:
             call.notes.add(NoteKind.CALL_INDEX_SHARED)
-        if index is None and not delta.id and not _name_in(delta):
+        if index is None and not id_ and not name:
             call.notes.add(NoteKind.CALL_UNNAMED)
         return call
+
+    def _register(self, index: int | None, id_: str, call: ToolCallState) -> None:
+        if (index, id_) not in self._by_id:
+            self._budget.charge(id_)  # there can be another one at each piece
+        self._by_id[index, id_] = self._by_id[None, id_] = call
 
     def result(self) -> list[ToolCall] | None:
         return [call.result() for call in self.calls] or None
 
 
-def _name_in(delta: ToolCallDelta) -> str:
-    callee = delta.function or delta.custom
-    return (callee.name or "") if callee is not None else ""
+# Rules for a delta that can continue a call or begin another one.
+
+
+def _continues_id(call: ToolCallState, callee: Callee, *, is_new_index: bool) -> bool:
+    """Return whether a delta with the id of a call continues it."""
+    name, text = callee.name, callee.text
+    if not name or not call.callee.name:
+        return True
+    # Some servers send one id for all calls.
+    if not call.callee.is_named(name):
+        return not is_new_index and not call.callee.ends_before(text)
+    is_new_call = is_new_index and call.callee.has_object and not call.callee.has_placeholder
+    return not is_new_call or call.callee.repeats(text)
+
+
+def _continues_with_another_id(call: ToolCallState, callee: Callee, *, has_index: bool) -> bool:
+    """Return whether a delta with an id that is new, and without a name, continues a call."""
+    return (has_index or bool(call.callee.name)) and not call.callee.ends_before(callee.text)
+
+
+def _continues_name(call: ToolCallState, callee: Callee, *, has_index: bool) -> bool:
+    """Return whether a delta with a name, and without an id for a call that has one, continues."""
+    name, text, state = callee.name or "", callee.text, call.callee
+    if not state.name:  # it comes late
+        return not state.excludes(text)
+    if state.is_named(name):
+        if state.has_placeholder:
+            return not is_object_text(text) or state.repeats(text)
+        return not state.excludes(text)
+    # A name in pieces is complete when the arguments begin.
+    return has_index and not state.is_name_complete and not state.ends_before(text)

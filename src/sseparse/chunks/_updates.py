@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final
+
+from attrs import define
 
 from ..payloads._growing import GrowingText
 from ..payloads._model import Kind
@@ -31,13 +33,8 @@ from ._models import (
     CompletionChunkChoice,
     CompletionLogprobs,
     CompletionUsage,
-    FunctionDelta,
-    ToolCallDelta,
 )
-from ._tool_calls import ToolCallState
-
-if TYPE_CHECKING:
-    from ._choices import ChatChoiceState
+from ._tool_calls import CallChange, ToolCallState
 
 Update = (
     ContentDelta
@@ -77,9 +74,9 @@ class UpdateTracker:
         self,
         state: ChoiceState,
         choice: ChunkChoice | CompletionChunkChoice,
-        calls: Sequence[ToolCallState] = (),
+        changes: Sequence[CallChange] = (),
     ) -> None:
-        """Record the changes that a chunk's choice made in `state` and in its `calls`."""
+        """Record what a chunk's choice changed in `state` and in its calls."""
         tracker = self._choices.get(state.index)
         if tracker is None:
             tracker = self._choices[state.index] = ChoiceTracker(state, self._updates)
@@ -90,14 +87,8 @@ class UpdateTracker:
             for piece in choice.pieces():
                 if piece.kind != "arguments":  # `ToolCallTracker` knows which call they belong to
                     tracker.add_text(piece.kind, piece.text)
-            if calls:
-                tracker.calls.add(choice.delta.tool_calls or (), calls)
-            call, function = (
-                cast("ChatChoiceState", state).function_call,
-                choice.delta.function_call,
-            )
-            if call is not None and function is not None:
-                tracker.calls.add_function_call(call, function)
+            if changes:
+                tracker.calls.add(changes)
         if choice.logprobs is not None and choice.logprobs != type(choice.logprobs)():
             self._updates.append(LogprobsDelta(choice.index, choice.logprobs))
         if choice.finish_reason:
@@ -165,86 +156,111 @@ class ChoiceTracker:
         self._open.clear()
 
 
+@define(eq=False)
+class TrackedCall:
+    """A tool call whose updates aren't complete."""
+
+    state: ToolCallState
+    place: int  # in the order in which the calls began
+    is_started: bool = False
+    held: GrowingText | None = None  # arguments that wait for the name
+    is_placeholder_reported: bool = False
+
+
 class ToolCallTracker:
     """Updates of the tool calls of one choice, and of its function call."""
 
     def __init__(self, state: ChoiceState, updates: list[Update]) -> None:
         self._state = state
         self._updates = updates
-        # The order in which the calls began, by their position. A function call, the form before
-        # tool calls, has the position None.
-        self._order: dict[int | None, int] = {}
+        # The calls by their position. A function call, the form before tool calls, has the
+        # position None.
+        self._calls: dict[int | None, TrackedCall] = {}
         # The calls for which no `ToolCallDone` was emitted.
-        self._open: dict[int | None, ToolCallState] = {}
+        self._open: dict[int | None, TrackedCall] = {}
         # The open calls that received a delta since they were last checked.
-        self._touched: dict[int | None, ToolCallState] = {}
+        self._touched: dict[int | None, TrackedCall] = {}
 
-    def add(self, deltas: Sequence[ToolCallDelta], calls: Sequence[ToolCallState]) -> None:
-        """Record a chunk's deltas of tool calls; `calls` are the calls that they belong to."""
-        if all(call.position in self._order for call in calls):
-            for delta, call in zip(deltas, calls, strict=True):
-                self._add_delta(call, delta)
+    def add(self, changes: Sequence[CallChange]) -> None:
+        """Record what the deltas of a chunk changed."""
+        if all(call.position in self._calls for call, _ in changes):
+            for call, text in changes:
+                self._add_text(call, text)
             return
-        last_at = {call.position: at for at, call in enumerate(calls)}
+        last_at = {call.position: at for at, (call, _) in enumerate(changes)}
         # The touched calls without further deltas in this chunk. Each is checked once, because
         # checking all touched calls whenever a call begins is quadratic.
         settled = self._touched.keys() - last_at.keys()
         newest = None
-        for at, (delta, call) in enumerate(zip(deltas, calls, strict=True)):
-            if call.position not in self._order:
-                self._finish_calls(settled)
+        for at, (call, text) in enumerate(changes):
+            if call.position not in self._calls:
+                self._check_calls(settled)
                 settled.clear()
                 self._begin(call)
                 newest = call.position
-            self._add_delta(call, delta)
+            self._add_text(call, text)
             if last_at[call.position] == at:
                 settled.add(call.position)
-        self._finish_calls(settled - {newest})
-
-    def add_function_call(self, call: ToolCallState, delta: FunctionDelta) -> None:
-        if call.position not in self._order:
-            self._begin(call)
-        self._add_arguments(call, delta.text)
+        self._check_calls(settled - {newest})
 
     def finish(self, *, first: bool) -> None:
         """Record a finish reason; the first completes the calls that don't show their end."""
         if first:
             self._touched = {**self._open}
-        self._finish_calls(set(self._touched), is_finished=True)
+        self._check_calls(set(self._touched), is_finished=True)
 
     def close(self) -> None:
-        self._updates += [self._done(call) for call in self._open.values()]
+        calls = [*self._open.values()]
+        for tracked in calls:
+            self._report(tracked, is_last=True)
+        self._updates += [self._done(tracked.state) for tracked in calls]
         self._open.clear()
         self._touched.clear()
 
     def _begin(self, call: ToolCallState) -> None:
-        self._order[call.position] = len(self._order)
-        self._open[call.position] = self._touched[call.position] = call
-        self._updates.append(ToolCallStarted(*self._identify(call)))
+        tracked = TrackedCall(call, len(self._calls))
+        self._calls[call.position] = self._open[call.position] = tracked
+
+    def _add_text(self, call: ToolCallState, text: str) -> None:
+        tracked = self._calls[call.position]
+        if tracked.is_started or call.callee.is_name_complete:
+            self._report(tracked, text)
+        elif text:
+            tracked.held = tracked.held or GrowingText(self._state.budget)
+            tracked.held.add(text)
+        if call.position in self._open:
+            self._touched[call.position] = tracked
+
+    def _report(self, tracked: TrackedCall, text: str = "", *, is_last: bool = False) -> None:
+        """Emit the start of a call, if it's missing, and the arguments that weren't emitted yet."""
+        call = tracked.state
+        if not tracked.is_started:
+            tracked.is_started = True
+            self._updates.append(ToolCallStarted(*self._identify(call)))
+        if tracked.held is not None:
+            text = (tracked.held.value or "") + text
+            tracked.held = None
+        if is_last and call.callee.has_placeholder and not tracked.is_placeholder_reported:
+            tracked.is_placeholder_reported = True
+            text = call.callee.arguments.value or ""  # nothing replaced it
+        if text:
+            value = None if call.is_custom else call.callee.arguments.json.value
+            self._updates.append(ArgumentsDelta(self._state.index, call.position, text, value))
 
     def _identify(self, call: ToolCallState) -> tuple[int, int | None, str | None, str, str]:
         return self._state.index, call.position, call.id, call.callee.name, call.type
 
-    def _add_delta(self, call: ToolCallState, delta: ToolCallDelta) -> None:
-        for part in (delta.function, delta.custom):
-            if part is not None:
-                self._add_arguments(call, part.text)
-
-    def _add_arguments(self, call: ToolCallState, text: str) -> None:
-        if text:
-            value = None if call.is_custom else call.callee.arguments.json.value
-            self._updates.append(ArgumentsDelta(self._state.index, call.position, text, value))
-        if call.position in self._open:
-            self._touched[call.position] = call
-
-    def _finish_calls(self, positions: set[int | None], *, is_finished: bool = False) -> None:
-        """Emit `ToolCallDone` for those of the touched calls that are complete."""
+    def _check_calls(self, positions: set[int | None], *, is_finished: bool = False) -> None:
+        """Emit what is now certain about the touched calls: the start, the arguments, the end."""
         touched = [self._touched.pop(position) for position in positions & self._touched.keys()]
-        touched.sort(key=lambda call: (call.position or 0, self._order[call.position]))
-        for call in touched:
-            if _is_complete(call, is_finished=is_finished):
-                del self._open[call.position]
-                self._updates.append(self._done(call))
+        touched.sort(key=lambda tracked: (tracked.state.position or 0, tracked.place))
+        named = [tracked for tracked in touched if tracked.state.callee.name]
+        for tracked in named:
+            self._report(tracked, is_last=is_finished)
+        for tracked in named:
+            if _is_complete(tracked.state, is_finished=is_finished):
+                del self._open[tracked.state.position]
+                self._updates.append(self._done(tracked.state))
 
     def _done(self, call: ToolCallState) -> ToolCallDone:
         value, fault = _decode_arguments(call, self._state.finish_reason)
@@ -255,7 +271,7 @@ class ToolCallTracker:
 def _is_complete(call: ToolCallState, *, is_finished: bool) -> bool:
     """Return whether a call is complete once its choice finished, or else another call began."""
     arguments = call.callee.arguments
-    if call.is_custom or not arguments.value:
+    if call.is_custom or call.callee.has_placeholder or not arguments.value:
         return is_finished  # free text and missing arguments don't show their end
     return arguments.json.complete if arguments.json.fault is None else is_finished
 

@@ -64,7 +64,7 @@ def _events(stream: EventStream, decoder: ChunkDecoder) -> Iterator[str]:
     for event in stream:
         if decoder.error is None:
             decoder.feed(event)
-        yield _output.format_json_line(attrs.asdict(event))
+        yield _output.format_json_line(attrs.asdict(event, filter=attrs.filters.exclude("named")))
 
 
 def _print_chunks(pieces: Iterator[bytes], output: str) -> tuple[End, SSEError | None]:

@@ -13,7 +13,7 @@ from .._end import End, EndCause
 from .._errors import LimitExceeded, ServerSentError, SSEError, cause_of
 from .._json import JSON_BLANKS, MAX_DEPTH, UNREADABLE, count_objects, is_object, load_object
 from .._options import check_choice, check_number
-from .._stage import Breakable, breaking
+from .._stage import Breakable, IterableStage, breaking
 from ..sse._event import Event
 
 MAX_OBJECTS = 1 << 19
@@ -42,7 +42,7 @@ class DecodeError(SSEError):
         self.reason = reason
 
 
-class Decoder(Breakable, ABC, Generic[ItemT]):
+class Decoder(IterableStage, Breakable, ABC, Generic[ItemT]):
     """
     Base class of the decoders of an API.
 

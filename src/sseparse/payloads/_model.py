@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import types
 import typing
@@ -11,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple, Protoco
 
 import msgspec
 
-from .._json import is_list, is_object
+from .._json import is_list, is_object, read_as_null
 
 # Private fields have names and bounds that no JSON can meet, so that they never get a value from
 # the wire: the decoder rejects a value that has the name.
@@ -52,6 +53,11 @@ class Model(
         """Return the names of the fields of the API's schema."""
         return cls.__struct_fields__[cls._private :]
 
+    @classmethod
+    def adapt(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        """Return the fields of a JSON object, with those in a known other form as in the schema."""
+        return fields
+
     def to_dict(self) -> dict[str, Any]:
         """
         Return the object as JSON-ready dictionaries and lists.
@@ -68,6 +74,22 @@ class Model(
             if value or name not in self.absent:
                 fields[name] = value
         return {**fields, **_to_builtins(self.extra)}
+
+    def to_json(self) -> str:
+        """
+        Return the object as JSON text: that of `to_dict()`.
+
+        Half of a surrogate pair, which servers send when a token ends inside a character, is
+        escaped. Don't use `msgspec.json.encode()` on the object itself: it can't write unknown
+        fields at their own level. In a larger object, use `msgspec.Raw(model.to_json())`.
+        """
+        fields = self.to_dict()
+        try:
+            return msgspec.json.encode(fields).decode()
+        except UnicodeEncodeError:
+            # NaN and Infinity become null, as in the fast path.
+            fields = json.loads(json.dumps(fields), parse_constant=read_as_null)
+            return json.dumps(fields, separators=(",", ":"))
 
 
 def _to_builtins(value: Any) -> Any:
@@ -139,6 +161,7 @@ def build(kind: type[ModelT], fields: dict[str, Any]) -> ModelT:
     that is missing gets its empty value.
     """
     readers = _field_readers(kind)
+    fields = kind.adapt(fields)
     extra = {name: value for name, value in fields.items() if name not in readers}
     known = {name: value for name, value in fields.items() if name in readers} if extra else fields
     # Fast path: all known fields are as the schema requires. Else each field is read on its own.

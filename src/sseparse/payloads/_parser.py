@@ -13,7 +13,14 @@ from attrs import evolve
 from .._end import End, EndCause
 from .._errors import EncodingError, LimitExceeded, NotEventStream, SSEError
 from .._json import JSON_BLANKS, UNREADABLE, load_object
-from .._stage import SLICE, Uncopyable, check_piece, feed_slices, raise_stored
+from .._stage import (
+    SLICE,
+    IterableStage,
+    Uncopyable,
+    check_piece,
+    feed_slices,
+    raise_stored,
+)
 from ..sse._core import LF
 from ..sse._event import Event
 from ..sse._parser import BODY_START, Parser, looks_like_events
@@ -146,7 +153,7 @@ class BodyPrefix:
         return held
 
 
-class ItemParser(Uncopyable, Generic[ItemT]):
+class ItemParser(IterableStage, Uncopyable, Generic[ItemT]):
     """
     A parser and a decoder, joined: bytes to the items of an API.
 

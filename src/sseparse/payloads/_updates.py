@@ -86,13 +86,16 @@ class LogprobsDelta(Generic[LogprobsT]):
 @define
 class ToolCallStarted:
     """
-    The start of a tool call.
+    The start of a tool call, emitted before all its `ArgumentsDelta`.
+
+    It waits until the name is complete: until arguments follow it, another call begins or the
+    choice finishes. A call whose name never arrives starts at the end of the stream.
 
     Attributes:
         choice: Index of the choice.
         call: Position among the choice's tool calls; None for a legacy function call.
-        id: The call's id; None if its first piece has none.
-        name: Name of the function or tool; "" if its first piece has none.
+        id: The call's id; None if the server sent none so far.
+        name: Name of the function or tool; "" if the server sent none.
         type: "function", or "custom" for a custom tool, whose input is free text.
     """
 
@@ -107,6 +110,9 @@ class ToolCallStarted:
 class ArgumentsDelta:
     """
     New text of a tool call's arguments; the other fields are as in `ToolCallStarted`.
+
+    Joined, the texts are the arguments. Arguments that begin with `{}` are emitted when it's known
+    whether it was a placeholder of the server: when others follow, or when the choice finishes.
 
     Attributes:
         text: The new text.
@@ -126,7 +132,8 @@ class ToolCallDone:
     A completed tool call; emitted once for each. The other fields are as in `ToolCallStarted`.
 
     It is emitted when the arguments are complete JSON and another call begins or the choice
-    finishes; for all other calls, at the end of the stream. Check `fault` before you run a call:
+    finishes (`{}`, which can be a placeholder, only at the finish); for all other calls, at the end
+    of the stream. Check `fault` before you run a call:
     if the answer was cut by its length, the arguments are cut too. If you retry truncated
     streams, run no call before the stream has ended.
 

@@ -37,6 +37,7 @@
 #define MAX_DIGITS 640   /* _core._MAX_DIGITS */
 #define MIN_MOVED 1024   /* A longer pending line becomes the data without a copy. */
 #define MAX_REUSED 1024  /* A larger buffer isn't kept for the next line or event. */
+#define FIELDS 5         /* fields of an event: data, event, id, retry, named */
 
 /* ---- buffers ---- */
 
@@ -85,8 +86,8 @@ buffer_add(Buffer *buffer, const char *bytes, Py_ssize_t count)
 typedef struct {
     PyTypeObject *event;
     PyTypeObject *comment;
-    PyObject *event_slots[4]; /* the descriptors of data, event, id, retry */
-    PyObject *comment_slot;
+    Py_ssize_t event_slots[FIELDS]; /* where an event has data, event, id, retry, named */
+    Py_ssize_t comment_slot;
     PyObject *data;    /* "data" */
     PyObject *message; /* "message" */
     PyObject *empty;   /* "" */
@@ -131,20 +132,21 @@ decode(const char *bytes, Py_ssize_t length)
     return PyUnicode_DecodeUTF8(bytes, length, "replace");
 }
 
-static int
-set_slot(PyObject *slot, PyObject *object, PyObject *value)
+/* Set a slot of a new object. */
+static void
+set_slot(PyObject *object, Py_ssize_t slot, PyObject *value)
 {
-    return Py_TYPE(slot)->tp_descr_set(slot, object, value);
+    *(PyObject **)((char *)object + slot) = Py_NewRef(value);
 }
 
 static PyObject *
-new_event(State *state, PyObject *data, PyObject *type, PyObject *id, PyObject *retry)
+new_event(State *state, PyObject *data, PyObject *type, PyObject *id, PyObject *retry,
+          PyObject *named)
 {
-    PyObject *values[4] = {data, type, id, retry};
+    PyObject *values[FIELDS] = {data, type, id, retry, named};
     PyObject *event = state->event->tp_alloc(state->event, 0);
-    for (int i = 0; event != NULL && i < 4; i++)
-        if (set_slot(state->event_slots[i], event, values[i]) < 0)
-            Py_CLEAR(event);
+    for (int i = 0; event != NULL && i < FIELDS; i++)
+        set_slot(event, state->event_slots[i], values[i]);
     return event;
 }
 
@@ -254,8 +256,8 @@ append_comment(Interpreter *self, PyObject *items, const char *line, Py_ssize_t 
     if (text == NULL)
         return FAILED;
     PyObject *comment = self->state->comment->tp_alloc(self->state->comment, 0);
-    if (comment != NULL && set_slot(self->state->comment_slot, comment, text) < 0)
-        Py_CLEAR(comment);
+    if (comment != NULL)
+        set_slot(comment, self->state->comment_slot, text);
     Py_DECREF(text);
     return append_new(items, comment) < 0 ? FAILED : CONTINUE;
 }
@@ -318,9 +320,10 @@ build_event(Interpreter *self)
     PyObject *data = decode(buffer->memory + buffer->start, buffer->length - 1);
     if (data == NULL)
         return NULL;
-    PyObject *type = self->type != NULL ? self->type : state->message;
     PyObject *retry = self->new_retry != NULL ? self->new_retry : Py_None;
-    PyObject *event = new_event(state, data, type, self->id, retry);
+    PyObject *named = self->type != NULL ? Py_True : Py_False;
+    PyObject *type = self->type != NULL ? self->type : state->message;
+    PyObject *event = new_event(state, data, type, self->id, retry, named);
     Py_DECREF(data);
     return event;
 }
@@ -359,7 +362,8 @@ emit_stray(Interpreter *self, PyObject *items)
     buffer_clear(buffer);
     if (text == NULL)
         return FAILED;
-    PyObject *event = new_event(self->state, text, self->state->empty, self->id, Py_None);
+    State *state = self->state;
+    PyObject *event = new_event(state, text, state->empty, self->id, Py_None, Py_False);
     Py_DECREF(text);
     return append_new(items, event) < 0 ? FAILED : CONTINUE;
 }
@@ -1000,27 +1004,30 @@ find_class(PyObject *events, const char *name)
     return (PyTypeObject *)found;
 }
 
-static PyObject *
+/* Return the offset of a slot, to set it without calling its descriptor. */
+static Py_ssize_t
 find_slot(PyTypeObject *type, const char *name)
 {
     PyObject *found = PyObject_GetAttrString((PyObject *)type, name);
-    if (found != NULL && Py_TYPE(found)->tp_descr_set == NULL) {
+    Py_ssize_t offset = -1;
+    if (found != NULL && Py_IS_TYPE(found, &PyMemberDescr_Type))
+        offset = ((PyMemberDescrObject *)found)->d_member->offset;
+    else if (found != NULL)
         PyErr_Format(PyExc_TypeError, "%s of %s isn't a slot", name, type->tp_name);
-        Py_CLEAR(found);
-    }
-    return found;
+    Py_XDECREF(found);
+    return offset;
 }
 
 static int
 find_classes(State *state, PyObject *events)
 {
-    static const char *const names[] = {"data", "event", "id", "retry"};
+    static const char *const names[FIELDS] = {"data", "event", "id", "retry", "named"};
     if ((state->event = find_class(events, "Event")) == NULL
         || (state->comment = find_class(events, "Comment")) == NULL
-        || (state->comment_slot = find_slot(state->comment, "text")) == NULL)
+        || (state->comment_slot = find_slot(state->comment, "text")) < 0)
         return -1;
-    for (int i = 0; i < 4; i++)
-        if ((state->event_slots[i] = find_slot(state->event, names[i])) == NULL)
+    for (int i = 0; i < FIELDS; i++)
+        if ((state->event_slots[i] = find_slot(state->event, names[i])) < 0)
             return -1;
     return 0;
 }
@@ -1069,9 +1076,6 @@ traverse(PyObject *self, visitproc visit, void *arg)
     State *state = PyModule_GetState(self);
     Py_VISIT(state->event);
     Py_VISIT(state->comment);
-    Py_VISIT(state->comment_slot);
-    for (int i = 0; i < 4; i++)
-        Py_VISIT(state->event_slots[i]);
     return 0;
 }
 
@@ -1081,9 +1085,6 @@ clear(PyObject *self)
     State *state = PyModule_GetState(self);
     Py_CLEAR(state->event);
     Py_CLEAR(state->comment);
-    Py_CLEAR(state->comment_slot);
-    for (int i = 0; i < 4; i++)
-        Py_CLEAR(state->event_slots[i]);
     Py_CLEAR(state->data);
     Py_CLEAR(state->message);
     Py_CLEAR(state->empty);

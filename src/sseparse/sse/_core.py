@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, Generic, Literal, cast
 
 from .._stage import SLICE
@@ -95,7 +96,7 @@ class Interpreter(Generic[ItemT]):
         self._skip_lf = False  # True if the last byte was a CR
         self._line_at = 0  # offset of the first line that the last feed completed
         self._data = bytearray()
-        self._type = b""
+        self._type: bytes | bytearray = b""
         self._id = self._last_event_id
         self._block_retry: int | None = None
         self._stray: bytes | bytearray = b""
@@ -141,10 +142,11 @@ class Interpreter(Generic[ItemT]):
         if LF not in data and CR not in data:
             self._pending += data
         elif (values := self._plain_values(data)) is not None:
-            last_id = self._last_event_id
-            for value in values:
-                event = Event(value.decode("utf-8", "replace"), "message", last_id)
-                items.append(event)
+            texts = [value.decode("utf-8", "replace") for value in values]
+            # Without a type, an own id and a reconnection time. map() takes 10 % less time than a
+            # comprehension.
+            same = ("message", self._last_event_id, None, False)
+            items += map(Event, texts, *map(repeat, same))
         else:
             self._interpret(self._split_lines(data), data, items)
         if len(self._pending) > self._next_check:
@@ -281,7 +283,7 @@ class Interpreter(Generic[ItemT]):
                 if self._comments:
                     items.append(Comment(line[1:].decode("utf-8", "replace")))
             elif index or not self._was_dropped:
-                self._set_field(bytes(line))
+                self._set_field(line)
         self._in_block = bool(
             self._data
             or self._type
@@ -290,7 +292,7 @@ class Interpreter(Generic[ItemT]):
             or self._stray
         )
 
-    def _set_field(self, line: bytes) -> None:
+    def _set_field(self, line: bytes | bytearray) -> None:
         name, _, value = line.partition(b":")
         # "If value starts with a U+0020 SPACE character, remove it from value."
         if value.startswith(b" "):
@@ -323,7 +325,8 @@ class Interpreter(Generic[ItemT]):
 
     def _emit_stray(self, items: list[Any]) -> None:
         if self._stray:
-            items.append(Event(self._stray[:-1].decode("utf-8", "replace"), "", self._id))
+            text = self._stray[:-1].decode("utf-8", "replace")
+            items.append(Event(text, "", self._id, None, False))
             self._stray = b""
 
     def _dispatch(self, items: list[Any]) -> None:
@@ -340,12 +343,9 @@ class Interpreter(Generic[ItemT]):
         # "If the data buffer's last character is a U+000A LINE FEED (LF) character, then remove
         # the last character from the data buffer."
         del self._data[-1:]
-        return Event(
-            self._data.decode("utf-8", "replace"),
-            self._type.decode("utf-8", "replace") or "message",
-            self._id,
-            self._block_retry,
-        )
+        data, named = self._data.decode("utf-8", "replace"), self._type != b""
+        event_type = self._type.decode("utf-8", "replace") if named else "message"
+        return Event(data, event_type, self._id, self._block_retry, named)
 
     def _clear_block(self) -> None:
         self._data = bytearray()  # clear() would keep the memory of a large buffer

@@ -6,10 +6,15 @@ import json
 import re
 from typing import Any
 
-from attrs import define
+from attrs import define, field
 
 
-@define
+def _is_name(event_type: str) -> bool:
+    """Return whether only an `event` field, or the caller, can have given the type."""
+    return event_type not in {"", "message"}
+
+
+@define(init=False)
 class Event:
     """
     A server-sent event. Treat it as immutable.
@@ -19,6 +24,9 @@ class Event:
         event: The event's type.
         id: The stream's last event ID at this event. An earlier event may have set it.
         retry: The reconnection time in milliseconds that this event itself set, or None.
+        named: Whether the type is that of an `event` field: False for an event without one, whose
+            type is "message". By default, whether the type isn't "message". Two events that differ
+            only in this are equal, because the standard doesn't distinguish them.
 
     Source: WHATWG HTML, 9.2.6 "Interpreting an event stream".
     """
@@ -27,6 +35,29 @@ class Event:
     event: str = "message"
     id: str = ""
     retry: int | None = None
+    named: bool = field(default=False, eq=False)
+
+    def __init__(
+        self,
+        data: str,
+        event: str = "message",
+        id: str = "",  # noqa: A002 - the standard names it so
+        retry: int | None = None,
+        named: bool | None = None,
+    ) -> None:
+        self.data = data
+        self.event = event
+        self.id = id
+        self.retry = retry
+        # Not a default of attrs, because it depends on the type.
+        self.named = _is_name(event) if named is None else named
+
+    def __repr__(self) -> str:
+        named = "" if self.named == _is_name(self.event) else f", named={self.named}"
+        return (
+            f"Event(data={self.data!r}, event={self.event!r}, id={self.id!r}, "
+            f"retry={self.retry!r}{named})"
+        )
 
     def json(self) -> Any:
         """
@@ -59,8 +90,9 @@ def encode(item: Event | Comment) -> bytes:
     Encode an event or a comment for an event stream.
 
     Each line of the data becomes a `data` line. CR, LF and CRLF all end a line, so they are
-    parsed as LF. Each line of a comment becomes a comment. The type "message" and an empty id
-    are omitted: an event without an id is parsed with the id of the event before it.
+    parsed as LF. Each line of a comment becomes a comment. The type "message" is omitted unless
+    the event is `named`, and so is an empty id: an event without an id is parsed with the id of
+    the event before it.
 
     Returns:
         The lines in UTF-8, including the blank line that ends an event.
@@ -81,7 +113,7 @@ def encode(item: Event | Comment) -> bytes:
     for name, value in (("event", item.event), ("id", item.id)):
         if _FORBIDDEN.search(value):
             raise ValueError(f"{name} {value!r} contains CR, LF or NUL, which would forge lines")
-    lines = [] if item.event == "message" else [f"event: {item.event}"]
+    lines = [f"event: {item.event}"] if item.named or item.event != "message" else []
     if item.id:
         lines.append(f"id: {item.id}")
     if item.retry is not None:

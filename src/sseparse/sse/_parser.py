@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Literal, Unpack, cast, overload
 from .._end import End, EndCause
 from .._errors import BrokenStage, EncodingError, LimitExceeded, SSEError
 from .._options import EventOptions, check_bytes, check_choice, check_id, check_retry
-from .._stage import SLICE, Uncopyable, check_piece, feed_slices, raise_stored
+from .._stage import (
+    SLICE,
+    IterableStage,
+    Uncopyable,
+    check_piece,
+    feed_slices,
+    raise_stored,
+)
 from ._core import FIELDS, LINE_END, Interpreter, ItemT
 from ._event import Comment, Event
 
@@ -46,7 +53,7 @@ def looks_like_events(start: bytes) -> bool:
     return any(field.startswith(line) for field in FIELDS)
 
 
-class Parser(Interpreter[ItemT], Uncopyable):
+class Parser(Interpreter[ItemT], IterableStage, Uncopyable):
     """
     Incremental parser for server-sent events.
 

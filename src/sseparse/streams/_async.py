@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Generic, Literal, Self, TypeVar, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar, Unpack, cast, overload
 
 from .._deadlines import Deadlines, Timers, TimeUp, running_timers
 from .._options import EventOptions
@@ -18,6 +18,11 @@ from ._protocols import ItemT, Recorder, ResultT, TextItem, TextItemT
 from ._reader import EventReader, Reader
 from ._state import EventStreamOptions, ItemStreamView, StreamState, StreamView
 
+if TYPE_CHECKING:
+    # Streams of events load no library of JSON.
+    from ..payloads._parse import TextType
+
+T = TypeVar("T")
 UpdateT = TypeVar("UpdateT")
 
 
@@ -240,6 +245,25 @@ class AsyncItemStream(
         async for _ in self:
             pass
         return self._reader.result()
+
+    @overload
+    async def parse(self, kind: TextType[T], /) -> T: ...
+    @overload
+    async def parse(self, kind: object, /) -> Any: ...
+    async def parse(self, kind: Any, /) -> Any:
+        """
+        Read the rest of the stream and return the text of choice 0 as a type of yours.
+
+        Args:
+            kind: The type, as for `parse()` of the result.
+
+        Raises:
+            SSEError: As for `result()`, or a `ParseError` if the text isn't of that type.
+            RuntimeError: The stream was closed before its end.
+            TypeError: It isn't such a type.
+        """
+        result: Any = await self.result()
+        return result.parse(kind)
 
 
 class _AsyncTextDeltas(Uncopyable):

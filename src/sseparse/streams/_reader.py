@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
 from attrs import evolve
 
@@ -27,7 +27,10 @@ from ._protocols import ItemAccumulator, ItemT, Recorder, ResultT, StreamParser
 
 if TYPE_CHECKING:
     # Streams of events load no library of JSON.
+    from ..payloads._parse import TextType
     from ..payloads._parser import ItemParser
+
+T = TypeVar("T")
 
 
 class EventReader(Breakable, Generic[ItemT]):
@@ -418,6 +421,20 @@ class Reader(EventReader[ItemT], Generic[ItemT, ResultT]):
         if self._limited is None:
             raise_stored(self._accumulator.error)
         return self.snapshot()
+
+    @overload
+    def parse(self, kind: TextType[T], /) -> T: ...
+    @overload
+    def parse(self, kind: object, /) -> Any: ...
+    def parse(self, kind: Any, /) -> Any:
+        """
+        Return the text of choice 0 as a type of yours, by `result()` and its `parse()`.
+
+        Raises:
+            SSEError, RuntimeError: As for these two.
+        """
+        result: Any = self.result()
+        return result.parse(kind)
 
     def pop(self) -> ItemT | None:
         """Accumulate and return the next item, or return None if another piece is needed."""

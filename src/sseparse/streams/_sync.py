@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from time import monotonic
 from types import TracebackType
-from typing import Any, Generic, Literal, Self, TypeVar, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar, Unpack, cast, overload
 
 from .._deadlines import Deadlines
 from .._options import EventOptions
@@ -19,6 +19,11 @@ from ._protocols import ItemT, Recorder, ResultT, TextItem, TextItemT
 from ._reader import EventReader, Reader
 from ._state import EventStreamOptions, ItemStreamView, StreamState, StreamView
 
+if TYPE_CHECKING:
+    # Streams of events load no library of JSON.
+    from ..payloads._parse import TextType
+
+T = TypeVar("T")
 UpdateT = TypeVar("UpdateT")
 
 
@@ -255,6 +260,25 @@ class ItemStream(
         for _ in self:
             pass
         return self._reader.result()
+
+    @overload
+    def parse(self, kind: TextType[T], /) -> T: ...
+    @overload
+    def parse(self, kind: object, /) -> Any: ...
+    def parse(self, kind: Any, /) -> Any:
+        """
+        Read the rest of the stream and return the text of choice 0 as a type of yours.
+
+        Args:
+            kind: The type, as for `parse()` of the result.
+
+        Raises:
+            SSEError: As for `result()`, or a `ParseError` if the text isn't of that type.
+            RuntimeError: The stream was closed before its end.
+            TypeError: It isn't such a type.
+        """
+        result: Any = self.result()
+        return result.parse(kind)
 
 
 class _TextDeltas(Uncopyable):

@@ -54,8 +54,23 @@ LEGACY: dict[str, Any] = {"object": "text_completion"}
         ([call(index=-1, id="a")], [Note(NoteKind.CALL_WITHOUT_INDEX, 0, 0)]),
         ([call(id="a"), call(index=0)], [Note(NoteKind.CALL_WITHOUT_INDEX, 0, 0)]),
         (
-            [call(index=0, id="a"), call(index=0, id="b")],
+            [
+                call(index=0, id="a", function={"name": "f"}),
+                call(index=0, id="b", function={"name": "g"}),
+            ],
             [Note(NoteKind.CALL_INDEX_SHARED, 0, 1)],
+        ),
+        (
+            [call(index=0, id="a"), call(index=0, id="b")],
+            [Note(NoteKind.CALL_ID_CHANGED, 0, 0)],
+        ),
+        (
+            [call(index=0, function={"arguments": '{"a":1}'})] * 2,
+            [Note(NoteKind.ARGUMENTS_REPEATED, 0, 0)],
+        ),
+        (
+            [call(index=0, function={"arguments": text}) for text in ("{}", '{"a":1}')],
+            [Note(NoteKind.ARGUMENTS_REPLACED, 0, 0)],
         ),
         (
             [call(type="function")],

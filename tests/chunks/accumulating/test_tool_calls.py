@@ -1,11 +1,23 @@
 """Tool call deltas are assigned to their call, however the server numbers the calls."""
 
 import json
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from sseparse import Accumulator, ChunkDecoder, Event
+from sseparse import Accumulator, ChatCompletion, ChunkDecoder, ChunkParser, ChunkReader, Event
+from sseparse.chunks import ArgumentsDelta, ToolCallDone, ToolCallStarted, Update
+
+CASES: dict[str, dict[str, Any]] = {
+    case["case"]: case
+    for case in json.loads(
+        Path(__file__).parents[2].joinpath("data", "tool-calls.json").read_text("utf-8")
+    )["cases"]
+}
 
 Call = tuple[str | None, str, str]
 
@@ -75,8 +87,8 @@ def piece(
             id="indexes that begin at 1",
         ),
         pytest.param(
-            [piece(0, "a", "f", "{}"), piece(0, "b", "g", "{}"), piece(0, None, None, "!")],
-            [("a", "f", "{}"), ("b", "g", "{}!")],
+            [piece(0, "a", "f", "{}"), piece(0, "b", "g", "{"), piece(0, None, None, "}")],
+            [("a", "f", "{}"), ("b", "g", "{}")],
             id="another id on a known index is another call",
         ),
         pytest.param(
@@ -149,6 +161,17 @@ def test_custom_tools() -> None:
     assert calls({"index": 0, "custom": {"name": "sql"}})[0]["type"] == "custom"
 
 
+def test_input_of_custom_tools() -> None:
+    """The input of a custom tool is free text: an object is neither its end nor a placeholder."""
+    texts = ["{}", '{"x":1}', '{"x":1}', "{}"]
+    pieces = [{"index": 0, "custom": {"name": "sql", "input": text}} for text in texts]
+    (call,) = calls(*pieces)
+    (equal,) = calls(pieces[1], pieces[2])
+
+    assert call["custom"]["input"] == "".join(texts)
+    assert equal["custom"]["input"] == '{"x":1}{"x":1}'
+
+
 def test_unknown_fields() -> None:
     """Unknown fields stay at their level; the last value that isn't null counts."""
     (call,) = calls(
@@ -199,3 +222,125 @@ def test_extra_content_that_is_deep(depth: int) -> None:
 
     assert call["extra_content"]["a"]["a"]["b"] == {"c": 1}
     assert "a" in call["extra_content"]["a"]["a"]
+
+
+def stream(chunks: list[list[dict[str, Any]]], finish: str | None = "tool_calls") -> bytes:
+    deltas: list[Any] = [{"tool_calls": chunk} for chunk in chunks]
+    choices = [{"index": 0, "delta": delta, "finish_reason": None} for delta in deltas]
+    if finish:
+        choices.append({"index": 0, "delta": {}, "finish_reason": finish})
+    data = [json.dumps({"choices": [choice]}) for choice in choices]
+    return "".join(f"data: {text}\n\n" for text in [*data, "[DONE]"]).encode()
+
+
+def calls_in(completion: Any) -> list[list[str | None]]:
+    assert isinstance(completion, ChatCompletion)
+    found = completion.choices[0].message.tool_calls or []
+    functions = [(call.id, call.function) for call in found]
+    return [[id_, each.name, each.arguments] for id_, each in functions if each is not None]
+
+
+@pytest.mark.parametrize("size", [1 << 20, 1], ids=["whole", "byte by byte"])
+@pytest.mark.parametrize("case", CASES)
+def test_calls_as_servers_send_them(case: str, size: int) -> None:
+    """Each form of tool calls that servers send has its calls as the result."""
+    body = stream(CASES[case]["chunks"])
+    reader = ChunkReader()
+    for at in range(0, len(body), size):
+        reader.feed(body[at : at + size])
+    reader.close()
+
+    assert calls_in(reader.result()) == CASES[case]["calls"]
+
+
+def updates_of(body: bytes) -> tuple[Accumulator, list[Update]]:
+    accumulator = Accumulator()
+    updates = [
+        update for chunk in ChunkParser().feed(body) for update in accumulator.updates(chunk)
+    ]
+    return accumulator, [*updates, *accumulator.last_updates()]
+
+
+def read_calls(updates: list[Update]) -> Iterator[tuple[int, str, str, ToolCallDone]]:
+    """Yield the position, the first name, the joined arguments and the end of each call."""
+    started: dict[int, str] = {}
+    texts: dict[int, str] = {}
+    for update in updates:
+        if isinstance(update, ToolCallStarted):
+            assert update.call not in started
+            started[update.call or 0], texts[update.call or 0] = update.name, ""
+        elif isinstance(update, ArgumentsDelta):
+            assert update.text
+            texts[update.call or 0] += update.text
+        elif isinstance(update, ToolCallDone):
+            place = update.call or 0
+            yield place, started.pop(place), texts[place], update
+    assert not started
+
+
+@pytest.mark.parametrize("finish", ["tool_calls", None])
+@pytest.mark.parametrize("case", CASES)
+def test_updates_agree_with_the_result(case: str, finish: str | None) -> None:
+    """Each call starts once with its name, and its deltas and its end have its arguments."""
+    accumulator, updates = updates_of(stream(CASES[case]["chunks"], finish))
+
+    done: dict[int, list[str | None]] = {}
+    for place, name, arguments, end in read_calls(updates):
+        # Another call that begins also ends the wait for the pieces of a name.
+        assert end.name.startswith(name) if "interleaved" in case else end.name == name
+        assert arguments == end.arguments
+        done[place] = [end.id, end.name, end.arguments]
+    assert [done[place] for place in sorted(done)] == CASES[case]["calls"]
+    assert calls_in(accumulator.snapshot()) == CASES[case]["calls"]
+
+
+VALUES: st.SearchStrategy[dict[str, Any]] = st.dictionaries(
+    st.text('ab{}"\\\u00e9', max_size=3),
+    st.text('ab{}[]",:\\\n\u00e9', max_size=12) | st.integers() | st.just({}),
+    max_size=3,
+)
+
+
+@st.composite
+def interleaved_calls(
+    draw: st.DrawFn,
+) -> tuple[list[list[dict[str, Any]]], list[list[str | None]]]:
+    """Return the chunks and the calls of a stream whose calls have unique ids and indexes."""
+    expected: list[list[str | None]] = []
+    queues: list[list[dict[str, Any]]] = []
+    for index in range(draw(st.integers(1, 4))):
+        arguments = json.dumps(draw(VALUES), ensure_ascii=draw(st.booleans()))
+        cuts = sorted(draw(st.lists(st.integers(0, len(arguments)), max_size=5)))
+        bounds = zip([0, *cuts], [*cuts, len(arguments)], strict=True)
+        pieces = [arguments[start:end] for start, end in bounds]
+        name = draw(st.sampled_from(["f", "g"]))
+        first = piece(index, f"id {index}", name, pieces[0])
+        repeat = draw(st.booleans())
+        rest = [piece(index, f"id {index}" if repeat else None, None, text) for text in pieces[1:]]
+        expected.append([f"id {index}", name, arguments])
+        queues.append([first, *rest])
+    chunks: list[list[dict[str, Any]]] = []
+    begun: list[int] = []
+    while any(queues):
+        at = draw(st.sampled_from([at for at, queue in enumerate(queues) if queue]))
+        begun += [] if at in begun else [at]
+        if not chunks or draw(st.booleans()):
+            chunks.append([])
+        chunks[-1].append(queues[at].pop(0))
+    return chunks, [expected[at] for at in begun]
+
+
+@given(interleaved_calls())
+def test_interleaved_calls(
+    stream_and_calls: tuple[list[list[dict[str, Any]]], list[list[str | None]]],
+) -> None:
+    """Calls with unique ids and indexes are right in any order of their pieces, cut anywhere."""
+    chunks, expected = stream_and_calls
+    accumulator, updates = updates_of(stream(chunks))
+
+    assert calls_in(accumulator.snapshot()) == expected
+    done = {place: (text, end) for place, _name, text, end in read_calls(updates)}
+    for place, (id_, name, arguments) in enumerate(expected):
+        text, end = done[place]
+        assert (end.id, end.name, end.arguments, text) == (id_, name, arguments, arguments)
+        assert end.value == json.loads(arguments or "")

@@ -262,3 +262,15 @@ def test_audio() -> None:
         "words": [1, 2],
         "note": "ab",
     }
+
+
+def test_tool_calls() -> None:
+    """Unknown fields of tool calls and functions follow the same rules."""
+    pieces: list[Any] = [
+        {"index": 0, "id": "a", "note": "a", "status": "x", "function": {"name": "f", "logs": [1]}},
+        {"index": 0, "note": "b", "status": "y", "function": {"arguments": "{}", "logs": [2]}},
+    ]
+    snapshot: Any = accumulator_of(*({"tool_calls": [piece]} for piece in pieces)).snapshot()
+    (call,) = snapshot.choices[0].message.tool_calls
+    assert call.extra == {"note": "ab", "status": "y"}
+    assert call.function.extra == {"logs": [1, 2]}

@@ -229,7 +229,7 @@ class TestToolCalls:
             call("{", index=1, id="b", name="g"),
             call(": 1}", index=0),
             call("}", index=1),
-            call("{}", index=2, id="c", name="h"),
+            call('{"z"', index=2, id="c", name="h"),
         )
 
         done = [update for update in reported if isinstance(update, ToolCallDone)]
@@ -238,9 +238,14 @@ class TestToolCalls:
 
     def test_pieces_of_several_calls_in_one_chunk(self) -> None:
         """A call that continues in the same chunk isn't done when another one begins in it."""
-        pieces = [(0, '{"a":'), (1, "{}"), (0, "1}"), (2, "[]")]
+        pieces = [(0, '{"a":', "f"), (1, '{"b":2}', "g"), (0, "1}", None), (2, "[]", "h")]
         reported = updates(
-            delta(tool_calls=[{"index": i, "function": {"arguments": a}} for i, a in pieces])
+            delta(
+                tool_calls=[
+                    {"index": index, "function": {"name": name, "arguments": arguments}}
+                    for index, arguments, name in pieces
+                ]
+            )
         )
 
         assert [type(update) for update in reported if getattr(update, "call", None) == 0] == [
@@ -250,7 +255,7 @@ class TestToolCalls:
             ToolCallDone,
         ]
         done = [update for update in reported if isinstance(update, ToolCallDone)]
-        assert [(update.call, update.value) for update in done] == [(0, {"a": 1}), (1, {})]
+        assert [(update.call, update.value) for update in done] == [(0, {"a": 1}), (1, {"b": 2})]
 
     def test_invalid_json_that_continues(self) -> None:
         """A call with invalid JSON isn't done when another one begins, as it can still continue."""
@@ -357,11 +362,95 @@ class TestToolCalls:
             ChoiceFinished(0, "function_call"),
         ]
 
-    def test_delta_without_a_function(self) -> None:
-        """The first delta of a call can lack a function."""
-        assert updates(delta(tool_calls=[{"index": 0, "id": "a"}])) == [
-            ToolCallStarted(0, 0, "a", "", "function")
+    def test_name_in_pieces(self) -> None:
+        """A call starts with its full name when arguments follow."""
+        reported = updates(call("", id="a", name="get_"), call("", name="time"), call('{"x"'))
+
+        assert reported[0] == ToolCallStarted(0, 0, "a", "get_time", "function")
+        assert isinstance(reported[1], ArgumentsDelta)
+
+    def test_late_name(self) -> None:
+        """Arguments that arrive before the name are emitted after the start, joined."""
+        assert updates(call('{"x"', id="a"), call(": 1")) == []
+        assert updates(call('{"x"', id="a"), call(": 1"), call("}", name="f")) == [
+            ToolCallStarted(0, 0, "a", "f", "function"),
+            ArgumentsDelta(0, 0, '{"x": 1}', {"x": 1}),
         ]
+        assert updates(call('{"x": 1}'), call(name="f"), delta(finish="stop"))[:2] == [
+            ToolCallStarted(0, 0, None, "f", "function"),
+            ArgumentsDelta(0, 0, '{"x": 1}', {"x": 1}),
+        ]
+
+    def test_calls_that_wait_for_a_name(self) -> None:
+        """A call without a name isn't done, nor does it start, when another one begins."""
+        first, second = call('{"x": 1}', id="a"), call('{"y": 2}', 1, id="b", name="g")
+        reported = updates(first, second, call(None, 0, name="f"), call("{", 2, name="h"))
+
+        assert [(type(update), getattr(update, "call", None)) for update in reported] == [
+            (ToolCallStarted, 1),
+            (ArgumentsDelta, 1),
+            (ToolCallStarted, 0),
+            (ArgumentsDelta, 0),
+            (ToolCallDone, 0),
+            (ToolCallDone, 1),
+            (ToolCallStarted, 2),
+            (ArgumentsDelta, 2),
+        ]
+
+    @pytest.mark.parametrize("finish", ["stop", None])
+    def test_no_name(self, finish: str | None) -> None:
+        """A call whose name never arrives is emitted at the end of the stream."""
+        reported = updates(call('{"x": 1}', id="a"), delta(finish=finish), end=True)
+
+        assert reported[-3:] == [
+            ToolCallStarted(0, 0, "a", "", "function"),
+            ArgumentsDelta(0, 0, '{"x": 1}', {"x": 1}),
+            ToolCallDone(0, 0, "a", "", "function", '{"x": 1}', {"x": 1}, None),
+        ]
+
+    def test_placeholder(self) -> None:
+        """A placeholder isn't emitted, and its call isn't done before its arguments."""
+        head, other = call("{}", id="a", name="f"), call("{}", 1, id="b", name="g")
+        reported = updates(head, other, call(" "), call('{"x": 1}'), delta(finish="stop"))
+
+        assert reported == [
+            ToolCallStarted(0, 0, "a", "f", "function"),
+            ToolCallStarted(0, 1, "b", "g", "function"),
+            ArgumentsDelta(0, 0, '{"x": 1}', {"x": 1}),
+            ArgumentsDelta(0, 1, "{}", {}),
+            ToolCallDone(0, 0, "a", "f", "function", '{"x": 1}', {"x": 1}, None),
+            ToolCallDone(0, 1, "b", "g", "function", "{}", {}, None),
+            ChoiceFinished(0, "stop"),
+        ]
+
+    def test_text_after_empty_arguments_and_the_finish(self) -> None:
+        """When the choice has finished, `{}` was no placeholder: it's emitted and stays."""
+        reported = updates(call("{}", name="f"), delta(finish="stop"), call("\n"), call('{"x"'))
+
+        texts = [update.text for update in reported if isinstance(update, ArgumentsDelta)]
+        assert texts == ["{}", "\n", '{"x"']
+
+    def test_call_that_begins_after_the_finish(self) -> None:
+        """Arguments of a call that begins after the finish are emitted at once."""
+        reported = updates(delta(finish="stop"), call("{}", name="f"), call("x"), end=True)
+
+        texts = [update.text for update in reported if isinstance(update, ArgumentsDelta)]
+        assert texts == ["{}", "x"]
+
+    def test_repeated_arguments(self) -> None:
+        """Complete arguments that arrive again have no update."""
+        head = call('{"x": 1}', id="a", name="f")
+
+        assert updates(head, head, call('{"x": 1}')) == updates(head)
+
+    def test_delta_without_a_function(self) -> None:
+        """The first delta of a call can lack a function; the call starts when its name is known."""
+        first = delta(tool_calls=[{"index": 0, "id": "a"}])
+
+        assert updates(first) == []
+        assert updates(first, call("", name="f"), delta(finish="stop"))[0] == ToolCallStarted(
+            0, 0, "a", "f", "function"
+        )
 
 
 class TestOthers:
