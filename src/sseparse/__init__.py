@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from .chunks import Result as Result
     from .chunks import Stream as Stream
     from .chunks import ThinkTags as ThinkTags
+    from .chunks import WrongKind as WrongKind
     from .chunks import encode_chunk as encode_chunk
     from .chunks import to_chunks as to_chunks
     from .payloads._decoder import DecodeError as DecodeError
@@ -68,7 +69,7 @@ else:
             "chunks": "Accumulator AsyncChatStream AsyncCompletionStream AsyncStream "
             "ChatCompletion ChatCompletionChunk ChatStream Chunk ChunkDecoder ChunkParser "
             "ChunkReader Completion CompletionChunk CompletionStream Result Stream ThinkTags "
-            "encode_chunk to_chunks",
+            "WrongKind encode_chunk to_chunks",
             "payloads._decoder": "DecodeError",
             "sse._event": "Comment Event encode",
             "sse._parser": "ACCELERATED Parser",

@@ -189,7 +189,6 @@ OBJECT = '{"a": 1}'
         (str.split, "no JSON", ["no", "JSON"]),
         (OwnClass, "no JSON", OwnClass("no JSON")),
     ],
-    ids=repr,
 )
 def test_types(make: Any, parse: Any, kind: Any, text: str, expected: Any) -> None:
     """JSON is converted by msgspec or pydantic; any other callable gets the text."""

@@ -245,6 +245,8 @@ def streams_of_one_kind(source: httpx.Response) -> None:
     for chunk in chat:
         assert_type(chunk.choices[0].delta.content, str | list[Any] | None)
         assert_type(chunk.text, str)
+        assert_type([choice.text for choice in chunk.choices], list[str])
+    assert_type(chat.result().choices[0].text, str)
     assert_type(chat.result().choices[0].message.content, str | None)
     assert_type(chat.accumulator.snapshot(), ChatCompletion)
     legacy = CompletionStream(source)

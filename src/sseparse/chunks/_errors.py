@@ -26,10 +26,10 @@ class WrongKind(SSEError):
     """
 
     def __init__(self, kind: str, body: dict[str, Any]) -> None:
-        other = "a legacy completion" if kind == "chat" else "a chat completion"
+        sent, other = ("legacy", "CompletionStream") if kind == "chat" else ("chat", "ChatStream")
         super().__init__(
-            f'The server sent a chunk of {other}, and kind="{kind}" reads the other kind: Stream, '
-            "ChunkParser and Accumulator read both if no kind is given."
+            f'The server sent a chunk of a {sent} completion, but kind is "{kind}": use {other}, '
+            "or Stream, which reads both."
         )
         self.body = body
 
@@ -40,8 +40,8 @@ def find_error(event_type: str, body: dict[str, Any]) -> ServerSentError | None:
 
     The forms: `{"error": {...}}` or `{"error": "..."}`, alone or next to choices, or in a choice;
     a `base_resp` with a status; `"object": "error"`; without choices, `{"errors": [...]}`,
-    `{"success": false}`, `"type": "error"`, and a message with a code; any object of an event of
-    type "error".
+    `{"success": false}`, `{"detail": ...}` alone, `"type": "error"`, and a message with a code; any
+    object of an event of type "error".
 
     Source: error references of OpenAI, OpenRouter, Cloudflare, MiniMax and Baidu; recordings of
     Groq and vLLM.
@@ -52,6 +52,7 @@ def find_error(event_type: str, body: dict[str, Any]) -> ServerSentError | None:
         body.get("choices") is None
         and (
             body.get("success") is False
+            or body.keys() == {"detail"}
             or body.get("type") == "error"
             or _has_message_and_code(body)
         )

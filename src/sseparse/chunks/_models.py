@@ -246,6 +246,11 @@ class ChoiceDelta(Model, kw_only=True):
     reasoning_details: list[dict[str, Any]] | None = None
 
     @property
+    def text(self) -> str:
+        """The next piece of text, that of a content with parts too, or ""."""
+        return text_of(self.content)
+
+    @property
     def reasoning_text(self) -> str:
         """The next piece of reasoning under any name, or ""."""
         one, other = reasoning_of(self.reasoning_content), other_reasoning(self) or ""
@@ -280,6 +285,11 @@ class ChunkChoice(Model, kw_only=True):
     finish_reason: str | None = None
     logprobs: ChoiceLogprobs | None = None
 
+    @property
+    def text(self) -> str:
+        """The next piece of text, or ""."""
+        return self.delta.text
+
     def only_text(self) -> str | None:
         """
         Return the text if the choice has text and nothing else, or None.
@@ -313,7 +323,7 @@ class ChunkChoice(Model, kw_only=True):
         transcript = delta.audio.transcript if delta.audio is not None else None
         pieces = [
             Piece("reasoning", delta.reasoning_text, index),
-            Piece("content", text_of(delta.content), index),
+            Piece("content", delta.text, index),
             Piece("refusal", delta.refusal or "", index),
             Piece("transcript", transcript or "", index),
             *[Piece("arguments", callee.text, index) for callee in delta.callees()],
@@ -356,7 +366,7 @@ class ChatCompletionChunk(Model, kw_only=True):
     @property
     def text(self) -> str:
         """The new text of choice 0, or ""."""
-        return "".join([text_of(each.delta.content) for each in self.choices if each.index == 0])
+        return "".join([each.text for each in self.choices if each.index == 0])
 
     def only_text(self) -> str | None:
         """

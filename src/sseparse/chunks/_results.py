@@ -238,6 +238,11 @@ class ChatChoice(Model, kw_only=True):
     logprobs: ChoiceLogprobs | None = None
     finish_reasons_seen: list[str] | None = None
 
+    @property
+    def text(self) -> str:
+        """The text of the message, or ""."""
+        return self.message.content or ""
+
 
 class AccumulatedResult(Model, kw_only=True, eq=False):
     """
@@ -317,7 +322,7 @@ class ChatCompletion(AccumulatedResult, kw_only=True):
     @property
     def text(self) -> str:
         """The text of choice 0, or ""."""
-        return next((each.message.content or "" for each in self.choices if each.index == 0), "")
+        return next((each.text for each in self.choices if each.index == 0), "")
 
 
 class CompletionChoice(Model, kw_only=True):

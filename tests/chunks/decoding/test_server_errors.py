@@ -51,6 +51,8 @@ ERRORS = [
     data({"success": False, "message": "no"}),
     data({"code": 500, "message": "no"}),
     data({"code": "rate_limited", "msg": "no", "choices": None}),
+    data({"detail": "no"}),
+    b'{"detail": "no"}\n\n',
     data({"error_code": 336003, "error_msg": "no"}),
     data({"base_resp": {"status_code": 1004, "status_msg": "no"}}),
     data({"choices": [], "error": {"message": "no"}}),
