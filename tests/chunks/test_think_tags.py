@@ -28,7 +28,7 @@ from sseparse import (
     ThinkTags,
     TransportError,
 )
-from sseparse.chunks import ContentDelta, ContentDone, ReasoningDelta, ReasoningDone
+from sseparse.chunks import ContentDelta, ContentDone, NoteKind, ReasoningDelta, ReasoningDone
 from sseparse.moderation import Gate
 from sseparse.testing import every_split
 from sseparse.timing import Timeline
@@ -251,13 +251,42 @@ def test_only_content_has_tags() -> None:
 
 @pytest.mark.parametrize("opened", [False, True])
 def test_an_unmatched_end_tag(opened: bool) -> None:
-    """An end tag alone stays in the content, unless the answer begins inside the reasoning."""
+    """In chunks, an end tag alone stays in the content, unless the answer begins inside the reasoning."""
     chunks = moved(ThinkTags(opened=opened), [chunk(choice("Hm</think>Yes"))])
 
     if opened:
         assert texts_of(chunks) == [("reasoning", "Hm"), ("content", "Yes")]
     else:
         assert texts_of(chunks) == [("content", "Hm</think>Yes")]
+
+
+@pytest.mark.parametrize("earlier", ["", "So. "])
+def test_a_missing_start_tag(earlier: str) -> None:
+    """In a result, the text before an end tag that has no start tag is the reasoning, noted."""
+    text = "Hm</think>Yes"
+    for cut in range(len(text)):
+        pieces = [
+            choice(reasoning_content=earlier),
+            choice(text[:cut]),
+            choice(text[cut:], finish="stop"),
+        ]
+        stream = Stream([body(*map(data, pieces))], think_tags=True)
+        completion = stream.result()
+
+        assert message_of(completion).content == "Yes"
+        assert message_of(completion).reasoning_content == f"{earlier}Hm"
+        assert NoteKind.REASONING_UNOPENED in [note.kind for note in completion.notes]
+        assert stream.snapshot() == completion
+
+
+def test_an_end_tag_after_the_reasoning() -> None:
+    """After reasoning with both tags, an end tag is text."""
+    tagged = data(choice("<think>Hm</think>The tag </think> ends it", finish="stop"))
+    completion = Stream([body(tagged)], think_tags=True).result()
+
+    assert completion.text == "The tag </think> ends it"
+    legacy = body('{"choices": [{"index": 0, "text": "a</think>", "finish_reason": "stop"}]}')
+    assert Stream([legacy], think_tags=True).result().text == "a</think>"
 
 
 def test_a_missing_end_tag() -> None:

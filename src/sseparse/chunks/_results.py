@@ -54,6 +54,8 @@ class NoteKind(Enum):
     """The arguments began with `{}`, a placeholder that the arguments after it replaced."""
     VALUE_IGNORED = "value_ignored"
     """`detail` is the field's name; its value is in the chunk's `extra`."""
+    REASONING_UNOPENED = "reasoning_unopened"
+    """With `think_tags`, an end tag had no start tag: the text before it is the reasoning."""
     NOT_CUMULATIVE = "not_cumulative"
     """With deltas="cumulative", a text didn't begin with the one before; `detail` is its field."""
 
@@ -76,6 +78,7 @@ _MESSAGES: Final[Mapping[NoteKind, str]] = {
     NoteKind.ARGUMENTS_REPEATED: "the server sent the complete arguments again; they are used once",
     NoteKind.ARGUMENTS_REPLACED: "the server sent {} before the arguments; it is ignored",
     NoteKind.VALUE_IGNORED: "a known field has a value of an unexpected type; it is ignored",
+    NoteKind.REASONING_UNOPENED: "an end tag had no start tag; the text before it is the reasoning",
     NoteKind.NOT_CUMULATIVE: "a text doesn't begin with the one before it; it is added to it",
 }
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ._cumulative import DeltaRewriter
     from ._estimate import UsageEstimate
     from ._rewriting import Rewriter
-    from ._think_tags import ThinkTags
+    from ._think_tags import TagRewriter, ThinkTags
     from ._updates import Update
 else:
     Update: TypeAlias = Any  # most programs do without updates
@@ -107,7 +107,7 @@ class ChunkReader(Reader[ChunkT, ResultT]):
         SSEError: An estimate is requested, and its encoding is unknown or not on this machine.
     """
 
-    __slots__ = ("_deltas", "_estimate", "accumulator")
+    __slots__ = ("_deltas", "_estimate", "_tags", "accumulator")
 
     accumulator: Accumulator[ChunkT, ResultT]
 
@@ -186,6 +186,7 @@ class ChunkReader(Reader[ChunkT, ResultT]):
         """Return the parser, or one whose chunks are rewritten if an option requests it."""
         check_choice("deltas", deltas, "incremental", "cumulative")
         self._deltas: DeltaRewriter | None = None
+        self._tags: TagRewriter | None = None
         rewriters: list[Rewriter] = []
         if deltas == "cumulative":
             from ._cumulative import DeltaRewriter  # noqa: PLC0415 - most streams need none
@@ -195,7 +196,8 @@ class ChunkReader(Reader[ChunkT, ResultT]):
         if think_tags:
             from ._think_tags import make_rewriter  # noqa: PLC0415 - most streams need none
 
-            rewriters.append(make_rewriter(think_tags))
+            self._tags = make_rewriter(think_tags)
+            rewriters.append(self._tags)
         if not rewriters:
             return parser
         from ._rewriting import RewritingParser  # noqa: PLC0415 - most streams need none
@@ -205,6 +207,8 @@ class ChunkReader(Reader[ChunkT, ResultT]):
     def snapshot(self) -> ResultT:
         """Return the completion of the chunks returned so far."""
         result = super().snapshot()
+        if self._tags is not None:
+            result = self._tags.correct(result)
         notes = [] if self._deltas is None else [*self._deltas.notes]
         if self.item_parser.was_split:
             notes.append(Note(NoteKind.EVENT_SPLIT))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from msgspec.structs import replace
 
@@ -16,6 +16,7 @@ from ._models import (
     ChunkChoice,
     CompletionChunk,
 )
+from ._results import Note, NoteKind, ResultT
 from ._rewriting import bare_chunk
 from ._texts import other_parts, text_of, thinking_of
 
@@ -34,9 +35,10 @@ class TaggedText:
 
     Attributes:
         held: The end of the text so far, if it can be the start of a tag.
+        was_inside: Whether any text was inside the reasoning.
     """
 
-    __slots__ = ("_end", "_is_inside", "_may_start", "_start", "held")
+    __slots__ = ("_end", "_is_inside", "_may_start", "_start", "held", "was_inside")
 
     def __init__(self, start: str, end: str, *, opened: bool) -> None:
         self._start = start
@@ -45,6 +47,7 @@ class TaggedText:
         # A model can repeat the start tag that the template has. It's dropped if it's the first.
         self._may_start = opened
         self.held: str = ""
+        self.was_inside = opened
 
     def passes(self, text: str) -> bool:
         """Return whether a text and those before it have nothing to do with tags."""
@@ -73,6 +76,7 @@ class TaggedText:
             pieces.append((self._is_inside, text[at:found]))
             at = found + len(self._tag)
             self._is_inside = not self._is_inside
+            self.was_inside = True
         stop = len(text) if last else self._find_partial_tag(text, at)
         pieces.append((self._is_inside, text[at:stop]))
         self.held = text[stop:]
@@ -149,6 +153,26 @@ class TagRewriter:
             replace(choice, delta=final),
         ]
 
+    def correct(self, result: ResultT) -> ResultT:
+        """
+        Return a result without the end tags of reasoning that had no start tag.
+
+        The text before such a tag was content in the chunks: it was known only after them.
+        """
+        choices: list[Any] = [*result.choices]
+        notes = [*result.notes]
+        for place, choice in enumerate(choices):
+            tagged = self._texts.get(choice.index)
+            if tagged is None or tagged.was_inside:
+                continue
+            reasoning, tag, content = choice.text.partition(self._tags[1])
+            if tag:
+                reasoning = (choice.message.reasoning_content or "") + reasoning
+                message = replace(choice.message, content=content, reasoning_content=reasoning)
+                choices[place] = replace(choice, message=message)
+                notes.append(Note(NoteKind.REASONING_UNOPENED, choice.index))
+        return replace(result, choices=choices, notes=tuple(notes))
+
     def flush(self) -> list[Chunk]:
         """Return a chunk with the text held back, if there is any."""
         choices = [
@@ -201,7 +225,8 @@ class ThinkTags(Breakable):
         last = tags.close()
 
     The reasoning becomes `reasoning_content`. Every other character stays, also a line end next to
-    a tag, and so does an end tag without a start tag. Tags don't nest. A tag can be cut anywhere:
+    a tag, and so does an end tag without a start tag; the result of a reader or a stream takes the
+    text before that tag for the reasoning, with a note. Tags don't nest. A tag can be cut anywhere:
     text that can be its start is held back until the choice's next text, its finish reason or the
     end. A chunk whose text changes back to reasoning becomes several chunks, in order.
 
