@@ -251,7 +251,7 @@ def test_only_content_has_tags() -> None:
 
 @pytest.mark.parametrize("opened", [False, True])
 def test_an_unmatched_end_tag(opened: bool) -> None:
-    """In chunks, an end tag alone stays in the content, unless the answer begins inside the reasoning."""
+    """In chunks, an end tag alone stays in the content, unless the answer begins inside."""
     chunks = moved(ThinkTags(opened=opened), [chunk(choice("Hm</think>Yes"))])
 
     if opened:
