@@ -18,7 +18,7 @@ from ..payloads._parser import ItemParser
 from ..sse._event import Event
 from ..sse._parser import DEFAULT_MAXIMUM, Parser
 from ._accumulator import MAX_CHOICES, check_choice_limit
-from ._errors import ERROR_FINISH_REASONS, WrongKind, find_error
+from ._errors import ERROR_FINISH_REASONS, WrongKind, check_reasons, find_error
 from ._models import (
     LEGACY,
     ChatCompletionChunk,
@@ -52,9 +52,11 @@ _OBJECTS = (_CHAT, LEGACY, "error")
 # costs more than it saves.
 _MISSES = 3
 _SHAPE = ("choices", "usage", "error")
-_OBJECTS_OF_API = (_CHAT, LEGACY, "chat.completion")
+_OBJECTS_OF_API = (_CHAT, LEGACY, "chat.completion", "error")
 # The types of events without a type of their own, and of errors.
 _COMMON_TYPES = ("message", "error", "")
+# What some servers send while a choice goes on: a null as text, an unset enumeration.
+_NO_REASONS = ("null", "None", "0")
 # In characters. No server has longer ones; this bounds what a hostile one can make us keep.
 _LONGEST_REASON = 256
 
@@ -75,9 +77,9 @@ class ChunkDecoder(Decoder[ChunkT]):
             16,384.
         max_objects: The most JSON objects and arrays in one event; None for no limit. Default:
             524,288.
-        error_finish_reasons: The finish reasons that mean a failure of the server: after the chunk
-            that has one, `error` is a `ServerSentError`. Default: "abort", "error",
-            "network_error".
+        error_finish_reasons: The finish reasons that mean a failure of the server, in any case:
+            after the chunk that has one, `error` is a `ServerSentError`. Default: "abort",
+            "error", "insufficient_system_resource", "network_error".
 
     Raises:
         ValueError: An option has an invalid value.
@@ -130,7 +132,7 @@ class ChunkDecoder(Decoder[ChunkT]):
         super().__init__(on_bad_json=on_bad_json, max_objects=max_objects)
         check_number("max_choices", max_choices)
         self._max_choices = max_choices
-        self._error_reasons = error_finish_reasons
+        self._error_reasons = check_reasons(error_finish_reasons)
         self._reasons: dict[int, str | None] = {}
         self._decode: Callable[[str | bytes], Any] | None = _DECODE_CHAT
         self._id: str | None = None
@@ -153,12 +155,11 @@ class ChunkDecoder(Decoder[ChunkT]):
         """Decode the data of several events of type "message"."""
         chunks: list[ChunkT] = []
         rest = iter(values)
-        while (value := self._decode_known(rest, chunks)) is not None:
+        while not self.stopped and (value := self._decode_known(rest, chunks)) is not None:
             data = value.decode("utf-8", "replace")
             self._decode_event(Event(data, "message", last_event_id), chunks)
-            if self.stopped:
-                self.add_late(rest)
-                break
+        if self.stopped:
+            self.add_late(rest)
         return chunks
 
     def _decode_known(self, values: Iterator[DataT], chunks: list[ChunkT]) -> DataT | None:
@@ -207,9 +208,13 @@ class ChunkDecoder(Decoder[ChunkT]):
                     self.stop(error)
                     return False
                 reasons[index] = None
+            if choice.finish_reason in _NO_REASONS:
+                # As a value of another type: in `extra`, with a note.
+                choice.extra = {"finish_reason": choice.finish_reason, **choice.extra}
+                choice.finish_reason = None
             if choice.finish_reason and reasons[index] is None:
                 reasons[index] = choice.finish_reason[:_LONGEST_REASON]
-                if choice.finish_reason in self._error_reasons:
+                if choice.finish_reason.lower() in self._error_reasons:
                     self._stop_at_reason(choice)
         return True
 
@@ -233,7 +238,7 @@ class ChunkDecoder(Decoder[ChunkT]):
         if is_complete(body, () if self._by_message else self._reasons):
             # A server that doesn't stream, or one behind a proxy that says it does. A few servers
             # stream the pieces of the message in `message`.
-            self._by_message = self._by_message or not self._reasons
+            self._by_message |= not self._reasons and "delta" not in body["choices"][0]
             body = as_chunk(body)
         kind = self._kind or kind_of(body)
         self._misses += 1
@@ -286,7 +291,8 @@ class ChunkDecoder(Decoder[ChunkT]):
 
 def has_chunk_shape(body: dict[str, Any]) -> bool:
     """Return whether a JSON object has what identifies a chunk, a completion or an error."""
-    return any(name in body for name in _SHAPE) or body.get("object") in _OBJECTS_OF_API
+    has_label = body.get("object") in _OBJECTS_OF_API or body.get("type") == "error"
+    return has_label or any(name in body for name in _SHAPE)
 
 
 def is_complete(body: dict[str, Any], seen: Container[int]) -> bool:
@@ -299,7 +305,7 @@ def is_complete(body: dict[str, Any], seen: Container[int]) -> bool:
     """
     choices = body.get("choices")
     first = choices[0] if is_list(choices) and choices else None
-    if not is_object(first) or "delta" in first or not is_object(first.get("message")):
+    if not is_object(first) or first.get("delta") or not is_object(first.get("message")):
         return False
     index = first.get("index")
     return (index if isinstance(index, int) else to_integer(index) or 0) not in seen

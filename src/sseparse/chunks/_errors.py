@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, Final
 
 from .._errors import ServerSentError, SSEError
 from .._json import is_list, is_object
 from ..payloads._decoder import make_error
 
-ERROR_FINISH_REASONS: Final = frozenset({"abort", "error", "network_error"})
+ERROR_FINISH_REASONS: Final = frozenset(
+    {"abort", "error", "insufficient_system_resource", "network_error"}
+)
 
-# Codes that servers send next to a message when nothing failed.
-_SUCCESS: Final = (None, 0, 200, "", "0", "200", "success", "ok")
+# Codes that servers send next to a message when nothing failed, and the types of such messages.
+_SUCCESS: Final = frozenset({"", "0", "00000", "200", "20000", "none", "ok", "success"})
+_REPORTS: Final = frozenset({"debug", "info", "log", "notice", "status", "warn", "warning"})
 _MESSAGES: Final = ("message", "msg", "error_msg")
 _CODES: Final = ("code", "error_code")
+
+
+def check_reasons(reasons: Collection[str]) -> frozenset[str]:
+    """Return the option `error_finish_reasons` in lower case; raise ValueError if it's wrong."""
+    if isinstance(reasons, str) or not all(isinstance(each, str) for each in reasons):
+        raise ValueError(f"error_finish_reasons is {reasons!r}; give a collection of texts")
+    return frozenset(reason.lower() for reason in reasons)
 
 
 class WrongKind(SSEError):
@@ -38,47 +48,60 @@ def find_error(event_type: str, body: dict[str, Any]) -> ServerSentError | None:
     """
     Return the error in an event's JSON object, or None.
 
-    The forms: `{"error": {...}}` or `{"error": "..."}`, alone or next to choices, or in a choice;
-    a `base_resp` with a status; `"object": "error"`; without choices, `{"errors": [...]}`,
-    `{"success": false}`, `{"detail": ...}` alone, `"type": "error"`, and a message with a code; any
-    object of an event of type "error".
+    The forms: `{"error": {...}}` or `{"error": "..."}`, alone or next to choices, in a choice, or
+    in `x_groq`; a `base_resp` with a status; `"object": "error"`; without choices,
+    `{"errors": [...]}`, `{"success": false}`, `{"detail": ...}` alone, `"type": "error"`, and a
+    message with a code or an HTTP status; any object of an event of type "error".
 
     Source: error references of OpenAI, OpenRouter, Cloudflare, MiniMax and Baidu; recordings of
     Groq and vLLM.
     """
     for inner in _described(body):
         return make_error(inner, body)
-    is_flat = body.get("object") == "error" or (
-        body.get("choices") is None
-        and (
-            body.get("success") is False
-            or body.keys() == {"detail"}
-            or body.get("type") == "error"
-            or _has_message_and_code(body)
-        )
-    )
+    is_flat = body.get("object") == "error" or (not body.get("choices") and _is_flat(body))
     return make_error(body, body) if is_flat or event_type == "error" else None
 
 
 def _described(body: dict[str, Any]) -> Iterator[Any]:
     """Yield the parts of an object that describe an error."""
     inner = body.get("error")
+    is_alone = "choices" not in body and "usage" not in body
     if inner is True:
         yield body
-    elif inner or (inner is not None and inner is not False and "choices" not in body):
+    elif is_alone and inner is not None and inner is not False:
         yield inner
     choices = body.get("choices")
-    for choice in choices if is_list(choices) else ():
-        if is_object(choice) and choice.get("error"):
-            yield choice["error"]
+    places = [body, body.get("x_groq"), *(choices if is_list(choices) else ())]
+    yield from (
+        place["error"] for place in places if is_object(place) and _says_failure(place.get("error"))
+    )
     errors = body.get("errors")
-    if is_list(errors) and choices is None and body.get("success") is not True:
-        yield from errors
+    if is_list(errors) and not choices and body.get("success") is not True:
+        yield from filter(None, errors)
     base = body.get("base_resp")  # MiniMax
-    if is_object(base) and base.get("status_code") not in _SUCCESS:
+    if is_object(base) and not _is_success(base.get("status_code")):
         yield {"code": base["status_code"], "message": base.get("status_msg")}
 
 
-def _has_message_and_code(body: dict[str, Any]) -> bool:
+def _says_failure(inner: Any) -> bool:
+    """Return whether an error next to a chunk's other fields isn't an empty one."""
+    if not is_object(inner):
+        return bool(inner)
+    code = inner.get("code")
+    return any(inner.values()) and (code is None or not _is_success(code))
+
+
+def _is_flat(body: dict[str, Any]) -> bool:
+    if body.get("success") is False or body.get("type") == "error" or body.keys() == {"detail"}:
+        return True
     has_message = any(isinstance(body.get(name), str) for name in _MESSAGES)
-    return has_message and any(body.get(name) not in _SUCCESS for name in _CODES)
+    kinds = {str(body.get(name)).lower() for name in ("type", "level")}
+    if not has_message or kinds & _REPORTS:
+        return False
+    status = body.get("status")
+    has_status = isinstance(status, int) and status >= 400
+    return has_status or not all(_is_success(body.get(name)) for name in _CODES)
+
+
+def _is_success(code: Any) -> bool:
+    return str(code).lower() in _SUCCESS

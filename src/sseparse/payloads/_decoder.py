@@ -17,8 +17,11 @@ from .._stage import Breakable, IterableStage, breaking
 from ..sse._event import Event
 
 MAX_OBJECTS = 1 << 19
+# Values of a field `error` that say nothing.
+_NO_ERRORS: Final = ("", "null", "false", "none", "None", "{}", "[]")
 # In characters: a longer text outside fields is one value, not one for each line.
 _MAX_STRAY_LINES: Final = 65536
+_LINE: Final = re.compile(r"[^\n]+")
 _REPEATED_NAME: Final = re.compile(r"\A(?:data:[ \t]*)+")
 
 ItemT = TypeVar("ItemT")
@@ -91,7 +94,7 @@ class Decoder(IterableStage, Breakable, ABC, Generic[ItemT]):
         """The number of events received."""
         self.keeps_late = False
         """Whether data after an error of the server or the terminal event is kept."""
-        self._late: list[str | bytes] | None = None
+        self._late: list[str | bytes | dict[str, Any]] | None = None
         self._skip_bad_json = on_bad_json == "skip"
         self._max_objects = sys.maxsize if max_objects is None else max_objects
         # Each object has two brackets: shorter data has neither too many nor too deep ones.
@@ -146,7 +149,7 @@ class Decoder(IterableStage, Breakable, ABC, Generic[ItemT]):
         else:
             items += self._decode_data(event)
 
-    def add_late(self, values: Iterable[str | bytes]) -> None:
+    def add_late(self, values: Iterable[str | bytes | dict[str, Any]]) -> None:
         """Keep data after an error of the server or the terminal event for `decode_late()`."""
         if self.keeps_late and (self.done or isinstance(self._error, ServerSentError)):
             self._late = self._late or []
@@ -158,15 +161,19 @@ class Decoder(IterableStage, Breakable, ABC, Generic[ItemT]):
         values, self._late = self._late or (), None
         first_error, stopped = self._error, self.stopped
         for value in values:
-            text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
             if stopped and self.done:
                 break
-            if self.fits(text):
-                with suppress(*UNREADABLE):
-                    items += self._build_values(self.load(text.strip(JSON_BLANKS)))
+            with suppress(*UNREADABLE):
+                items += self._build_values(self._load_late(value))
         # The first error counts, not one of a late item.
         self._error, self.stopped = first_error, stopped
         return items
+
+    def _load_late(self, value: str | bytes | dict[str, Any]) -> list[dict[str, Any] | None]:
+        if is_object(value):
+            return [value]
+        text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+        return self.load(text.strip(JSON_BLANKS)) if self.fits(text) else []
 
     def _build_values(self, values: list[dict[str, Any] | None]) -> list[ItemT]:
         items: list[ItemT] = []
@@ -182,7 +189,9 @@ class Decoder(IterableStage, Breakable, ABC, Generic[ItemT]):
 
     def _decode_data(self, event: Event) -> list[ItemT]:
         data = event.data.strip(JSON_BLANKS)
-        if not data:
+        if event.event == "error" and (not data or self.is_terminal(data)):
+            self.stop(make_error(data, data))
+        if not data or self.stopped:
             return []
         try:
             values = self.load(data)
@@ -193,7 +202,9 @@ class Decoder(IterableStage, Breakable, ABC, Generic[ItemT]):
         for body in values:
             if body is None:
                 self.done = True
-            elif not self.stopped and not self.done:
+            elif self.done or self.error is not None:
+                self.add_late([body])
+            else:
                 items += self._decode_object(event.event, body)
         return items
 
@@ -208,15 +219,20 @@ class Decoder(IterableStage, Breakable, ABC, Generic[ItemT]):
             return [self._load_value(data)]
         except UNREADABLE:
             # A server that forgets the blank lines, or a proxy that repeats the field's name.
-            lines = [_REPEATED_NAME.sub("", line.strip(JSON_BLANKS)) for line in data.split("\n")]
-            if lines == [data]:
+            lines = map(_without_name, _LINE.findall(data))
+            first = next(lines, data)
+            if first == data:
                 raise
-            values = [self._load_value(line) for line in lines if line]
+            values = [self._load_value(first)]
+            values += [self._load_value(line) for line in lines if line]
             self.was_split = True
             return values
 
     def _load_value(self, data: str) -> dict[str, Any] | None:
-        return None if self.is_terminal(data) else load_object(data)
+        if self.is_terminal(data):
+            return None
+        # Gemini sends its errors in a list of one.
+        return load_object(data[1:-1] if data.startswith("[{") and data.endswith("}]") else data)
 
     def _handle_bad_json(self, event: Event, reason: str) -> None:
         if event.event == "error":
@@ -243,15 +259,16 @@ class Decoder(IterableStage, Breakable, ABC, Generic[ItemT]):
     def _decode_stray(self, text: str) -> list[ItemT]:
         is_error = text.startswith("error:")
         text = text.removeprefix("error:").strip(JSON_BLANKS)
+        if text in _NO_ERRORS:
+            return []
         body: dict[str, Any] = {}
-        if self.fits(text):
+        if text[-1] in "}]" and self.fits(text):
             with suppress(*UNREADABLE):
-                # Gemini sends its errors in a list of one.
-                body = load_object(text[1:-1] if text.startswith("[") else text)
+                body = self._load_value(text) or {}
         error = self._find_error("error" if is_error else "", body)
         if error is not None and body:
             return self._decode_object("error" if is_error else "", body)
-        if is_error and text:
+        if is_error:
             self.stop(make_error(text, text))
         elif not self.events_seen and self._is_result(body) and self._has_item(body):
             return self._decode_object("", body)
@@ -371,6 +388,10 @@ class Decoder(IterableStage, Breakable, ABC, Generic[ItemT]):
 # The names under which servers send an error's message and its code.
 _MESSAGES: Final = ("message", "detail", "msg", "error_msg", "status_msg")
 _CODES: Final = ("code", "error_code", "status_code")
+
+
+def _without_name(line: str) -> str:
+    return _REPEATED_NAME.sub("", line.strip(JSON_BLANKS))
 
 
 def make_error(inner: Any, body: dict[str, Any] | str) -> ServerSentError:

@@ -301,15 +301,24 @@ class ItemParser(IterableStage, Uncopyable, Generic[ItemT]):
     def _feed_slowly(self, data: bytes | bytearray | memoryview) -> list[ItemT]:
         data = bytes(data)
         if len(data) > SLICE:
-            return feed_slices(self, data)
+            return self._feed_slices(data)
         if self._prefix is not None:
             return self._feed_prefix(self._prefix, data)
         return self.feed(data)
 
+    def _feed_slices(self, data: bytes) -> list[ItemT]:
+        items: list[ItemT] = []
+        for at in range(0, len(data), SLICE):
+            items += self.feed(data[at : at + SLICE])
+            if self.error is not None:
+                self.feed_late(data[at + SLICE :])
+                break
+        return items
+
     def _feed_prefix(self, prefix: BodyPrefix, data: bytes) -> list[ItemT]:
         self._prefix = None
         # What was held back can be larger than a slice.
-        items = feed_slices(self, prefix.feed(data))
+        items = self._feed_slices(prefix.feed(data))
         if not prefix.settled or not self._anything_seen:
             self._prefix = prefix
         if prefix.error is not None and self.error is None:

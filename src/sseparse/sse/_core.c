@@ -487,15 +487,13 @@ check_pending(Interpreter *self)
         return CONTINUE;
     if (is_wanted(self, line, length, 0) != UNWANTED)
         return check_length(self, line, length, 0);
-    if (is_stray(self, line, length))
+    if (length <= HEAD || is_stray(self, line, length))
         return CONTINUE;
     char head[HEAD];
-    if (length > HEAD)
-        length = HEAD;
-    memcpy(head, line, length);
+    memcpy(head, line, HEAD);
     buffer_clear(&self->pending);
     self->dropping = 1;
-    return buffer_add(&self->pending, head, length) < 0 ? FAILED : CONTINUE;
+    return buffer_add(&self->pending, head, HEAD) < 0 ? FAILED : CONTINUE;
 }
 
 static int

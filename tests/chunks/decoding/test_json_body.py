@@ -241,7 +241,7 @@ def test_limits() -> None:
         stream.result()
 
 
-@pytest.mark.parametrize("body", [b'{"detail": "Not Found"}', b"{}", b'{"choices": null}'])
+@pytest.mark.parametrize("body", [b'{"hint": "Not Found"}', b"{}", b'{"choices": null}'])
 def test_other_object(body: bytes) -> None:
     """Another JSON object is a NotEventStream with the start of the body."""
     stream = Stream([body[:3], body[3:]])

@@ -52,6 +52,11 @@ ERRORS = [
     data({"code": 500, "message": "no"}),
     data({"code": "rate_limited", "msg": "no", "choices": None}),
     data({"detail": "no"}),
+    data({"choices": [], "code": 500, "message": "no"}),
+    data({"status": 500, "message": "no"}),
+    data({"choices": [], "x_groq": {"id": "r", "error": "no"}}),
+    data([{"error": {"message": "no"}}]),
+    b"event: progress\n" + data({"type": "error", "message": "no"}),
     b'{"detail": "no"}\n\n',
     data({"error_code": 336003, "error_msg": "no"}),
     data({"base_resp": {"status_code": 1004, "status_msg": "no"}}),
@@ -101,6 +106,18 @@ def test_errors(error: bytes, head: bytes, tail: bytes) -> None:
         data({"choices": [], "errors": [], "success": True}),
         data({"choices": [], "errors": ["a warning"], "success": True}),
         data({"choices": [], "error": None}),
+        data({"usage": {"total_tokens": 1}, "error": ""}),
+        data({"usage": {"total_tokens": 1}, "error": {}}),
+        data({"choices": [], "error": {"message": "", "type": "", "code": None}}),
+        data({"choices": [], "error": {"message": "success", "code": 0}}),
+        data({"choices": [{"index": 0, "delta": {}, "error": {"message": None}}]}),
+        data({"code": "Success", "message": "ok"}),
+        data({"type": "warning", "code": "deprecated", "message": "use another model"}),
+        b'{"level": "info", "message": "started", "code": "I1"}\n\n',
+        data({"errors": [None]}),
+        data({"status": "running", "message": "step 1"}),
+        b"error: null\n\n",
+        b"error: false\n\n",
         data({"choices": [], "error": False}),
         data({"code": 0, "message": "success", "usage": {"total_tokens": 1}}),
         data({"code": 200, "msg": "ok"}),
@@ -178,7 +195,7 @@ def test_an_error_ends_the_items() -> None:
     assert reader.error.partial.usage.total_tokens == 3
 
 
-@pytest.mark.parametrize("reason", ["error", "abort", "network_error"])
+@pytest.mark.parametrize("reason", ["error", "abort", "network_error", "ERROR"])
 def test_finish_reasons_that_mean_failure(reason: str) -> None:
     """A finish reason that means a failure is an error, after its chunk."""
     finish = data({"choices": [{"index": 0, "delta": {"content": "f"}, "finish_reason": reason}]})
@@ -343,3 +360,71 @@ def test_usage_after_done_without_a_choice(size: int) -> None:
 
     assert reader.error is not None
     assert reader.error.partial.usage.total_tokens == 3
+
+
+@pytest.mark.parametrize("data_line", [b"data:\n\n", b"data: [DONE]\n\n"])
+def test_an_error_event_without_a_message(data_line: bytes) -> None:
+    """An event of type "error" is an error, even if it says nothing."""
+    reader = read(HEAD + b"event: error\n" + data_line, 99)
+
+    assert isinstance(reader.error, ServerSentError)
+
+
+@pytest.mark.parametrize("reason", ["null", "None", 0])
+def test_finish_reasons_that_are_none(reason: Any) -> None:
+    """An unset finish reason in another form finishes no choice, and leaves a note."""
+    reader = read(data({"choices": [{"index": 0, "delta": {}, "finish_reason": reason}]}), 99)
+
+    assert reader.end.cause is EndCause.INCOMPLETE
+    assert reader.snapshot().choices[0].finish_reason is None
+    assert NoteKind.VALUE_IGNORED in [note.kind for note in reader.snapshot().notes]
+
+
+USAGE = data({"id": "c", "choices": [], "usage": {"total_tokens": 3}})
+FAILED = data({"choices": [{"index": 0, "delta": {}, "finish_reason": "error"}]})
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        FAILED + USAGE + DONE,
+        data({"error": "no"}) + USAGE,
+        data({"error": "no"}) + data({"choices": [], "padding": "z" * 70_000}) + USAGE,
+        data({"error": "no"}).removesuffix(b"\n") + USAGE,
+    ],
+    ids=["finish reason", "error", "large", "lines"],
+)
+@pytest.mark.parametrize("size", [1 << 20, 1000, 7])
+def test_usage_after_an_error(tail: bytes, size: int) -> None:
+    """What follows an error completes its partial result, however the bytes are cut."""
+    reader = read(HEAD + tail, size)
+
+    assert isinstance(reader.error, ServerSentError)
+    assert reader.error.partial.usage.total_tokens == 3
+
+
+def test_usage_after_done_in_one_event() -> None:
+    """Usage after a [DONE] in the same event counts."""
+    lines = STOP.removesuffix(b"\n") + b"data: [DONE]\n"
+
+    usage = data({"choices": [], "usage": {"total_tokens": 3}})
+    assert read(lines + usage, 9).snapshot().to_dict()["usage"] == {"total_tokens": 3}
+
+
+@pytest.mark.parametrize("reasons", ["error", [1], 5])
+def test_invalid_error_finish_reasons(reasons: Any) -> None:
+    """The option is a collection of texts."""
+    with pytest.raises((ValueError, TypeError)):
+        ChunkDecoder(error_finish_reasons=reasons)
+
+
+@pytest.mark.parametrize("delta", [None, {}])
+def test_a_message_next_to_an_empty_delta(delta: Any) -> None:
+    """A message next to an empty delta is the delta, unless the choice had deltas before."""
+    message = {"role": "assistant", "content": "Hello"}
+    choice = {"index": 0, "delta": delta, "message": message, "finish_reason": "stop"}
+
+    assert read(data({"choices": [choice]}), 99).result().text == "Hello"
+    assert read(HEAD + data({"choices": [choice]}), 99).result().text == "Hal"
+    twice = data({"choices": [{**choice, "finish_reason": None}]}) + data({"choices": [choice]})
+    assert read(twice, 99).result().text == "Hello"
