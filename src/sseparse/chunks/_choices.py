@@ -84,8 +84,8 @@ class ChoiceExtra:
         self.filters: list[dict[str, Any]] = []
 
     def add(self, fields: dict[str, Any]) -> None:
-        # Some servers repeat the message received so far in each chunk.
-        fields = {name: value for name, value in fields.items() if name != "message"}
+        # Some servers repeat the message received so far in each chunk. An error has been reported.
+        fields = {name: fields[name] for name in fields if name not in ("message", "error")}
         if is_list(fields.get("token_ids")):  # vLLM: the tokens of each piece of text
             self._token_ids = self._token_ids or []
             self._token_ids += fields["token_ids"]
