@@ -264,25 +264,29 @@ def check_stages(body: bytes, options: Options, expected: Run) -> None:
     if _MAYBE_OBJECT.match(body) or expected.end.cause is EndCause.NOT_A_STREAM:
         return
     parser = Parser(**options.parsing, incomplete="dispatch")
+    parser.keeps_stray = True
     decoder = ChunkDecoder(**options.chunks)
-    events = parser.feed(body)
-    if parser.error is None:
-        events += [event for event in parser.close() if _is_complete(event)]
     chunks: list[Chunk] = []
-    for event in events:
-        chunks += decoder.feed(event)
-        if decoder.error is not None:
-            break
+
+    def decode(events: Iterable[Event]) -> None:
+        for event in events:
+            if decoder.error is None:
+                chunks.extend(
+                    decoder.feed(event) if event.event else decoder.feed_stray(event.data)
+                )
+
+    decode(parser.feed(body))
+    if parser.error is None and decoder.error is None:
+        decode(event for event in parser.close() if not event.event or _is_complete(decoder, event))
     require_equal("two stages must give the same chunks as one", chunks, expected.items)
     error = describe_error(decoder.error or parser.error)
     if error is not None or "'objects'" not in repr(expected.error):  # a truncated last event
         require_equal("two stages must give the same error as one", error, expected.error)
 
 
-def _is_complete(event: Event) -> bool:
-    data = event.data.strip(" \t\r\n")
+def _is_complete(decoder: ChunkDecoder, event: Event) -> bool:
     try:
-        return data == "[DONE]" or isinstance(_load(data, parse_float=_finite), dict)
+        return bool(decoder.load(event.data.strip(" \t\r\n")))
     except (ValueError, RecursionError):
         return False
 
@@ -516,6 +520,8 @@ def _check_calls(message: ChatMessage, updates: list[Update]) -> None:
 
 def check_to_chunks(completion: Result) -> None:
     """Check that the chunks of a completion accumulate to it, also after encoding."""
+    if not all(map(_has_clear_calls, completion.choices)):
+        return
     before = repr(completion)
     for pieces in (None, 1, 3):
         chunks = [*to_chunks(completion, pieces=pieces)]
@@ -531,12 +537,23 @@ def check_to_chunks(completion: Result) -> None:
     require_equal("to_chunks() must not change the completion", repr(completion), before)
 
 
+def _has_clear_calls(choice: ChatChoice | CompletionChoice) -> bool:
+    """Return whether chunks can tell the calls apart: each has a name or an id of its own."""
+    calls = (choice.message.tool_calls or []) if isinstance(choice, ChatChoice) else []
+    ids = [call.id for call in calls if call.id]
+    callees = [call.function or call.custom for call in calls]
+    return len({*ids}) == len(ids) and all(
+        call.id or (callee is not None and callee.name)
+        for call, callee in zip(calls, callees, strict=True)
+    )
+
+
 def check_completion_body(completion: Result) -> None:
     """Check that a completion as a JSON body parses to itself."""
     # Unknown fields of these names have a meaning in a body.
     if any({"delta", "finish_reasons_seen"} & choice.extra.keys() for choice in completion.choices):
         return
-    if find_error("", completion.to_dict()) is not None:
+    if find_error("", completion.to_dict()) or not all(map(_has_clear_calls, completion.choices)):
         return
     body = json.dumps(completion.to_dict()).encode()
     parser = ChunkParser(max_choices=None, max_objects=None, error_finish_reasons=())

@@ -316,6 +316,7 @@ class ItemParser(IterableStage, Uncopyable, Generic[ItemT]):
         return items
 
     def _feed_prefix(self, prefix: BodyPrefix, data: bytes) -> list[ItemT]:
+        raise_stored(self._parser.error)
         self._prefix = None
         # What was held back can be larger than a slice.
         items = self._feed_slices(prefix.feed(data))

@@ -140,3 +140,13 @@ def test_feed_after_close() -> None:
         parser.close()
         with pytest.raises((RuntimeError, NotEventStream)):
             parser.feed(b"{")
+
+
+def test_malformed_bytes_before_a_possible_object() -> None:
+    """An error before a held-back object is raised again by each later feed."""
+    parser = ChunkParser(errors="strict")
+    parser.feed(b'\xef\r\n\xbb\xbf\n\n{"choices": []}')
+
+    assert isinstance(parser.error, EncodingError)
+    with pytest.raises(EncodingError):
+        parser.feed(b"data: {}\n\n")
