@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Final
-
-import msgspec
 
 from .._json import is_list, is_object
 from ..payloads._model import Model, Piece, TokenCounts
@@ -169,8 +166,8 @@ class ToolCallDelta(Model, kw_only=True):
     """
     A piece of a tool call.
 
-    Numbers as ids, indexes as text, and the fields of `function` without it, as a few servers send
-    them, are read as the schema has them.
+    The fields of `function` without it, as a few servers send them, are read as the schema has
+    them.
 
     Attributes:
         index: The call's position. Some servers send none, -1, or the same for all calls.
@@ -187,18 +184,13 @@ class ToolCallDelta(Model, kw_only=True):
     @classmethod
     def adapt(cls, fields: dict[str, Any]) -> dict[str, Any]:
         """Return the fields as in the schema."""
-        fields = {**fields}
-        index, id_ = fields.get("index"), fields.get("id")
-        if isinstance(index, (str, float)):
-            with suppress(msgspec.ValidationError):
-                fields["index"] = msgspec.convert(index, int, strict=False)
-        if type(id_) is int or type(id_) is float:
-            fields["id"] = str(int(id_) if id_ == int(id_) else id_)
-        if not fields.get("function") and not fields.get("custom"):
-            flat = [name for name in ("name", "arguments") if name in fields]
-            if flat:
-                fields["function"] = {name: fields.pop(name) for name in flat}
-        return fields
+        if fields.get("function") or fields.get("custom"):
+            return fields
+        function = {name: fields[name] for name in ("name", "arguments") if name in fields}
+        if not function:
+            return fields
+        rest = {name: value for name, value in fields.items() if name not in function}
+        return {**rest, "function": function}
 
 
 class AudioDelta(Model, kw_only=True):

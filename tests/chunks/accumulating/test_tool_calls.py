@@ -344,3 +344,14 @@ def test_interleaved_calls(
         text, end = done[place]
         assert (end.id, end.name, end.arguments, text) == (id_, name, arguments, arguments)
         assert end.value == json.loads(arguments or "")
+
+
+def test_numbers_for_texts() -> None:
+    """An index or an id of another type is read as the schema has it, and sent on as received."""
+    delta = {"index": "0", "id": 5.0, "name": "f", "arguments": "{}"}
+    body = {"choices": [{"index": 0, "delta": {"tool_calls": [delta]}}]}
+    (chunk,) = ChunkDecoder().feed(Event(json.dumps(body)))
+    sent = chunk.to_dict()["choices"][0]["delta"]["tool_calls"][0]
+
+    assert sent == {"index": "0", "id": 5.0, "function": {"name": "f", "arguments": "{}"}}
+    assert brief(delta) == [("5.0", "f", "{}")]
