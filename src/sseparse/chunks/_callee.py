@@ -15,6 +15,8 @@ CalleeT = TypeVar("CalleeT", Function, CustomTool)
 
 # An escape, whose character can be in the next piece, a quote or a bracket.
 _MARK = re.compile(r'\\.?|["{}\[\]]', re.DOTALL)
+# An escape or a string, or blanks, which are outside strings.
+_BLANKS = re.compile(r'(\\.|"(?:[^"\\]++|\\.)*+")|[ \t\r\n]++', re.DOTALL)
 
 
 class ObjectScanner:
@@ -62,6 +64,11 @@ def is_object_text(text: str) -> bool:
     return scanner.complete
 
 
+def _remove_blanks(text: str) -> str:
+    """Return the text of an object without the blanks that don't matter."""
+    return _BLANKS.sub(r"\1", text)
+
+
 class FunctionState:
     """Name and arguments of a function call, or name and input of a custom tool call."""
 
@@ -74,6 +81,8 @@ class FunctionState:
         self.is_named_again = False
         self.has_placeholder = False  # the arguments are `{}`, which text can still replace
         self._is_custom = False
+        self._is_withheld = False  # the placeholder wasn't returned
+        self._compact: str | None = None  # complete arguments without blanks, once they matter
         self._length = 0  # of the arguments
         self._scanner: ObjectScanner | None = None  # of the arguments, once it matters
         self._budget = budget
@@ -99,14 +108,31 @@ class FunctionState:
             self._scanner.feed(self.arguments.value or "")
         return self._scanner.complete
 
+    @property
+    def is_done(self) -> bool:
+        """Whether the arguments are complete: an object that nothing replaces."""
+        return self.has_object and not self.has_placeholder
+
     def repeats(self, text: str) -> bool:
-        """Return whether a text is the complete arguments once more."""
+        """Return whether a text is the complete arguments once more, with any blanks."""
         # The lengths are compared first, so that the work is that of the text's own length.
-        return len(text) == self._length and text == self.arguments.value and self.has_object
+        if len(text) == self._length and text == self.arguments.value:
+            return self.has_object
+        # Most pieces aren't an object, and nearly all of those don't begin like one.
+        if not self._length or text.lstrip(JSON_BLANKS)[:1] != "{" or not is_object_text(text):
+            return False
+        return self.has_object and _remove_blanks(text) == self._compact_arguments()
+
+    def _compact_arguments(self) -> str:
+        # Made once: only blanks can follow while the arguments are an object.
+        if self._compact is None:
+            self._compact = _remove_blanks(self.arguments.value or "")
+            self._budget.charge(self._compact)
+        return self._compact
 
     def ends_before(self, text: str) -> bool:
         """Return whether the arguments are complete, so that a text isn't part of them."""
-        return self.has_object and not self.has_placeholder and bool(text.strip())
+        return self.is_done and bool(text.strip())
 
     def excludes(self, text: str) -> bool:
         """Return whether a text is neither part of the arguments nor their repetition."""
@@ -116,7 +142,7 @@ class FunctionState:
         """
         Add a delta and return the text that it adds to the arguments.
 
-        A placeholder isn't returned, because its text can still be replaced.
+        A placeholder isn't returned as long as its text can be replaced.
 
         Args:
             delta: The next piece.
@@ -136,26 +162,38 @@ class FunctionState:
         if not text:
             return ""
         self.is_name_complete = self._name_length > 0
-        if self._is_custom:
-            self._append(text)
-            return text
+        if self._is_custom:  # free text: a placeholder of a function stays as its beginning
+            return self._add_after_placeholder(text)
         return self._add_arguments(text, is_finished=is_finished)
 
     def add_name(self, name: str) -> None:
         self._name.add(name)
         self._name_length += len(name)
 
+    def release_placeholder(self) -> str:
+        """Return the placeholder, which nothing replaced, unless it was returned before."""
+        if not self._is_withheld:
+            return ""
+        self._is_withheld = False
+        return self.arguments.value or ""
+
+    def _add_after_placeholder(self, text: str) -> str:
+        placeholder = self.release_placeholder()
+        self.has_placeholder = False
+        self._append(text)
+        return placeholder + text
+
     def _add_arguments(self, text: str, *, is_finished: bool) -> str:
         if self.repeats(text):  # some servers send all the arguments again at the end
             self.notes.add(NoteKind.ARGUMENTS_REPEATED)
             return ""
         if is_finished:
-            self.has_placeholder = False
-        elif self.has_placeholder and text.strip():
+            return self._add_after_placeholder(text)
+        if self.has_placeholder and text.strip():
             self._clear()
         elif self._length == 0:
             # Servers that translate another API begin with its empty input.
-            self.has_placeholder = "".join(text.split()) == "{}"
+            self.has_placeholder = self._is_withheld = "".join(text.split()) == "{}"
         self._append(text)
         return "" if self.has_placeholder else text
 
@@ -171,8 +209,8 @@ class FunctionState:
         self._budget.left += len(self.arguments.value or "")
         self.arguments = GrowingText(self._budget)
         self._length = 0
-        self._scanner = None
-        self.has_placeholder = False
+        self._scanner = self._compact = None
+        self.has_placeholder = self._is_withheld = False
 
     def result(self, kind: type[CalleeT]) -> CalleeT:
         name_field, text_field = kind.wire_fields()

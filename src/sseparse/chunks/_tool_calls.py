@@ -16,6 +16,7 @@ class ToolCallState:
     def __init__(self, position: int | None, budget: Budget) -> None:
         self.position = position  # in `message.tool_calls`; None for a function call
         self.id: str | None = None
+        self.head_id: str | None = None  # of the latest delta with a name
         self.is_custom = False
         self.callee = FunctionState(budget)
         self.notes = self.callee.notes
@@ -92,6 +93,8 @@ class ToolCallAssembler:
         callee = delta.function or delta.custom or _NO_CALLEE
         call = self._find(index, delta.id, callee) or self._begin(index, delta.id, callee.name)
         text = call.add(delta, is_finished=is_finished)
+        if callee.name:
+            call.head_id = delta.id or None
         if index is None:
             call.notes.add(NoteKind.CALL_WITHOUT_INDEX)
         else:
@@ -112,7 +115,9 @@ class ToolCallAssembler:
         if id_:
             known = self._by_id.get((index, id_)) or self._by_id.get((None, id_))
             if known is not None:
-                return known if _continues_id(known, callee, is_new_index=call is None) else None
+                if not _continues_id(known, callee, is_new_index=call is None):
+                    return None
+                return known if callee.name else self._continue(index, known, callee.text)
         elif not callee.name:
             return self._find_by_place(index, call, callee)
         if call is None or (id_ and callee.name and call.id):
@@ -130,11 +135,19 @@ class ToolCallAssembler:
             if latest is None or not (latest.id or latest.callee.name):
                 return None
             return None if latest.callee.excludes(callee.text) else latest
-        name = call.callee.name if call.callee.is_named_again else None
-        if name and call.callee.excludes(callee.text):
-            call = self._begin(index, None, name)
-            call.callee.add_name(name)
-        return call
+        return self._continue(index, call, callee.text)
+
+    def _continue(self, index: int | None, call: ToolCallState, text: str) -> ToolCallState:
+        """Return the call, or the one that its repeated name began if other arguments follow."""
+        if not (call.callee.is_named_again and call.callee.excludes(text)):
+            return call
+        id_, name = call.head_id, call.callee.name
+        begun = self._begin(index, id_, name)
+        begun.callee.add_name(name)
+        if id_:
+            begun.id = id_
+            self._register(index, id_, begun)
+        return begun
 
     def _begin(self, index: int | None, id_: str | None, name: str | None) -> ToolCallState:
         self._budget.charge_call()
@@ -160,14 +173,15 @@ class ToolCallAssembler:
 
 def _continues_id(call: ToolCallState, callee: Callee, *, is_new_index: bool) -> bool:
     """Return whether a delta with the id of a call continues it."""
-    name, text = callee.name, callee.text
-    if not name or not call.callee.name:
+    name, text, state = callee.name, callee.text, call.callee
+    if not name or not state.name:
         return True
-    # Some servers send one id for all calls.
-    if not call.callee.is_named(name):
-        return not is_new_index and not call.callee.ends_before(text)
-    is_new_call = is_new_index and call.callee.has_object and not call.callee.has_placeholder
-    return not is_new_call or call.callee.repeats(text)
+    # Some servers send one id for all calls, and the name before the arguments.
+    if not state.is_named(name):
+        return not is_new_index and not state.is_done
+    if is_new_index:
+        return not state.is_done or state.repeats(text)
+    return not state.excludes(text)
 
 
 def _continues_with_another_id(call: ToolCallState, callee: Callee, *, has_index: bool) -> bool:

@@ -164,7 +164,6 @@ class TrackedCall:
     place: int  # in the order in which the calls began
     is_started: bool = False
     held: GrowingText | None = None  # arguments that wait for the name
-    is_placeholder_reported: bool = False
 
 
 class ToolCallTracker:
@@ -240,9 +239,8 @@ class ToolCallTracker:
         if tracked.held is not None:
             text = (tracked.held.value or "") + text
             tracked.held = None
-        if is_last and call.callee.has_placeholder and not tracked.is_placeholder_reported:
-            tracked.is_placeholder_reported = True
-            text = call.callee.arguments.value or ""  # nothing replaced it
+        if is_last:
+            text += call.callee.release_placeholder()
         if text:
             value = None if call.is_custom else call.callee.arguments.json.value
             self._updates.append(ArgumentsDelta(self._state.index, call.position, text, value))

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sseparse import Accumulator, ChatCompletion, ChunkDecoder, ChunkParser, ChunkReader, Event
-from sseparse.chunks import ArgumentsDelta, ToolCallDone, ToolCallStarted, Update
+from sseparse.chunks import ArgumentsDelta, NoteKind, ToolCallDone, ToolCallStarted, Update
 
 CASES: dict[str, dict[str, Any]] = {
     case["case"]: case
@@ -344,6 +344,24 @@ def test_interleaved_calls(
         text, end = done[place]
         assert (end.id, end.name, end.arguments, text) == (id_, name, arguments, arguments)
         assert end.value == json.loads(arguments or "")
+
+
+@given(VALUES, st.sampled_from([None, 1, "\t"]), st.booleans(), st.booleans())
+def test_arguments_again_with_other_blanks(
+    value: dict[str, Any], indent: int | str | None, first: bool, named: bool
+) -> None:
+    """The complete arguments with other blanks are dropped, with a note, and have no update."""
+    texts = [json.dumps(value, separators=(",", ":")), json.dumps(value, indent=indent)]
+    before, again = texts if first else texts[::-1]
+    name = "f" if named else None
+    accumulator, updates = updates_of(
+        stream([[piece(0, "a", "f", before)], [piece(0, name=name, arguments=again)]])
+    )
+
+    assert calls_in(accumulator.snapshot()) == [["a", "f", before]]
+    kinds = [note.kind for note in accumulator.snapshot().notes]
+    assert NoteKind.ARGUMENTS_REPEATED in kinds
+    assert [update.text for update in updates if isinstance(update, ArgumentsDelta)] == [before]
 
 
 def test_numbers_for_texts() -> None:

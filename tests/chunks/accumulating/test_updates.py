@@ -430,6 +430,43 @@ class TestToolCalls:
         texts = [update.text for update in reported if isinstance(update, ArgumentsDelta)]
         assert texts == ["{}", "\n", '{"x"']
 
+    @pytest.mark.parametrize("finish", ["tool_calls", None])
+    @pytest.mark.parametrize(
+        "pieces",
+        [
+            [{"function": {"name": "f", "arguments": "{}"}}, {"custom": {"input": "in"}}],
+            [{"function": {"name": "f", "arguments": "{}"}, "custom": {"input": "in"}}],
+            [{"function": {"arguments": "{}"}}, {"custom": {"name": "f", "input": "in"}}],
+            [
+                {"function": {"name": "f", "arguments": "{}"}},
+                {"custom": {}},
+                {"function": {"arguments": "in"}},
+            ],
+        ],
+    )
+    def test_function_that_becomes_a_custom_tool(
+        self, pieces: list[dict[str, Any]], finish: str | None
+    ) -> None:
+        """The input of a custom tool follows the `{}` of a function, which is emitted once."""
+        bodies = [delta(tool_calls=[{"index": 0, **piece}]) for piece in pieces]
+        reported = updates(*bodies, delta(finish=finish), end=True)
+
+        texts = [update.text for update in reported if isinstance(update, ArgumentsDelta)]
+        done = [update.arguments for update in reported if isinstance(update, ToolCallDone)]
+        assert "".join(texts) == "{}in"
+        assert done == ["{}in"]
+
+    @pytest.mark.parametrize("last", [call("\n"), delta(tool_calls=[{"custom": {"input": "\n"}}])])
+    @pytest.mark.parametrize("name", [None, "f"])
+    def test_placeholder_of_a_call_that_finished(
+        self, name: str | None, last: dict[str, Any]
+    ) -> None:
+        """Text after the finish follows `{}`, which is emitted once, with or without a name."""
+        reported = updates(call("{}", name=name), delta(finish="stop"), last, end=True)
+
+        texts = [update.text for update in reported if isinstance(update, ArgumentsDelta)]
+        assert "".join(texts) == "{}\n"
+
     def test_call_that_begins_after_the_finish(self) -> None:
         """Arguments of a call that begins after the finish are emitted at once."""
         reported = updates(delta(finish="stop"), call("{}", name="f"), call("x"), end=True)
