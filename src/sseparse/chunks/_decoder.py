@@ -305,7 +305,11 @@ def is_complete(body: dict[str, Any], seen: Container[int]) -> bool:
     """
     choices = body.get("choices")
     first = choices[0] if is_list(choices) and choices else None
-    if not is_object(first) or first.get("delta") or not is_object(first.get("message")):
+    if (
+        not is_object(first)
+        or first.get("delta") is not None
+        or not is_object(first.get("message"))
+    ):
         return False
     index = first.get("index")
     return (index if isinstance(index, int) else to_integer(index) or 0) not in seen

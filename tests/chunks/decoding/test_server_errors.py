@@ -418,11 +418,10 @@ def test_invalid_error_finish_reasons(reasons: Any) -> None:
         ChunkDecoder(error_finish_reasons=reasons)
 
 
-@pytest.mark.parametrize("delta", [None, {}])
-def test_a_message_next_to_an_empty_delta(delta: Any) -> None:
-    """A message next to an empty delta is the delta, unless the choice had deltas before."""
+def test_a_message_next_to_a_null() -> None:
+    """A message next to a delta that is null is the delta, unless the choice had deltas before."""
     message = {"role": "assistant", "content": "Hello"}
-    choice = {"index": 0, "delta": delta, "message": message, "finish_reason": "stop"}
+    choice = {"index": 0, "delta": None, "message": message, "finish_reason": "stop"}
 
     assert read(data({"choices": [choice]}), 99).result().text == "Hello"
     assert read(HEAD + data({"choices": [choice]}), 99).result().text == "Hal"
