@@ -412,7 +412,10 @@ class Accumulator(Breakable, Generic[ChunkT, ResultT]):
         yield from self._notes or ()
         if self._last_model != self.model and self._last_model is not None:
             yield Note(NoteKind.MODEL_CHANGED, detail=self._last_model)
-        if self._used_usage is not self._usage:
+        usage = self._used_usage
+        if usage is not None and usage.is_truncated:
+            yield Note(NoteKind.VALUE_IGNORED, detail="usage")
+        if usage is not self._usage:
             yield Note(NoteKind.USAGE_ELSEWHERE)
         for index in sorted(self._choices):
             yield from self._choices[index].notes()

@@ -53,7 +53,8 @@ class NoteKind(Enum):
     ARGUMENTS_REPLACED = "arguments_replaced"
     """The arguments began with `{}`, a placeholder that the arguments after it replaced."""
     VALUE_IGNORED = "value_ignored"
-    """`detail` is the field's name; its value is in the chunk's `extra`."""
+    """`detail` is the field's name; its value is in the chunk's `extra`. That of "usage" is some
+    unknown fields of the usage, because there were more than 256."""
     REASONING_UNOPENED = "reasoning_unopened"
     """With `think_tags`, an end tag had no start tag: the text before it is the reasoning."""
     NOT_CUMULATIVE = "not_cumulative"
@@ -77,7 +78,7 @@ _MESSAGES: Final[Mapping[NoteKind, str]] = {
     NoteKind.EVENT_SPLIT: "an event had several values, or a repeated data:; each value was read",
     NoteKind.ARGUMENTS_REPEATED: "the server sent the complete arguments again; they are used once",
     NoteKind.ARGUMENTS_REPLACED: "the server sent {} before the arguments; it is ignored",
-    NoteKind.VALUE_IGNORED: "a known field has a value of an unexpected type; it is ignored",
+    NoteKind.VALUE_IGNORED: "a value has an unexpected type, or is one too many; it is ignored",
     NoteKind.REASONING_UNOPENED: "an end tag had no start tag; the text before it is the reasoning",
     NoteKind.NOT_CUMULATIVE: "a text doesn't begin with the one before it; it is added to it",
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, TypeVar
 
-from ..payloads._growing import OBJECT, Budget, copy_fields, keep_last, unknown_fields
+from ..payloads._growing import OBJECT, Budget, unknown_fields
 from ..payloads._model import Model, build
 from ._models import CompletionUsage
 
@@ -19,17 +19,26 @@ _OTHER_NAMES: Final[Mapping[str, str]] = {
     "output_tokens_details": "completion_tokens_details",
 }
 
+# The number of unknown fields in a usage, or in one of its details. Each usage that is returned has
+# a copy of them: without a limit, that would be quadratic.
+MAX_UNKNOWN: Final = 256
+
 
 class UsageState:
     """
     Token counts of a completion. Of each count, the last that isn't null is used.
 
     Servers send all counts on each chunk, some first and some last, or once: they are never added.
+
+    Attributes:
+        is_truncated: Whether unknown fields were ignored, because there were too many.
     """
 
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
         self._usage = CompletionUsage()
+        self._others: CompletionUsage | None = None  # the counts under other names
+        self.is_truncated = False
         self._result: CompletionUsage | None = None
         budget.left -= OBJECT
 
@@ -45,17 +54,29 @@ class UsageState:
         names = [name for name in _OTHER_NAMES if name in usage.extra] if usage.extra else []
         if names:
             renamed = {_OTHER_NAMES[name]: usage.extra[name] for name in names}
-            sources.insert(0, build(CompletionUsage, renamed))
+            others = build(CompletionUsage, renamed)
+            sources.insert(0, others)
+            self._others = self._others or CompletionUsage()
+            self._merge(self._others, others)
         if all(map(is_zero, sources)) and not self.is_zero:
             # Some servers end with zeros. They don't replace counts.
             known, unknown = self._usage.extra, unknown_fields(usage).items()
             news = {name: value for name, value in unknown if value or name not in known}
-            others = {name: value for name, value in news.items() if name not in _OTHER_NAMES}
-            keep_last(known, others, self._budget)
+            self._keep(known, {name: news[name] for name in news if name not in _OTHER_NAMES})
             return [*sources]
-        return [model for source in sources for model in self._merge(self._usage, source)]
+        return [
+            model for source in sources for model in self._merge(self._usage, source, self._others)
+        ]
 
-    def _merge(self, old: Model, new: Model) -> list[Model]:
+    def _merge(self, old: Model, new: Model, others: Model | None = None) -> list[Model]:
+        """
+        Merge counts into those before them, and return the merged models.
+
+        Args:
+            old: The counts so far.
+            new: The counts of a chunk.
+            others: Counts that zeros don't replace.
+        """
         # In place, so that a chunk costs its own size. A chunk's own usage is never changed.
         merged = [new]
         for name in new.wire_fields():
@@ -63,12 +84,25 @@ class UsageState:
             if isinstance(value, Model):
                 if getattr(old, name) is None:
                     setattr(old, name, type(value)())
-                merged += self._merge(getattr(old, name), value)
-            elif value is not None:
+                merged += self._merge(getattr(old, name), value, getattr(others, name, None))
+            elif value or (value is not None and not getattr(others, name, None)):
                 setattr(old, name, value)
         if new.extra:
-            keep_last(old.extra, unknown_fields(new), self._budget)
+            self._keep(old.extra, unknown_fields(new))
         return merged
+
+    def _keep(self, store: dict[str, Any], fields: dict[str, Any]) -> None:
+        """Store each unknown field's last value that isn't null."""
+        for name, value in fields.items():
+            if value is None:
+                continue
+            if name not in store:
+                if len(store) >= MAX_UNKNOWN:
+                    self.is_truncated = True
+                    continue
+                self._budget.charge(name)
+            self._budget.replace(store.get(name), value)
+            store[name] = value
 
     def result(self) -> CompletionUsage:
         """Return the counts so far, which later chunks don't change."""
@@ -91,4 +125,4 @@ def _copy(model: ModelT) -> ModelT:
     copies: dict[str, Any] = {
         name: _copy(each) if isinstance(each, Model) else each for name, each in fields.items()
     }
-    return type(model)(**copies, extra=copy_fields(model.extra))
+    return type(model)(**copies, extra={**model.extra})

@@ -1,6 +1,7 @@
 """Token counts are merged field by field; of each, the last that isn't null is used."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -163,3 +164,68 @@ def test_earlier_snapshots() -> None:
     assert usage == snapshot.usage
     assert snapshot.to_dict() == before
     assert accumulator.usage != usage
+
+
+def test_zeros_under_one_name() -> None:
+    """A zero under one name doesn't replace a count under the other, in the same chunk or later."""
+    zeros = counts(0, 0, None, prompt_tokens_details={"cached_tokens": 0, "audio_tokens": 0})
+    other = {
+        "input_tokens": 10,
+        "output_tokens": 1,
+        "input_tokens_details": {"cached_tokens": 3},
+    }
+    details = {"cached_tokens": 3, "audio_tokens": 0}
+
+    expected = counts(10, 1, None) | other | {"prompt_tokens_details": details}
+    assert usage_of(zeros | other) == expected
+    later = zeros | {"output_tokens": 5}
+    assert usage_of(zeros | other, later) == expected | counts(10, 5, None, output_tokens=5)
+    assert usage_of(counts(0, 0, None) | {"input_tokens": 0}) == counts(0, 0, None, input_tokens=0)
+    assert usage_of(counts(4, 0, None) | {"input_tokens": 10, "output_tokens": 5}) == (
+        counts(4, 5, None, input_tokens=10, output_tokens=5)
+    )
+
+
+MANY_FIELDS: dict[str, Callable[[int], dict[str, Any]]] = {
+    "in usage": lambda number: {"usage": {"prompt_tokens": number, f"x{number}": 1}},
+    "in details": lambda number: {
+        "usage": {"prompt_tokens": number, "prompt_tokens_details": {f"x{number}": 1}}
+    },
+    "in details under another name": lambda number: {
+        "usage": {"prompt_tokens": number, "input_tokens_details": {f"x{number}": 1}}
+    },
+    "in x_groq": lambda number: {"x_groq": {"usage": {"prompt_tokens": number, f"x{number}": 1}}},
+    "at once": lambda number: {
+        "usage": {"prompt_tokens": number, **{f"x{each}": 1 for each in range(300)}}
+    },
+}
+
+
+@pytest.mark.parametrize("where", MANY_FIELDS)
+def test_many_unknown_fields(where: str) -> None:
+    """Of unknown fields, 256 are used, with a note; known counts and used fields still change."""
+    bodies: list[Any] = [{"choices": [], **MANY_FIELDS[where](number)} for number in range(1, 601)]
+    decoder, accumulator = ChunkDecoder(), Accumulator()
+    reported: list[Any] = []
+    for body in [*bodies, bodies[0]]:
+        for chunk in decoder.feed(Event(json.dumps(body))):
+            reported += accumulator.updates(chunk)
+    snapshot = accumulator.snapshot()
+
+    assert snapshot.usage is not None
+    assert reported[-1].usage == snapshot.usage
+    assert snapshot.usage.prompt_tokens == 1
+    fields = snapshot.usage.extra
+    if "details" in where:
+        assert snapshot.usage.prompt_tokens_details is not None
+        fields = snapshot.usage.prompt_tokens_details.extra
+    assert len(fields) == 256
+    (note,) = [note for note in snapshot.notes if note.kind is NoteKind.VALUE_IGNORED]
+    assert note.detail == "usage"
+
+
+def test_the_last_values_of_many_unknown_fields() -> None:
+    """A field that is used changes after the limit, too; exactly 256 leave no note."""
+    fields = {f"x{number}": 1 for number in range(256)}
+    assert usage_of(fields, {"x0": 2}) == fields | {"x0": 2}
+    assert usage_of(fields, {"y": 1, "x0": 2}) == fields | {"x0": 2}
