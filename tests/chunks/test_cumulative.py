@@ -1,6 +1,7 @@
 """The option deltas="cumulative", for servers that repeat the text so far in each chunk."""
 
 import json
+import tracemalloc
 from collections.abc import Iterable
 from itertools import accumulate
 from typing import Any
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from line_counts import count_lines
-from sseparse import ChunkReader, Stream
+from sseparse import ChunkReader, LimitExceeded, Stream
 from sseparse.chunks import ArgumentsDelta, Note, NoteKind
 
 Choice = dict[str, Any]
@@ -331,3 +332,190 @@ def test_cost_is_linear() -> None:
 
     count_lines(lambda: work(["x" * length for length in range(size)]), most=size * 200)
     count_lines(lambda: work(["x", "y"] * (size // 2)), most=size * 200)
+
+
+OTHER_NAMES = ["thinking", "thought", "reasoning_text", "thinking_content"]
+
+
+@pytest.mark.parametrize("name", OTHER_NAMES)
+@given(pieces=TEXTS)
+def test_other_names_of_reasoning(name: str, pieces: list[str]) -> None:
+    """Reasoning under a name that the schema doesn't have is read once, too."""
+    deltas: list[dict[str, Any]] = [{name: text} for text in so_far(pieces)]
+    found = message(*[choice(**delta) for delta in deltas], choice("stop"))
+
+    whole = "".join(pieces).encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+    assert (found.reasoning or "") == whole
+
+
+def test_lists_and_two_names_of_reasoning() -> None:
+    """Lists of parts stay as they are; the same text under two names counts once."""
+    assert message(choice(thinking=["a"]), choice("stop", thinking=["b"])).reasoning == "ab"
+    texts = ["a", "ab", "abc"]
+    found = message(*[choice(reasoning_content=each, thinking=each) for each in texts])
+    assert (found.reasoning_content, found.reasoning or "") == ("abc", "")
+
+
+def close_incomplete(*choices: Choice) -> tuple[list[Any], Any]:
+    """Return the chunks and the result of a stream without a finish reason."""
+    reader = ChunkReader(deltas="cumulative", on_incomplete="accept")
+    chunks = reader.feed(body(choices).removesuffix(b"data: [DONE]\n\n")) + reader.close()
+    return chunks, reader.result()
+
+
+def test_held_reasoning_is_released() -> None:
+    """A cut character at the end of reasoning is released at the end, under any name."""
+    assert message(choice(thinking="a\ufffd"), choice("stop")).reasoning == "a\ufffd"
+    assert message(choice(thinking="a\ufffd"), choice(thinking="aé")).reasoning == "aé"
+    _, result = close_incomplete(choice(thinking="a\ufffd"))
+    assert result.choices[0].message.reasoning == "a\ufffd"
+
+
+def detail(text: str, index: int | None = 0, **fields: Any) -> dict[str, Any]:
+    where = {} if index is None else {"index": index}
+    return {"type": "reasoning.text", "text": text, **where, **fields}
+
+
+@pytest.mark.parametrize("index", [0, None])
+def test_reasoning_details(index: int | None) -> None:
+    """The texts of entries that each chunk repeats are read once; so is a signature."""
+    texts = ["a", "ab\ufffd", "abé"]
+    found = message(
+        *[choice(reasoning_details=[detail(text, index)]) for text in texts],
+        choice("stop", reasoning_details=[detail("abé", index, signature="s")]),
+    )
+
+    assert found.reasoning_details == [detail("abé", index, signature="s")]
+
+
+def test_entries_of_reasoning_details() -> None:
+    """Entries are compared by type and index, or by position; encrypted ones aren't split."""
+    secret = {"type": "reasoning.encrypted", "data": "xx"}
+    summary = {"type": "reasoning.summary", "summary": "s", "index": 1}
+    lists = [
+        [detail("a"), {**summary, "index": 1}],
+        [detail("ab"), {**summary, "summary": "sum"}, secret],
+        [detail("ab"), {**summary, "summary": "sum"}, secret, {**secret, "data": "xxy"}],
+        [{"type": "reasoning.encrypted", "signature": "t"}],
+    ]
+    found = message(*[choice(reasoning_details=each) for each in lists], choice("stop"))
+
+    assert found.reasoning_details == [
+        detail("ab"),
+        {**summary, "summary": "sum"},
+        secret,
+        {**secret, "data": "xxy", "signature": "t"},
+    ]
+
+
+def test_held_details_are_released() -> None:
+    """A cut character at the end of an entry's text is released at the end."""
+    first = choice(reasoning_details=[detail("a\ufffd")])
+    for last in (choice("stop"), choice("stop", reasoning_details=[detail("a\ufffd")])):
+        assert message(first, last).reasoning_details == [detail("a\ufffd")]
+    _, result = close_incomplete(first)
+    assert result.choices[0].message.reasoning_details == [detail("a\ufffd")]
+    _, result = close_incomplete(choice(reasoning_details=[detail("a")]))
+    assert result.choices[0].message.reasoning_details == [detail("a")]
+
+
+def test_details_in_pieces() -> None:
+    """Texts of entries that aren't repeated are added, with a note."""
+    texts = [choice(reasoning_details=[detail(text)]) for text in ("ab", "cd")]
+    reader = read(*texts, choice("stop"))
+    result: Any = reader.result()
+
+    assert result.choices[0].message.reasoning_details == [detail("abcd")]
+    assert notes_of(reader) == [Note(NoteKind.NOT_CUMULATIVE, 0, detail="reasoning_details")]
+
+
+def custom(text: str, **fields: Any) -> dict[str, Any]:
+    return {"custom": {"name": "c", "input": text}, "type": "custom", **fields}
+
+
+@pytest.mark.parametrize("fields", [{"index": 0, "id": "a"}, {"index": 0}, {"id": "a"}, {}])
+def test_the_end_of_a_custom_input(fields: dict[str, Any]) -> None:
+    """A cut character is corrected by the next input, or else released at the end."""
+    first = choice(tool_calls=[custom("ab\ufffd", **fields)])
+    ends = {
+        "finish": [choice("tool_calls")],
+        "repeated": [first, choice("tool_calls")],
+        "empty": [choice("tool_calls", tool_calls=[custom("", **fields)])],
+        "same": [choice("tool_calls", tool_calls=[custom("ab\ufffd", **fields)])],
+    }
+    for end in ends.values():
+        (call,) = message(first, *end).tool_calls
+        assert call.custom.input == "ab\ufffd"
+    (call,) = close_incomplete(first)[1].choices[0].message.tool_calls
+    assert call.custom.input == "ab\ufffd"
+    corrected = choice("tool_calls", tool_calls=[custom("abé", **fields)])
+    (call,) = message(first, corrected).tool_calls
+    assert call.custom.input == "abé"
+
+
+@pytest.mark.parametrize("ids", [("a", "b"), (None, None)])
+def test_the_ends_of_custom_inputs(ids: tuple[str | None, str | None]) -> None:
+    """Calls keep their ends, also those that follow each other under one index."""
+    one, two = ({"index": 0, **({"id": each} if each else {})} for each in ids)
+    other = {**custom("x\ufffd", **two), "custom": {"name": "d", "input": "x\ufffd"}}
+    calls = message(
+        choice(tool_calls=[custom("a\ufffd", **one)]),
+        choice(tool_calls=[other]),
+        choice("tool_calls"),
+    ).tool_calls
+
+    assert [call.custom.input for call in calls] == ["a\ufffd", "x\ufffd"]
+
+
+def test_parallel_custom_inputs_under_one_index() -> None:
+    """A cut character is corrected, also in a call under an index that another call took."""
+    lists = [
+        [custom(one, index=0, id="a"), custom(two, index=0, id="b")]
+        for one, two in (("x\ufffd", "y\ufffd"), ("xé", "yé"))
+    ]
+    calls = message(*[choice(tool_calls=each) for each in lists], choice("stop")).tool_calls
+
+    assert [call.custom.input for call in calls] == ["xé", "yé"]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"custom": {}},
+        {"custom": {"input": "\ufffd"}},
+        {"function": {"arguments": "\ufffd"}},
+        {"function": {"arguments": " "}},
+        {"function": {"name": "f", "arguments": ""}},
+        {"function": {"name": "f", "arguments": "{"}},
+    ],
+    ids=str,
+)
+def test_new_ids_are_limited(fields: dict[str, Any]) -> None:
+    """Ids that change with each chunk don't take more memory than the limit allows."""
+    reader = ChunkReader(max_accumulated_bytes=1_000_000, deltas="cumulative")
+    tracemalloc.start()
+    try:
+        for number in range(400):
+            call = {"index": 0, "id": "x" * 10_000 + str(number), **fields}
+            data = json.dumps({"choices": [choice(tool_calls=[call])]})
+            reader.feed(f"data: {data}\n\n".encode())
+    except LimitExceeded:
+        pass
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert kept < 2_500_000
+
+
+def test_a_function_call_next_to_tool_calls() -> None:
+    """A tool call without id that another one replaces doesn't touch the function call."""
+    deltas: list[dict[str, Any]] = [
+        {"function_call": {"name": "f", "arguments": "{"}, "tool_calls": [{"index": 0}]},
+        {"tool_calls": [tool("", "g", index=0, id="b")]},
+        {"tool_calls": [tool("", "h", index=0, id="c")]},
+        {"function_call": {"name": "f", "arguments": "{}"}},
+    ]
+    found = message(*[choice(**each) for each in deltas], choice("stop"))
+
+    assert found.function_call.arguments == "{}"
