@@ -238,7 +238,7 @@ class ChunkDecoder(Decoder[ChunkT]):
         if is_complete(body, () if self._by_message else self._reasons):
             # A server that doesn't stream, or one behind a proxy that says it does. A few servers
             # stream the pieces of the message in `message`.
-            self._by_message |= not self._reasons and "delta" not in body["choices"][0]
+            self._by_message |= not self._reasons
             body = as_chunk(body)
         kind = self._kind or kind_of(body)
         self._misses += 1
@@ -305,11 +305,7 @@ def is_complete(body: dict[str, Any], seen: Container[int]) -> bool:
     """
     choices = body.get("choices")
     first = choices[0] if is_list(choices) and choices else None
-    if (
-        not is_object(first)
-        or first.get("delta") is not None
-        or not is_object(first.get("message"))
-    ):
+    if not is_object(first) or "delta" in first or not is_object(first.get("message")):
         return False
     index = first.get("index")
     return (index if isinstance(index, int) else to_integer(index) or 0) not in seen

@@ -416,14 +416,3 @@ def test_invalid_error_finish_reasons(reasons: Any) -> None:
     """The option is a collection of texts."""
     with pytest.raises((ValueError, TypeError)):
         ChunkDecoder(error_finish_reasons=reasons)
-
-
-def test_a_message_next_to_a_null() -> None:
-    """A message next to a delta that is null is the delta, unless the choice had deltas before."""
-    message = {"role": "assistant", "content": "Hello"}
-    choice = {"index": 0, "delta": None, "message": message, "finish_reason": "stop"}
-
-    assert read(data({"choices": [choice]}), 99).result().text == "Hello"
-    assert read(HEAD + data({"choices": [choice]}), 99).result().text == "Hal"
-    twice = data({"choices": [{**choice, "finish_reason": None}]}) + data({"choices": [choice]})
-    assert read(twice, 99).result().text == "Hello"
