@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tiktoken
 
 from sseparse import (
     Accumulator,
@@ -19,7 +20,7 @@ from sseparse import (
     encode_chunk,
     to_chunks,
 )
-from sseparse.chunks import ContentDelta, ReasoningDelta, ToolCallDone
+from sseparse.chunks import ContentDelta, ReasoningDelta, ToolCallDone, estimate_usage
 from sseparse.moderation import Gate
 from sseparse.timing import Timeline
 
@@ -194,6 +195,20 @@ def test_views_agree(case: dict[str, Any]) -> None:
     assert (timeline.summary().time_to_first_token is not None) == any(
         chunk.pieces() for chunk in chunks
     )
+
+
+@pytest.mark.usefixtures("vocabularies")
+@pytest.mark.parametrize("case", CASES, ids=id_of)
+def test_estimates_agree(case: dict[str, Any]) -> None:
+    """An estimate counts the text and the reasoning of the result."""
+    result = read(case, 1 << 20).snapshot()
+    encode = tiktoken.get_encoding("o200k_base").encode_ordinary
+    usage = estimate_usage(result, encoding="o200k_base")
+
+    for choice, counted in zip(result.choices, usage.choices, strict=True):
+        assert counted.content == len(encode(choice.text))
+    if isinstance(result, ChatCompletion) and result.choices:
+        assert usage.choices[0].reasoning == len(encode(reasoning(result)))
 
 
 def accumulated(chunks: list[Any]) -> Any:
