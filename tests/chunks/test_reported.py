@@ -201,7 +201,7 @@ def test_views_agree(case: dict[str, Any]) -> None:
 @pytest.mark.parametrize("case", CASES, ids=id_of)
 def test_estimates_agree(case: dict[str, Any]) -> None:
     """An estimate counts the text and the reasoning of the result."""
-    result = read(case, 1 << 20).snapshot()
+    result: Any = read(case, 1 << 20).snapshot()
     encode = tiktoken.get_encoding("o200k_base").encode_ordinary
     usage = estimate_usage(result, encoding="o200k_base")
 
