@@ -20,7 +20,7 @@ from ._models import (
     FunctionDelta,
     ToolCallDelta,
 )
-from ._results import Note, NoteKind
+from ._results import Note, NoteKind, ResultT
 from ._rewriting import bare_chunk
 from ._texts import REASONING_NAMES
 
@@ -202,13 +202,10 @@ class DeltaRewriter:
     Lists of parts and audio stay as they are: no server repeats them. A part of a character at the
     end of a function's arguments isn't released at the end, because it can't be the end of their
     JSON.
-
-    Attributes:
-        notes: Notes on texts that don't begin with those before them.
     """
 
     def __init__(self) -> None:
-        self.notes: dict[Note, None] = {}
+        self._notes: dict[Note, None] = {}
         self._latest: Chunk | None = None
         self._texts: dict[tuple[int, str], CumulativeText] = {}
         # By the choice, and by the call's place and latest id.
@@ -226,6 +223,10 @@ class DeltaRewriter:
             return [replace(chunk, choices=choices)]
         legacy = [self._rewrite_legacy(choice, last=last) for choice in chunk.choices]
         return [replace(chunk, choices=legacy)]
+
+    def correct(self, result: ResultT) -> ResultT:
+        """Return the result with notes on the texts that weren't cumulative."""
+        return replace(result, notes=(*result.notes, *self._notes)) if self._notes else result
 
     def flush(self) -> list[Chunk]:
         """Return a chunk with the text held back, if there is any."""
@@ -315,7 +316,7 @@ class DeltaRewriter:
         return part
 
     def _note(self, index: int, name: str) -> None:
-        self.notes[Note(NoteKind.NOT_CUMULATIVE, index, detail=name)] = None
+        self._notes[Note(NoteKind.NOT_CUMULATIVE, index, detail=name)] = None
 
     def _rewrite_call(
         self, index: int, place: int, delta: ToolCallDelta, *, last: bool

@@ -22,6 +22,8 @@ _CODES: Final = ("code", "error_code")
 
 def check_reasons(reasons: Collection[str]) -> frozenset[str]:
     """Return the option `error_finish_reasons` in lower case; raise ValueError if it's wrong."""
+    if reasons is ERROR_FINISH_REASONS:
+        return ERROR_FINISH_REASONS  # the same object for all streams
     if isinstance(reasons, str) or not all(isinstance(each, str) for each in reasons):
         raise ValueError(f"error_finish_reasons is {reasons!r}; give a collection of texts")
     return frozenset(reason.lower() for reason in reasons)

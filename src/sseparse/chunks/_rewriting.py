@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from .._stage import Uncopyable
 from ..payloads._parser import ItemParser
 from ._models import Chunk
+from ._results import ResultT
 
 
 class Rewriter(Protocol):
@@ -21,6 +22,10 @@ class Rewriter(Protocol):
 
     def flush(self) -> list[Chunk]:
         """Return a chunk with the text held back, if there is any."""
+        ...
+
+    def correct(self, result: ResultT, /) -> ResultT:
+        """Return the result of the chunks, with what was known only after them, and with notes."""
         ...
 
 

@@ -23,10 +23,9 @@ from ._results import ChatCompletion, Completion, Note, NoteKind, Result, Result
 
 if TYPE_CHECKING:
     from ..payloads._parser import ItemParser
-    from ._cumulative import DeltaRewriter
     from ._estimate import UsageEstimate
     from ._rewriting import Rewriter
-    from ._think_tags import TagRewriter, ThinkTags
+    from ._think_tags import ThinkTags
     from ._updates import Update
 else:
     Update: TypeAlias = Any  # most programs do without updates
@@ -107,7 +106,7 @@ class ChunkReader(Reader[ChunkT, ResultT]):
         SSEError: An estimate is requested, and its encoding is unknown or not on this machine.
     """
 
-    __slots__ = ("_deltas", "_estimate", "_tags", "accumulator")
+    __slots__ = ("_estimate", "_rewriters", "accumulator")
 
     accumulator: Accumulator[ChunkT, ResultT]
 
@@ -185,34 +184,29 @@ class ChunkReader(Reader[ChunkT, ResultT]):
     ) -> ItemParser[ChunkT]:
         """Return the parser, or one whose chunks are rewritten if an option requests it."""
         check_choice("deltas", deltas, "incremental", "cumulative")
-        self._deltas: DeltaRewriter | None = None
-        self._tags: TagRewriter | None = None
-        rewriters: list[Rewriter] = []
+        self._rewriters: tuple[Rewriter, ...] = ()
         if deltas == "cumulative":
             from ._cumulative import DeltaRewriter  # noqa: PLC0415 - most streams need none
 
-            self._deltas = DeltaRewriter()
-            rewriters.append(self._deltas)
+            self._rewriters = (DeltaRewriter(),)
         if think_tags:
             from ._think_tags import make_rewriter  # noqa: PLC0415 - most streams need none
 
-            self._tags = make_rewriter(think_tags)
-            rewriters.append(self._tags)
-        if not rewriters:
+            self._rewriters = (*self._rewriters, make_rewriter(think_tags))
+        if not self._rewriters:
             return parser
         from ._rewriting import RewritingParser  # noqa: PLC0415 - most streams need none
 
-        return cast("ItemParser[ChunkT]", RewritingParser(cast("Any", parser), rewriters))
+        return cast("ItemParser[ChunkT]", RewritingParser(cast("Any", parser), self._rewriters))
 
     def snapshot(self) -> ResultT:
         """Return the completion of the chunks returned so far."""
         result = super().snapshot()
-        if self._tags is not None:
-            result = self._tags.correct(result)
-        notes = [] if self._deltas is None else [*self._deltas.notes]
+        for rewriter in self._rewriters:
+            result = rewriter.correct(result)
         if self.item_parser.was_split:
-            notes.append(Note(NoteKind.EVENT_SPLIT))
-        return replace(result, notes=(*result.notes, *notes)) if notes else result
+            return replace(result, notes=(*result.notes, Note(NoteKind.EVENT_SPLIT)))
+        return result
 
     @property
     def usage(self) -> CompletionUsage | None:

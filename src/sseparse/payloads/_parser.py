@@ -11,7 +11,7 @@ from typing import Generic, Literal
 from attrs import evolve
 
 from .._end import End, EndCause
-from .._errors import EncodingError, LimitExceeded, NotEventStream, SSEError
+from .._errors import EncodingError, LimitExceeded, NotEventStream, ServerSentError, SSEError
 from .._json import JSON_BLANKS, UNREADABLE, load_object
 from .._stage import (
     SLICE,
@@ -72,7 +72,7 @@ class BodyPrefix:
         self._fits = fits
         self.settled = False
         self._before = 0
-        self._held = bytearray()
+        self._held: bytes | bytearray = b""  # an idle parser needs no array
         self._first_line = -1
         self._checked_lines = False
 
@@ -101,6 +101,7 @@ class BodyPrefix:
 
     def _hold(self, data: bytes) -> bytes:
         old = len(self._held)
+        self._held = self._held or bytearray()
         self._held += data
         # What is found first in the body decides, however the bytes are split.
         limit = math.inf if self._max_bytes is None else self._max_bytes
@@ -148,7 +149,7 @@ class BodyPrefix:
 
     def release(self) -> bytes:
         """Return the bytes held back, and hold none from now on."""
-        held, self._held = bytes(self._held), bytearray()
+        held, self._held = bytes(self._held), b""
         self.settled = True
         return held
 
@@ -308,10 +309,15 @@ class ItemParser(IterableStage, Uncopyable, Generic[ItemT]):
 
     def _feed_slices(self, data: bytes) -> list[ItemT]:
         items: list[ItemT] = []
+        is_late = False
         for at in range(0, len(data), SLICE):
-            items += self.feed(data[at : at + SLICE])
-            if self.error is not None:
-                self.feed_late(data[at + SLICE :])
+            piece = data[at : at + SLICE]
+            if is_late:
+                self.feed_late(piece)
+                continue
+            items += self.feed(piece)
+            is_late = self._decoder.keeps_late and isinstance(self.error, ServerSentError)
+            if self.error is not None and not is_late:
                 break
         return items
 
