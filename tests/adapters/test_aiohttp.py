@@ -338,6 +338,18 @@ class TestFailing:
                 with pytest.raises(TransportError, match="the connection was closed"):
                     await anext(source)
 
+    async def test_a_connection_that_is_closing_before_a_read(self) -> None:
+        """A read of a connection that is closing raises TransportError once it is closed."""
+        with serving(sending(CHUNKED + ONE, then="hold")) as server:
+            async with responding(server.url) as response:
+                source = adapters.source(response)
+                assert await anext(source) == b"abc"
+                assert response.connection is not None
+                assert response.connection.transport is not None
+                response.connection.transport.close()
+                with pytest.raises(TransportError, match="aiohttp failed"):
+                    await anext(source)
+
     async def test_a_response_closed_during_a_read(self) -> None:
         """Closing the source ends a waiting read with TransportError."""
         with serving(sending(CHUNKED + ONE, then="hold")) as server:

@@ -356,9 +356,9 @@ class Decoder(IterableStage, Breakable, ABC, Generic[ItemT]):
     def is_terminal(self, data: str) -> bool:
         """Return whether an event with this data is the API's terminal one."""
 
-    def _is_ignored(self, event: Event) -> bool:  # noqa: ARG002 - for subclasses
+    @abstractmethod
+    def _is_ignored(self, event: Event) -> bool:
         """Return whether an event without a JSON object is ignored, not an error."""
-        return False
 
     @abstractmethod
     def decode_values(self, values: list[bytes], last_event_id: str) -> list[ItemT]:

@@ -416,3 +416,12 @@ def test_invalid_error_finish_reasons(reasons: Any) -> None:
     """The option is a collection of texts."""
     with pytest.raises((ValueError, TypeError)):
         ChunkDecoder(error_finish_reasons=reasons)
+
+
+@pytest.mark.parametrize("size", [1 << 20, 7])
+def test_usage_after_an_error_and_done(size: int) -> None:
+    """After an error of the server, nothing follows [DONE]."""
+    reader = read(HEAD + data({"error": "no"}) + DONE + USAGE, size)
+
+    assert reader.error is not None
+    assert reader.error.partial.usage is None
