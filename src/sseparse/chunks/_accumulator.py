@@ -21,6 +21,7 @@ from ._models import (
     ChunkT,
     CompletionChunk,
     CompletionChunkChoice,
+    CompletionKind,
     CompletionUsage,
 )
 from ._results import ChatCompletion, Completion, Note, NoteKind, Result, ResultT
@@ -100,14 +101,14 @@ class Accumulator(Breakable, Generic[ChunkT, ResultT]):
     def __init__(
         self: Accumulator[Chunk, Result],
         *,
-        kind: Literal["chat", "completion"] | None = ...,
+        kind: CompletionKind | None = ...,
         **limits: Unpack[AccumulatorOptions],
     ) -> None: ...
 
     def __init__(
         self,
         *,
-        kind: Literal["chat", "completion"] | None = None,
+        kind: CompletionKind | None = None,
         max_choices: int | None = MAX_CHOICES,
         max_tool_calls: int | None = MAX_TOOL_CALLS,
         max_accumulated_bytes: int | None = MAX_ACCUMULATED,

@@ -27,12 +27,12 @@ from ._models import (
     ChunkT,
     CompletionChunk,
     CompletionChunkChoice,
+    CompletionKind,
     kind_of,
     shape_of,
 )
 
 DataT = TypeVar("DataT", str, bytes)
-Kind = Literal["chat", "completion"]
 
 DONE_MARK = "[DONE]"
 # Some servers quote it, as all their data; some forget the brackets, at the end only.
@@ -52,7 +52,7 @@ _OBJECTS = (_CHAT, LEGACY, "error")
 # costs more than it saves.
 _MISSES = 3
 _SHAPE = ("choices", "usage", "error")
-_OBJECTS_OF_API = (_CHAT, LEGACY, "chat.completion", "error")
+_OBJECTS_OF_API = (*_OBJECTS, "chat.completion")
 # The types of events without a type of their own, and of errors.
 _COMMON_TYPES = ("message", "error", "")
 # What some servers send while a choice goes on: a null as text, an unset enumeration.
@@ -117,13 +117,16 @@ class ChunkDecoder(Decoder[ChunkT]):
 
     @overload
     def __init__(
-        self: ChunkDecoder[Chunk], *, kind: Kind | None = ..., **options: Unpack[DecoderOptions]
+        self: ChunkDecoder[Chunk],
+        *,
+        kind: CompletionKind | None = ...,
+        **options: Unpack[DecoderOptions],
     ) -> None: ...
 
     def __init__(
         self,
         *,
-        kind: Kind | None = None,
+        kind: CompletionKind | None = None,
         on_bad_json: Literal["raise", "skip"] = "raise",
         max_choices: int | None = MAX_CHOICES,
         max_objects: int | None = MAX_OBJECTS,
@@ -399,13 +402,16 @@ class ChunkParser(ItemParser[ChunkT]):
 
     @overload
     def __init__(
-        self: ChunkParser[Chunk], *, kind: Kind | None = ..., **options: Unpack[ChunkOptions]
+        self: ChunkParser[Chunk],
+        *,
+        kind: CompletionKind | None = ...,
+        **options: Unpack[ChunkOptions],
     ) -> None: ...
 
     def __init__(
         self,
         *,
-        kind: Kind | None = None,
+        kind: CompletionKind | None = None,
         last_event_id: str = "",
         retry: int | None = None,
         errors: Literal["replace", "strict"] = "replace",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from .._json import is_list, is_object
 from ..payloads._model import Model, Piece, TokenCounts
@@ -441,6 +441,7 @@ else:
 
     ChunkT = TypeVar("ChunkT")
 
+CompletionKind = Literal["chat", "completion"]
 LEGACY = "text_completion"
 
 

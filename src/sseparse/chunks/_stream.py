@@ -16,9 +16,16 @@ from ..streams._reader import Reader
 from ..streams._state import StreamState
 from ..streams._sync import ItemStream
 from ._accumulator import MAX_ACCUMULATED, MAX_TOOL_CALLS, Accumulator
-from ._decoder import ChunkOptions, ChunkParser, Kind
+from ._decoder import ChunkOptions, ChunkParser
 from ._incomplete import incomplete
-from ._models import ChatCompletionChunk, Chunk, ChunkT, CompletionChunk, CompletionUsage
+from ._models import (
+    ChatCompletionChunk,
+    Chunk,
+    ChunkT,
+    CompletionChunk,
+    CompletionKind,
+    CompletionUsage,
+)
 from ._results import ChatCompletion, Completion, Note, NoteKind, Result, ResultT
 
 if TYPE_CHECKING:
@@ -133,7 +140,7 @@ class ChunkReader(Reader[ChunkT, ResultT]):
         self: ChunkReader[Chunk, Result],
         response: object = None,
         *,
-        kind: Kind | None = ...,
+        kind: CompletionKind | None = ...,
         **options: Unpack[ReaderOptions],
     ) -> None: ...
 
@@ -141,7 +148,7 @@ class ChunkReader(Reader[ChunkT, ResultT]):
         self,
         response: object = None,
         *,
-        kind: Kind | None = None,
+        kind: CompletionKind | None = None,
         on_incomplete: Literal["raise", "accept"] = "raise",
         max_tool_calls: int | None = MAX_TOOL_CALLS,
         max_accumulated_bytes: int | None = MAX_ACCUMULATED,
@@ -230,7 +237,7 @@ class ChunkReader(Reader[ChunkT, ResultT]):
 
 def _open(
     response: object,
-    kind: Kind | None,
+    kind: CompletionKind | None,
     *,
     deadlines: Deadlines | None = None,
     drain: float = 0.1,
@@ -244,7 +251,7 @@ def _open(
 class ChunkStream(ItemStream[ChunkT, ResultT, Update], Generic[ChunkT, ResultT]):
     """Base class of `Stream`, `ChatStream` and `CompletionStream`."""
 
-    _kind: ClassVar[Kind | None] = None
+    _kind: ClassVar[CompletionKind | None] = None
     accumulator: Accumulator[ChunkT, ResultT]
 
     def __init__(self, source: SyncReadable, **options: Unpack[StreamOptions]) -> None:
@@ -311,7 +318,7 @@ class CompletionStream(ChunkStream[CompletionChunk, Completion]):
 class AsyncChunkStream(AsyncItemStream[ChunkT, ResultT, Update], Generic[ChunkT, ResultT]):
     """Base class of `AsyncStream`, `AsyncChatStream` and `AsyncCompletionStream`."""
 
-    _kind: ClassVar[Kind | None] = None
+    _kind: ClassVar[CompletionKind | None] = None
     accumulator: Accumulator[ChunkT, ResultT]
 
     def __init__(self, source: AsyncReadable, **options: Unpack[StreamOptions]) -> None:
