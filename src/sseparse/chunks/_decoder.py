@@ -103,6 +103,10 @@ class ChunkDecoder(Decoder[ChunkT]):
         *("_object", "_reasons"),
     )
 
+    # `+=` below would leave their types to be inferred, which type checkers do differently.
+    events_seen: int
+    skipped: int
+
     @overload
     def __init__(
         self: ChunkDecoder[ChatCompletionChunk],

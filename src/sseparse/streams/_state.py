@@ -58,8 +58,8 @@ class StreamState(Generic[ItemT]):
     ) -> None:
         if deadlines is not None:
             self._deadlines = _copy_deadlines(deadlines)
-        self.reader = reader
-        self.timed = deadlines is not None
+        self.reader: EventReader[ItemT] = reader
+        self.timed: bool = deadlines is not None
         self._until = math.inf
         self._drain = drain
         self._interrupted = False
