@@ -8,12 +8,20 @@ from typing import Any
 import pytest
 
 from sseparse import AsyncStream, IncompleteStream, Stream
-from sseparse.chunks import CompletionUsage, EstimatedUsage
-from sseparse.tokens import Uncountable, UnknownEncoding, VocabularyMissing
+from sseparse.chunks import CompletionUsage, EstimatedUsage, NoteKind
+from sseparse.tokens import UnknownEncoding, VocabularyMissing
 
 from .sources import DONE, FINISH, AsyncSource, Source, chunk, data
 
 MESSAGES = [{"role": "user", "content": "What's 1+1? Answer in one word."}]
+
+
+class CharacterTokenizer:
+    """A tokenizer whose tokens are characters."""
+
+    def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
+        assert not add_special_tokens
+        return [*map(ord, text)]
 
 
 def of_model(model: str | None, text: str = "Two and two") -> bytes:
@@ -87,14 +95,42 @@ def test_empty_usage() -> None:
 @pytest.mark.usefixtures("vocabularies")
 @pytest.mark.parametrize("model", ["deepseek-chat", None])
 def test_unknown_models(model: str | None) -> None:
-    """An unknown model raises an error that carries the completion."""
-    stream = Stream([of_model(model), DONE], usage="estimate")
+    """The usage of an unknown model stays None, and a note says what to do."""
+    completion = Stream([of_model(model), DONE], usage="estimate").result()
 
-    with pytest.raises(UnknownEncoding, match="name the encoding") as caught:
-        stream.result()
+    assert completion.text == "Two and two"
+    assert completion.usage is None
+    (note,) = [note for note in completion.notes if note.kind is NoteKind.NOT_COUNTED]
+    assert "name the encoding or a fallback" in str(note)
 
-    assert caught.value.partial.choices[0].message.content == "Two and two"
-    assert caught.value.partial.usage is None
+
+@pytest.mark.usefixtures("vocabularies")
+@pytest.mark.parametrize(
+    "options", [{"fallback": "o200k_base"}, {"encoding": "o200k_base"}, {"count": len}]
+)
+def test_other_encodings(options: Any) -> None:
+    """The tokens of an unknown model count by a fallback, an encoding or a function."""
+    stream = Stream([of_model("deepseek-chat"), DONE], usage="estimate", **options)
+    usage = stream.result().usage
+
+    assert isinstance(usage, EstimatedUsage)
+    assert usage.completion_tokens == (11 if "count" in options else 3)
+
+
+@pytest.mark.parametrize("options", [{"count": len}, {"encoding": CharacterTokenizer()}])
+def test_other_tokenizers(monkeypatch: pytest.MonkeyPatch, options: Any) -> None:
+    """A function or a tokenizer of another library needs no tiktoken."""
+    monkeypatch.setitem(sys.modules, "tiktoken", None)
+    usage = Stream([of_model("gpt-4o"), DONE], usage="estimate", **options).result().usage
+
+    assert usage is not None
+    assert usage.completion_tokens == 11
+
+
+def test_unknown_fallback() -> None:
+    """An unknown fallback raises an error before anything is read."""
+    with pytest.raises(UnknownEncoding, match="o300k"):
+        Stream([DONE], usage="estimate", fallback="o300k")
 
 
 @pytest.mark.usefixtures("vocabularies")
@@ -136,13 +172,21 @@ def test_wrong_messages_and_tools(options: Any) -> None:
 
 @pytest.mark.usefixtures("vocabularies")
 def test_uncountable_content() -> None:
-    """An error in counting carries the completion."""
-    stream = Stream([of_model("gpt-4o", " " * 500_001), DONE], usage="estimate")
+    """A text that tiktoken can't count leaves the usage as it is, with a note."""
+    completion = Stream([of_model("gpt-4o", " " * 500_001), DONE], usage="estimate").result()
 
-    with pytest.raises(Uncountable) as caught:
-        stream.result()
+    assert completion.usage is None
+    assert "500,001 consecutive blanks" in str(completion.notes[-1])
 
-    assert caught.value.partial == stream.snapshot()
+
+def test_missing_vocabulary_of_the_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A missing vocabulary of the completion's model leaves a note that says what to do."""
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr("tiktoken.registry.ENCODINGS", {})
+    completion = Stream([of_model("gpt-4o"), DONE], usage="estimate").result()
+
+    assert completion.usage is None
+    assert "download=True" in str(completion.notes[-1])
 
 
 def test_truncated_streams() -> None:

@@ -1,6 +1,7 @@
 """Incremental counts equal the count of the complete text."""
 
 import random
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -293,3 +294,66 @@ def test_wrong_types(wrong: Any) -> None:
         counter.add(wrong)
 
     assert counter.count == 1
+
+
+class ListTokenizer:
+    """A tokenizer as those of transformers."""
+
+    name_or_path = "words"
+
+    def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
+        return [0] * add_special_tokens + [len(word) for word in text.split()]
+
+
+class EncodingWithIds:
+    def __init__(self, ids: list[int]) -> None:
+        self.ids = ids
+
+
+class IdsTokenizer:
+    """A tokenizer as those of tokenizers."""
+
+    def encode(self, text: str, *, add_special_tokens: bool) -> EncodingWithIds:
+        return EncodingWithIds(ListTokenizer().encode(text, add_special_tokens=add_special_tokens))
+
+
+def count_words(text: str) -> int:
+    return len(text.split())
+
+
+@pytest.mark.parametrize(
+    ("counter", "name"),
+    [
+        (lambda: TokenCounter(ListTokenizer()), "words"),
+        (lambda: TokenCounter(IdsTokenizer()), "IdsTokenizer"),
+        (lambda: TokenCounter(count=count_words), "count_words"),
+    ],
+    ids=["transformers", "tokenizers", "function"],
+)
+def test_other_tokenizers(counter: Callable[[], TokenCounter], name: str) -> None:
+    """Tokenizers of other libraries, and functions, count all text so far, without tiktoken."""
+    counted = counter()
+    assert counted.encoding == name
+    counts = []
+    for piece in ("one tw", "o thr", "", "ee " * 5000):
+        counted.add(piece)
+        counts.append(counted.count)
+    assert counts == [2, 3, 3, 5002]
+
+
+@pytest.mark.parametrize("count", [None, True, -1, 1.0, "1"])
+def test_wrong_counts(count: Any) -> None:
+    """A function that doesn't return a number of tokens raises TypeError."""
+    counter = TokenCounter(count=lambda _text: count)
+    counter.add("text")
+    with pytest.raises(TypeError, match="count must return a number of tokens"):
+        _ = counter.count
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"model_or_encoding": "gpt-4o", "count": len}, {"count": 3}]
+)
+def test_wrong_arguments(options: Any) -> None:
+    """A counter needs exactly one of a model and a function."""
+    with pytest.raises(TypeError, match="count"):
+        TokenCounter(**options)

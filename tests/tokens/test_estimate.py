@@ -1,5 +1,6 @@
 """Usage estimates."""
 
+import base64
 import copy
 from typing import Any
 
@@ -106,7 +107,7 @@ def tokens(text: str, encoding: str = "o200k_base") -> int:
     ("model", "count", "listed"),
     [
         *(("gpt-3.5-turbo-0125", 129, True), ("gpt-4-0613", 129, True), ("gpt-4", 129, False)),
-        *(("gpt-4o-2024-08-06", 124, True), ("gpt-4o-mini", 124, False), ("gpt-5", 124, False)),
+        *(("gpt-4o-2024-08-06", 124, True), ("gpt-4o-mini", 124, False), ("gpt-4.1", 124, False)),
     ],
 )
 def test_cookbook_messages(model: str, count: int, listed: bool) -> None:
@@ -246,6 +247,132 @@ def test_parts_of_messages() -> None:
     assert usage.prompt_partial is True
     assert "(image_url, content, tool_calls, audio): its tokens are a lower bound" in usage.notes[0]
     assert "(tool_calls, function_call): their texts are counted" in usage.notes[1]
+
+
+def test_messages_of_completions() -> None:
+    """A message of a completion counts as its mapping, and the id of a tool call isn't text."""
+    function = Function(name="get", arguments="{}")
+    message = make_message(
+        "Hi", tool_calls=[ToolCall(id="call_1", type="function", function=function)]
+    )
+    answer = {"role": "tool", "tool_call_id": "call_1" * 9, "content": "42"}
+    result = chat("gpt-4o-2024-08-06", make_message(""))
+
+    objects = estimate_usage(result, messages=[message, answer])
+    mappings = estimate_usage(result, messages=[message.to_dict(), answer])
+
+    words = ("assistant", "Hi", "get", "{}", "tool", "42")
+    assert objects.prompt_tokens == mappings.prompt_tokens == 9 + sum(map(tokens, words))
+
+
+def test_legacy_functions() -> None:
+    """The legacy parameter `functions` counts as the same functions in `tools`."""
+    result = chat("gpt-4o-2024-08-06", make_message(""))
+    tools = estimate_usage(result, messages=WEATHER, tools=[TOOL])
+    functions = estimate_usage(result, messages=WEATHER, tools=[TOOL["function"]])
+
+    assert functions.prompt_tokens == tools.prompt_tokens
+    assert functions.notes == tools.notes
+
+
+@pytest.mark.parametrize(
+    ("model", "hidden"),
+    [
+        *(("o1", True), ("o3-mini", True), ("openai/gpt-5", True), ("gpt-5-mini-2025-08-07", True)),
+        *(("gpt-4o", False), ("gpt-5-chat-latest", False), ("o200k_base", False)),
+    ],
+)
+def test_hidden_reasoning(model: str, hidden: bool) -> None:
+    """The reasoning tokens of a model that doesn't send its reasoning are unknown, not 0."""
+    usage = estimate_usage(chat(model, make_message("Hi")))
+
+    assert usage.completion_tokens_details is not None
+    assert usage.completion_tokens_details.reasoning_tokens == (None if hidden else 0)
+    assert ("reasoning_tokens" in usage.estimated_fields) is not hidden
+    assert any("reasoning isn't sent" in note for note in usage.notes) is hidden
+
+
+@pytest.mark.parametrize(
+    ("kind", "tokens"), [("reasoning.encrypted", None), ("reasoning.summary", 0)]
+)
+def test_encrypted_reasoning(kind: str, tokens: int | None) -> None:
+    """Encrypted reasoning makes the count of reasoning tokens unknown."""
+    message = make_message("Hi", reasoning_details=[{"type": kind, "data": "x" * 99}])
+    usage = estimate_usage(chat("claude", message), encoding="o200k_base")
+
+    assert usage.completion_tokens_details is not None
+    assert usage.completion_tokens_details.reasoning_tokens == tokens
+
+
+def png(width: int, height: int) -> bytes:
+    header = b"IHDR" + width.to_bytes(4) + height.to_bytes(4)
+    return b"\x89PNG\r\n\x1a\n\0\0\0\r" + header + b"\x08\x02\0\0\0" + b"\0" * 40
+
+
+def gif(width: int, height: int) -> bytes:
+    return b"GIF89a" + width.to_bytes(2, "little") + height.to_bytes(2, "little") + b"\0" * 40
+
+
+def jpeg(width: int, height: int) -> bytes:
+    segments = b"\xff\xe0\0\x10JFIF" + b"\0" * 10 + b"\xff\xc4\0\x04ab"
+    frame = b"\xff\xc2\0\x11\x08" + height.to_bytes(2) + width.to_bytes(2)
+    return b"\xff\xd8" + segments + frame + b"\0" * 40
+
+
+def image_tokens(model: str, detail: str | None, image: bytes | str) -> int | None:
+    """Return the tokens of an image, or None if a note says that it can't be counted."""
+    if isinstance(image, bytes):
+        image = f"data:image/png;base64,{base64.b64encode(image).decode()}"
+    part = {"type": "image_url", "image_url": {"url": image, "detail": detail}}
+    result = chat(model, make_message(""))
+    usage = estimate_usage(result, messages=[{"role": "user", "content": [part]}])
+    empty = estimate_usage(result, messages=[{"role": "user", "content": []}])
+    assert usage.prompt_tokens is not None
+    assert empty.prompt_tokens is not None
+    assert usage.prompt_partial is any("image_url" in note for note in usage.notes)
+    return None if usage.prompt_partial else usage.prompt_tokens - empty.prompt_tokens
+
+
+@pytest.mark.parametrize(
+    ("model", "detail", "image", "expected"),
+    [
+        # OpenAI's examples: 1024 x 1024 has 4 tiles, 2048 x 4096 has 6.
+        ("gpt-4o", "high", png(1024, 1024), 765),
+        ("gpt-4o", "high", gif(2048, 4096), 1105),
+        ("gpt-4o", "high", jpeg(4096, 2048), 1105),
+        ("gpt-4o-2024-08-06", "high", png(300, 200), 255),
+        ("openai/gpt-4o-mini", "high", png(512, 512), 2833 + 5667),
+        ("gpt-4o", "low", "https://example.com/cat.png", 85),
+        ("gpt-4o-mini", "low", png(9, 9), 2833),
+        ("gpt-5", "low", png(9, 9), 70),
+        # OpenAI's examples of patches: 1024 of them, and 1,800 x 2,400 scaled to 1,452.
+        ("gpt-4.1-mini", "high", png(1024, 1024), 1659),
+        ("gpt-4.1-mini", "high", png(1800, 2400), 2353),
+        ("gpt-4.1-mini", "low", png(1024, 1024), None),
+        # Not counted: no detail, no size, a model without a rule, and no image.
+        ("gpt-4o", "auto", png(1024, 1024), None),
+        ("gpt-4o", None, png(1024, 1024), None),
+        ("gpt-4o", "high", "https://example.com/cat.png", None),
+        ("gpt-4o", "high", "data:image/png;base64,é", None),
+        ("gpt-4o", "high", b"RIFF....WEBP" + b"\0" * 40, None),
+        ("gpt-4o", "high", png(0, 10), None),
+        ("gpt-4o", "high", b"\xff\xd8\xff\xe0\0\x04ab", None),
+        ("gpt-4o", "high", b"\xff\xd8" + b"\0" * 20, None),
+        ("gpt-4", "high", png(1024, 1024), None),
+    ],
+)
+def test_images(model: str, detail: str | None, image: bytes | str, expected: int | None) -> None:
+    """Images count by OpenAI's rule for the model; others leave a note."""
+    assert image_tokens(model, detail, image) == expected
+
+
+@pytest.mark.parametrize("shape", [(1, 65535), (65535, 1), (60000, 60000)])
+@pytest.mark.parametrize("model", ["gpt-4o", "gpt-4.1-mini"])
+def test_extreme_images(model: str, shape: tuple[int, int]) -> None:
+    """Images of any shape have a count within the rule's bounds."""
+    tokens = image_tokens(model, "high", png(*shape))
+    assert tokens is not None
+    assert 0 < tokens <= 2489
 
 
 def test_tools_without_a_published_rule() -> None:

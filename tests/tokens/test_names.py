@@ -27,6 +27,10 @@ def nothing_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         *(("gpt-4o", "o200k_base"), ("gpt-5.1", "o200k_base"), ("gpt-4-0613", "cl100k_base")),
         *(("o200k_base", "o200k_base"), ("gpt-oss-20b", "o200k_harmony")),
+        *(("openai/gpt-4o", "o200k_base"), ("openrouter/openai/gpt-4", "cl100k_base")),
+        *(("ft:gpt-4.1-mini-2025-04-14:org::id", "o200k_base"), ("gpt-4o:free", "o200k_base")),
+        *(("ft:gpt-4o-mini:org::id", "o200k_base"), ("ft:gpt-4-0613:org::id", "cl100k_base")),
+        *(("ft:o4-mini-2025-04-16:org::id", "o200k_base"), ("davinci-002:ft-org", "cl100k_base")),
     ],
 )
 def test_names(name: str, encoding: str) -> None:
@@ -34,7 +38,9 @@ def test_names(name: str, encoding: str) -> None:
     assert TokenCounter(name).encoding == encoding
 
 
-@pytest.mark.parametrize("name", ["openai/gpt-4o", "azure/gpt-4o", "llama-3-70b", "GPT-4o", ""])
+@pytest.mark.parametrize(
+    "name", ["meta/llama-3-70b", "ft:llama-3:org::id", "llama-3-70b", "GPT-4o", "", "/", "ft:"]
+)
 def test_unknown_names(name: str) -> None:
     """A name that tiktoken doesn't know raises an error with the known encodings."""
     with pytest.raises(UnknownEncoding, match="name the encoding") as caught:
@@ -45,6 +51,20 @@ def test_unknown_names(name: str) -> None:
     assert isinstance(caught.value, SSEError)
     assert isinstance(caught.value, ValueError)
     assert pickle.loads(pickle.dumps(caught.value)).name == name
+
+
+@pytest.mark.parametrize("name", ["llama-3-70b", "meta/llama-3", "", "gpt-4"])
+def test_fallback(name: str) -> None:
+    """A fallback is the encoding of the models that tiktoken doesn't know, and of no other."""
+    expected = "cl100k_base" if name == "gpt-4" else "o200k_base"
+    assert TokenCounter(name, fallback="o200k_base").encoding == expected
+
+
+def test_unknown_fallback() -> None:
+    """A fallback that tiktoken doesn't know raises an error that names it."""
+    with pytest.raises(UnknownEncoding, match="o300k") as caught:
+        TokenCounter("llama-3-70b", fallback="o300k")
+    assert caught.value.name == "o300k"
 
 
 def test_other_types() -> None:

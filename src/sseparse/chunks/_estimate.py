@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -9,12 +10,13 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from .._errors import SSEError
+from .._json import is_object
 from ..payloads._model import Model, TokenCounts
-from ..tokens._counter import count_tokens
-from ..tokens._prompt import CountTokens, Prompt, PromptCounter, check_prompt, check_tools
-from ..tokens._vocabularies import check_installed, find_encoding
+from ..tokens._counter import CountTokens, Tokenizer, find_text_counter
+from ..tokens._prompt import Prompt, PromptCounter, check_prompt, check_tools
+from ..tokens._vocabularies import base_model, check_installed
 from ._models import CompletionTokensDetails, CompletionUsage
-from ._results import ChatChoice, ChatMessage, CompletionChoice, Result
+from ._results import ChatChoice, ChatMessage, CompletionChoice, Note, NoteKind, Result
 from ._texts import reasoning_texts
 from ._usage import is_zero
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from tiktoken import Encoding
 
 
+_ENCRYPTED: Final = "reasoning.encrypted"
 _COUNTS: Final = ("prompt_tokens", "completion_tokens", "total_tokens")
 
 
@@ -58,13 +61,14 @@ class EstimatedUsage(CompletionUsage, kw_only=True):
 
     It takes the place of a server's CompletionUsage, with the same names; `to_dict()` includes
     `estimated`, too. Only visible tokens are counted. Servers also count reasoning that they don't
-    send, audio, images, and the framing of tool calls.
+    send, audio and the framing of tool calls. `reasoning_tokens` is None if the model reasons
+    without sending it, or if the reasoning is encrypted: `completion_tokens` is then a lower bound.
 
     Attributes:
         estimated: Always True.
         estimated_fields: The names of the counts that are estimated. In the result of a stream with
             `usage="estimate"`, the others are those that the server reported.
-        encoding: The encoding used for counting.
+        encoding: The encoding used for counting, or the name of the tokenizer or function.
         choices: The token counts of each choice.
         prompt_listed: Whether OpenAI published the overheads for this model, so that the prompt's
             count follows a rule; False if those of another model are used; None if the count
@@ -132,7 +136,9 @@ def estimate_usage(
     *,
     messages: Prompt | None = None,
     tools: Sequence[Mapping[str, Any]] | None = None,
-    encoding: str | Encoding | None = None,
+    encoding: str | Encoding | Tokenizer | None = None,
+    count: CountTokens | None = None,
+    fallback: str | None = None,
 ) -> EstimatedUsage:
     """
     Count the tokens of a completion, complete or not.
@@ -142,10 +148,14 @@ def estimate_usage(
 
     Args:
         result: The completion, which isn't changed.
-        messages: The request's messages, in the API's form, or the text, texts or tokens of a
-            legacy prompt. Without them the prompt's tokens and the total are None.
-        tools: The request's tools, in the API's form; counted only together with messages.
-        encoding: The encoding, or a model that uses it; None for that of the completion's model.
+        messages: The request's messages, in the API's form or as `ChatMessage`, or the text, texts
+            or tokens of a legacy prompt. Without them the prompt's tokens and the total are None.
+        tools: The request's tools, or legacy functions, in the API's form; counted only together
+            with messages.
+        encoding: The encoding, a model that uses it, or a tokenizer; None for that of the
+            completion's model. As for `sseparse.tokens.TokenCounter`.
+        count: A function that returns the number of tokens of a text, instead of an encoding.
+        fallback: The name of the encoding for a model that tiktoken doesn't know.
 
     Raises:
         ImportError: tiktoken isn't installed.
@@ -156,20 +166,25 @@ def estimate_usage(
 
     Source: OpenAI Cookbook, "How to count tokens with tiktoken".
     """
-    found = find_encoding(result.model if encoding is None else encoding)
-    count = partial(count_tokens, found)
-    choices = [_count_choice(choice, count) for choice in result.choices]
+    found = find_text_counter(
+        result.model if encoding is None else encoding, count, fallback=fallback
+    )
+    choices = [_count_choice(choice, found.count) for choice in result.choices]
     completion_tokens = sum(choice.total for choice in choices)
-    reasoning_tokens = sum(choice.reasoning for choice in choices)
-    prompt = PromptCounter(count)
-    reference = result.model or ""
+    model = base_model(result.model or "")
+    prompt = PromptCounter(found.count, model)
+    reference = model
     if reference not in _TOOL_OVERHEADS:
         reference = "gpt-4-0613" if found.name == "cl100k_base" else "gpt-4o-2024-08-06"
     if messages is not None:
         prompt.add_prompt(messages)
         prompt.add_tools(tools or (), _TOOL_OVERHEADS[reference])
-    counts = ("completion_tokens",) if messages is None else _COUNTS
-    notes = [*_describe_choices(result), *_describe_prompt(prompt, result.model, reference)]
+    names = ["completion_tokens"] if messages is None else [*_COUNTS]
+    notes = [*_describe_choices(result), *_describe_prompt(prompt, model, reference)]
+    reasoning_tokens = None
+    if not _hides_reasoning(result):
+        reasoning_tokens = sum(choice.reasoning for choice in choices)
+        names.append("reasoning_tokens")
     if tools and messages is None:
         notes.append("the tools aren't counted without the messages")
     return EstimatedUsage(
@@ -178,16 +193,31 @@ def estimate_usage(
         total_tokens=None if messages is None else prompt.tokens + completion_tokens,
         completion_tokens_details=CompletionTokensDetails(reasoning_tokens=reasoning_tokens),
         estimated=True,
-        estimated_fields=[*counts, "reasoning_tokens"],
+        estimated_fields=names,
         encoding=found.name,
         choices=choices,
-        prompt_listed=reference == result.model if prompt.has_overheads else None,
+        prompt_listed=reference == model if prompt.has_overheads else None,
         prompt_partial=bool(prompt.uncounted or prompt.unpublished),
         notes=notes,
     )
 
 
+# Models of OpenAI whose reasoning isn't sent, but counts.
+_REASONING_MODEL: Final = re.compile(r"o[1-9]\b|gpt-5(?!.*chat)|codex|computer-use")
+
+
+def _hides_reasoning(result: Result) -> bool:
+    """Return whether tokens of reasoning count that aren't in the completion."""
+    if _REASONING_MODEL.match(base_model(result.model or "")):
+        return True
+    messages = [choice.message for choice in result.choices if isinstance(choice, ChatChoice)]
+    details = [detail for message in messages for detail in message.reasoning_details or ()]
+    return any(is_object(detail) and detail.get("type") == _ENCRYPTED for detail in details)
+
+
 def _describe_choices(result: Result) -> Iterator[str]:
+    if _hides_reasoning(result):
+        yield "the reasoning isn't sent: its tokens are unknown, and the answer's a lower bound"
     messages = [choice.message for choice in result.choices if isinstance(choice, ChatChoice)]
     if any(message.tool_calls or message.function_call for message in messages):
         yield "calls are counted by name and arguments, without the unknown tokens around them"
@@ -217,20 +247,39 @@ _Tools = Sequence[Mapping[str, Any]]
 class UsageEstimate:
     """The options of a usage estimate, checked before the stream is read."""
 
-    def __init__(self, messages: Prompt | None, tools: _Tools | None, encoding: str | None) -> None:
-        check_installed()
+    def __init__(
+        self,
+        messages: Prompt | None,
+        tools: _Tools | None,
+        encoding: str | Tokenizer | None,
+        count: CountTokens | None,
+        fallback: str | None,
+    ) -> None:
         if messages is not None:
             check_prompt(messages)
         if tools is not None:
             check_tools(tools)
-        found = None if encoding is None else find_encoding(encoding)
-        self._estimate = partial(estimate_usage, messages=messages, tools=tools, encoding=found)
+        if encoding is None and count is None:
+            check_installed()
+        else:
+            find_text_counter(encoding, count)
+        if fallback is not None:
+            find_text_counter(fallback)
+        self._estimate = partial(
+            estimate_usage,
+            messages=messages,
+            tools=tools,
+            encoding=encoding,
+            count=count,
+            fallback=fallback,
+        )
 
     def complete(self, result: Result) -> Result:
         """
         Return the completion with estimates of the token counts that the server didn't report.
 
-        Counts that are all 0 although there is an answer aren't reported ones.
+        Counts that are all 0 although there is an answer aren't reported ones. If the tokens can't
+        be counted, the usage stays as it is, and a note says why: the answer is complete.
         """
         usage = result.usage or CompletionUsage()
         if is_zero(usage) and any(_count_choice(choice, len).total for choice in result.choices):
@@ -239,8 +288,7 @@ class UsageEstimate:
             try:
                 result.usage = _complete(usage, self._estimate(result))
             except SSEError as error:
-                error.partial = result
-                raise
+                result.notes = (*result.notes, Note(NoteKind.NOT_COUNTED, detail=str(error)))
         return result
 
 
@@ -255,9 +303,9 @@ def _complete(usage: CompletionUsage, estimate: EstimatedUsage) -> EstimatedUsag
     missing = [name for name in _COUNTS if getattr(usage, name) is None]
     names = [name for name in missing if getattr(estimate, name) is not None]
     details = usage.completion_tokens_details or CompletionTokensDetails()
-    if details.reasoning_tokens is None:
-        tokens = sum(choice.reasoning for choice in estimate.choices)
-        details = msgspec.structs.replace(details, reasoning_tokens=tokens)
+    estimated = estimate.completion_tokens_details
+    if details.reasoning_tokens is None and estimated and estimated.reasoning_tokens is not None:
+        details = msgspec.structs.replace(details, reasoning_tokens=estimated.reasoning_tokens)
         names.append("reasoning_tokens")
     estimate.estimated_fields = names
     estimate.completion_tokens_details = details

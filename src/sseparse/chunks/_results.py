@@ -59,6 +59,8 @@ class NoteKind(Enum):
     """With `think_tags`, an end tag had no start tag: the text before it is the reasoning."""
     NOT_CUMULATIVE = "not_cumulative"
     """With deltas="cumulative", a text didn't begin with the one before; `detail` is its field."""
+    NOT_COUNTED = "not_counted"
+    """With usage="estimate", the tokens can't be counted; `detail` says why."""
 
 
 _MESSAGES: Final[Mapping[NoteKind, str]] = {
@@ -81,6 +83,7 @@ _MESSAGES: Final[Mapping[NoteKind, str]] = {
     NoteKind.VALUE_IGNORED: "a value has an unexpected type, or is one too many; it is ignored",
     NoteKind.REASONING_UNOPENED: "an end tag had no start tag; the text before it is the reasoning",
     NoteKind.NOT_CUMULATIVE: "a text doesn't begin with the one before it; it is added to it",
+    NoteKind.NOT_COUNTED: "the tokens aren't counted",
 }
 
 

@@ -29,15 +29,14 @@ from ._results import ChatCompletion, Completion, Note, NoteKind, Result, Result
 if TYPE_CHECKING:
     from .._deadlines import Deadlines
     from ..payloads._parser import ItemParser
+    from ..tokens._counter import CountTokens, Tokenizer
+    from ..tokens._prompt import Prompt
     from ._estimate import UsageEstimate
     from ._rewriting import Rewriter
     from ._think_tags import ThinkTags
     from ._updates import Update
 else:
     Update: TypeAlias = Any  # most programs do without updates
-
-Prompt: TypeAlias = Sequence[Mapping[str, Any] | str | int | Sequence[int]]
-"""The messages of a chat request, or the text, texts or tokens of a legacy one."""
 
 
 class ReaderOptions(ChunkOptions, total=False):
@@ -50,7 +49,9 @@ class ReaderOptions(ChunkOptions, total=False):
     usage: Literal["server", "estimate"]
     messages: Prompt | None
     tools: Sequence[Mapping[str, Any]] | None
-    encoding: str | None
+    encoding: str | Tokenizer | None
+    count: CountTokens | None
+    fallback: str | None
     think_tags: ThinkTags | bool
     deltas: Literal["incremental", "cumulative"]
 
@@ -91,8 +92,12 @@ class ChunkReader(Reader[ChunkT, ResultT]):
         messages: For an estimate: the request's messages, or a legacy request's prompt; without
             them only the answer is counted.
         tools: For an estimate: the request's tools.
-        encoding: For an estimate: the encoding, or a model that has it; by default that of the
-            completion's model.
+        encoding: For an estimate: the encoding, a model that has it, or a tokenizer; by default
+            that of the completion's model. As for `sseparse.tokens.TokenCounter`.
+        count: For an estimate: a function that returns the number of tokens of a text.
+        fallback: For an estimate: the name of the encoding for a model that tiktoken doesn't know.
+            Without it, or if a vocabulary isn't on this machine, the usage of such a completion
+            stays None, with a note (`NOT_COUNTED`).
         think_tags: Whether the text between `<think>` and `</think>` in a content is reasoning. For
             other tags, or for an answer that begins inside the reasoning, give a `ThinkTags`: the
             reader uses a new one with its arguments. Default: False.
@@ -155,7 +160,9 @@ class ChunkReader(Reader[ChunkT, ResultT]):
         usage: Literal["server", "estimate"] = "server",
         messages: Prompt | None = None,
         tools: Sequence[Mapping[str, Any]] | None = None,
-        encoding: str | None = None,
+        encoding: str | Tokenizer | None = None,
+        count: CountTokens | None = None,
+        fallback: str | None = None,
         think_tags: ThinkTags | bool = False,
         deltas: Literal["incremental", "cumulative"] = "incremental",
         **options: Unpack[ChunkOptions],
@@ -166,9 +173,12 @@ class ChunkReader(Reader[ChunkT, ResultT]):
         if usage == "estimate":
             from ._estimate import UsageEstimate  # noqa: PLC0415 - loads the counting of tokens
 
-            self._estimate = UsageEstimate(messages, tools, encoding)
-        elif (messages, tools, encoding) != (None, None, None):
-            raise ValueError('messages, tools and encoding are for usage="estimate"; give that too')
+            self._estimate = UsageEstimate(messages, tools, encoding, count, fallback)
+        elif any(given is not None for given in (messages, tools, encoding, count, fallback)):
+            raise ValueError(
+                'messages, tools, encoding, count and fallback are for usage="estimate"; '
+                "give that too"
+            )
         accumulator: Accumulator[Any, Any] = Accumulator(
             kind=kind,
             max_choices=None,  # the parser counts them

@@ -6,7 +6,7 @@ megabytes on first use. This package never downloads it unless you request that:
 isn't in tiktoken's cache raises `VocabularyMissing`.
 """
 
-from ._counter import TokenCounter
+from ._counter import TokenCounter, Tokenizer
 from ._vocabularies import Uncountable, UnknownEncoding, VocabularyMissing
 
-__all__ = ("TokenCounter", "Uncountable", "UnknownEncoding", "VocabularyMissing")
+__all__ = ("TokenCounter", "Tokenizer", "Uncountable", "UnknownEncoding", "VocabularyMissing")

@@ -8,8 +8,9 @@ too, but memory isn't bounded.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias
 
 from .._stage import Breakable, breaking
 from ._vocabularies import Uncountable, find_encoding
@@ -30,6 +31,76 @@ def count_tokens(encoding: Encoding, text: str) -> int:
         if longest > _MAX_BLANKS:
             raise Uncountable(blanks=longest, maximum=_MAX_BLANKS)
     return len(encoding.encode_ordinary(text))
+
+
+class Tokenizer(Protocol):
+    """A tokenizer as those of the packages tokenizers and transformers."""
+
+    def encode(self, text: str, *, add_special_tokens: bool) -> Any:
+        """Return a list of tokens, or an object that has it as `ids`."""
+        ...
+
+
+CountTokens: TypeAlias = Callable[[str], int]
+
+
+class TextCounter(NamedTuple):
+    """How the tokens of a text are counted."""
+
+    name: str
+    count: CountTokens
+    pattern: str = ""
+    """The pattern that splits a text in tiktoken, or "" if it's unknown."""
+
+
+def find_text_counter(
+    which: str | Encoding | Tokenizer | None,
+    count: CountTokens | None = None,
+    *,
+    fallback: str | None = None,
+    download: bool = False,
+) -> TextCounter:
+    """
+    Return how to count tokens.
+
+    Args:
+        which: A name, an encoding or a tokenizer; None for a model without a name.
+        count: A function that counts the tokens of a text, used instead of `which`.
+        fallback: The name of the encoding for an unknown model.
+        download: Whether tiktoken may download a vocabulary.
+    """
+    if count is not None:
+        if not callable(count):
+            raise TypeError(f"count must be a function of a text, not {type(count).__name__}")
+        return TextCounter(getattr(count, "__name__", "count"), partial(_check_count, count))
+    if which is None or isinstance(which, str):
+        which = find_encoding(which, fallback=fallback, download=download)
+    encode: Any = getattr(which, "encode_ordinary", None)
+    if callable(encode):  # tiktoken's
+        encoding: Any = which
+        pattern = str(getattr(encoding, "_pat_str", ""))
+        return TextCounter(str(encoding.name), partial(count_tokens, encoding), pattern)
+    encode = getattr(which, "encode", None)
+    if not callable(encode):
+        found = type(which).__name__
+        raise TypeError(
+            f"expected the name of a model or encoding, an encoding or a tokenizer, not {found}"
+        )
+    name = getattr(which, "name_or_path", "") or type(which).__name__
+    return TextCounter(str(name), partial(_count_with_tokenizer, encode))
+
+
+def _check_count(count: CountTokens, text: str) -> int:
+    number: object = count(text)
+    if not isinstance(number, int) or isinstance(number, bool) or number < 0:
+        raise TypeError(f"count must return a number of tokens, not {number!r}")
+    return number
+
+
+def _count_with_tokenizer(encode: Callable[..., Any], text: str) -> int:
+    found: Any = encode(text, add_special_tokens=False)
+    tokens: Sequence[int] = getattr(found, "ids", found)
+    return len(tokens)
 
 
 # A border is a place between two characters at which each of the patterns below ends a match,
@@ -78,31 +149,45 @@ class TokenCounter(Breakable):
     With OpenAI's encodings time is linear in the text, however it's cut, and memory is bounded by
     about 4,096 characters and the last unbroken run, such as thousands of letters, spaces or
     dashes, or a script without spaces and punctuation. Such a run is kept, and encoded again each
-    time `count` is read. For other encodings all text is one run.
+    time `count` is read. For other encodings and tokenizers all text is one run.
 
     Use a counter from one thread at a time.
 
     Args:
-        model_or_encoding: A model ("gpt-4o"), an encoding ("o200k_base") or a tiktoken.Encoding.
-            Models are those that tiktoken knows, without a provider's prefix ("openai/gpt-4o").
+        model_or_encoding: A model ("gpt-4o"), an encoding ("o200k_base"), a `tiktoken.Encoding`, or
+            a tokenizer with the method `encode(text, add_special_tokens=False)`, as those of
+            tokenizers and transformers. Models are those that tiktoken knows, also with a
+            provider's prefix ("openai/gpt-4o") or fine-tuned ("ft:gpt-4o:org::id").
+        count: A function that returns the number of tokens of a text, for any other tokenizer.
+        fallback: The name of the encoding for a model that tiktoken doesn't know. Default: raise
+            `UnknownEncoding`.
         download: Whether tiktoken may download a vocabulary that isn't in its cache. Encodings of
             other tiktoken plugins load in the plugin's own way.
 
     Attributes:
-        encoding: The encoding's name.
+        encoding: The name of the encoding, tokenizer or function.
 
     Raises:
         ImportError: tiktoken isn't installed.
         UnknownEncoding: tiktoken knows no encoding or model of this name.
         VocabularyMissing: The vocabulary isn't in tiktoken's cache.
-        TypeError: The argument is neither a name nor an encoding.
+        TypeError: An argument has another type, or there isn't exactly one of `model_or_encoding`
+            and `count`.
     """
 
-    def __init__(self, model_or_encoding: str | Encoding, *, download: bool = False) -> None:
+    def __init__(
+        self,
+        model_or_encoding: str | Encoding | Tokenizer | None = None,
+        *,
+        count: CountTokens | None = None,
+        fallback: str | None = None,
+        download: bool = False,
+    ) -> None:
         super().__init__()
-        self._encoding = find_encoding(model_or_encoding, download=download)
-        self._pattern = str(getattr(self._encoding, "_pat_str", ""))
-        self.encoding: str = self._encoding.name
+        if (model_or_encoding is None) == (count is None):
+            raise TypeError("give a model, an encoding or a tokenizer, or count=")
+        counter = find_text_counter(model_or_encoding, count, fallback=fallback, download=download)
+        self.encoding, self._count_text, self._pattern = counter
         self._final = 0
         self._tail = ""
         self._tail_count: int | None = 0
@@ -117,13 +202,14 @@ class TokenCounter(Breakable):
 
         Raises:
             Uncountable: It has a run of more than 500,000 blanks, which tiktoken can't encode.
+            TypeError: The function `count` returned something else than a number.
             BrokenStage: An exception interrupted an earlier call.
         """
         self._raise_error()
         if self._pieces:
             self._settle()
         if self._tail_count is None:
-            self._tail_count = count_tokens(self._encoding, self._tail)
+            self._tail_count = self._count_text(self._tail)
         return self._final + self._tail_count
 
     def add(self, text: str) -> None:
@@ -166,7 +252,7 @@ class TokenCounter(Breakable):
             threes = _THREES.match(text, end) if _MATCHES_THREE_DIGITS[self._pattern] else None
             end = threes.end() if threes else end
             if end:
-                self._final += count_tokens(self._encoding, text[:end])
+                self._final += self._count_text(text[:end])
                 self._tail = text[end:]
         # An unbroken run is joined again only after it has doubled, so that time stays linear.
         self._max_unsettled = max(_MIN_BATCH, len(self._tail))

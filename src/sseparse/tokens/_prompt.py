@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Protocol, TypeAlias
 
 from attrs import Factory, define
 
 from .._json import is_list, is_object
+from ._counter import CountTokens
+from ._images import count_image
 
-CountTokens = Callable[[str], int]
-Prompt = Sequence[Mapping[str, Any] | str | int | Sequence[int]]
+
+class MessageObject(Protocol):
+    """A message that isn't a mapping, such as a `ChatMessage` of a completion."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the message in the API's form."""
+        ...
+
+
+Message: TypeAlias = Mapping[str, Any] | MessageObject
+Prompt: TypeAlias = Sequence[Message | str | int | Sequence[int]]
 _Kind = Literal["message", "text", "token", "token list"]
 
 
@@ -30,7 +41,7 @@ def check_prompt(prompt: Prompt) -> _Kind:
 
 
 def _find_kind(part: object) -> _Kind | None:
-    if isinstance(part, Mapping):
+    if isinstance(part, Mapping) or callable(getattr(part, "to_dict", None)):
         return "message"
     if isinstance(part, str):
         return "text"
@@ -52,9 +63,14 @@ class PromptCounter:
     Token counter for a prompt.
 
     The overheads are those in OpenAI Cookbook, "How to count tokens with tiktoken".
+
+    Attributes:
+        count: A function that counts the tokens of a text.
+        model: The model's name without the provider, for the rule of images.
     """
 
     count: CountTokens
+    model: str
     tokens: int = 0
     has_overheads: bool = False
     # Names of parts that can't be counted, and of those whose texts are counted without a rule.
@@ -66,7 +82,8 @@ class PromptCounter:
         kind = check_prompt(prompt)
         parts: list[Any] = [prompt] if isinstance(prompt, str) else list(prompt)
         if kind == "message":
-            for message in parts:
+            for part in parts:
+                message = part if isinstance(part, Mapping) else part.to_dict()
                 self._add_overhead(3 + ("name" in message))  # each message, and its name
                 for name, value in message.items():
                     self._add_field(name, value)
@@ -80,7 +97,9 @@ class PromptCounter:
         """Add the tools of a request, with a model's overhead at the beginning of each."""
         check_tools(tools)
         for tool in tools:
-            if is_object(function := tool.get("function")):
+            # An entry of the legacy parameter `functions` is a function itself.
+            function = tool if "type" not in tool and "name" in tool else tool.get("function")
+            if is_object(function):
                 self._add_overhead(begin + 12)  # the start and the end of a function
                 self._add_function(function)
             else:
@@ -94,6 +113,8 @@ class PromptCounter:
         self.has_overheads = True
 
     def _add_field(self, name: str, value: Any) -> None:
+        if name == "tool_call_id":
+            return  # it isn't in the text that the model reads
         if isinstance(value, str):
             self._add_text(value)
         elif name == "content" and is_list(value):
@@ -112,6 +133,8 @@ class PromptCounter:
         text = part.get(kind) if is_object(part) else part
         if isinstance(text, str):
             self._add_text(text)
+        elif kind == "image_url" and (tokens := count_image(self.model, text)) is not None:
+            self._add_overhead(tokens)
         else:
             self.uncounted.append(kind)
 

@@ -31,7 +31,7 @@ class UnknownEncoding(SSEError, ValueError):
 
     def __init__(self, *, name: str | None, known: tuple[str, ...]) -> None:
         what = "no model is named" if name is None else f"tiktoken has no encoding for {name!r}"
-        super().__init__(f"{what}: name the encoding, one of {', '.join(known)}")
+        super().__init__(f"{what}: name the encoding or a fallback, one of {', '.join(known)}")
         self.name = name
         self.known = known
 
@@ -104,20 +104,38 @@ def check_installed() -> None:
         raise ImportError("counting tokens needs: pip install 'sseparse[tiktoken]'") from error
 
 
-def find_encoding(which: str | Encoding | None, *, download: bool = False) -> Encoding:
-    """Return the encoding of a name of an encoding or model; None stands for an unnamed model."""
+def base_model(name: str) -> str:
+    """
+    Return a model's name without the provider and the fine-tuning.
+
+    "openai/gpt-4o" is gpt-4o, and so are "ft:gpt-4o:org::id" and "gpt-4o:free". tiktoken looks for
+    prefixes, and "ft:gpt-4" is one of "ft:gpt-4.1:org::id", which has another encoding.
+    """
+    return name.rpartition("/")[2].removeprefix("ft:").partition(":")[0]
+
+
+def find_encoding(
+    which: str | None, *, fallback: str | None = None, download: bool = False
+) -> Encoding:
+    """
+    Return the encoding of a name of an encoding or a model.
+
+    Args:
+        which: The name; None stands for a model without a name.
+        fallback: The name for a model that tiktoken doesn't know; None to raise UnknownEncoding.
+        download: Whether tiktoken may download the vocabulary.
+    """
     check_installed()
     import tiktoken  # noqa: PLC0415 - an optional dependency
 
-    if isinstance(which, tiktoken.Encoding):
-        return which
-    if which is not None and not isinstance(which, str):
-        found = type(which).__name__
-        raise TypeError(f"expected the name of a model or encoding, or an encoding, not {found}")
     known = tiktoken.list_encoding_names()
     try:
-        name = which if which in known else tiktoken.encoding_name_for_model(which or "")
+        name = (
+            which if which in known else tiktoken.encoding_name_for_model(base_model(which or ""))
+        )
     except KeyError:
+        if fallback is not None:
+            return find_encoding(fallback, download=download)
         raise UnknownEncoding(name=which, known=tuple(sorted(known))) from None
     if not download:
         _check_cached(name)
