@@ -46,7 +46,7 @@ _SEPARATOR: Final = "  \u00b7  "
 _STEPS: Final = (1, 2, 2.5, 5, 10)
 # Lengths in inches.
 _LINE: Final = 0.22
-_RIGHT: Final = 0.25
+_RIGHT: Final = 0.4
 _HEADER_GAP: Final = 0.08
 _PART_GAP: Final = 0.17
 _CHART_HEIGHT: Final = 3.6
