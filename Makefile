@@ -36,9 +36,11 @@ lint: $(VENV)/lint ## check style and banned imports
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 
-types: $(VENV)/types ## check types with mypy and pyright
+types: $(VENV)/types ## check types with mypy and pyright, that the API has them, and the stub of the C core
 	$(BIN)/mypy
 	$(BIN)/pyright
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/pyright --verifytypes sseparse --ignoreexternal
+	! $(BIN)/python -c 'import sseparse.sse._core_c' 2>/dev/null || $(BIN)/python -m mypy.stubtest sseparse.sse._core_c
 
 docs: $(VENV)/docs ## build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

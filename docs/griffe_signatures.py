@@ -15,7 +15,7 @@ import msgspec
 # Where the parameters are that a function receives as `**options`.
 SOURCES = {
     "StreamOptions": (
-        "chunks._stream._open",
+        "chunks._stream.open_reader",
         "chunks._stream.ChunkReader.__init__",
         "chunks._decoder.ChunkParser.__init__",
     ),

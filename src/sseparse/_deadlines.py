@@ -8,7 +8,7 @@ from collections.abc import Awaitable
 from contextlib import suppress
 from typing import Any, Literal, TypeVar
 
-from attrs import Attribute, define, field, frozen
+from attrs import Attribute, define, field
 
 T = TypeVar("T")
 
@@ -107,9 +107,9 @@ class TimeUp(Exception):
     """Raised when the time for a wait has passed."""
 
 
-@frozen
 class _TrioTimers:
-    module: Any
+    def __init__(self, module: Any) -> None:
+        self.module = module
 
     def now(self) -> float:
         return float(self.module.current_time())
@@ -121,10 +121,10 @@ class _TrioTimers:
         raise TimeUp
 
 
-@frozen
 class _AsyncioTimers:
-    module: Any
-    _loop: Any
+    def __init__(self, module: Any, loop: Any) -> None:
+        self.module = module
+        self._loop = loop
 
     def now(self) -> float:
         return float(self._loop.time())

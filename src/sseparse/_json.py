@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from typing import Any, TypeGuard
 
@@ -64,6 +63,8 @@ def load_object(data: str) -> dict[str, Any]:
         # Unlike msgspec, the standard library decodes an escaped lone surrogate, which servers
         # send when a token ends inside a character. It also reads NaN and Infinity, which aren't
         # JSON, but which servers in Python send as the log-probability of an impossible token.
+        import json  # noqa: PLC0415 - most programs don't need it
+
         value = json.loads(data, parse_constant=read_as_null, parse_float=_parse_finite)
     if not is_object(value):
         raise ValueError(f"expected a JSON object, got {type(value).__name__}")

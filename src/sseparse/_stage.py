@@ -88,7 +88,7 @@ class Breakable(Uncopyable):
 
     def __init__(self) -> None:
         self._error: SSEError | None = None
-        self.stopped = False
+        self.stopped: bool = False
 
     @property
     def error(self) -> SSEError | None:

@@ -166,7 +166,7 @@ class HTTPXSource(Uncopyable):
         self._network = None if is_shared else network
         self._is_connected = network is not None
         is_async = hasattr(response.stream, "__aiter__")
-        self.pooled = self._is_connected if is_async else self._network is not None
+        self.pooled: bool = self._is_connected if is_async else self._network is not None
         self._refusal = _find_refusal(response)
 
     def __iter__(self) -> Self:

@@ -12,9 +12,9 @@ try:
     import anyio
     from anyio.abc import ByteReceiveStream, ByteStream
     from anyio.streams.tls import TLSStream
-except ModuleNotFoundError as error:
+except ModuleNotFoundError as _error:
     message = "this adapter needs anyio: pip install 'sseparse[anyio]'"
-    raise ModuleNotFoundError(message, name=error.name) from error
+    raise ModuleNotFoundError(message, name=_error.name) from _error
 
 __all__ = ("StreamSource", "request", "source")
 

@@ -10,9 +10,9 @@ from ._http1 import AsyncResponseReader, RequestOptions, prepare_request
 
 try:
     import trio
-except ModuleNotFoundError as error:
+except ModuleNotFoundError as _error:
     message = "this adapter needs trio: pip install 'sseparse[trio]'"
-    raise ModuleNotFoundError(message, name=error.name) from error
+    raise ModuleNotFoundError(message, name=_error.name) from _error
 
 __all__ = ("StreamSource", "request", "source")
 

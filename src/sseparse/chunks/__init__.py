@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from ..payloads._updates import TranscriptDone as TranscriptDone
     from ..payloads._updates import UsageReported as UsageReported
     from ._accumulator import Accumulator as Accumulator
+    from ._async_stream import AsyncChatStream as AsyncChatStream
+    from ._async_stream import AsyncCompletionStream as AsyncCompletionStream
+    from ._async_stream import AsyncStream as AsyncStream
     from ._decoder import ChunkDecoder as ChunkDecoder
     from ._decoder import ChunkOptions as ChunkOptions
     from ._decoder import ChunkParser as ChunkParser
@@ -60,9 +63,6 @@ if TYPE_CHECKING:
     from ._results import NoteKind as NoteKind
     from ._results import Result as Result
     from ._results import ToolCall as ToolCall
-    from ._stream import AsyncChatStream as AsyncChatStream
-    from ._stream import AsyncCompletionStream as AsyncCompletionStream
-    from ._stream import AsyncStream as AsyncStream
     from ._stream import ChatStream as ChatStream
     from ._stream import ChunkReader as ChunkReader
     from ._stream import CompletionStream as CompletionStream
@@ -82,6 +82,7 @@ else:
             "LogprobsDelta ReasoningDelta ReasoningDone RefusalDelta RefusalDone TextUpdate "
             "ToolCallDone ToolCallStarted TranscriptDelta TranscriptDone UsageReported",
             "_accumulator": "Accumulator",
+            "_async_stream": "AsyncChatStream AsyncCompletionStream AsyncStream",
             "_decoder": "ChunkDecoder ChunkOptions ChunkParser",
             "_encode": "encode_chunk to_chunks",
             "_errors": "WrongKind",
@@ -92,8 +93,7 @@ else:
             "PromptTokensDetails TokenLogprob ToolCallDelta TopLogprob",
             "_results": "Audio ChatChoice ChatCompletion ChatMessage Completion CompletionChoice "
             "CustomTool Function Note NoteKind Result ToolCall",
-            "_stream": "AsyncChatStream AsyncCompletionStream AsyncStream ChatStream ChunkReader "
-            "CompletionStream ReaderOptions Stream StreamOptions",
+            "_stream": "ChatStream ChunkReader CompletionStream ReaderOptions Stream StreamOptions",
             "_think_tags": "ThinkTags",
             "_updates": "Update",
         },

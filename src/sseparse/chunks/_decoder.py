@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Container, Iterator, Mapping
+from functools import cache
 from typing import Any, Final, Literal, TypedDict, TypeVar, Unpack, overload
 
 import msgspec
@@ -43,9 +44,6 @@ _KINDS: Final[Mapping[str, type[Chunk]]] = {
     "chat": ChatCompletionChunk,
     "completion": CompletionChunk,
 }
-# They keep nothing from one call to the next: one serves all streams.
-_DECODE_CHAT: Final = msgspec.json.Decoder(ChatCompletionChunk).decode
-_DECODE_LEGACY: Final = msgspec.json.Decoder(CompletionChunk).decode
 # Values of `object` that decide the kind of an event, which the general case handles.
 _OBJECTS = (_CHAT, LEGACY, "error")
 # After so many chunks in a row with unknown fields, the rest has them too: trying the fast path
@@ -59,6 +57,12 @@ _COMMON_TYPES = ("message", "error", "")
 _NO_REASONS = ("null", "None", "0")
 # In characters. No server has longer ones; this bounds what a hostile one can make us keep.
 _LONGEST_REASON = 256
+
+
+@cache
+def _decode_function(kind: type[Chunk]) -> Callable[[str | bytes], Chunk]:
+    # A decoder keeps nothing from one call to the next, so one serves all streams.
+    return msgspec.json.Decoder(kind).decode
 
 
 class ChunkDecoder(Decoder[ChunkT]):
@@ -99,6 +103,10 @@ class ChunkDecoder(Decoder[ChunkT]):
         *("_object", "_reasons"),
     )
 
+    # `+=` below would leave their types to be inferred, which type checkers do differently.
+    events_seen: int
+    skipped: int
+
     @overload
     def __init__(
         self: ChunkDecoder[ChatCompletionChunk],
@@ -137,7 +145,7 @@ class ChunkDecoder(Decoder[ChunkT]):
         self._max_choices = max_choices
         self._error_reasons = check_reasons(error_finish_reasons)
         self._reasons: dict[int, str | None] = {}
-        self._decode: Callable[[str | bytes], Any] | None = _DECODE_CHAT
+        self._decode: Callable[[str | bytes], Any] | None = _decode_function(ChatCompletionChunk)
         self._id: str | None = None
         self._kind: type[Chunk] | None = None
         self._object = _CHAT
@@ -230,7 +238,7 @@ class ChunkDecoder(Decoder[ChunkT]):
         """Keep the kind of the first chunk with choices: a stream is of one kind."""
         self._kind = kind
         if kind is CompletionChunk:
-            self._decode = _DECODE_LEGACY
+            self._decode = _decode_function(kind)
             self._object = LEGACY
             self._misses = 0
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import base64
+import binascii
 import re
 from typing import Any
 
@@ -64,14 +64,14 @@ class AudioState:
         last = b""
         try:
             for piece in _PADDED.finditer(data, self._decoded_end):
-                last = base64.b64decode(piece[0], validate=True)
+                last = binascii.a2b_base64(piece[0], strict_mode=True)
                 if piece.end() < len(data):
                     self._decoded += last
                     self._decoded_end = piece.end()
                     self._budget.left -= len(last)
         except ValueError:  # not base64
             return data
-        return base64.b64encode(self._decoded + last).decode()
+        return binascii.b2a_base64(self._decoded + last, newline=False).decode()
 
 
 class ReasoningDetails:

@@ -1,8 +1,5 @@
 """Chunks of chat completions and of legacy completions."""
 
-from __future__ import annotations
-
-import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
@@ -141,6 +138,8 @@ class FunctionDelta(Model, kw_only=True):
     def text(self) -> str:
         """The next piece of the arguments' JSON text, or ""."""
         if isinstance(self.arguments, dict):
+            import json  # noqa: PLC0415 - most programs don't need it
+
             return json.dumps(self.arguments, separators=(",", ":"))
         return self.arguments or ""
 

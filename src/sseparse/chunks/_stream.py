@@ -1,4 +1,4 @@
-"""Reader and streams of chat completions and legacy completions."""
+"""Reader and blocking streams of chat completions and legacy completions."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeAlias, Un
 
 from msgspec.structs import replace
 
-from .._deadlines import Deadlines
 from .._options import check_choice, check_seconds
-from ..adapters._registry import AsyncReadable, SyncReadable, open_async, open_sync
-from ..streams._async import AsyncItemStream
+from ..adapters._registry import SyncReadable, open_sync
 from ..streams._protocols import Recorder
 from ..streams._reader import Reader
 from ..streams._state import StreamState
@@ -29,6 +27,7 @@ from ._models import (
 from ._results import ChatCompletion, Completion, Note, NoteKind, Result, ResultT
 
 if TYPE_CHECKING:
+    from .._deadlines import Deadlines
     from ..payloads._parser import ItemParser
     from ._estimate import UsageEstimate
     from ._rewriting import Rewriter
@@ -235,7 +234,7 @@ class ChunkReader(Reader[ChunkT, ResultT]):
         return cast("ResultT", self._estimate.complete(result))
 
 
-def _open(
+def open_reader(
     response: object,
     kind: CompletionKind | None,
     *,
@@ -243,6 +242,7 @@ def _open(
     drain: float = 0.1,
     **options: Unpack[ReaderOptions],
 ) -> tuple[ChunkReader[Any, Any], StreamState[Any]]:
+    """Return the reader of a stream, and the state that its driver uses."""
     check_seconds("drain", drain)
     reader: ChunkReader[Any, Any] = ChunkReader(response, kind=kind, **options)
     return reader, StreamState(reader, deadlines, drain)
@@ -256,7 +256,7 @@ class ChunkStream(ItemStream[ChunkT, ResultT, Update], Generic[ChunkT, ResultT])
 
     def __init__(self, source: SyncReadable, **options: Unpack[StreamOptions]) -> None:
         opened = open_sync(source, type(self).__name__)
-        reader, state = _open(opened, self._kind, **options)
+        reader, state = open_reader(opened, self._kind, **options)
         super().__init__(opened, reader, state)
         self.accumulator = reader.accumulator
 
@@ -315,58 +315,4 @@ class Stream(ChunkStream[Chunk, Result]):
 
     The first chunk with choices decides which. As `ChatStream`, with the same options. If you know
     the kind, use `ChatStream` or `CompletionStream`, whose types are exact.
-    """
-
-
-class AsyncChunkStream(AsyncItemStream[ChunkT, ResultT, Update], Generic[ChunkT, ResultT]):
-    """Base class of `AsyncStream`, `AsyncChatStream` and `AsyncCompletionStream`."""
-
-    _kind: ClassVar[CompletionKind | None] = None
-    accumulator: Accumulator[ChunkT, ResultT]
-
-    def __init__(self, source: AsyncReadable, **options: Unpack[StreamOptions]) -> None:
-        opened = open_async(source, type(self).__name__)
-        reader, state = _open(opened, self._kind, **options)
-        super().__init__(opened, reader, state)
-        self.accumulator = reader.accumulator
-
-
-class AsyncChatStream(AsyncChunkStream[ChatCompletionChunk, ChatCompletion]):
-    """
-    Asynchronous iterator over the chunks of a chat completion.
-
-    As `ChatStream`, but for an asynchronous source.
-
-    Args:
-        source: An asynchronous iterable of bytes, a streamed response of aiohttp or of an
-            asynchronous client of httpx or httpx2, or a stream of trio or anyio on which a request
-            was sent.
-        options: The options of `ChatStream`. Deadlines use the clock of the event loop, asyncio's
-            or trio's.
-
-    Attributes:
-        accumulator: The accumulator of the chunks returned so far.
-
-    Raises:
-        TypeError, ValueError, ImportError, SSEError: As for `ChatStream`.
-    """
-
-    _kind = "chat"
-
-
-class AsyncCompletionStream(AsyncChunkStream[CompletionChunk, Completion]):
-    """
-    Asynchronous iterator over the chunks of a legacy completion.
-
-    As `AsyncChatStream`, but a chunk of a chat completion is a `WrongKind` error.
-    """
-
-    _kind = "completion"
-
-
-class AsyncStream(AsyncChunkStream[Chunk, Result]):
-    """
-    Asynchronous iterator over the chunks of a streamed completion, chat or legacy.
-
-    The first chunk with choices decides which. As `AsyncChatStream`, with the same options.
     """

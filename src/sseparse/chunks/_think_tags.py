@@ -254,7 +254,7 @@ class ThinkTags(Breakable):
         super().__init__()
         _check_tag("start", start)
         _check_tag("end", end)
-        self.tags = (start, end)
+        self.tags: tuple[str, str] = (start, end)
         self.opened = opened
         self._rewriter = TagRewriter(start, end, opened=opened)
         self._chunks_seen = 0

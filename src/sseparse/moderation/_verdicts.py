@@ -118,7 +118,7 @@ class Flagged(SSEError):
             f"{count(len(released), 'character')} of the choice released, {len(held):,} held"
         )
         self.window = window
-        self.choice = window.choice
+        self.choice: int = window.choice
         self.released = released
         self.held = held
         self.verdict = verdict

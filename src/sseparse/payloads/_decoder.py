@@ -82,17 +82,17 @@ class Decoder(IterableStage, Breakable, ABC, Generic[ItemT]):
         super().__init__()
         check_choice("on_bad_json", on_bad_json, "raise", "skip")
         check_number("max_objects", max_objects)
-        self.done = False
+        self.done: bool = False
         """Whether the API's terminal event was received."""
-        self.skipped = 0
+        self.skipped: int = 0
         """The number of events dropped because their data isn't an item's JSON object."""
-        self.was_split = False
+        self.was_split: bool = False
         """Whether an event had several values, or repeated field names; each value was read."""
-        self.after_done = 0
+        self.after_done: int = 0
         """The number of events after the terminal one. They aren't decoded."""
-        self.events_seen = 0
+        self.events_seen: int = 0
         """The number of events received."""
-        self.keeps_late = False
+        self.keeps_late: bool = False
         """Whether data after an error of the server or the terminal event is kept."""
         self._late: list[str | bytes | dict[str, Any]] | None = None
         self._skip_bad_json = on_bad_json == "skip"
@@ -327,7 +327,7 @@ class Decoder(IterableStage, Breakable, ABC, Generic[ItemT]):
     def interrupt(self) -> None:
         """Stop, unless closed, because an exception interrupts a call of the decoder's owner."""
         if self._end is None:
-            self.stopped = True
+            self.stopped: bool = True
 
     def end_now(self) -> End:
         """Return how the input would have ended if this were its end."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
@@ -340,6 +339,8 @@ class ItemList:
             grow_fields(entry, item, self._budget, self._levels)
 
     def _is_repeated(self, item: Any, seen: set[str]) -> bool:
+        import json  # noqa: PLC0415 - most programs don't need it
+
         text = json.dumps(item, sort_keys=True, default=repr)
         if text in seen:
             return True

@@ -105,7 +105,7 @@ class AsyncEventSource(BaseEventSource):
             await source.aclose()
 
     async def _release(self) -> None:
-        self.ready_state = "closed"
+        self._set_closed()
         try:
             await self._disconnect()
         finally:

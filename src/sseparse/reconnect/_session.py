@@ -261,8 +261,11 @@ class BaseEventSource(Breakable):
             self._finish(None)
 
     def _finish(self, error: SSEError | None) -> None:
-        self.ready_state = "closed"
+        self._set_closed()
         self._error = error
+
+    def _set_closed(self) -> None:
+        self.ready_state = "closed"
 
     @breaking
     def _pop_event(self) -> Event | None:
@@ -399,7 +402,7 @@ class EventSource(BaseEventSource):
             source.close()
 
     def _release(self) -> None:
-        self.ready_state = "closed"
+        self._set_closed()
         try:
             self._disconnect()
         finally:

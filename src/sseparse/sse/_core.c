@@ -943,7 +943,7 @@ Raises:\n\
     RuntimeError: The parser is closed.\n\
     TypeError: The piece isn't bytes.");
 
-PyDoc_STRVAR(plain_events_doc, "plain_events($self, data)\n--\n\n\
+PyDoc_STRVAR(plain_events_doc, "plain_events($self, data, /)\n--\n\n\
 Parse events of one data line each in bulk; return None, unchanged, for other bytes.");
 
 static PyMethodDef methods[] = {
@@ -973,7 +973,8 @@ static PyMemberDef members[] = {
 };
 
 static PyType_Slot slots[] = {
-    {Py_tp_doc, "The fast path of the parser, which turns bytes into lines and lines into events."},
+    {Py_tp_doc, "Interpreter(*, last_event_id, retry, comments, max_line, max_event)\n--\n\n"
+                "The fast path of the parser, which turns bytes into lines and lines into events."},
     {Py_tp_new, new},
     {Py_tp_init, init},
     {Py_tp_dealloc, dealloc},

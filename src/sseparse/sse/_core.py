@@ -127,7 +127,7 @@ class Interpreter(Generic[ItemT]):
             self._broken = self._uses_slow_path = True
             raise
 
-    def plain_events(self, data: bytes) -> list[bytes] | None:
+    def plain_events(self, data: bytes, /) -> list[bytes] | None:
         """Parse events of one data line each in bulk; return None, unchanged, for other bytes."""
         if self._uses_slow_path:
             return None

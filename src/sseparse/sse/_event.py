@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
@@ -66,6 +65,8 @@ class Event:
         Raises:
             ValueError: The data isn't JSON.
         """
+        import json  # noqa: PLC0415 - most programs don't need it
+
         return json.loads(self.data)
 
 

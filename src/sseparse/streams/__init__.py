@@ -1,9 +1,25 @@
 """Streams: a reader, and a source of bytes that it's driven from."""
 
-from .._options import EventOptions
-from ._async import AsyncEventStream
-from ._protocols import Recorder
-from ._reader import EventReader, Reader
-from ._sync import EventStream
+from typing import TYPE_CHECKING
 
-__all__ = ("AsyncEventStream", "EventOptions", "EventReader", "EventStream", "Reader", "Recorder")
+# The redundant aliases mark the names as public for type checkers.
+if TYPE_CHECKING:
+    from .._options import EventOptions as EventOptions
+    from ._async import AsyncEventStream as AsyncEventStream
+    from ._protocols import Recorder as Recorder
+    from ._reader import EventReader as EventReader
+    from ._reader import Reader as Reader
+    from ._sync import EventStream as EventStream
+else:
+    from .. import _lazy
+
+    __getattr__, __dir__, __all__ = _lazy.names(
+        __name__,
+        {
+            "._options": "EventOptions",
+            "_async": "AsyncEventStream",
+            "_protocols": "Recorder",
+            "_reader": "EventReader Reader",
+            "_sync": "EventStream",
+        },
+    )

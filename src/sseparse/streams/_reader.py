@@ -68,7 +68,7 @@ class EventReader(Breakable, Generic[ItemT]):
         self._body_start = b""
         self._recorded = (0, 0)
         self._end: End | None = None
-        self.continues = False
+        self.continues: bool = False
         """Whether bytes after the end can complete the result."""
 
     # For those who push bytes.
@@ -404,7 +404,7 @@ class Reader(EventReader[ItemT], Generic[ItemT, ResultT]):
     def finish(self, error: SSEError | None, cause: EndCause | None = None) -> None:
         """End the stream, with or without an error."""
         super().finish(error, cause)
-        self.continues = isinstance(error, ServerSentError)
+        self.continues: bool = isinstance(error, ServerSentError)
         if not self._ready:
             self._add_late()
 

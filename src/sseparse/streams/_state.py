@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, Final, Generic, cast
+from typing import TYPE_CHECKING, Any, Final, Generic, cast
 
 from attrs import evolve
 
-from .._deadlines import Clock, Deadlines
 from .._end import End
 from .._errors import StreamTimeout, describe_seen
 from .._options import EventOptions
@@ -16,8 +15,9 @@ from .._stage import Uncopyable
 from ._protocols import ItemT, Recorder, ResultT
 from ._reader import EventReader, Reader
 
-# It never starts, so that all streams without deadlines can share it.
-_NO_DEADLINES: Final = Deadlines()
+if TYPE_CHECKING:
+    from .._deadlines import Clock, Deadlines
+
 # In seconds: the clock of a transport can be early by this much.
 _EARLY = 0.001
 _WAITED: Final[Mapping[Clock, str]] = {
@@ -49,17 +49,17 @@ class StreamState(Generic[ItemT]):
         timed: Whether there are deadlines. Then the driver reports when it waits and receives.
     """
 
+    _deadlines: Deadlines  # set only if there are deadlines
+
     __slots__ = ("_deadlines", "_drain", "_interrupted", "_until", "reader", "timed")
 
     def __init__(
         self, reader: EventReader[ItemT], deadlines: Deadlines | None, drain: float = 0.0
     ) -> None:
-        if deadlines is not None and not isinstance(deadlines, Deadlines):
-            name = type(deadlines).__name__
-            raise TypeError(f"deadlines is a {name}; give Deadlines(total=60), or None")
-        self.reader = reader
-        self.timed = deadlines is not None
-        self._deadlines = _NO_DEADLINES if deadlines is None else evolve(deadlines)
+        if deadlines is not None:
+            self._deadlines = _copy_deadlines(deadlines)
+        self.reader: EventReader[ItemT] = reader
+        self.timed: bool = deadlines is not None
         self._until = math.inf
         self._drain = drain
         self._interrupted = False
@@ -97,7 +97,7 @@ class StreamState(Generic[ItemT]):
     def receive_failure(self, cause: Exception, now: float = -math.inf) -> None:
         """Process an exception that the source raised, at a time if there are deadlines."""
         if isinstance(cause, StreamTimeout | TimeoutError) and now >= self._until - _EARLY:
-            clock = cast(Clock, self._deadlines.passed(self._until))
+            clock = cast("Clock", self._deadlines.passed(self._until))
             self._time_out(clock, cause.__cause__ or cause)
         else:
             self.reader.push_failure(cause)
@@ -120,7 +120,7 @@ class StreamState(Generic[ItemT]):
     def time_out(self) -> None:
         """Process that the wait lasted as long as it was allowed to."""
         clock = self._deadlines.passed(self._until)
-        self._time_out(cast(Clock, clock))
+        self._time_out(cast("Clock", clock))
 
     def _time_out(self, clock: Clock, cause: BaseException | None = None) -> None:
         waited = _WAITED[clock].format(getattr(self._deadlines, clock))
@@ -143,6 +143,15 @@ class StreamState(Generic[ItemT]):
     def interrupt(self) -> None:
         """Record that an exception went through the source without being its failure."""
         self._interrupted = True
+
+
+def _copy_deadlines(deadlines: Deadlines) -> Deadlines:
+    from .._deadlines import Deadlines  # noqa: PLC0415 - most streams have none
+
+    if not isinstance(deadlines, Deadlines):
+        name = type(deadlines).__name__
+        raise TypeError(f"deadlines is a {name}; give Deadlines(total=60), or None")
+    return evolve(deadlines)
 
 
 class StreamView(Uncopyable, Generic[ItemT]):

@@ -8,7 +8,6 @@ from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar, Unpack, cast, overload
 
-from .._deadlines import Deadlines
 from .._options import EventOptions
 from .._stage import Uncopyable
 from ..adapters._registry import SyncReadable, is_pooled, open_sync, wait_at_most, wake
@@ -20,6 +19,8 @@ from ._reader import EventReader, Reader
 from ._state import EventStreamOptions, ItemStreamView, StreamState, StreamView
 
 if TYPE_CHECKING:
+    from .._deadlines import Deadlines
+
     # Streams of events load no library of JSON.
     from ..payloads._parse import TextType
 

@@ -102,7 +102,7 @@ class TokenCounter(Breakable):
         super().__init__()
         self._encoding = find_encoding(model_or_encoding, download=download)
         self._pattern = str(getattr(self._encoding, "_pat_str", ""))
-        self.encoding = self._encoding.name
+        self.encoding: str = self._encoding.name
         self._final = 0
         self._tail = ""
         self._tail_count: int | None = 0
