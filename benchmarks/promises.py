@@ -11,21 +11,27 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import sys
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 from attrs import frozen
+from shapes import SHAPES
 
-from sseparse import ChatStream, Event, Parser, encode
+from sseparse import ChatStream, Parser, encode
 from sseparse.testing import Replay, ReplayServer
 
 Answer = list[tuple[str, list[tuple[str, str]], str | None]]
 """Text, tool calls and finish reason of each choice."""
+Ask = Callable[[httpx.Client], Answer]
 QUESTION: Any = [{"role": "user", "content": "hi"}]
+CHUNKS = 2_000
 URL = "http://127.0.0.1/v1"
 
 
@@ -39,7 +45,7 @@ class Client:
         read: Reads the texts of a response or of bytes; None if no entry point accepts these.
     """
 
-    ask: Callable[[httpx.Client], Answer] | None
+    ask: Ask
     read: Callable[[Any], object] | None
 
 
@@ -48,7 +54,7 @@ def answer_of(choices: Any) -> Answer:
         (
             choice.message.content or "",
             [
-                (call.function.name, call.function.arguments)
+                (call.function.name, call.function.arguments or "{}")
                 for call in choice.message.tool_calls or ()
             ],
             choice.finish_reason,
@@ -74,7 +80,10 @@ def openai_python() -> Client:
 
     def ask(http: httpx.Client) -> Answer:
         with client(http).chat.completions.stream(model="m", messages=QUESTION) as stream:
-            return answer_of(stream.get_final_completion().choices)
+            try:
+                return answer_of(stream.get_final_completion().choices)
+            except openai.LengthFinishReasonError as error:  # has the completion
+                return answer_of(error.completion.choices)
 
     def read(source: Any) -> object:
         sdk = client(httpx.Client())
@@ -98,9 +107,8 @@ def httpx_sse() -> Client:
 
 def litellm() -> Client:
     os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
-    import openai
-
     import litellm
+    import openai
 
     def ask(http: httpx.Client) -> Answer:
         sdk = openai.OpenAI(base_url=URL, api_key="none", http_client=http, max_retries=0)
@@ -114,13 +122,11 @@ def langchain() -> Client:
     from langchain_openai import ChatOpenAI
 
     def ask(http: httpx.Client) -> Answer:
-        model = ChatOpenAI(
-            model="m", base_url=URL, api_key="none", http_client=http, max_retries=0
-        )
+        model = ChatOpenAI(model="m", base_url=URL, api_key="none", http_client=http, max_retries=0)
         total: Any = None
         for chunk in model.stream("hi"):
             total = chunk if total is None else total + chunk
-        calls = [(call["name"] or "", call["args"] or "") for call in total.tool_call_chunks]
+        calls = [(call["name"] or "", call["args"] or "{}") for call in total.tool_call_chunks]
         return [(total.text, calls, total.response_metadata.get("finish_reason"))]
 
     return Client(ask, None)
@@ -136,23 +142,23 @@ CLIENTS = {
 
 
 class Body(httpx.SyncByteStream):
-    """A body in one piece; then it ends, or the connection fails."""
+    """The pieces of a body; then it ends, or the connection fails."""
 
-    def __init__(self, body: bytes, *, fails: bool) -> None:
-        self._body, self._fails = body, fails
+    def __init__(self, feeds: Sequence[bytes], *, fails: bool) -> None:
+        self._feeds, self._fails = feeds, fails
 
     def __iter__(self) -> Iterator[bytes]:
-        yield self._body
+        yield from self._feeds
         if self._fails:
             raise httpx.ReadError("connection reset")
 
 
-def serving(body: bytes, *, fails: bool = False) -> httpx.Client:
+def serving(*feeds: bytes, fails: bool = False) -> httpx.Client:
     """Return a client that gets a body as its answer, without a network."""
 
     def respond(_request: httpx.Request) -> httpx.Response:
         kind = {"content-type": "text/event-stream"}
-        return httpx.Response(200, headers=kind, stream=Body(body, fails=fails))
+        return httpx.Response(200, headers=kind, stream=Body(feeds, fails=fails))
 
     return httpx.Client(transport=httpx.MockTransport(respond))
 
@@ -170,7 +176,8 @@ def recordings(corpus: Path) -> Iterator[Recording]:
     for path in sorted((corpus / "expected").glob("*.json")):
         expected = json.loads(path.read_text())
         choices = expected["final"]["choices"]
-        if expected["errors"] or not all(choice.get("finish_reason") for choice in choices):
+        finished = choices and all(choice.get("finish_reason") for choice in choices)
+        if expected["errors"] or not finished:
             continue
         body = (corpus / "streams" / expected["stream"]).read_bytes()
         yield Recording(path.stem, body, [expected_choice(choice) for choice in choices])
@@ -179,20 +186,23 @@ def recordings(corpus: Path) -> Iterator[Recording]:
 def expected_choice(choice: Any) -> tuple[str, list[tuple[str, str]], str | None]:
     message = choice["message"]
     functions = [call.get("function") or {} for call in message.get("tool_calls") or ()]
-    calls = [(each.get("name") or "", each.get("arguments") or "") for each in functions]
+    calls = [(each.get("name") or "", each.get("arguments") or "{}") for each in functions]
     return (message.get("content") or "", calls, choice["finish_reason"])
 
 
 def truncated(body: bytes) -> bytes:
-    """Return the first half of the events of a stream: what a clean close leaves of it."""
-    events = Parser().feed(body)
-    kept = [event for event in events if isinstance(event, Event)][: max(1, len(events) // 2)]
-    return b"".join(encode(event) for event in kept)
+    """Return the first half of the events before a finish reason: the rest of a clean close."""
+    events = []
+    for event in Parser().feed(body):
+        if re.search(r'"finish_reason"\s*:\s*"', event.data) or event.data == "[DONE]":
+            break
+        events.append(event)
+    return b"".join(encode(event) for event in events[: (len(events) + 1) // 2])
 
 
-def outcome(ask: Callable[[httpx.Client], Answer], http: httpx.Client) -> Answer | Exception:
+def outcome(ask: Ask, http: httpx.Client) -> Answer | Exception:
     try:
-        with http, contextlib.redirect_stdout(sys.stderr):
+        with http:
             return ask(http)
     except Exception as error:  # a client can raise any exception, which the table shows
         return error
@@ -267,29 +277,49 @@ def standard(_body: bytes, url: str, stack: contextlib.ExitStack) -> Any:
 
 def measure(name: str, client: Client, streams: list[Recording]) -> list[str]:
     """Return the cells of a client's column."""
-    assert client.ask is not None
     right, cut, partial = [], [], []
     for stream in streams:
         result = outcome(client.ask, serving(stream.body))
         right.append(result == stream.answer)
         if not right[-1]:
-            reason = repr(result)[:90] if isinstance(result, Exception) else "another result"
-            print(f"{name}: {stream.name}: {reason}", file=sys.stderr)
+            reason = repr(result) if isinstance(result, Exception) else _difference(result, stream)
+            print(f"{name}: {stream.name}: {reason[:200]}", file=sys.stderr)
         half = truncated(stream.body)
-        cut.append(isinstance(outcome(client.ask, serving(half)), Exception))
+        if not half:
+            continue
+        raised = isinstance(outcome(client.ask, serving(half)), Exception)
+        # A client that can't read the complete stream didn't notice that this one is truncated.
+        cut.append(raised and not isinstance(result, Exception))
         text = received_text(half)
-        if text:
+        if len(text) > 5:  # shorter texts can be part of any message
             failed = outcome(client.ask, serving(half, fails=True))
             partial.append(isinstance(failed, Exception) and has_text(failed, text))
     right_cell = "events only" if name == "httpx-sse" else share(right)
-    return [share(cut), right_cell, share(partial), inputs(client.read)]
+    return [share(cut), right_cell, share(partial), inputs(client.read), cost(client.ask)]
+
+
+def _difference(result: Answer, stream: Recording) -> str:
+    pairs = [pair for pair in zip(result, stream.answer, strict=False) if pair[0] != pair[1]]
+    return f"{pairs}" if pairs else f"{len(result)} of {len(stream.answer)} choices"
+
+
+def cost(ask: Ask) -> str:
+    """Return the processor time of a chunk, in feeds of one event, from httpx to the answer."""
+    feeds = next(shape for shape in SHAPES if shape.name == "token chat").build(CHUNKS).blocks
+    times = []
+    for _ in range(5):
+        start = time.process_time()
+        ask(serving(*feeds))
+        times.append(time.process_time() - start)
+    return f"{median(times) / CHUNKS * 1e6:,.0f} µs"
 
 
 def received_text(half: bytes) -> str:
-    try:
-        return ChatStream([half], on_incomplete="accept").result().text
-    except Exception:
-        return ""
+    """Return the text of the events, decoded without any client."""
+    chunks = [event.json() for event in Parser().feed(half)]
+    choices = [choice for chunk in chunks for choice in (chunk.get("choices") or [])[:1]]
+    texts = [(choice.get("delta") or {}).get("content") or "" for choice in choices]
+    return "".join(texts) if all(isinstance(text, str) for text in texts) else ""
 
 
 ROWS = (
@@ -297,12 +327,14 @@ ROWS = (
     "recorded streams with the right result",
     "errors with the partial text, after a broken connection",
     "inputs it reads, of bytes and five HTTP libraries",
+    "processor time a chunk, from httpx to the result",
 )
 
 
 def main() -> None:
     streams = list(recordings(Path(os.environ["SSEPARSE_CORPUS"])))
-    columns = {name: measure(name, load(), streams) for name, load in CLIENTS.items()}
+    with contextlib.redirect_stdout(sys.stderr):  # litellm prints advice
+        columns = {name: measure(name, load(), streams) for name, load in CLIENTS.items()}
     print("| |", " | ".join(columns), "|")
     print("|---|" + "---|" * len(columns))
     for number, row in enumerate(ROWS):
