@@ -254,9 +254,9 @@ def check_declared(words: list[str]) -> None:
     """Check that the project has the extras or targets that a command names."""
     if words[:2] == ["pip", "install"]:
         for word in words[2:]:
-            match = re.fullmatch(r"'?([a-z0-9]+)(?:\[([a-z0-9,]+)\])?'?", word)
+            match = re.fullmatch(r"'?(\.|[a-z0-9]+)(?:\[([a-z0-9,]+)\])?'?", word)
             assert match, f"{word} isn't a requirement"
-            if match[1] == PROJECT["name"]:
+            if match[1] in (PROJECT["name"], "."):
                 assert set((match[2] or "all").split(",")) <= {*PROJECT["optional-dependencies"]}
     elif words[:1] == ["make"]:
         targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
