@@ -18,7 +18,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
-demo: $(VENV)/demo ## stream the notebook's two completions from a local server
+demo: ## stream the notebook's two completions from a local server; no key needed
+	@test -e $(VENV)/demo || echo "First run: installing sseparse and its command into $(VENV), which takes 30 to 90 seconds."
+	@$(MAKE) --no-print-directory $(VENV)/demo
+	@echo "Streaming two completions from a server on this machine, which takes about 8 seconds."
 	@$(BIN)/sseparse demo $(DEMO)
 
 test: $(VENV)/test ## run the tests with both cores; require 100 % coverage of src
@@ -77,7 +80,7 @@ $(VENV)/pip:
 	@touch $@
 
 $(VENV)/demo: $(VENV)/pip $(BUILT_FROM)
-	$(PIP) --editable '.[cli]'
+	@$(BIN)/python -m pip --disable-pip-version-check install --progress-bar off --editable '.[cli]'
 	@touch $@
 
 $(VENV)/test $(VENV)/lint $(VENV)/types $(VENV)/docs $(VENV)/bench: $(VENV)/pip $(BUILT_FROM)

@@ -1,7 +1,7 @@
 """
 Generate the notebook in examples/ from the tutorial.
 
-The page is the source, and a test compares the notebook with it. Run this after you change the page:
+The page is the source, and a test compares the notebook with it. After you change the page, run:
 
     python docs/make_notebook.py
 """
