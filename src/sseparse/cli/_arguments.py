@@ -10,7 +10,6 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -84,9 +83,10 @@ class _PrintCompletion(argparse.Action):
     def __call__(
         self, parser: argparse.ArgumentParser, _namespace: object, shell: object, *_: object
     ) -> None:
-        if find_spec("shtab") is None:
-            raise missing_packages("--print-completion", ["shtab"], "cli")
-        import shtab  # noqa: PLC0415 - an optional dependency, needed only here
+        try:
+            import shtab  # noqa: PLC0415 - an optional dependency, needed only here
+        except ImportError as error:
+            raise missing_packages("--print-completion", ["shtab"], "cli") from error
 
         assert isinstance(parser, CommandParser)  # noqa: S101 - for the type checker
         for command in parser.commands.values():
