@@ -25,7 +25,7 @@ BODY_START: Final = 512
 
 def describe_end(end: End, error: SSEError | None) -> str:
     """Describe in one line how a stream ended."""
-    if not end.bytes_seen and not isinstance(error, NotEventStream):
+    if not end.bytes_seen and not isinstance(error, NotEventStream | TransportError):
         return "the body is empty"
     seen = count(end.bytes_seen, "byte")
     if end.events_seen or not isinstance(error, NotEventStream):
