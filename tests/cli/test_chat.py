@@ -234,8 +234,9 @@ def test_response_that_is_one_object(chat: Chat) -> None:
 @pytest.mark.parametrize(
     ("fault", "status", "expected"),
     [
-        ("close", 1, "peer closed connection"),
-        ("reset", 1, "socket failed: ConnectionResetError"),
+        ("close", 1, "truncated: the connection failed: peer closed connection"),
+        ("close-before-body", 1, "truncated: the connection failed: peer closed connection"),
+        ("reset", 1, "truncated: the connection failed: Connection reset by peer ("),
         ("html", 2, "not a stream: the body is HTML or XML and begins with '<!DOCTYPE"),
         ("json-error", 1, "The server sent an error: The model is overloaded."),
         ("unauthorized", 1, ": Incorrect API key; check OPENAI_API_KEY"),

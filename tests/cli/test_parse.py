@@ -461,6 +461,17 @@ def test_a_terminal_gets_no_control_characters(
     assert not {"\x1b", "\x9b"} & {*text}
 
 
+def test_a_message_is_broken_between_words(
+    in_terminal: InTerminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a terminal, a long message is broken between words."""
+    monkeypatch.setattr(os, "get_terminal_size", lambda _: os.terminal_size((40, 24)))
+    (tmp_path / "body").write_bytes(COMPLETE[: -len(DONE)])
+    _, text = in_terminal("parse", "--chunks", str(tmp_path / "body"), streams=("stderr",))
+    assert text.splitlines()[0] == "sseparse: finish_reason=stop, complete"
+    assert text.splitlines()[1].startswith("  without [DONE] (")
+
+
 LONG = b": %b\n\n" % (b"x" * 2**20) * 10 + COMPLETE
 
 

@@ -10,7 +10,6 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -84,9 +83,10 @@ class _PrintCompletion(argparse.Action):
     def __call__(
         self, parser: argparse.ArgumentParser, _namespace: object, shell: object, *_: object
     ) -> None:
-        if find_spec("shtab") is None:
-            raise missing_packages("--print-completion", ["shtab"], "cli")
-        import shtab  # noqa: PLC0415 - an optional dependency, needed only here
+        try:
+            import shtab  # noqa: PLC0415 - an optional dependency, needed only here
+        except ImportError as error:
+            raise missing_packages("--print-completion", ["shtab"], "cli") from error
 
         assert isinstance(parser, CommandParser)  # noqa: S101 - for the type checker
         for command in parser.commands.values():
@@ -112,16 +112,17 @@ def make_argument_parser() -> CommandParser:
         "--print-completion",
         action=_PrintCompletion,
         choices=("bash", "zsh", "fish"),
-        help="print a script that completes this command's arguments in a shell",
+        metavar="SHELL",
+        help="print a completion script for bash, zsh or fish",
     )
     commands = parser.add_subparsers(
         dest="command", title="commands", metavar="COMMAND", parser_class=CommandParser
     )
     for name, summary, add_arguments in (
-        ("chat", "send a prompt to an OpenAI-compatible API and print the response", _add_chat),
-        ("parse", "print the events, chunks, text or result of a saved response", _add_parse),
-        ("serve", "send saved responses to clients over HTTP, to test them", _add_serve),
-        ("demo", "stream two completions from a server on this machine", _add_demo),
+        ("chat", "send a prompt to an API and print the response", _add_chat),
+        ("parse", "print the content of a saved response", _add_parse),
+        ("serve", "send saved responses over HTTP, to test a client", _add_serve),
+        ("demo", "stream two prepared responses from this machine", _add_demo),
     ):
         description = f"{summary[0].upper()}{summary[1:]}."
         add_arguments(commands.add_parser(name, help=summary, description=description))
@@ -150,6 +151,8 @@ def _add_chat(parser: CommandParser) -> None:
     add("--timeout", metavar="SECONDS", type=_timeout, default=300.0, help=timeout)
     add("--no-color", action="store_true", help="print without colours, as with $NO_COLOR")
     parser.epilog = _paragraphs(
+        "The API is OpenAI's or a compatible one: chat completions or, with --completion, legacy "
+        "completions.",
         "examples:\n"
         "  sseparse chat Say hello in five languages\n"
         "  git diff | sseparse chat --system 'Review this diff.' -\n"

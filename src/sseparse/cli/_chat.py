@@ -33,7 +33,7 @@ from . import _output
 from ._live import CompletionPrinter
 from ._output import CommandError
 from ._record import BodyFile, RedactedSource, Redactor
-from ._verdict import NOT_A_STREAM, describe_complete, describe_end, exit_status
+from ._verdict import NOT_A_STREAM, describe_cause, describe_complete, describe_end, exit_status
 
 _TOOL_SHAPES = 'expected a definition, a list of definitions, or {"tools": [...]}'
 
@@ -236,8 +236,7 @@ class _Exchange:
         except NotEventStream as error:
             return self._report(self._describe_failure(End(EndCause.NOT_A_STREAM), error), 2)
         except TransportError as error:
-            cause: Any = error.__cause__
-            reason = getattr(cause, "strerror", None) or str(cause or error)
+            reason = describe_cause(error)
             advice = "is the server running, and is --base-url (or OPENAI_BASE_URL) right?"
             return self._report(f"no response from {self.request.host}: {reason}; {advice}", 2)
         except (ValueError, RecursionError) as error:

@@ -7,6 +7,7 @@ import json
 import os
 import stat
 import sys
+import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, TextIO
 
@@ -75,11 +76,23 @@ def missing_packages(what: str, names: Sequence[str], extra: str) -> CommandErro
 
 
 def report(text: str, status: int = 0, *, dim: bool = False) -> int:
-    """Write one line to standard error and return the given exit status."""
+    """Write a message to standard error and return the given exit status."""
     words = "".join(c if c.isprintable() else " " for c in text).split()
-    line = f"sseparse: {' '.join(words)}"
+    line = _wrap(f"sseparse: {' '.join(words)}")
     write_error(f"{DIM}{line}{RESET}\n" if dim else f"{line}\n")
     return status
+
+
+def _wrap(line: str) -> str:
+    """Break a line between words, if standard error is a terminal with a known width."""
+    width = 0
+    if is_terminal(sys.stderr):
+        with contextlib.suppress(OSError):
+            width = os.get_terminal_size(sys.stderr.fileno()).columns
+    if not width:
+        return line
+    options: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}
+    return textwrap.fill(line, width, subsequent_indent="  ", **options)
 
 
 def write_error(text: str) -> None:

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import codecs
-from typing import Final
+from typing import Any, Final
 
-from .. import DecodeError, End, EndCause, IncompleteStream, NotEventStream, SSEError
+from .. import (
+    DecodeError,
+    End,
+    EndCause,
+    IncompleteStream,
+    NotEventStream,
+    SSEError,
+    StreamTimeout,
+    TransportError,
+)
 from .._errors import count, place_of
 from ..chunks._incomplete import describe_unfinished
 
@@ -16,12 +25,16 @@ BODY_START: Final = 512
 
 def describe_end(end: End, error: SSEError | None) -> str:
     """Describe in one line how a stream ended."""
-    if not end.bytes_seen and not isinstance(error, NotEventStream):
+    if not end.bytes_seen and not isinstance(error, NotEventStream | TransportError):
         return "the body is empty"
     seen = count(end.bytes_seen, "byte")
     if end.events_seen or not isinstance(error, NotEventStream):
         seen = f"{count(end.events_seen, 'event')}, {seen}"
-    if error is not None:
+    if isinstance(error, StreamTimeout):
+        return str(error).removesuffix(".")  # has the numbers of events and bytes
+    if isinstance(error, TransportError):
+        text = f"truncated: the connection failed: {describe_cause(error)}"
+    elif error is not None:
         text = _describe_error(error)
     elif end.mid_event:
         return f"truncated: {place_of(end).replace('Stream', 'the stream', 1)}"
@@ -32,7 +45,7 @@ def describe_end(end: End, error: SSEError | None) -> str:
             "the last event is complete, but the events aren't chat or legacy chunks, so "
             "a truncated stream can't be recognized"
         )
-    return text if text.startswith("truncated") else f"{text} ({seen})"
+    return text if text.startswith("truncated: the stream") else f"{text} ({seen})"
 
 
 def describe_complete(end: End) -> list[str]:
@@ -104,6 +117,12 @@ def _describe_error(error: SSEError) -> str:
             return f"malformed: an event isn't a chunk: {error.reason}; its data begins {start!r}"
         case _:
             return str(error).removesuffix(".")
+
+
+def describe_cause(error: TransportError) -> str:
+    """Return the reason for a failed connection, without the names of Python's exceptions."""
+    cause: Any = error.__cause__
+    return getattr(cause, "strerror", None) or str(cause or error)
 
 
 def _describe_start(body: bytes) -> str:
