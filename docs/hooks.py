@@ -22,8 +22,10 @@ def on_files(files: Any, *, config: Any) -> Any:
 
 
 def on_page_markdown(markdown: str, *, page: Any, files: Any, **_: Any) -> str:
-    """Let links that leave docs point to the copies."""
+    """Let links that leave docs point to the copies, and links of the copies to docs."""
     here = posixpath.dirname(page.file.src_uri)
+    if here.startswith("files"):
+        return markdown.replace("](docs/", f"]({posixpath.relpath('.', here)}/")
 
     def replace(match: re.Match[str]) -> str:
         path = _outside(page.file.src_uri, match[1])

@@ -476,11 +476,11 @@ def test_invalid_key(
 @pytest.mark.parametrize(
     ("url", "expected"),
     [
-        (f"http://u:{KEY}@127.0.0.1:1/v1", "url holds a user name or password"),
+        (f"http://u:{KEY}@127.0.0.1:1/v1", "url contains a user name or password"),
         (f"http://127.0.0.1:{KEY}/v1", "--base-url: the host or port is invalid; expected "),
         (f"http://[{KEY}/v1", "--base-url: the host or port is invalid; expected "),
         (f"ftp://{KEY}/v1", "--base-url: expected a URL such as http://"),
-        (f"http://127.0.0.1:1/ {KEY}", "url holds a blank"),
+        (f"http://127.0.0.1:1/ {KEY}", "url contains a blank"),
     ],
 )
 def test_invalid_base_url(capsys: pytest.CaptureFixture[str], url: str, expected: str) -> None:
