@@ -1,17 +1,28 @@
 """Pictures of timelines."""
 
+# matplotlib's types are loose, and Jupyter calls `_repr_svg_()`.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportAttributeAccessIssue=false
+# pyright: reportPrivateUsage=false
+
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import cast
 from xml.etree import ElementTree as ET
 
+import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 
 from sseparse import ChatCompletion, End, EndCause
 from sseparse.chunks import ChatCompletionChunk, ChoiceDelta, ChunkChoice, CompletionUsage
-from sseparse.timing import Timeline, plot
+from sseparse.timing import Timeline, figure, plot
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -155,8 +166,8 @@ def test_several(tmp_path: Path) -> None:
     found = texts(tmp_path / "a.svg")
 
     for label in streams:
-        assert f"{label}:  " in found
-    assert "silent:  nothing received" in found
+        assert label in found
+    assert "silent\nnothing received" in found
     assert re.search(r"^2\.75 s$", found, re.MULTILINE)
     svg = (tmp_path / "a.svg").read_text().lower()
     assert all(colour in svg for colour in ("#0072b2", "#d55e00", "#009e73"))
@@ -242,3 +253,128 @@ def test_no_pyplot_no_settings(tmp_path: Path) -> None:
     )
     found = python(code, str(tmp_path / "a.svg"), str(tmp_path / "a.png"))
     assert found == ["False", "True"]
+
+
+def overlapping(picture: Figure) -> list[tuple[str, str]]:
+    """Return the pairs of texts that touch, and the texts that leave the figure."""
+    FigureCanvasAgg(picture).draw()  # type: ignore[no-untyped-call] # matplotlib's
+    hidden = hidden_labels(picture)
+    boxes = [
+        (text.get_text(), text.get_window_extent())
+        for text in cast("list[Text]", picture.findobj(Text))
+        if text.get_visible() and text.get_text() and text not in hidden
+    ]
+    frame = picture.bbox.padded(0.5)
+    touching = [
+        (one, other)
+        for at, (one, box) in enumerate(boxes)
+        for other, other_box in boxes[at + 1 :]
+        if box.overlaps(other_box)
+    ]
+    outside = [
+        (text, "outside")
+        for text, box in boxes
+        if (within := Bbox.intersection(box, frame)) is None
+        or tuple(within.size) != tuple(box.size)
+    ]
+    return touching + outside
+
+
+def hidden_labels(picture: Figure) -> set[Text]:
+    """Return the labels of ticks beyond the limits, which exist but aren't drawn."""
+    hidden = set[Text]()
+    for axis in (axis for axes in picture.axes for axis in (axes.xaxis, axes.yaxis)):
+        low, high = axis.get_view_interval()
+        for tick in [*axis.get_major_ticks(), *axis.get_minor_ticks()]:
+            if not low <= tick.get_loc() <= high:
+                hidden |= {tick.label1, tick.label2}
+    return hidden
+
+
+LONG = "a-model-with-a-long-name-2026-07-18, second attempt of three"
+STALLED = stream(0.4, *[0.02] * 30, 3.0, 0.1, 2.9, 0.1, 4.0, *[0.02] * 9)
+SHAPES = {
+    "one event": {"": stream(0.5)},
+    "two events": {"": stream(0.5, 0.3)},
+    "one instant": {"": stream(0.3, *[0.0] * 20)},
+    "time zero": {"": stream(0.0, 0.0)},
+    "2,000 events": {"": stream(0.2, *[0.0013] * 2000)},
+    "0.5 ms": {"": stream(0.0001, *[0.00001] * 40)},
+    "10 minutes": {"": stream(3.0, *[2.0] * 300, comments=1)},
+    "11 days": {"": stream(1.0, 1e6)},
+    "stalls": {LONG: STALLED},
+    "short stalls": {"": stream(0.1, 1.5, 0.1, 1.6, 0.1, 1.7, 600.0, 0.1, gate=True)},
+    "late": {"": stream(9.0, *[0.01] * 30, gate=True)},
+    "bad end": {"": stream(0.5, 0.1, end=EndCause.SERVER_ERROR)},
+    "wide letters": {"\u4f60" * 60: stream(0.5, 0.1)},
+    "empty": {"": stream(end=None)},
+    "none": {},
+    "several": {
+        f"{LONG} 1": STALLED,
+        f"{LONG} 2": stream(0.4, *[0.02] * 99, gate=True),
+        "": stream(end=None),
+        "\u4f60" * 60: stream(0.1, *[0.0001] * 500, comments=1),
+    },
+    "eight": {f"stream {number}": STALLED for number in range(8)},
+}
+
+
+@pytest.mark.filterwarnings("ignore:(?s)Glyph .* missing from")
+@pytest.mark.parametrize("width", [4, 9.6])
+@pytest.mark.parametrize("name", SHAPES)
+def test_texts_do_not_touch(name: str, width: float) -> None:
+    """No text touches another text or leaves the figure, whatever the stream and the width."""
+    assert overlapping(figure(SHAPES[name], width=width)) == []
+
+
+def test_first_token_marker() -> None:
+    """The marker is at the time of the first text, at the height of the curve there."""
+    clock = Clock()
+    timeline = Timeline(clock)
+    for wait, text in ((0.5, ""), (0.5, ""), (0.0, "four"), (0.0, "four"), (1.0, "four")):
+        clock.now += wait
+        timeline.on_item(chunk(text))
+    markers = [line for line in timeline.figure().axes[0].lines if line.get_marker() == "o"]
+
+    assert [np.asarray(line.get_xydata()).tolist() for line in markers] == [[[1.0, 8.0]]]
+
+
+def test_figure() -> None:
+    """A stream's figure has the given title and width."""
+    picture = stream(0.1, 0.2).figure(title="My stream", width=6)
+
+    assert isinstance(picture, Figure)
+    assert picture.get_figwidth() == 6
+    assert "My stream" in [text.get_text() for text in picture.texts]
+
+
+@pytest.mark.parametrize("width", [3.9, float("nan")])
+def test_narrow_figure(width: float) -> None:
+    """A width that has no room for the labels raises ValueError."""
+    with pytest.raises(ValueError, match="at least 4 inches"):
+        stream(0.1).figure(width=width)
+
+
+def test_jupyter() -> None:
+    """Jupyter shows a picture of a stream that received anything."""
+    svg = stream(0.1, 0.2)._repr_svg_()
+
+    assert svg is not None
+    assert ET.fromstring(svg).tag == "{http://www.w3.org/2000/svg}svg"  # noqa: S314 - ours
+    assert stream(end=None)._repr_svg_() is None
+
+
+def test_jupyter_without_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without matplotlib, Jupyter shows the repr."""
+    monkeypatch.delitem(sys.modules, "sseparse.timing._plot", raising=False)
+    monkeypatch.delattr("sseparse.timing._plot", raising=False)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert stream(0.1)._repr_svg_() is None
+
+
+def test_font_falls_back(tmp_path: Path) -> None:
+    """An SVG names a generic font for readers that lack the first."""
+    stream(0.1).plot(tmp_path / "a.svg")
+    fonts = re.findall(r"font-family: [^;\"]*", (tmp_path / "a.svg").read_text())
+    assert fonts
+    assert all(font.endswith("sans-serif") for font in fonts)

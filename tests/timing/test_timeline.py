@@ -330,7 +330,7 @@ def test_tokens() -> None:
     assert played(*steps).summary(without_details).tokens_per_second == pytest.approx(1.0)
     estimated = played(*steps).summary(Estimate(3))
     assert estimated.tokens_estimated
-    assert "about 3 tokens (1/s)" in str(estimated)
+    assert "about 3 tokens (1 tokens/s)" in str(estimated)
 
 
 def test_one_chunk_has_no_rate() -> None:
@@ -352,9 +352,17 @@ def test_two_lines() -> None:
     assert str(timeline.summary(1500)) == (
         "first token after 500 ms, end after 200 s, "
         "first text 400 times sooner than the end, end: done\n"
-        "1,500 tokens (5.01/s), 6 characters (0.0201/s), "
+        "1,500 tokens (5.01 tokens/s), 6 characters (0.0201 characters/s), "
         "gaps p50 1.00 s, p95 198 s, max 198 s, 1 stall"
     )
+
+
+def test_no_powers_of_ten() -> None:
+    """Large and small figures are printed with all their digits."""
+    quick = played((0.001, chat("a")), (0.002, chat("a" * 5000)), (9.0, chat("b" * 9000)))
+    assert "first text 9,000 times sooner" in str(quick.summary(15_000))
+    assert "15,000 tokens (1,670 tokens/s)" in str(quick.summary(15_000))
+    assert "first token after 0.0004 ms" in str(played((4e-7, chat("a"))).summary())
 
 
 def test_release_delay() -> None:

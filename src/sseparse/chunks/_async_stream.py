@@ -30,34 +30,42 @@ class AsyncChunkStream(AsyncItemStream[ChunkT, ResultT, Update], Generic[ChunkT,
         self.accumulator = reader.accumulator
 
 
-class AsyncStream(AsyncChunkStream[Chunk, Result]):
+class AsyncChatStream(AsyncChunkStream[ChatCompletionChunk, ChatCompletion]):
     """
-    Asynchronous iterator over the chunks of a streamed completion.
+    Asynchronous iterator over the chunks of a chat completion.
 
-    As `Stream`, but for an asynchronous source.
+    As `ChatStream`, but for an asynchronous source.
 
     Args:
         source: An asynchronous iterable of bytes, a streamed response of aiohttp or of an
             asynchronous client of httpx or httpx2, or a stream of trio or anyio on which a request
             was sent.
-        options: The options of `Stream`. Deadlines are by the clock of the event loop, asyncio's
+        options: The options of `ChatStream`. Deadlines use the clock of the event loop, asyncio's
             or trio's.
 
     Attributes:
         accumulator: The accumulator of the chunks returned so far.
 
     Raises:
-        TypeError, ValueError, ImportError, SSEError: As for `Stream`.
+        TypeError, ValueError, ImportError, SSEError: As for `ChatStream`.
     """
-
-
-class AsyncChatStream(AsyncChunkStream[ChatCompletionChunk, ChatCompletion]):
-    """Asynchronous iterator over the chunks of a chat completion, as `ChatStream`."""
 
     _kind = "chat"
 
 
 class AsyncCompletionStream(AsyncChunkStream[CompletionChunk, Completion]):
-    """Asynchronous iterator over the chunks of a legacy completion, as `CompletionStream`."""
+    """
+    Asynchronous iterator over the chunks of a legacy completion.
+
+    As `AsyncChatStream`, but a chunk of a chat completion is a `WrongKind` error.
+    """
 
     _kind = "completion"
+
+
+class AsyncStream(AsyncChunkStream[Chunk, Result]):
+    """
+    Asynchronous iterator over the chunks of a streamed completion, chat or legacy.
+
+    The first chunk with choices decides which. As `AsyncChatStream`, with the same options.
+    """

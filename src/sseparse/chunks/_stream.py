@@ -57,7 +57,7 @@ class ReaderOptions(ChunkOptions, total=False):
 
 
 class StreamOptions(ReaderOptions, total=False):
-    """Options of a stream of chunks; see `Stream`."""
+    """Options of a stream of chunks; see `ChatStream`."""
 
     deadlines: Deadlines | None
     drain: float
@@ -271,21 +271,26 @@ class ChunkStream(ItemStream[ChunkT, ResultT, Update], Generic[ChunkT, ResultT])
         self.accumulator = reader.accumulator
 
 
-class Stream(ChunkStream[Chunk, Result]):
+class ChatStream(ChunkStream[ChatCompletionChunk, ChatCompletion]):
     """
-    Iterator over the chunks of a streamed completion, chat or legacy.
+    Iterator over the chunks of a chat completion.
 
-    The first chunk with choices decides which. If you know it, `ChatStream` and `CompletionStream`
-    have exact types. A second loop continues where the first one stopped. As a context manager, it
-    closes the source at the end of the block. Every error has the completion so far as `partial`.
+        with ChatStream(response) as stream:
+            for chunk in stream:
+                print(chunk.text, end="")
+        completion = stream.result()
+
+    A second loop continues where the first one stopped. As a context manager, the stream closes the
+    source at the end of the block. A chunk of a legacy completion is a `WrongKind` error. Every
+    error has the completion so far as `partial`.
 
     Args:
         source: An iterable of bytes, a streamed response of requests, urllib3, httpx, httpx2 or
             http.client, or a socket on which a request was sent.
-        deadlines: How long to wait for the source; None for no limit. The wait for the head of
-            a response is its client's. Deadlines are exact where reads can be limited, as those of
-            sockets and of the adapters can; for a plain iterable, and over HTTP/2, they are
-            checked at each piece.
+        deadlines: How long to wait for the source; None, the default, for no limit. They don't
+            include the wait for the head of a response, which its client limits. Deadlines are
+            exact where reads can be limited, as those of sockets and of the adapters can; for a
+            plain iterable, and over HTTP/2, they are checked at each piece.
         drain: How long to continue to read after [DONE], in seconds, so that the connection can
             return to its pool; 0 closes it at once. A server that never ends the body costs that
             long, after the last item. Default: 0.1.
@@ -301,17 +306,6 @@ class Stream(ChunkStream[Chunk, Result]):
         SSEError: An estimate is requested, and its encoding is unknown or not on this machine.
     """
 
-
-class ChatStream(ChunkStream[ChatCompletionChunk, ChatCompletion]):
-    """
-    Iterator over the chunks of a chat completion.
-
-        for chunk in ChatStream(response):
-            print(chunk.text, end="")
-
-    As `Stream`, but a chunk of a legacy completion is a `WrongKind` error.
-    """
-
     _kind = "chat"
 
 
@@ -319,7 +313,16 @@ class CompletionStream(ChunkStream[CompletionChunk, Completion]):
     """
     Iterator over the chunks of a legacy completion.
 
-    As `Stream`, but a chunk of a chat completion is a `WrongKind` error.
+    As `ChatStream`, with the same options, but a chunk of a chat completion is a `WrongKind` error.
     """
 
     _kind = "completion"
+
+
+class Stream(ChunkStream[Chunk, Result]):
+    """
+    Iterator over the chunks of a streamed completion, chat or legacy.
+
+    The first chunk with choices decides which. As `ChatStream`, with the same options. If you know
+    the kind, use `ChatStream` or `CompletionStream`, whose types are exact.
+    """

@@ -29,12 +29,6 @@ class Model(
     Base class of the JSON objects of an API.
 
     A field is None if the object doesn't have it, or has it as null.
-
-    Attributes:
-        extra: Fields that the schema doesn't name, and fields whose value doesn't have the type
-            that the schema requires, as decoded JSON. A number sent for a text, and a numeric text
-            sent for a number, are here and converted in their fields.
-        absent: Names of the fields that are never None and were missing on the wire.
     """
 
     _private: ClassVar[int] = 2  # how many fields precede those of the wire
@@ -45,7 +39,13 @@ class Model(
         default_factory=dict,  # a bare `dict` is what msgspec makes without calling Python
         name=" extra",
     )
+    """
+    Fields that the schema doesn't name, and fields whose value doesn't have the type that the
+    schema requires, as decoded JSON. A number sent for a text, and a numeric text sent for a
+    number, are here and converted in their fields. Empty by default.
+    """
     absent: Annotated[tuple[str, ...], NEVER] = msgspec.field(default=(), name=" absent")
+    """Names of the fields that are never None and were missing on the wire."""
 
     @classmethod
     def wire_fields(cls) -> tuple[str, ...]:

@@ -2,6 +2,6 @@
 
 from ._otel import Metric
 from ._summary import Record, Spread, Stall, Summary
-from ._timeline import Timeline, plot
+from ._timeline import Timeline, figure, plot
 
-__all__ = ("Metric", "Record", "Spread", "Stall", "Summary", "Timeline", "plot")
+__all__ = ("Metric", "Record", "Spread", "Stall", "Summary", "Timeline", "figure", "plot")

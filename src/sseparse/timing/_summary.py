@@ -245,17 +245,18 @@ class Summary:
         else:
             yield "nothing received"
         yield "still open" if self.total is None else f"end after {duration(self.total)}"
-        if self.sooner is not None and self.sooner_ratio is not None:
-            yield f"first text {self.sooner_ratio:.3g} times sooner than the end"
+        if self.sooner_ratio is not None and self.sooner_ratio >= 1.1:
+            yield f"first text {number(self.sooner_ratio)} times sooner than the end"
         if self.end is not None:
             yield f"end: {self.end.value}"
 
     def _rates(self) -> Iterator[str]:
         if self.tokens is not None:
             about = "about " if self.tokens_estimated else ""
-            yield f"{about}{count(self.tokens, 'token')}{rate(self.tokens_per_second)}"
+            yield f"{about}{count(self.tokens, 'token')}{rate(self.tokens_per_second, 'tokens')}"
         if self.characters:
-            yield f"{count(self.characters, 'character')}{rate(self.characters_per_second)}"
+            per_second = rate(self.characters_per_second, "characters")
+            yield f"{count(self.characters, 'character')}{per_second}"
         elif self.events:
             yield count(self.events, "event")
         if self.gaps is not None:
@@ -269,15 +270,20 @@ class Summary:
             yield f"max {duration(self.release_delay.max)}"
 
 
-def rate(per_second: float | None) -> str:
-    return "" if per_second is None else f" ({per_second:.3g}/s)"
+def number(value: float) -> str:
+    """Write three significant digits, never as a power of ten: "1,330", "0.0201"."""
+    return f"{float(f'{value:.3g}'):,f}".rstrip("0").rstrip(".")
+
+
+def rate(per_second: float | None, nouns: str) -> str:
+    return "" if per_second is None else f" ({number(per_second)} {nouns}/s)"
 
 
 def duration(seconds: float) -> str:
     """Format a duration for people: "420 ms", "6.40 s"."""
     if seconds < 0.9995:
-        return f"{seconds * 1000:.3g} ms"
-    return f"{seconds:.2f} s" if seconds < 100 else f"{seconds:.0f} s"
+        return f"{number(seconds * 1000)} ms"
+    return f"{seconds:.2f} s" if seconds < 100 else f"{seconds:,.0f} s"
 
 
 def summarize(

@@ -6,13 +6,26 @@ import time
 from array import array
 from collections.abc import Callable, Iterable, Mapping
 from os import PathLike, fspath
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
 from .._end import End
 from .._stage import Uncopyable
 from ..payloads._model import Item
 from ._otel import Attribute, Metric, MetricOptions, make_metrics, span_attributes
 from ._summary import Record, StreamResult, Summary, TokenUsage, summarize
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_WIDTH = 9.6
+
+
+class _Plot(Protocol):
+    """The functions of the module that draws."""
+
+    def draw(self, records: Mapping[str, Record], width: float) -> Figure: ...
+    def svg(self, records: Mapping[str, Record], width: float) -> str: ...
+    def save(self, target: str, kind: str, records: Mapping[str, Record], width: float) -> None: ...
 
 
 class Timeline(Uncopyable):
@@ -237,9 +250,29 @@ class Timeline(Uncopyable):
         """
         return span_attributes(self.record(), **options)
 
+    def figure(self, *, title: str = "", width: float = _WIDTH) -> Figure:
+        """
+        Draw the stream, as `sseparse.timing.figure()` does.
+
+        Args:
+            title: The title; by default it says what is drawn.
+            width: Width in inches, at least 4. The height follows from the contents.
+        """
+        return figure({title: self}, width=width)
+
     def plot(self, path: str | PathLike[str]) -> None:
         """Draw the stream into a ".png" or ".svg" file, as `sseparse.timing.plot()` does."""
         plot(path, {"": self})
+
+    def _repr_svg_(self) -> str | None:
+        """Return the picture for Jupyter; None without matplotlib, or if nothing was received."""
+        record = self.record()
+        if not record.arrivals:
+            return None
+        try:
+            return _load_plot().svg({"": record}, _WIDTH)
+        except ImportError:
+            return None
 
 
 def _length(text: str) -> int:
@@ -247,16 +280,35 @@ def _length(text: str) -> int:
     return len(text) - (not text.isascii() and "\ud800" <= text[-1] <= "\udbff")
 
 
-def plot(path: str | PathLike[str], timelines: Mapping[str, Timeline]) -> None:
+def figure(timelines: Mapping[str, Timeline], *, width: float = _WIDTH) -> Figure:
     """
-    Draw the arrival of the text of several streams over time, in one picture.
+    Draw the arrival of the text of several streams over time, in one matplotlib figure.
 
     The upper part shows the amount of text received, the lower part each gap between two chunks.
-    Stalls are shaded, comments are small ticks, and the releases of a moderation gate are a dashed
-    line. If no stream had chunks, events are counted instead of text.
+    Stalls are shaded, comments are small triangles, and the releases of a moderation gate are a
+    dashed line. If no stream had chunks, events are counted instead of text.
 
     It uses neither pyplot nor a display. It changes some of matplotlib's settings and Python's
     warning filters while it draws, so call it in one thread at a time.
+
+    Args:
+        timelines: The streams, each by the label to show.
+        width: Width in inches, at least 4. The height follows from the contents.
+
+    Raises:
+        ImportError: matplotlib is missing: `pip install 'sseparse[plot]'`.
+        ValueError: `width` is less than 4.
+    """
+    if not width >= 4:
+        raise ValueError(f"width is {width}: it has to be at least 4 inches")
+    return _load_plot().draw(_records(timelines), width)
+
+
+def plot(path: str | PathLike[str], timelines: Mapping[str, Timeline]) -> None:
+    """
+    Draw several streams into a file, in one picture, as `figure()` does.
+
+    The same streams make the same file: it has no date and no random ids.
 
     Args:
         path: The file to write; ".png" or ".svg".
@@ -271,8 +323,16 @@ def plot(path: str | PathLike[str], timelines: Mapping[str, Timeline]) -> None:
     suffix = name[-4:].lower()
     if suffix not in (".png", ".svg"):
         raise ValueError(f"can't draw into {name!r}: the path has to end in .png or .svg")
+    _load_plot().save(name, suffix[1:], _records(timelines), _WIDTH)
+
+
+def _records(timelines: Mapping[str, Timeline]) -> dict[str, Record]:
+    return {label: timeline.record() for label, timeline in timelines.items()}
+
+
+def _load_plot() -> _Plot:
     try:
-        from ._plot import save  # noqa: PLC0415 - loads matplotlib
+        from . import _plot  # noqa: PLC0415 - loads matplotlib
     except ImportError as error:
         raise ImportError("plotting needs matplotlib: pip install 'sseparse[plot]'") from error
-    save(name, suffix, {label: timeline.record() for label, timeline in timelines.items()})
+    return _plot

@@ -1,0 +1,56 @@
+"""Hooks of mkdocs: copy files outside docs to which pages link, such as the benchmark results."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from pathlib import Path
+from typing import Any
+
+from mkdocs.structure.files import File, InclusionLevel
+
+LINK = re.compile(r"(?<=\]\()(\.\./[^)#\s]+)")
+
+
+def on_files(files: Any, *, config: Any) -> Any:
+    """Add the files outside docs that pages link to."""
+    root = Path(config.config_file_path).parent
+    for page in list(files.documentation_pages()):
+        for link in LINK.findall(Path(page.abs_src_path).read_text("utf-8")):
+            _add(files, root, _outside(page.src_uri, link), config)
+    return files
+
+
+def on_page_markdown(markdown: str, *, page: Any, files: Any, **_: Any) -> str:
+    """Let links that leave docs point to the copies, and links of the copies to docs."""
+    here = posixpath.dirname(page.file.src_uri)
+    if here.startswith("files"):
+        return markdown.replace("](docs/", f"]({posixpath.relpath('.', here)}/")
+
+    def replace(match: re.Match[str]) -> str:
+        path = _outside(page.file.src_uri, match[1])
+        known = path and files.get_file_from_path(f"files/{path}")
+        return posixpath.relpath(f"files/{path}", here) if known else match[1]
+
+    return LINK.sub(replace, markdown)
+
+
+def _outside(page: str, link: str) -> str:
+    """Return the path of a linked file in the repository, or "" for a file in docs."""
+    path = posixpath.normpath(posixpath.join("docs", posixpath.dirname(page), link))
+    return "" if path.startswith(("docs/", "../")) else path
+
+
+def _add(files: Any, root: Path, path: str, config: Any) -> None:
+    source = root / path
+    if not path or not source.is_file() or files.get_file_from_path(f"files/{path}"):
+        return
+    target = f"files/{path}"
+    files.append(
+        File.generated(
+            config, target, abs_src_path=str(source), inclusion=InclusionLevel.NOT_IN_NAV
+        )
+    )
+    if path.endswith(".md"):
+        for picture in re.findall(r"!\[[^]]*\]\(([^)/:]+)\)", source.read_text("utf-8")):
+            _add(files, root, posixpath.join(posixpath.dirname(path), picture), config)
