@@ -333,6 +333,21 @@ def test_tokens() -> None:
     assert "about 3 tokens (1 tokens/s)" in str(estimated)
 
 
+@pytest.mark.parametrize(("prompt", "known"), [(0, None), (4, 4)])
+def test_zero_tokens(prompt: int, known: int | None) -> None:
+    """A usage of 0 tokens is unknown, not 0, if the answer has text."""
+    zeros = CompletionUsage(prompt_tokens=prompt, completion_tokens=0, total_tokens=0)
+    with_text = played((1.0, chat("ab")), (2.0, chat("cd")), result=answer(zeros))
+    without_text = played((1.0, chat("")), result=answer(zeros))
+
+    assert with_text.summary().tokens is None
+    assert with_text.summary().tokens_per_second is None
+    assert with_text.otel_attributes().get("gen_ai.usage.input_tokens") == known
+    assert "gen_ai.usage.output_tokens" not in with_text.otel_attributes()
+    assert without_text.summary().tokens == 0
+    assert without_text.otel_attributes()["gen_ai.usage.output_tokens"] == 0
+
+
 def test_one_chunk_has_no_rate() -> None:
     """Rates are None if all text arrived at one time."""
     summary = played((0.0, chat("all")), end=End(EndCause.FINISHED)).summary(1)

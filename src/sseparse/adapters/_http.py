@@ -176,7 +176,9 @@ def checked_headers(headers: Mapping[str, str] | None) -> tuple[tuple[str, str],
             raise ValueError(f"headers contains {name!r}, which is no name of a header")
         # The length of the body is known; a caller's could only be wrong.
         if name.lower() in ("content-length", "transfer-encoding"):
-            raise ValueError(f"headers contains {name}; leave it out, because the body determines it")
+            raise ValueError(
+                f"headers contains {name}; leave it out, because the body determines it"
+            )
         if not isinstance(value, str):
             advice = "decode() it" if isinstance(value, bytes) else "give str"
             raise TypeError(f"header {name} has a value of type {type(value).__name__}; {advice}")

@@ -59,7 +59,7 @@ def _common_values(
 ) -> tuple[TokenCounts, dict[str, str]]:
     """Return the token counts that may be reported, and the attributes of metrics and spans."""
     reported = TokenCounts()
-    for counts in map(token_counts_of, (record.usage, usage)):
+    for counts in (token_counts_of(each, record) for each in (record.usage, usage)):
         if counts is not None and (estimated or not counts.estimated):
             reported = counts
     found = {

@@ -35,12 +35,6 @@ class StreamResult(Protocol):
     def usage(self) -> TokenUsage | None: ...
 
 
-def token_counts_of(usage: TokenUsage | int | None) -> TokenCounts | None:
-    if usage is None:
-        return None
-    return TokenCounts(output=usage) if isinstance(usage, int) else usage.token_counts()
-
-
 @frozen
 class Record:
     """
@@ -286,6 +280,16 @@ def duration(seconds: float) -> str:
     return f"{seconds:.2f} s" if seconds < 100 else f"{seconds:,.0f} s"
 
 
+def token_counts_of(usage: TokenUsage | int | None, record: Record) -> TokenCounts | None:
+    """Return the counts of a usage. Zeros of a server that sent text are unknown counts."""
+    if usage is None:
+        return None
+    counts = TokenCounts(output=usage) if isinstance(usage, int) else usage.token_counts()
+    if counts.output == 0 and any(record.sizes):
+        counts = counts._replace(input=counts.input or None, output=None)
+    return counts
+
+
 def summarize(
     record: Record, usage: TokenUsage | int | None = None, *, stall: float | None = None
 ) -> Summary:
@@ -294,7 +298,7 @@ def summarize(
         check_seconds("stall", stall)
     else:
         stall = 1.0 if gaps is None else max(1.0, 10 * gaps.p50)
-    counts = token_counts_of(record.usage if usage is None else usage) or TokenCounts()
+    counts = token_counts_of(record.usage if usage is None else usage, record) or TokenCounts()
     timed_tokens = counts.output
     if timed_tokens is not None and counts.reasoning is not None and not record.reasoned:
         timed_tokens = max(0, timed_tokens - counts.reasoning)  # their text wasn't received

@@ -10,7 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
+
+from attrs import frozen
 
 from .._stage import Breakable, breaking
 from ._vocabularies import Uncountable, find_encoding
@@ -44,7 +46,8 @@ class Tokenizer(Protocol):
 CountTokens: TypeAlias = Callable[[str], int]
 
 
-class TextCounter(NamedTuple):
+@frozen
+class TextCounter:
     """How the tokens of a text are counted."""
 
     name: str
@@ -187,7 +190,9 @@ class TokenCounter(Breakable):
         if (model_or_encoding is None) == (count is None):
             raise TypeError("give a model, an encoding or a tokenizer, or count=")
         counter = find_text_counter(model_or_encoding, count, fallback=fallback, download=download)
-        self.encoding, self._count_text, self._pattern = counter
+        self.encoding: str = counter.name
+        self._count_text = counter.count
+        self._pattern = counter.pattern
         self._final = 0
         self._tail = ""
         self._tail_count: int | None = 0

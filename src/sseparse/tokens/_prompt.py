@@ -83,7 +83,7 @@ class PromptCounter:
         parts: list[Any] = [prompt] if isinstance(prompt, str) else list(prompt)
         if kind == "message":
             for part in parts:
-                message = part if isinstance(part, Mapping) else part.to_dict()
+                message: Mapping[str, Any] = part.to_dict() if hasattr(part, "to_dict") else part
                 self._add_overhead(3 + ("name" in message))  # each message, and its name
                 for name, value in message.items():
                     self._add_field(name, value)
