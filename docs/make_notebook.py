@@ -1,7 +1,7 @@
 """
-Make the notebook of the examples out of the page that tells the same.
+Generate the notebook in examples/ from the tutorial.
 
-The page is the source; a test holds the notebook against it. Run it after changing the page:
+The page is the source, and a test compares the notebook with it. After you change the page, run:
 
     python docs/make_notebook.py
 """
@@ -13,16 +13,16 @@ import re
 from pathlib import Path
 from typing import Any
 
-PAGE = Path(__file__).parent / "how-to-stream-completions.md"
+PAGE = Path(__file__).parent / "tutorial.md"
 NOTEBOOK = Path(__file__).parents[1] / "examples" / "how_to_stream_completions.ipynb"
 
 _FENCE = re.compile(r"^```(python|sh|text)\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
-# A notebook is not read beside the other pages.
-_LINK = re.compile(r"\]\(([\w-]+\.md)")
+# Links of the page are relative to docs/, and the notebook is in examples/.
+_LINK = re.compile(r"\]\(([\w/-]+\.md)")
 
 
 def make_notebook(page: str) -> dict[str, Any]:
-    """Return the notebook that tells what a page tells: its text, its code, what that printed."""
+    """Return the notebook of a page: its text, its code and the output that the page shows."""
     cells: list[dict[str, Any]] = []
     end = 0
     for fence in _FENCE.finditer(page):
@@ -34,7 +34,7 @@ def make_notebook(page: str) -> dict[str, Any]:
                 {"name": "stdout", "output_type": "stream", "text": code.splitlines(keepends=True)}
             ]
         else:
-            _add_code(cells, code.replace("pip install", "%pip install"))
+            _add_code(cells, code.replace("pip install '.", "%pip install '.."))
     _add_text(cells, page[end:])
     for number, cell in enumerate(cells):
         cell["id"] = f"cell-{number}"
@@ -63,7 +63,7 @@ def _add_code(cells: list[dict[str, Any]], code: str) -> None:
 
 
 def as_file(notebook: dict[str, Any]) -> str:
-    """Return the text of the notebook's file."""
+    """Return the notebook as the content of its file."""
     return json.dumps(notebook, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
 
 

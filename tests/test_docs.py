@@ -2,8 +2,13 @@
 Tests that run every code block of the README and of docs/.
 
 `python`
-    The blocks of a page run in order, in one namespace. The output of a block is compared with
-    the `text` block that follows it, if there is one.
+    The blocks of a page run in order, in one namespace, which no other page shares. Each block
+    of the README has a namespace of its own, because readers copy single blocks. The output of
+    a block is compared with the `text` block that follows it, if there is one.
+
+    tiktoken has no vocabularies and can't download any, as on a new machine. A page that counts
+    tokens must run then, and say what to do. It runs a second time with vocabularies, and only
+    then is its output compared.
 `sh`, `console`
     A shell runs the commands. Their output is compared with the `text` block that follows, or
     with the output shown in the console block. `pip install` and `make` don't run: the tests
@@ -37,12 +42,19 @@ import model
 from sseparse.testing import ReplayServer
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+README = ROOT / "README.md"
+PAGES = [README, *sorted((ROOT / "docs").rglob("*.md"))]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 SHELL = shutil.which("bash")
 
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+
 RUN = ("python", "sh", "console")
 FENCE = re.compile(r"(?P<indent> *)```(?P<language>\S*)(?: title=\"(?P<title>[^\"]+)\")?\s*")
+
+
+def page_name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
 
 
 @dataclass(frozen=True)
@@ -55,7 +67,7 @@ class Block:
     printed: str | None = None
 
     def __str__(self) -> str:
-        return f"{self.page.name}:{self.line}"
+        return f"{page_name(self.page)}:{self.line}"
 
 
 def read_blocks(page: Path) -> list[Block]:
@@ -84,6 +96,16 @@ def read_blocks(page: Path) -> list[Block]:
 
 
 BLOCKS = [block for page in PAGES for block in read_blocks(page)]
+COUNTING = [
+    page
+    for page in PAGES
+    if any(
+        re.search(r'TokenCounter|usage="estimate"', block.code)
+        for block in BLOCKS
+        if block.page == page and block.language == "python"
+    )
+]
+"""The pages whose Python counts tokens."""
 
 
 def as_printed(expected: str) -> re.Pattern[str]:
@@ -102,9 +124,7 @@ def check_printed(block: Block, printed: str) -> None:
 
 
 @pytest.fixture
-def directory(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vocabularies: Path
-) -> Iterator[Path]:
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Create the environment of the examples: a model server and the `sseparse` command."""
     command = tmp_path / "bin" / "sseparse"
     command.parent.mkdir()
@@ -129,7 +149,7 @@ def write_files(page: Path, directory: Path) -> None:
 
 def test_blocks_are_found() -> None:
     """The search finds the main pages and blocks of each language."""
-    assert {page.name for page in PAGES} >= {"README.md", "tutorial.md", "how-to.md"}
+    assert {page.name for page in PAGES} >= {"README.md", "tutorial.md", "deadlines.md"}
     assert {block.language for block in BLOCKS} >= {"python", "sh", "console"}
 
 
@@ -141,18 +161,46 @@ def test_block_languages(block: Block) -> None:
     assert "```" not in block.code
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_python(page: Path, directory: Path) -> None:
-    """The Python blocks of a page run and print the output that the page shows."""
+def run_python(page: Path, directory: Path) -> Iterator[tuple[Block, str]]:
+    """Run the Python blocks of a page and yield each with what it printed."""
     write_files(page, directory)
-    namespace: dict[str, Any] = {"__name__": "__main__"}
+    namespace: dict[str, Any] = {}
     for block in BLOCKS:
         if block.page == page and block.language == "python":
+            if page == README:
+                namespace = {}
+            namespace["__name__"] = "__main__"
             # The empty lines make the line numbers of tracebacks match the page.
             code = compile("\n" * block.line + block.code, page, "exec", dont_inherit=True)
             with contextlib.redirect_stdout(io.StringIO()) as printed:
                 exec(code, namespace)  # noqa: S102 - our own pages
-            check_printed(block, printed.getvalue())
+            yield block, printed.getvalue()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
+def test_python(page: Path, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Python blocks of a page run without vocabularies and print what the page shows."""
+    (directory / "empty").mkdir()
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(directory / "empty"))
+    monkeypatch.setattr("tiktoken.registry.ENCODINGS", {})
+    monkeypatch.setattr("tiktoken.load.read_file", refuse_download)
+    printed = ""
+    for block, output in run_python(page, directory):
+        printed += output
+        if page not in COUNTING:
+            check_printed(block, output)
+    assert page not in COUNTING or "download=True" in printed
+
+
+def refuse_download(address: str) -> bytes:
+    raise AssertionError(f"an example downloads {address}")
+
+
+@pytest.mark.parametrize("page", COUNTING, ids=page_name)
+def test_python_with_vocabularies(page: Path, directory: Path, vocabularies: Path) -> None:
+    """The Python blocks of a page that counts tokens print what the page shows."""
+    for block, output in run_python(page, directory):
+        check_printed(block, output)
 
 
 @pytest.mark.parametrize(
@@ -206,37 +254,41 @@ def check_declared(words: list[str]) -> None:
     """Check that the project has the extras or targets that a command names."""
     if words[:2] == ["pip", "install"]:
         for word in words[2:]:
-            match = re.fullmatch(r"'?([a-z0-9]+)(?:\[([a-z0-9,]+)\])?'?", word)
+            match = re.fullmatch(r"'?(\.|[a-z0-9]+)(?:\[([a-z0-9,]+)\])?'?", word)
             assert match, f"{word} isn't a requirement"
-            if match[1] == PROJECT["name"]:
+            if match[1] in (PROJECT["name"], "."):
                 assert set((match[2] or "all").split(",")) <= {*PROJECT["optional-dependencies"]}
     elif words[:1] == ["make"]:
         targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
         assert set(words[1:]) <= set(targets)
 
 
-def test_readme_links() -> None:
-    """Each relative link of the README names an existing file."""
-    links = re.findall(r"\]\(([^)#:]+)", (ROOT / "README.md").read_text())
-    assert links
-    for link in links:
-        assert (ROOT / link).exists(), link
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
+def test_links(page: Path) -> None:
+    """Each relative link names an existing file, and a heading of it if it has an anchor."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    for link in LINK.findall(text):
+        name, _, anchor = link.partition("#")
+        if name.startswith("https:"):
+            continue
+        target = (page.parent / name) if name else page
+        assert target.exists(), link
+        # Anchors of the reference are the names of its objects, which MkDocs checks.
+        assert not anchor or "reference" in target.parts or anchor in anchors(target), link
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_within_a_page(page: Path) -> None:
-    """Each link within a page names one of its headings."""
-    text = page.read_text()
-    headings = {
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings."""
+    return {
         re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
-        for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+        for heading in re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
     }
-    assert set(re.findall(r"\]\(#([^)]+)\)", text)) <= headings
 
 
 def test_reference_is_complete() -> None:
     """The reference lists each public name once."""
-    listed = re.findall(r"^::: (\S+)$", (ROOT / "docs/reference.md").read_text(), re.MULTILINE)
+    pages = [page.read_text() for page in PAGES if "reference" in page_name(page)]
+    listed = re.findall(r"^::: (\S+)$", "\n".join(pages), re.MULTILINE)
     assert len(listed) == len(set(listed))
     names: dict[int, str] = {}
     for module_name in public_modules():

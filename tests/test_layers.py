@@ -79,6 +79,7 @@ def test_layers(path: Path) -> None:
 IMPORTERS = {
     "_lazy.py": "the names of a package",
     "adapters/_registry.py": "the adapter of a response",
+    "cli/_arguments.py": "whether an extra is installed",
     "cli/_chat.py": "whether an extra is installed",
     "cli/_main.py": "the command to run, and whether an extra is installed",
     "testing/_replay.py": "the library of a content encoding",

@@ -63,7 +63,7 @@ def test_the_legacy_endpoint(chat: Chat) -> None:
         status, out, err = chat(server, "--completion", "1,2,3,")
         (request,) = server.requests
     assert (status, out) == (0, "4,5\n")
-    assert err.endswith(", length, [DONE]\n")
+    assert err.endswith(", finish_reason=length, complete\n")
     assert request.target == "/v1/completions"
     assert request.json()["prompt"] == "1,2,3,"
     assert request.json()["model"] == "gpt-3.5-turbo-instruct"
@@ -120,7 +120,7 @@ def test_tools(chat: Chat, body: Body, tmp_path: Path, definitions: Any) -> None
         ("{", "isn't JSON: "),
         ("3", "has no tool definition: expected "),
         ("[]", "has no tool definition: expected "),
-        ("[3]", "has 3 in place of a tool: expected "),
+        ("[3]", "has 3 where a tool should be: expected "),
         ('{"parameters": {}}', 'has a function without a "name"'),
         ('{"type": "function", "function": 1}', 'has a function without a "name"'),
         (None, "cannot read "),
@@ -135,7 +135,7 @@ def test_invalid_tools(chat: Chat, tmp_path: Path, definitions: str | None, comp
         status, out, err = chat(server, "--tool", str(file), "hi")
         assert server.requests == []
     assert (status, out, err.count("\n")) == (2, "", 1)
-    assert err.startswith("sseparse: chat: --tool: ")
+    assert err.startswith("sseparse: --tool: ")
     assert complaint in err
 
 
@@ -158,7 +158,8 @@ def test_other_errors_of_status_400(chat: Chat) -> None:
         status, out, err = chat(server, "hi")
         assert len(server.requests) == 1
     assert (status, out) == (1, "")
-    assert err.startswith("sseparse: HTTP 400: The server sent an error: no such model")
+    assert err.startswith("sseparse: HTTP 400 from 127.0.0.1:")
+    assert err.endswith(": no such model\n")
 
 
 # Output.
@@ -170,17 +171,17 @@ def test_summary(chat: Chat, body: Body) -> None:
     status, out, err = chat(Replay(answer, delays=0.01), "hi")
     assert (status, out) == (0, "Hello\n")
     parts = err.removeprefix("sseparse: ").rstrip("\n").split(", ")
-    assert parts[:2] == ["1,234 tokens", "prompt 9"]
+    assert parts[:2] == ["1,234 tokens", "9 prompt tokens"]
     assert parts[2].startswith("first token after 0.")
     assert parts[3].endswith(" tokens/s")
-    assert parts[4:] == ["stop", "[DONE]"]
+    assert parts[4:] == ["finish_reason=stop", "complete"]
 
 
 def test_characters_without_token_counts(chat: Chat, body: Body) -> None:
     """Without usage, characters are reported and no vocabulary is downloaded."""
     _, _, err = chat(Replay(body({"content": "He"}, {"content": "llo"}), delays=0.01), "hi")
-    assert err.startswith("sseparse: 5 characters, first token after ")
-    assert err.endswith(" characters/s, stop, [DONE]\n")
+    assert err.startswith("sseparse: 5 chars, first token after ")
+    assert err.endswith(" chars/s, finish_reason=stop, complete\n")
 
 
 def test_estimated_tokens(chat: Chat, body: Body, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,22 +195,22 @@ def test_estimated_tokens(chat: Chat, body: Body, monkeypatch: pytest.MonkeyPatc
         )
 
     monkeypatch.setattr("sseparse.chunks.estimate_usage", estimate)
-    assert chat(body({"content": "Hi"}), "hi")[2].startswith("sseparse: ~1 token (estimated), ")
+    assert chat(body({"content": "Hi"}), "hi")[2].startswith("sseparse: 1 token (estimated), ")
     nameless = b'data: {"choices": [{"delta": {"content": "a"}, "finish_reason": "stop"}]}\n\n'
     err = chat(nameless, "-m", "gpt-4o", "hi")[2]
-    assert err.endswith(", stop, no [DONE]\n")
+    assert err.endswith(", finish_reason=stop, complete without [DONE]\n")
     assert encodings == [None, "gpt-4o"]
 
 
 @pytest.mark.parametrize(
     ("answer", "status", "expected"),
     [
-        ({"finish": None}, 0, "no finish reason, [DONE]"),
-        ({"done": False}, 0, "stop, no [DONE]"),
+        ({"finish": None}, 0, "no finish_reason, complete"),
+        ({"done": False}, 0, "finish_reason=stop, complete without [DONE]"),
         (
             {"finish": None, "done": False},
             1,
-            "; incomplete: neither [DONE] nor a finish reason; the body ended between two events",
+            "; truncated: the stream ended after 1 event (76 bytes) without [DONE]",
         ),
     ],
 )
@@ -218,7 +219,7 @@ def test_ends(chat: Chat, body: Body, answer: Any, status: int, expected: str) -
     ended, out, err = chat(body({"content": "a"}, **answer), "hi")
     assert (ended, out) == (status, "a\n")
     assert expected in err
-    assert err.startswith("sseparse: 1 character, first token after ")
+    assert err.startswith("sseparse: 1 char, first token after ")
     assert err.count("\n") == 1
 
 
@@ -227,21 +228,22 @@ def test_response_that_is_one_object(chat: Chat) -> None:
     completion = b'{"choices": [{"message": {"content": "Hi"}, "finish_reason": "stop"}]}'
     status, out, err = chat(Replay(completion, content_type="application/json"), "hi")
     assert (status, out) == (0, "Hi\n")
-    assert err.endswith(", stop, not streamed\n")
+    assert err.endswith(", finish_reason=stop, complete: one JSON object, not a stream\n")
 
 
 @pytest.mark.parametrize(
     ("fault", "status", "expected"),
     [
-        ("close", 1, "peer closed connection"),
-        ("reset", 1, "socket failed: ConnectionResetError"),
-        ("html", 2, "not an event stream: the body begins with '<!DOCTYPE"),
+        ("close", 1, "truncated: the connection failed: peer closed connection"),
+        ("close-before-body", 1, "truncated: the connection failed: peer closed connection"),
+        ("reset", 1, "truncated: the connection failed: Connection reset by peer ("),
+        ("html", 2, "not a stream: the body is HTML or XML and begins with '<!DOCTYPE"),
         ("json-error", 1, "The server sent an error: The model is overloaded."),
-        ("unauthorized", 1, "HTTP 401: The server sent an error: Incorrect API key."),
-        ("rate-limited", 1, "HTTP 429: "),
-        ("server-error", 1, "HTTP 500: "),
-        ("redirect", 2, "HTTP 307: a redirect to http://localhost:1/, which is not followed"),
-        ("no-content", 2, "HTTP 204: "),
+        ("unauthorized", 1, ": Incorrect API key; check OPENAI_API_KEY"),
+        ("rate-limited", 1, "HTTP 429 from "),
+        ("server-error", 1, "HTTP 500 from "),
+        ("redirect", 2, ": a redirect to http://localhost:1/, which isn't followed"),
+        ("no-content", 2, ": the body is empty"),
         ("no-answer", 2, "no response from 127.0.0.1:"),
     ],
 )
@@ -273,7 +275,8 @@ def test_refused_connection(capsys: pytest.CaptureFixture[str]) -> None:
         port = free.getsockname()[1]
     assert main(["chat", "--base-url", f"http://127.0.0.1:{port}", "hi"]) == 2
     assert capsys.readouterr().err == (
-        f"sseparse: no response from 127.0.0.1:{port}: Connection refused\n"
+        f"sseparse: no response from 127.0.0.1:{port}: Connection refused; "
+        "is the server running, and is --base-url (or OPENAI_BASE_URL) right?\n"
     )
 
 
@@ -351,7 +354,7 @@ def test_a_terminal_with_colours(in_terminal: InTerminal, body: Body) -> None:
         "\x1b[2mThey \x1b[0m\x1b[2mgreet.\x1b[0m\n\n"
         f"{VISIBLE}\n\x1b[2mMore?\x1b[0m\n\nf\u241b[2J({{}})\n\x1b[2m"
     )
-    assert last.endswith(", stop, [DONE]\x1b[0m\n")
+    assert last.endswith(", finish_reason=stop, complete\x1b[0m\n")
 
 
 @pytest.mark.parametrize("way", ["NO_COLOR", "TERM", "--no-color"])
@@ -384,7 +387,7 @@ def test_truncated_reasoning(in_terminal: InTerminal, body: Body) -> None:
     with ReplayServer(body({"reasoning_content": "hm"}, finish=None, done=False)) as server:
         status, text = in_terminal("chat", "--base-url", server.url, "hi")
     assert status == 1
-    assert text.startswith("\x1b[2mhm\x1b[0m\nsseparse: 2 characters")
+    assert text.startswith("\x1b[2mhm\x1b[0m\nsseparse: 2 chars")
 
 
 def test_json_in_a_terminal(in_terminal: InTerminal, body: Body) -> None:
@@ -466,25 +469,25 @@ def test_invalid_key(
     monkeypatch.setenv("OPENAI_API_KEY", key)
     assert main(["chat", "--base-url", "http://127.0.0.1:1", "hi"]) == 2
     err = capsys.readouterr().err
-    assert err.startswith("sseparse: chat: OPENAI_API_KEY contains ")
+    assert err.startswith("sseparse: OPENAI_API_KEY contains ")
     assert KEY not in err
 
 
 @pytest.mark.parametrize(
     ("url", "expected"),
     [
-        (f"http://u:{KEY}@127.0.0.1:1/v1", "url holds a user name or password"),
-        (f"http://127.0.0.1:{KEY}/v1", "invalid base URL: "),
-        (f"http://[{KEY}/v1", "invalid base URL: "),
-        (f"ftp://{KEY}/v1", "url does not begin with http:// or https:// and a host"),
-        (f"http://127.0.0.1:1/ {KEY}", "url holds a blank"),
+        (f"http://u:{KEY}@127.0.0.1:1/v1", "url contains a user name or password"),
+        (f"http://127.0.0.1:{KEY}/v1", "--base-url: the host or port is invalid; expected "),
+        (f"http://[{KEY}/v1", "--base-url: the host or port is invalid; expected "),
+        (f"ftp://{KEY}/v1", "--base-url: expected a URL such as http://"),
+        (f"http://127.0.0.1:1/ {KEY}", "url contains a blank"),
     ],
 )
 def test_invalid_base_url(capsys: pytest.CaptureFixture[str], url: str, expected: str) -> None:
     """An invalid base URL is rejected and not printed, because it may contain a key."""
     assert main(["chat", "--base-url", url, "hi"]) == 2
     err = capsys.readouterr().err
-    assert err.startswith(f"sseparse: chat: {expected}")
+    assert err.startswith(f"sseparse: {expected}")
     assert KEY not in err
 
 
@@ -497,7 +500,7 @@ def test_openai_needs_a_key(
     """The default API needs a key, which is checked before a request is sent."""
     monkeypatch.delenv("OPENAI_API_KEY")
     assert main(["chat", "hi"]) == 2
-    assert capsys.readouterr().err.startswith("sseparse: chat: set OPENAI_API_KEY, ")
+    assert capsys.readouterr().err.startswith("sseparse: api.openai.com needs a key: ")
 
 
 @pytest.mark.parametrize(
@@ -523,9 +526,9 @@ def test_invalid_input(chat: Chat, arguments: list[str], expected: str) -> None:
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        (["--timeout", "0"], "'0' isn't a number of seconds from 0"),
+        (["--timeout", "0"], "'0' isn't a number of seconds above 0"),
         (["--timeout", "x"], "'x' isn't a number of seconds"),
-        (["--max-tokens", "0"], "'0' isn't an integer above 0"),
+        (["--max-tokens", "0"], "'0' isn't an integer of at least 1"),
     ],
 )
 def test_invalid_options(
@@ -541,7 +544,7 @@ def test_invalid_options(
 @pytest.mark.parametrize(
     ("stdin", "expected"),
     [
-        (None, "there is no standard input"),
+        (None, "standard input is closed: add the prompt to the command"),
         (b"\xff", "standard input isn't UTF-8"),
         (OSError(5, "Input/output error"), "cannot read standard input: Input/output error"),
     ],
@@ -558,7 +561,7 @@ def test_unreadable_standard_input(
     raw = Failing() if isinstance(stdin, OSError) else io.BytesIO(stdin)
     monkeypatch.setattr(sys, "stdin", None if stdin is None else io.TextIOWrapper(raw))
     assert main(["chat", "-"]) == 2
-    assert capsys.readouterr().err == f"sseparse: chat: {expected}\n"
+    assert capsys.readouterr().err == f"sseparse: {expected}\n"
 
 
 @pytest.mark.parametrize(("name", "extra"), [("h11", "cli"), ("matplotlib", "plot")])
@@ -571,7 +574,7 @@ def test_missing_packages(
         status, _, err = chat(server, "--timeline", str(tmp_path / "a.svg"), "hi")
         assert server.requests == []
     assert status == 2
-    assert f"{name} not installed: pip install 'sseparse[{extra}]'" in err
+    assert f" needs {name}. Install with: pip install 'sseparse[{extra}]' (in a clone " in err
 
 
 # Files.
@@ -627,7 +630,9 @@ def test_a_saved_key_in_pieces_is_reported(
         status, out, err = chat(server, "--save", str(saved), "hi")
 
     assert (status, out) == (0, "it is [key]\n")
-    assert err.endswith(f"sseparse: the server sent the key back in pieces: {saved} has them\n")
+    assert err.endswith(
+        f"sseparse: {saved} contains pieces of the key, which the server sent back\n"
+    )
 
 
 def test_unrequested_compression(chat: Chat, body: Body) -> None:
@@ -636,7 +641,7 @@ def test_unrequested_compression(chat: Chat, body: Body) -> None:
         status, _, err = chat(server, "hi")
 
     assert status == 2
-    assert "not an event stream: the body is compressed (gzip), which wasn't requested" in err
+    assert "not a stream: the body is compressed (gzip), which wasn't requested" in err
 
 
 def test_save_of_a_failure(chat: Chat, tmp_path: Path) -> None:
@@ -721,8 +726,8 @@ def test_live_text_and_ctrl_c(body: Body, tmp_path: Path) -> None:
             out, err = process.communicate(timeout=60)
         assert server.connections[0].wait_closed()
     assert (process.returncode, out) == (130, b"\n")
-    assert err.startswith(b"sseparse: 5 characters, first token after ")
-    assert err.endswith(b"; interrupted after 2 events, %d bytes\n" % len(received))
+    assert err.startswith(b"sseparse: 5 chars, first token after ")
+    assert err.endswith(b"; interrupted after 2 events (%d bytes)\n" % len(received))
     assert saved.read_bytes() == received
 
 
@@ -756,7 +761,7 @@ def test_ctrl_c_before_the_response(
 
     monkeypatch.setattr("sseparse.cli._chat.request", interrupted)
     assert main(["chat", "hi"]) == 130
-    assert capsys.readouterr().err == "sseparse: interrupted before the response\n"
+    assert capsys.readouterr().err == "sseparse: interrupted before a response\n"
 
 
 def test_ctrl_c_while_an_error_is_read(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,7 +38,7 @@ def test_output_to_a_pipe_has_no_control_characters(plain: str) -> None:
 
 def test_each_chunk_is_printed_with_its_time(plain: str) -> None:
     """The chunks are a role, one token each and an empty delta; then the legacy tokens."""
-    pattern = r"^Received \d+\.\d{3} seconds after the request: (.+)$"
+    pattern = r"^Chunk \d+ after \d+\.\d{3} s: (.+)$"
     deltas = [json.loads(text) for text in re.findall(pattern, plain, re.MULTILINE)]
     assert deltas[:5] == [
         {"role": "assistant"},
@@ -52,21 +52,19 @@ def test_times_increase(plain: str) -> None:
     """The times of the chunks never decrease."""
     chat, legacy = plain.split("2. Legacy completion")
     for part in (chat, legacy):
-        times = [float(time) for time in re.findall(r"^Received (\S+) seconds", part, re.MULTILINE)]
+        times = [
+            float(time) for time in re.findall(r"^Chunk \d+ after (\S+) s", part, re.MULTILINE)
+        ]
         assert times == sorted(times)
 
 
 def test_the_text_and_its_times_are_printed(plain: str) -> None:
-    """After the chunks come the full text, its times and the time gained by streaming."""
+    """After the chunks come the full text, and the times of its first words and of its end."""
     assert f"Full text: {CHAT}\n" in plain
     assert f"Full text: {LEGACY}\n" in plain
-    number = r"(\d+\.\d{3}) seconds"
-    summary = re.compile(
-        rf"First token received {number} after the request\n"
-        rf"Full response received {number} after the request\n"
-        rf"The first token arrived {number} before the end\n"
-    )
-    assert len(summary.findall(plain)) == 2
+    seconds = r"\d+\.\d{2,3} s"
+    summary = rf"^First words after {seconds}, complete answer after {seconds}\.$"
+    assert len(re.findall(summary, plain, re.MULTILINE)) == 2
 
 
 def test_the_results_are_printed(plain: str) -> None:
@@ -150,8 +148,8 @@ def test_output_in_a_terminal(monkeypatch: pytest.MonkeyPatch, columns: int) -> 
         assert content.count(squeezed(answer)) >= (1 if columns >= 120 else 2)
     for shown_text in ("1.Chatcompletion", "2.Legacycompletion", "294more", "187more"):
         assert shown_text in content
-    assert content.count("firsttoken") == 4
-    assert content.count("beforetheend.") == 2
+    assert content.count("firstwords") == 2
+    assert content.count("Firstwordsafter") == 2
     assert '"finish_reason":"stop"' in content
     assert '"finish_reason":"length"' in content
     lines = ESCAPE.sub("", text).splitlines()
@@ -165,7 +163,7 @@ def test_a_dumb_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatch, name:
         monkeypatch.setenv("TERM", name)
         assert main(["demo", "--fast"]) == 0
     assert "\x1b" not in shown[0]
-    assert "Received " in shown[0]
+    assert "Chunk 1 after " in shown[0]
 
 
 # Packages.
@@ -180,7 +178,10 @@ def test_a_missing_package_is_reported(
     assert main(["demo", "--fast"]) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert err == f"sseparse demo: {name} not installed: pip install 'sseparse[cli]'\n"
+    assert err == (
+        f"sseparse: demo needs {name}. Install with: pip install 'sseparse[cli]' "
+        "(in a clone of the repository: pip install '.[cli]')\n"
+    )
 
 
 def test_the_module_is_the_command(

@@ -26,6 +26,9 @@ def chunk(text: str | None, finish_reason: str | None = None) -> bytes:
 DONE = encode(Event("[DONE]"))
 COMPLETION = b'{"choices": [{"message": {"content": "a"}, "finish_reason": "stop"}]}'
 FAULT = encode(Event(json.dumps({"error": {"message": "too\nbusy\x1b[31m", "code": 529}})))
+CHOICES = encode(
+    Event('{"choices": [{"index": 0, "delta": {}}, {"index": 1, "finish_reason": "stop"}]}')
+)
 TEXTS = ["Hel", "lo", "\n"]
 CHUNKS = b"".join(map(chunk, TEXTS))
 COMPLETE = CHUNKS + chunk(None, "stop") + DONE
@@ -62,8 +65,8 @@ def test_events_are_the_default(run: Run) -> None:
         '{"data": "é", "event": "message", "id": "7", "retry": null}',
     ]
     assert err == (
-        "sseparse: the body ended after a complete event; "
-        "it has no chunks that show whether it's complete (2 events, 51 bytes)\n"
+        "sseparse: the last event is complete, but the events aren't chat or legacy chunks, "
+        "so a truncated stream can't be recognized (2 events, 51 bytes)\n"
     )
 
 
@@ -112,23 +115,42 @@ def test_standard_input(run: Run, option: str) -> None:
 @pytest.mark.parametrize(
     ("body", "status", "verdict"),
     [
-        (COMPLETE, 0, "complete: received [DONE] (5 events, "),
-        (chunk("a", "stop"), 0, "complete: received a finish reason, but no [DONE] (1 event, "),
-        (chunk("a"), 1, "incomplete: neither [DONE] nor a finish reason; the body ended between"),
-        (chunk("a")[:-9], 1, "incomplete: neither [DONE] nor a finish reason; the body ended ins"),
+        (COMPLETE, 0, "finish_reason=stop, complete (5 events, "),
+        (chunk("a", "stop"), 0, "finish_reason=stop, complete without [DONE] (1 event, "),
+        (
+            chunk("a"),
+            1,
+            "truncated: the stream ended after 1 event (110 bytes) without [DONE]",
+        ),
+        (
+            chunk("a")[:-9],
+            1,
+            "truncated: the stream ended inside the first event (101 bytes) without",
+        ),
         (chunk("a") + FAULT, 1, "The server sent an error: too busy [31m (code 529) (2 events, "),
-        (b"data: {\n\n", 1, "event isn't a chunk: "),
+        (b"data: {\n\n", 1, "malformed: an event isn't a chunk: "),
         (
             b"<html>\n",
             2,
-            "not an event stream: the body begins with '<html>\\n' (0 events, 7 bytes)",
+            "not a stream: the body is HTML or XML and begins with '<html>' (7 bytes)",
         ),
-        (b"\x93\x00\xff", 2, "not an event stream: the body is binary data (0 events, 3 bytes)"),
-        (b"", 1, "incomplete: the body is empty"),
-        (b'data: {"type": "ping"}\n\n', 1, "no completion chunks (another API?); `sseparse parse"),
+        (b"\x93\x00\xff", 2, "not a stream: the body is binary data (3 bytes)"),
+        (b"", 1, "the body is empty"),
+        (b'data: {"type": "ping"}\n\n', 1, "the events aren't chat or legacy chunks, so"),
         (b'{"error": "busy"}', 1, "The server sent an error: busy (0 events, 17 bytes)"),
-        (b'{"a": 1}', 2, "not an event stream: the body begins with '{\"a\": 1}'"),
-        (COMPLETION, 0, "complete: one JSON object, not a stream (0 events, "),
+        (b'{"a": 1}', 2, "not a stream: the body is JSON and begins with '{\"a\": 1}'"),
+        (b"\x7fELF\0\n: a\n", 2, "not a stream: the body is binary data (10 bytes)"),
+        (b"\x1f\x8b\0", 2, "not a stream: the body is compressed with gzip: decompress it first"),
+        (b" <html>\n:root {}\n", 2, "not a stream: the body is HTML or XML and begins with "),
+        (b"text\n", 2, "not a stream: the body begins with 'text' (5 bytes)"),
+        (DONE, 1, "truncated: the stream ended after 1 event (14 bytes) with [DONE], but w"),
+        (b'{"choices": [{"message": {}}]}', 1, "truncated: the body is one JSON object without "),
+        (
+            CHOICES,
+            1,
+            "truncated: the stream ended after 1 event (87 bytes) without [DONE] or a finish_r",
+        ),
+        (COMPLETION, 0, "finish_reason=stop, complete: one JSON object, not a stream ("),
     ],
 )
 @pytest.mark.parametrize("option", ["--chunks", "--result", "--text"])
@@ -144,9 +166,9 @@ def test_end_of_chunks(run: Run, option: str, body: bytes, status: int, verdict:
 @pytest.mark.parametrize(
     ("body", "status", "verdict"),
     [
-        (b"", 1, "incomplete: the body is empty"),
-        (b"data: 1\n", 1, "incomplete: the body ended inside an event (0 events, 8 bytes)"),
-        (b"<html>", 2, "not an event stream: "),
+        (b"", 1, "the body is empty"),
+        (b"data: 1\n", 1, "truncated: the stream ended inside the first event (8 bytes)"),
+        (b"<html>", 2, "not a stream: "),
         (b"data: " + b"x" * (33 << 20), 1, "Line larger than 33,554,432 bytes"),
     ],
     ids=["empty", "cut", "page", "endless"],
@@ -161,15 +183,19 @@ def test_end_of_events(run: Run, body: bytes, status: int, verdict: str) -> None
 @pytest.mark.parametrize(
     ("body", "status", "verdict"),
     [
-        (COMPLETE, 0, "complete: received [DONE] (5 events, "),
-        (chunk("a", "stop"), 0, "complete: received a finish reason, but no [DONE] (1 event, "),
-        (chunk("a"), 1, "incomplete: neither [DONE] nor a finish reason; the body ended between"),
+        (COMPLETE, 0, "finish_reason=stop, complete (5 events, "),
+        (chunk("a", "stop"), 0, "finish_reason=stop, complete without [DONE] (1 event, "),
+        (
+            chunk("a"),
+            1,
+            "truncated: the stream ended after 1 event (110 bytes) without [DONE]",
+        ),
         (chunk("a") + FAULT + DONE, 1, "The server sent an error: too busy"),
-        (b"data: hi\n\n", 0, "the body ended after a complete event; it has no chunks"),
+        (b"data: hi\n\n", 0, "the last event is complete, but the events aren't"),
         (
             b'data: {"choices": []}\n\n',
             0,
-            "the body ended after a complete event; it has no chunks",
+            "the last event is complete, but the events aren't",
         ),
     ],
 )
@@ -178,6 +204,12 @@ def test_end_of_events_that_are_chunks(run: Run, body: bytes, status: int, verdi
     ended, _, err = run(body)
     assert ended == status
     assert err.startswith(f"sseparse: {verdict}")
+
+
+def test_an_unfinished_choice_is_named(run: Run) -> None:
+    """If only some choices are finished, the report names one that isn't."""
+    err = run(CHOICES, "--text")[2]
+    assert err.endswith("or a finish_reason for choice 0 (1 of 2 choices finished)\n")
 
 
 def test_output_before_an_error(run: Run) -> None:
@@ -211,13 +243,60 @@ def test_unreadable_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     ]
 
 
-@pytest.mark.parametrize("arguments", [[], ["parse", "--text", "--result"], ["sing"]])
-def test_invalid_arguments(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """Invalid arguments print the usage and exit with status 2."""
+@pytest.mark.parametrize(
+    ("arguments", "usage", "message"),
+    [
+        (["prase"], "usage: sseparse [-h]", "there is no command 'prase'; did you mean 'parse'?"),
+        (["sing"], "usage: sseparse [-h]", "there is no command 'sing'; commands: chat, parse, "),
+        (["parse", "--txt"], "usage: sseparse parse ", "unknown argument '--txt'; did you mean "),
+        (["parse", "a", "b"], "usage: sseparse parse ", "unknown argument 'b'"),
+        (["--bogus"], "usage: sseparse [-h]", "unknown argument '--bogus'"),
+        (["parse", "--text", "--result"], "usage: sseparse parse ", "--result: not allowed with -"),
+        (["--print-completion", "ksh"], "usage: sseparse [-h]", "--print-completion: invalid ch"),
+    ],
+)
+def test_usage_errors(
+    arguments: list[str], usage: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A usage error prints the usage of its subcommand and suggests a similar name."""
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert caught.value.code == 2
-    assert capsys.readouterr().err.startswith("usage: sseparse")
+    err = capsys.readouterr().err
+    assert err.startswith(usage)
+    assert err.splitlines()[-1].startswith(f"sseparse: {message}")
+
+
+def test_no_arguments_print_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without arguments, standard error gets the help, and the exit status is 2."""
+    assert main([]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "\ncommands:\n" in err
+    assert "\nexit status:\n  0 " in err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_unwritable_help(
+    option: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Help that can't be written is reported with status 74."""
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        assert main([option]) == 74
+    assert capsys.readouterr().err == (
+        "sseparse: cannot write the output: No space left on device\n"
+    )
+
+
+def test_closed_standard_output(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A closed standard output is reported with status 74."""
+    monkeypatch.setattr(sys, "stdout", None)
+    assert main(["parse"]) == 74
+    assert capsys.readouterr().err == "sseparse: standard output is closed\n"
 
 
 def test_no_standard_input(
@@ -226,7 +305,9 @@ def test_no_standard_input(
     """A closed standard input is reported with status 2."""
     monkeypatch.setattr(sys, "stdin", None)
     assert main(["parse"]) == 2
-    assert capsys.readouterr().err == "sseparse: there is no standard input\n"
+    assert (
+        capsys.readouterr().err == "sseparse: standard input is closed: add a file to the command\n"
+    )
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
@@ -238,7 +319,7 @@ def test_unwritable_output(
         monkeypatch.setattr(sys, "stdout", full)
         assert run(COMPLETE, "--text")[::2] == (
             74,
-            "sseparse: cannot write: No space left on device\n",
+            "sseparse: cannot write the output: No space left on device\n",
         )
 
 
@@ -320,7 +401,7 @@ def test_text_is_printed_while_it_arrives() -> None:
             assert process.stdout.read(len(text)) == text.encode()
         out, err = process.communicate(DONE)
     assert (process.returncode, out) == (0, b"")
-    assert err.startswith(b"sseparse: complete: received [DONE]")
+    assert err.startswith(b"sseparse: no finish_reason, complete (")
 
 
 def test_a_reader_that_stops_early() -> None:
@@ -380,6 +461,17 @@ def test_a_terminal_gets_no_control_characters(
     assert not {"\x1b", "\x9b"} & {*text}
 
 
+def test_a_message_is_broken_between_words(
+    in_terminal: InTerminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a terminal, a long message is broken between words."""
+    monkeypatch.setattr(os, "get_terminal_size", lambda _: os.terminal_size((40, 24)))
+    (tmp_path / "body").write_bytes(COMPLETE[: -len(DONE)])
+    _, text = in_terminal("parse", "--chunks", str(tmp_path / "body"), streams=("stderr",))
+    assert text.splitlines()[0] == "sseparse: finish_reason=stop, complete"
+    assert text.splitlines()[1].startswith("  without [DONE] (")
+
+
 LONG = b": %b\n\n" % (b"x" * 2**20) * 10 + COMPLETE
 
 
@@ -395,7 +487,9 @@ def test_progress(in_terminal: InTerminal, tmp_path: Path, option: str, streams:
     assert second.startswith("8.0 of 10.0 MiB, ")
     assert not erased.strip()
     assert len(erased) >= len(second.rstrip())
-    assert rest.endswith(f"sseparse: complete: received [DONE] (5 events, {len(LONG):,} bytes)\n")
+    assert rest.endswith(
+        f"sseparse: finish_reason=stop, complete (5 events, {len(LONG):,} bytes)\n"
+    )
 
 
 def test_progress_of_a_pipe(in_terminal: InTerminal, monkeypatch: pytest.MonkeyPatch) -> None:

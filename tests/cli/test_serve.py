@@ -83,7 +83,7 @@ def test_chat_against_serve(saved: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert reported.pop() == "sseparse: stopped"
     got, posted = sorted(reported)
     assert posted.startswith("sseparse: POST /v1/chat/completions -> a b.sse, ")
-    assert posted.endswith(" bytes, to its end")
+    assert posted.endswith(" bytes, complete")
     assert got.startswith("sseparse: GET /v1/anything -> a b.sse, ")
 
 
@@ -97,7 +97,7 @@ def test_several_files(saved: Path, tmp_path: Path) -> None:
         for path in ("/unknown/v1", "/"):
             status, text = send_request(root + path)
             assert status == 404
-            assert text.endswith(b"; known paths: /a%20b/..., /other/...\n")
+            assert text.endswith(b"; paths with a file: /a%20b/..., /other/...\n")
     assert any(line.startswith("sseparse: POST /unknown/v1 -> 404, ") for line in reported)
 
 
@@ -212,12 +212,12 @@ def test_missing_times(saved: Path) -> None:
     with serving("--pace", "recorded", str(saved)) as (output, reported):
         pass
     assert "all at once" in output
-    assert reported[0].startswith("sseparse: serve: no times were recorded with ")
+    assert reported[0].endswith(" has no recorded times: it is sent all at once")
 
 
 @pytest.mark.parametrize(
     ("fault", "how"),
-    [("close", "closed before its end"), ("reset", "reset"), ("html", "to its end")],
+    [("close", "closed early"), ("reset", "reset"), ("html", "complete")],
 )
 def test_faults(saved: Path, fault: str, how: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A fault is announced, applied and reported."""
@@ -229,7 +229,10 @@ def test_faults(saved: Path, fault: str, how: str, capsys: pytest.CaptureFixture
 
 def test_unfinished_responses(saved: Path) -> None:
     """A response is reported as unfinished if the client or the server stops."""
-    for leave, how in ((True, "the client went away"), (False, "the server stopped")):
+    for leave, how in (
+        (True, "closed by the client"),
+        (False, "closed because the server stopped"),
+    ):
         with serving("--pace", "3600", str(saved)) as (output, reported):
             parts = urlsplit(base_of(output))
             connection = http.client.HTTPConnection(parts.netloc)
@@ -253,7 +256,7 @@ def test_invalid_request(saved: Path) -> None:
         connection.sock.sendall(b"?\r\n\r\n")
         assert connection.sock.recv(9) == b"HTTP/1.1 "
         connection.close()
-    assert reported[0].startswith("sseparse: bad request, ")
+    assert reported[0].startswith("sseparse: invalid request, ")
 
 
 def test_host_and_port(saved: Path) -> None:
@@ -269,17 +272,17 @@ def test_host_and_port(saved: Path) -> None:
             check=False,
         )
     assert busy.returncode == 2
-    assert busy.stderr.startswith(b"sseparse: serve: cannot listen on 127.0.0.1, port ")
+    assert busy.stderr.startswith(b"sseparse: cannot listen on 127.0.0.1, port ")
 
 
 @pytest.mark.parametrize(
     ("times", "expected"),
     [
-        ("{", "doesn't contain times: "),
-        ('{"bytes": 1}', "doesn't contain times: "),
-        ("3", "doesn't contain times: "),
+        ("{", "has no valid times: "),
+        ('{"bytes": 1}', "has no valid times: "),
+        ("3", "has no valid times: "),
         ('{"bytes": 1, "seconds": 0}', "doesn't match "),
-        ("\udcff", "doesn't contain times: "),
+        ("\udcff", "has no valid times: "),
     ],
 )
 def test_invalid_times(
@@ -312,8 +315,8 @@ def test_files_that_cannot_be_served(
     for arguments, expected in (
         ([tmp_path / "none"], "cannot read "),
         ([saved, namesake], "two files have the same name"),
-        (["--fault", "gremlins", saved], "unknown fault 'gremlins': "),
-        (["--fault", "close", empty], "has no event to send before it"),
+        (["--fault", "gremlins", saved], "--fault: unknown fault 'gremlins'; "),
+        (["--fault", "close", empty], "has no event to send before the fault"),
         (
             ["--fault", "close", "--pace", "recorded", saved],
             "--fault can't be combined with --pace recorded",
@@ -323,7 +326,7 @@ def test_files_that_cannot_be_served(
         assert main(["serve", *map(str, arguments)]) == 2
         out, err = capsys.readouterr()
         assert (out, err.count("\n")) == ("", 1)
-        assert err.startswith("sseparse: serve: ")
+        assert err.startswith("sseparse: ")
         assert expected in err
 
 

@@ -118,7 +118,7 @@ def origin_of(url: str) -> Origin:
 
 def _check_host(host: str) -> None:
     if not _HOST.fullmatch(host):
-        # Not shown: it can be a part of a password that holds an "@" or a "/".
+        # Not shown: it can be a part of a password that contains an "@" or a "/".
         raise ValueError(
             "url has an invalid host: it has a character that hosts can't have; percent-encode "
             "'@' and '/' in a user name or password"
@@ -171,12 +171,12 @@ def checked_headers(headers: Mapping[str, str] | None) -> tuple[tuple[str, str],
     for name, value in pairs:
         # The value isn't shown: most often it's a key with a line break at its end.
         if not isinstance(name, str):
-            raise TypeError(f"headers holds a name of type {type(name).__name__}; give str")
+            raise TypeError(f"headers contains a name of type {type(name).__name__}; give str")
         if not _TOKEN.fullmatch(name):
-            raise ValueError(f"headers holds {name!r}, which is no name of a header")
+            raise ValueError(f"headers contains {name!r}, which is no name of a header")
         # The length of the body is known; a caller's could only be wrong.
         if name.lower() in ("content-length", "transfer-encoding"):
-            raise ValueError(f"headers holds {name}; leave it out, because the body determines it")
+            raise ValueError(f"headers contains {name}; leave it out, because the body determines it")
         if not isinstance(value, str):
             advice = "decode() it" if isinstance(value, bytes) else "give str"
             raise TypeError(f"header {name} has a value of type {type(value).__name__}; {advice}")

@@ -281,9 +281,9 @@ def prepare_request(
 def _check_url(url: str) -> Origin:
     origin = origin_of(url)
     if not _VISIBLE.fullmatch(url):
-        raise ValueError("url holds a blank, a control character or one outside ASCII; quote it")
+        raise ValueError("url contains a blank, a control character or one outside ASCII; quote it")
     if "@" in urlsplit(url).netloc:
-        raise ValueError("url holds a user name or password; send them in a header")
+        raise ValueError("url contains a user name or password; send them in a header")
     return origin
 
 

@@ -17,7 +17,14 @@ from urllib.parse import urlsplit
 from attrs import define, field, frozen
 
 from .. import Deadlines, End, EndCause, Stream
-from .._errors import NotEventStream, ServerSentError, SSEError, TransportError, count
+from .._errors import (
+    NotEventStream,
+    ServerSentError,
+    SSEError,
+    TransportError,
+    count,
+    describe_seen,
+)
 from .._json import is_list, is_object
 from ..adapters.sockets import SocketSource, request
 from ..chunks import CompletionUsage, Result
@@ -26,6 +33,7 @@ from . import _output
 from ._live import CompletionPrinter
 from ._output import CommandError
 from ._record import BodyFile, RedactedSource, Redactor
+from ._verdict import NOT_A_STREAM, describe_cause, describe_complete, describe_end, exit_status
 
 _TOOL_SHAPES = 'expected a definition, a list of definitions, or {"tools": [...]}'
 
@@ -50,7 +58,7 @@ def _wrap_tool(path: Path, tool: Any) -> dict[str, Any]:
     """Return a tool in the form of the API; a function may lack the object around it."""
     if not is_object(tool):
         start = json.dumps(tool)[:40]
-        raise CommandError(f"--tool: {path} has {start} in place of a tool: {_TOOL_SHAPES}")
+        raise CommandError(f"--tool: {path} has {start} where a tool should be: {_TOOL_SHAPES}")
     if tool.get("type", "function") != "function":
         return tool
     function: Any = tool.get("function")
@@ -62,6 +70,7 @@ def _wrap_tool(path: Path, tool: Any) -> dict[str, Any]:
 
 
 _OPENAI_URL: Final = "https://api.openai.com/v1"
+_URL_SHAPE: Final = "expected a URL such as http://127.0.0.1:8000/v1"
 
 
 @frozen
@@ -83,13 +92,18 @@ def make_request(options: Namespace) -> APIRequest:
         host = f"{parts.hostname}:{parts.port}" if parts.port else f"{parts.hostname}"
     except ValueError as error:
         # The message of this error may contain a password.
-        raise CommandError("invalid base URL: its host or port can't be parsed") from error
+        raise CommandError(f"--base-url: the host or port is invalid; {_URL_SHAPE}") from error
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise CommandError(f"--base-url: {_URL_SHAPE}")
     url = parts._replace(path=f"{parts.path.rstrip('/')}/{endpoint}", fragment="").geturl()
     key = os.environ.get("OPENAI_API_KEY", "")
     if not re.fullmatch("[!-~]*", key):
         raise CommandError("OPENAI_API_KEY contains a space, a line break or a non-ASCII character")
     if not key and base == _OPENAI_URL:
-        raise CommandError("set OPENAI_API_KEY, or use --base-url with a server that needs no key")
+        raise CommandError(
+            f"{host} needs a key: set OPENAI_API_KEY, or set --base-url (or OPENAI_BASE_URL) to a "
+            "server that needs none"
+        )
     return APIRequest(url, host, key, _make_body(options))
 
 
@@ -118,7 +132,7 @@ def _read_prompt(words: list[str]) -> str:
     prompt = " ".join(words)
     if words in ([], ["-"]):
         if sys.stdin is None:
-            raise CommandError("there is no standard input")
+            raise CommandError("standard input is closed: add the prompt to the command")
         if not words and _output.is_terminal(sys.stdin):
             raise CommandError("no prompt: add it to the command, or - to read standard input")
         try:
@@ -144,18 +158,21 @@ def _estimate_usage(completion: Result, request: Mapping[str, Any]) -> Completio
 
 def _format_figures(summary: Summary, usage: CompletionUsage | None) -> Iterator[str]:
     if summary.tokens is not None:
-        estimated = summary.tokens_estimated
-        yield f"{'~' * estimated}{count(summary.tokens, 'token')}{' (estimated)' * estimated}"
+        yield f"{count(summary.tokens, 'token')}{' (estimated)' * summary.tokens_estimated}"
         if usage is not None and usage.prompt_tokens is not None:
-            yield f"prompt {usage.prompt_tokens:,}"
+            yield count(usage.prompt_tokens, "prompt token")
     elif summary.characters:
-        yield count(summary.characters, "character")
+        yield count(summary.characters, "char")
     if summary.time_to_first_token is not None:
         yield f"first token after {summary.time_to_first_token:.2f} s"
     if summary.tokens_per_second is not None:
-        yield f"{summary.tokens_per_second:.1f} tokens/s"
+        yield f"{_round(summary.tokens_per_second)} tokens/s"
     elif summary.tokens is None and summary.characters_per_second is not None:
-        yield f"{summary.characters_per_second:.0f} characters/s"
+        yield f"{_round(summary.characters_per_second)} chars/s"
+
+
+def _round(rate: float) -> str:
+    return f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}"
 
 
 def chat(options: Namespace) -> int:
@@ -173,7 +190,7 @@ def _check_timeline(path: Path) -> None:
     if path.suffix.lower() not in (".png", ".svg"):
         raise CommandError(f"--timeline: {path} must end in .svg or .png")
     if find_spec("matplotlib") is None:
-        raise CommandError("--timeline: matplotlib not installed: pip install 'sseparse[plot]'")
+        raise _output.missing_packages("--timeline", ["matplotlib"], "plot")
     try:
         # Append mode leaves an existing picture as it is.
         is_new = not path.exists()
@@ -182,6 +199,21 @@ def _check_timeline(path: Path) -> None:
             path.unlink()
     except OSError as error:
         raise CommandError(f"--timeline: cannot write {path}: {error.strerror}") from error
+
+
+_CHECK_URL: Final = "check --base-url (or OPENAI_BASE_URL), which often ends in /v1"
+_ADVICE: Final = {401: "check OPENAI_API_KEY", 404: f"{_CHECK_URL}, and --model"}
+
+
+def _describe_response(error: ServerSentError | NotEventStream, text: str) -> str:
+    location = error.headers.get("location")
+    if isinstance(error, ServerSentError):
+        text = error.message.rstrip(".") or "no message"
+    elif location is not None:
+        return f"a redirect to {location}, which isn't followed; set --base-url if you trust it"
+    text = text.removeprefix(NOT_A_STREAM)
+    advice = _ADVICE.get(cast(int, error.status))
+    return f"{text}; {advice}" if advice else text
 
 
 @define
@@ -204,18 +236,18 @@ class _Exchange:
         except NotEventStream as error:
             return self._report(self._describe_failure(End(EndCause.NOT_A_STREAM), error), 2)
         except TransportError as error:
-            cause: Any = error.__cause__
-            reason = getattr(cause, "strerror", None) or str(cause or error)
-            return self._report(f"no response from {self.request.host}: {reason}", 2)
+            reason = describe_cause(error)
+            advice = "is the server running, and is --base-url (or OPENAI_BASE_URL) right?"
+            return self._report(f"no response from {self.request.host}: {reason}; {advice}", 2)
         except (ValueError, RecursionError) as error:
             # An invalid URL or JSON body; the message shows neither.
             raise CommandError(str(error)) from error
         except KeyboardInterrupt:
-            return self._report("interrupted before the response", _output.EXIT_INTERRUPTED)
+            return self._report("interrupted before a response", _output.EXIT_INTERRUPTED)
         stream = self._receive(source)
         end = cast(End, stream.end)
         self._report_completion(stream.snapshot(), end)
-        status = _output.exit_status(end, self.error)
+        status = exit_status(end, self.error)
         return self._finish_files(_output.EXIT_INTERRUPTED if self.interrupted else status)
 
     def _connect(self) -> RedactedSource:
@@ -272,32 +304,31 @@ class _Exchange:
         summary = self._summarize(completion, end)
         self._report(summary, dim=self.error is None and not self.interrupted)
         if self.file is not None and redacted != received:
-            self._report(f"the server sent the key back in pieces: {self.options.save} has them")
+            self._report(
+                f"{self.options.save} contains pieces of the key, which the server sent back"
+            )
 
     def _summarize(self, completion: Result, end: End) -> str:
         usage = completion.usage
         if usage is None or usage.completion_tokens is None:
             usage = _estimate_usage(completion, self.request.body)
-        figures = ", ".join(_format_figures(self.timeline.summary(usage), usage))
+        figures = [*_format_figures(self.timeline.summary(usage), usage)]
         if self.error is None and end.complete:
-            reason = end.finish_reasons.get(0) or ("" if end.one_object else "no finish reason")
-            done = "[DONE]" if end.done_seen else "no [DONE]"
-            last = "not streamed" if end.one_object else done
-            return ", ".join(filter(None, (figures, reason, last)))
+            return ", ".join([*figures, *describe_complete(end)])
         if end.cause is EndCause.CANCELLED:
-            events, size = count(end.events_seen, "event"), count(end.bytes_seen, "byte")
-            verdict = f"interrupted after {events}, {size}"
+            verdict = f"interrupted {describe_seen(end)}"
         else:
             verdict = self._describe_failure(end, self.error)
-        return "; ".join(filter(None, (figures, verdict)))
+        return "; ".join(filter(None, (", ".join(figures), verdict)))
 
     def _describe_failure(self, end: End, error: SSEError | None) -> str:
-        text = _output.describe_end(end, error)
+        text = describe_end(end, error)
         if isinstance(error, ServerSentError | NotEventStream) and error.status not in (None, 200):
-            location = error.headers.get("location")
-            if isinstance(error, NotEventStream) and location is not None:
-                text = f"a redirect to {location}, which is not followed"
-            text = f"HTTP {error.status}: {text.removeprefix(_output.NOT_A_STREAM)}"
+            text = (
+                f"HTTP {error.status} from {self.request.host}: {_describe_response(error, text)}"
+            )
+        elif isinstance(error, NotEventStream):
+            text = f"{text}; {_CHECK_URL}"
         # Redacted before it's shortened: a part of the key wouldn't be found.
         return self.redactor.redact(text)[:400]
 

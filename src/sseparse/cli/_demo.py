@@ -99,20 +99,26 @@ def _measure(timeline: Timeline) -> tuple[float, float]:
     return cast(float, summary.time_to_first_text), cast(float, summary.total)
 
 
+def _describe_times(first: float, total: float) -> str:
+    return f"First words after {_seconds(first)}, complete answer after {_seconds(total)}."
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.2f} s" if seconds >= 0.1 else f"{seconds:.3f} s"
+
+
 def show_plain(example: Example, stream: Stream, timeline: Timeline) -> None:
     """Print each chunk when it arrives, then the text, its times and the result."""
     _print(f"{example.title}: POST {example.path}", f"Prompt: {example.prompt}")
     for number, chunk in enumerate(stream):
         seconds = timeline.record().chunks[number]
-        _print(f"Received {seconds:.3f} seconds after the request: {_delta_json(chunk)}")
+        _print(f"Chunk {number + 1} after {seconds:.3f} s: {_delta_json(chunk)}")
     result = stream.result()
     first, total = _measure(timeline)
     _print(
         f"Full text: {result.text}",
-        f"First token received {first:.3f} seconds after the request",
-        f"Full response received {total:.3f} seconds after the request",
-        f"The first token arrived {total - first:.3f} seconds before the end",
-        "result(), the response of the API without streaming:",
+        _describe_times(first, total),
+        "result(): the same object as without streaming:",
         json.dumps(result.to_dict(), indent=2),
         "",
     )
@@ -144,7 +150,7 @@ def show_rich(example: Example, stream: Stream, timeline: Timeline) -> None:
     result = JSON(json.dumps(stream.result().to_dict()))
     result.text.no_wrap = False
     result.text.overflow = "fold"
-    console.print(_panel("result(), the response of the API without streaming", result))
+    console.print(_panel("result(): the same object as without streaming", result))
 
 
 def _render_stream(width: int, timeline: Timeline, received: list[Chunk]) -> RenderableType:
@@ -189,13 +195,14 @@ def _render_times(width: int, timeline: Timeline) -> RenderableType:
     first, total = _measure(timeline)
     name_column, time_column = Column(style="dim"), Column(justify="right", style=_ACCENT)
     rows = Table.grid(name_column, time_column, Column(), padding=(0, 2))
-    for name, seconds, style in (("first token", first, _ACCENT), ("full response", total, "dim")):
-        length = max(1, round((width - 32) * seconds / total))  # 32 columns are for other cells
+    for name, seconds, style in (
+        ("first words", first, _ACCENT),
+        ("complete answer", total, "dim"),
+    ):
+        length = max(1, round((width - 34) * seconds / total))  # 34 columns are for other cells
         bar = ProgressBar(total=1, completed=1, width=length, finished_style=style)
         rows.add_row(name, f"{seconds:.3f} s", bar)
-    gain = (f"{total - first:.3f} s", f"bold {_ACCENT}")
-    verdict = Text.assemble("The first token arrived ", gain, " before the end.")
-    return Padding(Group(rows, Text(), verdict), (1, 2))
+    return Padding(Group(rows, Text(), Text(_describe_times(first, total), style="bold")), (1, 2))
 
 
 def demo(options: Namespace) -> int:

@@ -1,18 +1,15 @@
-"""Output of the command: status lines, exit statuses, terminal escapes and progress."""
+"""Output of the command: lines on standard error, terminal escapes and progress."""
 
 from __future__ import annotations
 
-import codecs
 import contextlib
 import json
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterator, Mapping
+import textwrap
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, TextIO
-
-from .. import DecodeError, End, EndCause, IncompleteStream, NotEventStream, SSEError
-from .._errors import count
 
 # EX_IOERR of sysexits.h, and what a shell reports for programs that a signal ended.
 EXIT_IO_ERROR: Final = 74
@@ -71,12 +68,31 @@ def format_json_line(value: Any) -> str:
     return f"{line}\n"
 
 
+def missing_packages(what: str, names: Sequence[str], extra: str) -> CommandError:
+    return CommandError(
+        f"{what} needs {', '.join(names)}. Install with: pip install 'sseparse[{extra}]' "
+        f"(in a clone of the repository: pip install '.[{extra}]')"
+    )
+
+
 def report(text: str, status: int = 0, *, dim: bool = False) -> int:
-    """Write one line to standard error and return the given exit status."""
+    """Write a message to standard error and return the given exit status."""
     words = "".join(c if c.isprintable() else " " for c in text).split()
-    line = f"sseparse: {' '.join(words)}"
+    line = _wrap(f"sseparse: {' '.join(words)}")
     write_error(f"{DIM}{line}{RESET}\n" if dim else f"{line}\n")
     return status
+
+
+def _wrap(line: str) -> str:
+    """Break a line between words, if standard error is a terminal with a known width."""
+    width = 0
+    if is_terminal(sys.stderr):
+        with contextlib.suppress(OSError):
+            width = os.get_terminal_size(sys.stderr.fileno()).columns
+    if not width:
+        return line
+    options: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}
+    return textwrap.fill(line, width, subsequent_indent="  ", **options)
 
 
 def write_error(text: str) -> None:
@@ -85,63 +101,6 @@ def write_error(text: str) -> None:
         with contextlib.suppress(OSError, ValueError):
             sys.stderr.write(text)
             sys.stderr.flush()
-
-
-NOT_A_STREAM: Final = "not an event stream: "
-
-
-def describe_end(end: End, error: SSEError | None) -> str:
-    """Describe in one line how a stream ended."""
-    if not end.bytes_seen and not isinstance(error, NotEventStream):
-        return "incomplete: the body is empty"
-    text = "the body ended after a complete event; it has no chunks that show whether it's complete"
-    if error is not None:
-        text = _describe_error(error)
-    elif end.one_object and end.complete:
-        text = "complete: one JSON object, not a stream"
-    elif end.cause is EndCause.DONE:
-        text = "complete: received [DONE]"
-    elif end.finish_seen:
-        text = "complete: received a finish reason, but no [DONE]"
-    elif end.mid_event:
-        text = "incomplete: the body ended inside an event"
-    return f"{text} ({count(end.events_seen, 'event')}, {count(end.bytes_seen, 'byte')})"
-
-
-def exit_status(end: End, error: SSEError | None) -> int:
-    if isinstance(error, NotEventStream):
-        return 2
-    return 0 if error is None and end.complete and end.bytes_seen else 1
-
-
-def _describe_error(error: SSEError) -> str:
-    # The messages of these errors are for readers who write Python.
-    match error:
-        case NotEventStream() if encoding := error.headers.get("content-encoding"):
-            return f"{NOT_A_STREAM}the body is compressed ({encoding}), which wasn't requested"
-        case NotEventStream():
-            return f"{NOT_A_STREAM}the body {_describe_start(error.body_start)}"
-        case IncompleteStream(partial=part, end=end) if (
-            end.events_seen and part and not part.choices
-        ):
-            return "no completion chunks (another API?); `sseparse parse --events` shows the events"
-        case IncompleteStream(end=end):
-            where = "inside an event" if end.mid_event else "between two events"
-            return f"incomplete: neither [DONE] nor a finish reason; the body ended {where}"
-        case DecodeError():
-            start = error.event.data[:60]
-            return f"event isn't a chunk: {error.reason}; its data begins with {start!r}"
-        case _:
-            return str(error).removesuffix(".")
-
-
-def _describe_start(body: bytes) -> str:
-    try:
-        # Unlike bytes.decode(), this ignores a character that is cut at the end.
-        text, _ = codecs.utf_8_decode(body[:200])
-    except UnicodeDecodeError:
-        return "is binary data"
-    return f"begins with {text!r}"
 
 
 _MIB: Final = 2**20

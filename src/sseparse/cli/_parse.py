@@ -16,6 +16,7 @@ import attrs
 from .. import ChunkDecoder, End, EventStream, Result, SSEError, Stream
 from ..chunks._incomplete import incomplete
 from . import _output
+from ._verdict import BODY_START, describe_end, exit_status, find_other_format
 
 
 def parse(options: Namespace) -> int:
@@ -28,11 +29,12 @@ def parse(options: Namespace) -> int:
             except OSError as error:
                 return _output.report(f"cannot read {path}: {error.strerror}", 2)
         elif sys.stdin is None:
-            return _output.report("there is no standard input", 2)
+            return _output.report("standard input is closed: add a file to the command", 2)
         else:
             file = cast("io.BufferedReader", sys.stdin.buffer)
         # read() would wait for the full size.
-        pieces = iter(partial(file.read1, 65536), b"")
+        body = _Body(iter(partial(file.read1, 65536), b""))
+        pieces = iter(body)
         to_terminal = _output.is_terminal(sys.stdout)
         if _output.is_terminal(sys.stderr) and (output == "result" or not to_terminal):
             # Progress can be seen, and doesn't stand between lines of the output.
@@ -41,7 +43,21 @@ def parse(options: Namespace) -> int:
             end, failure = _print_events(pieces)
         else:
             end, failure = _print_chunks(pieces, output)
-    return _output.report(_output.describe_end(end, failure), _output.exit_status(end, failure))
+    failure = find_other_format(end, body.start) or failure
+    return _output.report(describe_end(end, failure), exit_status(end, failure))
+
+
+class _Body:
+    """Bytes of a body, whose first ones are stored in `start`."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self.start = b""
+        self._pieces = pieces
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self._pieces:
+            self.start += piece[: BODY_START - len(self.start)]
+            yield piece
 
 
 def _print_events(pieces: Iterator[bytes]) -> tuple[End, SSEError | None]:

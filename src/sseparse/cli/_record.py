@@ -36,9 +36,9 @@ def read_times(path: Path, size: int) -> tuple[list[int], list[float]] | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise CommandError(f"cannot read {file}: {error}") from error
+        raise CommandError(f"cannot read {file}: {error.strerror}") from error
     except (ValueError, TypeError, KeyError) as error:
-        raise CommandError(f"{file} doesn't contain times: {error!r}") from error
+        raise CommandError(f"{file} has no valid times: {error!r}") from error
     if sum(sizes) != size or min(sizes, default=1) < 1:
         raise CommandError(f"{file} doesn't match {path}: delete it, or record the body again")
     return sizes, [max(0.0, later - sooner) for sooner, later in pairwise(seconds)]

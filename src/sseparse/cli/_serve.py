@@ -8,11 +8,12 @@ import threading
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 from urllib.parse import quote, unquote_to_bytes
 
 from attrs import evolve, frozen
 
+from .._errors import count
 from ..testing import FAULTS, Answered, ReceivedRequest, Replay, ReplayServer, faulty
 from ..testing._replay import plain_text
 from ._output import CommandError, report
@@ -21,6 +22,12 @@ from ._record import read_times
 # A number is the seconds before each event. None means the recorded times, if there are any and
 # no fault is requested.
 _PaceOption = Literal["recorded", "fast"] | float
+_HOW: Final = {
+    "to its end": "complete",
+    "closed before its end": "closed early",
+    "the client went away": "closed by the client",
+    "the server stopped": "closed because the server stopped",
+}
 
 
 @frozen
@@ -39,13 +46,13 @@ class FileServer(ReplayServer):
         super().__init__(self._respond, host=host, port=port, tell=self._report_response)
         self.routes = {f"/{quote(os.fsencode(file.path.stem), safe='')}": file for file in files}
         if len(self.routes) < len(files):
-            raise CommandError("two files have the same name: rename one, it's part of the path")
+            raise CommandError("two files have the same name, which is part of the URL: rename one")
         if len(files) == 1:
             self.routes = {"": files[0]}
 
     def print_routes(self) -> None:
         for route, file in self.routes.items():
-            size = f"{len(file.replay.body):,} bytes"
+            size = count(len(file.replay.body), "byte")
             print(f"{self.url}{route}/... -> {file.path}, {size}, {file.description}")
         base = f"{self.url}{next(iter(self.routes))}/v1"
         print(f"Try: curl -N -d '{{}}' {base}/chat/completions")
@@ -61,15 +68,16 @@ class FileServer(ReplayServer):
         if file is not None:
             return file.replay
         known = ", ".join(f"{route}/..." for route in self.routes)
-        return plain_text(404, f"no file at {request.path}; known paths: {known}")
+        return plain_text(404, f"no file at {request.path}; paths with a file: {known}")
 
     def _report_response(self, answered: Answered) -> None:
         # The server would collect requests and connections for as long as it runs.
         self.requests.clear()
         self.connections.clear()
-        sent, request = f"{answered.bytes_sent:,} bytes, {answered.how}", answered.request
+        how = _HOW.get(answered.how, answered.how)
+        sent, request = f"{count(answered.bytes_sent, 'byte')}, {how}", answered.request
         if request is None:
-            report(f"bad request, {sent}")
+            report(f"invalid request, {sent}")
             return
         file = self._find_file(request.path) if request.path else None
         name = ("404" if request.path else "400") if file is None else file.path.name
@@ -86,7 +94,9 @@ def load_file(path: Path, pace: _PaceOption | None, fault: str | None) -> Served
         try:
             replay = faulty(fault, body)
         except ValueError as error:
-            raise CommandError(f"--fault {fault}: {path} has no event to send before it") from error
+            raise CommandError(
+                f"--fault {fault}: {path} has no event to send before the fault"
+            ) from error
         replay = evolve(replay, delays=pace) if isinstance(pace, float) else replay
         return ServedFile(path, replay, f"with a fault: {FAULTS[fault]}")
     if isinstance(pace, float):
@@ -96,7 +106,7 @@ def load_file(path: Path, pace: _PaceOption | None, fault: str | None) -> Served
         sizes, delays = times
         return ServedFile(path, Replay(body, pieces=sizes, delays=delays), "as recorded")
     if pace == "recorded":
-        report(f"serve: no times were recorded with {path}: it is sent all at once")
+        report(f"{path} has no recorded times: it is sent all at once")
     return ServedFile(path, Replay(body), "all at once")
 
 
@@ -106,7 +116,7 @@ def serve(options: Namespace) -> int:
     if fault is not None and pace == "recorded":
         raise CommandError("--fault can't be combined with --pace recorded")
     if fault not in (None, *FAULTS):
-        raise CommandError(f"unknown fault {fault!r}: `sseparse serve --help` lists the faults")
+        raise CommandError(f"--fault: unknown fault {fault!r}; `sseparse serve --help` lists them")
     with contextlib.suppress(KeyboardInterrupt), contextlib.ExitStack() as stack:
         files = [load_file(path, pace, fault) for path in options.files]
         try:

@@ -243,7 +243,7 @@ class ReconnectPolicy:
         if last_event_id and encode_id(last_event_id) is None:
             raise ValueError(
                 f"last_event_id is {last_event_id[:80]!r}, which can't be sent as a header: it is "
-                "blank, larger than 8192 bytes, or holds a control character or a lone surrogate"
+                "blank, larger than 8192 bytes, or contains a control character or a lone surrogate"
             )
         return ReconnectState(self, last_event_id=last_event_id, sequence_number=sequence_number)
 

@@ -95,7 +95,7 @@ class BaseEventSource(Breakable):
         self._headers = httpx2.Headers(_HEADERS)
         self._headers.update(checked_headers(headers))
         if "last-event-id" in self._headers:
-            raise ValueError("headers holds Last-Event-ID; give last_event_id= instead")
+            raise ValueError("headers contains Last-Event-ID; give last_event_id= instead")
         self._method = checked_method(method)
         self._content = checked_content(content)
         check_timeout(read_timeout, "read_timeout")

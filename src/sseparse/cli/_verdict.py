@@ -1,0 +1,137 @@
+"""Description of how a stream ended, and the exit status for it."""
+
+from __future__ import annotations
+
+import codecs
+from typing import Any, Final
+
+from .. import (
+    DecodeError,
+    End,
+    EndCause,
+    IncompleteStream,
+    NotEventStream,
+    SSEError,
+    StreamTimeout,
+    TransportError,
+)
+from .._errors import count, place_of
+from ..chunks._incomplete import describe_unfinished
+
+NOT_A_STREAM: Final = "not a stream: "
+# A body without events is checked for other formats, by this many of its first bytes.
+BODY_START: Final = 512
+
+
+def describe_end(end: End, error: SSEError | None) -> str:
+    """Describe in one line how a stream ended."""
+    if not end.bytes_seen and not isinstance(error, NotEventStream | TransportError):
+        return "the body is empty"
+    seen = count(end.bytes_seen, "byte")
+    if end.events_seen or not isinstance(error, NotEventStream):
+        seen = f"{count(end.events_seen, 'event')}, {seen}"
+    if isinstance(error, StreamTimeout):
+        return str(error).removesuffix(".")  # has the numbers of events and bytes
+    if isinstance(error, TransportError):
+        text = f"truncated: the connection failed: {describe_cause(error)}"
+    elif error is not None:
+        text = _describe_error(error)
+    elif end.mid_event:
+        return f"truncated: {place_of(end).replace('Stream', 'the stream', 1)}"
+    elif end.done_seen or end.finish_reasons:
+        text = ", ".join(describe_complete(end))
+    else:
+        text = (
+            "the last event is complete, but the events aren't chat or legacy chunks, so "
+            "a truncated stream can't be recognized"
+        )
+    return text if text.startswith("truncated: the stream") else f"{text} ({seen})"
+
+
+def describe_complete(end: End) -> list[str]:
+    """Return the finish reason and the word "complete", each with what was unusual."""
+    reason = next(filter(None, end.finish_reasons.values()), None)
+    finish = f"finish_reason={reason}" if reason else "no finish_reason"
+    if end.one_object:
+        return [finish, "complete: one JSON object, not a stream"]
+    return [finish, "complete" if end.done_seen else "complete without [DONE]"]
+
+
+def exit_status(end: End, error: SSEError | None) -> int:
+    if isinstance(error, NotEventStream):
+        return 2
+    return 0 if error is None and end.complete and end.bytes_seen else 1
+
+
+def find_other_format(end: End, body_start: bytes) -> NotEventStream | None:
+    """
+    Return an error if a body without events is HTML or binary data.
+
+    By the standard, nearly all bytes are a stream: a line of a program that begins with a colon
+    is a comment.
+    """
+    if end.events_seen or end.one_object or end.cause is EndCause.SERVER_ERROR:
+        return None
+    is_other = _is_binary(body_start) or body_start.lstrip().startswith(b"<")
+    return NotEventStream(body_start=body_start) if is_other else None
+
+
+def _is_binary(start: bytes) -> bool:
+    try:
+        # Unlike bytes.decode(), this ignores a character that is cut at the end.
+        return "\0" in codecs.utf_8_decode(start)[0]
+    except UnicodeDecodeError:
+        return True
+
+
+def _describe_truncated(end: End) -> str:
+    if end.one_object:
+        place = "the body is one JSON object"
+    else:
+        place = place_of(end).replace("Stream", "the stream", 1)
+    if end.done_seen:
+        return f"truncated: {place} with [DONE], but without a choice"
+    reasons = end.finish_reasons
+    whose = f" for {describe_unfinished(reasons)}" if len(reasons) > 1 else ""
+    return f"truncated: {place} without [DONE] or a finish_reason{whose}"
+
+
+def _describe_error(error: SSEError) -> str:
+    # The messages of these errors are for readers who write Python.
+    match error:
+        case NotEventStream() if encoding := error.headers.get("content-encoding"):
+            return f"{NOT_A_STREAM}the body is compressed ({encoding}), which wasn't requested"
+        case NotEventStream():
+            return f"{NOT_A_STREAM}the body {_describe_start(error.body_start)}"
+        case IncompleteStream(partial=part, end=end) if (
+            end.events_seen and not end.done_seen and part and not part.choices
+        ):
+            return (
+                "the events aren't chat or legacy chunks, so they may be of another API; "
+                "`sseparse parse --events` prints them"
+            )
+        case IncompleteStream(end=end):
+            return _describe_truncated(end)
+        case DecodeError():
+            start = error.event.data[:60]
+            return f"malformed: an event isn't a chunk: {error.reason}; its data begins {start!r}"
+        case _:
+            return str(error).removesuffix(".")
+
+
+def describe_cause(error: TransportError) -> str:
+    """Return the reason for a failed connection, without the names of Python's exceptions."""
+    cause: Any = error.__cause__
+    return getattr(cause, "strerror", None) or str(cause or error)
+
+
+def _describe_start(body: bytes) -> str:
+    if not body:
+        return "is empty"
+    if body.startswith(b"\x1f\x8b"):
+        return "is compressed with gzip: decompress it first"
+    if _is_binary(body):
+        return "is binary data"
+    text = codecs.utf_8_decode(body)[0].strip()
+    kind = {"<": "is HTML or XML and ", "{": "is JSON and "}
+    return f"{kind.get(text[:1], '')}begins with {text[:60]!r}"
