@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BENCH_VENV ?= .venv-bench
+DIST_VENV ?= .venv-dist
+DIST_VERSIONS ?= 3.15 3.14 3.13 3.12 3.11
 BIN := $(VENV)/bin
 FUZZ_SECONDS ?= 600
 FUZZ_SEED ?= 0
@@ -13,7 +15,7 @@ LIBASAN = $(shell $(CC) -print-file-name=libasan.so 2>/dev/null)
 BUILT_FROM := pyproject.toml hatch_build.py src/sseparse/sse/_core.c
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 
-.PHONY: help demo test quick lint types docs bench fuzz sanitize clean
+.PHONY: help demo test quick lint types docs dist bench fuzz sanitize clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -45,6 +47,10 @@ types: $(VENV)/types ## check types with mypy and pyright, that the API has them
 docs: $(VENV)/docs ## build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
+dist: ## build an sdist and wheels for each installed Python into dist/, and test each
+	@$(MAKE) --no-print-directory VENV=$(DIST_VENV) $(DIST_VENV)/dist
+	.ci/dist $(DIST_VENV)/bin $(DIST_VERSIONS)
+
 bench: ## compare with other libraries; write benchmarks/RESULTS.md
 	@$(MAKE) --no-print-directory VENV=$(BENCH_VENV) $(BENCH_VENV)/peers
 	$(BENCH_VENV)/bin/python benchmarks/compare.py
@@ -67,7 +73,7 @@ sanitize: $(VENV)/test ## test the compiled core with AddressSanitizer and UBSan
 	$(BIN)/python fuzz/fuzz_cores.py --seconds $(SANITIZE_SECONDS) --seed $(FUZZ_SEED)
 
 clean: ## remove the files that the other targets created
-	rm -rf $(VENV) .venv-* $(SANITIZED) src/sseparse/sse/_core_c.*.so site .coverage* .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-* $(SANITIZED) dist src/sseparse/sse/_core_c.*.so site .coverage* .pytest_cache .mypy_cache .ruff_cache
 
 # Dependency groups need pip 25.1, which new environments may not have.
 $(VENV)/pip:
@@ -82,6 +88,10 @@ $(VENV)/demo: $(VENV)/pip $(BUILT_FROM)
 
 $(VENV)/test $(VENV)/lint $(VENV)/types $(VENV)/docs $(VENV)/bench: $(VENV)/pip $(BUILT_FROM)
 	$(PIP) --group $(notdir $@) --editable .
+	@touch $@
+
+$(VENV)/dist: $(VENV)/pip pyproject.toml
+	$(PIP) --group dist
 	@touch $@
 
 # The report lists missing peers. litellm pins an older openai, so it is installed without dependencies.
