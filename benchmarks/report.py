@@ -159,7 +159,7 @@ def _footprint(results: Results) -> str:
         ["the same, the process's own memory", resident],
         ["stream that has seen nothing", f"{held.idle:,.0f} B"],
         ["stream that has seen a role", f"{held.begun:,.0f} B"],
-        *([f"import of {name}", f"{took * 1e3:.1f} ms"] for name, took in held.imports.items()),
+        *([name, f"{took * 1e3:.1f} ms"] for name, took in held.starts.items()),
     ]
     return table(["what", "measured"], rows)
 

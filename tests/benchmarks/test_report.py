@@ -1,7 +1,7 @@
 """Tests of the benchmark report."""
 
 import pytest
-from footprint import IMPORTS, Footprint
+from footprint import STARTS, Footprint
 from goals import Results, goals
 from growth import Growth
 from measure import (
@@ -41,7 +41,7 @@ def fake_results(ours: float = 0.5) -> Results:
         counter=rows,
         arguments=Figure("sseparse", "ours", 4.0),
         growths=[Growth("token chat", "16 B", 10, 0.1, (2.0, 2.1), 5, 2048, (1.5, 1.9))],
-        footprint=Footprint(2.0, None, 1500.0, 3000.0, dict.fromkeys(IMPORTS, 0.05)),
+        footprint=Footprint(2.0, None, 1500.0, 3000.0, dict.fromkeys(STARTS, 0.05)),
     )
 
 
