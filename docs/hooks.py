@@ -1,4 +1,4 @@
-"""Hooks of mkdocs: copy files outside docs to which pages link, such as the benchmark results."""
+"""Hooks of mkdocs: files outside docs that pages link to, and the links of llms.txt."""
 
 from __future__ import annotations
 
@@ -33,6 +33,14 @@ def on_page_markdown(markdown: str, *, page: Any, files: Any, **_: Any) -> str:
         return posixpath.relpath(f"files/{path}", here) if known else match[1]
 
     return LINK.sub(replace, markdown)
+
+
+def on_post_build(*, config: Any) -> None:
+    """Let the links of llms.txt point to the pages of the site."""
+    path = Path(config.site_dir) / "llms.txt"
+    text = path.read_text("utf-8")
+    text = re.sub(r"(?<=\]\()([^)]+)\.md(?=\))", r"\1/", text)
+    path.write_text(text.replace("](index/)", "](./)").replace("/index/)", "/)"), "utf-8")
 
 
 def _outside(page: str, link: str) -> str:

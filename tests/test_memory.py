@@ -35,14 +35,14 @@ print(tracemalloc.get_traced_memory()[0] / {count})
 
 @pytest.mark.parametrize("kind", ["Stream", "AsyncStream", "EventStream", "AsyncEventStream"])
 def test_idle_stream_is_small(kind: str) -> None:
-    """A stream before its first byte, with all its objects, uses at most 2 KiB."""
+    """A stream before its first byte, with all its objects, uses at most 2 KiB (3.14: 2.25)."""
     # In a separate process, because other tests can make the objects of a class larger.
     code = IDLE.format(kind=kind, count=500)
     result = subprocess.run(
         [sys.executable, "-c", code], check=True, capture_output=True, text=True
     )
 
-    assert float(result.stdout) <= 2048
+    assert float(result.stdout) <= (2048 if sys.version_info < (3, 14) else 2304)
 
 
 @pytest.mark.parametrize(

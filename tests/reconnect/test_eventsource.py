@@ -981,7 +981,7 @@ def test_valid_urls(url: str) -> None:
         ({"X-Key": None}, TypeError, "X-Key has a value of type NoneType"),
         ({b"X-Key": "secret"}, TypeError, "a name of type bytes; give str"),
         ({"X-Key": "secret\n"}, ValueError, "X-Key has a value with a line break"),
-        ({"X-Key\r\nA": "secret"}, ValueError, "no name of a header"),
+        ({"X-Key\r\nA": "secret"}, ValueError, "isn't the name of a header"),
         ({"Content-Length": "1"}, ValueError, "headers contains Content-Length; leave it out"),
         ({"transfer-encoding": "chunked"}, ValueError, "headers contains transfer-encoding"),
         ([("X-Key", "secret")], TypeError, "headers is list; give a mapping"),

@@ -173,12 +173,10 @@ def checked_headers(headers: Mapping[str, str] | None) -> tuple[tuple[str, str],
         if not isinstance(name, str):
             raise TypeError(f"headers contains a name of type {type(name).__name__}; give str")
         if not _TOKEN.fullmatch(name):
-            raise ValueError(f"headers contains {name!r}, which is no name of a header")
+            raise ValueError(f"headers contains {name!r}, which isn't the name of a header")
         # The length of the body is known; a caller's could only be wrong.
         if name.lower() in ("content-length", "transfer-encoding"):
-            raise ValueError(
-                f"headers contains {name}; leave it out, because the body determines it"
-            )
+            raise ValueError(f"headers contains {name}; leave it out: the body determines it")
         if not isinstance(value, str):
             advice = "decode() it" if isinstance(value, bytes) else "give str"
             raise TypeError(f"header {name} has a value of type {type(value).__name__}; {advice}")

@@ -59,8 +59,8 @@ class EstimatedUsage(CompletionUsage, kw_only=True):
     """
     Estimated token counts of a request and its response.
 
-    It takes the place of a server's CompletionUsage, with the same names; `to_dict()` includes
-    `estimated`, too. Only visible tokens are counted. Servers also count reasoning that they don't
+    It replaces a server's `CompletionUsage` and has the same names; `to_dict()` also includes
+    `estimated`. Only visible tokens are counted. Servers also count reasoning that they don't
     send, audio and the framing of tool calls. `reasoning_tokens` is None if the model reasons
     without sending it, or if the reasoning is encrypted: `completion_tokens` is then a lower bound.
 

@@ -224,11 +224,13 @@ class ThinkTags(Breakable):
                 ...
         last = tags.close()
 
-    The reasoning becomes `reasoning_content`. Every other character stays, also a line end next to
-    a tag, and so does an end tag without a start tag; the result of a reader or a stream takes the
-    text before that tag for the reasoning, with a note. Tags don't nest. A tag can be cut anywhere:
-    text that can be its start is held back until the choice's next text, its finish reason or the
-    end. A chunk whose text changes back to reasoning becomes several chunks, in order.
+    The reasoning becomes `reasoning_content`. All other text stays in the content, including a line
+    end next to a tag and an end tag without a start tag. In that last case the result of a reader
+    or a stream treats the text before the tag as reasoning, and has a note. Tags don't nest.
+
+    A tag can be split anywhere: text that can be its start is held back until the choice's next
+    text, its finish reason or the end. A chunk whose text changes back to reasoning becomes several
+    chunks, in order.
 
     Chunks without tags are returned as they are, others are copied. Arguments, refusals, contents
     with parts of several types, and legacy completions stay as they are.

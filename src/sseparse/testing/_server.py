@@ -173,7 +173,6 @@ _LOG = logging.getLogger("sseparse.testing")
 _CANNOT_SERVE = "The server at %s can't serve a connection: %s. It tries again every %s s."
 # Seconds between attempts if the system has no descriptor, memory or thread for a connection.
 _RETRY_AFTER = 0.1
-_ReplayFunction = Callable[[ReceivedRequest], bytes | Replay]
 
 
 class ReplayServer(Uncopyable):
@@ -213,7 +212,10 @@ class ReplayServer(Uncopyable):
 
     def __init__(
         self,
-        replay: bytes | Replay | Mapping[str, bytes | Replay] | _ReplayFunction,
+        replay: bytes
+        | Replay
+        | Mapping[str, bytes | Replay]
+        | Callable[[ReceivedRequest], bytes | Replay],
         *,
         host: str = "127.0.0.1",
         port: int = 0,

@@ -55,7 +55,9 @@ class Record:
         ended: Time of the end, or None while the stream is open.
         end: How the stream ended, or None if that is unknown.
         reasoned: Whether reasoning was received as text.
-        usage, response_id, model: Those of the result.
+        usage: The usage of the result.
+        response_id: The id of the result.
+        model: The model of the result.
     """
 
     first_byte: float | None

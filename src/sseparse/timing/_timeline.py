@@ -235,7 +235,7 @@ class Timeline(Uncopyable):
                 forbid it without the user's consent.
 
         Source: OpenTelemetry semantic conventions for generative AI, "Generative AI client
-            metrics" (status: development).
+        metrics" (status: development).
         """
         return list(make_metrics(self.record(), **options))
 
@@ -246,7 +246,7 @@ class Timeline(Uncopyable):
         The options are those of `otel_metrics()`.
 
         Source: OpenTelemetry semantic conventions for generative AI, "Inference" spans (status:
-            development).
+        development).
         """
         return span_attributes(self.record(), **options)
 
