@@ -131,6 +131,13 @@ _TOOL_OVERHEADS: Final[Mapping[str, int]] = {
 }
 
 
+def _find_reference(model: str, encoding: str) -> str:
+    """Return the model whose published overheads are used for another model."""
+    if model in _TOOL_OVERHEADS:
+        return model
+    return "gpt-4-0613" if encoding == "cl100k_base" else "gpt-4o-2024-08-06"
+
+
 def estimate_usage(
     result: Result,
     *,
@@ -143,8 +150,7 @@ def estimate_usage(
     """
     Count the tokens of a completion, complete or not.
 
-    All choices count, with text, refusal, reasoning, names and arguments of tool and function
-    calls, and the transcript of audio. Reasoning received under several names counts once.
+    All generated text of all choices counts, once if it was received under several names.
 
     Args:
         result: The completion, which isn't changed.
@@ -166,27 +172,20 @@ def estimate_usage(
 
     Source: OpenAI Cookbook, "How to count tokens with tiktoken".
     """
-    found = find_text_counter(
-        result.model if encoding is None else encoding, count, fallback=fallback
-    )
+    which = result.model if encoding is None else encoding
+    found = find_text_counter(which, count, fallback=fallback)
     choices = [_count_choice(choice, found.count) for choice in result.choices]
     completion_tokens = sum(choice.total for choice in choices)
     model = base_model(result.model or "")
+    reference = _find_reference(model, found.name)
     prompt = PromptCounter(found.count, model)
-    reference = model
-    if reference not in _TOOL_OVERHEADS:
-        reference = "gpt-4-0613" if found.name == "cl100k_base" else "gpt-4o-2024-08-06"
-    if messages is not None:
-        prompt.add_prompt(messages)
-        prompt.add_tools(tools or (), _TOOL_OVERHEADS[reference])
-    names = ["completion_tokens"] if messages is None else [*_COUNTS]
+    prompt.add_request(messages, tools, _TOOL_OVERHEADS[reference])
     notes = [*_describe_choices(result), *_describe_prompt(prompt, model, reference)]
+    names = ["completion_tokens"] if messages is None else [*_COUNTS]
     reasoning_tokens = None
     if not _hides_reasoning(result):
         reasoning_tokens = sum(choice.reasoning for choice in choices)
         names.append("reasoning_tokens")
-    if tools and messages is None:
-        notes.append("the tools aren't counted without the messages")
     return EstimatedUsage(
         prompt_tokens=None if messages is None else prompt.tokens,
         completion_tokens=completion_tokens,
@@ -226,6 +225,8 @@ def _describe_choices(result: Result) -> Iterator[str]:
 
 
 def _describe_prompt(prompt: PromptCounter, model: str | None, reference: str) -> Iterator[str]:
+    if prompt.has_ignored_tools:
+        yield "the tools aren't counted without the messages"
     if prompt.uncounted:
         names = ", ".join(dict.fromkeys(prompt.uncounted))
         yield f"the prompt has parts that can't be counted ({names}): its tokens are a lower bound"

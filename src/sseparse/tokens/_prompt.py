@@ -73,11 +73,22 @@ class PromptCounter:
     model: str
     tokens: int = 0
     has_overheads: bool = False
+    has_ignored_tools: bool = False
     # Names of parts that can't be counted, and of those whose texts are counted without a rule.
     uncounted: list[str] = Factory(list[str])
     unpublished: list[str] = Factory(list[str])
 
-    def add_prompt(self, prompt: Prompt) -> None:
+    def add_request(
+        self, prompt: Prompt | None, tools: Sequence[Mapping[str, Any]] | None, begin: int
+    ) -> None:
+        """Add a prompt and its tools. Tools alone are ignored."""
+        if prompt is None:
+            self.has_ignored_tools = bool(tools)
+            return
+        self._add_prompt(prompt)
+        self._add_tools(tools or (), begin)
+
+    def _add_prompt(self, prompt: Prompt) -> None:
         """Add the messages of a chat, or the texts or tokens of a legacy prompt."""
         kind = check_prompt(prompt)
         parts: list[Any] = [prompt] if isinstance(prompt, str) else list(prompt)
@@ -93,7 +104,7 @@ class PromptCounter:
         else:
             self.tokens += len(parts) if kind == "token" else sum(map(len, parts))
 
-    def add_tools(self, tools: Sequence[Mapping[str, Any]], begin: int) -> None:
+    def _add_tools(self, tools: Sequence[Mapping[str, Any]], begin: int) -> None:
         """Add the tools of a request, with a model's overhead at the beginning of each."""
         check_tools(tools)
         for tool in tools:
