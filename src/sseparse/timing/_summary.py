@@ -49,19 +49,25 @@ class Record:
     None stands for what wasn't received, or isn't known yet.
 
     Attributes:
+        first_byte: Time of the first byte of the body.
+        first_event: Time of the first event.
         chunks: Time of each chunk.
         sizes: Characters of any generated text in each chunk.
         texts: Characters of content in each chunk.
         pieces: Time of each piece of the body that completed events.
         piece_events: Events that each of these pieces completed.
         comments: Time of each piece of the body that completed comments.
+        comment_count: Number of comments.
+        bytes: Number of bytes of the body.
         last_byte: Time of the last piece that wasn't empty, or None.
         silence: Longest time between two such pieces, or None for fewer than two.
         releases: Time of each release of a moderation gate, and its number of characters.
         ended: Time of the end, or None while the stream is open.
         end: How the stream ended, or None if that is unknown.
         reasoned: Whether reasoning was received as text.
-        usage, response_id, model: Those of the result.
+        usage: Token counts of the result, or None.
+        response_id: The `id` of the result, or None.
+        model: The model of the result, or None.
     """
 
     first_byte: float | None

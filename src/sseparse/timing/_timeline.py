@@ -234,8 +234,7 @@ class Timeline(Uncopyable):
             estimated: Whether to report estimated counts too; by default False. The conventions
                 forbid it without the user's consent.
 
-        Source: OpenTelemetry semantic conventions for generative AI, "Generative AI client
-            metrics" (status: development).
+        Source: OpenTelemetry semantic conventions, "Generative AI client metrics" (in development).
         """
         return list(make_metrics(self.record(), **options))
 
@@ -245,8 +244,7 @@ class Timeline(Uncopyable):
 
         The options are those of `otel_metrics()`.
 
-        Source: OpenTelemetry semantic conventions for generative AI, "Inference" spans (status:
-            development).
+        Source: OpenTelemetry semantic conventions for generative AI, "Inference" (in development).
         """
         return span_attributes(self.record(), **options)
 
