@@ -121,9 +121,11 @@ class AiohttpResponse(Protocol):
 
 
 SyncReadable: TypeAlias = "Iterable[bytes] | HTTPXResponse | socket"
+"""What `ChatStream` reads: an iterable of bytes, a response of httpx, or a socket."""
 AsyncReadable: TypeAlias = (
     "AsyncIterable[bytes] | AsyncIterable[bytes | bytearray] | HTTPXResponse | AiohttpResponse"
 )
+"""What `AsyncChatStream` reads: an asynchronous iterable of bytes, or a response."""
 
 
 @overload

@@ -70,7 +70,7 @@ def source(stream: ByteReceiveStream) -> StreamSource:
     `sseparse.adapters.sockets.source`.
 
     Raises:
-        TypeError: It isn't a stream of anyio.
+        TypeError: The argument isn't a stream of anyio.
     """
     if not isinstance(stream, ByteReceiveStream):
         raise TypeError(f"source() takes a stream of anyio, not {type(stream).__name__}")

@@ -65,7 +65,7 @@ def source(stream: trio.abc.ReceiveStream) -> StreamSource:
     `sseparse.adapters.sockets.source`.
 
     Raises:
-        TypeError: It isn't a stream of trio.
+        TypeError: The argument isn't a stream of trio.
     """
     if not isinstance(stream, trio.abc.ReceiveStream):
         raise TypeError(f"source() takes a stream of trio, not {type(stream).__name__}")

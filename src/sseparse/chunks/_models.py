@@ -27,8 +27,8 @@ class TokenLogprob(Model, kw_only=True):
     Log-probability of a token.
 
     Attributes:
-        logprob: Natural logarithm of its probability; -9999.0 means very unlikely.
-        bytes: Its UTF-8 bytes. A character can be split over several tokens.
+        logprob: Natural logarithm of the token's probability; -9999.0 means very unlikely.
+        bytes: The token's UTF-8 bytes. A character can be split over several tokens.
         top_logprobs: The most likely tokens at this position.
     """
 
@@ -51,9 +51,9 @@ class CompletionLogprobs(Model, kw_only=True):
 
     Attributes:
         tokens: The tokens' texts.
-        token_logprobs: Natural logarithms of their probabilities.
+        token_logprobs: Natural logarithms of the tokens' probabilities.
         top_logprobs: The most likely tokens at each position, with their log-probabilities; None
-            for one that the server sent as -Infinity.
+            for a log-probability that the server sent as -Infinity.
         text_offset: Where each token begins in the text, in characters.
     """
 
@@ -165,8 +165,7 @@ class ToolCallDelta(Model, kw_only=True):
     """
     A piece of a tool call.
 
-    The fields of `function` without it, as a few servers send them, are read as the schema has
-    them.
+    A few servers send the fields of `function` in the call itself. They are moved to `function`.
 
     Attributes:
         index: The call's position. Some servers send none, -1, or the same for all calls.
@@ -199,7 +198,7 @@ class AudioDelta(Model, kw_only=True):
     Attributes:
         data: The next piece of the audio, in base64.
         transcript: The next piece of the transcript.
-        expires_at: When the server deletes the audio, in seconds since 1970.
+        expires_at: When the server deletes the audio, in seconds since the epoch.
     """
 
     id: str | None = None
@@ -238,7 +237,7 @@ class ChoiceDelta(Model, kw_only=True):
 
     @property
     def text(self) -> str:
-        """The next piece of text, that of a content with parts too, or ""."""
+        """The next piece of text, also of a content that is a list of parts; or ""."""
         return text_of(self.content)
 
     @property
@@ -329,13 +328,13 @@ class ChatCompletionChunk(Model, kw_only=True):
     Attributes:
         id: The completion's id, usually the same on all its chunks.
         object: "chat.completion.chunk"; many servers differ.
-        created: When the completion was created, in seconds since 1970.
+        created: When the completion was created, in seconds since the epoch.
         model: The model that answers.
         choices: The choices that this chunk adds to; empty on a chunk that has only usage.
         usage: Token counts, usually on the last chunk.
         system_fingerprint: The server's configuration.
         service_tier: The tier that processed the request.
-        moderation: The verdict on the input and the output.
+        moderation: The server's moderation verdicts on the input and the output.
         obfuscation: Padding that hides the text's length from eavesdroppers.
 
     Source: OpenAI API reference, "The chat completion chunk object".
@@ -376,7 +375,7 @@ class ChatCompletionChunk(Model, kw_only=True):
 
 class CompletionChunkChoice(Model, kw_only=True):
     """
-    What a chunk adds to a choice of a legacy completion; the other fields are as in `ChunkChoice`.
+    What a chunk adds to a choice of a legacy completion. Other fields are those of `ChunkChoice`.
 
     Attributes:
         index: Index of the choice, counted through all answers to all prompts; 0 if the server
@@ -394,7 +393,7 @@ class CompletionChunkChoice(Model, kw_only=True):
 
 class CompletionChunk(Model, kw_only=True):
     """
-    A chunk of a streamed legacy completion; the other fields are as in `ChatCompletionChunk`.
+    A chunk of a streamed legacy completion. Other fields are those of `ChatCompletionChunk`.
 
     Attributes:
         object: "text_completion"; some servers differ.
@@ -431,6 +430,7 @@ class CompletionChunk(Model, kw_only=True):
 
 
 Chunk = ChatCompletionChunk | CompletionChunk
+"""A chunk of a streamed completion: `ChatCompletionChunk` or `CompletionChunk`."""
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
 

@@ -39,7 +39,7 @@ class ParsableModel(Model):
     def parse(self, kind: object, /) -> Any: ...
     def parse(self, kind: Any, /) -> Any:
         """
-        Return the text as a type of yours.
+        Parse the text as a type.
 
         Args:
             kind: A type that msgspec converts JSON to (a Struct, a dataclass, a class of attrs, a
@@ -48,7 +48,7 @@ class ParsableModel(Model):
 
         Raises:
             ParseError: There is no text, or it can't be parsed as that type.
-            TypeError: It isn't such a type.
+            TypeError: `kind` is neither such a type nor a callable.
         """
         what, text = self._generated_text()
         return parse_text(text, kind, what=what, source=self)
@@ -71,7 +71,7 @@ def parse_text(text: str | None, kind: Any, *, what: str, source: Any, why_none:
 
     Raises:
         ParseError: There is no text, or it can't be parsed as that type.
-        TypeError: It isn't such a type.
+        TypeError: `kind` is neither such a type nor a callable.
     """
     if not text:
         raise ParseError(f"There is no {what}{why_none}.", text="", partial=source)

@@ -175,8 +175,8 @@ class Parser(Interpreter[ItemT], IterableStage, Uncopyable):
         Prepare for the next connection: only the last event ID and the reconnection time stay.
 
         Raises:
-            BrokenStage: An exception interrupted an earlier call, so the last event ID may be
-                that of an event that was lost.
+            BrokenStage: An exception interrupted an earlier call, so the last event ID can be that
+                of a lost event.
         """
         if self._broken:
             raise_stored(self.error)
