@@ -22,7 +22,13 @@ __all__ = ("SocketSource", "request", "source")
 
 
 class SocketSource(ResponseReader):
-    """Bytes of a response's body, as they arrive over a socket."""
+    """
+    Bytes of a response's body, as they arrive over a socket.
+
+    Args:
+        sock: The connected socket.
+        method: The method of the request: a response to HEAD has no body. Default: "POST".
+    """
 
     def __init__(self, sock: socket.socket, method: str = "POST") -> None:
         super().__init__(method)
@@ -96,8 +102,8 @@ def source(sock: socket.socket) -> SocketSource:
     Read the response to a request that was sent over a socket.
 
     Args:
-        sock: A connected socket, plain or TLS, in blocking mode. The source owns the socket from
-            now on, and closes it.
+        sock: A connected socket in blocking mode, with or without TLS. The source owns the socket
+            from now on, and closes it.
 
     Returns:
         An iterable of the body of an HTTP/1.1 response, whose head is read first. Reading raises

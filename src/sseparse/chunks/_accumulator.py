@@ -205,9 +205,9 @@ class Accumulator(Breakable, Generic[ChunkT, ResultT]):
             chunk: The next chunk, as for `add()`.
 
         Returns:
-            The updates, in this order for each choice: texts, tool calls, log-probabilities, what
-            the finish completes, the finish reason. Token counts come last. Empty if no update
-            reports what the chunk changed.
+            The updates, in order. Those of each choice are texts, tool calls, log-probabilities,
+            what the finish completes, and the finish reason. Token counts come last. Empty if no
+            update reports what the chunk changed.
 
         Raises:
             TypeError, SSEError: As for `add()`.

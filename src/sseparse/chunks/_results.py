@@ -281,18 +281,18 @@ class AccumulatedResult(Model, kw_only=True, eq=False):
     def parse(self, kind: object, /, choice: int = 0) -> Any: ...
     def parse(self, kind: Any, /, choice: int = 0) -> Any:
         """
-        Return the text of a choice as a type of yours, such as that of a `response_format`.
+        Parse the text of a choice as a type, such as the type of a `response_format`.
 
         Args:
             kind: A type that msgspec converts JSON to (a Struct, a dataclass, a class of attrs, a
                 TypedDict, `list[int]`, …); a pydantic model or `TypeAdapter`; or another callable,
-                such as `json.loads`, which gets the text.
-            choice: Index of the choice.
+                such as `json.loads`, which is called with the text.
+            choice: Index of the choice. Default: 0.
 
         Raises:
-            ParseError: There is no such choice, the model refused, there is no text, or it can't be
-                parsed as that type. `partial` is the completion.
-            TypeError: It isn't such a type.
+            ParseError: There is no such choice, the model refused, there is no text, or the text
+                can't be parsed as the type. `partial` is the completion.
+            TypeError: `kind` is neither such a type nor a callable.
         """
         choices = cast("Result", self).choices
         found = next((each for each in choices if each.index == choice), None)

@@ -44,7 +44,7 @@ class ParsableModel(Model):
         Args:
             kind: A type that msgspec converts JSON to (a Struct, a dataclass, a class of attrs, a
                 TypedDict, `list[int]`, …); a pydantic model or `TypeAdapter`; or another callable,
-                such as `json.loads`, which gets the text.
+                such as `json.loads`, which is called with the text.
 
         Raises:
             ParseError: There is no text, or it can't be parsed as that type.

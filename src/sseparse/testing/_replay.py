@@ -73,7 +73,7 @@ How HTTP marks the end of the body.
 """
 
 Cutting = Literal["events", "bytes", "whole"]
-"""How a body is cut: after each blank line (LF, CR or CRLF), after each byte, or not at all."""
+"""How a body is split: after each blank line (LF, CR or CRLF), after each byte, or not at all."""
 
 Fault = Literal[
     "close",
@@ -127,8 +127,8 @@ class Replay:
 
     Args:
         body: The bytes of the body, without framing or compression.
-        pieces: How to cut the body; see `Cutting`. Or the sizes of the pieces in bytes, which add
-            up to the size of the body.
+        pieces: How to split the body, by default after each event; see `Cutting`. Or the sizes of
+            the pieces in bytes, which add up to the size of the body.
         delays: Seconds to wait before each piece: one number for all pieces, or one for each.
             Default: 0.
         framing: How HTTP marks the end of the body; see `Framing`.

@@ -115,17 +115,17 @@ class Record:
 
     @property
     def first_token(self) -> float | None:
-        """Time of the first chunk that brought generated text of any kind, or None."""
+        """Time of the first chunk with generated text of any kind, or None."""
         return _first(self.chunks, self.sizes)
 
     @property
     def last_token(self) -> float | None:
-        """Time of the last chunk that brought generated text of any kind, or None."""
+        """Time of the last chunk with generated text of any kind, or None."""
         return _first(reversed(self.chunks), reversed(self.sizes))
 
     @property
     def first_text(self) -> float | None:
-        """Time of the first chunk that brought content, or None."""
+        """Time of the first chunk with content, or None."""
         return _first(self.chunks, self.texts)
 
 

@@ -197,9 +197,10 @@ class Timeline(Uncopyable):
         """
         Return the summary and the arrivals, ready for JSON.
 
-        It has the fields of `Summary`, `arrivals` as a list of [seconds, characters] (or events, if
-        there were no chunks), `comment_times`, and `releases` of a moderation gate like `arrivals`.
-        `usage` is the argument of `summary()`.
+        The dictionary has the fields of `Summary`, `comment_times`, and the lists `arrivals` and
+        `releases` of [seconds, characters]. `arrivals` counts events instead of characters if there
+        were no chunks. `releases` has the releases of a moderation gate. `usage` is the argument of
+        `summary()`.
         """
         record = self.record()
         return {
