@@ -30,6 +30,7 @@ class ChoiceTokens(Model, kw_only=True):
     Token counts of a choice.
 
     Attributes:
+        index: Index of the choice.
         content: Tokens of the text.
         refusal: Tokens of the refusal.
         reasoning: Tokens of the reasoning that the server sent.
@@ -72,6 +73,7 @@ class EstimatedUsage(CompletionUsage, kw_only=True):
             such tokens.
         prompt_partial: Whether the prompt has parts that can't be counted, such as images, or for
             which no rule is published. The server's count then differs, and is usually higher.
+        notes: Sentences about what the counts leave out or assume.
     """
 
     estimated: bool

@@ -27,6 +27,7 @@ class TokenLogprob(Model, kw_only=True):
     Log-probability of a token.
 
     Attributes:
+        token: The token's text.
         logprob: Natural logarithm of the token's probability; -9999.0 means very unlikely.
         bytes: The token's UTF-8 bytes. A character can be split over several tokens.
         top_logprobs: The most likely tokens at this position.
@@ -39,7 +40,13 @@ class TokenLogprob(Model, kw_only=True):
 
 
 class ChoiceLogprobs(Model, kw_only=True):
-    """Log-probabilities of the tokens of a choice's content and refusal."""
+    """
+    Log-probabilities of the tokens of a choice's content and refusal.
+
+    Attributes:
+        content: Log-probabilities of the content, one for each token.
+        refusal: Log-probabilities of the refusal, one for each token.
+    """
 
     content: list[TokenLogprob] | None = None
     refusal: list[TokenLogprob] | None = None
@@ -69,7 +76,10 @@ class PromptTokensDetails(Model, kw_only=True):
 
     Attributes:
         cached_tokens: Tokens read from the server's cache.
+        audio_tokens: Tokens of audio.
         cache_write_tokens: Tokens written to the server's cache.
+        image_tokens: Tokens of images.
+        text_tokens: Tokens of text.
     """
 
     cached_tokens: int | None = None
@@ -84,8 +94,12 @@ class CompletionTokensDetails(Model, kw_only=True):
     Breakdown of the completion's tokens; None where the server sent no count.
 
     Attributes:
+        reasoning_tokens: Tokens of reasoning, whether the server sends the reasoning or not.
+        audio_tokens: Tokens of audio.
         accepted_prediction_tokens: Tokens of the predicted output that were used.
         rejected_prediction_tokens: Tokens of the predicted output that weren't used.
+        image_tokens: Tokens of images.
+        text_tokens: Tokens of text.
     """
 
     reasoning_tokens: int | None = None
@@ -104,6 +118,8 @@ class CompletionUsage(Model, kw_only=True):
         prompt_tokens: Tokens of the request.
         completion_tokens: Tokens of the answer.
         total_tokens: The server's total. It can exceed the sum: some servers count more.
+        prompt_tokens_details: Breakdown of `prompt_tokens`.
+        completion_tokens_details: Breakdown of `completion_tokens`.
     """
 
     prompt_tokens: int | None = None
@@ -128,6 +144,7 @@ class FunctionDelta(Model, kw_only=True):
     A piece of a function call.
 
     Attributes:
+        name: The function's name, usually on the call's first piece only.
         arguments: The next piece of the arguments' JSON text. A few servers send the object.
     """
 
@@ -149,6 +166,7 @@ class CustomToolDelta(Model, kw_only=True):
     A piece of a custom tool's call.
 
     Attributes:
+        name: The tool's name, usually on the call's first piece only.
         input: The next piece of the input, which is free text.
     """
 
@@ -171,6 +189,8 @@ class ToolCallDelta(Model, kw_only=True):
         index: The call's position. Some servers send none, -1, or the same for all calls.
         id: The call's id, usually on its first piece only.
         type: "function" or "custom".
+        function: A piece of the function call; None for a custom tool.
+        custom: A piece of the custom tool's call; None for a function.
     """
 
     index: int | None = None
@@ -196,6 +216,7 @@ class AudioDelta(Model, kw_only=True):
     A piece of a spoken answer.
 
     Attributes:
+        id: The audio's id.
         data: The next piece of the audio, in base64.
         transcript: The next piece of the transcript.
         expires_at: When the server deletes the audio, in seconds since the epoch.
@@ -215,7 +236,9 @@ class ChoiceDelta(Model, kw_only=True):
         role: The author's role, usually on the first delta only.
         content: The next piece of text; a list of parts on some servers.
         refusal: The next piece of a refusal.
+        tool_calls: Pieces of tool calls.
         function_call: A piece of a function call, the form that preceded tool calls.
+        audio: A piece of a spoken answer.
         annotations: References of the text, such as citations.
         reasoning_content: The next piece of reasoning, as DeepSeek and others name it; a list of
             parts on some servers.

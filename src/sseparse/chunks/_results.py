@@ -127,6 +127,7 @@ class Function(ParsableModel, kw_only=True):
     A function that is called.
 
     Attributes:
+        name: Name of the function.
         arguments: The arguments, as the JSON text that the server sent.
     """
 
@@ -146,6 +147,7 @@ class CustomTool(Model, kw_only=True):
     A custom tool that is called.
 
     Attributes:
+        name: Name of the tool.
         input: The input, which is free text.
     """
 
@@ -182,6 +184,7 @@ class Audio(Model, kw_only=True):
     A spoken answer.
 
     Attributes:
+        id: The audio's id.
         data: The audio, in base64.
         transcript: The text that is spoken.
         expires_at: When the server deletes the audio, in seconds since the epoch.
@@ -198,12 +201,16 @@ class ChatMessage(Model, kw_only=True):
     The message of a choice.
 
     Attributes:
+        role: The author's role, usually "assistant".
         content: The text; None if there is none, as in an answer that only calls tools.
         refusal: The refusal, if the model refused.
+        tool_calls: The tool calls; None if there are none.
         function_call: The function call, the form that preceded tool calls.
+        audio: The spoken answer; None if there is none.
         annotations: References of the text, such as citations.
         reasoning_content: The reasoning, from servers that use this name.
         reasoning: The reasoning, from servers that use this name.
+        reasoning_details: Structured reasoning, as OpenRouter sends it.
     """
 
     role: str
@@ -223,13 +230,15 @@ class ChatChoice(Model, kw_only=True):
     A choice of a chat completion.
 
     Attributes:
+        content_filters: Results of an asynchronous content filter, one for each part of the text,
+            in order. The last one is also in `extra`. They aren't part of `to_dict()`.
+        index: Index of the choice.
+        message: The message of the choice.
         finish_reason: Why the choice ended: the first reason that the server sent; None if it sent
             none.
         logprobs: Log-probabilities of the choice's tokens, if requested.
         finish_reasons_seen: All finish reasons that the server sent, if they differ; otherwise
             None.
-        content_filters: Results of an asynchronous content filter, one for each part of the text,
-            in order. The last one is also in `extra`. They aren't part of `to_dict()`.
 
     Source: Azure OpenAI documentation, "Content streaming".
     """

@@ -159,7 +159,13 @@ class ToolCallDone:
 
 @define
 class ChoiceFinished:
-    """A choice's finish reason; emitted once, after the updates that it completes."""
+    """
+    A choice's finish reason; emitted once, after the updates that it completes.
+
+    Attributes:
+        choice: Index of the choice.
+        reason: The first finish reason that the server sent.
+    """
 
     choice: int
     reason: str

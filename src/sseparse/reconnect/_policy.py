@@ -52,14 +52,24 @@ class Read:
 
 @frozen
 class Stop:
-    """The decision to stop, because the stream ended as intended for a `reason`."""
+    """
+    The decision to stop, because the stream ended as intended for a `reason`.
+
+    Attributes:
+        reason: Why the stream stopped; see `StopReason`.
+    """
 
     reason: StopReason
 
 
 @frozen
 class Fail:
-    """The decision to give up, because the stream is lost for a `reason`."""
+    """
+    The decision to give up, because the stream is lost for a `reason`.
+
+    Attributes:
+        reason: Why the stream is lost; see `FailReason`.
+    """
 
     reason: FailReason
 
@@ -298,6 +308,8 @@ class ReconnectState:
     Immutable: each method returns the next state. `ReconnectPolicy.start()` makes the first one.
 
     Attributes:
+        policy: The policy that made the state.
+        last_event_id: The last event ID received, or "".
         retry: The reconnection time that the server set, in milliseconds, or None.
         sequence_number: RESPONSES: the highest number that was read, or None.
         response_id: RESPONSES: the response's `id`, which the path of the next request needs, or

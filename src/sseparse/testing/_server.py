@@ -145,7 +145,12 @@ class Answered:
 
 @define(eq=False)
 class ReceivedConnection:
-    """A connection to the server. `requests` is the number of requests received on it."""
+    """
+    A connection to the server.
+
+    Attributes:
+        requests: Number of requests received on the connection.
+    """
 
     _closed: Future[bool]
     requests: int = 0

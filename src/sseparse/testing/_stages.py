@@ -41,7 +41,13 @@ def every_split(body: bytes, *, most: int = 600, seed: int = 0) -> Iterator[list
 
 @define
 class Outcome(Generic[T]):
-    """The items that a stage returned, in order, and the error that stopped it, or None."""
+    """
+    The items that a stage returned, in order, and the error that stopped it, or None.
+
+    Attributes:
+        items: The items, in order.
+        error: The error that stopped the stage, or None.
+    """
 
     items: list[T]
     error: SSEError | None

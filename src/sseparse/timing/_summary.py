@@ -194,6 +194,10 @@ class Summary:
         time_to_first_token: From the request to the first chunk with generated text of any kind.
         time_to_first_text: From the request to the first chunk with content.
         total: From the request to the end.
+        chunks: Number of chunks.
+        events: Number of events.
+        comments: Number of comments.
+        bytes: Number of bytes of the body.
         characters: Number of characters of all choices: content, reasoning, refusals, arguments.
         gaps: Times between chunks; without chunks, between pieces that completed events.
         stalls: The gaps longer than `stall_threshold`, including the one before the end.
