@@ -75,18 +75,19 @@ class TokenCounter(Breakable):
     no longer change is encoded once and dropped. The rest, usually the last word, is encoded when
     you read `count`.
 
-    With OpenAI's encodings time is linear in the text, however it's cut, and memory is bounded by
-    about 4,096 characters and the last unbroken run, such as thousands of letters, spaces or
-    dashes, or a script without spaces and punctuation. Such a run is kept, and encoded again each
-    time `count` is read. For other encodings all text is one run.
+    With OpenAI's encodings, time is linear in the length of the text, however it's split. Memory is
+    bounded by about 4,096 characters plus the last unbroken run. A run is text without a place to
+    split it, such as thousands of letters, spaces or dashes, or a script without spaces and
+    punctuation. The last run is kept, and encoded again each time you read `count`. For other
+    encodings, all text is one run.
 
     Use a counter from one thread at a time.
 
     Args:
         model_or_encoding: A model ("gpt-4o"), an encoding ("o200k_base") or a tiktoken.Encoding.
             Models are those that tiktoken knows, without a provider's prefix ("openai/gpt-4o").
-        download: Whether tiktoken may download a vocabulary that isn't in its cache. Encodings of
-            other tiktoken plugins load in the plugin's own way.
+        download: Whether tiktoken can download a vocabulary that isn't in its cache. Default:
+            False. Encodings of tiktoken plugins are loaded by the plugin, whatever this option is.
 
     Attributes:
         encoding: The encoding's name.
@@ -116,7 +117,8 @@ class TokenCounter(Breakable):
         The number of tokens of the text so far; special tokens in it count as text.
 
         Raises:
-            Uncountable: It has a run of more than 500,000 blanks, which tiktoken can't encode.
+            Uncountable: The text has a run of more than 500,000 blanks, which tiktoken can't
+                encode.
             BrokenStage: An exception interrupted an earlier call.
         """
         self._raise_error()
@@ -131,11 +133,11 @@ class TokenCounter(Breakable):
         Add the next piece of the text.
 
         Args:
-            text: The piece, of any length. Half of a surrogate pair joins the other half if that
-                comes next; otherwise it counts as U+FFFD, as in tiktoken.
+            text: The piece, of any length. Half of a surrogate pair is joined with the other half
+                if that comes next. Otherwise it counts as U+FFFD, as in tiktoken.
 
         Raises:
-            TypeError: It isn't str.
+            TypeError: The text isn't a str.
             Uncountable, BrokenStage: As for `count`.
         """
         if not isinstance(text, str):

@@ -26,7 +26,8 @@ class UnknownEncoding(SSEError, ValueError):
     Raised for a name for which tiktoken has no encoding.
 
     Attributes:
-        name: The name of a model or an encoding; None for a completion that names no model.
+        name: The unknown name of a model or an encoding; None for a completion without a model.
+        known: The names of the known encodings.
     """
 
     def __init__(self, *, name: str | None, known: tuple[str, ...]) -> None:
@@ -38,11 +39,12 @@ class UnknownEncoding(SSEError, ValueError):
 
 class VocabularyMissing(SSEError):
     """
-    Raised for a vocabulary that isn't on this machine and that you didn't allow to download.
+    Raised for a vocabulary that isn't on this machine and wasn't downloaded.
 
     Attributes:
+        encoding: The name of the encoding.
         path: The expected file in tiktoken's cache; None if it's unknown or the cache is off.
-        reason: What is wrong with it.
+        reason: Why the vocabulary is missing.
     """
 
     def __init__(self, *, encoding: str, reason: str, path: Path | None = None) -> None:
