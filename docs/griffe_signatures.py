@@ -186,7 +186,8 @@ def _write_arguments(
             continue
         arguments.remove(each)
         owners = [pkg[source].parent.path for source in SOURCES[name]]
-        found = [argument for owner in owners for argument in documented.get(owner, ())]
+        # By name: a class can refer to the options of another one, whose list is complete already.
+        found = {found.name: found for owner in owners for found in documented.get(owner, ())}
         given = {argument.name for argument in arguments}
         allowed = pkg[path.removeprefix(f"{pkg.name}.")].parameters
-        arguments += [each for each in found if each.name not in given and each.name in allowed]
+        arguments += [each for name, each in found.items() if name in allowed and name not in given]

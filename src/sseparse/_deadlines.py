@@ -29,7 +29,8 @@ class Deadlines:
     """
     Deadlines of a stream, in seconds. None, the default, means no deadline.
 
-    One object serves any number of streams: each uses a copy and starts it at its first read.
+    You can use one object for any number of streams: each stream uses a copy, which starts at its
+        first read.
 
     The methods are for programs that drive a parser themselves. `now` is the time in seconds, by
     any clock that doesn't go back; use the same clock for every call. Before each wait, call
@@ -37,15 +38,16 @@ class Deadlines:
     completed an event.
 
     Args:
-        first_event: Longest wait for the first event.
-        between_bytes: Longest wait for any bytes, including comments and whatever else keeps the
-            connection alive.
-        between_events: Longest wait for an event after the first one. Comments don't count.
-        total: Longest duration of the stream, including the time its reader spends between
-            reads. The other three count only the time spent waiting for the stream.
+        first_event: Longest wait for the first event, in seconds.
+        between_bytes: Longest wait for any bytes, in seconds. Comments and anything else that keeps
+            the connection alive count.
+        between_events: Longest wait for an event after the first one, in seconds. Comments don't
+            count.
+        total: Longest duration of the stream, in seconds, including the time that your code spends
+            between reads. The other three count only the time spent waiting for the stream.
 
     Raises:
-        ValueError: A time isn't above 0, or is above 1,000,000,000.
+        ValueError: A deadline isn't above 0, or is above 1,000,000,000 seconds.
     """
 
     first_event: float | None = field(default=None, validator=_check)
@@ -75,7 +77,7 @@ class Deadlines:
         return min((at for at, _ in self._pending()), default=None)
 
     def on_bytes(self, now: float) -> None:
-        """Record that bytes arrived, which ends the wait."""
+        """Record that bytes arrived. This ends the wait."""
         self._bytes_at = self._paused_at = now
 
     def on_event(self, now: float) -> None:

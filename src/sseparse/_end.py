@@ -15,13 +15,13 @@ class EndCause(Enum):
     """The API's terminal event was received."""
     FINISHED = "finished"
     """
-    Items: the result is finished, but the terminal event is missing. Events: the input ended
-    between two events.
+    The stream ended without the terminal event, but every choice has a finish reason. For a stream
+    of events: the input ended between two events.
     """
     INCOMPLETE = "incomplete"
     """
-    Items: neither. Events: the input ended inside an event. Or an error in the input stopped the
-    parser.
+    The stream ended without the terminal event or a finish reason for every choice, or an error in
+    the input stopped the parser. For a stream of events: the input ended inside an event.
     """
     SERVER_ERROR = "server_error"
     """The server sent an error in the stream."""
@@ -32,7 +32,7 @@ class EndCause(Enum):
     TIMEOUT = "timeout"
     """A deadline passed."""
     CANCELLED = "cancelled"
-    """The reader closed the stream before its end."""
+    """Your code closed the stream before its end."""
 
 
 @frozen

@@ -22,7 +22,8 @@ class SSEError(Exception):
     Base class of all errors about a stream.
 
     Attributes:
-        partial: The result accumulated before the error, or None where nothing accumulates.
+        partial: The result accumulated before the error; None if the stage or stream has no
+            accumulator.
     """
 
     partial: Any = None
@@ -38,13 +39,13 @@ class LimitExceeded(SSEError):
     Raised when a stream exceeds a limit.
 
     Attributes:
-        limit: The limit: "line" or "event", of the bytes in a line or in an event's data;
-            "last_event_id", of the bytes in the ID that a new connection sends; or a limit of the
-            API, such as "objects", "choices", "tool_calls" or "accumulated".
-        maximum: Its value: bytes for "line", "event", "accumulated" and "last_event_id",
-            otherwise a count.
-        offset: For "line" and "event", where the line begins that exceeds it, in bytes from the
-            start of the stream; otherwise None.
+        limit: The name of the limit: "line" (bytes of a line), "event" (bytes of an event's data),
+            "last_event_id" (bytes of the ID that a new connection sends), or a limit of the API,
+            such as "objects", "choices", "tool_calls" or "accumulated".
+        maximum: The value of the limit: bytes for "line", "event", "accumulated" and
+            "last_event_id", otherwise a count.
+        offset: For "line" and "event", the start of the line that exceeds the limit, in bytes from
+            the start of the stream; otherwise None.
     """
 
     def __init__(
@@ -69,8 +70,8 @@ class EncodingError(SSEError):
     Raised for malformed UTF-8 in a stream read with errors="strict".
 
     Attributes:
-        offset: Where the malformed sequence begins, in bytes from the start of the stream.
-        reason: What is wrong with it.
+        offset: The start of the malformed sequence, in bytes from the start of the stream.
+        reason: What is wrong with the sequence.
     """
 
     def __init__(self, *, offset: int, reason: str) -> None:
@@ -119,7 +120,7 @@ class NotEventStream(SSEError):
     def from_response(
         cls, status: int | None, headers: object, body_start: bytes = b""
     ) -> NotEventStream:
-        """Make the error of a response's status, its headers (a mapping, or None) and its body."""
+        """Make the error from the status, headers (a mapping, or None) and body of a response."""
         known = lower_case(headers)
         return cls(
             body_start=body_start,
@@ -195,10 +196,10 @@ class ServerSentError(SSEError):
 
     Attributes:
         message: The server's message.
-        type: The server's type of error, or None.
-        code: The server's code, a string or a number, or None.
-        param: The parameter of the request that caused it, or None.
-        body: The event's data, or the complete body if that was the error: the JSON object, or
+        type: The server's error type, or None.
+        code: The server's error code, or None.
+        param: The parameter of the request that caused the error, or None.
+        body: The event's data, or the complete body if the body was the error: the JSON object, or
             the text if it isn't JSON.
         status: The HTTP status, or None if unknown.
         headers: The response's headers by lower-case name; empty if unknown.
@@ -231,7 +232,7 @@ class ServerSentError(SSEError):
 
 class IncompleteStream(SSEError):
     """
-    Raised for a response that isn't complete as far as is known.
+    Raised for a stream that ended without [DONE] or a finish reason for every choice.
 
     Args:
         message: What is missing. By default it's derived from the end.
@@ -318,7 +319,7 @@ class ParseError(SSEError):
 
 class BrokenStage(SSEError):
     """
-    Raised by every call after an unexpected exception interrupted one.
+    Raised by every call after an unexpected exception interrupted a call.
 
     That exception, such as a MemoryError, a KeyboardInterrupt or one that a callback raised, was
     raised by the interrupted call. The items that the call would have returned are lost.

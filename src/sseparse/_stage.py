@@ -20,13 +20,13 @@ class Stage(Protocol[InT_contra, T]):
     """
     A step that turns input into output without I/O, clocks or waiting.
 
-    A feed that meets malformed input returns the items before it and sets `error`. Every later
-    call raises that error. The items and the error don't depend on how the input is cut.
+    A feed that meets malformed input returns the items before it and sets `error`. Every later call
+    raises that error. The items and the error don't depend on how the input is split.
 
-    An unexpected exception, such as a MemoryError, a KeyboardInterrupt or one raised by a
-    callback, leaves the call unchanged. From then on `error` is a `BrokenStage`, because items
-    may be missing. Misuse raises TypeError, ValueError or RuntimeError and changes nothing. A
-    stage can't be copied or pickled.
+    An unexpected exception, such as a MemoryError, a KeyboardInterrupt or one raised by a callback,
+    is raised unchanged. After it, `error` is a `BrokenStage`, because items can be missing. Misuse
+    raises TypeError, ValueError or RuntimeError and changes nothing. A stage can't be copied or
+    pickled.
     """
 
     @property
@@ -136,15 +136,16 @@ class IterableStage:
         """
         Iterate over the output for an iterable of input, and close the stage at its end.
 
-        A piece of input is read once everything before it was returned. If you stop early, the
+        A piece of input is read after all items before it were returned. If you stop early, the
         stage stays open, and the iterator continues where it stopped.
 
         Args:
-            pieces: The input of `feed()`. An exception that it raises is raised unchanged: the
-                stage stays open, and another iterator can continue; this one can't.
+            pieces: Pieces of input for `feed()`. An exception raised by this iterable is raised
+                unchanged. The stage then stays open, and a new call can continue; this iterator
+                can't.
 
         Raises:
-            SSEError: The stage stopped at `error`; everything before it was returned.
+            SSEError: The stage stopped at an error; all items before it were returned.
         """
         return _Items(self, iter(pieces))
 

@@ -121,9 +121,11 @@ class AiohttpResponse(Protocol):
 
 
 SyncReadable: TypeAlias = "Iterable[bytes] | HTTPXResponse | socket"
+"""What `ChatStream` reads: an iterable of bytes, a response of httpx, or a socket."""
 AsyncReadable: TypeAlias = (
     "AsyncIterable[bytes] | AsyncIterable[bytes | bytearray] | HTTPXResponse | AiohttpResponse"
 )
+"""What `AsyncChatStream` reads: an asynchronous iterable of bytes, or a response."""
 
 
 @overload
@@ -147,14 +149,14 @@ def source(response: object) -> object:
             urllib, a socket, or a stream of trio or anyio.
 
     Returns:
-        The adapter of its library: an iterable of bytes, asynchronous if the response is, with
-        `close()` (or `aclose()`), `status` and `headers`. Reading raises `TransportError`, or
-        `StreamTimeout` after a timeout of the library, with the library's exception as its cause;
-        and `NotEventStream` if the body has a compression that isn't decoded.
+        An iterable of bytes, asynchronous if the response is, with `close()` (or `aclose()`),
+        `status` and `headers`. Reading raises `TransportError`, or `StreamTimeout` after a timeout
+        of the library, with the library's exception as its cause. It raises `NotEventStream` if the
+        body has a compression that isn't decoded.
 
     Raises:
-        TypeError: It isn't a response of one of these libraries, or one that can't be streamed.
-        RuntimeError: It was read or closed already.
+        TypeError: The response isn't from one of these libraries, or can't be streamed.
+        RuntimeError: The response was read or closed already.
     """
     adapter = _find_adapter(response)
     if adapter is None:

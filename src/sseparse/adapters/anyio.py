@@ -20,7 +20,14 @@ __all__ = ("StreamSource", "request", "source")
 
 
 class StreamSource(AsyncResponseReader[ByteReceiveStream]):
-    """Bytes of a response's body, as they arrive over a stream of anyio."""
+    """
+    Bytes of a response's body, as they arrive over a stream of anyio.
+
+    Args:
+        stream: The stream.
+        method: The method of the request: a response to HEAD has no body. Default: "POST".
+        timeout: Maximum time for each read, in seconds; None, the default, for no limit.
+    """
 
     _library = anyio
     _failures = (
@@ -64,13 +71,13 @@ class StreamSource(AsyncResponseReader[ByteReceiveStream]):
 
 def source(stream: ByteReceiveStream) -> StreamSource:
     """
-    Return the body of the response to a request that was sent over a stream, plain or TLS.
+    Return the body of the response to a request that was sent over a stream, with or without TLS.
 
     The source owns the stream from now on, and closes it. Reading raises the exceptions of
     `sseparse.adapters.sockets.source`.
 
     Raises:
-        TypeError: It isn't a stream of anyio.
+        TypeError: The argument isn't a stream of anyio.
     """
     if not isinstance(stream, ByteReceiveStream):
         raise TypeError(f"source() takes a stream of anyio, not {type(stream).__name__}")

@@ -22,7 +22,13 @@ __all__ = ("SocketSource", "request", "source")
 
 
 class SocketSource(ResponseReader):
-    """Bytes of a response's body, as they arrive over a socket."""
+    """
+    Bytes of a response's body, as they arrive over a socket.
+
+    Args:
+        sock: The connected socket.
+        method: The method of the request: a response to HEAD has no body. Default: "POST".
+    """
 
     def __init__(self, sock: socket.socket, method: str = "POST") -> None:
         super().__init__(method)
@@ -75,11 +81,11 @@ class SocketSource(ResponseReader):
         return data
 
     def wait_at_most(self, seconds: float | None) -> None:
-        """Limit each further wait for bytes, in seconds; None for the socket's timeout alone."""
+        """Limit each further wait for bytes, in seconds; None leaves only the socket's timeout."""
         self._bound = seconds
 
     def wake(self) -> None:
-        """Make a read that waits in another thread fail at once, and all later ones."""
+        """Make a read that waits in another thread fail at once, and all later reads too."""
         self._woken = True
         with self._lock:
             shut_down(self._sock)
@@ -96,8 +102,8 @@ def source(sock: socket.socket) -> SocketSource:
     Read the response to a request that was sent over a socket.
 
     Args:
-        sock: A connected socket, plain or TLS, in blocking mode. The source owns it from now on,
-            and closes it.
+        sock: A connected socket in blocking mode, with or without TLS. The source owns the socket
+            from now on, and closes it.
 
     Returns:
         An iterable of the body of an HTTP/1.1 response, whose head is read first. Reading raises
@@ -105,7 +111,7 @@ def source(sock: socket.socket) -> SocketSource:
         socket or h11 as its cause; and `NotEventStream` for a compressed body.
 
     Raises:
-        TypeError: It isn't a socket.
+        TypeError: The argument isn't a socket.
         ValueError: The socket is in non-blocking mode.
     """
     if not isinstance(sock, socket.socket):
@@ -119,19 +125,20 @@ def request(method: str, url: str, **options: Unpack[RequestOptions]) -> SocketS
     """
     Send a request and return its response after the head of the response.
 
-    Each request has its own connection, and no proxy is used. At most five redirects within the
-    URL's origin are followed if they keep the method; any other redirect within it is returned.
+    Each request uses a new connection and no proxy. Redirects within the URL's origin are followed,
+    at most five, if they keep the method. Any other redirect within the origin is returned.
 
     Args:
         method: The method, such as "POST".
         url: An absolute URL of http or https, without a user name.
         headers: Headers to send, in addition to or instead of `Accept: text/event-stream`,
             `Accept-Encoding: identity` and `User-Agent`.
-        json: The body, to be encoded as JSON; no body by default.
-        content: The body as bytes, instead of `json`.
+        json: The object to send as a JSON body. By default, the request has no body.
+        content: The body as bytes, instead of `json`. Default: None.
         ssl_context: The TLS settings; by default `ssl.create_default_context()`.
-        timeout: The limit for each step (to connect, to send, to read some bytes), in seconds;
-            by default none. Looking up the host is limited in trio and anyio only.
+        timeout: Maximum time for each step (connecting, sending, reading some bytes), in seconds;
+            None, the default, for no limit. The lookup of the host name is limited only in trio and
+            anyio.
 
     Returns:
         An iterable of bytes, with `status`, `headers` and `close()`.

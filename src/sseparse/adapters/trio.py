@@ -18,7 +18,14 @@ __all__ = ("StreamSource", "request", "source")
 
 
 class StreamSource(AsyncResponseReader[trio.abc.ReceiveStream]):
-    """Bytes of a response's body, as they arrive over a stream of trio."""
+    """
+    Bytes of a response's body, as they arrive over a stream of trio.
+
+    Args:
+        stream: The stream.
+        method: The method of the request: a response to HEAD has no body. Default: "POST".
+        timeout: Maximum time for each read, in seconds; None, the default, for no limit.
+    """
 
     _library = trio
     _failures = (
@@ -59,13 +66,13 @@ class StreamSource(AsyncResponseReader[trio.abc.ReceiveStream]):
 
 def source(stream: trio.abc.ReceiveStream) -> StreamSource:
     """
-    Return the body of the response to a request that was sent over a stream, plain or TLS.
+    Return the body of the response to a request that was sent over a stream, with or without TLS.
 
     The source owns the stream from now on, and closes it. Reading raises the exceptions of
     `sseparse.adapters.sockets.source`.
 
     Raises:
-        TypeError: It isn't a stream of trio.
+        TypeError: The argument isn't a stream of trio.
     """
     if not isinstance(stream, trio.abc.ReceiveStream):
         raise TypeError(f"source() takes a stream of trio, not {type(stream).__name__}")

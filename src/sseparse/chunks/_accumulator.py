@@ -66,8 +66,8 @@ class Accumulator(Breakable, Generic[ChunkT, ResultT]):
     never invented. The time is linear in the size of the chunks.
 
     Args:
-        kind: What it accumulates, "chat" or "completion" for legacy completions. None, the default:
-            the first chunk with choices decides.
+        kind: Kind of the completion: "chat", or "completion" for legacy completions. With None, the
+            default, the first chunk with choices decides.
         max_choices: Maximum number of choices; every index must be below it. None for no limit.
         max_tool_calls: Maximum number of tool calls in all choices together. None for no limit.
         max_accumulated_bytes: Maximum size of the accumulated data, approximately in bytes of
@@ -205,8 +205,9 @@ class Accumulator(Breakable, Generic[ChunkT, ResultT]):
             chunk: The next chunk, as for `add()`.
 
         Returns:
-            The changes in order: texts, log-probabilities, tool calls, what is done, the finish
-            reason, and token counts. Empty if the chunk changed nothing that updates report.
+            The updates, in order. Those of each choice are texts, tool calls, log-probabilities,
+            what the finish completes, and the finish reason. Token counts come last. Empty if no
+            update reports what the chunk changed.
 
         Raises:
             TypeError, SSEError: As for `add()`.
@@ -236,7 +237,8 @@ class Accumulator(Breakable, Generic[ChunkT, ResultT]):
         """
         Process the end of the stream and return the updates that it completes.
 
-        Call it only if the stream ended well: texts and calls of a truncated stream aren't done.
+        Call it only if the stream is complete: the texts and calls of a truncated stream aren't
+            done.
 
         Returns:
             The `...Done` updates of the texts and tool calls that were still open.
@@ -332,7 +334,7 @@ class Accumulator(Breakable, Generic[ChunkT, ResultT]):
 
     @property
     def usage(self) -> CompletionUsage | None:
-        """The token counts that the server sent, of each the last; or None."""
+        """The latest value of each token count that the server sent; None if it sent none."""
         state = self._used_usage
         return None if state is None else state.result()
 
@@ -346,7 +348,7 @@ class Accumulator(Breakable, Generic[ChunkT, ResultT]):
     @breaking
     def json_content(self, *, choice: int = 0) -> PartialJSON:
         """
-        Return the text of a choice so far as partial JSON, for use with `response_format`.
+        Return the parser of a choice's text as partial JSON, for use with `response_format`.
 
         The first call parses the text received so far; new text is parsed as it is added.
 
@@ -362,7 +364,7 @@ class Accumulator(Breakable, Generic[ChunkT, ResultT]):
     @breaking
     def json_arguments(self, call: int = 0, *, choice: int = 0) -> PartialJSON:
         """
-        Return the arguments of a tool call so far as partial JSON.
+        Return the parser of a tool call's arguments as partial JSON.
 
         The first call parses the arguments received so far; new ones are parsed as they are added.
 

@@ -34,7 +34,7 @@ class AsyncChatStream(AsyncChunkStream[ChatCompletionChunk, ChatCompletion]):
     """
     Asynchronous iterator over the chunks of a chat completion.
 
-    As `ChatStream`, but for an asynchronous source.
+    `ChatStream` for an asynchronous source.
 
     Args:
         source: An asynchronous iterable of bytes, a streamed response of aiohttp or of an
@@ -57,7 +57,7 @@ class AsyncCompletionStream(AsyncChunkStream[CompletionChunk, Completion]):
     """
     Asynchronous iterator over the chunks of a legacy completion.
 
-    As `AsyncChatStream`, but a chunk of a chat completion is a `WrongKind` error.
+    The options are those of `ChatStream`. A chunk of a chat completion is a `WrongKind` error.
     """
 
     _kind = "completion"
@@ -67,5 +67,5 @@ class AsyncStream(AsyncChunkStream[Chunk, Result]):
     """
     Asynchronous iterator over the chunks of a streamed completion, chat or legacy.
 
-    The first chunk with choices decides which. As `AsyncChatStream`, with the same options.
+    The first chunk with choices decides which. The options are those of `ChatStream`.
     """

@@ -73,17 +73,18 @@ class ChunkDecoder(Decoder[ChunkT]):
     [DONE] are counted, not decoded.
 
     Args:
-        kind: What the stream has, "chat" or "completion" for legacy completions; a chunk of the
-            other kind is a `WrongKind`. None, the default: the first chunk with choices decides.
-        on_bad_json: What to do with an event whose data isn't a JSON object: "raise" stops with
-            `DecodeError`, "skip" drops the event and counts it in `skipped`.
-        max_choices: The most choices, and the highest index plus one; None for no limit. Default:
-            16,384.
-        max_objects: The most JSON objects and arrays in one event; None for no limit. Default:
-            524,288.
-        error_finish_reasons: The finish reasons that mean a failure of the server, in any case:
-            after the chunk that has one, `error` is a `ServerSentError`. Default: "abort",
-            "error", "insufficient_system_resource", "network_error".
+        kind: Kind of the completion: "chat", or "completion" for legacy completions. A chunk of the
+            other kind is a `WrongKind` error. With None, the default, the first chunk with choices
+            decides.
+        on_bad_json: What to do with an event whose data isn't a JSON object: "raise", the default,
+            stops with `DecodeError`; "skip" drops the event and counts it in `skipped`.
+        max_choices: Maximum number of choices; every index must be below it. None for no limit.
+            Default: 16,384.
+        max_objects: Maximum number of JSON objects and arrays in one event; None for no limit.
+            Default: 524,288.
+        error_finish_reasons: Finish reasons that mean a failure of the server, compared without
+            regard to case. After a chunk that has one, `error` is a `ServerSentError`. Default:
+            "abort", "error", "insufficient_system_resource", "network_error".
 
     Raises:
         ValueError: An option has an invalid value.
@@ -364,27 +365,29 @@ class ChunkParser(ItemParser[ChunkT]):
     """
     Parser for chunks: bytes to chat chunks or legacy completion chunks, without I/O.
 
-    It's a `Parser` and a `ChunkDecoder`, joined. Comments are counted in `end`. The last event,
-    if no blank line ended it, is used if its data is a complete JSON object or [DONE].
+    It combines a `Parser` and a `ChunkDecoder`. Comments are counted in `end`. A last event that no
+    blank line ended is used if its data is a complete JSON object or [DONE].
 
     A body that is one JSON object instead of a stream is decoded at its end: a completion becomes
     the chunk that would have streamed it, an error a `ServerSentError`. Any other body without an
     event is a `NotEventStream`; JSON Lines are recognised at the second line.
 
     Args:
-        kind: What the stream has, "chat" or "completion"; see `ChunkDecoder`.
-        last_event_id: The last event ID to begin with.
-        retry: The reconnection time to begin with, in milliseconds, or None.
-        errors: What to do with malformed UTF-8: "replace" or "strict".
-        max_line_bytes: The longest line, in bytes without its end; None for no limit. Default:
-            32 MiB.
-        max_event_bytes: The largest data of an event, in bytes; None for no limit. Default:
-            32 MiB.
-        on_bad_json: What to do with an event whose data isn't a JSON object: "raise" or "skip".
-        max_choices: The most choices; None for no limit. Default: 16,384.
-        max_objects: The most JSON objects and arrays in one event; None for no limit. Default:
-            524,288.
-        error_finish_reasons: The finish reasons that mean a failure; see `ChunkDecoder`.
+        kind: Kind of the completion, "chat" or "completion"; None, the default, detects it. See
+            `ChunkDecoder`.
+        last_event_id: Initial last event ID, if the stream resumes another one.
+        retry: Initial reconnection time in milliseconds; None, the default, if there is none.
+        errors: How to handle malformed UTF-8: "replace", the default, or "strict"; see `Parser`.
+        max_line_bytes: Maximum length of a line in bytes, without its line end; None for no limit.
+            Default: 32 MiB.
+        max_event_bytes: Maximum size of an event's data in bytes of UTF-8; None for no limit.
+            Default: 32 MiB.
+        on_bad_json: What to do with an event whose data isn't a JSON object: "raise", the default,
+            or "skip"; see `ChunkDecoder`.
+        max_choices: Maximum number of choices; None for no limit. Default: 16,384.
+        max_objects: Maximum number of JSON objects and arrays in one event; None for no limit.
+            Default: 524,288.
+        error_finish_reasons: Finish reasons that mean a failure of the server; see `ChunkDecoder`.
 
     Raises:
         ValueError: An option has an invalid value.

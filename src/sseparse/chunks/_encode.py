@@ -62,10 +62,10 @@ def to_chunks(
 
     Args:
         completion: The chat or legacy completion.
-        pieces: How to cut each text: the number of characters per piece; a function that returns
-            the pieces of a text; or None to keep each text in one piece. Base64 data is cut so that
-            each piece can be decoded, and the log-probability of a token comes with the piece in
-            which the token begins.
+        pieces: How to split each text: the number of characters per piece; a function that returns
+            the pieces of a text; or None, the default, to keep each text in one piece. Base64 data
+            is split so that each piece can be decoded. The log-probability of a token is in the
+            chunk of the piece in which the token begins.
 
     Returns:
         The chunks, created as the iterator advances. Their innermost values (token counts,

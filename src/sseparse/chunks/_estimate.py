@@ -33,11 +33,13 @@ class ChoiceTokens(Model, kw_only=True):
     Token counts of a choice.
 
     Attributes:
+        index: Index of the choice.
         content: Tokens of the text.
         refusal: Tokens of the refusal.
-        reasoning: Tokens of the reasoning, as far as the server sends it.
+        reasoning: Tokens of the reasoning that the server sent.
         tool_names: Tokens of the names of called tools and functions.
-        tool_arguments: Tokens of their arguments, and of the input of custom tools.
+        tool_arguments: Tokens of the arguments of called tools and functions, and of the input of
+            custom tools.
         transcript: Tokens of the transcript of an audio response; its audio can't be counted.
     """
 
@@ -59,22 +61,23 @@ class EstimatedUsage(CompletionUsage, kw_only=True):
     """
     Estimated token counts of a request and its response.
 
-    It replaces a server's `CompletionUsage` and has the same names; `to_dict()` also includes
-    `estimated`. Only visible tokens are counted. Servers also count reasoning that they don't
-    send, audio and the framing of tool calls. `reasoning_tokens` is None if the model reasons
-    without sending it, or if the reasoning is encrypted: `completion_tokens` is then a lower bound.
+    It replaces a server's `CompletionUsage` and has the same fields; `to_dict()` also includes
+    `estimated`. Only visible tokens are counted. Servers also count reasoning that they don't send,
+    audio, and the framing of tool calls. `reasoning_tokens` is None if the model reasons without
+    sending it, or if the reasoning is encrypted: `completion_tokens` is then a lower bound.
 
     Attributes:
         estimated: Always True.
         estimated_fields: The names of the counts that are estimated. In the result of a stream with
-            `usage="estimate"`, the others are those that the server reported.
-        encoding: The encoding used for counting, or the name of the tokenizer or function.
+            `usage="estimate"`, the server reported the other counts.
+        encoding: The name of the encoding, tokenizer or function used for counting.
         choices: The token counts of each choice.
-        prompt_listed: Whether OpenAI published the overheads for this model, so that the prompt's
-            count follows a rule; False if those of another model are used; None if the count
-            includes none.
+        prompt_listed: Whether OpenAI published the number of tokens that this model adds to each
+            message; False if the numbers of another model are used; None if the count includes no
+            such tokens.
         prompt_partial: Whether the prompt has parts that can't be counted, such as images, or for
-            which there is no published rule. The server's count is then higher or different.
+            which no rule is published. The server's count then differs, and is usually higher.
+        notes: Sentences about what the counts leave out or assume.
     """
 
     estimated: bool
@@ -156,10 +159,10 @@ def estimate_usage(
         result: The completion, which isn't changed.
         messages: The request's messages, in the API's form or as `ChatMessage`, or the text, texts
             or tokens of a legacy prompt. Without them the prompt's tokens and the total are None.
-        tools: The request's tools, or legacy functions, in the API's form; counted only together
-            with messages.
-        encoding: The encoding, a model that uses it, or a tokenizer; None for that of the
-            completion's model. As for `sseparse.tokens.TokenCounter`.
+        tools: The tools or legacy functions of the request, in the API's form. They are counted
+            only if `messages` is given.
+        encoding: The encoding, its name, a model that uses it, or a tokenizer; None, the default,
+            for the encoding of the completion's model. As for `sseparse.tokens.TokenCounter`.
         count: A function that returns the number of tokens of a text, instead of an encoding.
         fallback: The name of the encoding for a model that tiktoken doesn't know.
 
@@ -168,7 +171,7 @@ def estimate_usage(
         UnknownEncoding: tiktoken knows no encoding of that name, or of the completion's model.
         VocabularyMissing: The vocabulary isn't in tiktoken's cache.
         Uncountable: A text has a run of more than 500,000 blanks.
-        TypeError: The messages or the tools have another form.
+        TypeError: The messages or the tools don't have the API's form.
 
     Source: OpenAI Cookbook, "How to count tokens with tiktoken".
     """

@@ -27,8 +27,9 @@ class TokenLogprob(Model, kw_only=True):
     Log-probability of a token.
 
     Attributes:
-        logprob: Natural logarithm of its probability; -9999.0 means very unlikely.
-        bytes: Its UTF-8 bytes. A character can be split over several tokens.
+        token: The token's text.
+        logprob: Natural logarithm of the token's probability; -9999.0 means very unlikely.
+        bytes: The token's UTF-8 bytes. A character can be split over several tokens.
         top_logprobs: The most likely tokens at this position.
     """
 
@@ -39,7 +40,13 @@ class TokenLogprob(Model, kw_only=True):
 
 
 class ChoiceLogprobs(Model, kw_only=True):
-    """Log-probabilities of the tokens of a choice's content and refusal."""
+    """
+    Log-probabilities of the tokens of a choice's content and refusal.
+
+    Attributes:
+        content: Log-probabilities of the content, one for each token.
+        refusal: Log-probabilities of the refusal, one for each token.
+    """
 
     content: list[TokenLogprob] | None = None
     refusal: list[TokenLogprob] | None = None
@@ -51,9 +58,9 @@ class CompletionLogprobs(Model, kw_only=True):
 
     Attributes:
         tokens: The tokens' texts.
-        token_logprobs: Natural logarithms of their probabilities.
+        token_logprobs: Natural logarithms of the tokens' probabilities.
         top_logprobs: The most likely tokens at each position, with their log-probabilities; None
-            for one that the server sent as -Infinity.
+            for a log-probability that the server sent as -Infinity.
         text_offset: Where each token begins in the text, in characters.
     """
 
@@ -69,7 +76,10 @@ class PromptTokensDetails(Model, kw_only=True):
 
     Attributes:
         cached_tokens: Tokens read from the server's cache.
+        audio_tokens: Tokens of audio.
         cache_write_tokens: Tokens written to the server's cache.
+        image_tokens: Tokens of images.
+        text_tokens: Tokens of text.
     """
 
     cached_tokens: int | None = None
@@ -84,8 +94,12 @@ class CompletionTokensDetails(Model, kw_only=True):
     Breakdown of the completion's tokens; None where the server sent no count.
 
     Attributes:
+        reasoning_tokens: Tokens of reasoning, whether the server sends the reasoning or not.
+        audio_tokens: Tokens of audio.
         accepted_prediction_tokens: Tokens of the predicted output that were used.
         rejected_prediction_tokens: Tokens of the predicted output that weren't used.
+        image_tokens: Tokens of images.
+        text_tokens: Tokens of text.
     """
 
     reasoning_tokens: int | None = None
@@ -104,6 +118,8 @@ class CompletionUsage(Model, kw_only=True):
         prompt_tokens: Tokens of the request.
         completion_tokens: Tokens of the answer.
         total_tokens: The server's total. It can exceed the sum: some servers count more.
+        prompt_tokens_details: Breakdown of `prompt_tokens`.
+        completion_tokens_details: Breakdown of `completion_tokens`.
     """
 
     prompt_tokens: int | None = None
@@ -128,6 +144,7 @@ class FunctionDelta(Model, kw_only=True):
     A piece of a function call.
 
     Attributes:
+        name: The function's name, usually on the call's first piece only.
         arguments: The next piece of the arguments' JSON text. A few servers send the object.
     """
 
@@ -149,6 +166,7 @@ class CustomToolDelta(Model, kw_only=True):
     A piece of a custom tool's call.
 
     Attributes:
+        name: The tool's name, usually on the call's first piece only.
         input: The next piece of the input, which is free text.
     """
 
@@ -165,13 +183,14 @@ class ToolCallDelta(Model, kw_only=True):
     """
     A piece of a tool call.
 
-    The fields of `function` without it, as a few servers send them, are read as the schema has
-    them.
+    A few servers send the fields of `function` in the call itself. They are moved to `function`.
 
     Attributes:
         index: The call's position. Some servers send none, -1, or the same for all calls.
         id: The call's id, usually on its first piece only.
         type: "function" or "custom".
+        function: A piece of the function call; None for a custom tool.
+        custom: A piece of the custom tool's call; None for a function.
     """
 
     index: int | None = None
@@ -197,9 +216,10 @@ class AudioDelta(Model, kw_only=True):
     A piece of a spoken answer.
 
     Attributes:
+        id: The audio's id.
         data: The next piece of the audio, in base64.
         transcript: The next piece of the transcript.
-        expires_at: When the server deletes the audio, in seconds since 1970.
+        expires_at: When the server deletes the audio, in seconds since the epoch.
     """
 
     id: str | None = None
@@ -216,7 +236,9 @@ class ChoiceDelta(Model, kw_only=True):
         role: The author's role, usually on the first delta only.
         content: The next piece of text; a list of parts on some servers.
         refusal: The next piece of a refusal.
+        tool_calls: Pieces of tool calls.
         function_call: A piece of a function call, the form that preceded tool calls.
+        audio: A piece of a spoken answer.
         annotations: References of the text, such as citations.
         reasoning_content: The next piece of reasoning, as DeepSeek and others name it; a list of
             parts on some servers.
@@ -238,7 +260,7 @@ class ChoiceDelta(Model, kw_only=True):
 
     @property
     def text(self) -> str:
-        """The next piece of text, that of a content with parts too, or ""."""
+        """The next piece of text, also of a content that is a list of parts; or ""."""
         return text_of(self.content)
 
     @property
@@ -329,13 +351,13 @@ class ChatCompletionChunk(Model, kw_only=True):
     Attributes:
         id: The completion's id, usually the same on all its chunks.
         object: "chat.completion.chunk"; many servers differ.
-        created: When the completion was created, in seconds since 1970.
+        created: When the completion was created, in seconds since the epoch.
         model: The model that answers.
         choices: The choices that this chunk adds to; empty on a chunk that has only usage.
         usage: Token counts, usually on the last chunk.
         system_fingerprint: The server's configuration.
         service_tier: The tier that processed the request.
-        moderation: The verdict on the input and the output.
+        moderation: The server's moderation verdicts on the input and the output.
         obfuscation: Padding that hides the text's length from eavesdroppers.
 
     Source: OpenAI API reference, "The chat completion chunk object".
@@ -376,7 +398,7 @@ class ChatCompletionChunk(Model, kw_only=True):
 
 class CompletionChunkChoice(Model, kw_only=True):
     """
-    What a chunk adds to a choice of a legacy completion; the other fields are as in `ChunkChoice`.
+    What a chunk adds to a choice of a legacy completion. Other fields are those of `ChunkChoice`.
 
     Attributes:
         index: Index of the choice, counted through all answers to all prompts; 0 if the server
@@ -394,7 +416,7 @@ class CompletionChunkChoice(Model, kw_only=True):
 
 class CompletionChunk(Model, kw_only=True):
     """
-    A chunk of a streamed legacy completion; the other fields are as in `ChatCompletionChunk`.
+    A chunk of a streamed legacy completion. Other fields are those of `ChatCompletionChunk`.
 
     Attributes:
         object: "text_completion"; some servers differ.
@@ -431,6 +453,7 @@ class CompletionChunk(Model, kw_only=True):
 
 
 Chunk = ChatCompletionChunk | CompletionChunk
+"""A chunk of a streamed completion: `ChatCompletionChunk` or `CompletionChunk`."""
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
 

@@ -25,7 +25,7 @@ class NoteKind(Enum):
     MODEL_CHANGED = "model_changed"
     """The last chunk has another model than the first; `detail` is its name."""
     USAGE_ELSEWHERE = "usage_elsewhere"
-    """Usage was in `x_groq` or in a choice, not in `usage`."""
+    """The token counts were in `x_groq` or in a choice, not in `usage`."""
     INDEX_ASSUMED = "index_assumed"
     """A chunk had a choice without an index."""
     CONTENT_PARTS = "content_parts"
@@ -39,11 +39,11 @@ class NoteKind(Enum):
     CALL_INDEX_SHARED = "call_index_shared"
     """Calls have the same index; some servers number all calls 0."""
     CALL_ID_CHANGED = "call_id_changed"
-    """Pieces of the call have different ids; its first one counts."""
+    """Pieces of the call have different ids; the first id counts."""
     CALL_UNNAMED = "call_unnamed"
     """A piece of a call that couldn't be matched became a call of its own."""
     ARGUMENTS_MISSING = "arguments_missing"
-    """The arguments are the empty text."""
+    """The choice finished, and the call has no arguments: `arguments` is ""."""
     ARGUMENTS_OBJECT = "arguments_object"
     """The arguments were a JSON object, not a JSON text."""
     EVENT_SPLIT = "event_split"
@@ -51,16 +51,18 @@ class NoteKind(Enum):
     ARGUMENTS_REPEATED = "arguments_repeated"
     """The complete arguments arrived again; they count once."""
     ARGUMENTS_REPLACED = "arguments_replaced"
-    """The arguments began with `{}`, a placeholder that the arguments after it replaced."""
+    """The arguments began with `{}`, a placeholder; the arguments after it replaced it."""
     VALUE_IGNORED = "value_ignored"
-    """`detail` is the field's name; its value is in the chunk's `extra`. That of "usage" is some
-    unknown fields of the usage, because there were more than 256."""
+    """
+    A value was left out. `detail` is the name of its field; the value is in the chunk's `extra`.
+    For "usage", the value is some of its unknown fields, because there were more than 256.
+    """
     REASONING_UNOPENED = "reasoning_unopened"
     """With `think_tags`, an end tag had no start tag: the text before it is the reasoning."""
     NOT_CUMULATIVE = "not_cumulative"
-    """With deltas="cumulative", a text didn't begin with the one before; `detail` is its field."""
+    """deltas="cumulative": a text didn't begin with the previous one; `detail` is its field."""
     NOT_COUNTED = "not_counted"
-    """With usage="estimate", the tokens can't be counted; `detail` says why."""
+    """usage="estimate": the tokens can't be counted; `detail` says why."""
 
 
 _MESSAGES: Final[Mapping[NoteKind, str]] = {
@@ -96,7 +98,7 @@ class Note:
         kind: What was assumed.
         choice: Index of the choice; None if the note is about the completion.
         call: Position in `tool_calls`; None if the note isn't about a tool call.
-        detail: What the kind leaves open, such as the name of a field, or "".
+        detail: Details of the assumption, such as the name of a field, or "".
     """
 
     kind: NoteKind
@@ -128,6 +130,7 @@ class Function(ParsableModel, kw_only=True):
     A function that is called.
 
     Attributes:
+        name: Name of the function.
         arguments: The arguments, as the JSON text that the server sent.
     """
 
@@ -147,6 +150,7 @@ class CustomTool(Model, kw_only=True):
     A custom tool that is called.
 
     Attributes:
+        name: Name of the tool.
         input: The input, which is free text.
     """
 
@@ -183,9 +187,10 @@ class Audio(Model, kw_only=True):
     A spoken answer.
 
     Attributes:
+        id: The audio's id.
         data: The audio, in base64.
         transcript: The text that is spoken.
-        expires_at: When the server deletes the audio, in seconds since 1970.
+        expires_at: When the server deletes the audio, in seconds since the epoch.
     """
 
     id: str | None = None
@@ -199,12 +204,16 @@ class ChatMessage(Model, kw_only=True):
     The message of a choice.
 
     Attributes:
+        role: The author's role, usually "assistant".
         content: The text; None if there is none, as in an answer that only calls tools.
         refusal: The refusal, if the model refused.
+        tool_calls: The tool calls; None if there are none.
         function_call: The function call, the form that preceded tool calls.
+        audio: The spoken answer; None if there is none.
         annotations: References of the text, such as citations.
         reasoning_content: The reasoning, from servers that use this name.
         reasoning: The reasoning, from servers that use this name.
+        reasoning_details: Structured reasoning, as OpenRouter sends it.
     """
 
     role: str
@@ -224,11 +233,15 @@ class ChatChoice(Model, kw_only=True):
     A choice of a chat completion.
 
     Attributes:
-        finish_reason: Why it ended: the first reason of the server; None if it sent none.
-        logprobs: Log-probabilities of its tokens.
-        finish_reasons_seen: All reasons of the server, if they differ.
-        content_filters: Results of an asynchronous filter for each part of the text in turn. The
-            last one is also in `extra`. Not part of `to_dict()`.
+        content_filters: Results of an asynchronous content filter, one for each part of the text,
+            in order. The last one is also in `extra`. They aren't part of `to_dict()`.
+        index: Index of the choice.
+        message: The message of the choice.
+        finish_reason: Why the choice ended: the first reason that the server sent; None if it sent
+            none.
+        logprobs: Log-probabilities of the choice's tokens, if requested.
+        finish_reasons_seen: All finish reasons that the server sent, if they differ; otherwise
+            None.
 
     Source: Azure OpenAI documentation, "Content streaming".
     """
@@ -280,18 +293,18 @@ class AccumulatedResult(Model, kw_only=True, eq=False):
     def parse(self, kind: object, /, choice: int = 0) -> Any: ...
     def parse(self, kind: Any, /, choice: int = 0) -> Any:
         """
-        Return the text of a choice as a type of yours, such as that of a `response_format`.
+        Parse the text of a choice as a type, such as the type of a `response_format`.
 
         Args:
             kind: A type that msgspec converts JSON to (a Struct, a dataclass, a class of attrs, a
                 TypedDict, `list[int]`, …); a pydantic model or `TypeAdapter`; or another callable,
-                such as `json.loads`, which gets the text.
-            choice: Index of the choice.
+                such as `json.loads`, which is called with the text.
+            choice: Index of the choice. Default: 0.
 
         Raises:
-            ParseError: There is no such choice, the model refused, there is no text, or it can't be
-                parsed as that type. `partial` is the completion.
-            TypeError: It isn't such a type.
+            ParseError: There is no such choice, the model refused, there is no text, or the text
+                can't be parsed as the type. `partial` is the completion.
+            TypeError: `kind` is neither such a type nor a callable.
         """
         choices = cast("Result", self).choices
         found = next((each for each in choices if each.index == choice), None)
@@ -307,7 +320,7 @@ class AccumulatedResult(Model, kw_only=True, eq=False):
 
 class ChatCompletion(AccumulatedResult, kw_only=True):
     """
-    A chat completion, complete or partial; the other fields are as in `ChatCompletionChunk`.
+    A chat completion, complete or partial. Other fields are those of `ChatCompletionChunk`.
 
     Attributes:
         choices: The choices, in the order of their indexes.
@@ -333,7 +346,7 @@ class ChatCompletion(AccumulatedResult, kw_only=True):
 
 
 class CompletionChoice(Model, kw_only=True):
-    """A choice of a legacy completion; the fields except `text` are as in `ChatChoice`."""
+    """A choice of a legacy completion. The fields except `text` are those of `ChatChoice`."""
 
     index: int
     text: str
@@ -344,7 +357,7 @@ class CompletionChoice(Model, kw_only=True):
 
 class Completion(AccumulatedResult, kw_only=True):
     """
-    A legacy completion, complete or partial; the fields are as in `ChatCompletion`.
+    A legacy completion, complete or partial. The fields are those of `ChatCompletion`.
 
     Source: OpenAI API reference, "The completion object".
     """
@@ -364,6 +377,7 @@ class Completion(AccumulatedResult, kw_only=True):
 
 
 Result = ChatCompletion | Completion
+"""A finished or partial completion: `ChatCompletion` or `Completion`."""
 if TYPE_CHECKING:
     from typing_extensions import TypeVar as DefaultTypeVar
 

@@ -65,7 +65,7 @@ class StreamOptions(ReaderOptions, total=False):
 
 class ChunkReader(Reader[ChunkT, ResultT]):
     """
-    Parser, accumulator and verdict of a streamed completion, joined, without I/O.
+    Reader of a streamed completion, without I/O: parser, accumulator and completeness check.
 
         reader = ChunkReader()
         for data in pieces:
@@ -78,33 +78,37 @@ class ChunkReader(Reader[ChunkT, ResultT]):
     Then `end` says how the stream ended, and `error` is set unless it's complete.
 
     Args:
-        response: An object with the `status` and `headers` of the response, for errors; or None.
-        kind: What the stream has, "chat" or "completion"; see `ChunkDecoder`.
+        response: An object with the `status` and `headers` of the response, which errors report; or
+            None.
+        kind: Kind of the completion, "chat" or "completion"; None, the default, detects it. See
+            `ChunkDecoder`.
         on_incomplete: What to do if the stream ends without [DONE] or a finish reason: "raise", the
             default, sets `error` to an `IncompleteStream`; "accept" accepts the end.
-        max_tool_calls: The most tool calls; None for no limit. Default: 4,096.
-        max_accumulated_bytes: The most that is kept of the completion, roughly in bytes of memory;
-            None for no limit. Default: 512 MiB.
-        timeline: Records when everything is received: a `sseparse.timing.Timeline`.
-        usage: The token counts of a completion whose server sent none: "server", the default,
-            leaves them out; "estimate" counts them in `result()`, as
-            `sseparse.chunks.estimate_usage()` does. That needs tiktoken and never uses the network.
-        messages: For an estimate: the request's messages, or a legacy request's prompt; without
-            them only the answer is counted.
-        tools: For an estimate: the request's tools.
-        encoding: For an estimate: the encoding, a model that has it, or a tokenizer; by default
-            that of the completion's model. As for `sseparse.tokens.TokenCounter`.
+        max_tool_calls: Maximum number of tool calls in all choices together; None for no limit.
+            Default: 4,096.
+        max_accumulated_bytes: Maximum size of the accumulated completion, approximately in bytes of
+            memory; None for no limit. Default: 512 MiB.
+        timeline: Recorder of arrival times, such as a `sseparse.timing.Timeline`. Default: None.
+        usage: What to do if the server sent no token counts: "server", the default, leaves them
+            out; "estimate" counts them in `result()`, as `sseparse.chunks.estimate_usage()` does.
+            An estimate needs tiktoken and never uses the network.
+        messages: For an estimate: the messages of the request, or the prompt of a legacy request.
+            Without them, only the answer is counted.
+        tools: For an estimate: the tools of the request.
+        encoding: For an estimate: the name of an encoding or of a model that uses it, or a
+            tokenizer, as for `sseparse.tokens.TokenCounter`. By default, the encoding of the
+            completion's model.
         count: For an estimate: a function that returns the number of tokens of a text.
         fallback: For an estimate: the name of the encoding for a model that tiktoken doesn't know.
-            Without it, or if a vocabulary isn't on this machine, the usage of such a completion
-            stays None, with a note (`NOT_COUNTED`).
-        think_tags: Whether the text between `<think>` and `</think>` in a content is reasoning. For
-            other tags, or for an answer that begins inside the reasoning, give a `ThinkTags`: the
-            reader uses a new one with its arguments. Default: False.
-        deltas: What the texts of a chunk are: "incremental", the default, for what is new;
-            "cumulative" if the server repeats all text so far in each chunk. Then each text becomes
-            what it adds to the one before it, also arguments of tool calls. A text that doesn't
-            begin with the one before it is added with a note (`NOT_CUMULATIVE`).
+            Without it, or if the vocabulary isn't on this machine, the completion has no usage, and
+            a note (`NOT_COUNTED`).
+        think_tags: Whether text between `<think>` and `</think>` in the content is moved to the
+            reasoning. For other tags, or for an answer that begins inside the reasoning, pass a
+            `ThinkTags`: the reader creates a new one with the same arguments. Default: False.
+        deltas: What each chunk contains: "incremental", the default, if only the new text;
+            "cumulative" if the server repeats all text so far. Cumulative texts and arguments of
+            tool calls are reduced to what is new. A text that doesn't begin with the previous one
+            is added completely, with a note (`NOT_CUMULATIVE`).
         options: The options of `ChunkParser`.
 
     Attributes:
@@ -282,18 +286,18 @@ class ChatStream(ChunkStream[ChatCompletionChunk, ChatCompletion]):
 
     A second loop continues where the first one stopped. As a context manager, the stream closes the
     source at the end of the block. A chunk of a legacy completion is a `WrongKind` error. Every
-    error has the completion so far as `partial`.
+    `SSEError` has the completion so far as `partial`.
 
     Args:
         source: An iterable of bytes, a streamed response of requests, urllib3, httpx, httpx2 or
             http.client, or a socket on which a request was sent.
-        deadlines: How long to wait for the source; None, the default, for no limit. They don't
-            include the wait for the head of a response, which its client limits. Deadlines are
-            exact where reads can be limited, as those of sockets and of the adapters can; for a
-            plain iterable, and over HTTP/2, they are checked at each piece.
-        drain: How long to continue to read after [DONE], in seconds, so that the connection can
-            return to its pool; 0 closes it at once. A server that never ends the body costs that
-            long, after the last item. Default: 0.1.
+        deadlines: Limits on the wait for the source; None, the default, for no limit. The wait for
+            the head of a response isn't included: the HTTP client limits it. Deadlines are exact
+            for sockets and for the adapters of HTTP libraries. For any other iterable, and over
+            HTTP/2, they are checked only when a piece arrives.
+        drain: Maximum time to read on after [DONE], in seconds, so that the connection can return
+            to its pool; 0 closes it at once. If the server never ends the body, closing the stream
+            takes this long. Default: 0.1.
         options: The options of `ChunkReader`.
 
     Attributes:
@@ -313,7 +317,7 @@ class CompletionStream(ChunkStream[CompletionChunk, Completion]):
     """
     Iterator over the chunks of a legacy completion.
 
-    As `ChatStream`, with the same options, but a chunk of a chat completion is a `WrongKind` error.
+    The options are those of `ChatStream`. A chunk of a chat completion is a `WrongKind` error.
     """
 
     _kind = "completion"
@@ -323,6 +327,6 @@ class Stream(ChunkStream[Chunk, Result]):
     """
     Iterator over the chunks of a streamed completion, chat or legacy.
 
-    The first chunk with choices decides which. As `ChatStream`, with the same options. If you know
+    The first chunk with choices decides which. The options are those of `ChatStream`. If you know
     the kind, use `ChatStream` or `CompletionStream`, whose types are exact.
     """

@@ -29,8 +29,8 @@ class TaggedText:
     Content of one choice with reasoning between tags.
 
     Args:
-        start: The tag that begins reasoning.
-        end: The tag that ends it.
+        start: The tag that begins reasoning. Default: `<think>`.
+        end: The tag that ends reasoning. Default: `</think>`.
         opened: Whether the content begins inside the reasoning.
 
     Attributes:
@@ -215,8 +215,8 @@ class ThinkTags(Breakable):
     """
     Stage that moves the reasoning between tags from the content of chat chunks to their reasoning.
 
-    Models without a reasoning parser on their server send it so: `<think>Hm.</think>Yes`. The
-    option `think_tags` of a reader or a stream does the same.
+    Servers without a reasoning parser send the reasoning inside the content:
+    `<think>Hm.</think>Yes`. The option `think_tags` of a reader or a stream does the same.
 
         tags = ThinkTags()
         for chunk in parser.feed(data):
@@ -224,23 +224,22 @@ class ThinkTags(Breakable):
                 ...
         last = tags.close()
 
-    The reasoning becomes `reasoning_content`. All other text stays in the content, including a line
-    end next to a tag and an end tag without a start tag. In that last case the result of a reader
-    or a stream treats the text before the tag as reasoning, and has a note. Tags don't nest.
+    The reasoning becomes `reasoning_content`. Every other character stays in the content, including
+    a line end next to a tag. An end tag without a start tag stays too; the result of a reader or a
+    stream then moves the text before that tag to the reasoning, and adds a note. Tags don't nest. A
+    tag can be split anywhere: text that can be the start of a tag is delayed until the choice's
+    next text, its finish reason or the end of the stream. A chunk whose text changes back to
+    reasoning becomes several chunks, in order.
 
-    A tag can be split anywhere: text that can be its start is held back until the choice's next
-    text, its finish reason or the end. A chunk whose text changes back to reasoning becomes several
-    chunks, in order.
-
-    Chunks without tags are returned as they are, others are copied. Arguments, refusals, contents
-    with parts of several types, and legacy completions stay as they are.
+    Chunks without tags are returned unchanged; others are copied. Arguments, refusals, contents
+    with parts of several types, and legacy completions don't change.
 
     Args:
-        start: The tag that begins reasoning.
-        end: The tag that ends it.
-        opened: Whether an answer begins inside the reasoning, because the model's chat template
-            has the start tag. Then a start tag at the beginning isn't needed, and an answer
-            without an end tag is reasoning only.
+        start: The tag that begins reasoning. Default: `<think>`.
+        end: The tag that ends reasoning. Default: `</think>`.
+        opened: Whether an answer begins inside the reasoning, because the model's chat template has
+            the start tag. If True, the start tag can be missing, and an answer without an end tag
+            is reasoning only. Default: False.
 
     Attributes:
         tags: The tag that begins reasoning, and the one that ends it.
@@ -264,7 +263,7 @@ class ThinkTags(Breakable):
 
     @property
     def end(self) -> End | None:
-        """How the input ended, or None before its end. Finish reasons aren't judged."""
+        """How the input ended, or None before its end. It doesn't depend on finish reasons."""
         if self.stopped:
             return End(EndCause.INCOMPLETE, events_seen=self._chunks_seen)
         return self._end
@@ -276,7 +275,7 @@ class ThinkTags(Breakable):
         Raises:
             BrokenStage: An exception interrupted an earlier call.
             RuntimeError: The stage is closed.
-            TypeError: It isn't a chunk.
+            TypeError: The argument isn't a chunk.
         """
         self._raise_error()
         if self._end is not None:
@@ -295,7 +294,7 @@ class ThinkTags(Breakable):
         Process the end of the chunks. Closing again does nothing.
 
         Returns:
-            A chunk with the text held back, if there is any.
+            A chunk with the delayed text, if there is any.
 
         Raises:
             BrokenStage: An exception interrupted an earlier call.

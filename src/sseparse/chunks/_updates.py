@@ -52,6 +52,7 @@ Update = (
     | ChoiceFinished
     | UsageReported[CompletionUsage]
 )
+"""Any of the updates above: what `updates()` returns."""
 
 # For each kind of text, the updates of its pieces and of the complete text.
 _TEXT_UPDATES: Final[Mapping[Kind, tuple[Callable[[int, str], Update], ...]]] = {

@@ -17,7 +17,7 @@ from ._windows import GatedChoice, Release, Window
 Check = Callable[[str], Verdict]
 """A function that gets a window's text and returns a verdict on it."""
 AsyncCheck = Callable[[str], Awaitable[Verdict]]
-"""The same, asynchronous."""
+"""An async function that gets a window's text and returns a verdict on it."""
 
 # The open text is copied with each piece of text, and the lookback with each window.
 _MOST_CHARACTERS: Final = 100_000
@@ -34,36 +34,40 @@ class Gate(Breakable):
     """
     Moderation gate: releases the text of an answer after a check has approved it.
 
-    Each choice's text is split into windows, at places that don't depend on the chunks. A window
-    that isn't approved stops the stream, whatever its choice: the error `Flagged` has the text that
-    was released and the text that is held. Use a gate for one answer, in one thread at a time.
+    The text of each choice is split into windows, at places that don't depend on the chunks. A
+    window that isn't approved stops the stream for all choices. The error `Flagged` has the text
+    released so far and the text that wasn't released. Use a gate for one answer, in one thread at a
+    time.
 
-    The check sees each window after the last `lookback` characters of the text before it, so it
-    sees every phrase of up to `lookback` characters in one piece. The part of such a phrase in an
-    earlier window has been released by then. Larger windows release less of it, and make the reader
-    wait longer.
+    Each window is checked together with the `lookback` characters before it, so the check sees
+    every phrase of up to `lookback` characters in one piece. If a phrase spans two windows, its
+    first part has already been released when the second part is checked. Larger windows make this
+    rarer, but delay the text longer.
 
-    Only the content of chat deltas and the text of legacy chunks are checked and released, not
-    refusals, reasoning and tool calls. Iteration checks one window at a time, and doesn't read the
-    stream meanwhile; to run several checks at once, use `feed()`, `close()` and `decide()`.
+    Only the content of chat deltas and the text of legacy chunks are checked and released.
+    Refusals, reasoning and tool calls are neither checked nor released. Iteration checks one window
+    at a time and doesn't read the stream during the check. To run several checks at once, use
+    `feed()`, `close()` and `decide()`.
 
     Args:
         check: Returns a verdict on a text: True to approve it, False to flag it, or an object with
             `flagged`, or with `results` that have it, such as the answer of OpenAI's moderation
-            endpoint. None if you pass the verdicts to `decide()` yourself.
-        window: "sentence" ends windows after a stop and a space, after a CJK full stop, and after
-            each line, if there is a letter. A number ends them after so many words, punctuation
-            marks and single CJK characters. The last window of a choice ends with its text.
-        lookback: Characters of the text before a window that the check sees too, up to 100,000.
+            endpoint. None, the default, if you pass the verdicts to `decide()` yourself.
+        window: Where windows end. "sentence", the default: after a mark that ends a sentence, such
+            as "." or "?", and a space; after a CJK mark, such as "。"; and after each line. The
+            window needs a letter. A number: after that number of words, punctuation marks and
+            single CJK characters. The last window of a choice ends with its text.
+        lookback: Number of characters before a window that the check sees too, up to 100,000.
+            Default: 200.
         longest: Maximum number of characters of new text in a window, up to 100,000. A longer
-            window is split at its last space, if it has one.
-        timeout: How long a check may take, in seconds; None for no limit. For synchronous
-            iteration, a check with a timeout runs in a thread of its own, and stays in it if it
-            hangs; meanwhile others time out at once. For asynchronous iteration, only async checks
-            are limited.
-        on_failure: If a check raises an exception or times out, "block" raises `Flagged`, with the
-            failure as its cause; "release" approves the window, and adds the failure to
-            `failures`. An invalid verdict always blocks.
+            window is split at its last space, if it has one. Default: 1,000.
+        timeout: Maximum duration of a check, in seconds; None, the default, for no limit. In
+            synchronous iteration, a check with a timeout runs in a separate thread. While a check
+            hangs in that thread, later checks time out at once. In asynchronous iteration, the
+            timeout applies only to async checks.
+        on_failure: What to do if a check raises an exception or times out: "block", the default,
+            raises `Flagged`, with the failure as its cause; "release" approves the window, and adds
+            the failure to `failures`. An invalid verdict always blocks.
         timeline: Records each release of choice 0, by `on_release(text)`.
 
     Raises:
@@ -118,11 +122,11 @@ class Gate(Breakable):
         return tuple(self._failures)
 
     def released(self, choice: int = 0) -> str:
-        """Return the text of a choice that was released."""
+        """Return the released text of a choice."""
         return self._choices[choice].released if choice in self._choices else ""
 
     def held(self, choice: int = 0) -> str:
-        """Return the text of a choice that was received and not released."""
+        """Return the text of a choice that was received but not released."""
         return self._choices[choice].held if choice in self._choices else ""
 
     def feed(self, chunk: Chunk) -> list[Window]:
@@ -134,7 +138,7 @@ class Gate(Breakable):
         Raises:
             Flagged, BrokenStage: An earlier call stopped the gate.
             RuntimeError: The gate is closed.
-            TypeError: It isn't a chunk.
+            TypeError: The argument isn't a chunk.
         """
         self._check_open()
         if not isinstance(chunk, ChatCompletionChunk | CompletionChunk):
@@ -149,8 +153,7 @@ class Gate(Breakable):
         Feed the next text of a choice and return the windows that it completes.
 
         Raises:
-            Flagged, BrokenStage, RuntimeError: As `feed()` does.
-            TypeError: It isn't a str.
+            Flagged, BrokenStage, RuntimeError: As for `feed()`. TypeError: The text isn't a str.
         """
         self._check_open()
         if not isinstance(text, str):
@@ -176,10 +179,10 @@ class Gate(Breakable):
         """
         Process the end of the answer and return the last window of each choice.
 
-        Verdicts can follow. Closing again returns an empty list.
+        You can still call `decide()` after this. Closing again returns an empty list.
 
         Raises:
-            Flagged, BrokenStage: As `feed()` does.
+            Flagged, BrokenStage: As for `feed()`.
         """
         self._raise_error()
         self._is_closed = True
@@ -194,7 +197,7 @@ class Gate(Breakable):
 
         Args:
             window: A window that `feed()` or `close()` returned.
-            verdict: The return value of the check.
+            verdict: The verdict: a return value of the check.
 
         Raises:
             Flagged: The window isn't approved, or another one wasn't before. An invalid verdict
@@ -212,7 +215,7 @@ class Gate(Breakable):
 
         Raises:
             Flagged: The gate has on_failure="block", or a window wasn't approved before.
-            RuntimeError, Exception: As `decide()` does.
+            RuntimeError, Exception: As for `decide()`.
         """
         return self._record(self._apply(window, None, error))
 
@@ -291,9 +294,9 @@ class Gate(Breakable):
         """
         Iterate the approved text of an `AsyncStream`, or another asynchronous iterable of chunks.
 
-        An async check is awaited; another one blocks the event loop while it runs. A check that is
-        cancelled is called again by the next loop. Otherwise this works like `releases()`, and
-        raises the same exceptions.
+        An async check is awaited. A synchronous check blocks the event loop while it runs. A
+        cancelled check is called again by the next loop. Otherwise this works like `releases()`,
+        and raises the same exceptions.
         """
         return self._iterate(stream)
 

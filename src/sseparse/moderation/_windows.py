@@ -36,7 +36,13 @@ class Window:
 
 @frozen
 class Release:
-    """Text that was approved, and the index of its choice."""
+    """
+    Text that was approved, and the index of its choice.
+
+    Attributes:
+        text: The approved text.
+        choice: Index of the choice.
+    """
 
     text: str
     choice: int = 0

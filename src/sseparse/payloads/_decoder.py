@@ -111,18 +111,18 @@ class Decoder(IterableStage, Breakable, ABC, Generic[ItemT]):
         Decode an event and return its items.
 
         Args:
-            event: The event. One without data is ignored: servers send them to keep a connection
-                open.
+            event: The event. An event without data is ignored: servers send such events to keep a
+                connection open.
 
         Returns:
-            The items, usually one. If the event has an error next to an item, `error` is set and
-            the item is returned.
+            The items, usually one. If the event has both an item and an error, the item is returned
+            and `error` is set.
 
         Raises:
             SSEError: An earlier event had an error, which is raised again; or an exception
                 interrupted an earlier call: `BrokenStage`.
             RuntimeError: The decoder is closed.
-            TypeError: It isn't an Event.
+            TypeError: The argument isn't an `Event`.
         """
         if not isinstance(event, Event):
             raise TypeError(f"feed() takes an Event, not {type(event).__name__}")
@@ -309,7 +309,7 @@ class Decoder(IterableStage, Breakable, ABC, Generic[ItemT]):
         Process the end of the input. Closing again does nothing.
 
         Returns:
-            Nothing: no item waits for a later event.
+            An empty list, because each event is decoded when it's fed.
 
         Raises:
             SSEError: An event had an error, which is raised again.

@@ -39,16 +39,16 @@ class ParsableModel(Model):
     def parse(self, kind: object, /) -> Any: ...
     def parse(self, kind: Any, /) -> Any:
         """
-        Return the text as a type of yours.
+        Parse the text as a type.
 
         Args:
             kind: A type that msgspec converts JSON to (a Struct, a dataclass, a class of attrs, a
                 TypedDict, `list[int]`, …); a pydantic model or `TypeAdapter`; or another callable,
-                such as `json.loads`, which gets the text.
+                such as `json.loads`, which is called with the text.
 
         Raises:
             ParseError: There is no text, or it can't be parsed as that type.
-            TypeError: It isn't such a type.
+            TypeError: `kind` is neither such a type nor a callable.
         """
         what, text = self._generated_text()
         return parse_text(text, kind, what=what, source=self)
@@ -71,7 +71,7 @@ def parse_text(text: str | None, kind: Any, *, what: str, source: Any, why_none:
 
     Raises:
         ParseError: There is no text, or it can't be parsed as that type.
-        TypeError: It isn't such a type.
+        TypeError: `kind` is neither such a type nor a callable.
     """
     if not text:
         raise ParseError(f"There is no {what}{why_none}.", text="", partial=source)

@@ -220,7 +220,7 @@ class ItemParser(IterableStage, Uncopyable, Generic[ItemT]):
 
     @property
     def skipped(self) -> int:
-        """The number of events dropped because their data isn't an item's JSON object."""
+        """The number of events dropped because their data isn't a JSON object."""
         return self._decoder.skipped
 
     @property
@@ -270,11 +270,11 @@ class ItemParser(IterableStage, Uncopyable, Generic[ItemT]):
             data: Bytes, split anywhere.
 
         Returns:
-            The items, in order. At an error, those before it; then `error` is set.
+            The items, in order. If the data has an error, the items before it; `error` is then set.
 
         Raises:
-            SSEError: An earlier feed met an error, which is raised again; or an exception
-                interrupted an earlier call: `BrokenStage`.
+            SSEError: An earlier feed set `error`, or an exception interrupted an earlier call
+                (`BrokenStage`).
             RuntimeError: The parser is closed.
             TypeError: The data isn't bytes.
         """
@@ -374,7 +374,7 @@ class ItemParser(IterableStage, Uncopyable, Generic[ItemT]):
             The item of the last event, if no blank line ended it but its data is complete.
 
         Raises:
-            SSEError: An earlier feed met an error, which is raised again.
+            SSEError: An earlier feed set `error`, which is raised again.
         """
         raise_stored(self.error)
         if self._decoder.end is not None:

@@ -40,7 +40,7 @@ class JSONFault:
     Where a text stops being JSON, and why.
 
     Attributes:
-        offset: Where, in characters from the start of the text.
+        offset: The position, in characters from the start of the text.
         reason: What was expected and what was found.
     """
 
@@ -50,14 +50,15 @@ class JSONFault:
 
 class PartialJSON(Breakable):
     """
-    Incremental parser of JSON text, with the value so far available at every moment.
+    Incremental parser of JSON text that gives the value so far at any time.
 
-    Unfinished strings are part of the value. A key appears with the first character of its value,
-    a number with the character after it, a literal with its last letter. The work is linear in
-    the length of the text, however it is cut and however often you read the value.
+    Unfinished strings are part of the value. A key appears with the first character of its value, a
+    number with the character after it, and a literal with its last letter. The time is linear in
+    the length of the text, however it's split and however often you read the value.
 
     Args:
-        max_depth: How many arrays and objects can be open inside each other; more are a fault.
+        max_depth: Maximum depth of nested arrays and objects; deeper nesting is a fault. Default:
+            500.
 
     Attributes:
         fault: Why the text isn't JSON, or None. The value is that of the text before the fault.
@@ -94,9 +95,9 @@ class PartialJSON(Breakable):
         """
         The value so far, as `json.loads` would return it; None before it begins.
 
-        It is the live object that later pieces extend: read it, and copy what you keep. Reading
-        this property updates an unfinished string in it. The string grows in place, unless you
-        keep a reference to it: then each read copies it.
+        This is the live object that later pieces extend: don't modify it, and copy what you keep.
+        Reading this property updates an unfinished string in the object. The string grows in place,
+        unless you keep a reference to it: then each read copies it.
         """
         if self._string.pieces and self._state is PartialJSON._in_string:
             self._update_string()
@@ -104,7 +105,7 @@ class PartialJSON(Breakable):
 
     @property
     def complete(self) -> bool:
-        """Whether the value is complete. A number is once a character or `close()` ends it."""
+        """Whether the value is complete. The next character or `close()` completes a number."""
         return self._state is PartialJSON._after_document and not self.stopped
 
     def feed(self, text: str) -> None:
@@ -112,7 +113,7 @@ class PartialJSON(Breakable):
         Parse a piece of the text. After a fault, pieces are ignored.
 
         Args:
-            text: A piece, cut anywhere, even between the halves of a surrogate pair.
+            text: A piece, split anywhere, even between the halves of a surrogate pair.
 
         Raises:
             RuntimeError: The parser was closed.
@@ -137,7 +138,7 @@ class PartialJSON(Breakable):
 
     @breaking
     def close(self) -> None:
-        """Process the end of the text, which ends a number and is a fault inside a value."""
+        """Process the end of the text. It completes a number; inside other values, it's a fault."""
         self._raise_error()
         if not self._closed:
             self._closed = True

@@ -18,7 +18,7 @@ class TextUpdate:
     Base class of the updates about text of a choice.
 
     Each `...Done` is emitted with the choice's first finish reason. If the server sends more text
-    after that, another one is emitted at the end of the stream.
+    after that, another `...Done` is emitted at the end of the stream.
 
     Attributes:
         choice: Index of the choice.
@@ -76,7 +76,7 @@ class LogprobsDelta(Generic[LogprobsT]):
 
     Attributes:
         choice: Index of the choice.
-        logprobs: Those of the new tokens only, in the API's form.
+        logprobs: The log-probabilities of only the new tokens, in the API's form.
     """
 
     choice: int
@@ -88,7 +88,7 @@ class ToolCallStarted:
     """
     The start of a tool call, emitted before all its `ArgumentsDelta`.
 
-    It waits until the name is complete: until arguments follow it, another call begins or the
+    It is delayed until the name is complete: until arguments follow, another call begins or the
     choice finishes. A call whose name never arrives starts at the end of the stream.
 
     Attributes:
@@ -109,10 +109,11 @@ class ToolCallStarted:
 @define
 class ArgumentsDelta:
     """
-    New text of a tool call's arguments; the other fields are as in `ToolCallStarted`.
+    New text of a tool call's arguments. Other fields are those of `ToolCallStarted`.
 
-    Joined, the texts are the arguments. Arguments that begin with `{}` are emitted when it's known
-    whether it was a placeholder of the server: when others follow, or when the choice finishes.
+    The texts, joined, are the arguments. Arguments that begin with `{}` are delayed, because some
+    servers send it as a placeholder. They are emitted when other arguments follow or the choice
+    finishes.
 
     Attributes:
         text: The new text.
@@ -129,21 +130,21 @@ class ArgumentsDelta:
 @define
 class ToolCallDone:
     """
-    A completed tool call; emitted once for each. The other fields are as in `ToolCallStarted`.
+    A completed tool call, emitted once for each. Other fields are those of `ToolCallStarted`.
 
     It is emitted when the arguments are complete JSON and another call begins or the choice
-    finishes (`{}`, which can be a placeholder, only at the finish); for all other calls, at the end
-    of the stream. Check `fault` before you run a call:
-    if the answer was cut by its length, the arguments are cut too. If you retry truncated
-    streams, run no call before the stream has ended.
+    finishes. If the arguments are `{}`, which can be a placeholder, only the finish counts. All
+    other calls are emitted at the end of the stream. Check `fault` before you run a call: in an
+    answer that was truncated by its maximum length, the arguments are truncated too. If you retry
+    truncated streams, run no call before the stream has ended.
 
     Attributes:
         id: The call's id; None if the server sent none.
         name: Name of the function or tool, now complete.
         arguments: JSON text of the arguments, or the input of a custom tool.
         value: The decoded arguments, up to the fault if there is one. None for a custom tool.
-        fault: Where and why the arguments aren't JSON; None if they are. Missing arguments are a
-            fault, and so is a custom tool's input in an answer that was cut.
+        fault: Where and why the arguments aren't JSON; None if they are JSON. Missing arguments are
+            a fault, and so is a custom tool's input in a truncated answer.
     """
 
     choice: int
@@ -158,7 +159,13 @@ class ToolCallDone:
 
 @define
 class ChoiceFinished:
-    """A choice's finish reason; emitted once, after the updates that it completes."""
+    """
+    A choice's finish reason; emitted once, after the updates that it completes.
+
+    Attributes:
+        choice: Index of the choice.
+        reason: The first finish reason that the server sent.
+    """
 
     choice: int
     reason: str

@@ -19,7 +19,8 @@ class AsyncEventSource(BaseEventSource):
     """
     Asynchronous iterator of the events of a URL, for asyncio and trio.
 
-    As `EventSource`, with an `httpx2.AsyncClient` and an asynchronous `sleep`.
+    The options are those of `EventSource`, with an `httpx2.AsyncClient` and an asynchronous
+    `sleep`.
     """
 
     def __init__(
@@ -116,8 +117,8 @@ class AsyncEventSource(BaseEventSource):
         """
         Close the stream. Closing again does nothing.
 
-        Call it from the task that reads. From another task it ends a wait at once, but a read only
-        when something is received: cancel the reading task instead.
+        Call this method from the task that reads. From another task, it ends a wait at once, but a
+        read only when bytes are received. To interrupt a read, cancel the reading task.
         """
         self._closed = True
         if self._interruption is not None:

@@ -71,8 +71,8 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
         now: Seconds since the epoch, for a date.
 
     Returns:
-        Seconds: 0.0 for a date in the past, infinity for a number with too many digits. None
-        without a valid value.
+        The delay in seconds; 0.0 for a date in the past, infinity for a number with too many
+        digits. None if there is no valid value.
 
     Source: RFC 9110, 10.2.3 "Retry-After" and 5.6.7 "Date/Time Formats".
     """

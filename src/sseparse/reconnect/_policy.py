@@ -52,14 +52,24 @@ class Read:
 
 @frozen
 class Stop:
-    """The decision to stop, because the stream ended as intended for a `reason`."""
+    """
+    The decision to stop, because the stream ended as intended for a `reason`.
+
+    Attributes:
+        reason: Why the stream stopped; see `StopReason`.
+    """
 
     reason: StopReason
 
 
 @frozen
 class Fail:
-    """The decision to give up, because the stream is lost for a `reason`."""
+    """
+    The decision to give up, because the stream is lost for a `reason`.
+
+    Attributes:
+        reason: Why the stream is lost; see `FailReason`.
+    """
 
     reason: FailReason
 
@@ -171,30 +181,32 @@ def _default(option: str) -> Any:
 @frozen
 class ReconnectPolicy:
     """
-    Policy for reconnecting a lost stream: a value, without clock, randomness or I/O.
+    Immutable policy for reconnecting a lost stream, without a clock, randomness or I/O.
 
-    The first delay is the server's `retry` field, or else `base`. Each further delay without
-    progress is `factor` times longer, up to `cap`, and shortened by a random part of up to
-    `jitter`. No delay is shorter than what the server requests.
+    The first delay is the server's `retry` field, or `base` without one. Without progress, each
+    further delay is `factor` times longer, up to `cap`. A random part, up to `jitter`, is
+    subtracted from each delay. No delay is shorter than the server requests.
 
     Args:
-        kind: The protocol.
-        base: The first delay, in seconds, if the server sent no `retry`.
-        factor: The growth of each further delay; at least 1.
-        cap: The longest delay that `factor` can lead to, in seconds.
-        least: The shortest delay, in seconds, even if the server requests none.
-        jitter: The part of a delay, from 0 to 1, that randomness can take away.
-        max_attempts: The number of reconnections in a row without progress; None for no limit.
+        kind: The protocol, by default `Kind.EVENTSOURCE`.
+        base: The first delay, in seconds, if the server sent no `retry`. Default: 1.
+        factor: The factor between consecutive delays, at least 1. Default: 2.
+        cap: The longest delay that `factor` can lead to, in seconds. Default: 30.
+        least: The shortest delay, in seconds, even if the server requests none. Default: 0.05.
+        jitter: The largest fraction of a delay, from 0 to 1, that is randomly subtracted. Default:
+            0.25.
+        max_attempts: Maximum number of reconnections in a row without progress; None for no limit.
             The default is None for EVENTSOURCE, otherwise 5.
         reset_on: What counts as progress: "event", a new event or last event ID; or "response",
             any response with a stream: the default for MCP_2025_11, whose clients can poll so.
-        retry_cap: The longest delay that the `retry` field can request, in seconds.
-        honor_retry_after: The longest delay that Retry-After can request; a longer one fails.
+        retry_cap: The longest delay that the `retry` field can request, in seconds. Default: 3,600.
+        honor_retry_after: The longest delay that Retry-After can request, in seconds. If the server
+            requests a longer one, the decision is `Fail`. Default: 120.
         retry_statuses: The statuses after which the request is repeated. The default is 408, 409,
             429 and 500 to 599; the header `x-should-retry` takes precedence. For EVENTSOURCE the
             default is none, as in the standard, and the header is ignored.
-        terminator: The data of the event that ends the stream, such as "[DONE]", or a function
-            that recognizes this event; None if no event ends it.
+        terminator: The data of the event that ends the stream, such as "[DONE]", or a function that
+            recognizes this event; None, the default, if no event ends it.
 
     Raises:
         ValueError: An option is out of range.
@@ -234,7 +246,8 @@ class ReconnectPolicy:
         Return the state of a stream before its first request.
 
         Args:
-            last_event_id: The last event ID that an earlier reader received.
+            last_event_id: The last event ID that was received earlier, if the stream resumes.
+                Default: "".
             sequence_number: For RESPONSES, the number of the last event that was read.
 
         Raises:
@@ -295,13 +308,15 @@ class ReconnectState:
     Immutable: each method returns the next state. `ReconnectPolicy.start()` makes the first one.
 
     Attributes:
+        policy: The policy that made the state.
+        last_event_id: The last event ID received, or "".
         retry: The reconnection time that the server set, in milliseconds, or None.
         sequence_number: RESPONSES: the highest number that was read, or None.
         response_id: RESPONSES: the response's `id`, which the path of the next request needs, or
             None if no event had it yet.
         attempts: The number of reconnections since the last progress.
-        answered: Whether any response had a stream.
-        outcome: The final decision, which each later call returns, or None.
+        answered: Whether any response was a stream.
+        outcome: The final decision, which each later call returns; None before it.
     """
 
     policy: ReconnectPolicy

@@ -123,7 +123,7 @@ class BaseEventSource(Breakable):
 
     @property
     def last_event_id(self) -> str:
-        """The last event ID as of the last event that was returned; resume the stream after it."""
+        """The last event ID at the last event returned. A new stream can resume after it."""
         return (self._state if self._received else self._parser).last_event_id
 
     @property
@@ -290,7 +290,7 @@ class EventSource(BaseEventSource):
 
     Each new connection resumes after the last event ID. The iteration ends when the server answers
     with status 204 or the stream is closed. The client's read timeout applies until the head of a
-    response is received, and from then on only `read_timeout`.
+    response is received. After that, only `read_timeout` applies.
 
     Redirects of a GET are followed, but never from https to http. A redirect to another origin
     gets neither `headers` and `content` nor any credentials; each new connection begins at `url`
@@ -301,27 +301,27 @@ class EventSource(BaseEventSource):
         client: The client that sends the requests, with its own headers, cookies, authentication
             and timeouts. It stays open. None for a new client, closed with the stream.
         headers: Headers to send in addition to `Accept`, `Accept-Encoding`, `Cache-Control`,
-            `Pragma` and `Last-Event-ID`. They can replace all of these but the last one.
+            `Pragma` and `Last-Event-ID`. They can replace all of these except `Last-Event-ID`.
         method: The method, by default GET. Only redirects of a GET are followed.
         content: The body to send with each request, by default none.
-        policy: When to reconnect, by default `ReconnectPolicy()`.
-        read_timeout: Seconds without any bytes after which the connection counts as lost; by
-            default None, for no limit. If the server sends comments to keep the connection alive,
-            give a little more than their interval.
+        policy: The policy for reconnecting, by default `ReconnectPolicy()`.
+        read_timeout: Seconds without any bytes after which the connection counts as lost; None, the
+            default, for no limit. If the server sends comments to keep the connection alive, use a
+            value a little above their interval.
         clock: Returns seconds since the epoch, by default `time.time`.
         sleep: Waits for a number of seconds. With the default, `close()` ends the wait.
         rnd: Returns a random number from 0 up to but not including 1, by default `random.random`.
         options: The options of `Parser`, such as the initial `last_event_id` and `retry`.
 
     Attributes:
-        ready_state: "connecting" while the stream waits for a connection, then "open", and "closed"
-            when it's over.
+        ready_state: "connecting" before and between connections, "open" during a connection, and
+            "closed" after the end.
         last_error: The error of the last connection; None if it ended without one. `LimitExceeded`
             while the last event ID is larger than 8,192 bytes and so isn't sent.
 
     Raises:
-        ValueError: An option is out of range; `url` can't be requested; `headers` holds
-            Last-Event-ID, or a header that can't be sent.
+        ValueError: An option is out of range, `url` can't be requested, or `headers` contains
+            Last-Event-ID or a header that can't be sent.
         TypeError: A header isn't str, or the client isn't an httpx2.Client.
 
     Source: WHATWG HTML, 9.2.2 "The EventSource interface" and 9.2.3 "Processing model".
@@ -353,7 +353,7 @@ class EventSource(BaseEventSource):
             NotEventStream: The response isn't an event stream, or is a redirect that isn't
                 followed. The error has its status and content type.
             LimitExceeded: A line or an event is too large.
-            EncodingError: The text is ill-formed, with errors="strict".
+            EncodingError: The text is malformed UTF-8, with errors="strict".
             TransportError: No connection is possible, or the policy gave up.
         """
         with self._reading:
@@ -413,8 +413,9 @@ class EventSource(BaseEventSource):
         """
         Close the stream. Closing again does nothing.
 
-        Another thread can call this: a wait ends at once, and so does a read if the connection
-        can be interrupted. An attempt to connect is abandoned once it has succeeded or failed.
+        Another thread can call this: a wait ends at once, and so does a read if the connection can
+        be interrupted. An attempt to connect isn't interrupted: the stream is closed when the
+        attempt succeeds or fails.
         """
         self._closed.set()
         if self._reading.acquire(blocking=False):

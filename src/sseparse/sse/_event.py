@@ -21,11 +21,11 @@ class Event:
     Attributes:
         data: The values of the data lines, joined with LF.
         event: The event's type.
-        id: The stream's last event ID at this event. An earlier event may have set it.
+        id: The stream's last event ID at this event. An earlier event can have set it.
         retry: The reconnection time in milliseconds that this event itself set, or None.
-        named: Whether the type is that of an `event` field: False for an event without one, whose
-            type is "message". By default, whether the type isn't "message". Two events that differ
-            only in this are equal, because the standard doesn't distinguish them.
+        named: Whether the event has an `event` field. An event without one has the type "message".
+            By default, True if the type isn't "message". Two events that differ only in `named` are
+            equal, because the standard doesn't distinguish them.
 
     Source: WHATWG HTML, 9.2.6 "Interpreting an event stream".
     """
@@ -90,10 +90,10 @@ def encode(item: Event | Comment) -> bytes:
     """
     Encode an event or a comment for an event stream.
 
-    Each line of the data becomes a `data` line. CR, LF and CRLF all end a line, so they are
-    parsed as LF. Each line of a comment becomes a comment. The type "message" is omitted unless
-    the event is `named`, and so is an empty id: an event without an id is parsed with the id of
-    the event before it.
+    Each line of the data becomes a `data` line. CR, LF and CRLF all end a line, so a parser returns
+    each of them as LF. Each line of a comment becomes a comment. The type "message" is omitted
+    unless the event is `named`. An empty id is omitted too: a parser gives an event without an id
+    the id of the event before it.
 
     Returns:
         The lines in UTF-8, including the blank line that ends an event.

@@ -61,17 +61,17 @@ class Parser(Interpreter[ItemT], IterableStage, Uncopyable):
 
     Args:
         last_event_id: Initial last event ID, if the stream resumes another one.
-        retry: Initial reconnection time in milliseconds, or None.
-        comments: Return comments too, as `Comment`.
-        errors: How to handle ill-formed UTF-8: "replace" decodes it as U+FFFD, as the standard
-            says; "strict" stops with `EncodingError`.
-        incomplete: How `close()` handles an event that no blank line ended: "discard", as the
-            standard says, or "dispatch".
-        max_line_bytes: Longest line in bytes, without its end, 32 MiB by default; None for no
-            limit. Unknown fields, and comments unless requested, are discarded while they arrive
-            and have no limit.
-        max_event_bytes: Largest data of an event in bytes of UTF-8, 32 MiB by default; None for
-            no limit.
+        retry: Initial reconnection time in milliseconds; None, the default, if there is none.
+        comments: Whether to return comments too, as `Comment`. Default: False.
+        errors: How to handle malformed UTF-8: "replace", the default, decodes it as U+FFFD, as the
+            standard says; "strict" stops with `EncodingError`.
+        incomplete: How `close()` handles an event that no blank line ended: "discard", the default,
+            drops it, as the standard says; "dispatch" returns it.
+        max_line_bytes: Maximum length of a line in bytes, without its line end; None for no limit.
+            Default: 32 MiB. Unknown fields, and comments unless requested, are discarded while they
+            arrive and have no limit.
+        max_event_bytes: Maximum size of an event's data in bytes of UTF-8; None for no limit.
+            Default: 32 MiB.
 
     Raises:
         ValueError: An option has an invalid value.
@@ -175,8 +175,8 @@ class Parser(Interpreter[ItemT], IterableStage, Uncopyable):
         Prepare for the next connection: only the last event ID and the reconnection time stay.
 
         Raises:
-            BrokenStage: An exception interrupted an earlier call, so the last event ID may be
-                that of an event that was lost.
+            BrokenStage: An exception interrupted an earlier call, so the last event ID can be that
+                of a lost event.
         """
         if self._broken:
             raise_stored(self.error)

@@ -35,15 +35,16 @@ T = TypeVar("T")
 
 class EventReader(Breakable, Generic[ItemT]):
     """
-    Parser and verdict of one stream of events, joined, without I/O.
+    Reader of one stream of events, without I/O: parser and completeness check.
 
     Push bytes with `feed()` and finish with `close()`, or with `fail()` if the connection failed.
-    Streams do the same, an item at a time.
+    Streams use a reader and return one item at a time.
 
     Args:
         parser: The parser of events.
-        response: An object with the `status` and `headers` of the response, for errors; or None.
-        timeline: Records when everything is received; or None.
+        response: An object with the `status` and `headers` of the response, which errors report; or
+            None.
+        timeline: Recorder of arrival times; or None.
     """
 
     # Most readers never get a `__dict__`: only those with attributes that a user sets.
@@ -81,10 +82,10 @@ class EventReader(Breakable, Generic[ItemT]):
             data: Bytes, split anywhere.
 
         Returns:
-            The items, in order. At an error, those before it; then `error` is set.
+            The items, in order. If the data has an error, the items before it; `error` is then set.
 
         Raises:
-            SSEError: An earlier call met an error, which is raised again.
+            SSEError: An earlier call set `error`, which is raised again.
             RuntimeError: The reader is closed.
             TypeError: The data isn't bytes.
         """
@@ -153,7 +154,7 @@ class EventReader(Breakable, Generic[ItemT]):
         How the stream ended.
 
         Raises:
-            RuntimeError: It hasn't ended.
+            RuntimeError: The stream hasn't ended.
         """
         self._finish_broken()
         if self._end is None:
@@ -319,7 +320,7 @@ class EventReader(Breakable, Generic[ItemT]):
 
 class Reader(EventReader[ItemT], Generic[ItemT, ResultT]):
     """
-    Parser, accumulator and verdict of one stream of an API's items, joined, without I/O.
+    Reader of one stream of an API's items, without I/O: parser, accumulator, completeness check.
 
     After an error that the server sent, `error` is set at once, but the stream can continue:
     servers send usage, cost and other choices after it. `feed()` then returns no items and only
@@ -328,8 +329,9 @@ class Reader(EventReader[ItemT], Generic[ItemT, ResultT]):
     Args:
         parser: The parser of the API's items.
         accumulator: The accumulator of the API.
-        response: An object with the `status` and `headers` of the response, for errors; or None.
-        timeline: Records when everything is received; or None.
+        response: An object with the `status` and `headers` of the response, which errors report; or
+            None.
+        timeline: Recorder of arrival times; or None.
         incomplete: Returns the error for an end without the API's terminal event; None accepts it.
     """
 
@@ -428,10 +430,10 @@ class Reader(EventReader[ItemT], Generic[ItemT, ResultT]):
     def parse(self, kind: object, /) -> Any: ...
     def parse(self, kind: Any, /) -> Any:
         """
-        Return the text of choice 0 as a type of yours, by `result()` and its `parse()`.
+        Parse the text of choice 0 as a type: call `result()`, and `parse()` of its return value.
 
         Raises:
-            SSEError, RuntimeError: As for these two.
+            SSEError, RuntimeError: As for these two methods.
         """
         result: Any = self.result()
         return result.parse(kind)

@@ -166,7 +166,7 @@ class StreamView(Uncopyable, Generic[ItemT]):
 
     @property
     def end(self) -> End | None:
-        """How the stream ended, or None as long as there is an item to return."""
+        """How the stream ended; None while there are items to return."""
         reader = self._reader
         return None if reader.has_ready or not reader.closed else reader.end
 

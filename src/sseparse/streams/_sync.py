@@ -118,8 +118,8 @@ class SyncDriver(StreamView[ItemT]):
         Close the source. Closing again does nothing.
 
         Items that were read but not returned are dropped, unless the stream had ended. Another
-        thread can call it: a waiting read ends with a RuntimeError, at once if the source has
-        `wake()`.
+        thread can call this method. A read that waits then raises RuntimeError, at once if the
+        source has `wake()`.
         """
         self._to_close = True
         if self._reading:
@@ -180,15 +180,16 @@ class EventStream(SyncDriver[EventT]):
     """
     Iterator over the events of a response.
 
-    A second loop continues where the first one stopped. As a context manager, it closes the
+    A second loop continues where the first one stopped. As a context manager, the stream closes the
     source at the end of the block.
 
     Args:
         source: An iterable of bytes, a streamed response of requests, urllib3, httpx, httpx2 or
             http.client, or a socket on which a request was sent.
-        comments: Whether to return comments too.
-        deadlines: How long to wait for the source, as in `Stream`; None for no limit.
-        timeline: Records when everything is received: a `sseparse.timing.Timeline`.
+        comments: Whether to return comments too. Default: False.
+        deadlines: Limits on the wait for the source, as in `Stream`; None, the default, for no
+            limit.
+        timeline: Recorder of arrival times, such as a `sseparse.timing.Timeline`. Default: None.
         options: The options of `Parser`.
 
     Raises:
@@ -237,15 +238,15 @@ class ItemStream(
     """Base class of the streams of an API's items."""
 
     def text_deltas(self) -> Iterator[str]:
-        """Iterate over the new text of choice 0, without items that have none."""
+        """Iterate over the new text of choice 0. Items without text are skipped."""
         return _TextDeltas(self, self._reader)
 
     def updates(self) -> Iterator[UpdateT]:
         """
-        Iterate over what the items change, as the accumulator's `updates()` returns it.
+        Iterate over the updates of each item, as the accumulator's `updates()` returns them.
 
-        If the stream is complete, what its end finishes comes last. Errors are raised as in
-        iterating over the items.
+        If the stream is complete, the updates that its end completes come last. Errors are raised
+        as when you iterate over the items.
         """
         return _Updates(self, self._reader)
 
@@ -268,15 +269,15 @@ class ItemStream(
     def parse(self, kind: object, /) -> Any: ...
     def parse(self, kind: Any, /) -> Any:
         """
-        Read the rest of the stream and return the text of choice 0 as a type of yours.
+        Read the rest of the stream, and parse the text of choice 0 as a type.
 
         Args:
-            kind: The type, as for `parse()` of the result.
+            kind: The type or callable, as for `parse()` of the result.
 
         Raises:
-            SSEError: As for `result()`, or a `ParseError` if the text isn't of that type.
+            SSEError: As for `result()`, or a `ParseError` if the text can't be parsed as the type.
             RuntimeError: The stream was closed before its end.
-            TypeError: It isn't such a type.
+            TypeError: `kind` is neither a supported type nor a callable.
         """
         result: Any = self.result()
         return result.parse(kind)

@@ -55,18 +55,20 @@ def check_adapter(
     """
     Check an adapter for an HTTP library over real connections on the loopback interface.
 
-    `ADAPTER_CHECKS` describes the checks. Optional methods of an adapter, such as `wake()`, are
-    checked if it has them. Needs h11: `pip install 'sseparse[h11]'`.
+    `ADAPTER_CHECKS` describes the checks. Optional methods, such as `wake()`, are checked if the
+    adapter has them. Needs h11: `pip install 'sseparse[h11]'`.
 
     Args:
-        open_response: Sends a request to the URL that it's given. Returns a context manager of the
-            response: of an object that `Stream` or `AsyncStream` can read.
-        client: Returns a context manager of a client, which `open_response` then gets before the
-            URL. Responses must share the client's connections if the adapter says `pooled`.
+        open_response: Sends a request to a URL, its argument, and returns a context manager of the
+            response: an object that `Stream` or `AsyncStream` can read.
+        client: Returns a context manager of a client, which is then passed to `open_response`
+            before the URL. If the adapter's `pooled` is True, its responses must share the client's
+            connections. Default: None.
         backend: The event loop for an asynchronous adapter; None for a synchronous adapter.
-        decodes: The framings that it decompresses: "gzip", "br", "zstd". See `Framing`.
+        decodes: The framings that the adapter decompresses: "gzip", "br", "zstd"; none by default.
+            See `Framing`.
         checks: The names of the checks to run; None for all.
-        limit: Seconds after which a response counts as hanging.
+        limit: Seconds after which a response counts as hanging. Default: 30.
 
     Raises:
         AssertionError: The adapter failed a check. The message says which, and what to do.

@@ -73,7 +73,7 @@ How HTTP marks the end of the body.
 """
 
 Cutting = Literal["events", "bytes", "whole"]
-"""How a body is cut: after each blank line (LF, CR or CRLF), after each byte, or not at all."""
+"""How a body is split: after each blank line (LF, CR or CRLF), after each byte, or not at all."""
 
 Fault = Literal[
     "close",
@@ -126,19 +126,21 @@ class Replay:
     A response of a `ReplayServer`.
 
     Args:
-        body: The bytes to send.
-        pieces: How to cut the body; see `Cutting`. Or the sizes of the pieces in bytes, which add
-            up to the size of the body.
-        delays: Seconds between a piece and the one before it, or the headers: one number for all
-            pieces, or one for each.
+        body: The bytes of the body, without framing or compression.
+        pieces: How to split the body, by default after each event; see `Cutting`. Or the sizes of
+            the pieces in bytes, which add up to the size of the body.
+        delays: Seconds to wait before each piece: one number for all pieces, or one for each.
+            Default: 0.
         framing: How HTTP marks the end of the body; see `Framing`.
         status: The HTTP status, from 200 to 599.
         headers: Additional headers: by name, or as pairs of name and value, to repeat a name.
         content_type: The Content-Type header; None sends none.
-        gated: Whether each piece waits for a call of `ReplayServer.release`, from which its delay
-            then counts. The headers and the end of the body don't wait.
-        fault: What goes wrong on the connection; None for nothing. See `Fault`. A response
-            without a body (to HEAD, or with the status 204 or 304) can only have "no-answer".
+        gated: Whether each piece waits for a call of `ReplayServer.release()`. The delay of the
+            piece then begins at that call. The headers and the end of the body don't wait. Default:
+            False.
+        fault: What goes wrong on the connection; None, the default, for nothing. See `Fault`. A
+            response without a body (to HEAD, or with the status 204 or 304) can only have
+            "no-answer".
         fault_after: How many pieces are sent before the fault; None for all.
         keep_alive: Seconds between the comments of the fault "comments".
 
@@ -251,14 +253,14 @@ def bomb(
     framing: Framing = "gzip",
 ) -> Replay:
     """
-    Make a `ReplayServer` response with a line that is large, but small once compressed.
+    Make a `ReplayServer` response with a large line that is small when compressed.
 
     Args:
         body: The events before and after the line.
         after: How many of the events are before it.
         size: The size of the line in bytes.
         line: What the line is: "comment", which clients ignore, or "data", which is an event.
-        framing: How it is compressed; see `Framing`.
+        framing: How the body is compressed; see `Framing`. Default: "gzip".
 
     Raises:
         ValueError: An option has an invalid value, or the body has fewer events.
@@ -331,13 +333,13 @@ def faulty(name: str, body: bytes, *, after: int = 1, location: str = "/elsewher
     Make a `ReplayServer` response that has an error.
 
     Args:
-        name: Which error; see `FAULTS`.
-        body: The correct stream. Some responses contain nothing of it.
+        name: The name of the error; see `FAULTS`.
+        body: The correct stream. Some of the responses don't contain any of it.
         after: How many events are sent before the error, if it occurs within the body.
         location: The URL that a redirect points to.
 
     Raises:
-        ValueError: There's no such name, or the body has fewer events.
+        ValueError: There's no such name, or the body has fewer than `after` events.
     """
     check_choice("name", name, *FAULTS)
     if name == "bomb":

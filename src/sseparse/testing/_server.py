@@ -145,7 +145,12 @@ class Answered:
 
 @define(eq=False)
 class ReceivedConnection:
-    """A connection to the server. `requests` says how many requests were received on it."""
+    """
+    A connection to the server.
+
+    Attributes:
+        requests: Number of requests received on the connection.
+    """
 
     _closed: Future[bool]
     requests: int = 0
@@ -154,7 +159,8 @@ class ReceivedConnection:
         """
         Wait until the client closes its side of the connection.
 
-        The server notices that at any time: during a delay, after a "stall" or after its own close.
+        The server notices the close at any time: during a delay, after a "stall" or after its own
+            close.
 
         Args:
             timeout: The longest time to wait, in seconds.
@@ -179,30 +185,33 @@ class ReplayServer(Uncopyable):
     """
     An HTTP/1.1 server on the loopback interface that sends recorded streams.
 
-    A context manager: it listens within the block, at whose end it closes all connections and waits
-    for its threads. Connections are kept alive between requests.
-    Needs h11: `pip install 'sseparse[h11]'`.
+    Use it as a context manager. It listens inside the block. At the end of the block, it closes all
+    connections and waits for its threads. Connections are kept alive between requests. Needs h11:
+    `pip install 'sseparse[h11]'`.
 
     Args:
-        replay: The response: a body or `Replay` for all requests; or a mapping of paths to them,
-            where other paths get 404. Or a function that returns one for a `ReceivedRequest`. It
-            is called in the connection's thread; if it raises, the response is 500. A request
-            target without a path always gets 400.
-        host: The address to listen at. Any but the default may let other machines in.
-        port: The port to listen at; 0 for a free one.
-        tell: Called after each response, in the connection's thread.
-        ssl_context: The server's TLS context, with its certificate, for https; None for http. A
-            failed handshake ends only its connection.
-        idle_timeout: Seconds after which a connection is closed if less than 1 KiB of a request
-            arrives on it, or nothing. Sending, and waiting to send, has no limit.
-        max_connections: How many connections are served at once, each by a thread. Others wait
-            until one ends.
+        replay: The response: a body or `Replay` for all requests, a mapping of paths to these, or a
+            function that returns one of these for a `ReceivedRequest`. With a mapping, other paths
+            get 404. A function is called in the connection's thread; if it raises, the response is
+            500. A request target without a path always gets 400.
+        host: The address to listen at, by default "127.0.0.1". With other addresses, other machines
+            can be able to connect.
+        port: The port to listen at; 0, the default, for a free one.
+        tell: Called after each response, in the connection's thread; None, the default, for no
+            call.
+        ssl_context: The server's TLS context, with its certificate, for https; None, the default,
+            for http. A failed handshake ends only its connection.
+        idle_timeout: Seconds after which a connection is closed on which nothing, or less than 1
+            KiB of a request, has arrived. Sending has no limit, and neither has waiting to send.
+            Default: 60.
+        max_connections: Maximum number of connections served at once, each by a thread. Others wait
+            until one ends. Default: 1,000.
 
     Raises:
         TypeError: The replay is neither bytes nor a Replay.
         ValueError: A number is out of range.
         OSError: On entering the block: the server can't listen at the address.
-        RuntimeError: On entering the block: it listens already.
+        RuntimeError: On entering the block: the server listens already.
         ModuleNotFoundError: On entering the block: h11 isn't installed.
 
     Attributes:
@@ -258,8 +267,9 @@ class ReplayServer(Uncopyable):
         """
         Let the server send pieces of a gated `Replay`.
 
-        So a test can check that a client returns each piece before the next one is sent. The pieces
-        can be of any connections, and can be released before a connection waits for them.
+        With this, a test can check that a client returns each piece before the next one is sent.
+        The pieces can belong to any connections, and can be released before a connection waits for
+        them.
 
         Raises:
             ValueError: The number is below 0.

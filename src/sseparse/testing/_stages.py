@@ -17,16 +17,16 @@ T = TypeVar("T")
 
 def every_split(body: bytes, *, most: int = 600, seed: int = 0) -> Iterator[list[bytes]]:
     """
-    Yield the pieces of a body, for each of the cuts that reveal errors of incremental parsers.
+    Yield the pieces of a body for each of the splits that reveal errors of incremental parsers.
 
-    The cuts are: one piece; single bytes; two pieces, at every position; and four random cuts,
+    The splits are: one piece; single bytes; two pieces, at every position; and four random splits,
     which include empty pieces.
 
     Args:
-        body: The bytes to cut.
-        most: At how many positions, at most, the body is cut in two. If it has more, some are
-            chosen at random.
-        seed: The seed of the random cuts. The same seed gives the same cuts.
+        body: The bytes to split.
+        most: Maximum number of positions at which the body is split in two. If it has more, some
+            are chosen at random. Default: 600.
+        seed: The seed of the random splits. The same seed gives the same splits. Default: 0.
     """
     draw = random.Random(seed)  # noqa: S311 - not for cryptography
     yield [body]
@@ -41,7 +41,13 @@ def every_split(body: bytes, *, most: int = 600, seed: int = 0) -> Iterator[list
 
 @define
 class Outcome(Generic[T]):
-    """The items that a stage returned, in order, and the error that stopped it, or None."""
+    """
+    The items that a stage returned, in order, and the error that stopped it, or None.
+
+    Attributes:
+        items: The items, in order.
+        error: The error that stopped the stage, or None.
+    """
 
     items: list[T]
     error: SSEError | None
@@ -76,7 +82,8 @@ def check_parser(
     Args:
         make: Returns a new parser: `Parser`, `ChunkParser`, or a stage of your own.
         body: The bytes to feed.
-        state: Returns further state of the parser that must be equal at the end.
+        state: Returns additional state of the parser that must be equal at the end; by default,
+            there is none.
 
     Returns:
         The outcome for the body as one piece.

@@ -25,7 +25,10 @@ class Metric:
     Measured values of one histogram.
 
     Attributes:
+        name: Name of the histogram, such as "gen_ai.client.operation.duration".
         unit: Unit of the values: "s" or "{token}".
+        description: Description of the histogram.
+        values: The values to record.
         attributes: The attributes to record each value with.
         buckets: The bucket boundaries that the conventions advise.
     """

@@ -43,21 +43,25 @@ class Record:
     None stands for what wasn't received, or isn't known yet.
 
     Attributes:
+        first_byte: Time of the first byte of the body.
+        first_event: Time of the first event.
         chunks: Time of each chunk.
-        sizes: Characters of any generated text in each chunk.
-        texts: Characters of content in each chunk.
+        sizes: Number of characters of generated text of any kind in each chunk.
+        texts: Number of characters of content in each chunk.
         pieces: Time of each piece of the body that completed events.
-        piece_events: Events that each of these pieces completed.
+        piece_events: Number of events that each of these pieces completed.
         comments: Time of each piece of the body that completed comments.
+        comment_count: Number of comments.
+        bytes: Number of bytes of the body.
         last_byte: Time of the last piece that wasn't empty, or None.
         silence: Longest time between two such pieces, or None for fewer than two.
         releases: Time of each release of a moderation gate, and its number of characters.
         ended: Time of the end, or None while the stream is open.
         end: How the stream ended, or None if that is unknown.
         reasoned: Whether reasoning was received as text.
-        usage: The usage of the result.
-        response_id: The id of the result.
-        model: The model of the result.
+        usage: Token counts of the result, or None.
+        response_id: The `id` of the result, or None.
+        model: The model of the result, or None.
     """
 
     first_byte: float | None
@@ -105,17 +109,17 @@ class Record:
 
     @property
     def first_token(self) -> float | None:
-        """Time of the first chunk that brought generated text of any kind, or None."""
+        """Time of the first chunk with generated text of any kind, or None."""
         return _first(self.chunks, self.sizes)
 
     @property
     def last_token(self) -> float | None:
-        """Time of the last chunk that brought generated text of any kind, or None."""
+        """Time of the last chunk with generated text of any kind, or None."""
         return _first(reversed(self.chunks), reversed(self.sizes))
 
     @property
     def first_text(self) -> float | None:
-        """Time of the first chunk that brought content, or None."""
+        """Time of the first chunk with content, or None."""
         return _first(self.chunks, self.texts)
 
 
@@ -174,28 +178,36 @@ class Stall:
 @frozen
 class Summary:
     """
-    Figures of one stream: numbers, and durations in seconds; None for what wasn't observed.
+    Figures of one stream: times, rates, gaps and stalls.
+
+    Durations are in seconds. None stands for what wasn't observed.
 
     Attributes:
         time_to_first_byte: From the request to the first byte of the body.
         time_to_first_event: From the request to the first event.
-        time_to_first_token: From the request to the first chunk with any generated text.
+        time_to_first_token: From the request to the first chunk with generated text of any kind.
         time_to_first_text: From the request to the first chunk with content.
         total: From the request to the end.
+        chunks: Number of chunks.
+        events: Number of events.
+        comments: Number of comments.
+        bytes: Number of bytes of the body.
         characters: Number of characters of all choices: content, reasoning, refusals, arguments.
         gaps: Times between chunks; without chunks, between pieces that completed events.
         stalls: The gaps longer than `stall_threshold`, including the one before the end.
         stall_threshold: The gap above which the stream counts as stalled.
         longest_silence: The longest time without any bytes, comments included.
         tokens: Number of tokens of the answer.
-        tokens_estimated: Whether that number is an estimate, not the server's report.
+        tokens_estimated: Whether `tokens` is an estimate, not the server's count.
         tokens_per_second: Tokens divided by the time from the first token to the last.
-        characters_per_second: Characters divided by that time. Neither rate counts the text of
-            the first chunk, which took none of that time, or reasoning tokens without text.
+        characters_per_second: Characters divided by the same time. Both rates leave out the text of
+            the first chunk, because the time begins when it arrives, and reasoning tokens without
+            text.
         sooner: How many seconds before the end the first content arrived.
         sooner_ratio: `total` divided by `time_to_first_text`.
         release_delay: With a moderation gate: times from the arrival of each character of the
-            content to its release. Exact for one choice; several count in order of arrival.
+            content to its release. They are exact for one choice. With several choices, characters
+            are matched in order of arrival.
         released: With a moderation gate: number of characters released.
         end: How the stream ended, or None if that is unknown.
     """

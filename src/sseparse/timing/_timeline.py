@@ -32,11 +32,11 @@ class Timeline(Uncopyable):
     """
     Recorder of the times of one stream.
 
-    Create it when the request is sent. Each hook reads the clock once. A chunk costs 40 bytes of
-    memory, a piece of the body with events or comments up to 24.
+    Create it when you send the request. Each `on_...()` method reads the clock once. A chunk takes
+    40 bytes of memory, and a piece of the body with events or comments up to 24 bytes.
 
     Args:
-        clock: Returns the time, in seconds.
+        clock: Returns the time, in seconds. Default: `time.monotonic`.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -81,8 +81,8 @@ class Timeline(Uncopyable):
 
         Args:
             size: Number of bytes in the piece. Some transports return empty pieces.
-            events: Number of events that it completed.
-            comments: Number of comments that it completed.
+            events: Number of events that the piece completed.
+            comments: Number of comments that the piece completed.
         """
         now = self._clock()
         if size:
@@ -134,7 +134,7 @@ class Timeline(Uncopyable):
         Args:
             end: How the stream ended, if that is known. It has the finish reasons.
             result: The complete or partial result: any object with `id`, `model` and `usage`. They
-                are read when they are needed, not now.
+                are read when they are needed, not in this call.
         """
         now = self._clock()
         if self._ended is None:
@@ -197,9 +197,10 @@ class Timeline(Uncopyable):
         """
         Return the summary and the arrivals, ready for JSON.
 
-        It has the fields of `Summary`, `arrivals` as a list of [seconds, characters] (or events, if
-        there were no chunks), `comment_times`, and `releases` of a moderation gate like `arrivals`.
-        `usage` is the argument of `summary()`.
+        The dictionary has the fields of `Summary`, `comment_times`, and the lists `arrivals` and
+        `releases` of [seconds, characters]. `arrivals` counts events instead of characters if there
+        were no chunks. `releases` has the releases of a moderation gate. `usage` is the argument of
+        `summary()`.
         """
         record = self.record()
         return {
@@ -234,8 +235,7 @@ class Timeline(Uncopyable):
             estimated: Whether to report estimated counts too; by default False. The conventions
                 forbid it without the user's consent.
 
-        Source: OpenTelemetry semantic conventions for generative AI, "Generative AI client
-        metrics" (status: development).
+        Source: OpenTelemetry semantic conventions, "Generative AI client metrics" (in development).
         """
         return list(make_metrics(self.record(), **options))
 
@@ -245,8 +245,7 @@ class Timeline(Uncopyable):
 
         The options are those of `otel_metrics()`.
 
-        Source: OpenTelemetry semantic conventions for generative AI, "Inference" spans (status:
-        development).
+        Source: OpenTelemetry semantic conventions for generative AI, "Inference" (in development).
         """
         return span_attributes(self.record(), **options)
 
@@ -288,8 +287,8 @@ def figure(timelines: Mapping[str, Timeline], *, width: float = _WIDTH) -> Figur
     Stalls are shaded, comments are small triangles, and the releases of a moderation gate are a
     dashed line. If no stream had chunks, events are counted instead of text.
 
-    It uses neither pyplot nor a display. It changes some of matplotlib's settings and Python's
-    warning filters while it draws, so call it in one thread at a time.
+    This function needs neither pyplot nor a display. While it draws, it changes some settings of
+    matplotlib and the warning filters of Python, so call it in one thread at a time.
 
     Args:
         timelines: The streams, each by the label to show.
@@ -306,9 +305,9 @@ def figure(timelines: Mapping[str, Timeline], *, width: float = _WIDTH) -> Figur
 
 def plot(path: str | PathLike[str], timelines: Mapping[str, Timeline]) -> None:
     """
-    Draw several streams into a file, in one picture, as `figure()` does.
+    Draw several streams in one picture, as `figure()` does, and write it to a file.
 
-    The same streams make the same file: it has no date and no random ids.
+    The same streams give the same file: it contains no date and no random ids.
 
     Args:
         path: The file to write; ".png" or ".svg".
@@ -317,7 +316,7 @@ def plot(path: str | PathLike[str], timelines: Mapping[str, Timeline]) -> None:
     Raises:
         ImportError: matplotlib is missing: `pip install 'sseparse[plot]'`.
         OSError: The file can't be written.
-        ValueError: The path has another suffix.
+        ValueError: The path has another suffix than ".png" or ".svg".
     """
     name = fspath(path)
     suffix = name[-4:].lower()

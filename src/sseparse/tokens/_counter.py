@@ -149,23 +149,24 @@ class TokenCounter(Breakable):
     no longer change is encoded once and dropped. The rest, usually the last word, is encoded when
     you read `count`.
 
-    With OpenAI's encodings time is linear in the text, however it's cut, and memory is bounded by
-    about 4,096 characters and the last unbroken run, such as thousands of letters, spaces or
-    dashes, or a script without spaces and punctuation. Such a run is kept, and encoded again each
-    time `count` is read. For other encodings and tokenizers all text is one run.
+    With OpenAI's encodings, time is linear in the length of the text, however it's split. Memory is
+    bounded by about 4,096 characters plus the last unbroken run. A run is text without a place to
+    split it, such as thousands of letters, spaces or dashes, or a script without spaces and
+    punctuation. The last run is kept, and encoded again each time you read `count`. For other
+    encodings and tokenizers, all text is one run.
 
     Use a counter from one thread at a time.
 
     Args:
         model_or_encoding: A model ("gpt-4o"), an encoding ("o200k_base"), a `tiktoken.Encoding`, or
-            a tokenizer with the method `encode(text, add_special_tokens=False)`, as those of
-            tokenizers and transformers. Models are those that tiktoken knows, also with a
+            a tokenizer with the method `encode(text, add_special_tokens=False)`, as those of the
+            packages tokenizers and transformers. Models are those that tiktoken knows, also with a
             provider's prefix ("openai/gpt-4o") or fine-tuned ("ft:gpt-4o:org::id").
         count: A function that returns the number of tokens of a text, for any other tokenizer.
-        fallback: The name of the encoding for a model that tiktoken doesn't know. Default: raise
-            `UnknownEncoding`.
-        download: Whether tiktoken may download a vocabulary that isn't in its cache. Encodings of
-            other tiktoken plugins load in the plugin's own way.
+        fallback: The name of the encoding for a model that tiktoken doesn't know. By default such a
+            model raises `UnknownEncoding`.
+        download: Whether tiktoken can download a vocabulary that isn't in its cache. Default:
+            False. Encodings of tiktoken plugins are loaded by the plugin, whatever this option is.
 
     Attributes:
         encoding: The name of the encoding, tokenizer or function.
@@ -206,7 +207,8 @@ class TokenCounter(Breakable):
         The number of tokens of the text so far; special tokens in it count as text.
 
         Raises:
-            Uncountable: It has a run of more than 500,000 blanks, which tiktoken can't encode.
+            Uncountable: The text has a run of more than 500,000 blanks, which tiktoken can't
+                encode.
             TypeError: The function `count` returned something else than a number.
             BrokenStage: An exception interrupted an earlier call.
         """
@@ -222,11 +224,11 @@ class TokenCounter(Breakable):
         Add the next piece of the text.
 
         Args:
-            text: The piece, of any length. Half of a surrogate pair joins the other half if that
-                comes next; otherwise it counts as U+FFFD, as in tiktoken.
+            text: The piece, of any length. Half of a surrogate pair is joined with the other half
+                if that comes next. Otherwise it counts as U+FFFD, as in tiktoken.
 
         Raises:
-            TypeError: It isn't str.
+            TypeError: The text isn't a str.
             Uncountable, BrokenStage: As for `count`.
         """
         if not isinstance(text, str):

@@ -26,7 +26,8 @@ class UnknownEncoding(SSEError, ValueError):
     Raised for a name for which tiktoken has no encoding.
 
     Attributes:
-        name: The name of a model or an encoding; None for a completion that names no model.
+        name: The unknown name of a model or an encoding; None for a completion without a model.
+        known: The names of the known encodings.
     """
 
     def __init__(self, *, name: str | None, known: tuple[str, ...]) -> None:
@@ -38,22 +39,27 @@ class UnknownEncoding(SSEError, ValueError):
 
 class VocabularyMissing(SSEError):
     """
-    Raised for a vocabulary that isn't on this machine and that you didn't allow to download.
+    Raised for a vocabulary that isn't on this machine and wasn't downloaded.
 
     Attributes:
+        encoding: The name of the encoding.
         path: The expected file in tiktoken's cache; None if it's unknown or the cache is off.
-        reason: What is wrong with it.
+        reason: Why the vocabulary is missing.
+        failed: Whether a download failed.
     """
 
-    def __init__(self, *, encoding: str, reason: str, path: Path | None = None) -> None:
+    def __init__(
+        self, *, encoding: str, reason: str, path: Path | None = None, failed: bool = False
+    ) -> None:
         place, by_hand = ("", "") if path is None else (f" ({path})", ", or put the file there")
-        super().__init__(
-            f"the vocabulary of {encoding} is missing: {reason}{place}; call "
-            f'TokenCounter("{encoding}", download=True) once to download it{by_hand}'
-        )
+        advice = f'call TokenCounter("{encoding}", download=True) once to download it{by_hand}'
+        if failed:
+            advice = "check the network and the proxy, or copy TIKTOKEN_CACHE_DIR of another machine"
+        super().__init__(f"the vocabulary of {encoding} is missing: {reason}{place}; {advice}")
         self.encoding = encoding
         self.path = path
         self.reason = reason
+        self.failed = failed
 
 
 class Uncountable(SSEError, ValueError):
@@ -142,8 +148,8 @@ def find_encoding(
     try:
         return tiktoken.get_encoding(name)
     except OSError as error:  # of requests, or of the file system
-        reason = f"tiktoken can't download it: {type(error).__name__}: {error}"
-        raise VocabularyMissing(encoding=name, reason=reason) from error
+        reason = f"tiktoken can't download it ({type(error).__name__})"
+        raise VocabularyMissing(encoding=name, reason=reason, failed=True) from error
 
 
 def _check_cached(encoding: str) -> None:
