@@ -54,7 +54,9 @@ class VocabularyMissing(SSEError):
         place, by_hand = ("", "") if path is None else (f" ({path})", ", or put the file there")
         advice = f'call TokenCounter("{encoding}", download=True) once to download it{by_hand}'
         if failed:
-            advice = "check the network and the proxy, or copy TIKTOKEN_CACHE_DIR of another machine"
+            advice = (
+                "check the network and the proxy, or copy TIKTOKEN_CACHE_DIR of another machine"
+            )
         super().__init__(f"the vocabulary of {encoding} is missing: {reason}{place}; {advice}")
         self.encoding = encoding
         self.path = path
