@@ -232,7 +232,7 @@ class ServerSentError(SSEError):
 
 class IncompleteStream(SSEError):
     """
-    Raised for a stream that ended without [DONE] or a finish reason for every choice.
+    Raised for a stream that ended before its result was complete.
 
     Args:
         message: What is missing. By default it's derived from the end.
