@@ -13,6 +13,12 @@ __version__ = "0.1.0"
 
 # The redundant aliases mark the names as public for type checkers.
 if TYPE_CHECKING:
+    from . import adapters as adapters
+    from . import moderation as moderation
+    from . import reconnect as reconnect
+    from . import testing as testing
+    from . import timing as timing
+    from . import tokens as tokens
     from ._deadlines import Deadlines as Deadlines
     from ._end import End as End
     from ._end import EndCause as EndCause
@@ -58,6 +64,7 @@ if TYPE_CHECKING:
 else:
     from . import _lazy
 
+    _PACKAGES = ("adapters", "moderation", "reconnect", "testing", "timing", "tokens")
     __getattr__, __dir__, __all__ = _lazy.names(
         __name__,
         {
@@ -66,6 +73,7 @@ else:
             "_errors": "BrokenStage EncodingError IncompleteStream LimitExceeded NotEventStream "
             "ParseError SSEError ServerSentError StreamTimeout TransportError",
             "_stage": "Stage",
+            **dict.fromkeys(_PACKAGES, ""),
             "chunks": "Accumulator AsyncChatStream AsyncCompletionStream AsyncStream "
             "ChatCompletion ChatCompletionChunk ChatStream Chunk ChunkDecoder ChunkParser "
             "ChunkReader Completion CompletionChunk CompletionStream Result Stream ThinkTags "

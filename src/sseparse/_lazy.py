@@ -16,7 +16,7 @@ def names(
     Args:
         package: The name of the package.
         places: The names to load, separated by spaces, by the module that defines them. A module
-            whose own name is public is itself found by that name.
+            whose own name is public is itself found by that name, also if it loads no other name.
     """
     modules_by_name = {name: module for module, loaded in places.items() for name in loaded.split()}
     public_modules = {module for module in places if module.isalpha()}
@@ -32,6 +32,7 @@ def names(
         return value
 
     def list_names() -> list[str]:
-        return sorted({*namespace, *modules_by_name, *public_modules})
+        special = (name for name in namespace if name.startswith("__"))
+        return sorted({*special, *modules_by_name, *public_modules})
 
     return load, list_names, tuple(sorted(modules_by_name))
