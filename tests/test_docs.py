@@ -285,6 +285,23 @@ def anchors(page: Path) -> set[str]:
     }
 
 
+def test_recorded_answer() -> None:
+    """The recorded answer for examples without a key is that of the tests' server."""
+    body = model.chat_body(model.pieces_of("Count to 5, separated by commas."))
+    assert (ROOT / "examples" / "answer.sse").read_bytes() == body
+
+
+def test_typed_code() -> None:
+    """The guide to typed code shows the example, which type checkers check."""
+    block = next(block for block in BLOCKS if block.page.name == "typed-code.md" and block.printed)
+    assert block.code == (ROOT / "examples" / "typed_client.py").read_text()
+
+
+def test_length_of_the_readme() -> None:
+    """The README has at most 700 words."""
+    assert len(README.read_text().split()) <= 700
+
+
 def test_reference_is_complete() -> None:
     """The reference lists each public name once."""
     pages = [page.read_text() for page in PAGES if "reference" in page_name(page)]
