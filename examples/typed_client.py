@@ -15,17 +15,19 @@ def ask(client: httpx.Client, question: str) -> ChatCompletion:
     """Show an answer while it arrives, and return the completion."""
     messages = [{"role": "user", "content": question}]
     request = {"model": "gpt-4o-mini", "messages": messages, "stream": True}
-    with client.stream("POST", "chat/completions", json=request) as response:
-        with ChatStream(response) as stream:
-            for update in stream.updates():
-                match update:
-                    case ContentDelta(choice=0, text=text):
-                        show(text)
-                    case ToolCallDone(name=name, value=value, fault=None):
-                        show(f"[{name}: {value}]")
-                    case _:
-                        pass
-            return stream.result()
+    with (
+        client.stream("POST", "chat/completions", json=request) as response,
+        ChatStream(response) as stream,
+    ):
+        for update in stream.updates():
+            match update:
+                case ContentDelta(choice=0, text=text):
+                    show(text)
+                case ToolCallDone(name=name, value=value, fault=None):
+                    show(f"[{name}: {value}]")
+                case _:
+                    pass
+        return stream.result()
 
 
 def describe(completion: ChatCompletion) -> str:
