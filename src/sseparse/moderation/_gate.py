@@ -89,9 +89,7 @@ class Gate(Breakable):
         super().__init__()
         is_number = isinstance(window, int) and not isinstance(window, bool) and window > 0
         if not is_number and window != "sentence":
-            raise ValueError(
-                f'window is {window!r}; give "sentence", or a number of tokens above 0'
-            )
+            raise ValueError(f'window is {window!r}; give "sentence", or a number of words above 0')
         _check_characters("lookback", lookback, 0)
         _check_characters("longest", longest, 1)
         check_choice("on_failure", on_failure, "block", "release")
