@@ -353,7 +353,7 @@ def image_tokens(model: str, detail: str | None, image: bytes | str) -> int | No
         ("gpt-4o", "auto", png(1024, 1024), None),
         ("gpt-4o", None, png(1024, 1024), None),
         ("gpt-4o", "high", "https://example.com/cat.png", None),
-        ("gpt-4o", "high", "data:image/png;base64,é", None),
+        ("gpt-4o", "high", "data:image/png;base64,ééééé", None),
         ("gpt-4o", "high", b"RIFF....WEBP" + b"\0" * 40, None),
         ("gpt-4o", "high", png(0, 10), None),
         ("gpt-4o", "high", b"\xff\xd8\xff\xe0\0\x04ab", None),
@@ -364,6 +364,15 @@ def image_tokens(model: str, detail: str | None, image: bytes | str) -> int | No
 def test_images(model: str, detail: str | None, image: bytes | str, expected: int | None) -> None:
     """Images count by OpenAI's rule for the model; others leave a note."""
     assert image_tokens(model, detail, image) == expected
+
+
+@pytest.mark.parametrize("image", [None, 7, ["https://example.com/cat.png"]])
+def test_malformed_images(image: Any) -> None:
+    """An image that isn't an object can't be counted, and a note says so."""
+    messages = [{"role": "user", "content": [{"type": "image_url", "image_url": image}]}]
+    usage = estimate_usage(chat("gpt-4o", make_message("")), messages=messages)
+    assert usage.prompt_partial is True
+    assert "image_url" in usage.notes[0]
 
 
 @pytest.mark.parametrize("shape", [(1, 65535), (65535, 1), (60000, 60000)])
