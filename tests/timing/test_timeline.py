@@ -3,6 +3,7 @@
 import json
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -80,6 +81,15 @@ def usage(
     )
 
 
+def spread(*seconds: float) -> Spread | None:
+    return Spread.of([(each, 1) for each in seconds])
+
+
+def call(name: str | None = None, arguments: str | None = None) -> ChatCompletionChunk:
+    function = FunctionDelta(name=name, arguments=arguments)
+    return chat(tool_calls=[ToolCallDelta(index=0, function=function)])
+
+
 def played(
     *steps: tuple[float, Any], end: End | None = None, result: ChatCompletion | None = None
 ) -> Timeline:
@@ -127,7 +137,7 @@ def test_times_count_from_the_request() -> None:
     assert summary.sooner == 1.0
     assert summary.sooner_ratio == 2.0
     assert summary.longest_silence == 0.5
-    assert summary.gaps == Spread(p50=0.25, p95=0.5, max=0.5)
+    assert summary.gaps == spread(0.25, 0.5)
     assert summary.stalls == ()
     assert summary.tokens is None
     assert summary.characters_per_second == pytest.approx(10 / 0.75)
@@ -171,7 +181,12 @@ def test_a_hook_reads_the_clock_once() -> None:
         (chat(tool_calls=[ToolCallDelta(function=FunctionDelta(arguments="{}"))]), 2, False),
         (chat(tool_calls=[ToolCallDelta(function=FunctionDelta(arguments={"a": 1}))]), 7, False),
         (chat(tool_calls=[ToolCallDelta(custom=CustomToolDelta(input="ls"))]), 2, False),
-        (chat(tool_calls=[ToolCallDelta(function=FunctionDelta(name="f"))]), 0, False),
+        (call("f"), 1, False),
+        (call("f", "{}"), 2, False),
+        (call(""), 0, False),
+        (chat(function_call=FunctionDelta(name="f")), 1, False),
+        (chat(tool_calls=[ToolCallDelta(custom=CustomToolDelta(name="f"))]), 1, False),
+        (chat(tool_calls=[ToolCallDelta(id="call-1")]), 0, False),
         (CompletionChunk(choices=[CompletionChunkChoice(index=0, text="abc")]), 3, True),
         (chat(role="assistant"), 0, False),
         (ChatCompletionChunk(choices=[]), 0, False),
@@ -181,7 +196,7 @@ def test_a_hook_reads_the_clock_once() -> None:
 def test_characters_of_a_chunk(
     chunk: Any, characters: int, text: bool, before: list[tuple[float, Any]]
 ) -> None:
-    """All generated text counts as tokens, only content as text, in any chunk of the stream."""
+    """All generated text is output, or else the name of a call; only content is text."""
     record = played(*before, (1.0, chunk)).record()
 
     assert record.sizes[-1] == characters
@@ -219,7 +234,7 @@ def test_events_without_chunks() -> None:
     assert summary.time_to_first_byte == 0.5
     assert summary.time_to_first_event == 1.0
     assert summary.time_to_first_token is None
-    assert summary.gaps == Spread(0.5, 0.5, 0.5)
+    assert summary.gaps == spread(0.5)
     assert summary.stalls == (Stall(1.5, 6.5),)
     assert summary.longest_silence == 6.0
     assert str(summary) == (
@@ -315,16 +330,20 @@ def test_tokens() -> None:
     reported = played(*steps, result=answer(usage(9, 5)))
 
     assert reported.summary().tokens == 9
-    assert reported.summary().tokens_per_second == pytest.approx(3.0)
+    assert reported.summary().tokens_per_second == pytest.approx(4.0)
+    assert reported.summary().inter_token_latency == pytest.approx(0.25)
+    assert reported.summary().time_per_output_token == pytest.approx(3 / 9)
     assert not reported.summary().tokens_estimated
-    assert reported.summary(6).tokens_per_second == pytest.approx(2.0)
+    assert reported.summary(7).tokens_per_second == pytest.approx(3.0)
     assert reported.summary(usage(None)).tokens is None
     assert reported.summary(usage(None)).tokens_per_second is None
     hidden = played(*steps).summary(usage(900, reasoning=897))
     assert hidden.tokens == 900
     assert hidden.tokens_per_second == pytest.approx(1.0)
-    assert played(*steps).summary(usage(6, reasoning=8)).tokens_per_second == 0.0
-    seen = played((0.0, chat(reasoning="xy")), *steps).summary(usage(8, reasoning=2))
+    assert hidden.time_per_output_token == pytest.approx(3 / 900)
+    assert played(*steps).summary(usage(6, reasoning=8)).tokens_per_second is None
+    assert played(*steps).summary(1).inter_token_latency is None
+    seen = played((0.0, chat(reasoning="xy")), *steps).summary(usage(7, reasoning=2))
     assert seen.tokens_per_second == pytest.approx(2.0)
     without_details = CompletionUsage(completion_tokens=3)
     assert played(*steps).summary(without_details).tokens_per_second == pytest.approx(1.0)
@@ -348,6 +367,98 @@ def test_zero_tokens(prompt: int, known: int | None) -> None:
     assert without_text.otel_attributes()["gen_ai.usage.output_tokens"] == 0
 
 
+def with_usage(chunk: ChatCompletionChunk, tokens: int) -> ChatCompletionChunk:
+    chunk.usage = usage(tokens)
+    return chunk
+
+
+@pytest.mark.parametrize(
+    ("counts", "rate"),
+    [
+        ((0, 3, 5, 9), 3.0),  # the first chunk with text has three tokens
+        ((0, 0, 5, 9), 4.0),  # counts that lag a chunk behind, and zeros, aren't those of a chunk
+        ((0, 9, 9, 9), 4.0),
+    ],
+)
+def test_usage_in_each_chunk(counts: tuple[int, ...], rate: float) -> None:
+    """The tokens that the first chunk with output reports are left out of the rate, else one."""
+    texts = ("", "a", "b", "c")
+    chunks = [with_usage(chat(text), each) for text, each in zip(texts, counts, strict=True)]
+    summary = played(*enumerate(chunks), result=answer(usage(9))).summary()
+
+    assert summary.tokens_per_second == pytest.approx(rate)
+    assert summary.inter_token_latency == pytest.approx(1 / rate)
+    assert summary.time_to_usage == 3.0
+
+
+def test_later_usage_is_not_that_of_the_first_chunk() -> None:
+    """Usage of a chunk without output, or after other output, doesn't change the first's tokens."""
+    late = [chat("a"), with_usage(chat("b"), 5), with_usage(chat(""), 6)]
+    early = [with_usage(chat(""), 3), chat("a"), chat("b")]
+
+    assert played(*enumerate(late)).record().first_tokens is None
+    assert played(*enumerate(early)).record().first_tokens is None
+    assert played(*enumerate(late)).summary(6).tokens_per_second == 5.0
+
+
+def test_first_token_of_a_call_without_arguments() -> None:
+    """A call without arguments has a first token: its name."""
+    summary = played((0.5, chat("")), (1.0, call("now")), (3.0, chat(""))).summary(4)
+
+    assert summary.time_to_first_token == 1.0
+    assert summary.time_to_first_text is None
+    assert summary.gaps is None
+
+
+def test_gaps_lie_between_output() -> None:
+    """Neither the wait for the first token nor that for the usage is a gap or a stall."""
+    late_usage = ChatCompletionChunk(choices=[], usage=usage(4))
+    timeline = played(
+        *((0.0, chat("", role="assistant")), (5.0, chat(reasoning="a")), (5.5, call("f"))),
+        *((5.75, chat("")), (6.25, call(None, "{}")), (6.5, chat("")), (12.0, late_usage)),
+        end=End(EndCause.DONE, finish_seen=True),
+        result=answer(usage(4)),
+    )
+    summary = timeline.summary()
+
+    assert summary.time_to_first_token == 5.0
+    assert summary.gaps == spread(0.5, 0.75)
+    assert summary.stalls == ()
+    assert summary.time_to_usage == summary.total == 12.0
+    assert summary.tokens_per_second == pytest.approx(3 / 1.25)
+
+
+@pytest.mark.parametrize(
+    ("end", "stalls"),
+    [
+        (End(EndCause.TIMEOUT), (Stall(1.0, 8.0),)),
+        (End(EndCause.CANCELLED), (Stall(1.0, 8.0),)),
+        (End(EndCause.TIMEOUT, finish_seen=True), ()),
+        (End(EndCause.FINISHED), ()),
+        (None, ()),
+    ],
+)
+def test_wait_for_the_end(end: End | None, stalls: tuple[Stall, ...]) -> None:
+    """The wait for an end is a stall only if the end cut the answer off."""
+    timeline = played((0.0, chat("")), (0.5, chat("a")), (1.0, chat("b")), (9.0, chat("")), end=end)
+
+    assert timeline.summary().stalls == stalls
+    assert played((9.0, chat("")), end=end).summary().stalls == ()
+
+
+def test_percentiles() -> None:
+    """A spread has the mean, and percentiles by nearest rank."""
+    found = Spread.of([(float(each), 1) for each in range(1, 101)])
+    assert found == Spread(mean=50.5, p50=50, p90=90, p95=95, p99=99, max=100)
+    assert spread(1, 2, 6) == Spread(mean=3, p50=2, p90=6, p95=6, p99=6, max=6)
+    assert Spread.of([(1.0, 19), (3.0, 1)]) == Spread(1.1, 1, 1, 1, 3, 3)
+
+
+def test_default_clock() -> None:
+    """The default clock is `time.perf_counter`, the finest one."""
+    assert Timeline.__init__.__defaults__ == (time.perf_counter,)
+
+
 def test_one_chunk_has_no_rate() -> None:
     """Rates are None if all text arrived at one time."""
     summary = played((0.0, chat("all")), end=End(EndCause.FINISHED)).summary(1)
@@ -367,7 +478,7 @@ def test_two_lines() -> None:
     assert str(timeline.summary(1500)) == (
         "first token after 500 ms, end after 200 s, "
         "first text 400 times sooner than the end, end: done\n"
-        "1,500 tokens (5.01 tokens/s), 6 characters (0.0201 characters/s), "
+        "1,500 tokens (7.51 tokens/s), 6 characters (0.0201 characters/s), "
         "gaps p50 1.00 s, p95 198 s, max 198 s, 1 stall"
     )
 
@@ -400,7 +511,9 @@ def test_release_delay() -> None:
     summary = timeline.summary()
 
     # a b c: 1 s, d: 2 s, e f: 1 s, g: 0 s, h: 1 s
-    assert summary.release_delay == Spread(p50=1.0, p95=2.0, max=2.0)
+    assert summary.release_delay is not None
+    assert (summary.release_delay.p50, summary.release_delay.p95) == (1.0, 2.0)
+    assert summary.release_delay.max == 2.0
     assert summary.released == 8
     assert "gate delay p50 1.00 s, max 2.00 s" in str(summary)
 
@@ -434,7 +547,8 @@ def test_to_dict_is_json() -> None:
     assert found["comment_times"] == [0.0]
     assert found["releases"] == [[2.5, 3]]
     assert found["stalls"] == []
-    assert found["gaps"] == {"p50": 2.0, "p95": 2.0, "max": 2.0}
+    names = ("mean", "p50", "p90", "p95", "p99", "max")
+    assert found["gaps"] == dict.fromkeys(names, 2.0)
     assert (found["tokens"], found["end"], found["total"]) == (7, "timeout", 2.5)
     assert json.loads(json.dumps(Timeline().to_dict()))["end"] is None
     stalled = played(*[(at, chat("a")) for at in (0.0, 0.5, 1.0, 9.0)]).to_dict()
@@ -459,8 +573,12 @@ def test_figures_are_consistent(steps: Sequence[tuple[float, int]]) -> None:
     gaps = sorted(record.gaps)
     assert (summary.gaps is None) == (not gaps)
     if summary.gaps is not None:
-        assert {summary.gaps.p50, summary.gaps.p95, summary.gaps.max} <= set(gaps)
-        assert summary.gaps.p50 <= summary.gaps.p95 <= summary.gaps.max == gaps[-1]
+        found = summary.gaps
+        percentiles = [found.p50, found.p90, found.p95, found.p99, found.max]
+        assert set(percentiles) <= set(gaps)
+        assert sorted(percentiles) == percentiles
+        assert percentiles[-1] == gaps[-1]
+        assert found.mean == pytest.approx(sum(gaps) / len(gaps))
         assert sum(gap <= summary.gaps.p50 for gap in gaps) * 2 >= len(gaps)
         assert sum(gap < summary.gaps.p50 for gap in gaps) * 2 < len(gaps)
     assert all(stall.seconds > summary.stall_threshold for stall in summary.stalls)
@@ -610,7 +728,7 @@ def test_split_surrogate_pairs() -> None:
     summary = timeline.summary()
 
     assert (summary.characters, summary.released) == (9, 9)
-    assert summary.release_delay == Spread(0, 0, 0)
+    assert summary.release_delay == Spread(0, 0, 0, 0, 0, 0)
 
 
 def test_several_kinds_of_text_in_one_chunk() -> None:
