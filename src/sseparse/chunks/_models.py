@@ -395,6 +395,11 @@ class ChatCompletionChunk(Model, kw_only=True):
         """Return the pieces of generated text in the chunk, choice by choice."""
         return [piece for choice in self.choices for piece in choice.pieces()]
 
+    def call_names(self) -> list[str]:
+        """Return the names of functions and custom tools in the chunk, choice by choice."""
+        callees = [callee for choice in self.choices for callee in choice.delta.callees()]
+        return [callee.name for callee in callees if callee.name]
+
 
 class CompletionChunkChoice(Model, kw_only=True):
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Final, TypedDict, Unpack
 
 from attrs import field, frozen
@@ -83,10 +84,12 @@ def _error_type(record: Record) -> dict[str, str]:
 def make_metrics(record: Record, **options: Unpack[MetricOptions]) -> Iterator[Metric]:
     counts, attributes = _common_values(record, **options)
     ended = () if record.ended is None else (record.ended,)
+    # The conventions count each chunk after the first, with output or without.
+    waits = tuple(later - earlier for earlier, later in pairwise(record.arrivals))
     durations: Iterable[tuple[str, str, Sequence[float], Mapping[str, str]]] = (
         ("duration", "GenAI operation duration.", ended, _error_type(record)),
         ("time_to_first_chunk", "Time to receive the first chunk.", record.arrivals[:1], {}),
-        ("time_per_output_chunk", "Time per output chunk after the first.", tuple(record.gaps), {}),
+        ("time_per_output_chunk", "Time per output chunk after the first.", waits, {}),
     )
     for name, description, values, extra in durations:
         if values:

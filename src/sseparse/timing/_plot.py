@@ -387,7 +387,7 @@ def _draw_gaps(axes: Axes, curve: Curve, stall_colour: str, shortest: float) -> 
     record, gaps, threshold = curve.record, curve.record.gaps, curve.summary.stall_threshold
     heights = [max(gap, 1.25 * shortest) for gap in gaps]
     colours = [stall_colour if gap > threshold else curve.colour for gap in gaps]
-    axes.vlines(record.arrivals[1:], shortest, heights, colors=colours, linewidth=1.4)
+    axes.vlines(record.outputs[1:], shortest, heights, colors=colours, linewidth=1.4)
     _shade_stalls(axes, curve, stall_colour)
     if record.comments:
         place, heights = axes.get_xaxis_transform(), [0.9] * len(record.comments)

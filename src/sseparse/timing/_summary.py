@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, pairwise
 from typing import Any, Protocol
@@ -46,8 +47,11 @@ class Record:
         first_byte: Time of the first byte of the body.
         first_event: Time of the first event.
         chunks: Time of each chunk.
-        sizes: Number of characters of generated text of any kind in each chunk.
+        sizes: Number of characters of output in each chunk: generated text of any kind, or else the
+            names of called tools.
         texts: Number of characters of content in each chunk.
+        first_tokens: Tokens up to the first chunk with output, if the usage in that chunk has them.
+        usage_at: Time of the last chunk with token counts.
         pieces: Time of each piece of the body that completed events.
         piece_events: Number of events that each of these pieces completed.
         comments: Time of each piece of the body that completed comments.
@@ -69,6 +73,8 @@ class Record:
     chunks: tuple[float, ...]
     sizes: tuple[int, ...]
     texts: tuple[int, ...]
+    first_tokens: int | None
+    usage_at: float | None
     pieces: tuple[float, ...]
     piece_events: tuple[int, ...]
     comments: tuple[float, ...]
@@ -103,18 +109,25 @@ class Record:
         return self.sizes if self.chunks else self.piece_events
 
     @property
+    def outputs(self) -> tuple[float, ...]:
+        """Time of each chunk with output; without chunks, of each piece that completed events."""
+        if not self.chunks:
+            return self.pieces
+        return tuple(at for at, size in zip(self.chunks, self.sizes, strict=True) if size)
+
+    @property
     def gaps(self) -> list[float]:
-        """Seconds from each arrival to the next."""
-        return [later - earlier for earlier, later in pairwise(self.arrivals)]
+        """Seconds from each of the `outputs` to the next."""
+        return [later - earlier for earlier, later in pairwise(self.outputs)]
 
     @property
     def first_token(self) -> float | None:
-        """Time of the first chunk with generated text of any kind, or None."""
+        """Time of the first chunk with output, or None."""
         return _first(self.chunks, self.sizes)
 
     @property
     def last_token(self) -> float | None:
-        """Time of the last chunk with generated text of any kind, or None."""
+        """Time of the last chunk with output, or None."""
         return _first(reversed(self.chunks), reversed(self.sizes))
 
     @property
@@ -133,13 +146,19 @@ class Spread:
     Distribution of durations, in seconds.
 
     Attributes:
+        mean: The arithmetic mean.
         p50: The median, by the nearest-rank method: a measured duration.
+        p90: The 90th percentile, by the same method.
         p95: The 95th percentile, by the same method.
+        p99: The 99th percentile, by the same method.
         max: The longest duration.
     """
 
+    mean: float
     p50: float
+    p90: float
     p95: float
+    p99: float
     max: float
 
     @classmethod
@@ -154,11 +173,14 @@ class Spread:
             return None
         ordered = sorted(seconds)
         ranks = list(accumulate(times for _, times in ordered))
-        p50, p95 = (
-            next(each for (each, _), rank in zip(ordered, ranks, strict=True) if rank >= wanted)
-            for wanted in (0.5 * ranks[-1], 0.95 * ranks[-1])
+        total = ranks[-1]
+        mean = math.fsum(each * times for each, times in ordered) / total
+        # Integers, because 0.95 * 20 can be a little more than 19.
+        p50, p90, p95, p99 = (
+            ordered[bisect_left(ranks, -(-percent * total // 100))][0]
+            for percent in (50, 90, 95, 99)
         )
-        return cls(p50, p95, ordered[-1][0])
+        return cls(mean, p50, p90, p95, p99, ordered[-1][0])
 
 
 @frozen
@@ -185,24 +207,32 @@ class Summary:
     Attributes:
         time_to_first_byte: From the request to the first byte of the body.
         time_to_first_event: From the request to the first event.
-        time_to_first_token: From the request to the first chunk with generated text of any kind.
+        time_to_first_token: From the request to the first chunk with output: content, reasoning, a
+            refusal, a transcript, or the name or arguments of a call.
         time_to_first_text: From the request to the first chunk with content.
+        time_to_usage: From the request to the last chunk with token counts.
         total: From the request to the end.
         chunks: Number of chunks.
         events: Number of events.
         comments: Number of comments.
         bytes: Number of bytes of the body.
-        characters: Number of characters of all choices: content, reasoning, refusals, arguments.
-        gaps: Times between chunks; without chunks, between pieces that completed events.
-        stalls: The gaps longer than `stall_threshold`, including the one before the end.
+        characters: Number of characters of output of all choices.
+        gaps: Times between chunks with output; without chunks, between pieces that completed
+            events. The time to the first token isn't a gap, and neither is the time to the usage.
+        stalls: The gaps longer than `stall_threshold`. If the stream ended before the answer was
+            complete, such as by a timeout, the wait for that end counts too.
         stall_threshold: The gap above which the stream counts as stalled.
         longest_silence: The longest time without any bytes, comments included.
         tokens: Number of tokens of the answer.
         tokens_estimated: Whether `tokens` is an estimate, not the server's count.
-        tokens_per_second: Tokens divided by the time from the first token to the last.
-        characters_per_second: Characters divided by the same time. Both rates leave out the text of
-            the first chunk, because the time begins when it arrives, and reasoning tokens without
-            text.
+        tokens_per_second: Tokens after the first chunk with output, divided by the time from that
+            chunk to the last one with output. The first chunk has as many tokens as its usage
+            reports, else one. Reasoning tokens without text are left out.
+        inter_token_latency: The same time divided by the same tokens: 1 / `tokens_per_second`.
+        time_per_output_token: From the request to the last chunk with output, divided by all
+            tokens.
+        characters_per_second: Characters after the first chunk with output, divided by the time of
+            `tokens_per_second`.
         sooner: How many seconds before the end the first content arrived.
         sooner_ratio: `total` divided by `time_to_first_text`.
         release_delay: With a moderation gate: times from the arrival of each character of the
@@ -216,6 +246,7 @@ class Summary:
     time_to_first_event: float | None
     time_to_first_token: float | None
     time_to_first_text: float | None
+    time_to_usage: float | None
     total: float | None
     chunks: int
     events: int
@@ -229,6 +260,8 @@ class Summary:
     tokens: int | None
     tokens_estimated: bool
     tokens_per_second: float | None
+    inter_token_latency: float | None
+    time_per_output_token: float | None
     characters_per_second: float | None
     sooner: float | None
     sooner_ratio: float | None
@@ -313,10 +346,8 @@ def summarize(
     else:
         stall = 1.0 if gaps is None else max(1.0, 10 * gaps.p50)
     counts = token_counts_of(record.usage if usage is None else usage, record) or TokenCounts()
-    timed_tokens = counts.output
-    if timed_tokens is not None and counts.reasoning is not None and not record.reasoned:
-        timed_tokens = max(0, timed_tokens - counts.reasoning)  # their text wasn't received
-    seconds, share = _generation(record)
+    later_tokens, later_characters = _later_tokens(record, counts), _later_characters(record)
+    first, last = record.first_token or 0.0, record.last_token or 0.0
     total, first_text = record.ended, record.first_text
     sooner = sooner_ratio = None
     if total is not None and first_text is not None:
@@ -324,27 +355,28 @@ def summarize(
     silence = record.silence
     if record.last_byte is not None and total is not None:
         silence = max(silence or 0.0, total - record.last_byte)
-    times = record.arrivals if total is None else (*record.arrivals, total)
-    characters = sum(record.sizes)
     return Summary(
         time_to_first_byte=record.first_byte,
         time_to_first_event=record.first_event,
         time_to_first_token=record.first_token,
         time_to_first_text=first_text,
+        time_to_usage=record.usage_at,
         total=total,
         chunks=len(record.chunks),
         events=sum(record.piece_events),
         comments=record.comment_count,
         bytes=record.bytes,
-        characters=characters,
+        characters=sum(record.sizes),
         gaps=gaps,
-        stalls=tuple(Stall(at, end - at) for at, end in pairwise(times) if end - at > stall),
+        stalls=tuple(_stalls(record, stall)),
         stall_threshold=stall,
         longest_silence=silence,
         tokens=counts.output,
         tokens_estimated=counts.estimated,
-        tokens_per_second=None if timed_tokens is None else _ratio(timed_tokens * share, seconds),
-        characters_per_second=_ratio(characters * share, seconds),
+        tokens_per_second=_ratio(later_tokens, last - first),
+        inter_token_latency=_ratio(last - first, later_tokens),
+        time_per_output_token=_ratio(last, counts.output),
+        characters_per_second=_ratio(later_characters, last - first),
         sooner=sooner,
         sooner_ratio=sooner_ratio,
         release_delay=Spread.of(list(_release_delays(record))),
@@ -353,17 +385,38 @@ def summarize(
     )
 
 
-def _generation(record: Record) -> tuple[float, float]:
-    """Return the time from the first token to the last, and the share of text in that time."""
-    first, last = record.first_token, record.last_token
-    if first is None or last is None:
-        return 0.0, 0.0
-    first_size = next(size for size in record.sizes if size)
-    return last - first, 1 - first_size / sum(record.sizes)
+def _stalls(record: Record, threshold: float) -> Iterator[Stall]:
+    times, end = record.outputs, record.end
+    # Between the last output and a complete end is only the wait for the usage.
+    is_broken = end is not None and not end.complete and not end.finish_seen
+    if record.ended is not None and times and (is_broken or not record.chunks):
+        times = (*times, record.ended)
+    for at, later in pairwise(times):
+        if later - at > threshold:
+            yield Stall(at, later - at)
 
 
-def _ratio(amount: float, seconds: float) -> float | None:
-    return amount / seconds if seconds > 0 else None
+def _later_tokens(record: Record, counts: TokenCounts) -> int | None:
+    """Return the number of tokens after the first chunk with output, or None if it's unknown."""
+    tokens, first = counts.output, record.first_tokens
+    if tokens is None:
+        return None
+    # Token counts of some servers lag a chunk behind.
+    if first is not None and first < tokens:
+        return tokens - first
+    hidden = 0 if record.reasoned else counts.reasoning or 0  # their text wasn't received
+    return tokens - hidden - 1
+
+
+def _later_characters(record: Record) -> int:
+    return sum(record.sizes) - next((size for size in record.sizes if size), 0)
+
+
+def _ratio(amount: float | None, divisor: float | None) -> float | None:
+    """Divide two measurements; None if one is unknown or not positive."""
+    if amount is None or divisor is None or amount <= 0 or divisor <= 0:
+        return None
+    return amount / divisor
 
 
 def _release_delays(record: Record) -> Iterator[tuple[float, int]]:

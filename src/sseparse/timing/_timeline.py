@@ -36,10 +36,10 @@ class Timeline(Uncopyable):
     40 bytes of memory, and a piece of the body with events or comments up to 24 bytes.
 
     Args:
-        clock: Returns the time, in seconds. Default: `time.monotonic`.
+        clock: Returns the time, in seconds. Default: `time.perf_counter`.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self._clock = clock
         # Appending a number to a list is faster than to an array.
         self._times: list[float] = []
@@ -53,6 +53,10 @@ class Timeline(Uncopyable):
         self._append_time = self._times.append
         self._append_size = self._sizes.append
         self._reasoned = False
+        self._leading = 0  # known number of chunks before the first with output
+        self._first_usage: TokenUsage | None = None  # of the first chunk with output
+        # Of the last chunk with usage, and the position of that chunk.
+        self._last_usage: tuple[TokenUsage | None, int] = (None, 0)
         self._first_byte: float | None = None
         self._last_byte: float | None = None
         self._silence: float | None = None
@@ -101,7 +105,11 @@ class Timeline(Uncopyable):
             self._comment_count += comments
 
     def on_item(self, item: Item) -> None:
-        """Record a chunk, or another object with `only_text()` and `pieces()`."""
+        """
+        Record a chunk, or another object with `only_text()` and `pieces()`.
+
+        `call_names()` and `usage` are used too, if the object has them.
+        """
         now = self._clock()
         # Fast path: nearly all chunks bring the next words of one choice and nothing else.
         text = item.only_text()
@@ -119,9 +127,21 @@ class Timeline(Uncopyable):
                 content += length
             elif kind == "reasoning":
                 self._reasoned = True
+        if not size and (call_names := getattr(item, "call_names", None)) is not None:
+            size = sum(map(len, call_names()))
         if size > content:
             self._not_content[len(self._sizes)] = size - content
+        if (usage := getattr(item, "usage", None)) is not None:
+            self._add_usage(usage, brings_output=size > 0)
         return size
+
+    def _add_usage(self, usage: TokenUsage, *, brings_output: bool) -> None:
+        sizes = self._sizes
+        self._last_usage = usage, len(sizes)
+        while self._leading < len(sizes) and not sizes[self._leading]:
+            self._leading += 1
+        if brings_output and self._leading == len(sizes):
+            self._first_usage = usage
 
     def on_release(self, text: str) -> None:
         """Record text that a moderation gate released."""
@@ -154,6 +174,8 @@ class Timeline(Uncopyable):
             chunks=chunks,
             sizes=sizes,
             texts=tuple(size - not_content.get(at, 0) for at, size in enumerate(sizes)),
+            first_tokens=_count_output(self._first_usage),
+            usage_at=self._find_usage(chunks),
             pieces=pieces,
             piece_events=piece_events,
             comments=self._since_request(self._comments),
@@ -172,6 +194,13 @@ class Timeline(Uncopyable):
 
     def _since_request(self, times: Iterable[float]) -> tuple[float, ...]:
         return tuple(at - self._sent for at in times)
+
+    def _find_usage(self, chunks: tuple[float, ...]) -> float | None:
+        usage, position = self._last_usage
+        if _count_output(usage) is None:
+            return None
+        # Another thread may be recording that chunk.
+        return next(iter(chunks[position:]), None)
 
     def _relative(self, at: float | None) -> float | None:
         return None if at is None else at - self._sent
@@ -272,6 +301,11 @@ class Timeline(Uncopyable):
             return _load_plot().svg({"": record}, _WIDTH)
         except ImportError:
             return None
+
+
+def _count_output(usage: TokenUsage | None) -> int | None:
+    # Some servers send zeros on each chunk.
+    return None if usage is None else usage.token_counts().output or None
 
 
 def _length(text: str) -> int:
