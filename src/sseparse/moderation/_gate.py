@@ -55,7 +55,8 @@ class Gate(Breakable):
             endpoint. None, the default, if you pass the verdicts to `decide()` yourself.
         window: Where windows end. "sentence", the default: after a mark that ends a sentence, such
             as "." or "?", and a space; after a CJK mark, such as "。"; and after each line. The
-            window needs a letter. A number: after that number of words, punctuation marks and
+            window needs a letter. Common abbreviations, such as "Dr." and "e.g.", and lines that
+            end with a colon don't end it. A number: after that number of words, punctuation marks and
             single CJK characters. The last window of a choice ends with its text.
         lookback: Number of characters before a window that the check sees too, up to 100,000.
             Default: 200.

@@ -57,10 +57,20 @@ _CLOSERS: Final = (
     "\"'\u201d\u2019\u00bb\u203a)]}\u300d\u300f\uff09\u3011\u300b\u3009"
     "*_`~"  # Markdown
 )
+_SPACES: Final = " \t\r\n"
 _END: Final = re.compile(
     rf"[{re.escape(_STOPS)}][{re.escape(_CLOSERS)}]*+\s|[{_WIDE_STOPS}]|\n",
 )
 _LETTER: Final = re.compile(r"[^\W\d_]")
+# The last word before a stop, which isn't the end of a sentence after one of these.
+_WORD: Final = re.compile(r"[\w.]*\Z")
+_ABBREVIATION: Final = re.compile(
+    r"(?:[^\W\d_]\.)+[^\W\d_]"  # such as e.g., i.e., a.m. and z.B.
+    r"|Mrs?|Ms|Mx|Dr|Prof|Rev|Hon|Gen|Col|Capt|Lt|Sgt|Sr|Sra|Jr|St|Mme|Mlle"
+    r"|vs|cf|al|ca|approx|Figs?|Eqs?|Vol|pp|bzw|Nr|[Ee]x"
+)
+_LONGEST_ABBREVIATION: Final = 12
+_LABEL_ENDS: Final = (":", "\uff1a")
 _JOINER: Final = "\u200d"
 # Kana, and the ideographs with their extensions: scripts in which each character is a token.
 _CJK: Final = re.compile(
@@ -83,9 +93,10 @@ class SentenceBoundary:
                 self.searched = min(len(text), limit)
                 return 0
             self.searched, self._has_letter = letter.end(), True
-        found = _END.search(text, self.searched, limit)
-        if found:
-            return found.end()
+        while found := _END.search(text, self.searched, limit):
+            if not _continues_sentence(text, self.start, found):
+                return found.end()
+            self.searched = found.end()
         # A stop at the end of the text, and the closing marks after it, can become a boundary.
         body = text[self.searched : limit].rstrip(_CLOSERS)
         if body and body[-1] in _STOPS:
@@ -93,6 +104,17 @@ class SentenceBoundary:
         else:
             self.searched = min(len(text), limit)
         return 0
+
+
+def _continues_sentence(text: str, start: int, found: re.Match[str]) -> bool:
+    """Return whether a stop is that of an abbreviation, or a line is a label, such as "Name:"."""
+    before = text[max(start, found.start() - _LONGEST_ABBREVIATION) : found.start()]
+    if found[0].endswith("\n"):
+        return before.rstrip(_CLOSERS + _SPACES).endswith(_LABEL_ENDS)
+    if found[0][0] != "." or not found[0][1:].isspace():
+        return False
+    word = _WORD.search(before)
+    return word is not None and _ABBREVIATION.fullmatch(word[0]) is not None
 
 
 class TokenBoundary:
