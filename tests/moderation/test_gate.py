@@ -264,6 +264,8 @@ class TestMisuse:
             *[("window", value, '"sentence", or a number') for value in ("word", 0, True, 1.5)],
             *[("lookback", value, "characters, 0 to 100000") for value in (-1, None, 100_001)],
             *[("longest", value, "characters, 1 to 100000") for value in (0, "9", 100_001)],
+            *[("hold", value, "characters, 0 to 100000") for value in (-1, None, "x", 100_001)],
+            ("hold", re.compile(b"x"), "one of text"),
             *[("timeout", value, "seconds above 0") for value in (0, -1, "1", float("nan"), 1e10)],
             ("on_failure", "ignore", "'block', 'release'"),
         ],

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from typing import Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from .._options import check_choice
 from .._stage import Breakable, breaking
@@ -41,8 +42,8 @@ class Gate(Breakable):
 
     Each window is checked together with the `lookback` characters before it, so the check sees
     every phrase of up to `lookback` characters in one piece. If a phrase spans two windows, its
-    first part has already been released when the second part is checked. Larger windows make this
-    rarer, but delay the text longer.
+    first part has already been released when the second part is checked, unless `hold` is at least
+    the length of the phrase.
 
     Only the content of chat deltas and the text of legacy chunks are checked and released.
     Refusals, reasoning and tool calls are neither checked nor released. Iteration checks one window
@@ -56,12 +57,20 @@ class Gate(Breakable):
         window: Where windows end. "sentence", the default: after a mark that ends a sentence, such
             as "." or "?", and a space; after a CJK mark, such as "。"; and after each line. The
             window needs a letter. Common abbreviations, such as "Dr." and "e.g.", and lines that
-            end with a colon don't end it. A number: after that number of words, punctuation marks and
-            single CJK characters. The last window of a choice ends with its text.
+            end with a colon don't end it. A number: after that number of words, punctuation marks
+            and single CJK characters. The last window of a choice ends with its text.
         lookback: Number of characters before a window that the check sees too, up to 100,000.
             Default: 200.
         longest: Maximum number of characters of new text in a window, up to 100,000. A longer
             window is split at its last space, if it has one. Default: 1,000.
+        hold: The end of the approved text that waits until the next window is approved too. 0, the
+            default: nothing. A number of characters, up to 100,000: no part of a phrase of up to
+            that length plus 1 is released before a check has seen the complete phrase. The
+            lookback is at least this number. A compiled pattern: the longest end of the text, of up
+            to `lookback` characters, that the pattern matches in full. Write it so that it matches
+            every beginning of a forbidden phrase, for example `re.compile("[0-9 -]+")` for card
+            numbers. If a choice ends when all its windows are approved, its last window has no new
+            text.
         timeout: Maximum duration of a check, in seconds; None, the default, for no limit. In
             synchronous iteration, a check with a timeout runs in a separate thread. While a check
             hangs in that thread, later checks time out at once. In asynchronous iteration, the
@@ -83,6 +92,7 @@ class Gate(Breakable):
         window: Literal["sentence"] | int = "sentence",
         lookback: int = 200,
         longest: int = 1000,
+        hold: int | re.Pattern[str] = 0,
         timeout: float | None = None,
         on_failure: Literal["block", "release"] = "block",
         timeline: HasOnRelease | None = None,
@@ -93,6 +103,7 @@ class Gate(Breakable):
             raise ValueError(f'window is {window!r}; give "sentence", or a number of words above 0')
         _check_characters("lookback", lookback, 0)
         _check_characters("longest", longest, 1)
+        _check_hold(hold)
         check_choice("on_failure", on_failure, "block", "release")
         if check is not None and not callable(check):
             raise TypeError(f"check is a {type(check).__name__}; give a function of a text")
@@ -100,6 +111,7 @@ class Gate(Breakable):
         self._window = window
         self._lookback = lookback
         self._longest = longest
+        self._hold = hold
         self._blocks_failures = on_failure == "block"
         self._choices: dict[int, GatedChoice] = {}
         self._is_closed = False
@@ -166,8 +178,8 @@ class Gate(Breakable):
             choice = self._choices.get(index)
             if text:
                 if choice is None:
-                    choice = GatedChoice(index, self._window, self._lookback, self._longest)
-                    self._choices[index] = choice
+                    sizes = (self._lookback, self._longest, self._hold)
+                    choice = self._choices[index] = GatedChoice(index, self._window, *sizes)
                 windows += choice.feed(text)
             if is_finished and choice is not None:
                 windows += choice.flush()
@@ -327,6 +339,13 @@ def _check_characters(name: str, value: object, least: int) -> None:
         raise ValueError(
             f"{name} is {value!r}; give a number of characters, {least} to {_MOST_CHARACTERS}"
         )
+
+
+def _check_hold(hold: Any) -> None:
+    if not isinstance(hold, re.Pattern):
+        _check_characters("hold", hold, 0)
+    elif not isinstance(hold.pattern, str):
+        raise ValueError("hold is a pattern of bytes; give one of text")
 
 
 def _check_timeout(timeout: object) -> None:

@@ -30,7 +30,7 @@ class Window:
 
     @property
     def new(self) -> str:
-        """The text that is released if this window is approved."""
+        """The text that is new in this window; with a hold, its end is released later."""
         return self.text[self.overlap :]
 
 
@@ -166,11 +166,19 @@ class GatedChoice:
     The windows depend only on the text, not on the pieces in which it arrives.
     """
 
-    def __init__(self, choice: int, window: str | int, lookback: int, longest: int) -> None:
+    def __init__(
+        self,
+        choice: int,
+        window: str | int,
+        lookback: int,
+        longest: int,
+        hold: int | re.Pattern[str],
+    ) -> None:
         self._choice = choice
         self._boundary = TokenBoundary(window) if isinstance(window, int) else SentenceBoundary()
         self._boundary.begin(0)
-        self._lookback = lookback
+        self._lookback = max(lookback, hold) if isinstance(hold, int) else lookback
+        self._hold = hold
         self._longest = longest
         self._text = ""
         self._half = ""
@@ -178,6 +186,8 @@ class GatedChoice:
         self._number = 0
         self._held: dict[int, Window] = {}  # in order
         self._approved: set[int] = set()
+        self._tail = ""  # approved, but waits with the next window
+        self._last = -1  # number of the last window before the end of the choice
         self._released: list[str] = []
 
     @property
@@ -186,7 +196,8 @@ class GatedChoice:
 
     @property
     def held(self) -> str:
-        return "".join([each.new for each in self._held.values()]) + self._text + self._half
+        waiting = [each.new for each in self._held.values()]
+        return "".join([self._tail, *waiting, self._text, self._half])
 
     def feed(self, text: str) -> list[Window]:
         """Add text and return the windows that it completes."""
@@ -203,8 +214,9 @@ class GatedChoice:
         """Complete the last window; more text can follow."""
         half, self._half = self._half, ""
         windows = self._split(half)
-        if self._text:
+        if self._text or (self._tail and not self._held):
             windows.append(self._make_window(self._text))
+        self._last = self._number - 1
         self._text = ""
         self._boundary.begin(0)
         return windows
@@ -218,9 +230,23 @@ class GatedChoice:
         self._approved.add(window.number)
         releases: list[Release] = []
         while (first := next(iter(self._held), None)) in self._approved:
-            releases.append(Release(self._held.pop(first).new, self._choice))
+            text = self._tail + self._held.pop(first).new
+            end = len(text) if first == self._last else len(text) - self._tail_size(text)
+            text, self._tail = text[:end], text[end:]
+            if text:
+                releases.append(Release(text, self._choice))
         self._released += [release.text for release in releases]
         return releases
+
+    def _tail_size(self, text: str) -> int:
+        """Return how many characters at the end of approved text can begin a forbidden span."""
+        size = len(text)
+        if isinstance(self._hold, int):
+            return min(self._hold, size)
+        for start in range(max(size - self._lookback, 0), size):
+            if self._hold.fullmatch(text, start):
+                return size - start
+        return 0
 
     def _split(self, text: str) -> list[Window]:
         self._text += text
