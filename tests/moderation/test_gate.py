@@ -266,6 +266,7 @@ class TestMisuse:
             *[("longest", value, "characters, 1 to 100000") for value in (0, "9", 100_001)],
             *[("hold", value, "characters, 0 to 100000") for value in (-1, None, "x", 100_001)],
             ("hold", re.compile(b"x"), "one of text"),
+            *[("concurrent", value, "a number of checks above 0") for value in (0, "2", True)],
             *[("timeout", value, "seconds above 0") for value in (0, -1, "1", float("nan"), 1e10)],
             ("on_failure", "ignore", "'block', 'release'"),
         ],

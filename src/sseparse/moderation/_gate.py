@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from functools import partial
 from typing import Any, Final, Literal, Protocol
 
 from .._options import check_choice
@@ -11,6 +12,7 @@ from .._stage import Breakable, breaking
 from ..chunks import ChatCompletionChunk, Chunk, CompletionChunk
 from ..chunks._models import CompletionChunkChoice
 from ..chunks._texts import text_of
+from ._concurrent import ConcurrentIterator
 from ._iterators import ReleaseIterator, TextIterator
 from ._verdicts import Flagged, Verdict, is_flagged
 from ._windows import GatedChoice, Release, Window
@@ -46,9 +48,7 @@ class Gate(Breakable):
     the length of the phrase.
 
     Only the content of chat deltas and the text of legacy chunks are checked and released.
-    Refusals, reasoning and tool calls are neither checked nor released. Iteration checks one window
-    at a time and doesn't read the stream during the check. To run several checks at once, use
-    `feed()`, `close()` and `decide()`.
+    Refusals, reasoning and tool calls are neither checked nor released.
 
     Args:
         check: Returns a verdict on a text: True to approve it, False to flag it, or an object with
@@ -71,10 +71,16 @@ class Gate(Breakable):
             every beginning of a forbidden phrase, for example `re.compile("[0-9 -]+")` for card
             numbers. If a choice ends when all its windows are approved, its last window has no new
             text.
+        concurrent: Maximum number of windows that are checked at the same time. 1, the default:
+            iteration doesn't read the stream during a check. With a larger number, it does;
+            synchronous iteration then calls the check in threads, so it must be thread-safe.
+            Verdicts are applied in the order of the text, so the result stays the same. Approved
+            text can be released only when the next chunk arrives, the stream ends, or more windows
+            than this number wait.
         timeout: Maximum duration of a check, in seconds; None, the default, for no limit. In
-            synchronous iteration, a check with a timeout runs in a separate thread. While a check
-            hangs in that thread, later checks time out at once. In asynchronous iteration, the
-            timeout applies only to async checks.
+            synchronous iteration, a check with a timeout runs in a separate thread. While as many
+            checks as `concurrent` hang, later checks time out at once. In asynchronous iteration,
+            the timeout applies only to async checks.
         on_failure: What to do if a check raises an exception or times out: "block", the default,
             raises `Flagged`, with the failure as its cause; "release" approves the window, and adds
             the failure to `failures`. An invalid verdict always blocks.
@@ -93,6 +99,7 @@ class Gate(Breakable):
         lookback: int = 200,
         longest: int = 1000,
         hold: int | re.Pattern[str] = 0,
+        concurrent: int = 1,
         timeout: float | None = None,
         on_failure: Literal["block", "release"] = "block",
         timeline: HasOnRelease | None = None,
@@ -107,6 +114,7 @@ class Gate(Breakable):
         check_choice("on_failure", on_failure, "block", "release")
         if check is not None and not callable(check):
             raise TypeError(f"check is a {type(check).__name__}; give a function of a text")
+        _check_concurrent(concurrent)
         _check_timeout(timeout)
         self._window = window
         self._lookback = lookback
@@ -118,6 +126,7 @@ class Gate(Breakable):
         self._is_reading_verdict = False
         self._failures: list[Exception] = []
         self._check = check
+        self._concurrent = concurrent
         self._timeout = timeout
         self._timeline = timeline
         self._iterator: ReleaseIterator | None = None
@@ -319,7 +328,10 @@ class Gate(Breakable):
         if self._check is None:
             raise TypeError("the gate has no check to call: give one, as in Gate(check)")
         if self._iterator is None:
-            self._iterator = ReleaseIterator(
+            make: Callable[..., ReleaseIterator] = ReleaseIterator
+            if self._concurrent > 1:
+                make = partial(ConcurrentIterator, concurrent=self._concurrent)
+            self._iterator = make(
                 self, stream, self._check, self._timeout, self._apply, record=self._record
             )
         elif self._iterator.stream is not stream:
@@ -341,11 +353,16 @@ def _check_characters(name: str, value: object, least: int) -> None:
         )
 
 
-def _check_hold(hold: Any) -> None:
+def _check_hold(hold: int | re.Pattern[Any]) -> None:
     if not isinstance(hold, re.Pattern):
         _check_characters("hold", hold, 0)
     elif not isinstance(hold.pattern, str):
         raise ValueError("hold is a pattern of bytes; give one of text")
+
+
+def _check_concurrent(number: object) -> None:
+    if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+        raise ValueError(f"concurrent is {number!r}; give a number of checks above 0")
 
 
 def _check_timeout(timeout: object) -> None:
