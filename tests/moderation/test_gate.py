@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sseparse import SSEError
-from sseparse.moderation import Flagged, Gate, Release, Window
+from sseparse.moderation import Flagged, Gate, Release, Replace, Window
 
 from .test_windows import KINDS, TEXTS
 
@@ -41,6 +41,10 @@ INVALID = [
     {"flagged": None, "results": [{"flagged": False}]},
     {"flagged": False, "results": "not asked for"},
     {"results": [{"flagged": False}, {"flagged": 0}]},
+    {"flagged": False, "text": "masked"},
+    SimpleNamespace(flagged=False, replacement=""),
+    {"results": [{"flagged": False, "output": "masked"}]},
+    Replace(None),  # type: ignore[arg-type]  # is rejected
 ]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from .._deadlines import Timers, running_timers
 from .._stage import breaking
 from ._iterators import ReleaseIterator, make_timeout
-from ._windows import Release
+from ._windows import Release, Window
 
 
 class RunningCheck:
@@ -97,9 +97,11 @@ class ConcurrentIterator(ReleaseIterator):
         self._running.clear()
 
     @breaking
-    def _append(self, releases: list[Release]) -> None:
-        super()._append(releases)
+    def _append(self, releases: list[Release], rebuilt: list[Window]) -> None:
+        super()._append(releases, rebuilt)
         self._running.popleft()
+        if rebuilt:  # the checks got a text that changed
+            self._abandon()
 
     def _start_thread(self, check: RunningCheck) -> None:
         self._hung = [thread for thread in self._hung if thread.is_alive()]

@@ -14,7 +14,7 @@ from ..chunks._models import CompletionChunkChoice
 from ..chunks._texts import text_of
 from ._concurrent import ConcurrentIterator
 from ._iterators import ReleaseIterator, TextIterator
-from ._verdicts import Flagged, Verdict, is_flagged
+from ._verdicts import Flagged, Replace, Verdict, is_flagged
 from ._windows import GatedChoice, Release, Window
 
 Check = Callable[[str], Verdict]
@@ -51,9 +51,10 @@ class Gate(Breakable):
     Refusals, reasoning and tool calls are neither checked nor released.
 
     Args:
-        check: Returns a verdict on a text: True to approve it, False to flag it, or an object with
-            `flagged`, or with `results` that have it, such as the answer of OpenAI's moderation
-            endpoint. None, the default, if you pass the verdicts to `decide()` yourself.
+        check: Returns a verdict on a text: True to approve it, False to flag it, `Replace(text)` to
+            change it, or an object with `flagged`, or with `results` that have it, such as the
+            answer of OpenAI's moderation endpoint. Later checks see the text with the changes.
+            None, the default, if you pass the verdicts to `decide()` yourself.
         window: Where windows end. "sentence", the default: after a mark that ends a sentence, such
             as "." or "?", and a space; after a CJK mark, such as "。"; and after each line. The
             window needs a letter. Common abbreviations, such as "Dr." and "e.g.", and lines that
@@ -141,8 +142,13 @@ class Gate(Breakable):
         """The failures that on_failure="release" accepted, without tracebacks."""
         return tuple(self._failures)
 
+    @property
+    def waiting(self) -> tuple[Window, ...]:
+        """The windows that wait for a verdict, by choice and in the order of the text."""
+        return tuple(each for choice in self._choices.values() for each in choice.waiting)
+
     def released(self, choice: int = 0) -> str:
-        """Return the released text of a choice."""
+        """Return the released text of a choice, with its replacements."""
         return self._choices[choice].released if choice in self._choices else ""
 
     def held(self, choice: int = 0) -> str:
@@ -213,7 +219,9 @@ class Gate(Breakable):
         Apply the verdict on a window and return the text that can now be released.
 
         Verdicts can be given in any order. Text is released in the order in which it was received:
-        an approved window waits until all windows before it, of the same choice, are approved.
+        an approved window waits until all windows before it, of the same choice, are approved. A
+        `Replace` is accepted only when the windows before it are decided. It changes the text that
+        later windows overlap, so these are made again and wait for a new verdict: see `waiting`.
 
         Args:
             window: A window that `feed()` or `close()` returned.
@@ -222,10 +230,10 @@ class Gate(Breakable):
         Raises:
             Flagged: The window isn't approved, or another one wasn't before. An invalid verdict
                 blocks too, with any `on_failure`.
-            RuntimeError: The window belongs to another gate, or was decided before.
+            RuntimeError: The window isn't one of `waiting`, or can't be replaced yet.
             Exception: Any exception of the timeline; `released()` has the text.
         """
-        return self._record(self._apply(window, verdict))
+        return self._record(self._apply(window, verdict)[0])
 
     def fail(self, window: Window, error: Exception) -> list[Release]:
         """
@@ -237,12 +245,16 @@ class Gate(Breakable):
             Flagged: The gate has on_failure="block", or a window wasn't approved before.
             RuntimeError, Exception: As for `decide()`.
         """
-        return self._record(self._apply(window, None, error))
+        return self._record(self._apply(window, None, error)[0])
 
     def _apply(
         self, window: Window, verdict: object, failure: Exception | None = None
-    ) -> list[Release]:
-        """Apply a verdict, or the failure of a check, without calling the timeline."""
+    ) -> tuple[list[Release], list[Window]]:
+        """
+        Apply a verdict, or the failure of a check, without calling the timeline.
+
+        Return the releases, and the windows whose text a replacement changed.
+        """
         self._raise_error()
         if self._is_reading_verdict:
             raise RuntimeError("can't decide on a window while a verdict is being read")
@@ -250,20 +262,29 @@ class Gate(Breakable):
         if choice is None or not choice.is_waiting(window):
             raise RuntimeError(
                 f"window {window.number} of choice {window.choice} isn't waiting for a verdict: it "
-                "was decided before, or it belongs to another gate"
+                "was decided before, a replacement before it changed its text (see `waiting`), or "
+                "it belongs to another gate"
+            )
+        if isinstance(verdict, Replace) and not choice.is_first(window):
+            raise RuntimeError(
+                f"window {window.number} of choice {window.choice} can't be replaced before the "
+                "windows before it are decided; decide them first"
             )
         return self._approve(choice, window, verdict, failure)
 
     @breaking
     def _approve(
         self, choice: GatedChoice, window: Window, verdict: object, failure: Exception | None
-    ) -> list[Release]:
+    ) -> tuple[list[Release], list[Window]]:
         """Approve a window unless its verdict or failure blocks it."""
+        rebuilt: list[Window] = []
         is_blocked = failure is not None and self._blocks_failures
         if failure is None:
             self._is_reading_verdict = True
             try:
                 is_blocked = is_flagged(verdict)
+                if isinstance(verdict, Replace):
+                    rebuilt = choice.replace(window, verdict.text)
             except Exception as error:  # a property of a verdict may raise anything
                 is_blocked, verdict, failure = True, None, error
             finally:
@@ -273,7 +294,7 @@ class Gate(Breakable):
             raise Flagged(window=window, verdict=verdict, failure=failure, **texts) from failure
         if failure is not None:
             self._failures.append(failure.with_traceback(None))
-        return choice.approve(window)
+        return choice.approve(window), rebuilt
 
     def _record(self, releases: list[Release]) -> list[Release]:
         if self._timeline is not None:

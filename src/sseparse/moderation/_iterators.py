@@ -35,7 +35,7 @@ class ReleaseIterator(Breakable):
         stream: object,
         check: Callable[[str], Any],
         timeout: float | None,
-        apply: Callable[[Window, object, Exception | None], list[Release]],
+        apply: Callable[[Window, object, Exception | None], tuple[list[Release], list[Window]]],
         *,
         record: Callable[[list[Release]], object],
     ) -> None:
@@ -247,23 +247,32 @@ class ReleaseIterator(Breakable):
         # Not by the gate's methods, which call the timeline: if that raised, the releases would be
         # lost.
         try:
-            releases = self._apply(self._windows[0], verdict, failure)
+            releases, rebuilt = self._apply(self._windows[0], verdict, failure)
         except Flagged as flagged:
             # An error of the snapshot, or its absence, must not replace the one that is raised.
             with suppress(Exception):
                 flagged.partial = self.stream.snapshot()
             raise
-        self._append(releases)
+        self._append(releases, rebuilt)
         self._record(releases)
 
     @breaking
-    def _append(self, releases: list[Release]) -> None:
+    def _append(self, releases: list[Release], rebuilt: list[Window]) -> None:
         self._windows.popleft()
         self._ready += releases
+        at = 0
+        for window in rebuilt:  # in the order of the deque
+            while not _is_same(self._windows[at], window):
+                at += 1
+            self._windows[at] = window
 
 
 def make_timeout(seconds: float) -> TimeoutError:
     return TimeoutError(f"no verdict within {seconds} s")
+
+
+def _is_same(old: Window, new: Window) -> bool:
+    return (old.choice, old.number) == (new.choice, new.number)
 
 
 class TextIterator(Uncopyable):

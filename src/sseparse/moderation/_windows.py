@@ -225,11 +225,62 @@ class GatedChoice:
         number = window.number
         return self._held.get(number) is window and number not in self._approved
 
+    @property
+    def waiting(self) -> list[Window]:
+        """The windows without a verdict."""
+        return [each for each in self._held.values() if each.number not in self._approved]
+
+    def is_first(self, window: Window) -> bool:
+        return next(iter(self._held)) == window.number
+
+    def replace(self, window: Window, text: str) -> list[Window]:
+        """
+        Replace the text of the first window, and return the later windows that this changes.
+
+        They lose their verdicts, which were on another text.
+
+        Raises:
+            ValueError: The replacement changes text that was released.
+        """
+        kept = window.text[: window.overlap - len(self._tail)]
+        if not text.startswith(kept):
+            raise ValueError(
+                "the replacement changes text that was released; return the text that the check "
+                "got, with changes only after that, and raise `hold` to release text later"
+            )
+        self._tail = ""
+        self._held[window.number] = Window(
+            text=text, overlap=len(kept), choice=self._choice, number=window.number
+        )
+        return self._rebuild(window.number + 1, self._end_of(text))
+
+    def _rebuild(self, number: int, before: str) -> list[Window]:
+        """Return the windows from a number on whose context changes to the text before them."""
+        rebuilt: list[Window] = []
+        while number < self._number:
+            old = self._held[number]
+            if old.text[: old.overlap] == before:
+                return rebuilt
+            window = Window(
+                text=before + old.new, overlap=len(before), choice=self._choice, number=number
+            )
+            self._held[number] = window
+            self._approved.discard(number)
+            rebuilt.append(window)
+            before = self._end_of(window.text)
+            number += 1
+        self._before = before
+        return rebuilt
+
+    def _end_of(self, text: str) -> str:
+        return text[-self._lookback :] if self._lookback else ""
+
     def approve(self, window: Window) -> list[Release]:
         """Approve a window and return the text that can now be released."""
         self._approved.add(window.number)
         releases: list[Release] = []
         while (first := next(iter(self._held), None)) in self._approved:
+            self._approved.discard(first)
             text = self._tail + self._held.pop(first).new
             end = len(text) if first == self._last else len(text) - self._tail_size(text)
             text, self._tail = text[:end], text[end:]
@@ -264,7 +315,7 @@ class GatedChoice:
     def _make_window(self, new: str) -> Window:
         before, number = self._before, self._number
         window = Window(text=before + new, overlap=len(before), choice=self._choice, number=number)
-        self._before = window.text[-self._lookback :] if self._lookback else ""
+        self._before = self._end_of(window.text)
         self._held[number] = window
         self._number += 1
         return window
