@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from sseparse.moderation import Flagged, Gate, Window
 
 from .answers import Blocklist, chunk
+from .test_async import Chunks
 from .test_windows import KINDS, TEXTS, cut
 
 CARD = re.compile(r"(?:[0-9]{4}[ -]?){3}[0-9]{4}")
@@ -33,12 +34,36 @@ def test_card_number(hold: Any) -> None:
     assert released + caught.value.held == "".join(tokens)
 
 
-def test_end() -> None:
-    """At the end of a choice, the text that waits is released by a last window without new text."""
+@pytest.mark.parametrize("concurrent", [1, 2])
+def test_end(concurrent: int) -> None:
+    """At the end of the answer, the text that waits is released without another check."""
     check = Blocklist()
+    gate = Gate(check, hold=3, concurrent=concurrent)
 
-    assert list(Gate(check, hold=3).text_deltas([chunk("One. Two. ")])) == ["On", "e. Tw", "o. "]
-    assert check.seen == ["One. ", "One. Two. ", "One. Two. "]
+    assert "".join(gate.text_deltas([chunk("One. "), chunk("Two. ")])) == "One. Two. "
+    assert check.seen == ["One. ", "One. Two. "]
+
+
+@pytest.mark.anyio
+async def test_end_async() -> None:
+    """The same holds for asynchronous iteration."""
+    check = Blocklist()
+    texts = Gate(check, hold=3).atext_deltas(Chunks(chunk("One. ")))
+
+    assert [text async for text in texts] == ["On", "e. "]
+    assert check.seen == ["One. "]
+
+
+def test_last_window() -> None:
+    """A gate that is driven by hand returns a last window without new text."""
+    gate = Gate(hold=3)
+    [window] = gate.feed_text("One. ")
+    gate.decide(window, True)
+    assert gate.held() == "e. "
+
+    [last] = gate.close()
+    assert (last.text, last.new) == ("One. ", "")
+    assert [release.text for release in gate.decide(last, True)] == ["e. "]
 
 
 def test_end_with_open_windows() -> None:
@@ -51,10 +76,10 @@ def test_end_with_open_windows() -> None:
 
 
 def test_text_after_the_end() -> None:
-    """A finish reason releases all text before it; text after it has a hold too."""
+    """Text before a finish reason waits too, because some servers send text after it."""
     chunks = [chunk("One. ", finish_reason="stop"), chunk("Two. ")]
 
-    assert list(Gate(Blocklist(), hold=3).text_deltas(chunks)) == ["One. ", "Tw", "o. "]
+    assert list(Gate(Blocklist(), hold=3).text_deltas(chunks)) == ["On", "e. Tw", "o. "]
 
 
 def test_pattern() -> None:

@@ -61,8 +61,12 @@ class ConcurrentIterator(ReleaseIterator):
 
     def _needs_verdict(self) -> bool:
         while len(self._running) < min(self._concurrent, len(self._windows)):
-            check = RunningCheck(self._windows[len(self._running)].text)
-            self._start(check)
+            window = self._windows[len(self._running)]
+            check = RunningCheck(window.text)
+            if window.new:
+                self._start(check)
+            else:  # all of its text was checked
+                check.finish(True)
             self._running.append(check)
         if not self._running:
             return False

@@ -70,8 +70,8 @@ class Gate(Breakable):
             lookback is at least this number. A compiled pattern: the longest end of the text, of up
             to `lookback` characters, that the pattern matches in full. Write it so that it matches
             every beginning of a forbidden phrase, for example `re.compile("[0-9 -]+")` for card
-            numbers. If a choice ends when all its windows are approved, its last window has no new
-            text.
+            numbers. If the answer ends when all windows of a choice are approved, `close()` returns
+            a window without new text for it; iteration approves that without a check.
         concurrent: Maximum number of windows that are checked at the same time. 1, the default:
             iteration doesn't read the stream during a check. With a larger number, it does;
             synchronous iteration then calls the check in threads, so it must be thread-safe.
@@ -212,7 +212,7 @@ class Gate(Breakable):
         """
         self._raise_error()
         self._is_closed = True
-        return [window for choice in self._choices.values() for window in choice.flush()]
+        return [window for choice in self._choices.values() for window in choice.close()]
 
     def decide(self, window: Window, verdict: Verdict) -> list[Release]:
         """

@@ -124,7 +124,10 @@ class ReleaseIterator(Breakable):
 
     def _call(self) -> Any:
         """Return the verdict on the first window."""
-        text, limit = self._windows[0].text, self._timeout
+        window, limit = self._windows[0], self._timeout
+        if not window.new:  # all of its text was checked
+            return True
+        text = window.text
         return self._check(text) if limit is None else self._call_check(text, limit)
 
     def _call_check(self, text: str, seconds: float) -> Any:
@@ -183,7 +186,8 @@ class ReleaseIterator(Breakable):
 
     async def _acall(self, timers: Timers | None) -> Any:
         """Return the verdict on the first window."""
-        return await self._acall_check(self._windows[0].text, timers)
+        window = self._windows[0]
+        return await self._acall_check(window.text, timers) if window.new else True
 
     async def _acall_check(self, text: str, timers: Timers | None) -> Any:
         verdict = self._check(text)

@@ -187,7 +187,7 @@ class GatedChoice:
         self._held: dict[int, Window] = {}  # in order
         self._approved: set[int] = set()
         self._tail = ""  # approved, but waits with the next window
-        self._last = -1  # number of the last window before the end of the choice
+        self._last = -1  # number of the last window, once it's known
         self._released: list[str] = []
 
     @property
@@ -214,11 +214,18 @@ class GatedChoice:
         """Complete the last window; more text can follow."""
         half, self._half = self._half, ""
         windows = self._split(half)
-        if self._text or (self._tail and not self._held):
+        if self._text:
             windows.append(self._make_window(self._text))
-        self._last = self._number - 1
         self._text = ""
         self._boundary.begin(0)
+        return windows
+
+    def close(self) -> list[Window]:
+        """Complete the last window, which releases all text."""
+        windows = self.flush()
+        if self._tail and not self._held:
+            windows.append(self._make_window(""))
+        self._last = self._number - 1
         return windows
 
     def is_waiting(self, window: Window) -> bool:
