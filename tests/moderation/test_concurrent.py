@@ -3,15 +3,19 @@
 import contextvars
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from itertools import cycle
 from typing import Any
 
 import anyio
 import pytest
 import trio
 import trio.testing
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sseparse import AsyncStream, Chunk, Stream
-from sseparse.moderation import Flagged, Gate
+from sseparse.moderation import Flagged, Gate, Replace, Verdict
 
 from .answers import LIMIT, AsyncSource, Blocklist, ScriptedCheck, Source, body, chunk
 from .test_async import Chunks, awaited
@@ -246,3 +250,37 @@ class TestFailures:
         step = anext(Gate(awaited(Blocklist()), concurrent=2).areleases(Chunks(chunk("One. "))))
         with pytest.raises(RuntimeError, match="event loop of asyncio or trio"):
             next(step.__await__())
+
+
+@given(
+    st.lists(st.sampled_from(["a", "X", "XX", ". ", " ", "bad", "\n"]), max_size=30),
+    st.lists(st.sampled_from([0, 1, 2, 5]), min_size=1, max_size=9),
+    st.tuples(st.integers(1, 3), st.integers(0, 4), st.integers(2, 6)),
+)
+def test_same_result(texts: list[str], delays: list[int], sizes: tuple[int, int, int]) -> None:
+    """However long each check takes, the text and the error are those of one check at a time."""
+    window, hold, concurrent = sizes
+
+    def judge(text: str) -> Verdict:
+        masked = text.replace("XX", "-")
+        return "bad" not in text and (True if masked == text else Replace(masked))
+
+    async def result(concurrent: int) -> tuple[str, str, int]:
+        waits = cycle(delays)
+
+        async def check(text: str) -> Verdict:
+            await trio.sleep(next(waits))
+            return judge(text)
+
+        gate = Gate(check, window=window, hold=hold, concurrent=concurrent)
+        out = ""
+        with suppress(Flagged):
+            async for text in gate.atext_deltas(Chunks(*map(chunk, texts))):
+                out += text
+        assert out == gate.released()
+        number = -1 if gate.flagged is None else gate.flagged.window.number
+        return out, gate.flagged.window.text if gate.flagged else "", number
+
+    clock = trio.testing.MockClock
+    expected = trio.run(result, 1, clock=clock(autojump_threshold=0))
+    assert trio.run(result, concurrent, clock=clock(autojump_threshold=0)) == expected
