@@ -1,15 +1,20 @@
 """
-Cost of a Gate: how long a character waits for its release, and the gate's own time.
+Cost of a Gate: how long a character waits for its release, how long an answer takes with slow
+checks, and the gate's own time.
 
-The first uses a simulated clock, so it is the same on every machine: a token arrives each 20 ms,
-and a check takes a fixed time, in which the gate doesn't read the stream. The second is the least
-of several rounds over chunks, with a check that approves at once, without the loop.
+The first two use simulated clocks, so they are the same on every machine. In the first, a token
+arrives each 20 ms, and a check takes a fixed time, in which the gate doesn't read the stream. In
+the second, checks run at the same time. The third is the least of several rounds over chunks, with
+a check that approves at once, without the loop.
 """
 
 import platform
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
+import trio
+import trio.testing
 from measure import least
 
 import sseparse
@@ -82,12 +87,35 @@ def waits(window: int | str, check_takes: float) -> list[float]:
     return sorted(simulation.waits)
 
 
-def cost(window: int | str, text: str) -> float:
+def duration(texts: list[str], interval: float, **options: Any) -> float:
+    """Return how many seconds an answer takes with checks of 0.3 s."""
+
+    async def check(text: str) -> bool:
+        assert text
+        await trio.sleep(0.3)
+        return True
+
+    async def chunks() -> AsyncIterator[ChatCompletionChunk]:
+        start = trio.current_time()
+        for number, text in enumerate(texts, 1):
+            await trio.sleep_until(start + interval * number)
+            yield chunk(text)
+
+    async def read() -> float:
+        start = trio.current_time()
+        async for _ in Gate(check, **options).areleases(chunks()):
+            pass
+        return trio.current_time() - start
+
+    return trio.run(read, clock=trio.testing.MockClock(autojump_threshold=0))
+
+
+def cost(window: int | str, text: str, hold: int = 0) -> float:
     """Return the gate's own time for a chunk, in microseconds."""
     chunks = [chunk(token) for token in tokens_of(text)]
 
     def gated() -> None:
-        for _ in Gate(lambda _: True, window=window).releases(chunks):  # type: ignore[arg-type] # a number or a name
+        for _ in Gate(lambda _: True, window=window, hold=hold).releases(chunks):  # type: ignore[arg-type] # a number or a name
             pass
 
     def empty() -> None:
@@ -106,11 +134,19 @@ def main() -> None:
             found = waits(window, check_takes)
             p50, p95 = (found[int(share * (len(found) - 1))] for share in (0.5, 0.95))
             print(f"{window:>10}  {check_takes:>11}  {p50:>6.0f}  {p95:>6.0f}  {found[-1]:>6.0f}")
+    print("\nHow long an answer takes, in s, with async checks of 0.3 s:\n")
+    print(f"{'concurrent':>10}  {'120 tokens, 20/s':>16}  {'burst of 10 sentences':>21}")
+    sentences = " ".join(re.findall(r"[^.?!\s][^.?!]*[.?!]", PROSE * 2)[:10])
+    for concurrent in (1, 2, 4, 10):
+        stream = duration([" word"] * 120, 0.05, window=5, concurrent=concurrent)
+        burst = duration([sentences], 0, concurrent=concurrent)
+        print(f"{concurrent:>10}  {stream:>16.2f}  {burst:>21.2f}")
     print("\nThe Gate's own time, in \u00b5s a chunk:\n")
     print(f"{'window':>10}  {'English':>8}  {'Chinese':>8}")
     for window in WINDOWS:
         figures = [cost(window, text) for text in (PROSE * 5, CHINESE)]
         print(f"{window:>10}  " + "  ".join(f"{figure:>8.2f}" for figure in figures))
+    print(f"\nWindow of 8 with hold=18, English: {cost(8, PROSE * 5, hold=18):.2f}")
 
 
 if __name__ == "__main__":

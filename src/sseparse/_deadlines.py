@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextvars
 import math
 import sys
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 from attrs import Attribute, define, field
 
@@ -122,6 +123,18 @@ class _TrioTimers:
             return await wait
         raise TimeUp
 
+    def start(self, run: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], object]:
+        """Run a function, which must not raise, in a task of its own; return what cancels it."""
+        scope = self.module.CancelScope()
+
+        async def run_in_scope() -> None:
+            with scope:
+                await run()
+
+        context = contextvars.copy_context()
+        self.module.lowlevel.spawn_system_task(run_in_scope, context=context)
+        return cast("Callable[[], object]", scope.cancel)
+
 
 class _AsyncioTimers:
     def __init__(self, module: Any, loop: Any) -> None:
@@ -154,6 +167,9 @@ class _AsyncioTimers:
             handle.cancel()
             if fired:
                 task.uncancel()
+
+    def start(self, run: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], object]:
+        return cast("Callable[[], object]", self._loop.create_task(run()).cancel)
 
 
 Timers = _TrioTimers | _AsyncioTimers

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sseparse import SSEError
-from sseparse.moderation import Flagged, Gate, Release, Window
+from sseparse.moderation import Flagged, Gate, Release, Replace, Window
 
 from .test_windows import KINDS, TEXTS
 
@@ -41,6 +41,10 @@ INVALID = [
     {"flagged": None, "results": [{"flagged": False}]},
     {"flagged": False, "results": "not asked for"},
     {"results": [{"flagged": False}, {"flagged": 0}]},
+    {"flagged": False, "text": "masked"},
+    SimpleNamespace(flagged=False, replacement=""),
+    {"results": [{"flagged": False, "output": "masked"}]},
+    Replace(None),  # type: ignore[arg-type]  # is rejected
 ]
 
 
@@ -264,6 +268,9 @@ class TestMisuse:
             *[("window", value, '"sentence", or a number') for value in ("word", 0, True, 1.5)],
             *[("lookback", value, "characters, 0 to 100000") for value in (-1, None, 100_001)],
             *[("longest", value, "characters, 1 to 100000") for value in (0, "9", 100_001)],
+            *[("hold", value, "characters, 0 to 100000") for value in (-1, None, "x", 100_001)],
+            ("hold", re.compile(b"x"), "one of text"),
+            *[("concurrent", value, "a number of checks above 0") for value in (0, "2", True)],
             *[("timeout", value, "seconds above 0") for value in (0, -1, "1", float("nan"), 1e10)],
             ("on_failure", "ignore", "'block', 'release'"),
         ],

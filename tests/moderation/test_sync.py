@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sseparse import ChatCompletion, IncompleteStream, Stream, TransportError
+from sseparse import BrokenStage, ChatCompletion, IncompleteStream, Stream, TransportError
 from sseparse.moderation import Flagged, Gate, Release
 
 from .answers import DONE, LIMIT, Blocklist, ScriptedCheck, Source, body, chunk, piece
@@ -211,6 +211,15 @@ class TestStreamsThatFail:
         """If the window before an error is flagged, Flagged is raised instead of the error."""
         with pytest.raises(Flagged):
             list(Gate(Blocklist("Bad")).releases(Stream(Source(piece("Bad"), OSError()))))
+
+    def test_interrupt(self) -> None:
+        """After an interrupt while the stream is read, a chunk may be lost, so the gate stops."""
+        texts = Gate(Blocklist()).text_deltas(Source(KeyboardInterrupt()))  # type: ignore[arg-type]  # yields no chunk
+
+        with pytest.raises(KeyboardInterrupt):
+            next(texts)
+        with pytest.raises(BrokenStage):
+            next(texts)
 
     def test_misuse(self) -> None:
         """Reading a stream that the caller closed raises RuntimeError and isn't its end."""

@@ -57,10 +57,20 @@ class TestSentences:
             ("End.\n\n---\n\nNext", ["End.\n", "\n---\n\nNext"]),
             ("...", ["..."]),
             ("", []),
+            ("Ask Dr. No. Then", ["Ask Dr. No. ", "Then"]),
+            ("Eat fruit, e.g. figs. Then", ["Eat fruit, e.g. figs. ", "Then"]),
+            ("(cf. Fig. 2) ok. Then", ["(cf. Fig. 2) ok. ", "Then"]),
+            ("No. Foodr. Then", ["No. ", "Foodr. ", "Then"]),
+            ("A Dr.! Then a Dr.\nEnd", ["A Dr.! ", "Then a Dr.\n", "End"]),
+            ("Card number:\n4111\nNext", ["Card number:\n4111\n", "Next"]),
+            ("**Card:**  \n\n4111\nNext", ["**Card:**  \n\n4111\n", "Next"]),
         ],
     )  # fmt: skip
     def test_ends(self, text: str, expected: list[str]) -> None:
-        """A window ends after a stop with closing marks and a space, a wide stop, or a line."""
+        """
+        A window ends after a stop with closing marks and a space, a wide stop, or a line, but not
+        after an abbreviation or a label.
+        """
         assert ends(text) == expected
 
     def test_promptness(self) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from typing import Final, Literal, Protocol
+from functools import partial
+from typing import Any, Final, Literal, Protocol
 
 from .._options import check_choice
 from .._stage import Breakable, breaking
 from ..chunks import ChatCompletionChunk, Chunk, CompletionChunk
 from ..chunks._models import CompletionChunkChoice
 from ..chunks._texts import text_of
+from ._concurrent import ConcurrentIterator
 from ._iterators import ReleaseIterator, TextIterator
-from ._verdicts import Flagged, Verdict, is_flagged
+from ._verdicts import Flagged, Replace, Verdict, is_flagged
 from ._windows import GatedChoice, Release, Window
 
 Check = Callable[[str], Verdict]
@@ -41,30 +44,44 @@ class Gate(Breakable):
 
     Each window is checked together with the `lookback` characters before it, so the check sees
     every phrase of up to `lookback` characters in one piece. If a phrase spans two windows, its
-    first part has already been released when the second part is checked. Larger windows make this
-    rarer, but delay the text longer.
+    first part has already been released when the second part is checked, unless `hold` is at least
+    the length of the phrase.
 
     Only the content of chat deltas and the text of legacy chunks are checked and released.
-    Refusals, reasoning and tool calls are neither checked nor released. Iteration checks one window
-    at a time and doesn't read the stream during the check. To run several checks at once, use
-    `feed()`, `close()` and `decide()`.
+    Refusals, reasoning and tool calls are neither checked nor released.
 
     Args:
-        check: Returns a verdict on a text: True to approve it, False to flag it, or an object with
-            `flagged`, or with `results` that have it, such as the answer of OpenAI's moderation
-            endpoint. None, the default, if you pass the verdicts to `decide()` yourself.
+        check: Returns a verdict on a text: True to approve it, False to flag it, `Replace(text)` to
+            change it, or an object with `flagged`, or with `results` that have it, such as the
+            answer of OpenAI's moderation endpoint. Later checks see the text with the changes.
+            None, the default, if you pass the verdicts to `decide()` yourself.
         window: Where windows end. "sentence", the default: after a mark that ends a sentence, such
             as "." or "?", and a space; after a CJK mark, such as "。"; and after each line. The
-            window needs a letter. A number: after that number of words, punctuation marks and
-            single CJK characters. The last window of a choice ends with its text.
+            window needs a letter. Common abbreviations, such as "Dr." and "e.g.", and lines that
+            end with a colon don't end it. A number: after that number of words, punctuation marks
+            and single CJK characters. The last window of a choice ends with its text.
         lookback: Number of characters before a window that the check sees too, up to 100,000.
             Default: 200.
         longest: Maximum number of characters of new text in a window, up to 100,000. A longer
             window is split at its last space, if it has one. Default: 1,000.
+        hold: The end of the approved text that waits until the next window is approved too. 0, the
+            default: nothing. A number of characters, up to 100,000: no part of a phrase of up to
+            that length plus 1 is released before a check has seen the complete phrase. The
+            lookback is at least this number. A compiled pattern: the longest end of the text, of up
+            to `lookback` characters, that the pattern matches in full. Write it so that it matches
+            every beginning of a forbidden phrase, for example `re.compile("[0-9 -]+")` for card
+            numbers. If the answer ends when all windows of a choice are approved, `close()` returns
+            a window without new text for it; iteration approves that without a check.
+        concurrent: Maximum number of windows that are checked at the same time. 1, the default:
+            iteration doesn't read the stream during a check. With a larger number, it does;
+            synchronous iteration then calls the check in threads, so it must be thread-safe.
+            Verdicts are applied in the order of the text, so the result stays the same. Approved
+            text can be released only when the next chunk arrives, the stream ends, or more windows
+            than this number wait.
         timeout: Maximum duration of a check, in seconds; None, the default, for no limit. In
-            synchronous iteration, a check with a timeout runs in a separate thread. While a check
-            hangs in that thread, later checks time out at once. In asynchronous iteration, the
-            timeout applies only to async checks.
+            synchronous iteration, a check with a timeout runs in a separate thread. While as many
+            checks as `concurrent` hang, later checks time out at once. In asynchronous iteration,
+            the timeout applies only to async checks.
         on_failure: What to do if a check raises an exception or times out: "block", the default,
             raises `Flagged`, with the failure as its cause; "release" approves the window, and adds
             the failure to `failures`. An invalid verdict always blocks.
@@ -82,6 +99,8 @@ class Gate(Breakable):
         window: Literal["sentence"] | int = "sentence",
         lookback: int = 200,
         longest: int = 1000,
+        hold: int | re.Pattern[str] = 0,
+        concurrent: int = 1,
         timeout: float | None = None,
         on_failure: Literal["block", "release"] = "block",
         timeline: HasOnRelease | None = None,
@@ -92,19 +111,23 @@ class Gate(Breakable):
             raise ValueError(f'window is {window!r}; give "sentence", or a number of words above 0')
         _check_characters("lookback", lookback, 0)
         _check_characters("longest", longest, 1)
+        _check_hold(hold)
         check_choice("on_failure", on_failure, "block", "release")
         if check is not None and not callable(check):
             raise TypeError(f"check is a {type(check).__name__}; give a function of a text")
+        _check_concurrent(concurrent)
         _check_timeout(timeout)
         self._window = window
         self._lookback = lookback
         self._longest = longest
+        self._hold = hold
         self._blocks_failures = on_failure == "block"
         self._choices: dict[int, GatedChoice] = {}
         self._is_closed = False
         self._is_reading_verdict = False
         self._failures: list[Exception] = []
         self._check = check
+        self._concurrent = concurrent
         self._timeout = timeout
         self._timeline = timeline
         self._iterator: ReleaseIterator | None = None
@@ -119,8 +142,13 @@ class Gate(Breakable):
         """The failures that on_failure="release" accepted, without tracebacks."""
         return tuple(self._failures)
 
+    @property
+    def waiting(self) -> tuple[Window, ...]:
+        """The windows that wait for a verdict, by choice and in the order of the text."""
+        return tuple(each for choice in self._choices.values() for each in choice.waiting)
+
     def released(self, choice: int = 0) -> str:
-        """Return the released text of a choice."""
+        """Return the released text of a choice, with its replacements."""
         return self._choices[choice].released if choice in self._choices else ""
 
     def held(self, choice: int = 0) -> str:
@@ -165,8 +193,8 @@ class Gate(Breakable):
             choice = self._choices.get(index)
             if text:
                 if choice is None:
-                    choice = GatedChoice(index, self._window, self._lookback, self._longest)
-                    self._choices[index] = choice
+                    sizes = (self._lookback, self._longest, self._hold)
+                    choice = self._choices[index] = GatedChoice(index, self._window, *sizes)
                 windows += choice.feed(text)
             if is_finished and choice is not None:
                 windows += choice.flush()
@@ -184,14 +212,16 @@ class Gate(Breakable):
         """
         self._raise_error()
         self._is_closed = True
-        return [window for choice in self._choices.values() for window in choice.flush()]
+        return [window for choice in self._choices.values() for window in choice.close()]
 
     def decide(self, window: Window, verdict: Verdict) -> list[Release]:
         """
         Apply the verdict on a window and return the text that can now be released.
 
         Verdicts can be given in any order. Text is released in the order in which it was received:
-        an approved window waits until all windows before it, of the same choice, are approved.
+        an approved window waits until all windows before it, of the same choice, are approved. A
+        `Replace` is accepted only when the windows before it are decided. It changes the text that
+        later windows overlap, so these are made again and wait for a new verdict: see `waiting`.
 
         Args:
             window: A window that `feed()` or `close()` returned.
@@ -200,10 +230,10 @@ class Gate(Breakable):
         Raises:
             Flagged: The window isn't approved, or another one wasn't before. An invalid verdict
                 blocks too, with any `on_failure`.
-            RuntimeError: The window belongs to another gate, or was decided before.
+            RuntimeError: The window isn't one of `waiting`, or can't be replaced yet.
             Exception: Any exception of the timeline; `released()` has the text.
         """
-        return self._record(self._apply(window, verdict))
+        return self._record(self._apply(window, verdict)[0])
 
     def fail(self, window: Window, error: Exception) -> list[Release]:
         """
@@ -215,12 +245,16 @@ class Gate(Breakable):
             Flagged: The gate has on_failure="block", or a window wasn't approved before.
             RuntimeError, Exception: As for `decide()`.
         """
-        return self._record(self._apply(window, None, error))
+        return self._record(self._apply(window, None, error)[0])
 
     def _apply(
         self, window: Window, verdict: object, failure: Exception | None = None
-    ) -> list[Release]:
-        """Apply a verdict, or the failure of a check, without calling the timeline."""
+    ) -> tuple[list[Release], list[Window]]:
+        """
+        Apply a verdict, or the failure of a check, without calling the timeline.
+
+        Return the releases, and the windows whose text a replacement changed.
+        """
         self._raise_error()
         if self._is_reading_verdict:
             raise RuntimeError("can't decide on a window while a verdict is being read")
@@ -228,20 +262,29 @@ class Gate(Breakable):
         if choice is None or not choice.is_waiting(window):
             raise RuntimeError(
                 f"window {window.number} of choice {window.choice} isn't waiting for a verdict: it "
-                "was decided before, or it belongs to another gate"
+                "was decided before, a replacement before it changed its text (see `waiting`), or "
+                "it belongs to another gate"
+            )
+        if isinstance(verdict, Replace) and not choice.is_first(window):
+            raise RuntimeError(
+                f"window {window.number} of choice {window.choice} can't be replaced before the "
+                "windows before it are decided; decide them first"
             )
         return self._approve(choice, window, verdict, failure)
 
     @breaking
     def _approve(
         self, choice: GatedChoice, window: Window, verdict: object, failure: Exception | None
-    ) -> list[Release]:
+    ) -> tuple[list[Release], list[Window]]:
         """Approve a window unless its verdict or failure blocks it."""
+        rebuilt: list[Window] = []
         is_blocked = failure is not None and self._blocks_failures
         if failure is None:
             self._is_reading_verdict = True
             try:
                 is_blocked = is_flagged(verdict)
+                if isinstance(verdict, Replace):
+                    rebuilt = choice.replace(window, verdict.text)
             except Exception as error:  # a property of a verdict may raise anything
                 is_blocked, verdict, failure = True, None, error
             finally:
@@ -251,7 +294,7 @@ class Gate(Breakable):
             raise Flagged(window=window, verdict=verdict, failure=failure, **texts) from failure
         if failure is not None:
             self._failures.append(failure.with_traceback(None))
-        return choice.approve(window)
+        return choice.approve(window), rebuilt
 
     def _record(self, releases: list[Release]) -> list[Release]:
         if self._timeline is not None:
@@ -306,7 +349,10 @@ class Gate(Breakable):
         if self._check is None:
             raise TypeError("the gate has no check to call: give one, as in Gate(check)")
         if self._iterator is None:
-            self._iterator = ReleaseIterator(
+            make: Callable[..., ReleaseIterator] = ReleaseIterator
+            if self._concurrent > 1:
+                make = partial(ConcurrentIterator, concurrent=self._concurrent)
+            self._iterator = make(
                 self, stream, self._check, self._timeout, self._apply, record=self._record
             )
         elif self._iterator.stream is not stream:
@@ -326,6 +372,18 @@ def _check_characters(name: str, value: object, least: int) -> None:
         raise ValueError(
             f"{name} is {value!r}; give a number of characters, {least} to {_MOST_CHARACTERS}"
         )
+
+
+def _check_hold(hold: int | re.Pattern[Any]) -> None:
+    if not isinstance(hold, re.Pattern):
+        _check_characters("hold", hold, 0)
+    elif not isinstance(hold.pattern, str):
+        raise ValueError("hold is a pattern of bytes; give one of text")
+
+
+def _check_concurrent(number: object) -> None:
+    if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+        raise ValueError(f"concurrent is {number!r}; give a number of checks above 0")
 
 
 def _check_timeout(timeout: object) -> None:

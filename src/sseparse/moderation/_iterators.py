@@ -35,7 +35,7 @@ class ReleaseIterator(Breakable):
         stream: object,
         check: Callable[[str], Any],
         timeout: float | None,
-        apply: Callable[[Window, object, Exception | None], list[Release]],
+        apply: Callable[[Window, object, Exception | None], tuple[list[Release], list[Window]]],
         *,
         record: Callable[[list[Release]], object],
     ) -> None:
@@ -66,7 +66,7 @@ class ReleaseIterator(Breakable):
         try:
             self._is_busy = True
             while not self._ready:
-                if self._windows:
+                if self._needs_verdict():
                     self._check_window()
                 elif self._is_ended:
                     raise StopIteration if self._stream_error is None else self._stream_error
@@ -81,7 +81,7 @@ class ReleaseIterator(Breakable):
         try:
             self._is_busy = True
             while not self._ready:
-                if self._windows:
+                if self._needs_verdict():
                     await self._acheck_window()
                 elif self._is_ended:
                     raise StopAsyncIteration if self._stream_error is None else self._stream_error
@@ -99,22 +99,36 @@ class ReleaseIterator(Breakable):
             )
         raise_stored(self._gate.error or self.error)
 
+    def _needs_verdict(self) -> bool:
+        """Return whether to wait for a verdict before more of the stream is read."""
+        return bool(self._windows)
+
+    def _abandon(self) -> None:
+        """Abandon checks that run."""
+
     def _check_window(self) -> None:
         try:
             try:
-                text = self._windows[0].text
-                limit = self._timeout
-                verdict = self._check(text) if limit is None else self._call_check(text, limit)
+                verdict = self._call()
             except Exception as error:  # a check may raise anything
                 self._decide(None, error)
             else:
                 self._decide(verdict)
         finally:
             if self._gate.flagged is not None:
+                self._abandon()
                 for each in (self._chunks, self.stream):
                     # An error of close(), or its absence, must not replace the one that is raised.
                     with suppress(Exception):
                         each.close()
+
+    def _call(self) -> Any:
+        """Return the verdict on the first window."""
+        window, limit = self._windows[0], self._timeout
+        if not window.new:  # all of its text was checked
+            return True
+        text = window.text
+        return self._check(text) if limit is None else self._call_check(text, limit)
 
     def _call_check(self, text: str, seconds: float) -> Any:
         """
@@ -124,7 +138,7 @@ class ReleaseIterator(Breakable):
         Meanwhile every other call times out at once, so that at most one thread is left behind.
         """
         if self._hanging is not None and self._hanging.is_alive():
-            raise _make_timeout(seconds)
+            raise make_timeout(seconds)
         outcomes: queue.SimpleQueue[tuple[object, BaseException | None]] = queue.SimpleQueue()
         context = contextvars.copy_context()
 
@@ -140,28 +154,40 @@ class ReleaseIterator(Breakable):
             verdict, error = outcomes.get(timeout=min(seconds, threading.TIMEOUT_MAX))
         except queue.Empty:
             self._hanging = thread
-            raise _make_timeout(seconds) from None
+            raise make_timeout(seconds) from None
         thread.join()
         if error is not None:
             raise error
         return verdict
 
     async def _acheck_window(self) -> None:
-        timers = None if self._timeout is None else running_timers()
-        if timers is None and self._timeout is not None:
-            raise RuntimeError("a timeout needs a running event loop of asyncio or trio")
+        timers = self._find_timers()
         try:
             try:
-                verdict = await self._acall_check(self._windows[0].text, timers)
+                verdict = await self._acall(timers)
             except Exception as error:  # a check may raise anything
                 self._decide(None, error)
             else:
                 self._decide(verdict)
         finally:
             if self._gate.flagged is not None:
+                self._abandon()
                 for each in (self._chunks, self.stream):
                     with suppress(Exception):
                         await each.aclose()
+
+    def _find_timers(self) -> Timers | None:
+        if self._timeout is None:
+            return None
+        timers = running_timers()
+        if timers is None:
+            raise RuntimeError("a timeout needs a running event loop of asyncio or trio")
+        return timers
+
+    async def _acall(self, timers: Timers | None) -> Any:
+        """Return the verdict on the first window."""
+        window = self._windows[0]
+        return await self._acall_check(window.text, timers) if window.new else True
 
     async def _acall_check(self, text: str, timers: Timers | None) -> Any:
         verdict = self._check(text)
@@ -175,7 +201,7 @@ class ReleaseIterator(Breakable):
             # A check may suppress its cancellation and return a verdict all the same.
             if timers.now() <= deadline:
                 return awaited
-        raise _make_timeout(self._timeout)
+        raise make_timeout(self._timeout)
 
     def _read_chunk(self) -> None:
         try:
@@ -225,23 +251,32 @@ class ReleaseIterator(Breakable):
         # Not by the gate's methods, which call the timeline: if that raised, the releases would be
         # lost.
         try:
-            releases = self._apply(self._windows[0], verdict, failure)
+            releases, rebuilt = self._apply(self._windows[0], verdict, failure)
         except Flagged as flagged:
             # An error of the snapshot, or its absence, must not replace the one that is raised.
             with suppress(Exception):
                 flagged.partial = self.stream.snapshot()
             raise
-        self._append(releases)
+        self._append(releases, rebuilt)
         self._record(releases)
 
     @breaking
-    def _append(self, releases: list[Release]) -> None:
+    def _append(self, releases: list[Release], rebuilt: list[Window]) -> None:
         self._windows.popleft()
         self._ready += releases
+        at = 0
+        for window in rebuilt:  # in the order of the deque
+            while not _is_same(self._windows[at], window):
+                at += 1
+            self._windows[at] = window
 
 
-def _make_timeout(seconds: float) -> TimeoutError:
+def make_timeout(seconds: float) -> TimeoutError:
     return TimeoutError(f"no verdict within {seconds} s")
+
+
+def _is_same(old: Window, new: Window) -> bool:
+    return (old.choice, old.number) == (new.choice, new.number)
 
 
 class TextIterator(Uncopyable):

@@ -6,6 +6,8 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol, cast
 
+from attrs import frozen
+
 from .._errors import SSEError, count
 from ._windows import Window
 
@@ -28,12 +30,30 @@ class HasResults(Protocol):
         ...
 
 
-Verdict = bool | HasFlagged | HasResults | Mapping[str, Any]
-"""True to approve the text, False to flag it, or an object or a mapping with `flagged`."""
+@frozen
+class Replace:
+    """
+    A verdict that replaces text, for example to mask a number.
+
+    Attributes:
+        text: The text that the check got, with the changes. The part of it that was released can't
+            change: `Gate(hold=...)` keeps enough text back.
+    """
+
+    text: str
+
+
+Verdict = bool | Replace | HasFlagged | HasResults | Mapping[str, Any]
+"""True approves the text, False or a true `flagged` flags it, and `Replace` changes it."""
 
 _ADVICE: Final = (
-    "return True to approve the text and False to flag it, or an object with `flagged`, or with "
-    "`results` that have it"
+    "return True to approve the text, False to flag it, Replace(text) to change it, or an object "
+    "with `flagged`, or with `results` that have it"
+)
+# Under these names, moderation services return the text with masks.
+_TEXT_NAMES: Final = (
+    *("text", "replacement", "replace", "output", "content", "masked", "masked_text"),
+    *("redacted", "redacted_text", "sanitized", "anonymized", "anonymized_text", "fixed"),
 )
 _MISSING: Final = object()
 
@@ -47,6 +67,11 @@ def is_flagged(verdict: object) -> bool:
     """
     if isinstance(verdict, bool):
         return not verdict
+    if isinstance(verdict, Replace):
+        if not isinstance(verdict.text, str):  # pyright: ignore[reportUnnecessaryIsInstance] # of the user
+            kind = type(verdict.text).__name__
+            raise TypeError(f"the check returned a Replace of type {kind}; {_ADVICE}")
+        return False
     if inspect.isawaitable(verdict):
         if inspect.iscoroutine(verdict):
             verdict.close()
@@ -66,7 +91,12 @@ def is_flagged(verdict: object) -> bool:
                 f"the check returned `results` without a verdict, of type {kind}; {_ADVICE}"
             )
         flags += map(is_flagged, cast("Sequence[object]", results))
-    return any(flags)
+    if any(flags):
+        return True
+    for name in _TEXT_NAMES:
+        if isinstance(_field(verdict, name), str):
+            raise TypeError(f"the check returned `{name}` without a true `flagged`; {_ADVICE}")
+    return False
 
 
 def _field(verdict: object, name: str) -> object:

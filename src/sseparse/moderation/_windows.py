@@ -30,7 +30,7 @@ class Window:
 
     @property
     def new(self) -> str:
-        """The text that is released if this window is approved."""
+        """The text that is new in this window; with a hold, its end is released later."""
         return self.text[self.overlap :]
 
 
@@ -57,10 +57,20 @@ _CLOSERS: Final = (
     "\"'\u201d\u2019\u00bb\u203a)]}\u300d\u300f\uff09\u3011\u300b\u3009"
     "*_`~"  # Markdown
 )
+_SPACES: Final = " \t\r\n"
 _END: Final = re.compile(
     rf"[{re.escape(_STOPS)}][{re.escape(_CLOSERS)}]*+\s|[{_WIDE_STOPS}]|\n",
 )
 _LETTER: Final = re.compile(r"[^\W\d_]")
+# The last word before a stop, which isn't the end of a sentence after one of these.
+_WORD: Final = re.compile(r"[\w.]*\Z")
+_ABBREVIATION: Final = re.compile(
+    r"(?:[^\W\d_]\.)+[^\W\d_]"  # such as e.g., i.e., a.m. and z.B.
+    r"|Mrs?|Ms|Mx|Dr|Prof|Rev|Hon|Gen|Col|Capt|Lt|Sgt|Sr|Sra|Jr|St|Mme|Mlle"
+    r"|vs|cf|al|ca|approx|Figs?|Eqs?|Vol|pp|bzw|Nr|[Ee]x"
+)
+_LONGEST_ABBREVIATION: Final = 12
+_LABEL_ENDS: Final = (":", "\uff1a")
 _JOINER: Final = "\u200d"
 # Kana, and the ideographs with their extensions: scripts in which each character is a token.
 _CJK: Final = re.compile(
@@ -83,9 +93,10 @@ class SentenceBoundary:
                 self.searched = min(len(text), limit)
                 return 0
             self.searched, self._has_letter = letter.end(), True
-        found = _END.search(text, self.searched, limit)
-        if found:
-            return found.end()
+        while found := _END.search(text, self.searched, limit):
+            if not _continues_sentence(text, self.start, found):
+                return found.end()
+            self.searched = found.end()
         # A stop at the end of the text, and the closing marks after it, can become a boundary.
         body = text[self.searched : limit].rstrip(_CLOSERS)
         if body and body[-1] in _STOPS:
@@ -93,6 +104,17 @@ class SentenceBoundary:
         else:
             self.searched = min(len(text), limit)
         return 0
+
+
+def _continues_sentence(text: str, start: int, found: re.Match[str]) -> bool:
+    """Return whether a stop is that of an abbreviation, or a line is a label, such as "Name:"."""
+    before = text[max(start, found.start() - _LONGEST_ABBREVIATION) : found.start()]
+    if found[0].endswith("\n"):
+        return before.rstrip(_CLOSERS + _SPACES).endswith(_LABEL_ENDS)
+    if found[0][0] != "." or not found[0][1:].isspace():
+        return False
+    word = _WORD.search(before)
+    return word is not None and _ABBREVIATION.fullmatch(word[0]) is not None
 
 
 class TokenBoundary:
@@ -144,11 +166,19 @@ class GatedChoice:
     The windows depend only on the text, not on the pieces in which it arrives.
     """
 
-    def __init__(self, choice: int, window: str | int, lookback: int, longest: int) -> None:
+    def __init__(
+        self,
+        choice: int,
+        window: str | int,
+        lookback: int,
+        longest: int,
+        hold: int | re.Pattern[str],
+    ) -> None:
         self._choice = choice
         self._boundary = TokenBoundary(window) if isinstance(window, int) else SentenceBoundary()
         self._boundary.begin(0)
-        self._lookback = lookback
+        self._lookback = max(lookback, hold) if isinstance(hold, int) else lookback
+        self._hold = hold
         self._longest = longest
         self._text = ""
         self._half = ""
@@ -156,6 +186,8 @@ class GatedChoice:
         self._number = 0
         self._held: dict[int, Window] = {}  # in order
         self._approved: set[int] = set()
+        self._tail = ""  # approved, but waits with the next window
+        self._last = -1  # number of the last window, once it's known
         self._released: list[str] = []
 
     @property
@@ -164,7 +196,8 @@ class GatedChoice:
 
     @property
     def held(self) -> str:
-        return "".join([each.new for each in self._held.values()]) + self._text + self._half
+        waiting = [each.new for each in self._held.values()]
+        return "".join([self._tail, *waiting, self._text, self._half])
 
     def feed(self, text: str) -> list[Window]:
         """Add text and return the windows that it completes."""
@@ -187,18 +220,91 @@ class GatedChoice:
         self._boundary.begin(0)
         return windows
 
+    def close(self) -> list[Window]:
+        """Complete the last window, which releases all text."""
+        windows = self.flush()
+        if self._tail and not self._held:
+            windows.append(self._make_window(""))
+        self._last = self._number - 1
+        return windows
+
     def is_waiting(self, window: Window) -> bool:
         number = window.number
         return self._held.get(number) is window and number not in self._approved
+
+    @property
+    def waiting(self) -> list[Window]:
+        """The windows without a verdict."""
+        return [each for each in self._held.values() if each.number not in self._approved]
+
+    def is_first(self, window: Window) -> bool:
+        return next(iter(self._held)) == window.number
+
+    def replace(self, window: Window, text: str) -> list[Window]:
+        """
+        Replace the text of the first window, and return the later windows that this changes.
+
+        They lose their verdicts, which were on another text.
+
+        Raises:
+            ValueError: The replacement changes text that was released.
+        """
+        kept = window.text[: window.overlap - len(self._tail)]
+        if not text.startswith(kept):
+            raise ValueError(
+                "the replacement changes text that was released; return the text that the check "
+                "got, with changes only after that, and raise `hold` to release text later"
+            )
+        self._tail = ""
+        self._held[window.number] = Window(
+            text=text, overlap=len(kept), choice=self._choice, number=window.number
+        )
+        return self._rebuild(window.number + 1, self._end_of(text))
+
+    def _rebuild(self, number: int, before: str) -> list[Window]:
+        """Return the windows from a number on whose context changes to the text before them."""
+        rebuilt: list[Window] = []
+        while number < self._number:
+            old = self._held[number]
+            if old.text[: old.overlap] == before:
+                return rebuilt
+            window = Window(
+                text=before + old.new, overlap=len(before), choice=self._choice, number=number
+            )
+            self._held[number] = window
+            self._approved.discard(number)
+            rebuilt.append(window)
+            before = self._end_of(window.text)
+            number += 1
+        self._before = before
+        return rebuilt
+
+    def _end_of(self, text: str) -> str:
+        return text[-self._lookback :] if self._lookback else ""
 
     def approve(self, window: Window) -> list[Release]:
         """Approve a window and return the text that can now be released."""
         self._approved.add(window.number)
         releases: list[Release] = []
         while (first := next(iter(self._held), None)) in self._approved:
-            releases.append(Release(self._held.pop(first).new, self._choice))
+            self._approved.discard(first)
+            text = self._tail + self._held.pop(first).new
+            end = len(text) if first == self._last else len(text) - self._tail_size(text)
+            text, self._tail = text[:end], text[end:]
+            if text:
+                releases.append(Release(text, self._choice))
         self._released += [release.text for release in releases]
         return releases
+
+    def _tail_size(self, text: str) -> int:
+        """Return how many characters at the end of approved text can begin a forbidden span."""
+        size = len(text)
+        if isinstance(self._hold, int):
+            return min(self._hold, size)
+        for start in range(max(size - self._lookback, 0), size):
+            if self._hold.fullmatch(text, start):
+                return size - start
+        return 0
 
     def _split(self, text: str) -> list[Window]:
         self._text += text
@@ -216,7 +322,7 @@ class GatedChoice:
     def _make_window(self, new: str) -> Window:
         before, number = self._before, self._number
         window = Window(text=before + new, overlap=len(before), choice=self._choice, number=number)
-        self._before = window.text[-self._lookback :] if self._lookback else ""
+        self._before = self._end_of(window.text)
         self._held[number] = window
         self._number += 1
         return window

@@ -1,0 +1,286 @@
+"""Several windows are checked at the same time."""
+
+import contextvars
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from itertools import cycle
+from typing import Any
+
+import anyio
+import pytest
+import trio
+import trio.testing
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sseparse import AsyncStream, Chunk, Stream
+from sseparse.moderation import Flagged, Gate, Replace, Verdict
+
+from .answers import LIMIT, AsyncSource, Blocklist, ScriptedCheck, Source, body, chunk
+from .test_async import Chunks, awaited
+
+aio = pytest.mark.anyio
+TEN = "One. Two. Three. Four. Five. Six. Seven. Eight. Nine. Ten. "
+
+
+def seconds(run: Callable[[], Awaitable[None]]) -> float:
+    """Return how long a function takes by a clock that jumps over all waits."""
+
+    async def timed() -> float:
+        start = trio.current_time()
+        await run()
+        return trio.current_time() - start
+
+    return trio.run(timed, clock=trio.testing.MockClock(autojump_threshold=0))
+
+
+async def slow_check(_: str) -> bool:
+    await trio.sleep(0.3)
+    return True
+
+
+async def tokens() -> AsyncIterator[Chunk]:
+    start = trio.current_time()
+    for number in range(120):
+        await trio.sleep_until(start + 0.05 * (number + 1))  # what arrives is buffered
+        yield chunk(f" word{number}")
+
+
+@pytest.mark.parametrize(("concurrent", "expected"), [(1, 7.5), (2, 6.3), (8, 6.3)])
+def test_stream(concurrent: int, expected: float) -> None:
+    """With 20 tokens a second, checks of 0.3 s add the time of one check, not of each."""
+    out: list[str] = []
+
+    async def read() -> None:
+        gate = Gate(slow_check, window=5, concurrent=concurrent)
+        out.extend([text async for text in gate.atext_deltas(tokens())])
+
+    assert seconds(read) == pytest.approx(expected)
+    assert "".join(out) == "".join(f" word{number}" for number in range(120))
+
+
+@pytest.mark.parametrize(("concurrent", "expected"), [(1, 3.0), (5, 0.6), (10, 0.3), (99, 0.3)])
+def test_burst(concurrent: int, expected: float) -> None:
+    """Ten sentences at once take the time of one check, if ten checks can run."""
+
+    async def read() -> None:
+        gate = Gate(slow_check, concurrent=concurrent)
+        texts = gate.atext_deltas(Chunks(chunk(TEN)))
+        assert "".join([text async for text in texts]) == TEN
+
+    assert seconds(read) == pytest.approx(expected)
+
+
+def test_threads() -> None:
+    """Synchronous checks run in threads at the same time, in the caller's context."""
+    barrier = threading.Barrier(10)
+    name = contextvars.ContextVar("name", default="")
+    name.set("mine")
+
+    def check(_: str) -> bool:
+        barrier.wait(LIMIT)
+        return name.get() == "mine"
+
+    assert "".join(Gate(check, concurrent=10).text_deltas([chunk(TEN)])) == TEN
+
+
+def test_stream_is_read_during_a_check() -> None:
+    """Chunks are read while fewer windows than `concurrent` wait."""
+    is_read = threading.Event()
+
+    def chunks() -> Any:
+        yield chunk("One. ")
+        is_read.set()
+        yield chunk("Two. ")
+
+    texts = Gate(lambda _: is_read.wait(LIMIT), concurrent=2).text_deltas(chunks())
+    assert list(texts) == ["One. ", "Two. "]
+
+
+class TestOrder:
+    """Verdicts are applied in the order of the windows."""
+
+    def test_threads(self) -> None:
+        """A later window that is flagged first doesn't stop an earlier one."""
+        is_flagged = threading.Event()
+
+        def check(text: str) -> bool:
+            if text == "One. ":
+                return is_flagged.wait(LIMIT)
+            is_flagged.set()
+            return False
+
+        source = Source(*body("One. Two. "))
+        texts = Gate(check, lookback=0, concurrent=2).text_deltas(Stream(source))
+        assert next(texts) == "One. "
+        with pytest.raises(Flagged) as caught:
+            next(texts)
+        assert caught.value.window.number == 1
+        assert source.closed
+
+    @aio
+    async def test_tasks(self) -> None:
+        """Text leaves in order; checks after a flagged window are cancelled."""
+        is_last = anyio.Event()
+        cancelled: list[bool] = []
+
+        async def check(text: str) -> bool:
+            if text == "Three. ":
+                is_last.set()
+                try:
+                    await anyio.sleep(LIMIT)
+                except BaseException:
+                    cancelled.append(True)
+                    raise
+            await is_last.wait()
+            return text != "Two. "
+
+        source = AsyncSource(*body("One. Two. Three. "))
+        texts = Gate(check, lookback=0, concurrent=3).atext_deltas(AsyncStream(source))
+        assert await anext(texts) == "One. "
+        with pytest.raises(Flagged):
+            await anext(texts)
+        await anyio.wait_all_tasks_blocked()
+        assert cancelled == [True]
+        assert source.source.closed
+
+
+class TestFailures:
+    """Failures, timeouts and interrupts of concurrent checks."""
+
+    @pytest.mark.parametrize("timeout", [None, LIMIT])
+    def test_failure(self, timeout: float | None) -> None:
+        """A failure blocks, or is added to `failures`."""
+        error = OSError("no network")
+        with pytest.raises(Flagged) as caught:
+            list(Gate(ScriptedCheck(error), concurrent=2, timeout=timeout).releases([chunk("A")]))
+        assert caught.value.__cause__ is error
+
+        gate = Gate(ScriptedCheck(error), concurrent=2, on_failure="release", timeout=timeout)
+        assert list(gate.text_deltas([chunk("A")])) == ["A"]
+        assert gate.failures == (error,)
+
+    @pytest.mark.parametrize("timeout", [None, LIMIT])
+    def test_interrupt(self, timeout: float | None) -> None:
+        """After an interrupt, the next step calls the checks again."""
+        check = ScriptedCheck(KeyboardInterrupt())
+        texts = Gate(check, concurrent=2, timeout=timeout).text_deltas([chunk("One.")])
+
+        with pytest.raises(KeyboardInterrupt):
+            next(texts)
+        assert list(texts) == ["One."]
+        assert check.seen == ["One.", "One."]
+
+    def test_timeout(self) -> None:
+        """Checks that hang time out; while `concurrent` of them hang, others do at once."""
+        can_return = threading.Event()
+        calls: list[threading.Thread] = []
+
+        def check(_: str) -> bool:
+            calls.append(threading.current_thread())
+            return can_return.wait(LIMIT)
+
+        gate = Gate(check, concurrent=2, timeout=0.01, on_failure="release")
+        assert "".join(gate.text_deltas([chunk(TEN)])) == TEN
+        assert [str(each) for each in gate.failures] == ["no verdict within 0.01 s"] * 10
+        assert len(calls) <= 3
+        can_return.set()
+        for thread in calls:
+            thread.join(LIMIT)
+
+    def test_late_verdict(self) -> None:
+        """A verdict after the timeout is ignored, also if nothing waited for it."""
+        first, second = threading.Event(), threading.Event()
+        threads: list[threading.Thread] = []
+
+        def check(text: str) -> bool:
+            threads.append(threading.current_thread())
+            assert (first if text == "One. " else second).wait(LIMIT)
+            return True
+
+        def chunks() -> Any:
+            yield chunk("One. Two. ")
+            for event, thread in zip((first, second), threads, strict=True):
+                thread.join(0.02)
+                event.set()
+                thread.join(LIMIT)
+
+        with pytest.raises(Flagged) as caught:
+            list(Gate(check, lookback=0, concurrent=2, timeout=0.01).releases(chunks()))
+        assert isinstance(caught.value.failure, TimeoutError)
+
+    def test_async_timeout(self) -> None:
+        """An async check is cancelled at its own timeout."""
+
+        async def read() -> None:
+            gate = Gate(slow_check, concurrent=2, timeout=0.2, on_failure="release")
+            _ = [text async for text in gate.atext_deltas(Chunks(chunk("One. Two. ")))]
+            assert len(gate.failures) == 2
+
+        assert seconds(read) == pytest.approx(0.2)
+
+    @aio
+    async def test_cancelled(self) -> None:
+        """If the reader is cancelled, its checks run on, and the next loop gets their verdicts."""
+        can_return = anyio.Event()
+        check = Blocklist()
+
+        async def wait(text: str) -> bool:
+            await can_return.wait()
+            return check(text)
+
+        gate = Gate(wait, concurrent=2)
+        chunks = Chunks(chunk("One. Two. "))
+        with anyio.move_on_after(0):
+            await anext(gate.areleases(chunks))
+        can_return.set()
+        assert [text async for text in gate.atext_deltas(chunks)] == ["One. ", "Two. "]
+        assert len(check.seen) == 2
+
+    @aio
+    async def test_sync_check(self) -> None:
+        """A synchronous check works in asynchronous iteration too."""
+        gate = Gate(Blocklist(), concurrent=3)
+        texts = gate.atext_deltas(Chunks(chunk("One. "), chunk("Two")))
+        assert [text async for text in texts] == ["One. ", "Two"]
+
+    def test_no_loop(self) -> None:
+        """Concurrent async checks need asyncio or trio."""
+        step = anext(Gate(awaited(Blocklist()), concurrent=2).areleases(Chunks(chunk("One. "))))
+        with pytest.raises(RuntimeError, match="event loop of asyncio or trio"):
+            next(step.__await__())
+
+
+@given(
+    st.lists(st.sampled_from(["a", "X", "XX", ". ", " ", "bad", "\n"]), max_size=30),
+    st.lists(st.sampled_from([0, 1, 2, 5]), min_size=1, max_size=9),
+    st.tuples(st.integers(1, 3), st.integers(0, 4), st.integers(2, 6)),
+)
+def test_same_result(texts: list[str], delays: list[int], sizes: tuple[int, int, int]) -> None:
+    """However long each check takes, the text and the error are those of one check at a time."""
+    window, hold, concurrent = sizes
+
+    def judge(text: str) -> Verdict:
+        masked = text.replace("XX", "-")
+        return "bad" not in text and (True if masked == text else Replace(masked))
+
+    async def result(concurrent: int) -> tuple[str, str, int]:
+        waits = cycle(delays)
+
+        async def check(text: str) -> Verdict:
+            await trio.sleep(next(waits))
+            return judge(text)
+
+        gate = Gate(check, window=window, hold=hold, concurrent=concurrent)
+        out = ""
+        with suppress(Flagged):
+            async for text in gate.atext_deltas(Chunks(*map(chunk, texts))):
+                out += text
+        assert out == gate.released()
+        number = -1 if gate.flagged is None else gate.flagged.window.number
+        return out, gate.flagged.window.text if gate.flagged else "", number
+
+    clock = trio.testing.MockClock
+    expected = trio.run(result, 1, clock=clock(autojump_threshold=0))
+    assert trio.run(result, concurrent, clock=clock(autojump_threshold=0)) == expected
