@@ -89,7 +89,7 @@ $(VENV)/demo: $(VENV)/pip $(BUILT_FROM)
 	@$(BIN)/python -m pip --disable-pip-version-check install --progress-bar off --editable '.[cli]'
 	@touch $@
 
-$(VENV)/test $(VENV)/lint $(VENV)/types $(VENV)/docs $(VENV)/bench: $(VENV)/pip $(BUILT_FROM)
+$(VENV)/core $(VENV)/test $(VENV)/lint $(VENV)/types $(VENV)/docs $(VENV)/bench: $(VENV)/pip $(BUILT_FROM)
 	$(PIP) --group $(notdir $@) --editable .
 	@touch $@
 
