@@ -11,8 +11,8 @@ from vocabularies import vocabularies
 
 __all__ = ("vocabularies",)
 
-# No test may depend on the speed of the machine. The examples are the same in each run, so that more
-# of them would find nothing later.
+# No test may depend on the speed of the machine. Each run has the same examples, so a larger number
+# would find nothing later.
 settings.register_profile("any-machine", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("any-machine")
 
