@@ -9,7 +9,7 @@ from typing import Any
 
 import anyio
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from line_counts import count_lines
@@ -99,6 +99,7 @@ def expected_texts(text: str, start: str = "<think>", end: str = "</think>") -> 
     return [(kind, "".join(text for _, text in group)) for kind, group in grouped]
 
 
+@example(text="a<think></think>b", places=[])
 @given(TEXTS, CUTS)
 def test_every_cut(text: str, places: list[int]) -> None:
     """However a text is cut, tagged text is reasoning, the rest content, in order, once."""
