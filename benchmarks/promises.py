@@ -14,7 +14,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Sized
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -236,9 +236,9 @@ def inputs(read: Callable[[Any], object] | None) -> str:
                 source = opened(body, server.url, stack)
                 try:
                     found = read(source) if read is not None else None
-                except Exception:
+                except Exception:  # a client can raise any exception for a source it can't read
                     found = None
-                good.append(bool(found) and len(found) >= 2)  # type: ignore[arg-type]
+                good.append(isinstance(found, Sized) and len(found) >= 2)
     return share(good)
 
 

@@ -326,28 +326,18 @@ class TestFailing:
                     await reading
                 await source.aclose()
 
-    async def test_a_connection_closed_before_a_read(self) -> None:
-        """A read of a closed connection raises TransportError."""
+    @pytest.mark.parametrize(
+        ("layer", "message"),
+        [("protocol", "the connection was closed"), ("transport", "aiohttp failed")],
+    )
+    async def test_a_connection_closed_before_a_read(self, layer: str, message: str) -> None:
+        """A read of a connection that is closed, or closing, raises TransportError."""
         with serving(sending(CHUNKED + ONE, then="hold")) as server:
             async with responding(server.url) as response:
                 source = adapters.source(response)
                 assert await anext(source) == b"abc"
-                assert response.connection is not None
-                assert response.connection.protocol is not None
-                response.connection.protocol.close()
-                with pytest.raises(TransportError, match="the connection was closed"):
-                    await anext(source)
-
-    async def test_a_connection_that_is_closing_before_a_read(self) -> None:
-        """A read of a connection that is closing raises TransportError once it is closed."""
-        with serving(sending(CHUNKED + ONE, then="hold")) as server:
-            async with responding(server.url) as response:
-                source = adapters.source(response)
-                assert await anext(source) == b"abc"
-                assert response.connection is not None
-                assert response.connection.transport is not None
-                response.connection.transport.close()
-                with pytest.raises(TransportError, match="aiohttp failed"):
+                getattr(response.connection, layer).close()
+                with pytest.raises(TransportError, match=message):
                     await anext(source)
 
     async def test_a_response_closed_during_a_read(self) -> None:

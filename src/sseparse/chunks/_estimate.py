@@ -183,11 +183,11 @@ def estimate_usage(
     reference = _find_reference(model, found.name)
     prompt = PromptCounter(found.count, model)
     prompt.add_request(messages, tools, _TOOL_OVERHEADS[reference])
-    notes = [*_describe_choices(result), *_describe_prompt(prompt, model, reference)]
+    is_hidden = _hides_reasoning(result)
+    notes = [*_describe_choices(result, is_hidden), *_describe_prompt(prompt, model, reference)]
     names = ["completion_tokens"] if messages is None else [*_COUNTS]
-    reasoning_tokens = None
-    if not _hides_reasoning(result):
-        reasoning_tokens = sum(choice.reasoning for choice in choices)
+    reasoning_tokens = None if is_hidden else sum(choice.reasoning for choice in choices)
+    if not is_hidden:
         names.append("reasoning_tokens")
     return EstimatedUsage(
         prompt_tokens=None if messages is None else prompt.tokens,
@@ -217,8 +217,8 @@ def _hides_reasoning(result: Result) -> bool:
     return any(is_object(detail) and detail.get("type") == _ENCRYPTED for detail in details)
 
 
-def _describe_choices(result: Result) -> Iterator[str]:
-    if _hides_reasoning(result):
+def _describe_choices(result: Result, is_hidden: bool) -> Iterator[str]:
+    if is_hidden:
         yield "the reasoning isn't sent: its tokens are unknown, and the answer's a lower bound"
     messages = [choice.message for choice in result.choices if isinstance(choice, ChatChoice)]
     if any(message.tool_calls or message.function_call for message in messages):

@@ -9,9 +9,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from .._deadlines import Timers, running_timers
+from .._deadlines import Timers
 from .._stage import breaking
-from ._iterators import ReleaseIterator, make_timeout
+from ._iterators import ReleaseIterator, find_timers, make_timeout
 from ._windows import Release, Window
 
 
@@ -152,7 +152,4 @@ class ConcurrentIterator(ReleaseIterator):
         check.cancel = timers.start(run)
 
     def _find_timers(self) -> Timers:
-        timers = running_timers()
-        if timers is None:
-            raise RuntimeError("concurrent checks need a running event loop of asyncio or trio")
-        return timers
+        return find_timers("concurrent checks need")

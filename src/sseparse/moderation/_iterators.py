@@ -177,12 +177,7 @@ class ReleaseIterator(Breakable):
                         await each.aclose()
 
     def _find_timers(self) -> Timers | None:
-        if self._timeout is None:
-            return None
-        timers = running_timers()
-        if timers is None:
-            raise RuntimeError("a timeout needs a running event loop of asyncio or trio")
-        return timers
+        return None if self._timeout is None else find_timers("a timeout needs")
 
     async def _acall(self, timers: Timers | None) -> Any:
         """Return the verdict on the first window."""
@@ -269,6 +264,13 @@ class ReleaseIterator(Breakable):
             while not _is_same(self._windows[at], window):
                 at += 1
             self._windows[at] = window
+
+
+def find_timers(purpose: str) -> Timers:
+    timers = running_timers()
+    if timers is None:
+        raise RuntimeError(f"{purpose} a running event loop of asyncio or trio")
+    return timers
 
 
 def make_timeout(seconds: float) -> TimeoutError:

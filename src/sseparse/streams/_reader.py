@@ -42,8 +42,7 @@ class EventReader(Breakable, Generic[ItemT]):
 
     Args:
         parser: The parser of events.
-        response: An object with the `status` and `headers` of the response, which errors report; or
-            None.
+        response: An object with the `status` and `headers` that errors report; or None.
         timeline: Recorder of arrival times; or None.
     """
 
@@ -329,8 +328,7 @@ class Reader(EventReader[ItemT], Generic[ItemT, ResultT]):
     Args:
         parser: The parser of the API's items.
         accumulator: The accumulator of the API.
-        response: An object with the `status` and `headers` of the response, which errors report; or
-            None.
+        response: An object with the `status` and `headers` that errors report; or None.
         timeline: Recorder of arrival times; or None.
         incomplete: Returns the error for an end without the API's terminal event; None accepts it.
     """
