@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextvars
 import inspect
-import queue
 import threading  # noqa: TID251 - only a thread can be abandoned while its check hangs
+import time  # noqa: TID251 - a thread has no timer
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,6 +19,25 @@ from ._windows import Release, Window
 
 if TYPE_CHECKING:
     from ._gate import Gate
+
+
+class RunningCheck:
+    """A check that runs in a thread or a task, and its outcome."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.is_done = False
+        self.verdict: object = None
+        self.error: BaseException | None = None
+        self.thread: threading.Thread | None = None
+        self.deadline: float | None = None  # only of a thread
+        self.cancel: Callable[[], object] | None = None  # only of a task
+
+    def finish(self, verdict: object, error: BaseException | None = None) -> None:
+        """Set the outcome, unless it was set before: a check that timed out can end later."""
+        if not self.is_done:
+            self.verdict, self.error = verdict, error
+            self.is_done = True
 
 
 class ReleaseIterator(Breakable):
@@ -44,7 +63,8 @@ class ReleaseIterator(Breakable):
         self._gate = gate
         self._check = check
         self._timeout = timeout
-        self._hanging: threading.Thread | None = None  # a check that timed out
+        self._concurrent = 1
+        self._hung: list[threading.Thread] = []  # of checks that timed out
         self._apply = apply
         self._record = record
         self._chunks: Any = None
@@ -124,41 +144,59 @@ class ReleaseIterator(Breakable):
 
     def _call(self) -> Any:
         """Return the verdict on the first window."""
-        window, limit = self._windows[0], self._timeout
+        window = self._windows[0]
         if not window.new:  # all of its text was checked
             return True
-        text = window.text
-        return self._check(text) if limit is None else self._call_check(text, limit)
+        return (self._check if self._timeout is None else self._call_check)(window.text)
 
-    def _call_check(self, text: str, seconds: float) -> Any:
+    def _call_check(self, text: str) -> Any:
+        """Call the check in a thread, for a limited time."""
+        check = RunningCheck(text)
+        self._start_thread(check)
+        self._join(check)
+        if check.error is not None:
+            raise check.error
+        return check.verdict
+
+    def _start_thread(self, check: RunningCheck) -> None:
         """
-        Call the check in a thread of its own, for a limited time.
+        Call a check in a thread of its own.
 
         A check that hangs is left behind in its thread, which doesn't keep the interpreter alive.
-        Meanwhile every other call times out at once, so that at most one thread is left behind.
+        Once as many hang as can run at the same time, every other check times out at once.
         """
-        if self._hanging is not None and self._hanging.is_alive():
-            raise make_timeout(seconds)
-        outcomes: queue.SimpleQueue[tuple[object, BaseException | None]] = queue.SimpleQueue()
+        self._hung = [thread for thread in self._hung if thread.is_alive()]
+        if self._timeout is not None and len(self._hung) >= self._concurrent:
+            check.finish(None, make_timeout(self._timeout))
+            return
         context = contextvars.copy_context()
+        if self._timeout is not None:
+            check.deadline = time.monotonic() + self._timeout
 
         def run() -> None:
             try:
-                outcomes.put((context.run(self._check, text), None))
+                verdict = context.run(self._check, check.text)
+                if check.deadline is None or time.monotonic() <= check.deadline:
+                    check.finish(verdict)
             except BaseException as error:  # raised again in the thread that waits
-                outcomes.put((None, error))
+                check.finish(None, error)
 
-        thread = threading.Thread(target=run, name="sseparse-check", daemon=True)
-        thread.start()
-        try:
-            verdict, error = outcomes.get(timeout=min(seconds, threading.TIMEOUT_MAX))
-        except queue.Empty:
-            self._hanging = thread
-            raise make_timeout(seconds) from None
-        thread.join()
-        if error is not None:
-            raise error
-        return verdict
+        check.thread = threading.Thread(target=run, name="sseparse-check", daemon=True)
+        check.thread.start()
+
+    def _join(self, check: RunningCheck) -> None:
+        """Wait until the check in a thread is done or its time has passed."""
+        thread = check.thread
+        if thread is None:
+            return
+        if check.deadline is None or self._timeout is None:
+            thread.join()
+            return
+        left = max(check.deadline - time.monotonic(), 0)
+        thread.join(min(left, threading.TIMEOUT_MAX))
+        if thread.is_alive():
+            self._hung.append(thread)
+        check.finish(None, make_timeout(self._timeout))
 
     async def _acheck_window(self) -> None:
         timers = self._find_timers()
