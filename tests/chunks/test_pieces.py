@@ -16,9 +16,10 @@ from sseparse.chunks import (
     FunctionDelta,
     ToolCallDelta,
 )
+from sseparse.payloads._model import Kind, Piece
 
 # A value of each field, and its pieces.
-DELTA: dict[str, tuple[Any, list[tuple[str, str]]]] = {
+DELTA: dict[str, tuple[Any, list[tuple[Kind, str]]]] = {
     "role": ("assistant", []),
     "content": (
         [{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "a"}],
@@ -55,7 +56,7 @@ def test_a_field_of_a_delta(name: str) -> None:
     """A delta's texts are pieces; a choice with another field than content isn't only text."""
     value, pieces = DELTA[name]
     choice = ChunkChoice(index=3, delta=ChoiceDelta(**{name: value}))
-    assert choice.pieces() == [(kind, text, 3) for kind, text in pieces]
+    assert choice.pieces() == [Piece(kind, text, 3) for kind, text in pieces]
 
     choice.delta.content = choice.delta.content or "a"
     assert choice.only_text() is None
@@ -65,7 +66,7 @@ def test_a_field_of_a_delta(name: str) -> None:
 def test_a_field_of_a_choice(name: str) -> None:
     """A choice with a field of its own isn't only text."""
     choice = ChunkChoice(index=0, delta=ChoiceDelta(content="a"), **{name: CHOICE[name]})
-    assert choice.pieces() == [("content", "a", 0)]
+    assert choice.pieces() == [Piece("content", "a", 0)]
     assert choice.only_text() is None
 
 
@@ -88,7 +89,7 @@ def test_only_text(text: str) -> None:
     """A choice with content and nothing else is only text, even if the text is empty."""
     choice = ChunkChoice(index=0, delta=ChoiceDelta(content=text))
     assert choice.only_text() == text
-    assert choice.pieces() == ([("content", "a", 0)] if text else [])
+    assert choice.pieces() == ([Piece("content", "a", 0)] if text else [])
 
 
 @pytest.mark.parametrize(
@@ -102,7 +103,7 @@ def test_only_text(text: str) -> None:
 def test_reasoning_under_several_names(fields: dict[str, Any], reasoning: str) -> None:
     """The same text under two names is one piece; different texts are joined."""
     choice = ChunkChoice(index=0, delta=ChoiceDelta(**fields))
-    assert choice.pieces() == [("reasoning", reasoning, 0)]
+    assert choice.pieces() == [Piece("reasoning", reasoning, 0)]
 
 
 def test_chunks() -> None:
@@ -110,7 +111,7 @@ def test_chunks() -> None:
     deltas = [ChunkChoice(index=at, delta=ChoiceDelta(content="ab"[at])) for at in (1, 0)]
     texts = [CompletionChunkChoice(index=at, text="ab"[at]) for at in (1, 0)]
     texts.append(CompletionChunkChoice(index=2, text=""))
-    expected = [("content", "b", 1), ("content", "a", 0)]
+    expected = [Piece("content", "b", 1), Piece("content", "a", 0)]
 
     assert ChatCompletionChunk(choices=deltas).pieces() == expected
     assert CompletionChunk(choices=texts).pieces() == expected

@@ -30,6 +30,7 @@ from sseparse import (
 )
 from sseparse.chunks import ContentDelta, ContentDone, NoteKind, ReasoningDelta, ReasoningDone
 from sseparse.moderation import Gate
+from sseparse.payloads._model import Piece
 from sseparse.testing import every_split
 from sseparse.timing import Timeline
 
@@ -165,10 +166,10 @@ def test_a_chunk_is_replaced_by_chunks_in_reading_order() -> None:
     (fourth,) = tags.feed(chunk(choice("e</think>f")))
 
     assert [each.pieces() for each in (first, second, third, fourth)] == [
-        [("content", "a", 0)],
-        [("reasoning", "b", 0), ("content", "c", 0)],
-        [("content", "d", 0)],
-        [("reasoning", "e", 0), ("content", "f", 0)],
+        [Piece("content", "a", 0)],
+        [Piece("reasoning", "b", 0), Piece("content", "c", 0)],
+        [Piece("content", "d", 0)],
+        [Piece("reasoning", "e", 0), Piece("content", "f", 0)],
     ]
 
 
@@ -305,10 +306,10 @@ def test_text_held_back_comes_with_the_finish_reason() -> None:
     tags = ThinkTags()
     assert of_kind(tags.feed(chunk(choice("a <thi"), choice("b <", 1))), "content") == "a "
     (finish,) = tags.feed(chunk(choice(finish="stop")))
-    assert finish.pieces() == [("content", "<thi", 0)]
+    assert finish.pieces() == [Piece("content", "<thi", 0)]
     assert finish.choices[0].finish_reason == "stop"
     (finish,) = tags.feed(chunk(choice("c</", 1, finish="stop")))
-    assert finish.pieces() == [("content", "<c</", 1)]
+    assert finish.pieces() == [Piece("content", "<c</", 1)]
     assert texts_of(tags.feed(chunk(choice("<think>d")))) == [("reasoning", "d")]
     assert tags.close() == []
 
@@ -322,7 +323,7 @@ def test_text_held_back_comes_at_the_end() -> None:
 
     assert last.id == "c1"
     assert (last.usage, last.extra) == (None, {})
-    assert last.pieces() == [("content", "<", 1), ("reasoning", "</", 0)]
+    assert last.pieces() == [Piece("content", "<", 1), Piece("reasoning", "</", 0)]
     assert tags.close() == []
 
 
@@ -343,7 +344,7 @@ def test_parts_of_several_types_stay(kind: str) -> None:
     original = chunk(choice(parts))
     released, same = tags.feed(original)
 
-    assert released.pieces() == [("content", "<", 0)]
+    assert released.pieces() == [Piece("content", "<", 0)]
     assert same == original
     assert tags.feed(original) == [original]
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ..payloads._partial_json import JSONFault as JSONFault
     from ..payloads._partial_json import PartialJSON as PartialJSON
+    from ..payloads._results import Note as Note
+    from ..payloads._results import ToolCallView as ToolCallView
     from ..payloads._updates import ArgumentsDelta as ArgumentsDelta
     from ..payloads._updates import ChoiceFinished as ChoiceFinished
     from ..payloads._updates import ContentDelta as ContentDelta
@@ -59,7 +61,6 @@ if TYPE_CHECKING:
     from ._results import CompletionChoice as CompletionChoice
     from ._results import CustomTool as CustomTool
     from ._results import Function as Function
-    from ._results import Note as Note
     from ._results import NoteKind as NoteKind
     from ._results import Result as Result
     from ._results import ToolCall as ToolCall
@@ -78,6 +79,7 @@ else:
         __name__,
         {
             ".payloads._partial_json": "JSONFault PartialJSON",
+            ".payloads._results": "Note ToolCallView",
             ".payloads._updates": "ArgumentsDelta ChoiceFinished ContentDelta ContentDone "
             "LogprobsDelta ReasoningDelta ReasoningDone RefusalDelta RefusalDone TextUpdate "
             "ToolCallDone ToolCallStarted TranscriptDelta TranscriptDone UsageReported",
@@ -92,7 +94,7 @@ else:
             "CompletionTokensDetails CompletionUsage CustomToolDelta FunctionDelta "
             "PromptTokensDetails TokenLogprob ToolCallDelta TopLogprob",
             "_results": "Audio ChatChoice ChatCompletion ChatMessage Completion CompletionChoice "
-            "CustomTool Function Note NoteKind Result ToolCall",
+            "CustomTool Function NoteKind Result ToolCall",
             "_stream": "ChatStream ChunkReader CompletionStream ReaderOptions Stream StreamOptions",
             "_think_tags": "ThinkTags",
             "_updates": "Update",

@@ -12,6 +12,7 @@ from .._options import check_bytes, check_choice, check_number
 from .._stage import Breakable, breaking
 from ..payloads._growing import Budget, GrowingText, copy_fields, keep_last, no_json, unknown_fields
 from ..payloads._model import Model, build
+from ..payloads._results import Note
 from ._choices import ChatChoiceState, CompletionChoiceState, NoteRecorder
 from ._incomplete import describe_unfinished, incomplete
 from ._models import (
@@ -24,7 +25,7 @@ from ._models import (
     CompletionKind,
     CompletionUsage,
 )
-from ._results import ChatCompletion, Completion, Note, NoteKind, Result, ResultT
+from ._results import ChatCompletion, Completion, NoteKind, Result, ResultT
 from ._usage import UsageState
 
 if TYPE_CHECKING:

@@ -18,6 +18,7 @@ from ..payloads._growing import (
     unknown_fields,
 )
 from ..payloads._model import Kind, Model, ignored_fields
+from ..payloads._results import Note
 from ._message_parts import AudioState, ReasoningDetails
 from ._models import (
     ChoiceDelta,
@@ -28,7 +29,7 @@ from ._models import (
     FunctionDelta,
     ToolCallDelta,
 )
-from ._results import FILTER_OFFSETS, ChatChoice, ChatMessage, CompletionChoice, Note, NoteKind
+from ._results import FILTER_OFFSETS, ChatChoice, ChatMessage, CompletionChoice, NoteKind
 from ._texts import (
     REASONING_NAMES,
     is_reasoning,

@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 from msgspec.structs import replace
 
 from ..payloads._json_tokens import split_half
+from ..payloads._results import Note
 from ._models import (
     ENCRYPTED,
     KEY,
@@ -20,7 +21,7 @@ from ._models import (
     FunctionDelta,
     ToolCallDelta,
 )
-from ._results import Note, NoteKind, ResultT
+from ._results import NoteKind, ResultT
 from ._rewriting import bare_chunk
 from ._texts import REASONING_NAMES
 

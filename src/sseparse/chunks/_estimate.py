@@ -12,11 +12,12 @@ import msgspec
 from .._errors import SSEError
 from .._json import is_object
 from ..payloads._model import Model, TokenCounts
+from ..payloads._results import Note
 from ..tokens._counter import CountTokens, Tokenizer, find_text_counter
 from ..tokens._prompt import Prompt, PromptCounter, check_prompt, check_tools
 from ..tokens._vocabularies import base_model, check_installed
 from ._models import CompletionTokensDetails, CompletionUsage
-from ._results import ChatChoice, ChatMessage, CompletionChoice, Note, NoteKind, Result
+from ._results import ChatChoice, ChatMessage, CompletionChoice, NoteKind, Result
 from ._texts import reasoning_texts
 from ._usage import is_zero
 

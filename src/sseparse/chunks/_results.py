@@ -2,120 +2,102 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from enum import Enum
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar, cast, overload
 
 import msgspec
-from attrs import frozen
 
 from .._errors import count
 from ..payloads._model import NEVER, Model
 from ..payloads._parse import ParsableModel, TextType, parse_text
+from ..payloads._results import AccumulatedResult, ToolCallView
+from ..payloads._results import NoteKind as BaseNoteKind
 from ._models import ChoiceLogprobs, CompletionLogprobs, CompletionUsage
 
 T = TypeVar("T")
 
 
-class NoteKind(Enum):
-    """Kinds of notes."""
+class NoteKind(BaseNoteKind):
+    """Kinds of notes on a completion."""
 
-    ROLE_ASSUMED = "role_assumed"
+    ROLE_ASSUMED = "role_assumed", 'the server sent no role; "assistant" is assumed'
     """No chunk of the choice had a role."""
-    MODEL_CHANGED = "model_changed"
+    MODEL_CHANGED = "model_changed", "the server sent another model later; the first is used"
     """The last chunk has another model than the first; `detail` is its name."""
-    USAGE_ELSEWHERE = "usage_elsewhere"
+    USAGE_ELSEWHERE = "usage_elsewhere", "the token counts were in another field than usage"
     """The token counts were in `x_groq` or in a choice, not in `usage`."""
-    INDEX_ASSUMED = "index_assumed"
+    INDEX_ASSUMED = "index_assumed", "the server sent no index; 0 is assumed"
     """A chunk had a choice without an index."""
-    CONTENT_PARTS = "content_parts"
+    CONTENT_PARTS = "content_parts", "the content was a list of parts; their texts are joined"
     """Content was a list: its text parts became content, its thinking parts reasoning."""
-    FINISHED_AGAIN = "finished_again"
+    FINISHED_AGAIN = (
+        "finished_again",
+        "the server sent another finish reason later; the first is used",
+    )
     """The choice has several finish reasons; `finish_reasons_seen` lists them."""
-    AFTER_FINISH = "after_finish"
+    AFTER_FINISH = "after_finish", "more data followed the finish reason; it is included"
     """A delta that wasn't empty followed the choice's finish reason."""
-    CALL_WITHOUT_INDEX = "call_without_index"
+    CALL_WITHOUT_INDEX = (
+        "call_without_index",
+        "the tool call has no index; id or order match its pieces",
+    )
     """A piece of the call had no index or a negative one."""
-    CALL_INDEX_SHARED = "call_index_shared"
+    CALL_INDEX_SHARED = (
+        "call_index_shared",
+        "an earlier tool call has the same index and another id or name",
+    )
     """Calls have the same index; some servers number all calls 0."""
-    CALL_ID_CHANGED = "call_id_changed"
+    CALL_ID_CHANGED = (
+        "call_id_changed",
+        "the server sent another id of the call later; the first is used",
+    )
     """Pieces of the call have different ids; the first id counts."""
-    CALL_UNNAMED = "call_unnamed"
+    CALL_UNNAMED = (
+        "call_unnamed",
+        "a piece of a tool call had no index, id or name, and no call was open",
+    )
     """A piece of a call that couldn't be matched became a call of its own."""
-    ARGUMENTS_MISSING = "arguments_missing"
+    ARGUMENTS_MISSING = (
+        "arguments_missing",
+        "the choice finished, and the tool call has no arguments",
+    )
     """The choice finished, and the call has no arguments: `arguments` is ""."""
-    ARGUMENTS_OBJECT = "arguments_object"
+    ARGUMENTS_OBJECT = "arguments_object", "the arguments were a JSON object; its JSON text is used"
     """The arguments were a JSON object, not a JSON text."""
-    EVENT_SPLIT = "event_split"
+    EVENT_SPLIT = (
+        "event_split",
+        "an event had several values, or a repeated data:; each value was read",
+    )
     """An event had a JSON value on each line, or `data:` before its value."""
-    ARGUMENTS_REPEATED = "arguments_repeated"
+    ARGUMENTS_REPEATED = (
+        "arguments_repeated",
+        "the server sent the complete arguments again; they are used once",
+    )
     """The complete arguments arrived again; they count once."""
-    ARGUMENTS_REPLACED = "arguments_replaced"
+    ARGUMENTS_REPLACED = (
+        "arguments_replaced",
+        "the server sent {} before the arguments; it is ignored",
+    )
     """The arguments began with `{}`, a placeholder; the arguments after it replaced it."""
-    VALUE_IGNORED = "value_ignored"
+    VALUE_IGNORED = (
+        "value_ignored",
+        "a value has an unexpected type, or is one too many; it is ignored",
+    )
     """
     A value was left out. `detail` is the name of its field; the value is in the chunk's `extra`.
     For "usage", the value is some of its unknown fields, because there were more than 256.
     """
-    REASONING_UNOPENED = "reasoning_unopened"
+    REASONING_UNOPENED = (
+        "reasoning_unopened",
+        "an end tag had no start tag; the text before it is the reasoning",
+    )
     """With `think_tags`, an end tag had no start tag: the text before it is the reasoning."""
-    NOT_CUMULATIVE = "not_cumulative"
+    NOT_CUMULATIVE = (
+        "not_cumulative",
+        "a text doesn't begin with the one before it; it is added to it",
+    )
     """deltas="cumulative": a text didn't begin with the previous one; `detail` is its field."""
-    NOT_COUNTED = "not_counted"
+    NOT_COUNTED = "not_counted", "the tokens aren't counted"
     """usage="estimate": the tokens can't be counted; `detail` says why."""
-
-
-_MESSAGES: Final[Mapping[NoteKind, str]] = {
-    NoteKind.ROLE_ASSUMED: 'the server sent no role; "assistant" is assumed',
-    NoteKind.MODEL_CHANGED: "the server sent another model later; the first is used",
-    NoteKind.USAGE_ELSEWHERE: "the token counts were in another field than usage",
-    NoteKind.INDEX_ASSUMED: "the server sent no index; 0 is assumed",
-    NoteKind.CONTENT_PARTS: "the content was a list of parts; their texts are joined",
-    NoteKind.FINISHED_AGAIN: "the server sent another finish reason later; the first is used",
-    NoteKind.AFTER_FINISH: "more data followed the finish reason; it is included",
-    NoteKind.CALL_WITHOUT_INDEX: "the tool call has no index; id or order match its pieces",
-    NoteKind.CALL_INDEX_SHARED: "an earlier tool call has the same index and another id or name",
-    NoteKind.CALL_ID_CHANGED: "the server sent another id of the call later; the first is used",
-    NoteKind.CALL_UNNAMED: "a piece of a tool call had no index, id or name, and no call was open",
-    NoteKind.ARGUMENTS_MISSING: "the choice finished, and the tool call has no arguments",
-    NoteKind.ARGUMENTS_OBJECT: "the arguments were a JSON object; its JSON text is used",
-    NoteKind.EVENT_SPLIT: "an event had several values, or a repeated data:; each value was read",
-    NoteKind.ARGUMENTS_REPEATED: "the server sent the complete arguments again; they are used once",
-    NoteKind.ARGUMENTS_REPLACED: "the server sent {} before the arguments; it is ignored",
-    NoteKind.VALUE_IGNORED: "a value has an unexpected type, or is one too many; it is ignored",
-    NoteKind.REASONING_UNOPENED: "an end tag had no start tag; the text before it is the reasoning",
-    NoteKind.NOT_CUMULATIVE: "a text doesn't begin with the one before it; it is added to it",
-    NoteKind.NOT_COUNTED: "the tokens aren't counted",
-}
-
-
-@frozen(repr=False)
-class Note:
-    """
-    An assumption made in accumulating a completion. `str(note)` is a sentence about it.
-
-    Attributes:
-        kind: What was assumed.
-        choice: Index of the choice; None if the note is about the completion.
-        call: Position in `tool_calls`; None if the note isn't about a tool call.
-        detail: Details of the assumption, such as the name of a field, or "".
-    """
-
-    kind: NoteKind
-    choice: int | None = None
-    call: int | None = None
-    detail: str = ""
-
-    def __str__(self) -> str:
-        numbers = (("choice", self.choice), ("tool call", self.call))
-        where = ", ".join(f"{name} {number}" for name, number in numbers if number is not None)
-        message = _MESSAGES[self.kind] + (f" ({self.detail})" if self.detail else "")
-        return f"{where}: {message}" if where else message
-
-    def __repr__(self) -> str:
-        fields = (("choice", self.choice), ("call", self.call), ("detail", self.detail or None))
-        shown = "".join(f", {name}={value!r}" for name, value in fields if value is not None)
-        return f"Note({self.kind.name}{shown})"
 
 
 FILTER_OFFSETS = "content_filter_offsets"
@@ -173,6 +155,13 @@ class ToolCall(ParsableModel, kw_only=True):
     type: str
     function: Function | None = None
     custom: CustomTool | None = None
+
+    def view(self) -> ToolCallView:
+        """Return the neutral view of the call."""
+        if self.custom is not None:
+            return ToolCallView(self.id, self.custom.name, self.custom.input, "custom")
+        function = self.function or Function(name="", arguments="")
+        return ToolCallView(self.id, function.name, function.arguments)
 
     def _generated_text(self) -> tuple[str, str | None]:
         if self.function is not None:
@@ -264,28 +253,8 @@ class ChatChoice(Model, kw_only=True):
         return self.message.content or ""
 
 
-class AccumulatedResult(Model, kw_only=True, eq=False):
-    """
-    Base class of completions. They are equal if everything except their notes is.
-
-    Attributes:
-        notes: Assumptions made in accumulating the chunks. Not part of `to_dict()`.
-    """
-
-    _private: ClassVar[int] = 3
-
-    notes: Annotated[tuple[Note, ...], NEVER] = msgspec.field(default=(), name=" notes")
-
-    def __eq__(self, other: object) -> bool:
-        if type(self) is not type(other):
-            return NotImplemented
-        names = ("extra", *self.wire_fields())
-        return all(getattr(self, name) == getattr(other, name) for name in names)
-
-    def __ne__(self, other: object) -> bool:
-        return not self == other
-
-    __hash__ = None  # type: ignore[assignment] # it is mutable
+class ChoicesResult(AccumulatedResult, kw_only=True, eq=False):
+    """Base class of completions."""
 
     @overload
     def parse(self, kind: TextType[T], /, choice: int = 0) -> T: ...
@@ -318,7 +287,7 @@ class AccumulatedResult(Model, kw_only=True, eq=False):
         return parse_text(text, kind, what=what, source=self, why_none=why)
 
 
-class ChatCompletion(AccumulatedResult, kw_only=True):
+class ChatCompletion(ChoicesResult, kw_only=True):
     """
     A chat completion, complete or partial. Other fields are those of `ChatCompletionChunk`.
 
@@ -344,6 +313,17 @@ class ChatCompletion(AccumulatedResult, kw_only=True):
         """The text of choice 0, or ""."""
         return next((each.text for each in self.choices if each.index == 0), "")
 
+    @property
+    def tool_calls(self) -> list[ToolCallView]:
+        """The tool calls of choice 0, and its function call, which preceded them."""
+        message = next((each.message for each in self.choices if each.index == 0), None)
+        if message is None:
+            return []
+        views = [call.view() for call in message.tool_calls or ()]
+        if (function := message.function_call) is not None:
+            views.append(ToolCallView(None, function.name, function.arguments))
+        return views
+
 
 class CompletionChoice(Model, kw_only=True):
     """A choice of a legacy completion. The fields except `text` are those of `ChatChoice`."""
@@ -355,7 +335,7 @@ class CompletionChoice(Model, kw_only=True):
     finish_reasons_seen: list[str] | None = None
 
 
-class Completion(AccumulatedResult, kw_only=True):
+class Completion(ChoicesResult, kw_only=True):
     """
     A legacy completion, complete or partial. The fields are those of `ChatCompletion`.
 
@@ -374,6 +354,11 @@ class Completion(AccumulatedResult, kw_only=True):
     def text(self) -> str:
         """The text of choice 0, or ""."""
         return next((each.text for each in self.choices if each.index == 0), "")
+
+    @property
+    def tool_calls(self) -> list[ToolCallView]:
+        """Always empty: legacy completions call no tools."""
+        return []
 
 
 Result = ChatCompletion | Completion

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from .._options import check_choice, check_seconds
 from ..adapters._registry import SyncReadable, open_sync
+from ..payloads._results import Note
 from ..streams._protocols import Recorder
 from ..streams._reader import Reader
 from ..streams._state import StreamState
@@ -24,7 +25,7 @@ from ._models import (
     CompletionKind,
     CompletionUsage,
 )
-from ._results import ChatCompletion, Completion, Note, NoteKind, Result, ResultT
+from ._results import ChatCompletion, Completion, NoteKind, Result, ResultT
 
 if TYPE_CHECKING:
     from .._deadlines import Deadlines

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from .._end import End, EndCause
 from .._json import is_list
 from .._stage import Breakable, breaking
+from ..payloads._results import Note
 from ._models import (
     ChatCompletionChunk,
     ChoiceDelta,
@@ -16,7 +17,7 @@ from ._models import (
     ChunkChoice,
     CompletionChunk,
 )
-from ._results import Note, NoteKind, ResultT
+from ._results import NoteKind, ResultT
 from ._rewriting import bare_chunk
 from ._texts import other_parts, text_of, thinking_of
 

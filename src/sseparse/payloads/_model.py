@@ -113,12 +113,15 @@ class Piece(NamedTuple):
         kind: "content", "reasoning", "refusal", "transcript" of a spoken answer, or "arguments" of
             a function call or the input of a custom tool.
         text: The text, never empty.
-        choice: Index of the choice.
+        choice: Index of the choice; 0 if the API has no choices.
+        item: Position among the result's output items or content blocks; None if the API has one
+            text of each kind in a choice.
     """
 
     kind: Kind
     text: str
-    choice: int
+    choice: int = 0
+    item: int | None = None
 
 
 class Item(Protocol):

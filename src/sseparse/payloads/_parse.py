@@ -30,8 +30,10 @@ raises a ValueError to reject it.
 """
 
 
-class ParsableModel(Model):
-    """Base class of models with one generated text."""
+class Parsable:
+    """Base class of objects with one generated text."""
+
+    __slots__ = ()
 
     @overload
     def parse(self, kind: TextType[T], /) -> T: ...
@@ -56,6 +58,10 @@ class ParsableModel(Model):
     def _generated_text(self) -> tuple[str, str | None]:
         """Return what the text is, for errors, and the text; None if there is none."""
         raise NotImplementedError
+
+
+class ParsableModel(Parsable, Model):
+    """Base class of models with one generated text."""
 
 
 def parse_text(text: str | None, kind: Any, *, what: str, source: Any, why_none: str = "") -> Any:

@@ -23,10 +23,13 @@ class TextUpdate:
     Attributes:
         choice: Index of the choice.
         text: The new text (`...Delta`), or the complete text (`...Done`).
+        item: Position among the result's output items or content blocks; None if the API has one
+            text of each kind in a choice.
     """
 
     choice: int
     text: str
+    item: int | None = None
 
 
 @define
@@ -97,6 +100,7 @@ class ToolCallStarted:
         id: The call's id; None if the server sent none so far.
         name: Name of the function or tool; "" if the server sent none.
         type: "function", or "custom" for a custom tool, whose input is free text.
+        item: Position among the result's output items or content blocks; None if the API has none.
     """
 
     choice: int
@@ -104,6 +108,7 @@ class ToolCallStarted:
     id: str | None
     name: str
     type: str
+    item: int | None = None
 
 
 @define
@@ -125,6 +130,7 @@ class ArgumentsDelta:
     call: int | None
     text: str
     value: Any
+    item: int | None = None
 
 
 @define
@@ -155,6 +161,7 @@ class ToolCallDone:
     arguments: str
     value: Any
     fault: JSONFault | None
+    item: int | None = None
 
 
 @define

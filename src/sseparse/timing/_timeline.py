@@ -120,12 +120,12 @@ class Timeline(Uncopyable):
 
     def _measure(self, item: Item) -> int:
         size = content = 0
-        for kind, text, _choice in item.pieces():
-            length = _length(text)
+        for piece in item.pieces():
+            length = _length(piece.text)
             size += length
-            if kind == "content":
+            if piece.kind == "content":
                 content += length
-            elif kind == "reasoning":
+            elif piece.kind == "reasoning":
                 self._reasoned = True
         if not size and (call_names := getattr(item, "call_names", None)) is not None:
             size = sum(map(len, call_names()))

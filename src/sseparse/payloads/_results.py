@@ -1,0 +1,112 @@
+"""What the results of all APIs share: notes, equality, and the neutral view of tool calls."""
+
+# No `from __future__ import annotations`: see `_model`.
+from enum import Enum
+from typing import Annotated, Any, ClassVar, Self
+
+import msgspec
+from attrs import frozen
+
+from ._growing import no_json
+from ._model import NEVER, Model
+from ._parse import Parsable
+
+
+class NoteKind(Enum):
+    """Base class of the kinds of notes of each API."""
+
+    message: str
+
+    def __new__(cls, value: str, message: str) -> Self:
+        kind = object.__new__(cls)
+        kind._value_ = value
+        kind.message = message
+        return kind
+
+
+@frozen(repr=False)
+class Note:
+    """
+    An assumption made in accumulating a result. `str(note)` is a sentence about it.
+
+    Attributes:
+        kind: What was assumed, a `NoteKind` of the API.
+        choice: Index of the choice; None if the note isn't about a choice.
+        call: Position in `tool_calls`; None if the note isn't about a tool call of a choice.
+        detail: Details of the assumption, such as the name of a field, or "".
+        item: Position among the result's output items or content blocks; None if the note isn't
+            about one.
+    """
+
+    kind: NoteKind
+    choice: int | None = None
+    call: int | None = None
+    detail: str = ""
+    item: int | None = None
+
+    def __str__(self) -> str:
+        numbers = (("choice", self.choice), ("tool call", self.call), ("item", self.item))
+        where = ", ".join(f"{name} {number}" for name, number in numbers if number is not None)
+        message = self.kind.message + (f" ({self.detail})" if self.detail else "")
+        return f"{where}: {message}" if where else message
+
+    def __repr__(self) -> str:
+        numbers = (("choice", self.choice), ("call", self.call), ("item", self.item))
+        fields = (*numbers, ("detail", self.detail or None))
+        shown = "".join(f", {name}={value!r}" for name, value in fields if value is not None)
+        return f"Note({self.kind.name}{shown})"
+
+
+class AccumulatedResult(Model, kw_only=True, eq=False):
+    """
+    Base class of results. They are equal if everything except their notes is.
+
+    Attributes:
+        notes: Assumptions made in accumulating the items. Not part of `to_dict()`.
+    """
+
+    _private: ClassVar[int] = 3
+
+    notes: Annotated[tuple[Note, ...], NEVER] = msgspec.field(default=(), name=" notes")
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return NotImplemented
+        names = ("extra", *self.wire_fields())
+        return all(getattr(self, name) == getattr(other, name) for name in names)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = None  # type: ignore[assignment] # it is mutable
+
+
+@frozen
+class ToolCallView(Parsable):
+    """
+    The neutral view of a tool call, the same for all APIs.
+
+    Attributes:
+        id: The id that the tool's answer names; None if the server sent none.
+        name: Name of the function or tool.
+        arguments: The arguments as JSON text, or the input of a custom tool, as the server sent it.
+        type: "function", or "custom" for a custom tool, whose input is free text.
+    """
+
+    id: str | None
+    name: str
+    arguments: str
+    type: str = "function"
+
+    @property
+    def value(self) -> Any:
+        """The decoded arguments; None if they aren't complete JSON, and for a custom tool."""
+        if self.type == "custom":
+            return None
+        json = no_json()
+        json.feed(self.arguments)
+        json.close()
+        return json.value if json.fault is None else None
+
+    def _generated_text(self) -> tuple[str, str]:
+        return f"text of the arguments of {self.name!r}", self.arguments
