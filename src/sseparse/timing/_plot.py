@@ -23,7 +23,8 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
 from .._errors import count
-from ._summary import Record, duration, number, rate, summarize
+from ._spread import duration, number, rate
+from ._summary import Record, summarize
 
 _DOTS_PER_INCH: Final = 160
 _LONGEST_LABEL: Final = 48
