@@ -244,6 +244,7 @@ class Summary:
         Return the figures of several streams together.
 
         Pooling pools again gives the same result as pooling all summaries at once, in any order.
+        Pass many summaries to each call, because a call reads all values of the pools passed to it.
 
         Args:
             summaries: Summaries, pools, and what their `to_dict()` returned, such as in another
