@@ -159,17 +159,17 @@ def test_wait_for_the_end(end: End | None, stalls: tuple[Stall, ...]) -> None:
 def test_percentiles() -> None:
     """A spread has the mean, and percentiles by nearest rank."""
     found = Spread.of([(float(each), 1) for each in range(1, 101)])
-    histogram = tuple((float(each), 1) for each in range(1, 101))
+    histogram = (tuple(map(float, range(1, 101))), (1,) * 100)
     assert found == Spread(50.5, 50, 90, 95, 99, 100, count=100, histogram=histogram)
     found = Spread.of([(1.0, 19), (3.0, 1)])
-    assert found == Spread(1.1, 1, 1, 1, 3, 3, count=20, histogram=((1, 19), (3, 1)))
+    assert found == Spread(1.1, 1, 1, 1, 3, 3, count=20, histogram=((1, 3), (19, 1)))
 
 
 def test_histogram() -> None:
     """The histogram has values of three significant digits, and percentiles have all digits."""
     found = spread(0.0123449, 0.0123351, 1234.5, 0.0)
     assert found is not None
-    assert found.histogram == ((0.0, 1), (0.0123, 2), (1230.0, 1))
+    assert found.histogram == ((0.0, 0.0123, 1230.0), (1, 2, 1))
     assert (found.p50, found.max, found.count) == (0.0123351, 1234.5, 4)
     assert "histogram" not in repr(found)
 

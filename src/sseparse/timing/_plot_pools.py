@@ -63,7 +63,7 @@ class PoolPicture(Layout):
         return self.name_lines(one_line(label), colour, [count(spread.count, noun), *figures])
 
     def _style_scales(self, axes: Axes, spreads: list[Spread]) -> None:
-        ticks = _ticks([time for spread in spreads for time, _ in spread.histogram if time > 0])
+        ticks = _ticks([time for spread in spreads for time in spread.histogram[0] if time > 0])
         if (room := int(self.room / _TICK)) < len(ticks):
             tens = [tick for tick in ticks if f"{tick:e}".startswith("1.")]
             shown = tens[:: 1 + len(tens) // room]
@@ -91,8 +91,9 @@ def _ticks(times: list[float]) -> list[float]:
 def _draw_steps(axes: Axes, colour: str, spread: Spread) -> None:
     """Draw the share of values up to each time, and dots at the percentiles of the header."""
     first, last = axes.get_xlim()
-    times = [first, *(max(first, time) for time, _ in spread.histogram), last]
-    shares = [100 * each / spread.count for each in accumulate(n for _, n in spread.histogram)]
-    axes.step(times, [0, *shares, 100], where="post", color=colour, linewidth=2, zorder=3)
+    times, counts = spread.histogram
+    shares = [100 * each / spread.count for each in accumulate(counts)]
+    ends = [first, *(max(first, time) for time in times), last]
+    axes.step(ends, [0, *shares, 100], where="post", color=colour, linewidth=2, zorder=3)
     at = [max(first, getattr(spread, f"p{each}")) for each in _PERCENTILES]
     axes.plot(at, _PERCENTILES, "o", ms=6, mec="white", mfc=colour, zorder=5, clip_on=False)

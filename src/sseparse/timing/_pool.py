@@ -191,7 +191,9 @@ class Merger:
     def _add_pool(self, pool: PooledSummary) -> None:
         ends = pool.ends.values()
         if max(pool.measured, sum(ends)) > pool.requests or min(pool.measured, *ends, 0) < 0:
-            raise ValueError(f"{pool.requests} requests contradict `measured` or `ends`")
+            raise ValueError(
+                f"{pool.requests} requests can't be {pool.measured} measured and {sum(ends)} ended"
+            )
         self._ends.update(pool.ends)
         for name in ("requests", "measured", "stalled", "tokens"):
             self._sums[name] += getattr(pool, name)
@@ -208,12 +210,17 @@ class Merger:
     def _add_values(self, name: str, figure: float | Spread | None) -> None:
         if figure is None:
             return
-        values = self._values[name]
-        for value, times in figure.histogram if isinstance(figure, Spread) else ((figure, 1),):
+        values, counts = figure.histogram if isinstance(figure, Spread) else ((figure,), (1,))
+        if len(values) != len(counts):
+            raise ValueError(f"{name} has {len(values)} values, but {len(counts)} counts")
+        merged = self._values[name]
+        for value, times in zip(values, counts, strict=True):
             # Limits far above real figures, so that no mean overflows.
             if not (-1e100 < value < 1e100 and 0 < times < 1e100):
-                raise ValueError(f"{name} has {value!r}, {times!r} times: expected finite numbers")
-            values[rounded(value)] += times
+                raise ValueError(
+                    f"{name} has {value!r}, {times!r} times: expected numbers below 1e100"
+                )
+            merged[rounded(value)] += times
 
     def pooled(self) -> PooledSummary:
         names = ("requests", "measured", "stalled", "tokens", *_SUMS)

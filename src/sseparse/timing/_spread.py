@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections import Counter
 from collections.abc import Iterable
 from itertools import accumulate
 
@@ -24,8 +23,8 @@ class Spread:
         p99: The 99th percentile, by the same method.
         max: The greatest value.
         count: Number of measurements.
-        histogram: Each value, rounded to three significant digits, and how many times it was
-            measured, in ascending order. `Summary.pool()` merges histograms.
+        histogram: The measured values, rounded to three significant digits, and how many times each
+            was measured. `Summary.pool()` merges histograms.
     """
 
     mean: float
@@ -35,7 +34,7 @@ class Spread:
     p99: float
     max: float
     count: int
-    histogram: tuple[tuple[float, int], ...] = field(repr=False)
+    histogram: tuple[tuple[float, ...], tuple[int, ...]] = field(repr=False)
 
     @classmethod
     def of(cls, values: Iterable[tuple[float, int]]) -> Spread | None:
@@ -56,10 +55,13 @@ class Spread:
             ordered[bisect_left(ranks, -(-percent * total // 100))][0]
             for percent in (50, 90, 95, 99)
         )
-        histogram = Counter[float]()
+        # Counting texts is faster than counting numbers: fewer of them become numbers again.
+        counts: dict[str, int] = {}
         for each, times in ordered:
-            histogram[rounded(each)] += times
-        return cls(mean, p50, p90, p95, p99, ordered[-1][0], total, tuple(histogram.items()))
+            digits = f"{each:.3g}"
+            counts[digits] = counts.get(digits, 0) + times
+        histogram = (tuple(map(float, counts)), tuple(counts.values()))
+        return cls(mean, p50, p90, p95, p99, ordered[-1][0], total, histogram)
 
 
 def rounded(value: float) -> float:
