@@ -19,7 +19,7 @@ from ._plot_layout import GREY, PALETTE, TITLE, Layout, Line, format_seconds, on
 from ._pool import PooledSummary
 from ._spread import Spread, duration
 
-# Field, title, and what each value belongs to.
+# The field, its title, and what one value of it counts.
 _PARTS: Final = (
     ("time_to_first_token", "Time to first token", "request"),
     ("gaps", "Gaps between chunks", "gap"),

@@ -247,7 +247,7 @@ class Summary:
         Pass many summaries to each call, because a call reads all values of the pools passed to it.
 
         Args:
-            summaries: Summaries, pools, and what their `to_dict()` or `Timeline.to_dict()` returned,
+            summaries: Summaries, pools, and what their `to_dict()` or that of a timeline returned,
                 such as in another process. Without any, the pool has no requests.
             only_complete: Whether to measure only streams that ended complete (`DONE` or
                 `FINISHED`, or an end without a known cause). By default, all other streams, also
