@@ -16,6 +16,8 @@ from ._spread import Spread, duration, number, rounded
 if TYPE_CHECKING:
     from ._summary import Summary
 
+# Numbers of requests and of their tokens.
+_COUNTS: Final = ("requests", "measured", "stalled", "tokens")
 # Fields of a pool that are sums of the same field, and those that are spreads of it.
 _SUMS: Final = ("chunks", "events", "comments", "bytes", "characters", "released")
 _SPREADS: Final = (
@@ -195,7 +197,7 @@ class Merger:
                 f"{pool.requests} requests can't be {pool.measured} measured and {sum(ends)} ended"
             )
         self._ends.update(pool.ends)
-        for name in ("requests", "measured", "stalled", "tokens"):
+        for name in _COUNTS:
             self._sums[name] += getattr(pool, name)
         self._add_values("tokens_per_request", pool.tokens_per_request)
         self._add_figures(pool)
@@ -218,14 +220,13 @@ class Merger:
             # Limits far above real figures, so that no mean overflows.
             if not (-1e100 < value < 1e100 and 0 < times < 1e100):
                 raise ValueError(
-                    f"{name} has {value!r}, {times!r} times: expected numbers below 1e100"
+                    f"{name} has {value!r}, {times!r} times: expected a number, at least once"
                 )
             merged[rounded(value)] += times
 
     def pooled(self) -> PooledSummary:
-        names = ("requests", "measured", "stalled", "tokens", *_SUMS)
         fields: dict[str, Any] = {
-            **{name: self._sums[name] for name in names},
+            **{name: self._sums[name] for name in (*_COUNTS, *_SUMS)},
             **{name: Spread.of(values.items()) for name, values in self._values.items()},
             "ends": {cause: self._ends[cause] for cause in EndCause if self._ends[cause]},
             "tokens_estimated": self._estimated,
