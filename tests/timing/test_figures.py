@@ -14,7 +14,7 @@ from sseparse.chunks import (
     ChatCompletionChunk,
     CompletionUsage,
 )
-from sseparse.timing import Spread, Stall, Timeline
+from sseparse.timing import Spread, Stall, Summary, Timeline
 
 from .arrivals import Clock, Estimate, answer, call, chat, played, spread, usage
 
@@ -172,6 +172,15 @@ def test_histogram() -> None:
     assert found.histogram == ((0.0, 0.0123, 1230.0), (1, 2, 1))
     assert (found.p50, found.max, found.count) == (0.0123351, 1234.5, 4)
     assert "histogram" not in repr(found)
+
+
+def test_absurd_number_of_tokens() -> None:
+    """A count that is too large for any answer is unknown; the other figures are there."""
+    steps = [(1.0, chat("ab")), (2.0, chat("cd"))]
+    summary = played(*steps).summary(10**400)
+    assert (summary.tokens, summary.tokens_per_second) == (None, None)
+    assert summary.time_to_first_token == 1.0
+    assert Summary.pool([summary]).measured == 1
 
 
 def test_one_chunk_has_no_rate() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import attrs
 import msgspec
@@ -310,11 +310,17 @@ def _restore(summary: Summary | PooledSummary | Mapping[str, Any]) -> Summary | 
     return msgspec.convert(summary, kind)
 
 
+# A server can send an integer of any size, also one that no float can have.
+_MOST_TOKENS: Final = 1 << 63
+
+
 def token_counts_of(usage: TokenUsage | int | None, record: Record) -> TokenCounts | None:
-    """Return the counts of a usage. Zeros of a server that sent text are unknown counts."""
+    """Return the counts of a usage. Absurd ones, and zeros next to text, are unknown."""
     if usage is None:
         return None
     counts = TokenCounts(output=usage) if isinstance(usage, int) else usage.token_counts()
+    if counts.output is not None and counts.output >= _MOST_TOKENS:
+        counts = counts._replace(output=None)
     if counts.output == 0 and any(record.sizes):
         counts = counts._replace(input=counts.input or None, output=None)
     return counts
