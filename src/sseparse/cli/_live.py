@@ -1,4 +1,4 @@
-"""Display of a completion while it's received."""
+"""Display of an answer while it's received."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal
 
 from attrs import define
 
-from ..chunks import (
+from ..payloads._updates import (
     ArgumentsDelta,
     ContentDelta,
     ReasoningDelta,
@@ -17,7 +17,6 @@ from ..chunks import (
     ToolCallDone,
     ToolCallStarted,
     TranscriptDelta,
-    Update,
 )
 from ._output import DIM, RESET, VISIBLE, is_terminal, make_writer, write_error
 from ._record import Redactor
@@ -98,7 +97,7 @@ def _write_reasoning(text: str, *, dim: bool) -> None:
 _Part = Literal["text", "reasoning", "calls"]
 
 
-class CompletionPrinter:
+class AnswerPrinter:
     """Printer of the first choice; its reasoning goes to standard error, if that's a terminal."""
 
     def __init__(self, key: str, *, colour: bool) -> None:
@@ -112,7 +111,7 @@ class CompletionPrinter:
         # The part that the last line of standard output belongs to.
         self._line_part: _Part | None = None
 
-    def feed(self, update: Update) -> None:
+    def feed(self, update: object) -> None:
         match update:
             case ContentDelta(0, text) | RefusalDelta(0, text) | TranscriptDelta(0, text):
                 self._switch_to("text")
