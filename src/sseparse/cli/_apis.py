@@ -24,13 +24,13 @@ class API:
 
     Attributes:
         name: The value of the option --api.
-        parts: The field of a result that isn't empty once something was received.
+        parts: Fields of a result, of which one isn't empty once something was received.
         finish: The field that says why the answer ended.
         terminal: What ends a complete stream.
         missing: What is missing from a truncated one.
         item: What an event of the API is.
-        url: The default URL, to which the endpoint is added.
-        endpoint: The path of requests.
+        url: The default base URL.
+        endpoint: The path of requests, after the version.
         environment: The prefix of the environment variables for the URL, the key and the model.
         model: The default model.
         module: The package of the API.
@@ -40,7 +40,7 @@ class API:
     """
 
     name: str
-    parts: str
+    parts: tuple[str, ...]
     finish: str
     terminal: str
     missing: str
@@ -77,16 +77,12 @@ class API:
 
     def has_parts(self, result: Any) -> bool:
         """Return whether something of an answer was received."""
-        return bool(getattr(result, self.parts))
-
-    def is_empty(self, result: Any) -> bool:
-        """Return whether no event of the API was received."""
-        return result.id is None and not self.has_parts(result)
+        return any(getattr(result, name) for name in self.parts)
 
 
 CHAT: Final = API(
     name="chat",
-    parts="choices",
+    parts=("choices",),
     finish="finish_reason",
     terminal="[DONE]",
     missing="[DONE] or a finish_reason",
@@ -101,7 +97,7 @@ CHAT: Final = API(
 )
 RESPONSES: Final = API(
     name="responses",
-    parts="output",
+    parts=("id", "output"),
     finish="status",
     terminal="a terminal event",
     missing="a terminal event, such as response.completed",
@@ -117,13 +113,13 @@ RESPONSES: Final = API(
 )
 MESSAGES: Final = API(
     name="messages",
-    parts="content",
+    parts=("id", "content"),
     finish="stop_reason",
     terminal="message_stop",
     missing="message_stop or a stop_reason",
     item="a JSON object",
     url="https://api.anthropic.com",
-    endpoint="v1/messages",
+    endpoint="messages",
     environment="ANTHROPIC",
     model="claude-haiku-4-5",
     module=messages,

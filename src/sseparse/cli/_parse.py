@@ -15,6 +15,7 @@ import attrs
 
 from .. import End, Event, EventStream, IncompleteStream, SSEError
 from ..payloads._results import AccumulatedResult
+from ..payloads._updates import ContentDelta
 from ..streams._sync import ItemStream
 from . import _output
 from ._apis import API, APIS, CHAT, api_of, find_api
@@ -112,12 +113,19 @@ def _print_items(pieces: Generator[bytes], api: API | None, output: str) -> _Rep
     reader = api or CHAT
     with reader.open_stream(body) as stream:
         if output == "text":
-            error = _write(stream.text_deltas(), _output.VISIBLE)
+            error = _write(_read_text(stream), _output.VISIBLE)
         else:
             models = stream if output == "chunks" else _read_result(stream, reader)
             lines = (_output.format_json_line(model.to_dict()) for model in models)
             error = _write(lines, _output.JSON_ESCAPES)
     return api, cast(End, stream.end), error
+
+
+def _read_text(stream: ItemStream[Any, Any, Any]) -> Iterator[str]:
+    # Unlike text_deltas(), updates have a text that the server sent only when it was complete.
+    for update in stream.updates():
+        if isinstance(update, ContentDelta) and update.choice == 0:
+            yield update.text
 
 
 def _read_result(stream: ItemStream[Any, Any, Any], api: API) -> Iterator[AccumulatedResult]:

@@ -74,7 +74,7 @@ def make_request(options: Namespace) -> APIRequest:
 def _path(base: str, api: API, *, legacy: bool) -> str:
     if api is MESSAGES:
         # Anthropic's SDKs expect a base URL without the version, other servers document one.
-        base = base.removesuffix("/v1")
+        base = f"{base.removesuffix('/v1')}/v1"
     return f"{base}/{'completions' if legacy else api.endpoint}"
 
 

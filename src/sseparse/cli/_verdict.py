@@ -105,7 +105,7 @@ def _describe_error(error: SSEError, api: API | None) -> str:
         case NotEventStream():
             return f"{NOT_A_STREAM}the body {_describe_start(error.body_start)}"
         case IncompleteStream(partial=part, end=end):
-            is_other = api is None or (part is not None and api.is_empty(part))
+            is_other = api is None or (part is not None and not api.has_parts(part))
             if end.events_seen and not end.done_seen and is_other:
                 whose = "of an unknown API" if api is None else f"not those of the API {api.name!r}"
                 return f"the events are {whose}; `sseparse parse --events` prints them"
