@@ -24,7 +24,7 @@ DEPENDENCIES = {
     **{name: {"attrs"} for name in ("ground", "sse")},
     **{
         name: {"attrs", "msgspec"}
-        for name in ("payloads", "chunks", "messages", "streams", "moderation")
+        for name in ("payloads", "chunks", "messages", "responses", "streams", "moderation")
     },
     "tokens": {"attrs", "msgspec", "tiktoken"},
     "timing": {"attrs", "msgspec", "matplotlib"},
@@ -124,7 +124,7 @@ def test_shared_packages_are_independent_of_the_api(path: Path) -> None:
     "module",
     [
         *("sseparse", "sseparse.chunks", "sseparse.streams", "sseparse.adapters"),
-        *("sseparse.messages", "sseparse.moderation", "sseparse.timing"),
+        *("sseparse.messages", "sseparse.moderation", "sseparse.responses", "sseparse.timing"),
     ],
 )
 def test_importing_loads_no_io(module: str) -> None:
