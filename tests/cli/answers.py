@@ -105,7 +105,7 @@ def responses_answer() -> Answer:
     ]
     response: Object = {"id": "resp_1", "object": "response", "model": "m"}
     usage = {"input_tokens": 9, "output_tokens": 7, "total_tokens": 16}
-    start = {**response, "status": "in_progress", "output": []}
+    start: Object = {**response, "status": "in_progress", "output": []}
     values: list[Object] = [{"type": "response.created", "response": start}]
     for at, item in enumerate(items):
         values.append(

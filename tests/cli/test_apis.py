@@ -152,6 +152,14 @@ def test_json_bodies(parse: Chat, body: Object, text: str, finish: str) -> None:
 
 
 @each_api
+def test_no_blank_line_at_the_end(parse: Chat, answer: Answer) -> None:
+    """A body without a blank line at its end is complete if its last event is."""
+    status, out, err = parse(answer.body.rstrip(), "--text")
+    assert (status, out) == (0, "Hello\n")
+    assert err.startswith(f"{answer.finish} (")
+
+
+@each_api
 def test_events_before_the_answer(parse: Chat, answer: Answer) -> None:
     """Comments, pings and events that several APIs send don't hide the API."""
     before = b'\xef\xbb\xbf: waiting\r\n\r\nevent: ping\r\ndata: {"type": "ping"}\r\n\r\n'

@@ -37,7 +37,7 @@ def describe_end(end: End, error: SSEError | None, api: API | None) -> str:
         text = f"truncated: the connection failed: {describe_cause(error)}"
     elif error is not None:
         text = _describe_error(error, api)
-    elif end.mid_event:
+    elif end.mid_event and (api is None or not end.complete):
         return f"truncated: {place_of(end).replace('Stream', 'the stream', 1)}"
     elif api is None:
         text = (
