@@ -149,7 +149,7 @@ def messages_answer() -> Answer:
         values.append({"type": "content_block_start", "index": at, "content_block": block})
         values += [{"type": "content_block_delta", "index": at, "delta": delta} for delta in deltas]
         values.append({"type": "content_block_stop", "index": at})
-    delta = {"stop_reason": "tool_use", "stop_sequence": None}
+    delta = {"stop_reason": "tool_use"}
     values.append({"type": "message_delta", "delta": delta, "usage": {"output_tokens": 7}})
     return Answer(
         "messages",
