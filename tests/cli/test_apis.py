@@ -251,6 +251,27 @@ def test_chat_json(chat: Chat, answer: Answer) -> None:
     assert chat(b"<html>", "--api", answer.name, "--json", "hi")[1] == ""
 
 
+def test_incomplete_response(chat: Chat) -> None:
+    """The reason of a response with the status "incomplete" is reported."""
+    reason = {"incomplete_details": {"reason": "max_output_tokens"}}
+    final = {**ANSWERS[1].result, "status": "incomplete", **reason}
+    answer = events({"type": "response.incomplete", "response": final})[0]
+    status, out, err = chat(answer, "--api", "responses", "hi")
+    assert (status, out[:6]) == (0, "Hello\n")
+    assert err.endswith(", status=incomplete (max_output_tokens), stream complete\n")
+
+
+def test_another_answer(chat: Chat) -> None:
+    """If the server begins another message, the calls of the first one end where they were cut."""
+    body = ANSWERS[2].body
+    first = body[: body.index(b"event: content_block_stop", body.index(b"partial_json"))]
+    first = first.replace(b"Lisbon", b"Lis")
+    answer = first + body.replace(b'"msg_1"', b'"msg_2"')
+    status, out, _ = chat(answer, "--api", "messages", "hi")
+    assert status == 0
+    assert out == f'Hello\nweather({{"city": "Lis"}}\nHello\nweather({ARGUMENTS})\n'
+
+
 @each_api
 def test_chat_in_a_terminal(in_terminal: InTerminal, answer: Answer) -> None:
     """The reasoning of each API is shown dim on the terminal."""

@@ -208,7 +208,7 @@ class _Exchange:
         counts = None if usage is None else usage.token_counts()
         figures = [*_format_figures(self.timeline.summary(usage), counts)]
         if self.error is None and end.complete:
-            return ", ".join([*figures, *describe_complete(end, self.request.api)])
+            return ", ".join([*figures, *describe_complete(end, self.request.api, result)])
         if end.cause is EndCause.CANCELLED:
             verdict = f"interrupted {describe_seen(end)}"
         else:

@@ -61,8 +61,14 @@ class CallFormatter:
         return text
 
     def flush(self) -> str:
-        """Return the rest of the calls that aren't complete, at the end of the stream."""
-        return "\n".join(call.format() for call in self._calls)
+        """Return the rest of the calls that aren't complete, at the end of the answer."""
+        text = "\n".join(call.format() for call in self._calls)
+        self._calls.clear()
+        return text
+
+    def has_open(self, call: int | None) -> bool:
+        """Return whether a call at a position isn't complete."""
+        return any(pending.index == call for pending in self._calls)
 
 
 class _LineWriter:
@@ -123,6 +129,10 @@ class AnswerPrinter:
                 self._err.feed(text)
             case ToolCallStarted() | ArgumentsDelta() | ToolCallDone() if update.choice == 0:
                 self._switch_to("calls")
+                if isinstance(update, ToolCallStarted) and self._calls.has_open(update.call):
+                    # The server began another answer: the calls of the first stay incomplete.
+                    self._out.feed(self._calls.flush())
+                    self._out.end_line()
                 self._out.feed(self._calls.feed(update))
             case _:
                 pass

@@ -49,10 +49,12 @@ def describe_end(end: End, error: SSEError | None, api: API | None) -> str:
     return text if text.startswith("truncated: the stream") else f"{text} ({seen})"
 
 
-def describe_complete(end: End, api: API) -> list[str]:
+def describe_complete(end: End, api: API, result: Any = None) -> list[str]:
     """Return the finish reason and the word "complete", each with what was unusual."""
     reason = next(filter(None, end.finish_reasons.values()), None)
     finish = f"{api.finish}={reason}" if reason else f"no {api.finish}"
+    if detail := getattr(result, "incomplete_reason", None):
+        finish = f"{finish} ({detail})"
     if end.one_object:
         return [finish, "complete: one JSON object, not a stream"]
     return [finish, api.complete if end.done_seen else f"complete without {api.terminal}"]
