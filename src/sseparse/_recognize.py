@@ -91,17 +91,29 @@ def _events(data: bytes) -> Iterator[Event]:
 
 
 def _recognize_text(text: str) -> API | None:
+    # Nearly all events are one object. Only in other text, its end has to be found.
+    body = _load(text) if text.endswith("}") else None
+    if body is not None:
+        return _recognize_object(body)
     return _first(map(_recognize_object, _objects(text)))
 
 
-def _objects(text: str) -> Iterator[str]:
-    """Yield the complete JSON objects that a text begins with, without decoding them."""
+def _load(text: str) -> dict[str, Any] | None:
+    """Decode an object; return None if it's malformed or larger than the decoders accept."""
+    if count_objects(text) <= MAX_OBJECTS:
+        with suppress(*UNREADABLE):
+            return load_object(text)
+    return None
+
+
+def _objects(text: str) -> Iterator[dict[str, Any]]:
+    """Yield the complete JSON objects that a text begins with."""
     start = _OBJECT_START.match(text)
     while start is not None:
         end = _object_end(text, start.end())
         if end is None:
             return
-        yield text[start.end() : end]
+        yield _load(text[start.end() : end]) or {}
         start = _OBJECT_START.match(text, end)
 
 
@@ -118,11 +130,7 @@ def _object_end(text: str, start: int) -> int | None:
     return None
 
 
-def _recognize_object(text: str) -> API | None:
-    body: dict[str, Any] = {}
-    if count_objects(text) <= MAX_OBJECTS:
-        with suppress(*UNREADABLE):
-            body = load_object(text)
+def _recognize_object(body: dict[str, Any]) -> API | None:
     kind = body.get("type")
     kind = kind if isinstance(kind, str) else ""
     if "choices" in body:

@@ -204,6 +204,19 @@ def test_a_line_that_is_too_long(parse: Chat) -> None:
     assert parse(b"data: " + b"a" * (33 << 20) + b"\n\n", "--text")[2].startswith("Line larger ")
 
 
+def test_an_error_is_reported_while_the_input_stays_open() -> None:
+    """An error that several APIs send is reported without waiting for more input."""
+    command = [sys.executable, "-m", "sseparse", "parse", "--text"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as process:
+        assert process.stdin is not None
+        assert process.stderr is not None
+        process.stdin.write(b'data: {"error": {"message": "busy"}}\n\n')
+        process.stdin.flush()
+        assert process.stderr.readline().startswith(b"sseparse: The server sent an error: busy ")
+    assert process.returncode == 1
+
+
 @each_api
 def test_text_is_printed_while_it_arrives(answer: Answer) -> None:
     """Each piece of text is printed once its event is complete, for each API."""

@@ -135,6 +135,22 @@ def api_of(source: Event | bytes) -> API | None:
     return None if name is None else APIS.get(name, CHAT)  # legacy completions are chat's
 
 
+class Judge:
+    """Decoder of events whose API can be unknown at first. It finds errors and the end."""
+
+    def __init__(self, api: API | None = None) -> None:
+        self.api = api
+        self.decoder = (api or CHAT).make_decoder()
+
+    def feed(self, event: Event) -> None:
+        if self.api is None:
+            self.api = api_of(event)
+            if self.api not in (None, CHAT):
+                self.decoder = self.api.make_decoder()
+        if self.decoder.error is None:
+            self.decoder.feed(event)
+
+
 def find_api(pieces: Generator[bytes]) -> tuple[API | None, Iterator[bytes]]:
     """Read pieces until their API is known; return it, if it's known, and all pieces."""
     read: list[bytes] = []
@@ -146,12 +162,17 @@ def find_api(pieces: Generator[bytes]) -> tuple[API | None, Iterator[bytes]]:
 
 
 def _read_until_known(pieces: Iterator[bytes], read: list[bytes]) -> API | None:
-    parser = Parser()
+    parser, judge = Parser(), Judge()
     for piece in pieces:
         read.append(piece)
-        api = next(filter(None, map(api_of, parser.feed(piece))), None)
-        if api is not None or parser.error is not None or parser.bytes_seen > _MOST_READ:
-            return api
+        for event in parser.feed(piece):
+            judge.feed(event)
+            if judge.api is not None:
+                return judge.api
+        # After an error, nothing is read that could decide.
+        error = judge.decoder.error or parser.error
+        if error is not None or parser.bytes_seen > _MOST_READ:
+            return None
     # A JSON body, or one whose last event no blank line ends.
     return api_of(b"".join(read))
 

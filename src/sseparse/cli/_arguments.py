@@ -18,6 +18,14 @@ from ._output import missing_packages, write_error
 
 _WIDTH: Final = 78
 _APIS: Final = ("chat", "responses", "messages")
+_VARIABLES: Final = {
+    "OPENAI_API_KEY": "the key",
+    "OPENAI_BASE_URL": "the URL of the API (default: https://api.openai.com/v1)",
+    "OPENAI_MODEL": "the model (default: gpt-4o-mini)",
+    "ANTHROPIC_API_KEY": "the key, with --api messages",
+    "ANTHROPIC_BASE_URL": "the URL, with --api messages (default: https://api.anthropic.com)",
+    "ANTHROPIC_MODEL": "the model, with --api messages (default: claude-haiku-4-5)",
+}
 _STATUSES: Final = {
     "0": "the response is complete",
     "1": "the response is truncated or malformed, or the server sent an error",
@@ -135,12 +143,10 @@ def _add_chat(parser: CommandParser) -> None:
     add, add_file = parser.add_argument, parser.add_file
     prompt = "the prompt; with - or no prompt, standard input is read"
     add("prompt", nargs="*", metavar="PROMPT", help=prompt)
-    api = "chat, the default: chat completions; responses: OpenAI Responses; messages: Anthropic's"
+    api = "the API: chat completions (default), OpenAI Responses or Anthropic Messages"
     add("--api", choices=_APIS, default="chat", help=api)
-    model = "the model (default: $OPENAI_MODEL or $ANTHROPIC_MODEL, or a small one of the API)"
-    add("--model", "-m", metavar="M", help=model)
-    url = "the URL of the API (default: $OPENAI_BASE_URL or $ANTHROPIC_BASE_URL, or the API's own)"
-    add("--base-url", metavar="URL", help=url)
+    add("--model", "-m", metavar="M", help="the model (default: see the variables below)")
+    add("--base-url", metavar="URL", help="the URL of the API (default: see the variables below)")
     add("--system", metavar="TEXT", help="the system message")
     tools = 'a JSON file with a tool, a list of tools or {"tools": [...]}; repeatable'
     add_file("--tool", metavar="FILE", action="append", type=Path, default=[], help=tools)
@@ -169,11 +175,12 @@ def _add_chat(parser: CommandParser) -> None:
         "A terminal gets control characters escaped; a pipe gets them unchanged.",
         "Standard error gets the reasoning, if it's a terminal, and a last line: the number of "
         "tokens that the server reported, the time to the first token, the tokens per second, and "
-        "how the stream ended. If the server reports no tokens, they are estimated with tiktoken, "
-        "if it's installed, or characters are counted.",
-        "OPENAI_API_KEY is the API key, or ANTHROPIC_API_KEY for messages. If the server sends the "
-        "key back, [key] replaces it in the output and in the saved file. A key that arrives in "
-        "several pieces is not replaced in the file; a line on standard error reports this.",
+        "how the stream ended. If the server reports no tokens, those of a completion are "
+        "estimated with tiktoken, if it is installed; otherwise characters are counted.",
+        "If the server sends the API key back, [key] replaces it in the output and in the saved "
+        "file. A key that arrives in several pieces is not replaced in the file; a line on "
+        "standard error reports this.",
+        _format_table("environment variables:", _VARIABLES),
         _format_table("exit status:", _STATUSES),
     )
 

@@ -13,12 +13,12 @@ from typing import Any, cast
 
 import attrs
 
-from .. import End, Event, EventStream, IncompleteStream, SSEError
+from .. import End, EventStream, IncompleteStream, SSEError
 from ..payloads._results import AccumulatedResult
 from ..payloads._updates import ContentDelta
 from ..streams._sync import ItemStream
 from . import _output
-from ._apis import API, APIS, CHAT, api_of, find_api
+from ._apis import API, APIS, CHAT, Judge, find_api
 from ._verdict import BODY_START, describe_end, exit_status, find_other_format
 
 
@@ -68,7 +68,7 @@ _Report = tuple[API | None, End, SSEError | None]
 
 
 def _print_events(pieces: Iterator[bytes], api: API | None) -> _Report:
-    judge = _Judge(api)
+    judge = Judge(api)
     with EventStream(pieces) as stream:
         error = _write(_events(stream, judge), _output.JSON_ESCAPES)
     end = cast(End, stream.end)
@@ -84,23 +84,7 @@ def _print_events(pieces: Iterator[bytes], api: API | None) -> _Report:
     return judge.api, end, None if end.complete else IncompleteStream(end=end)
 
 
-class _Judge:
-    """Decoder of events whose API can be unknown at first. It finds errors and the end."""
-
-    def __init__(self, api: API | None) -> None:
-        self.api = api
-        self.decoder = (api or CHAT).make_decoder()
-
-    def feed(self, event: Event) -> None:
-        if self.api is None:
-            self.api = api_of(event)
-            if self.api not in (None, CHAT):
-                self.decoder = self.api.make_decoder()
-        if self.decoder.error is None:
-            self.decoder.feed(event)
-
-
-def _events(stream: EventStream, judge: _Judge) -> Iterator[str]:
+def _events(stream: EventStream, judge: Judge) -> Iterator[str]:
     for event in stream:
         judge.feed(event)
         yield _output.format_json_line(attrs.asdict(event, filter=attrs.filters.exclude("named")))
