@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from ._errors import SSEError as SSEError
     from ._errors import StreamTimeout as StreamTimeout
     from ._errors import TransportError as TransportError
+    from ._recognize import recognize as recognize
     from ._stage import Stage as Stage
     from .chunks import Accumulator as Accumulator
     from .chunks import AsyncChatStream as AsyncChatStream
@@ -77,6 +78,7 @@ else:
             "_end": "End EndCause",
             "_errors": "BrokenStage EncodingError IncompleteStream LimitExceeded NotEventStream "
             "ParseError SSEError ServerSentError StreamTimeout TransportError",
+            "_recognize": "recognize",
             "_stage": "Stage",
             **dict.fromkeys(_PACKAGES, ""),
             "chunks": "Accumulator AsyncChatStream AsyncCompletionStream AsyncStream "
