@@ -324,6 +324,8 @@ def public_modules() -> list[str]:
     packages = (
         "adapters",
         "chunks",
+        "responses",
+        "messages",
         "streams",
         "tokens",
         "timing",
