@@ -31,6 +31,12 @@ SOURCES = {
         "responses._decoder.ResponseDecoder.__init__",
     ),
     "responses._decoder.DecoderOptions": ("responses._decoder.ResponseDecoder.__init__",),
+    "messages._stream.StreamOptions": (
+        "messages._stream.open_reader",
+        "messages._stream.MessageReader.__init__",
+        "messages._decoder.MessageParser.__init__",
+    ),
+    "_options.ItemOptions": ("messages._decoder.MessageParser.__init__",),
     "_options.EventOptions": ("sse._parser.Parser.__init__",),
     "reconnect._session.EventSourceOptions": (
         "reconnect._session.BaseEventSource.__init__",
@@ -202,6 +208,6 @@ def _write_arguments(
         owners = [pkg[source].parent.path for source in SOURCES[name]]
         # By name: a class can refer to the options of another one, whose list is complete already.
         found = {found.name: found for owner in owners for found in documented.get(owner, ())}
-        given = {argument.name for argument in arguments}
+        given = {"options", *(argument.name for argument in arguments)}
         allowed = pkg[path.removeprefix(f"{pkg.name}.")].parameters
         arguments += [each for name, each in found.items() if name in allowed and name not in given]
