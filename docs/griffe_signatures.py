@@ -36,7 +36,7 @@ SOURCES = {
         "messages._stream.MessageReader.__init__",
         "messages._decoder.MessageParser.__init__",
     ),
-    "_options.ItemOptions": ("messages._decoder.MessageParser.__init__",),
+    "messages._decoder.MessageOptions": ("messages._decoder.MessageParser.__init__",),
     "_options.EventOptions": ("sse._parser.Parser.__init__",),
     "reconnect._session.EventSourceOptions": (
         "reconnect._session.BaseEventSource.__init__",
