@@ -1,0 +1,64 @@
+"""Streams of the API's servers, as their users reported them, each with the right outcome."""
+
+import pytest
+from sseparse.messages import MessageAccumulator, MessageParser, MessageReader, MessageStream
+
+from dialect_cases import (
+    Case,
+    check_error,
+    check_result,
+    check_updates,
+    check_words,
+    every_cut,
+    has_views,
+    id_of,
+    load_cases,
+    pieces_of,
+    read,
+)
+from sseparse.testing import run_stage
+
+CASES = load_cases("messages")
+OPEN: dict[str, str] = {}
+PARAMETERS = [
+    pytest.param(
+        case,
+        id=id_of(case),
+        marks=pytest.mark.xfail(reason=OPEN[case["name"]]) if case["name"] in OPEN else (),
+    )
+    for case in CASES
+]
+
+
+@pytest.mark.parametrize("case", PARAMETERS)
+def test_outcome(case: Case) -> None:
+    """A stream has its right result, error, end and notes, wherever its bytes are cut."""
+    for pieces in every_cut(case).values():
+        reader = read(MessageReader(), pieces)
+        check_error(case, reader.error, reader.end.cause)
+        check_result(case, reader.snapshot())
+        check_words(case, reader.snapshot().to_dict())
+
+
+@pytest.mark.parametrize("case", PARAMETERS)
+def test_stages(case: Case) -> None:
+    """A parser gives the same events at every cut, and an accumulator the reader's result."""
+    first = None
+    for pieces in every_cut(case).values():
+        outcome = run_stage(MessageParser(), pieces)
+        first = first or outcome
+        assert outcome.same_as(first)
+    assert first is not None
+    accumulator = MessageAccumulator()
+    for event in first.items:
+        accumulator.add(event)
+    if "error" not in case:
+        reader = read(MessageReader(), pieces_of(case))
+        assert accumulator.snapshot() == reader.snapshot()
+        assert accumulator.snapshot().notes == reader.snapshot().notes
+
+
+@pytest.mark.parametrize("case", [each for each in PARAMETERS if has_views(each)])
+def test_views(case: Case) -> None:
+    """Updates bring the texts and the calls of the result, each once."""
+    check_updates(MessageStream(pieces_of(case), on_incomplete="accept"))
