@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 # The redundant aliases mark the names as public for type checkers.
 if TYPE_CHECKING:
     from . import adapters as adapters
+    from . import messages as messages
     from . import moderation as moderation
     from . import reconnect as reconnect
     from . import testing as testing
@@ -64,7 +65,9 @@ if TYPE_CHECKING:
 else:
     from . import _lazy
 
-    _PACKAGES = ("adapters", "moderation", "reconnect", "testing", "timing", "tokens")
+    _PACKAGES = (
+        *("adapters", "messages", "moderation", "reconnect", "testing", "timing", "tokens"),
+    )
     __getattr__, __dir__, __all__ = _lazy.names(
         __name__,
         {
