@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sseparse import EndCause, SSEError
+from sseparse import EndCause, ServerSentError, SSEError
 from sseparse.chunks import (
     ArgumentsDelta,
     ChoiceFinished,
@@ -90,9 +90,12 @@ def check_error(case: Case, error: SSEError | None, cause: EndCause) -> None:
         return
     assert error is not None
     assert type(error).__name__ == expected.get("class", "ServerSentError")
-    for name in ("message", "code", "type", "param", "request_id"):
-        if "class" not in expected and (name in expected or name == "code"):
-            assert getattr(error, name) == expected.get(name), name
+    if isinstance(error, ServerSentError):
+        for name in ("message", "code", "type", "param"):
+            assert getattr(error, name) == expected.get(name, "" if name == "message" else None)
+        if "request_id" in expected:
+            assert isinstance(error.body, dict)
+            assert error.body["request_id"] == expected["request_id"]
 
 
 def check_result(case: Case, result: Any) -> None:

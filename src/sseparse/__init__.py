@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from . import messages as messages
     from . import moderation as moderation
     from . import reconnect as reconnect
+    from . import responses as responses
     from . import testing as testing
     from . import timing as timing
     from . import tokens as tokens
@@ -66,7 +67,8 @@ else:
     from . import _lazy
 
     _PACKAGES = (
-        *("adapters", "messages", "moderation", "reconnect", "testing", "timing", "tokens"),
+        *("adapters", "messages", "moderation", "reconnect", "responses"),
+        *("testing", "timing", "tokens"),
     )
     __getattr__, __dir__, __all__ = _lazy.names(
         __name__,

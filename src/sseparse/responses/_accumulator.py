@@ -1,0 +1,391 @@
+"""Accumulator of the events of a streamed response, which builds the response."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from msgspec.structs import replace
+
+from .._end import End, EndCause
+from .._errors import IncompleteStream, LimitExceeded, ServerSentError, count
+from .._options import check_bytes, check_number
+from .._stage import Breakable, breaking
+from ..payloads._growing import Budget, GrowingText
+from ..payloads._results import Note
+from ._decoder import is_terminal
+from ._errors import find_error
+from ._events import (
+    DELTAS,
+    DONES,
+    AnnotationEvent,
+    ContentPartEvent,
+    DeltaEvent,
+    DoneEvent,
+    ErrorEvent,
+    ItemEvent,
+    LifecycleEvent,
+    OutputItemEvent,
+    PartEvent,
+    ProgressEvent,
+    ResponseEvent,
+    Target,
+)
+from ._incomplete import incomplete
+from ._item_table import ItemTable
+from ._items import ItemState
+from ._results import ContentPart, NoteKind, OutputItem, Response, ResponseUsage
+
+if TYPE_CHECKING:
+    from ._updates import Update
+
+
+MAX_ITEMS = 16384
+MAX_ACCUMULATED = 512 * 1024 * 1024
+_CREATED: Final = "response.created"
+
+
+class ResponseAccumulator(Breakable):
+    """
+    Accumulator of events: builds the response that the non-streaming API would have returned.
+
+    The response of the terminal event is the result. Where its output is missing, or before that
+    event, the items are built from the events: complete items and texts replace what deltas
+    brought. An event about another response begins again. The time is linear in the size of the
+    events.
+
+    Args:
+        max_items: Maximum number of output items, and of the parts of an item; every index must be
+            below it. None for no limit.
+        max_accumulated_bytes: Maximum size of the accumulated data, approximately in bytes of
+            memory. None for no limit.
+
+    Attributes:
+        finished: Whether the terminal event was added.
+        last_sequence_number: The `sequence_number` of the last event that has one; None before it.
+            A request with it as `starting_after` resumes the stream.
+
+    Raises:
+        ValueError: A limit isn't a valid number.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_items: int | None = MAX_ITEMS,
+        max_accumulated_bytes: int | None = MAX_ACCUMULATED,
+    ) -> None:
+        super().__init__()
+        check_number("max_items", max_items)
+        check_bytes("max_accumulated_bytes", max_accumulated_bytes)
+        self._max_items = max_items
+        self._max_bytes = max_accumulated_bytes
+        self.last_sequence_number: int | None = None
+        self._events_seen = 0
+        self._notes: dict[Note, None] = {}
+        self._begin()
+
+    def _begin(self) -> None:
+        self._budget = Budget(self._max_bytes, None)
+        self._items = ItemTable(self._budget, self._max_items)
+        self._head: Response | None = None
+        self.finished: bool = False
+        self._failure: ServerSentError | None = None
+        self._audio: dict[str, GrowingText] | None = None
+        # The text that the last delta was added to, and what identified it.
+        self._text: GrowingText | None = None
+        self._text_key: tuple[Any, ...] = ()
+
+    def add(self, event: ResponseEvent) -> None:
+        """
+        Add an event.
+
+        Args:
+            event: The next event of the stream.
+
+        Raises:
+            TypeError: `event` isn't an event.
+            LimitExceeded: The event exceeds a limit; `partial` has the response so far. Later calls
+                raise the same error.
+        """
+        if self.stopped:
+            self._raise_error()
+        if not isinstance(event, ResponseEvent):
+            raise TypeError(
+                f"add() takes a ResponseEvent, not {type(event).__name__}: ResponseParser parses "
+                "bytes into events"
+            )
+        try:
+            if type(event) is DeltaEvent:
+                # Fast path: a delta of the same text as the one before it. All other events take
+                # the slow path, `_add`.
+                text = self._text
+                if text is None or event.logprobs or self._text_key != _key_of(event):
+                    text = self._find_text(event)
+                if text is not None:
+                    text.add(event.delta)
+            else:
+                self._text = None
+                self._add(event)
+            self._events_seen += 1
+            if event.sequence_number is not None:
+                self.last_sequence_number = event.sequence_number
+            if self._budget.left < 0:
+                self._budget.raise_overrun()
+        except BaseException as error:
+            self._break_off(error)
+            raise
+
+    def updates(self, event: ResponseEvent) -> list[Update]:
+        """
+        Add an event and return what it changed.
+
+        `last_updates()` returns the updates that the end of the stream completes. Events added with
+        `add()` have no updates.
+
+        Args:
+            event: The next event, as for `add()`.
+
+        Returns:
+            The updates, in order. Empty if no update reports what the event changed.
+
+        Raises:
+            TypeError, SSEError: As for `add()`.
+        """
+        raise NotImplementedError
+
+    @breaking
+    def last_updates(self) -> list[Update]:
+        """
+        Process the end of the stream and return the updates that it completes.
+
+        Call it only if the stream is complete: the texts and calls of a truncated stream aren't
+        done.
+
+        Returns:
+            The `...Done` updates of the texts and tool calls that were still open.
+        """
+        raise NotImplementedError
+
+    def _break_off(self, error: BaseException) -> None:
+        super()._break_off(error)
+        if isinstance(error, LimitExceeded):
+            error.partial = self.snapshot()
+
+    def _add(self, event: ResponseEvent) -> None:
+        if isinstance(event, LifecycleEvent):
+            self._add_response(event)
+        elif isinstance(event, ErrorEvent):
+            self._failure = find_error(event.type, event.to_dict())
+        elif self.finished:
+            return  # what follows the terminal event doesn't belong to the response
+        elif isinstance(event, OutputItemEvent):
+            self._add_item(event)
+        elif isinstance(event, DoneEvent):
+            self._add_text(event)
+        elif isinstance(event, ItemEvent):
+            self._add_to_item(event)
+
+    def _add_response(self, event: LifecycleEvent) -> None:
+        response = event.response
+        if response is None:
+            response = self._head or _empty_response()
+            response = replace(response, status=event.type.rpartition(".")[2])
+        if self._is_another(event, response):
+            self._restart()
+        elif self.finished and not is_terminal(event):
+            return
+        self._budget.replace(self._head, response)
+        self._head = response
+        if is_terminal(event):
+            self.finished = True
+            self._failure = find_error(event.type, event.to_dict()) or self._failure
+        elif response.output and not self._items:
+            for index, item in enumerate(response.output):
+                self._items.announce(index, item)
+
+    def _is_another(self, event: LifecycleEvent, response: Response) -> bool:
+        """Return whether a response isn't the one before it; some servers change its id."""
+        if self._head is None or response.id == self._head.id:
+            return False
+        return self.finished or event.type == _CREATED
+
+    def _restart(self) -> None:
+        detail = (self._head and self._head.id) or ""
+        self._begin()
+        self._notes = {}
+        self._note(NoteKind.RESTARTED, detail=detail)
+
+    def _add_item(self, event: OutputItemEvent) -> None:
+        index, item = event.output_index, event.item
+        if item is None:
+            self._note(NoteKind.VALUE_IGNORED, index, "item")
+        elif event.type.endswith(".done"):
+            self._items.finish(index, item)
+        else:
+            state, unusual = self._items.announce(index, item)
+            if unusual:
+                kind = NoteKind.INDEX_SHARED if unusual == "shared" else NoteKind.ITEM_REPLACED
+                self._note(kind, state.index)
+
+    def _find_item(self, event: ItemEvent, target: Target) -> ItemState:
+        """Return the item that an event is about; make it if no event announced it."""
+        state = self._items.find(event.item_id, event.output_index, target.item_type)
+        if state is None:
+            item = OutputItem(type=target.item_type, id=event.item_id)
+            if target.item_type == "message":
+                item.role = "assistant"
+            state = self._items.add(event.output_index, item, is_announced=False)
+            self._note(NoteKind.ITEM_UNANNOUNCED, state.index)
+        return state
+
+    def _find_text(self, event: DeltaEvent) -> GrowingText | None:
+        """Return the text that a delta is added to, or None if it's dropped."""
+        self._text = None
+        target = DELTAS.get(event.type)
+        if target is None or self.finished:
+            return None
+        if not target.item_type:
+            self._audio = self._audio or {}
+            return self._audio.setdefault(target.field, GrowingText(self._budget))
+        state = self._find_item(event, target)
+        if state.is_done:
+            return None
+        if not target.parts:
+            text = state.text(target, event.command_index)
+        else:
+            part, is_assumed = state.find_part(event, target)
+            if is_assumed:
+                self._note(NoteKind.PART_ASSUMED, state.index)
+            text = part.text(target.field)
+            if event.logprobs:
+                part.add_logprobs(event.logprobs)
+        self._text, self._text_key = text, _key_of(event)
+        return text
+
+    def _add_text(self, event: DoneEvent) -> None:
+        target, value = DONES.get(event.type), event.value
+        if target is None or not target.item_type or value is None:
+            return
+        state = self._find_item(event, target)
+        if state.is_done:
+            return
+        if event.name:
+            state.set_name(event.name)
+        if target.parts:
+            part, _ = state.find_part(event, target)
+            part.set_text(target.field, value, event.logprobs)
+        else:
+            state.set_text(target, event.command_index, value)
+
+    def _add_to_item(self, event: ItemEvent) -> None:
+        if isinstance(event, ContentPartEvent) and event.part is not None:
+            self._add_part(event, event.part)
+        elif isinstance(event, AnnotationEvent) and event.annotation is not None:
+            state = self._find_item(event, _ANNOTATED)
+            if not state.is_done:
+                state.find_part(event, _ANNOTATED)[0].add_annotation(event.annotation)
+        elif isinstance(event, ProgressEvent):
+            known = self._items.find(event.item_id, event.output_index)
+            if known is not None and not known.is_done:
+                known.set_status(event.status)
+
+    def _add_part(self, event: ContentPartEvent, part: ContentPart) -> None:
+        state = self._items.find(event.item_id, event.output_index)
+        if state is None:
+            kind = "reasoning" if part.type in ("reasoning_text", "summary_text") else "message"
+            state = self._find_item(event, Target(kind, None, ""))
+        if not state.is_done:
+            index = event.summary_index if event.parts == "summary" else event.content_index
+            state.parts(event.parts).announce(index, part)
+
+    def _note(self, kind: NoteKind, item: int | None = None, detail: str = "") -> None:
+        self._notes[Note(kind, detail=detail, item=item)] = None
+
+    @property
+    def id(self) -> str | None:
+        """The id of the response, or None."""
+        return None if self._head is None else self._head.id
+
+    @property
+    def model(self) -> str | None:
+        """The model of the response, or None."""
+        return None if self._head is None else self._head.model
+
+    @property
+    def usage(self) -> ResponseUsage | None:
+        """The token counts that the server sent; None if it sent none so far."""
+        return None if self._head is None else self._head.usage
+
+    @property
+    @breaking
+    def text(self) -> str:
+        """The text of all messages so far, joined; "" if there is none."""
+        return "".join(item.text for item in self._output() if item.type == "message")
+
+    def _output(self) -> list[OutputItem]:
+        if self.finished and self._head is not None and self._head.output:
+            return self._head.output
+        return [state.result() for state in self._items.ordered()]
+
+    @breaking
+    def snapshot(self) -> Response:
+        """
+        Return the response so far.
+
+        Adding events doesn't change the snapshot. Don't modify its innermost values: they can be
+        shared with the events.
+        """
+        response = self._head or _empty_response()
+        output, notes = self._output(), [*self._notes]
+        if self.finished and output and not response.output:
+            notes.append(Note(NoteKind.OUTPUT_ASSEMBLED))
+        extra = response.extra
+        if self._audio is not None:
+            extra = {"audio": {name: each.value for name, each in self._audio.items()}, **extra}
+        return replace(response, output=output, extra=extra, notes=tuple(notes))
+
+    def result(self, end: End | None = None) -> Response:
+        """
+        Return the response if its terminal event was added.
+
+        Args:
+            end: How the stream ended: the `end` of its parser, for the error.
+
+        Raises:
+            ServerSentError: The response failed. `partial` is the response.
+            IncompleteStream: There was no terminal event. `partial` has the response so far, as
+                returned by `snapshot()`.
+            SSEError: An earlier call raised it, or was interrupted (`BrokenStage`).
+        """
+        error = self.error or self._failure
+        if error is None and self.finished:
+            return self.snapshot()
+        error = error or (incomplete(end) if end is not None else self._unfinished())
+        error.partial = self.snapshot()
+        raise error.with_traceback(None)
+
+    def _unfinished(self) -> IncompleteStream:
+        events = count(self._events_seen, "event")
+        return IncompleteStream(
+            f"No terminal event in {events}: pass the parser's `end` to result() to learn how the "
+            "stream ended. What was accumulated is in .partial.",
+            end=End(EndCause.INCOMPLETE, events_seen=self._events_seen),
+        )
+
+
+_ANNOTATED: Final = DELTAS["response.output_text.delta"]
+
+
+def _key_of(event: PartEvent) -> tuple[Any, ...]:
+    return (
+        event.type,
+        event.item_id,
+        event.output_index,
+        event.content_index,
+        event.summary_index,
+        event.command_index,
+    )
+
+
+def _empty_response() -> Response:
+    return Response(output=[])

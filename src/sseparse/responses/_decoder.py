@@ -1,0 +1,343 @@
+"""Decoder and parser for the events of a streamed response."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any, Final, Literal, TypedDict, Unpack
+
+import msgspec
+from attrs import evolve
+
+from .._end import End, EndCause
+from .._errors import ServerSentError
+from .._json import UNREADABLE, is_deep, is_object
+from .._options import ItemOptions, check_number
+from ..payloads._decoder import MAX_OBJECTS, Decoder
+from ..payloads._model import build
+from ..payloads._parser import ItemParser
+from ..sse._event import Event
+from ..sse._parser import DEFAULT_MAXIMUM, Parser
+from ._errors import explain, find_error
+from ._events import (
+    DELTAS,
+    ERROR_TYPE,
+    KINDS,
+    TERMINAL_TYPES,
+    AnnotationEvent,
+    ContentPartEvent,
+    DeltaEvent,
+    LifecycleEvent,
+    OtherEvent,
+    OutputItemEvent,
+    PartialImageEvent,
+    ProgressEvent,
+    ResponseEvent,
+)
+
+DONE_MARK: Final = "[DONE]"
+_UNNAMED: Final = "message"
+_RESPONSE: Final = "response"
+# The classes whose events usually have known fields only.
+_FAST: Final = (
+    AnnotationEvent,
+    ContentPartEvent,
+    DeltaEvent,
+    OutputItemEvent,
+    PartialImageEvent,
+    ProgressEvent,
+)
+# After so many events of a type in a row with unknown fields, the rest has them too: trying the
+# fast path costs more than it saves. It is tried again now and then.
+_MISSES: Final = 3
+_RETRY: Final = 64
+_STATUSES: Final = ("completed", "incomplete", "failed", "cancelled")
+
+
+@cache
+def _decode_functions() -> dict[str, Callable[[str | bytes], Any]]:
+    # A decoder keeps nothing from one call to the next, so one serves all streams.
+    decoders = {kind: msgspec.json.Decoder(kind).decode for kind in _FAST}
+    by_type = {name: decoders[kind] for name, kind in KINDS.items() if kind in decoders}
+    # Nearly all events without a name are deltas; the other shapes are rejected.
+    return {**by_type, _UNNAMED: decoders[DeltaEvent]}
+
+
+class ResponseDecoder(Decoder[ResponseEvent]):
+    """
+    Decoder for the events of a streamed response, without I/O.
+
+    Events without data are ignored. Events after the terminal one are counted, not decoded.
+
+    Args:
+        on_bad_json: What to do with an event whose data isn't a JSON object: "raise", the default,
+            stops with `DecodeError`; "skip" drops the event and counts it in `skipped`.
+        max_objects: Maximum number of JSON objects and arrays in one event; None for no limit.
+            Default: 524,288.
+        starting_after: The `sequence_number` after which a resumed stream continues: events with
+            this number or a lower one are dropped. Default: None.
+
+    Attributes:
+        status: The status of the response that the terminal event ended; None before it.
+
+    Raises:
+        ValueError: An option has an invalid value.
+    """
+
+    __slots__ = ("_decoders", "_misses", "_starting_after", "status")
+
+    # `+=` below would leave their types to be inferred, which type checkers do differently.
+    events_seen: int
+    skipped: int
+
+    def __init__(
+        self,
+        *,
+        on_bad_json: Literal["raise", "skip"] = "raise",
+        max_objects: int | None = MAX_OBJECTS,
+        starting_after: int | None = None,
+    ) -> None:
+        super().__init__(on_bad_json=on_bad_json, max_objects=max_objects)
+        check_number("starting_after", starting_after)
+        self._starting_after = starting_after
+        self._decoders = _decode_functions()
+        self._misses: dict[str, int] | None = None  # by type of event; most streams have none
+        self.status: str | None = None
+
+    def feed_frame(self, data: str | bytes) -> list[ResponseEvent]:
+        """
+        Decode a frame of a WebSocket connection, which is one event.
+
+        Several responses can follow each other: after the terminal event of one, the next begins
+        with its first event about a response.
+
+        Args:
+            data: The frame's text.
+
+        Raises:
+            SSEError, RuntimeError: As for `feed()`.
+            TypeError: The frame is neither text nor bytes.
+        """
+        if not isinstance(data, str | bytes):
+            raise TypeError(f"feed_frame() takes text, not {type(data).__name__}")
+        text = data.decode("utf-8", "replace") if isinstance(data, bytes) else data
+        was_done, self.done = self.done, False
+        events: list[ResponseEvent] = []
+        try:
+            events = self.feed(Event(text))
+        finally:
+            is_done, self.done = self.done, self.done or was_done
+        # What else follows the terminal event doesn't change the end.
+        if any(isinstance(event, LifecycleEvent) for event in events):
+            self.done = is_done
+            self.status = self.status if is_done else None
+        return events
+
+    def _decode_fast(self, event: Event, items: list[ResponseEvent]) -> bool:
+        return self._decode_known(event.event, event.data, items)
+
+    def decode_values(self, values: list[bytes], last_event_id: str) -> list[ResponseEvent]:
+        """Decode the data of several events of type "message"."""
+        items: list[ResponseEvent] = []
+        for at, value in enumerate(values):
+            if self.stopped:
+                self.add_late(values[at:])
+                break
+            if not self._decode_known(_UNNAMED, value, items):
+                data = value.decode("utf-8", "replace")
+                self._decode_event(Event(data, _UNNAMED, last_event_id), items)
+        return items
+
+    def _decode_known(self, name: str, data: str | bytes, items: list[ResponseEvent]) -> bool:
+        """
+        Decode an event if it has known fields only, and return whether it has.
+
+        msgspec decodes such an event in one call. Unknown types and fields, events about a
+        response, errors, [DONE], and large or deep JSON fall through to the general case.
+        """
+        decode = self._decoders.get(name)
+        if decode is None or self.done:
+            return False
+        if self._misses is not None and not self._tries(name):
+            return False
+        if len(data) > self._small and (not self.fits(data) or is_deep(data)):
+            return False
+        try:
+            event = decode(data)
+        except UNREADABLE:
+            self._misses = self._misses or {}
+            self._misses[name] = self._misses.get(name, 0) + 1
+            return False
+        if event.type != name and (name != _UNNAMED or event.type not in DELTAS):
+            return False
+        self.events_seen += 1
+        if self._starting_after is None or not self._is_old(event):
+            items.append(event)
+        return True
+
+    def _tries(self, name: str) -> bool:
+        """Return whether the fast path is tried for a type of event; count if it isn't."""
+        misses = self._misses or {}
+        count = misses.get(name, 0)
+        if count < _MISSES:
+            return True
+        misses[name] = count + 1 if count < _RETRY else 0
+        return False
+
+    def _is_old(self, event: ResponseEvent) -> bool:
+        number, last = event.sequence_number, self._starting_after
+        return number is not None and last is not None and number <= last
+
+    def _decode_object(self, event_type: str, body: dict[str, Any]) -> list[ResponseEvent]:
+        if not body.get("type") and event_type in KINDS and event_type != ERROR_TYPE:
+            body = {**body, "type": event_type}
+        if not self._has_item(body) and self._find_error(event_type, body) is None:
+            self.skipped += 1
+            return []
+        return super()._decode_object(event_type, body)
+
+    def _build(self, body: dict[str, Any]) -> list[ResponseEvent]:
+        kind = body.get("type")
+        if not isinstance(kind, str) or not kind:
+            body = _as_event(body)
+            kind = str(body["type"])
+        event = build(_class_of(kind, body), body)
+        if isinstance(event, LifecycleEvent) and is_terminal(event):
+            self._finish(event)
+        elif self._is_old(event):
+            return []
+        return [event]
+
+    def _finish(self, event: LifecycleEvent) -> None:
+        status = event.response.status if event.response is not None else None
+        self.status = status or event.type.rpartition(".")[2]
+        # Azure sends the reason of a failure after it.
+        error = self._error
+        self.done = not isinstance(error, ServerSentError) or bool(error.message)
+
+    def _build_late(self, body: dict[str, Any]) -> list[ResponseEvent]:
+        error = self._error
+        if not isinstance(error, ServerSentError):
+            return []  # nothing after the terminal event belongs to the response
+        late = self._find_error("", body)
+        if late is not None and late.message and not error.message:
+            explain(error, late)
+            self.done = self.status is not None
+        return super()._build_late(body)
+
+    def is_terminal(self, data: str) -> bool:
+        """Return whether data is the [DONE] mark, which the API doesn't need."""
+        return data == DONE_MARK
+
+    def _is_ignored(self, event: Event) -> bool:
+        # A proxy sends its upstream's comments as data.
+        is_other = event.event not in KINDS and event.event != _UNNAMED
+        return is_other or event.data.startswith(":")
+
+    @property
+    def is_finished(self) -> bool:
+        """Always False: only the terminal event says that the response is finished."""
+        return False
+
+    def end_now(self) -> End:
+        """Return how the input would have ended if this were its end."""
+        end = super().end_now()
+        if self.status is not None:
+            return evolve(end, finish_reasons={0: self.status})
+        # [DONE] without a terminal event completes nothing.
+        is_done = end.cause is EndCause.DONE
+        return evolve(end, cause=EndCause.INCOMPLETE) if is_done else end
+
+    def _find_error(self, event_type: str, body: dict[str, Any]) -> ServerSentError | None:
+        return find_error(event_type, body)
+
+    def _is_result(self, body: dict[str, Any]) -> bool:
+        return body.get("object") == _RESPONSE or KINDS.get(str(body.get("type"))) is LifecycleEvent
+
+    def _has_item(self, body: dict[str, Any]) -> bool:
+        kind = body.get("type")
+        return bool(isinstance(kind, str) and kind) or body.get("object") == _RESPONSE
+
+
+def is_terminal(event: LifecycleEvent) -> bool:
+    """Return whether an event ends its response."""
+    if event.type in TERMINAL_TYPES:
+        return True
+    # A type that isn't known yet.
+    return event.type not in KINDS and (
+        event.response is not None and event.response.status in _STATUSES
+    )
+
+
+def _class_of(kind: str, body: dict[str, Any]) -> type[ResponseEvent]:
+    response = body.get("response")
+    is_lifecycle = is_object(response) and response.get("object") == _RESPONSE
+    return KINDS.get(kind, LifecycleEvent if is_lifecycle else OtherEvent)
+
+
+def _as_event(body: dict[str, Any]) -> dict[str, Any]:
+    """Return a response, from a server that doesn't stream, in the event that it belongs in."""
+    status = body.get("status")
+    return {"type": f"response.{status or 'completed'}", "response": body}
+
+
+class DecoderOptions(TypedDict, total=False):
+    """Options of a decoder of the events of a response; see `ResponseDecoder`."""
+
+    on_bad_json: Literal["raise", "skip"]
+    max_objects: int | None
+    starting_after: int | None
+
+
+class ResponseOptions(ItemOptions, total=False):
+    """Options of a parser of the events of a response; see `ResponseParser`."""
+
+    starting_after: int | None
+
+
+class ResponseParser(ItemParser[ResponseEvent]):
+    """
+    Parser for the events of a streamed response: bytes to typed events, without I/O.
+
+    It combines a `Parser` and a `ResponseDecoder`. Comments are counted in `end`. A last event that
+    no blank line ended is used if its data is a complete JSON object.
+
+    A body that is one JSON object instead of a stream is decoded at its end: a response becomes the
+    events that would have streamed it, an error a `ServerSentError`. Any other body without an
+    event is a `NotEventStream`; JSON Lines are recognised at the second line.
+
+    Args:
+        last_event_id: Initial last event ID, if the stream resumes another one.
+        retry: Initial reconnection time in milliseconds; None, the default, if there is none.
+        errors: How to handle malformed UTF-8: "replace", the default, or "strict"; see `Parser`.
+        max_line_bytes: Maximum length of a line in bytes, without its line end; None for no limit.
+            Default: 32 MiB.
+        max_event_bytes: Maximum size of an event's data in bytes of UTF-8; None for no limit.
+            Default: 32 MiB.
+        options: The options of `ResponseDecoder`.
+
+    Raises:
+        ValueError: An option has an invalid value.
+    """
+
+    __slots__ = ()
+
+    def __init__(
+        self,
+        *,
+        last_event_id: str = "",
+        retry: int | None = None,
+        errors: Literal["replace", "strict"] = "replace",
+        max_line_bytes: int | None = DEFAULT_MAXIMUM,
+        max_event_bytes: int | None = DEFAULT_MAXIMUM,
+        **options: Unpack[DecoderOptions],
+    ) -> None:
+        parser = Parser(
+            last_event_id=last_event_id,
+            retry=retry,
+            errors=errors,
+            max_line_bytes=max_line_bytes,
+            max_event_bytes=max_event_bytes,
+        )
+        decoder = ResponseDecoder(**options)
+        super().__init__(parser, decoder, errors=errors, max_event_bytes=max_event_bytes)
