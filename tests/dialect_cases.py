@@ -14,6 +14,7 @@ from sseparse.chunks import (
     ContentDone,
     ReasoningDelta,
     ReasoningDone,
+    TextUpdate,
     ToolCallDone,
 )
 
@@ -113,7 +114,7 @@ def check_result(case: Case, result: Any) -> None:
 def has_views(parameter: Any) -> bool:
     """Return whether the updates of a case bring what its result has, and nothing else."""
     (case,) = parameter.values
-    return case["end"] == "DONE" and case.get("views", True)
+    return bool(case["end"] == "DONE" and case.get("views", True))
 
 
 def check_updates(stream: Any) -> None:
@@ -127,9 +128,8 @@ def check_updates(stream: Any) -> None:
     assert joined(updates, ReasoningDone) == reasoning
     calls = [[call.name, call.arguments] for call in result.tool_calls]
     done = [each for each in updates if type(each) is ToolCallDone]
-    assert [
-        [each.name, each.arguments] for each in sorted(done, key=lambda each: each.call)
-    ] == calls
+    done.sort(key=lambda each: each.call or 0)
+    assert [[each.name, each.arguments] for each in done] == calls
     for each in done:
         pieces = [
             piece.text
@@ -140,10 +140,10 @@ def check_updates(stream: Any) -> None:
     assert sum(type(each) is ChoiceFinished for each in updates) <= 1
 
 
-def joined(updates: list[Any], kind: type) -> str:
+def joined(updates: list[Any], kind: type[TextUpdate]) -> str:
     """Join the texts of a kind of updates, by item."""
-    texts = [each for each in updates if type(each) is kind]
-    return "".join(each.text for each in sorted(texts, key=lambda each: each.item))
+    texts: list[TextUpdate] = [each for each in updates if type(each) is kind]
+    return "".join(each.text for each in sorted(texts, key=lambda each: each.item or 0))
 
 
 def reasoning_in(value: Any) -> Iterator[str]:

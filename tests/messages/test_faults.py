@@ -64,7 +64,8 @@ def faithful() -> list[Event]:
         }
     )
     events.append({"type": "message_stop"})
-    return json.loads(json.dumps(events))
+    copied: list[Event] = json.loads(json.dumps(events))
+    return copied
 
 
 def only(keep: Callable[[Event], bool]) -> Fault:
@@ -99,7 +100,8 @@ def stops_again(events: list[Event]) -> list[Event]:
 
 
 def sorted_keys(events: list[Event]) -> list[Event]:
-    return json.loads(json.dumps(events, sort_keys=True))
+    sorted_events: list[Event] = json.loads(json.dumps(events, sort_keys=True))
+    return sorted_events
 
 
 def strangers(events: list[Event]) -> list[Event]:
@@ -138,7 +140,7 @@ def thin_message(events: list[Event]) -> list[Event]:
 
 
 def is_call(event: Event) -> bool:
-    return event.get("content_block", {}).get("type") == "tool_use"
+    return bool(event.get("content_block", {}).get("type") == "tool_use")
 
 
 FAULTS: dict[str, Fault] = {

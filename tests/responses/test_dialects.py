@@ -1,7 +1,6 @@
 """Streams of the API's servers, as their users reported them, each with the right outcome."""
 
 import pytest
-from sseparse.responses import ResponseAccumulator, ResponseParser, ResponseReader, ResponseStream
 
 from dialect_cases import (
     Case,
@@ -16,6 +15,8 @@ from dialect_cases import (
     pieces_of,
     read,
 )
+from sseparse import EndCause
+from sseparse.responses import ResponseAccumulator, ResponseParser, ResponseReader, ResponseStream
 from sseparse.testing import run_stage
 
 CASES = load_cases("responses")
@@ -62,3 +63,21 @@ def test_stages(case: Case) -> None:
 def test_views(case: Case) -> None:
     """Updates bring the texts and the calls of the result, each once."""
     check_updates(ResponseStream(pieces_of(case), on_incomplete="accept"))
+
+
+@pytest.mark.parametrize("case", [each for each in CASES if each["end"] == "DONE"], ids=id_of)
+def test_truncated(case: Case) -> None:
+    """A stream that is cut anywhere before its terminal event doesn't look complete."""
+    pieces = pieces_of(case)
+    if len(pieces) == 1:
+        pieces = [pieces[0][:-1], pieces[0][-1:]]  # a JSON body
+    terminal = next((at for at, piece in enumerate(pieces) if is_terminal(piece)), 1)
+    for count in range(terminal + 1):
+        half = pieces[count][: len(pieces[count]) // 2]
+        reader = read(ResponseReader(), [*pieces[:count], half])
+        assert reader.end.cause is not EndCause.DONE
+        assert (reader.error is None) == (reader.end.cause is EndCause.FINISHED)
+
+
+def is_terminal(piece: bytes) -> bool:
+    return any(kind in piece for kind in (b"response.completed", b"response.incomplete"))

@@ -6,9 +6,9 @@ from itertools import combinations
 from typing import Any
 
 import pytest
-from sseparse.responses import ResponseReader
 
 from sseparse import EndCause
+from sseparse.responses import ResponseReader
 
 Event = dict[str, Any]
 Fault = Callable[[list[Event]], list[Event]]
@@ -59,7 +59,8 @@ def faithful() -> list[Event]:
     events.append({"type": "response.completed", "response": head("completed", ITEMS)})
     for number, event in enumerate(events):
         event["sequence_number"] = number
-    return json.loads(json.dumps(events))
+    copied: list[Event] = json.loads(json.dumps(events))
+    return copied
 
 
 def without(*fields: str) -> Fault:
@@ -158,7 +159,7 @@ def body_of(events: list[Event], *, named: bool) -> bytes:
 
 
 @pytest.mark.parametrize("cut", [False, True], ids=["complete", "cut"])
-@pytest.mark.parametrize("names", combinations(FAULTS, 2), ids=" and ".join)
+@pytest.mark.parametrize("names", list(combinations(FAULTS, 2)), ids=" and ".join)
 def test_two_faults(names: tuple[str, str], cut: bool) -> None:
     """Two deviations at once lose no text and no call, even if the last event is missing."""
     events = faithful()
