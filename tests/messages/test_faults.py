@@ -6,9 +6,9 @@ from itertools import combinations
 from typing import Any
 
 import pytest
-from sseparse.messages import MessageReader
 
 from sseparse import EndCause
+from sseparse.messages import MessageReader
 
 Event = dict[str, Any]
 Fault = Callable[[list[Event]], list[Event]]
