@@ -178,6 +178,7 @@ VALUES: list[Any] = [
     sseparse.End(cause=sseparse.EndCause.DONE, finish_reasons={0: "stop", 1: None}),
     sseparse.Deadlines(total=5),
     sseparse.chunks.TextUpdate(0, "a"),
+    sseparse.chunks.ToolCallView("1", "f", "{}"),
     sseparse.chunks.JSONFault(3, "expected a value"),
     sseparse.chunks.EstimatedUsage(
         estimated=True, encoding="e", choices=[sseparse.chunks.ChoiceTokens(index=0)], notes=["a"]

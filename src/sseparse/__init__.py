@@ -67,8 +67,8 @@ else:
     from . import _lazy
 
     _PACKAGES = (
-        *("adapters", "messages", "moderation", "reconnect", "responses"),
-        *("testing", "timing", "tokens"),
+        *("adapters", "messages", "moderation", "reconnect", "responses", "testing", "timing"),
+        "tokens",
     )
     __getattr__, __dir__, __all__ = _lazy.names(
         __name__,
