@@ -17,6 +17,7 @@ from ._errors import find_error
 from ._events import (
     DELTAS,
     DONES,
+    PARTS,
     AnnotationEvent,
     ContentPartEvent,
     DeltaEvent,
@@ -32,11 +33,11 @@ from ._events import (
 )
 from ._incomplete import incomplete
 from ._item_table import ItemTable
-from ._items import ItemState
+from ._items import ItemState, PartState, at_least_0, check_item_limit, rest_of
 from ._results import ContentPart, NoteKind, OutputItem, Response, ResponseUsage
 
 if TYPE_CHECKING:
-    from ._updates import Update
+    from ._updates import Update, UpdateTracker
 
 
 MAX_ITEMS = 16384
@@ -82,6 +83,8 @@ class ResponseAccumulator(Breakable):
         self.last_sequence_number: int | None = None
         self._events_seen = 0
         self._notes: dict[Note, None] = {}
+        self._tracker: UpdateTracker | None = None
+        self._active_tracker: UpdateTracker | None = None  # set while updates() runs
         self._begin()
 
     def _begin(self) -> None:
@@ -109,19 +112,15 @@ class ResponseAccumulator(Breakable):
         """
         if self.stopped:
             self._raise_error()
-        if not isinstance(event, ResponseEvent):
-            raise TypeError(
-                f"add() takes a ResponseEvent, not {type(event).__name__}: ResponseParser parses "
-                "bytes into events"
-            )
+        check_event(event)
         try:
             if type(event) is DeltaEvent:
                 # Fast path: a delta of the same text as the one before it. All other events take
-                # the slow path, `_add`.
+                # the slow path.
                 text = self._text
                 if text is None or event.logprobs or self._text_key != _key_of(event):
-                    text = self._find_text(event)
-                if text is not None:
+                    self._add_delta(event)
+                else:
                     text.add(event.delta)
             else:
                 self._text = None
@@ -151,7 +150,25 @@ class ResponseAccumulator(Breakable):
         Raises:
             TypeError, SSEError: As for `add()`.
         """
-        raise NotImplementedError
+        self._raise_error()
+        check_event(event)
+        try:
+            if self._tracker is None:
+                from ._updates import UpdateTracker  # noqa: PLC0415 - most programs need none
+
+                self._tracker = UpdateTracker()
+            tracker = self._active_tracker = self._tracker
+            # The fast path of add() doesn't report its changes.
+            self._text = None
+            self.add(event)
+            return tracker.pop_updates()
+        except BaseException as error:
+            # The updates of an interrupted call are discarded.
+            self._tracker = None
+            super()._break_off(error)
+            raise
+        finally:
+            self._active_tracker = None
 
     @breaking
     def last_updates(self) -> list[Update]:
@@ -164,7 +181,12 @@ class ResponseAccumulator(Breakable):
         Returns:
             The `...Done` updates of the texts and tool calls that were still open.
         """
-        raise NotImplementedError
+        if self.stopped and not isinstance(self._error, LimitExceeded):
+            self._raise_error()
+        if self._tracker is None:
+            return []
+        self._tracker.close(self._transcript)
+        return self._tracker.pop_updates()
 
     def _break_off(self, error: BaseException) -> None:
         super()._break_off(error)
@@ -194,14 +216,42 @@ class ResponseAccumulator(Breakable):
             self._restart()
         elif self.finished and not is_terminal(event):
             return
+        check_item_limit(0, len(response.output) - 1, self._max_items, "output items")
         self._budget.replace(self._head, response)
         self._head = response
         if is_terminal(event):
-            self.finished = True
-            self._failure = find_error(event.type, event.to_dict()) or self._failure
+            self._finish(event, response)
         elif response.output and not self._items:
             for index, item in enumerate(response.output):
-                self._items.announce(index, item)
+                self._announce(index, item)
+
+    def _finish(self, event: LifecycleEvent, response: Response) -> None:
+        self.finished = True
+        self._failure = find_error(event.type, event.to_dict()) or self._failure
+        if self._active_tracker is not None:
+            self._finish_items(self._active_tracker, response.output)
+            if self._failure is None:
+                self._active_tracker.finish(response, self._transcript)
+        if response.output:
+            # The response has all items: those streamed before it are no longer needed.
+            self._budget = Budget(self._max_bytes, None)
+            self._budget.charge(response)
+            self._items = ItemTable(self._budget, self._max_items)
+
+    def _finish_items(self, tracker: UpdateTracker, output: list[OutputItem]) -> None:
+        """Report what only the terminal event has."""
+        states = self._items.ordered()
+        for place, item in enumerate(output):
+            before = None
+            if place >= len(states):
+                state = self._items.add(None, item, is_announced=True)
+            else:
+                state = states[place]
+                if state.is_done or state.item.type != item.type:
+                    continue
+                before = state.result()
+            state.finish(item)
+            tracker.add_item(state, before)
 
     def _is_another(self, event: LifecycleEvent, response: Response) -> bool:
         """Return whether a response isn't the one before it; some servers change its id."""
@@ -214,18 +264,27 @@ class ResponseAccumulator(Breakable):
         self._begin()
         self._notes = {}
         self._note(NoteKind.RESTARTED, detail=detail)
+        if self._active_tracker is not None:
+            self._active_tracker.restart()
 
     def _add_item(self, event: OutputItemEvent) -> None:
         index, item = event.output_index, event.item
         if item is None:
             self._note(NoteKind.VALUE_IGNORED, index, "item")
         elif event.type.endswith(".done"):
-            self._items.finish(index, item)
+            state, before = self._items.finish(index, item)
+            if self._active_tracker is not None:
+                self._active_tracker.add_item(state, before)
         else:
-            state, unusual = self._items.announce(index, item)
-            if unusual:
-                kind = NoteKind.INDEX_SHARED if unusual == "shared" else NoteKind.ITEM_REPLACED
-                self._note(kind, state.index)
+            self._announce(index, item)
+
+    def _announce(self, index: int | None, item: OutputItem) -> None:
+        state, before, unusual = self._items.announce(index, item)
+        if unusual:
+            kind = NoteKind.INDEX_SHARED if unusual == "shared" else NoteKind.ITEM_REPLACED
+            self._note(kind, state.index)
+        if self._active_tracker is not None:
+            self._active_tracker.add_item(state, before)
 
     def _find_item(self, event: ItemEvent, target: Target) -> ItemState:
         """Return the item that an event is about; make it if no event announced it."""
@@ -238,29 +297,43 @@ class ResponseAccumulator(Breakable):
             self._note(NoteKind.ITEM_UNANNOUNCED, state.index)
         return state
 
-    def _find_text(self, event: DeltaEvent) -> GrowingText | None:
-        """Return the text that a delta is added to, or None if it's dropped."""
+    def _add_delta(self, event: DeltaEvent) -> None:
         self._text = None
-        target = DELTAS.get(event.type)
+        target, tracker = DELTAS.get(event.type), self._active_tracker
         if target is None or self.finished:
-            return None
+            return
         if not target.item_type:
-            self._audio = self._audio or {}
-            return self._audio.setdefault(target.field, GrowingText(self._budget))
+            self._add_audio(target, event.delta)
+            return
         state = self._find_item(event, target)
         if state.is_done:
-            return None
-        if not target.parts:
-            text = state.text(target, event.command_index)
-        else:
-            part, is_assumed = state.find_part(event, target)
-            if is_assumed:
-                self._note(NoteKind.PART_ASSUMED, state.index)
+            return
+        if target.parts:
+            part = self._find_part(state, event, target)
             text = part.text(target.field)
             if event.logprobs:
                 part.add_logprobs(event.logprobs)
-        self._text, self._text_key = text, _key_of(event)
-        return text
+        else:
+            text = state.text(target, event.command_index)
+        text.add(event.delta)
+        if tracker is None:
+            self._text, self._text_key = text, _key_of(event)
+            return
+        tracker.add_text(state, target, event.delta)
+        if event.logprobs:
+            tracker.add_logprobs(event.logprobs)
+
+    def _add_audio(self, target: Target, delta: str) -> None:
+        self._audio = self._audio or {}
+        self._audio.setdefault(target.field, GrowingText(self._budget)).add(delta)
+        if self._active_tracker is not None and target.kind is not None:
+            self._active_tracker.add_transcript(delta)
+
+    def _find_part(self, state: ItemState, event: PartEvent, target: Target) -> PartState:
+        part, is_assumed = state.find_part(event, target)
+        if is_assumed:
+            self._note(NoteKind.PART_ASSUMED, state.index)
+        return part
 
     def _add_text(self, event: DoneEvent) -> None:
         target, value = DONES.get(event.type), event.value
@@ -272,10 +345,14 @@ class ResponseAccumulator(Breakable):
         if event.name:
             state.set_name(event.name)
         if target.parts:
-            part, _ = state.find_part(event, target)
+            part = self._find_part(state, event, target)
+            before = part.value(target.field)
             part.set_text(target.field, value, event.logprobs)
         else:
+            before = state.text(target, event.command_index).value or ""
             state.set_text(target, event.command_index, value)
+        if self._active_tracker is not None:
+            self._active_tracker.add_text(state, target, rest_of(before, value))
 
     def _add_to_item(self, event: ItemEvent) -> None:
         if isinstance(event, ContentPartEvent) and event.part is not None:
@@ -283,7 +360,7 @@ class ResponseAccumulator(Breakable):
         elif isinstance(event, AnnotationEvent) and event.annotation is not None:
             state = self._find_item(event, _ANNOTATED)
             if not state.is_done:
-                state.find_part(event, _ANNOTATED)[0].add_annotation(event.annotation)
+                self._find_part(state, event, _ANNOTATED).add_annotation(event.annotation)
         elif isinstance(event, ProgressEvent):
             known = self._items.find(event.item_id, event.output_index)
             if known is not None and not known.is_done:
@@ -294,9 +371,14 @@ class ResponseAccumulator(Breakable):
         if state is None:
             kind = "reasoning" if part.type in ("reasoning_text", "summary_text") else "message"
             state = self._find_item(event, Target(kind, None, ""))
-        if not state.is_done:
-            index = event.summary_index if event.parts == "summary" else event.content_index
-            state.parts(event.parts).announce(index, part)
+        if state.is_done:
+            return
+        index = event.summary_index if event.parts == "summary" else event.content_index
+        before = state.parts(event.parts).announce(at_least_0(index), part)
+        target = PARTS.get((event.parts, part.type))
+        if self._active_tracker is not None and target is not None:
+            old, new = (getattr(each, target.field, None) or "" for each in (before, part))
+            self._active_tracker.add_text(state, target, rest_of(old, new))
 
     def _note(self, kind: NoteKind, item: int | None = None, detail: str = "") -> None:
         self._notes[Note(kind, detail=detail, item=item)] = None
@@ -321,6 +403,11 @@ class ResponseAccumulator(Breakable):
     def text(self) -> str:
         """The text of all messages so far, joined; "" if there is none."""
         return "".join(item.text for item in self._output() if item.type == "message")
+
+    @property
+    def _transcript(self) -> str | None:
+        text = (self._audio or {}).get("transcript")
+        return None if text is None else text.value
 
     def _output(self) -> list[OutputItem]:
         if self.finished and self._head is not None and self._head.output:
@@ -374,6 +461,15 @@ class ResponseAccumulator(Breakable):
 
 
 _ANNOTATED: Final = DELTAS["response.output_text.delta"]
+
+
+def check_event(event: object) -> None:
+    """Raise TypeError unless the argument is an event of a response."""
+    if not isinstance(event, ResponseEvent):
+        raise TypeError(
+            f"add() takes a ResponseEvent, not {type(event).__name__}: ResponseParser parses "
+            "bytes into events"
+        )
 
 
 def _key_of(event: PartEvent) -> tuple[Any, ...]:

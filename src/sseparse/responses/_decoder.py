@@ -11,13 +11,14 @@ from attrs import evolve
 
 from .._end import End, EndCause
 from .._errors import ServerSentError
-from .._json import UNREADABLE, is_deep, is_object
+from .._json import UNREADABLE, is_deep, is_list, is_object
 from .._options import ItemOptions, check_number
 from ..payloads._decoder import MAX_OBJECTS, Decoder
 from ..payloads._model import build
 from ..payloads._parser import ItemParser
 from ..sse._event import Event
 from ..sse._parser import DEFAULT_MAXIMUM, Parser
+from ._encode import to_events
 from ._errors import explain, find_error
 from ._events import (
     DELTAS,
@@ -34,6 +35,7 @@ from ._events import (
     ProgressEvent,
     ResponseEvent,
 )
+from ._results import Response
 
 DONE_MARK: Final = "[DONE]"
 _UNNAMED: Final = "message"
@@ -199,8 +201,9 @@ class ResponseDecoder(Decoder[ResponseEvent]):
     def _build(self, body: dict[str, Any]) -> list[ResponseEvent]:
         kind = body.get("type")
         if not isinstance(kind, str) or not kind:
-            body = _as_event(body)
-            kind = str(body["type"])
+            # A server that doesn't stream: the events that would have streamed the response.
+            bodies = [event.to_dict() for event in to_events(build(Response, body))]
+            return [event for each in bodies for event in self._build(each)]
         event = build(_class_of(kind, body), body)
         if isinstance(event, LifecycleEvent) and is_terminal(event):
             self._finish(event)
@@ -252,11 +255,11 @@ class ResponseDecoder(Decoder[ResponseEvent]):
         return find_error(event_type, body)
 
     def _is_result(self, body: dict[str, Any]) -> bool:
-        return body.get("object") == _RESPONSE or KINDS.get(str(body.get("type"))) is LifecycleEvent
+        return _is_response(body) or KINDS.get(str(body.get("type"))) is LifecycleEvent
 
     def _has_item(self, body: dict[str, Any]) -> bool:
         kind = body.get("type")
-        return bool(isinstance(kind, str) and kind) or body.get("object") == _RESPONSE
+        return bool(isinstance(kind, str) and kind) or _is_response(body)
 
 
 def is_terminal(event: LifecycleEvent) -> bool:
@@ -269,16 +272,15 @@ def is_terminal(event: LifecycleEvent) -> bool:
     )
 
 
+def _is_response(body: dict[str, Any]) -> bool:
+    kind = body.get("object")
+    return kind == _RESPONSE or (kind is None and is_list(body.get("output")))
+
+
 def _class_of(kind: str, body: dict[str, Any]) -> type[ResponseEvent]:
     response = body.get("response")
     is_lifecycle = is_object(response) and response.get("object") == _RESPONSE
     return KINDS.get(kind, LifecycleEvent if is_lifecycle else OtherEvent)
-
-
-def _as_event(body: dict[str, Any]) -> dict[str, Any]:
-    """Return a response, from a server that doesn't stream, in the event that it belongs in."""
-    status = body.get("status")
-    return {"type": f"response.{status or 'completed'}", "response": body}
 
 
 class DecoderOptions(TypedDict, total=False):

@@ -48,6 +48,8 @@ DONES: Final = {
     **{f"response.{name}.done": target for name, target in _TARGETS.items()},
 }
 """The target of each type of `DoneEvent`."""
+PARTS: Final = {(target.parts, target.part_type): target for target in _TARGETS.values()}
+"""The target of the texts of each type of part, by the list that the part is in."""
 ITEM_TYPES: Final = frozenset(target.item_type for target in _TARGETS.values())
 """The types of items that deltas belong to."""
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 
 from .._errors import LimitExceeded
 from .._json import is_list, is_object
-from ..payloads._growing import OBJECT, Budget, GrowingText
-from ._events import ITEM_TYPES, PartEvent, Target
+from ..payloads._growing import OBJECT, Budget, GrowingText, no_json
+from ._events import DELTAS, ITEM_TYPES, PartEvent, Target
 from ._results import ContentPart, OutputItem
+
+if TYPE_CHECKING:
+    from ..payloads._partial_json import PartialJSON
 
 _PART_TYPES: Final = ("output_text", "refusal", "reasoning_text", "summary_text")
 # The texts that are in an object of the item, not in a field of its own.
 _NESTED: Final = ("diff", "command")
+_ARGUMENTS: Final = DELTAS["response.function_call_arguments.delta"]
 
 
 def check_item_limit(index: int, known: int, maximum: int | None, what: str) -> None:
@@ -31,6 +35,11 @@ def check_item_limit(index: int, known: int, maximum: int | None, what: str) -> 
 def fits(known: str, wanted: str) -> bool:
     """Return whether an item of a type can have the texts of another type's item; "" is any."""
     return known == wanted or not wanted or known not in ITEM_TYPES
+
+
+def rest_of(before: str, after: str) -> str:
+    """Return what a complete text adds to the pieces before it; nothing if it contradicts them."""
+    return after[len(before) :] if after.startswith(before) else ""
 
 
 class PartState:
@@ -60,6 +69,11 @@ class PartState:
             if start := getattr(self._part, field):
                 text.add(start)
         return text
+
+    def value(self, field: str) -> str:
+        """Return the text so far."""
+        text = self._texts.get(field)
+        return (getattr(self._part, field) if text is None else text.value) or ""
 
     def set(self, part: ContentPart) -> None:
         """Replace the part; what deltas brought is dropped."""
@@ -110,17 +124,19 @@ class PartList:
         self._highest = -1
         self._last_announced = -1
 
-    def announce(self, index: int | None, part: ContentPart) -> None:
-        """Set a part that an event has."""
+    def announce(self, index: int | None, part: ContentPart) -> ContentPart | None:
+        """Set a part that an event has, and return what it was before, if it was known."""
         index = self._highest + 1 if index is None else index
-        known = self._by_index.get(index)
+        known, before = self._by_index.get(index), None
         if known is None:
-            known = self._add(index, part, is_announced=True)
+            self._add(index, part, is_announced=True)
         else:
+            before = known.result()
             known.set(part)
             known.is_announced = True
             self._by_type[part.type] = known
         self._last_announced = max(index, self._last_announced)
+        return before
 
     def find(self, index: int | None, kind: str) -> tuple[PartState, bool]:
         """Return the part that a text of a type of part belongs to, and whether that is assumed."""
@@ -154,16 +170,25 @@ def _can_be(part: PartState, kind: str) -> bool:
 
 
 class ItemState:
-    """An output item. Once it's done, it doesn't change any more."""
+    """
+    An output item. Once it's done, deltas don't change it any more.
+
+    Attributes:
+        index: The item's `output_index`.
+        place: Position among the output items, when the item began.
+        is_announced: Whether an event had the item itself.
+        is_done: Whether the item is complete.
+    """
 
     __slots__ = (
         *("_budget", "_item", "_lists", "_max_items", "_texts", "index", "is_announced"),
-        "is_done",
+        *("is_done", "place"),
     )
 
     def __init__(
         self,
         index: int,
+        place: int,
         item: OutputItem,
         budget: Budget,
         max_items: int | None,
@@ -171,6 +196,7 @@ class ItemState:
         is_announced: bool,
     ) -> None:
         self.index = index
+        self.place = place
         self.is_announced = is_announced
         self.is_done = False
         self._budget = budget
@@ -245,6 +271,15 @@ class ItemState:
         self._budget.left += len(old.value or "")
         new = self._texts[key] = GrowingText(self._budget)
         new.add(value)
+
+    @property
+    def arguments(self) -> PartialJSON:
+        """The arguments so far, parsed as JSON."""
+        if self.is_done:
+            json = no_json()
+            json.feed(self._item.arguments or "")
+            return json
+        return self.text(_ARGUMENTS, None).json
 
     def set_name(self, name: str) -> None:
         """Set the name of a function that no event had before."""
