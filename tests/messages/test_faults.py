@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from dialect_cases import check_updates
 from sseparse import EndCause
-from sseparse.messages import MessageReader
+from sseparse.messages import MessageReader, MessageStream
 
 Event = dict[str, Any]
 Fault = Callable[[list[Event]], list[Event]]
@@ -185,6 +186,8 @@ def test_two_faults(names: tuple[str, str], end: str) -> None:
     for name in names:
         events = FAULTS[name](events)
     for named in (True, False):
+        if end == "DONE":
+            check_updates(MessageStream([body_of(events, named=named)]))
         reader = MessageReader()
         reader.feed(body_of(events, named=named))
         reader.close()

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from dialect_cases import check_updates
 from sseparse import EndCause
-from sseparse.responses import ResponseReader
+from sseparse.responses import ResponseReader, ResponseStream
 
 Event = dict[str, Any]
 Fault = Callable[[list[Event]], list[Event]]
@@ -166,6 +167,8 @@ def test_two_faults(names: tuple[str, str], cut: bool) -> None:
     for name in names:
         events = FAULTS[name](events)
     for named in (True, False):
+        if not cut:
+            check_updates(ResponseStream([body_of(events, named=named)]))
         reader = ResponseReader()
         reader.feed(body_of(events[:-1] if cut else events, named=named))
         reader.close()
