@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..payloads._updates import ToolCallStarted as ToolCallStarted
     from ..payloads._updates import UsageReported as UsageReported
     from ._accumulator import MessageAccumulator as MessageAccumulator
+    from ._async_stream import AsyncMessageStream as AsyncMessageStream
     from ._decoder import MessageDecoder as MessageDecoder
     from ._decoder import MessageParser as MessageParser
     from ._events import BlockDelta as BlockDelta
@@ -35,6 +36,10 @@ if TYPE_CHECKING:
     from ._results import Message as Message
     from ._results import MessageUsage as MessageUsage
     from ._results import NoteKind as NoteKind
+    from ._stream import MessageReader as MessageReader
+    from ._stream import MessageStream as MessageStream
+    from ._stream import ReaderOptions as ReaderOptions
+    from ._stream import StreamOptions as StreamOptions
     from ._updates import Update as Update
 else:
     from .. import _lazy
@@ -47,11 +52,13 @@ else:
             ".payloads._updates": "ArgumentsDelta ChoiceFinished ContentDelta ContentDone "
             "ReasoningDelta ReasoningDone TextUpdate ToolCallDone ToolCallStarted UsageReported",
             "_accumulator": "MessageAccumulator",
+            "_async_stream": "AsyncMessageStream",
             "_decoder": "MessageDecoder MessageParser",
             "_events": "BlockDelta ContentBlockDeltaEvent ContentBlockStartEvent "
             "ContentBlockStopEvent MessageDelta MessageDeltaEvent MessageEvent MessageStartEvent "
             "MessageStopEvent OtherEvent",
             "_results": "ContentBlock Message MessageUsage NoteKind",
+            "_stream": "MessageReader MessageStream ReaderOptions StreamOptions",
             "_updates": "Update",
         },
     )

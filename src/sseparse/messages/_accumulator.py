@@ -104,20 +104,16 @@ class MessageAccumulator(Breakable):
         if self.stopped:
             self._raise_error()
         if not isinstance(event, MessageEvent):
-            raise TypeError(
-                f"add() takes a MessageEvent, not {type(event).__name__}: MessageParser parses "
-                "bytes into events"
-            )
+            raise _wrong_type(event)
         try:
             self._events_seen += 1
-            # Fast path: a delta that brings only text, for an open text block that isn't tracked.
-            text = event.only_text()
-            if text is not None and isinstance(event, ContentBlockDeltaEvent):
-                growing = self._texts.get(event.index)
-                if growing is not None:
-                    growing.add(text)
-                else:
+            if isinstance(event, ContentBlockDeltaEvent):
+                # Fast path: only text, for an open text block that isn't tracked.
+                text, growing = event.only_text(), self._texts.get(event.index)
+                if text is None or growing is None:
                     self._add_delta(event)
+                else:
+                    growing.add(text)
             else:
                 self._add_event(event)
             if self._budget.left < 0:
@@ -145,6 +141,8 @@ class MessageAccumulator(Breakable):
             TypeError, SSEError: As for `add()`.
         """
         self._raise_error()
+        if not isinstance(event, MessageEvent):
+            raise _wrong_type(event)
         try:
             if self._tracker is None:
                 from ._updates import UpdateTracker  # noqa: PLC0415 - most programs need none
@@ -156,8 +154,6 @@ class MessageAccumulator(Breakable):
             self.add(event)
             tracker.add_usage(self.usage)
             return tracker.pop_updates()
-        except TypeError:
-            raise
         except BaseException as error:
             # The updates of an interrupted call are discarded.
             self._tracker = None
@@ -188,8 +184,6 @@ class MessageAccumulator(Breakable):
         match event:
             case MessageStartEvent():
                 self._start(event)
-            case ContentBlockDeltaEvent():
-                self._add_delta(event)
             case ContentBlockStartEvent():
                 self._start_block(event)
             case ContentBlockStopEvent():
@@ -199,7 +193,7 @@ class MessageAccumulator(Breakable):
             case MessageStopEvent():
                 self._stop_message(event)
             case _:
-                return  # pings, and events of types that are new
+                pass  # pings, and events of types that are new
         self._notes.add_ignored_values(event)
 
     def _start(self, event: MessageStartEvent) -> None:
@@ -279,6 +273,7 @@ class MessageAccumulator(Breakable):
         if state is None:
             state = self._begin(assumed_block(event.delta), event.index)
             state.notes.add(NoteKind.BLOCK_ASSUMED)
+        self._notes.add_ignored_values(event)
         state.add(event.delta)
         if self._active_tracker is not None:
             self._active_tracker.add(state, event.delta)
@@ -464,6 +459,13 @@ class MessageAccumulator(Breakable):
         super()._break_off(error)
         if isinstance(error, LimitExceeded):
             error.partial = self.snapshot()
+
+
+def _wrong_type(event: object) -> TypeError:
+    return TypeError(
+        f"add() takes a MessageEvent, not {type(event).__name__}: MessageParser parses bytes into "
+        "events"
+    )
 
 
 def _empty() -> Message:

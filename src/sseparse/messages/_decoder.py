@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any, Final, Literal, TypedDict
 
@@ -30,6 +30,7 @@ from ._events import (
 # The API doesn't send it; some gateways do.
 _DONE_MARKS: Final = ("[DONE]", '"[DONE]"')
 _DELTA: Final = "content_block_delta"
+_UNNAMED: Final = "message"
 # After so many events of a type in a row with unknown fields, only each `_RETRY`th one is tried in
 # the fast path: trying all costs more than it saves.
 _MISSES: Final = 3
@@ -95,20 +96,43 @@ class MessageDecoder(Decoder[MessageEvent]):
 
     def _decode_fast(self, event: Event, items: list[MessageEvent]) -> bool:
         kind = event.event
-        return self._decode_known(event.data, None if kind == "message" else kind, items)
+        return self._decode_known(event.data, None if kind == _UNNAMED else kind, items)
 
     def decode_values(self, values: list[bytes], last_event_id: str) -> list[MessageEvent]:
         """Decode the data of several events of type "message", as proxies send them."""
         items: list[MessageEvent] = []
         rest = iter(values)
         for value in rest:
-            if not self._decode_known(value, None, items):
+            if not self._decode_delta(value, items) and not self._decode_known(value, None, items):
                 data = value.decode("utf-8", "replace")
-                self._decode_event(Event(data, "message", last_event_id), items)
-            if self.stopped:
-                self.add_late(rest)
-                break
+                self._decode_event(Event(data, _UNNAMED, last_event_id), items)
+                if self.stopped:
+                    self.add_late(rest)
         return items
+
+    def decode_run(self, events: Iterator[Event], items: list[MessageEvent]) -> Event | None:
+        """Decode events as long as they have known fields only; return the first other one."""
+        for event in events:
+            data, kind = event.data, event.event
+            if kind == _DELTA and self._decode_delta(data, items):
+                continue
+            if not self._decode_known(data, None if kind == _UNNAMED else kind, items):
+                return event
+        return None
+
+    def _decode_delta(self, data: str | bytes, items: list[MessageEvent]) -> bool:
+        """Decode the event that nearly all events are, and return whether it is one."""
+        if self.done or self._misses or len(data) > self._small:
+            return False
+        try:
+            item = self._decode_by_type[_DELTA](data)
+        except UNREADABLE:
+            return False
+        if item.type != _DELTA:
+            return False
+        self.events_seen += 1
+        items.append(item)
+        return True
 
     def _decode_known(self, data: str | bytes, kind: str | None, items: list[MessageEvent]) -> bool:
         """
@@ -168,11 +192,11 @@ class MessageDecoder(Decoder[MessageEvent]):
 
     def _decode_object(self, event_type: str, body: dict[str, Any]) -> list[MessageEvent]:
         if not isinstance(body.get("type"), str) and self._find_error(event_type, body) is None:
-            if event_type in ("message", ""):
+            if event_type in (_UNNAMED, ""):
                 # It's an object of another API.
                 self.skipped += 1
                 return []
-            body = {"type": event_type, **body}
+            body = {**body, "type": event_type}
         return super()._decode_object(event_type, body)
 
     def _build(self, body: dict[str, Any]) -> list[MessageEvent]:
@@ -197,7 +221,7 @@ class MessageDecoder(Decoder[MessageEvent]):
     def _is_ignored(self, event: Event) -> bool:
         # A proxy sends its upstream's comments as data; a ping needs no JSON.
         kind = event.event
-        is_known = kind == "message" or (kind in KINDS and kind != "ping")
+        is_known = kind == _UNNAMED or (kind in KINDS and kind != "ping")
         return not is_known or event.data.startswith(":")
 
     @property
@@ -261,7 +285,7 @@ class MessageParser(ItemParser[MessageEvent]):
         ValueError: An option has an invalid value.
     """
 
-    __slots__ = ()
+    __slots__ = ("_messages",)
 
     def __init__(
         self,
@@ -283,3 +307,15 @@ class MessageParser(ItemParser[MessageEvent]):
         )
         decoder = MessageDecoder(on_bad_json=on_bad_json, max_objects=max_objects)
         super().__init__(parser, decoder, errors=errors, max_event_bytes=max_event_bytes)
+        self._messages = decoder
+
+    def _decode(self, events: list[Event]) -> list[MessageEvent]:
+        # Fast path: runs of events that need no care. The general case handles one at a time.
+        items: list[MessageEvent] = []
+        rest = iter(events)
+        while (event := self._messages.decode_run(rest, items)) is not None:
+            items += super()._decode([event])
+            if self._messages.stopped:
+                self._messages.add_late(late.data for late in rest)
+                break
+        return items

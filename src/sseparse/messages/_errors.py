@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from .._errors import ServerSentError
 from ..payloads._decoder import make_error
 from ._events import KINDS
 
-_DESCRIPTIONS = ("message", "msg", "detail")
+_ERROR: Final = "error"
+_DESCRIPTIONS: Final = ("message", "msg", "detail")
 
 
 def find_error(event_type: str, body: dict[str, Any]) -> ServerSentError | None:
@@ -22,21 +23,24 @@ def find_error(event_type: str, body: dict[str, Any]) -> ServerSentError | None:
     Source: Anthropic API reference, "Errors"; errors of gateways to the API.
     """
     kind = body.get("type")
-    if kind in KINDS and event_type != "error":
+    if kind in KINDS:
         return None
+    is_error = _ERROR in (event_type, kind)
+    is_typed = isinstance(kind, str) and not kind.endswith(_ERROR)
+    if is_typed and not is_error:
+        return None  # an `error` is that of a tool
     inner = body.get("error")
-    says_error = isinstance(kind, str) and kind.endswith("error")
-    if inner and inner is not True and (kind is None or says_error or event_type == "error"):
+    if inner and inner is not True:
         return make_error(inner, body)
-    if event_type == "error" or kind == "error" or inner or _is_flat(body, says_error):
-        return make_error(body, body)
+    if is_error or inner or _is_flat(body):
+        # The type of the event says nothing about the error.
+        return make_error({**body, "type": None} if kind == _ERROR else body, body)
     return None
 
 
-def _is_flat(body: dict[str, Any], says_error: bool) -> bool:
-    if body.keys() == {"detail"}:
-        return True
+def _is_flat(body: dict[str, Any]) -> bool:
     if not any(isinstance(body.get(name), str) for name in _DESCRIPTIONS):
         return False
     status = body.get("status")
-    return says_error or ("type" not in body and ("code" in body or type(status) is int))
+    has_code = body.get("code") or type(status) is int or body.get("type")
+    return bool(has_code) or body.keys() == {"detail"}
