@@ -28,7 +28,10 @@ OPEN: set[str] = {
     "minimax-summary-event-unnamed",
     "sglang-text-on-tool",
 }
-OPEN_VIEWS: set[str] = set()
+OPEN_VIEWS: set[str] = {
+    "input-after-stop",
+    "minimax-summary-event",
+}
 
 
 @pytest.mark.parametrize("case", parameters(CASES, OPEN))

@@ -28,6 +28,8 @@ OPEN: set[str] = {
     "arguments-after-item-done",
     "bifrost-call-missing-in-completed",
     "delta-after-item-done",
+    "lemonade-done-without-indexes",
+    "lemonade-two-parts-without-indexes",
     "sglang-call-missing-in-completed",
     "vllm-code-interpreter",
     "vllm-code-interpreter-cut",
