@@ -1,5 +1,8 @@
 """Streams of the API's servers, as their users reported them, each with the right outcome."""
 
+import json
+from collections.abc import Iterable
+
 import pytest
 
 from dialect_cases import (
@@ -17,7 +20,17 @@ from dialect_cases import (
     read,
 )
 from sseparse import EndCause
-from sseparse.responses import ResponseAccumulator, ResponseParser, ResponseReader, ResponseStream
+from sseparse.responses import (
+    Response,
+    ResponseAccumulator,
+    ResponseDecoder,
+    ResponseEvent,
+    ResponseParser,
+    ResponseReader,
+    ResponseStream,
+    encode_event,
+    to_events,
+)
 from sseparse.testing import run_stage
 
 CASES = load_cases("responses")
@@ -59,25 +72,54 @@ def test_outcome(case: Case) -> None:
 @pytest.mark.parametrize("case", CASES, ids=id_of)
 def test_stages(case: Case) -> None:
     """A parser gives the same events at every cut, and an accumulator the reader's result."""
-    first = None
+    first = run_stage(ResponseParser(), pieces_of(case))
     for pieces in every_cut(case).values():
-        outcome = run_stage(ResponseParser(), pieces)
-        first = first or outcome
-        assert outcome.same_as(first)
-    assert first is not None
-    accumulator = ResponseAccumulator()
-    for event in first.items:
-        accumulator.add(event)
+        assert run_stage(ResponseParser(), pieces).same_as(first)
     if "error" not in case:
+        result = accumulated(first.items)
         reader = read(ResponseReader(), pieces_of(case))
-        assert accumulator.snapshot() == reader.snapshot()
-        assert accumulator.snapshot().notes == reader.snapshot().notes
+        assert result == reader.snapshot()
+        assert result.notes == reader.snapshot().notes
 
 
 @pytest.mark.parametrize("case", parameters(filter(has_views, CASES), OPEN_VIEWS))
 def test_views(case: Case) -> None:
     """Updates bring the texts and the calls of the result, each once."""
     check_updates(ResponseStream(pieces_of(case), on_incomplete="accept"))
+
+
+@pytest.mark.parametrize("case", CASES, ids=id_of)
+def test_encoding(case: Case) -> None:
+    """Encoded events are decoded as the same events, and a result as events is the same result."""
+    events = run_stage(ResponseParser(), pieces_of(case)).items
+    encoded = [encode_event(event) for event in events]
+    assert run_stage(ResponseParser(), encoded).items == events
+
+    if case["end"] == "DONE":
+        result = accumulated(events)
+        assert accumulated(to_events(result)) == result
+
+
+def accumulated(events: Iterable[ResponseEvent]) -> Response:
+    accumulator = ResponseAccumulator()
+    for event in events:
+        accumulator.add(event)
+    return accumulator.snapshot()
+
+
+@pytest.mark.parametrize(
+    "case",
+    [each for each in CASES if not any(isinstance(event, str) for event in each["body"])],
+    ids=id_of,
+)
+def test_frames(case: Case) -> None:
+    """Frames of a WebSocket connection are decoded as the events of a stream."""
+    events = run_stage(ResponseParser(), pieces_of(case)).items
+    decoder = ResponseDecoder()
+    frames: list[ResponseEvent] = []
+    for event in case["body"][: len(events)]:
+        frames += decoder.feed_frame(json.dumps(event))
+    assert frames == events
 
 
 @pytest.mark.parametrize("case", [each for each in CASES if each["end"] == "DONE"], ids=id_of)
