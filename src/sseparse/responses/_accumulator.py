@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from msgspec.structs import replace
 
 from .._end import End, EndCause
-from .._errors import IncompleteStream, LimitExceeded, ServerSentError, count
+from .._errors import IncompleteStream, LimitExceeded, ServerSentError
 from .._options import check_bytes, check_number
 from .._stage import Breakable, breaking
 from ..payloads._growing import Budget, GrowingText
@@ -81,7 +81,6 @@ class ResponseAccumulator(Breakable):
         self._max_items = max_items
         self._max_bytes = max_accumulated_bytes
         self.last_sequence_number: int | None = None
-        self._events_seen = 0
         self._notes: dict[Note, None] = {}
         self._tracker: UpdateTracker | None = None
         self._active_tracker: UpdateTracker | None = None  # set while updates() runs
@@ -94,9 +93,9 @@ class ResponseAccumulator(Breakable):
         self.finished: bool = False
         self._failure: ServerSentError | None = None
         self._audio: dict[str, GrowingText] | None = None
-        # The text that the last delta was added to, and what identified it.
+        # The text that the last delta was added to, and that delta.
         self._text: GrowingText | None = None
-        self._text_key: tuple[Any, ...] = ()
+        self._last = DeltaEvent(type="", delta="")
 
     def add(self, event: ResponseEvent) -> None:
         """
@@ -112,20 +111,27 @@ class ResponseAccumulator(Breakable):
         """
         if self.stopped:
             self._raise_error()
-        check_event(event)
+        if type(event) is not DeltaEvent and not isinstance(event, ResponseEvent):
+            raise_misuse(event)
+        text, last = self._text, self._last
         try:
-            if type(event) is DeltaEvent:
-                # Fast path: a delta of the same text as the one before it. All other events take
-                # the slow path.
-                text = self._text
-                if text is None or event.logprobs or self._text_key != _key_of(event):
-                    self._add_delta(event)
-                else:
-                    text.add(event.delta)
+            # Fast path: a delta of the same text as the one before it. All other events take the
+            # slow path.
+            if (
+                text is not None
+                and type(event) is DeltaEvent
+                and event.item_id == last.item_id
+                and event.type == last.type
+                and event.output_index == last.output_index
+                and event.content_index == last.content_index
+                and event.summary_index == last.summary_index
+                and event.command_index == last.command_index
+                and not event.logprobs
+            ):
+                text.add(event.delta)
             else:
                 self._text = None
                 self._add(event)
-            self._events_seen += 1
             if event.sequence_number is not None:
                 self.last_sequence_number = event.sequence_number
             if self._budget.left < 0:
@@ -151,7 +157,8 @@ class ResponseAccumulator(Breakable):
             TypeError, SSEError: As for `add()`.
         """
         self._raise_error()
-        check_event(event)
+        if not isinstance(event, ResponseEvent):
+            raise_misuse(event)
         try:
             if self._tracker is None:
                 from ._updates import UpdateTracker  # noqa: PLC0415 - most programs need none
@@ -194,7 +201,9 @@ class ResponseAccumulator(Breakable):
             error.partial = self.snapshot()
 
     def _add(self, event: ResponseEvent) -> None:
-        if isinstance(event, LifecycleEvent):
+        if isinstance(event, DeltaEvent):
+            self._add_delta(event)
+        elif isinstance(event, LifecycleEvent):
             self._add_response(event)
         elif isinstance(event, ErrorEvent):
             self._failure = find_error(event.type, event.to_dict())
@@ -298,7 +307,6 @@ class ResponseAccumulator(Breakable):
         return state
 
     def _add_delta(self, event: DeltaEvent) -> None:
-        self._text = None
         target, tracker = DELTAS.get(event.type), self._active_tracker
         if target is None or self.finished:
             return
@@ -317,7 +325,8 @@ class ResponseAccumulator(Breakable):
             text = state.text(target, event.command_index)
         text.add(event.delta)
         if tracker is None:
-            self._text, self._text_key = text, _key_of(event)
+            if not event.logprobs:
+                self._text, self._last = text, event
             return
         tracker.add_text(state, target, event.delta)
         if event.logprobs:
@@ -452,34 +461,21 @@ class ResponseAccumulator(Breakable):
         raise error.with_traceback(None)
 
     def _unfinished(self) -> IncompleteStream:
-        events = count(self._events_seen, "event")
         return IncompleteStream(
-            f"No terminal event in {events}: pass the parser's `end` to result() to learn how the "
+            "No terminal event was added: pass the parser's `end` to result() to learn how the "
             "stream ended. What was accumulated is in .partial.",
-            end=End(EndCause.INCOMPLETE, events_seen=self._events_seen),
+            end=End(EndCause.INCOMPLETE),
         )
 
 
 _ANNOTATED: Final = DELTAS["response.output_text.delta"]
 
 
-def check_event(event: object) -> None:
-    """Raise TypeError unless the argument is an event of a response."""
-    if not isinstance(event, ResponseEvent):
-        raise TypeError(
-            f"add() takes a ResponseEvent, not {type(event).__name__}: ResponseParser parses "
-            "bytes into events"
-        )
-
-
-def _key_of(event: PartEvent) -> tuple[Any, ...]:
-    return (
-        event.type,
-        event.item_id,
-        event.output_index,
-        event.content_index,
-        event.summary_index,
-        event.command_index,
+def raise_misuse(event: object) -> NoReturn:
+    """Raise TypeError for an argument that isn't an event of a response."""
+    raise TypeError(
+        f"add() takes a ResponseEvent, not {type(event).__name__}: ResponseParser parses bytes "
+        "into events"
     )
 
 

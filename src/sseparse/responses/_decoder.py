@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any, Final, Literal, TypedDict, Unpack
 
@@ -103,7 +103,7 @@ class ResponseDecoder(Decoder[ResponseEvent]):
         check_number("starting_after", starting_after)
         self._starting_after = starting_after
         self._decoders = _decode_functions()
-        self._misses: dict[str, int] | None = None  # by type of event; most streams have none
+        self._misses: dict[str, int] = {}  # by type of event, in a row
         self.status: str | None = None
 
     def feed_frame(self, data: str | bytes) -> list[ResponseEvent]:
@@ -136,55 +136,87 @@ class ResponseDecoder(Decoder[ResponseEvent]):
         return events
 
     def _decode_fast(self, event: Event, items: list[ResponseEvent]) -> bool:
-        return self._decode_known(event.event, event.data, items)
+        return self.decode_known(iter((event,)), items) is None
 
     def decode_values(self, values: list[bytes], last_event_id: str) -> list[ResponseEvent]:
         """Decode the data of several events of type "message"."""
         items: list[ResponseEvent] = []
-        for at, value in enumerate(values):
-            if self.stopped:
-                self.add_late(values[at:])
-                break
-            if not self._decode_known(_UNNAMED, value, items):
-                data = value.decode("utf-8", "replace")
-                self._decode_event(Event(data, _UNNAMED, last_event_id), items)
+        rest = iter(values)
+        while not self.stopped and (value := self._decode_deltas(rest, items)) is not None:
+            data = value.decode("utf-8", "replace")
+            self._decode_event(Event(data, _UNNAMED, last_event_id), items)
+        if self.stopped:
+            self.add_late(rest)
         return items
 
-    def _decode_known(self, name: str, data: str | bytes, items: list[ResponseEvent]) -> bool:
+    def decode_known(self, events: Iterator[Event], items: list[ResponseEvent]) -> Event | None:
         """
-        Decode an event if it has known fields only, and return whether it has.
+        Decode events as long as they have known fields only; return the first other.
 
         msgspec decodes such an event in one call. Unknown types and fields, events about a
         response, errors, [DONE], and large or deep JSON fall through to the general case.
         """
-        decode = self._decoders.get(name)
-        if decode is None or self.done:
-            return False
-        if self._misses is not None and not self._tries(name):
-            return False
-        if len(data) > self._small and (not self.fits(data) or is_deep(data)):
-            return False
-        try:
-            event = decode(data)
-        except UNREADABLE:
-            self._misses = self._misses or {}
-            self._misses[name] = self._misses.get(name, 0) + 1
-            return False
-        if event.type != name and (name != _UNNAMED or event.type not in DELTAS):
-            return False
-        self.events_seen += 1
-        if self._starting_after is None or not self._is_old(event):
-            items.append(event)
-        return True
+        if self.done or self.stopped:
+            return next(events, None)
+        decoders, misses, small = self._decoders, self._misses, self._small
+        for event in events:
+            name, data = event.event, event.data
+            decode = decoders.get(name)
+            if decode is None or (misses and self._skips(name)):
+                return event
+            if len(data) > small and (not self.fits(data) or is_deep(data)):
+                return event
+            try:
+                item = decode(data)
+            except UNREADABLE:
+                return event
+            if item.type != name and (name != _UNNAMED or item.type not in DELTAS):
+                return event
+            self.events_seen += 1
+            if self._starting_after is None or not self._is_old(item):
+                items.append(item)
+            if misses and name in misses:
+                del misses[name]
+        return None
 
-    def _tries(self, name: str) -> bool:
-        """Return whether the fast path is tried for a type of event; count if it isn't."""
-        misses = self._misses or {}
+    def _decode_deltas(self, values: Iterator[bytes], items: list[ResponseEvent]) -> bytes | None:
+        """Decode events without a name as long as they are deltas, as `decode_known()` does."""
+        if self.done:
+            return next(values, None)
+        decode, misses, small = self._decoders[_UNNAMED], self._misses, self._small
+        for value in values:
+            if misses and self._skips(_UNNAMED):
+                return value
+            if len(value) > small and (not self.fits(value) or is_deep(value)):
+                return value
+            try:
+                item = decode(value)
+            except UNREADABLE:
+                return value
+            if item.type not in DELTAS:
+                return value
+            self.events_seen += 1
+            if self._starting_after is None or not self._is_old(item):
+                items.append(item)
+            if misses and _UNNAMED in misses:
+                del misses[_UNNAMED]
+        return None
+
+    def _skips(self, name: str) -> bool:
+        """Return whether the fast path isn't tried for a type of event; count if it isn't."""
+        misses = self._misses
         count = misses.get(name, 0)
         if count < _MISSES:
-            return True
+            return False
         misses[name] = count + 1 if count < _RETRY else 0
-        return False
+        return True
+
+    def _miss(self, kind: str) -> None:
+        """Count an event that has a fast path but wasn't decoded on it."""
+        for name in (kind, _UNNAMED) if kind in DELTAS else (kind,):
+            count = self._misses.get(name, 0)
+            if count < _MISSES:
+                self._misses[name] = count + 1
 
     def _is_old(self, event: ResponseEvent) -> bool:
         number, last = event.sequence_number, self._starting_after
@@ -204,6 +236,8 @@ class ResponseDecoder(Decoder[ResponseEvent]):
             # A server that doesn't stream: the events that would have streamed the response.
             bodies = [event.to_dict() for event in to_events(build(Response, body))]
             return [event for each in bodies for event in self._build(each)]
+        if kind in self._decoders:
+            self._miss(kind)
         event = build(_class_of(kind, body), body)
         if isinstance(event, LifecycleEvent) and is_terminal(event):
             self._finish(event)
@@ -322,7 +356,7 @@ class ResponseParser(ItemParser[ResponseEvent]):
         ValueError: An option has an invalid value.
     """
 
-    __slots__ = ()
+    __slots__ = ("_events",)
 
     def __init__(
         self,
@@ -341,5 +375,16 @@ class ResponseParser(ItemParser[ResponseEvent]):
             max_line_bytes=max_line_bytes,
             max_event_bytes=max_event_bytes,
         )
-        decoder = ResponseDecoder(**options)
+        decoder = self._events = ResponseDecoder(**options)
         super().__init__(parser, decoder, errors=errors, max_event_bytes=max_event_bytes)
+
+    def _decode(self, events: list[Event]) -> list[ResponseEvent]:
+        # Most events have known fields only, and are decoded without a call for each.
+        items: list[ResponseEvent] = []
+        rest = iter(events)
+        while (event := self._events.decode_known(rest, items)) is not None:
+            items += super()._decode([event])
+            if self._events.stopped:
+                self._events.add_late(late.data for late in rest)
+                break
+        return items
