@@ -12,7 +12,6 @@ from .._options import check_bytes, check_number
 from .._stage import Breakable, breaking
 from ..payloads._growing import Budget, GrowingText
 from ..payloads._results import Note
-from ._decoder import is_terminal
 from ._errors import find_error
 from ._events import (
     DELTAS,
@@ -30,6 +29,7 @@ from ._events import (
     ProgressEvent,
     ResponseEvent,
     Target,
+    is_terminal,
 )
 from ._incomplete import incomplete
 from ._item_table import ItemTable
@@ -37,6 +37,8 @@ from ._items import ItemState, PartState, at_least_0, check_item_limit, rest_of
 from ._results import ContentPart, NoteKind, OutputItem, Response, ResponseUsage
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ._updates import Update, UpdateTracker
 
 
@@ -96,6 +98,8 @@ class ResponseAccumulator(Breakable):
         # The text that the last delta was added to, and that delta.
         self._text: GrowingText | None = None
         self._last = DeltaEvent(type="", delta="")
+        # Makes the update of a delta that the fast path adds.
+        self._make_update: Callable[[str], Update] | None = None
 
     def add(self, event: ResponseEvent) -> None:
         """
@@ -130,7 +134,7 @@ class ResponseAccumulator(Breakable):
             ):
                 text.add(event.delta)
             else:
-                self._text = None
+                self._text = self._make_update = None
                 self._add(event)
             if event.sequence_number is not None:
                 self.last_sequence_number = event.sequence_number
@@ -165,10 +169,15 @@ class ResponseAccumulator(Breakable):
 
                 self._tracker = UpdateTracker()
             tracker = self._active_tracker = self._tracker
-            # The fast path of add() doesn't report its changes.
-            self._text = None
+            # The fast path of add() doesn't report its changes; the slow path makes another update.
+            make, self._make_update = self._make_update, None
+            if make is None:
+                self._text = None
             self.add(event)
-            return tracker.pop_updates()
+            if make is None or self._text is None or self._make_update is not None:
+                return tracker.pop_updates()
+            self._make_update = make
+            return [make(event.delta)] if isinstance(event, DeltaEvent) and event.delta else []
         except BaseException as error:
             # The updates of an interrupted call are discarded.
             self._tracker = None
@@ -221,6 +230,8 @@ class ResponseAccumulator(Breakable):
         if response is None:
             response = self._head or _empty_response()
             response = replace(response, status=event.type.rpartition(".")[2])
+        elif self._head is not None and response.id is None:
+            response = response.with_head(self._head)
         if self._is_another(event, response):
             self._restart()
         elif self.finished and not is_terminal(event):
@@ -324,13 +335,13 @@ class ResponseAccumulator(Breakable):
         else:
             text = state.text(target, event.command_index)
         text.add(event.delta)
-        if tracker is None:
-            if not event.logprobs:
-                self._text, self._last = text, event
-            return
-        tracker.add_text(state, target, event.delta)
-        if event.logprobs:
-            tracker.add_logprobs(event.logprobs)
+        if tracker is not None:
+            tracker.add_text(state, target, event.delta)
+            if event.logprobs:
+                tracker.add_logprobs(event.logprobs)
+            self._make_update = tracker.find_delta(state, target)
+        if not event.logprobs and (tracker is None or self._make_update is not None):
+            self._text, self._last = text, event
 
     def _add_audio(self, target: Target, delta: str) -> None:
         self._audio = self._audio or {}

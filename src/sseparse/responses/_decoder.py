@@ -24,7 +24,6 @@ from ._events import (
     DELTAS,
     ERROR_TYPE,
     KINDS,
-    TERMINAL_TYPES,
     AnnotationEvent,
     ContentPartEvent,
     DeltaEvent,
@@ -34,6 +33,7 @@ from ._events import (
     PartialImageEvent,
     ProgressEvent,
     ResponseEvent,
+    is_terminal,
 )
 from ._results import Response
 
@@ -53,7 +53,6 @@ _FAST: Final = (
 # fast path costs more than it saves. It is tried again now and then.
 _MISSES: Final = 3
 _RETRY: Final = 64
-_STATUSES: Final = ("completed", "incomplete", "failed", "cancelled")
 
 
 @cache
@@ -294,16 +293,6 @@ class ResponseDecoder(Decoder[ResponseEvent]):
     def _has_item(self, body: dict[str, Any]) -> bool:
         kind = body.get("type")
         return bool(isinstance(kind, str) and kind) or _is_response(body)
-
-
-def is_terminal(event: LifecycleEvent) -> bool:
-    """Return whether an event ends its response."""
-    if event.type in TERMINAL_TYPES:
-        return True
-    # A type that isn't known yet.
-    return event.type not in KINDS and (
-        event.response is not None and event.response.status in _STATUSES
-    )
 
 
 def _is_response(body: dict[str, Any]) -> bool:

@@ -1,9 +1,12 @@
 """Events of a streamed response."""
 
 # No `from __future__ import annotations`: see `payloads._model`.
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Final, NamedTuple
+from collections.abc import Callable, Container, Mapping
+from typing import Any, ClassVar, Final, NamedTuple, Self
 
+from msgspec.structs import replace
+
+from ..payloads._gated import Dropped, GatedText, Part, Rest, TextKey
 from ..payloads._model import Kind, Model, Piece
 from ._results import ContentPart, OutputItem, Response, ResponseUsage
 
@@ -54,6 +57,11 @@ ITEM_TYPES: Final = frozenset(target.item_type for target in _TARGETS.values())
 """The types of items that deltas belong to."""
 
 
+def part_number(target: Target, index: int) -> int:
+    """Return the number of a text among those of its kind in an item: summaries count down."""
+    return -1 - index if target.parts == "summary" else index
+
+
 class ResponseEvent(Model, kw_only=True):
     """
     Base class of the events of a streamed response.
@@ -91,6 +99,30 @@ class ResponseEvent(Model, kw_only=True):
     def call_names(self) -> list[str]:
         """Return the names of functions and custom tools whose call begins."""
         return []
+
+    # The protocol `GatedItem`.
+
+    def split_texts(self, unchecked: Container[Kind], /) -> list[Part]:
+        """Return the parts of the event for a moderation gate."""
+        from ._gated import split_event  # noqa: PLC0415 - most programs need none
+
+        return split_event(self, unchecked)
+
+    def with_text(self, text: str, /) -> Self:  # noqa: ARG002 - events without a text
+        """Return the event itself: only deltas have a text that a gate releases."""
+        return self
+
+    def with_approved(self, approved: Callable[[TextKey], str | None], /) -> Self:
+        """Return a copy whose complete texts are those that a gate released."""
+        from ._gated import approve_event  # noqa: PLC0415 - most programs need none
+
+        return approve_event(self, approved)
+
+    def with_stop(self, _choice: int, /) -> list[Any]:
+        """Return the event that ends the response because a gate stopped it."""
+        from ._gated import stop_event  # noqa: PLC0415 - most programs need none
+
+        return stop_event()
 
 
 class LifecycleEvent(ResponseEvent, kw_only=True):
@@ -200,6 +232,30 @@ class DeltaEvent(PartEvent, kw_only=True):
     def only_text(self) -> str | None:
         """Return the text of an event that brings text of the answer, else None."""
         return self.delta if self.type == "response.output_text.delta" else None
+
+    def split_texts(self, unchecked: Container[Kind], /) -> list[Part]:
+        """Return the parts of the event for a moderation gate."""
+        target = DELTAS.get(self.type)
+        item = self.output_index or 0
+        if target is None or target.kind is None:
+            return [Rest(self, 0)] if "transcript" in unchecked else [Dropped("audio")]
+        if target.kind in unchecked or not self.delta:
+            return [Rest(self if target.kind in unchecked else self.with_text(""), 0, item)]
+        index = self.command_index
+        if target.parts:
+            index = self.summary_index if target.parts == "summary" else self.content_index
+        key = TextKey(target.kind, 0, item, part_number(target, index or 0))
+        parts: list[Part] = [GatedText(key, self.delta, self)]
+        if self.logprobs:
+            parts.append(Dropped("logprobs"))
+        if self.extra:
+            parts.append(Dropped("extra"))
+        return parts
+
+    def with_text(self, text: str, /) -> Self:
+        """Return a copy with another text, and only other fields that have none."""
+        logprobs: list[dict[str, Any]] | None = None if self.logprobs is None else []
+        return replace(self, delta=text, logprobs=logprobs, obfuscation=None, extra={})
 
     def pieces(self) -> list[Piece]:
         """Return the new generated text."""
@@ -319,3 +375,14 @@ KINDS: Final[Mapping[str, type[ResponseEvent]]] = {
     ERROR_TYPE: ErrorEvent,
 }
 """The class of each known type of event."""
+_STATUSES: Final = ("completed", "incomplete", "failed", "cancelled")
+
+
+def is_terminal(event: LifecycleEvent) -> bool:
+    """Return whether an event ends its response."""
+    if event.type in TERMINAL_TYPES:
+        return True
+    # A type that isn't known yet.
+    return event.type not in KINDS and (
+        event.response is not None and event.response.status in _STATUSES
+    )

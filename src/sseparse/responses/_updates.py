@@ -122,6 +122,15 @@ class UpdateTracker:
         elif target.kind is not None:
             self._add_piece(tracker, target.kind, text)
 
+    def find_delta(self, state: ItemState, target: Target) -> Callable[[str], Update] | None:
+        """Return what makes the update of a delta of an open text; None if more is to be done."""
+        tracker, kind = self._track(state), target.kind
+        is_other = kind == "reasoning" and tracker.reasoning != target.parts
+        if kind is None or kind not in tracker.open or is_other:
+            return None
+        kind_of_update, place = _TEXT_UPDATES[kind][0], state.place
+        return lambda text: kind_of_update(0, text, place)
+
     def add_logprobs(self, logprobs: list[dict[str, Any]]) -> None:
         self._updates.append(LogprobsDelta(0, logprobs))
 
