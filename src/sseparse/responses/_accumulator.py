@@ -14,9 +14,6 @@ from ..payloads._growing import Budget, GrowingText
 from ..payloads._results import Note
 from ._errors import find_error
 from ._events import (
-    DELTAS,
-    DONES,
-    PARTS,
     AnnotationEvent,
     ContentPartEvent,
     DeltaEvent,
@@ -28,13 +25,13 @@ from ._events import (
     PartEvent,
     ProgressEvent,
     ResponseEvent,
-    Target,
     is_terminal,
 )
 from ._incomplete import incomplete
 from ._item_table import ItemTable
 from ._items import ItemState, PartState, at_least_0, check_item_limit, rest_of
 from ._results import ContentPart, NoteKind, OutputItem, Response, ResponseUsage
+from ._targets import DELTAS, DONES, PARTS, Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable

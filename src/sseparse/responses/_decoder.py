@@ -21,7 +21,6 @@ from ..sse._parser import DEFAULT_MAXIMUM, Parser
 from ._encode import to_events
 from ._errors import explain, find_error
 from ._events import (
-    DELTAS,
     ERROR_TYPE,
     KINDS,
     AnnotationEvent,
@@ -36,6 +35,7 @@ from ._events import (
     is_terminal,
 )
 from ._results import Response
+from ._targets import DELTAS
 
 DONE_MARK: Final = "[DONE]"
 _UNNAMED: Final = "message"

@@ -10,16 +10,15 @@ from msgspec.structs import replace
 
 from ..sse._event import Event, encode
 from ._events import (
-    DELTAS,
     ContentPartEvent,
     DeltaEvent,
     DoneEvent,
     LifecycleEvent,
     OutputItemEvent,
     ResponseEvent,
-    Target,
 )
 from ._results import ContentPart, OutputItem, Response
+from ._targets import DELTAS, Target
 
 # The standard doesn't end lines at these characters, but some line readers do (`str.splitlines`).
 _LINE_ENDS: Final = {end: f"\\u{ord(end):04x}" for end in "\u0085\u2028\u2029"}

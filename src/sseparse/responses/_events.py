@@ -2,64 +2,14 @@
 
 # No `from __future__ import annotations`: see `payloads._model`.
 from collections.abc import Callable, Container, Mapping
-from typing import Any, ClassVar, Final, NamedTuple, Self
+from typing import Any, ClassVar, Final, Self
 
 from msgspec.structs import replace
 
 from ..payloads._gated import Dropped, GatedText, Part, Rest, TextKey
 from ..payloads._model import Kind, Model, Piece
 from ._results import ContentPart, OutputItem, Response, ResponseUsage
-
-
-class Target(NamedTuple):
-    """
-    Where in a response the text of a delta belongs.
-
-    Attributes:
-        item_type: The type of the item; "" if the text belongs to the response.
-        kind: The kind of the text; None for data.
-        field: The field of the item, or of its part.
-        parts: The item's list of parts, or "".
-        part_type: The type of the part, or "".
-    """
-
-    item_type: str
-    kind: Kind | None
-    field: str
-    parts: str = ""
-    part_type: str = ""
-
-
-_TARGETS: Final[Mapping[str, Target]] = {
-    "output_text": Target("message", "content", "text", "content", "output_text"),
-    "refusal": Target("message", "refusal", "refusal", "content", "refusal"),
-    "reasoning_text": Target("reasoning", "reasoning", "text", "content", "reasoning_text"),
-    "reasoning_summary_text": Target("reasoning", "reasoning", "text", "summary", "summary_text"),
-    "function_call_arguments": Target("function_call", "arguments", "arguments"),
-    "mcp_call_arguments": Target("mcp_call", "arguments", "arguments"),
-    "custom_tool_call_input": Target("custom_tool_call", "arguments", "input"),
-    "code_interpreter_call_code": Target("code_interpreter_call", "arguments", "code"),
-    "apply_patch_call_operation_diff": Target("apply_patch_call", "arguments", "diff"),
-    "shell_call_command": Target("shell_call", "arguments", "command"),
-    "audio": Target("", None, "data"),
-    "audio.transcript": Target("", "transcript", "transcript"),
-}
-DELTAS: Final = {f"response.{name}.delta": target for name, target in _TARGETS.items()}
-"""The target of each type of `DeltaEvent`."""
-DONES: Final = {
-    "response.shell_call_command.added": _TARGETS["shell_call_command"],
-    **{f"response.{name}.done": target for name, target in _TARGETS.items()},
-}
-"""The target of each type of `DoneEvent`."""
-PARTS: Final = {(target.parts, target.part_type): target for target in _TARGETS.values()}
-"""The target of the texts of each type of part, by the list that the part is in."""
-ITEM_TYPES: Final = frozenset(target.item_type for target in _TARGETS.values())
-"""The types of items that deltas belong to."""
-
-
-def part_number(target: Target, index: int) -> int:
-    """Return the number of a text among those of its kind in an item: summaries count down."""
-    return -1 - index if target.parts == "summary" else index
+from ._targets import DELTAS, DONES, PARTS, part_number, texts_of
 
 
 class ResponseEvent(Model, kw_only=True):
@@ -156,6 +106,18 @@ class OutputItemEvent(ResponseEvent, kw_only=True):
     output_index: int | None = None
     item: OutputItem | None = None
 
+    @property
+    def text(self) -> str:
+        """The text of the answer with which a message begins, or ""."""
+        return "".join([piece.text for piece in self.pieces() if piece.kind == "content"])
+
+    def pieces(self) -> list[Piece]:
+        """Return the generated text with which an item begins; usually there is none."""
+        if self.item is None or not self.type.endswith(".added"):
+            return []
+        texts = texts_of(self.item)
+        return [Piece(each.kind, each.text, 0, self.output_index) for each in texts if each.text]
+
     def call_names(self) -> list[str]:
         """Return the names of functions and custom tools whose call begins."""
         if self.item is None or not self.type.endswith(".added"):
@@ -206,6 +168,19 @@ class ContentPartEvent(PartEvent, kw_only=True):
     def parts(self) -> str:
         """The item's list of parts that the part is in: "content" or "summary"."""
         return "summary" if "_summary_" in self.type else "content"
+
+    @property
+    def text(self) -> str:
+        """The text of the answer with which a part begins, or ""."""
+        return "".join([piece.text for piece in self.pieces() if piece.kind == "content"])
+
+    def pieces(self) -> list[Piece]:
+        """Return the generated text with which a part begins; usually there is none."""
+        target = None if self.part is None else PARTS.get((self.parts, self.part.type))
+        if target is None or target.kind is None or not self.type.endswith(".added"):
+            return []
+        text = getattr(self.part, target.field)
+        return [Piece(target.kind, text, 0, self.output_index)] if text else []
 
 
 class DeltaEvent(PartEvent, kw_only=True):

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Mapping
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 
 from msgspec.structs import replace
 
-from .._json import is_list, is_object
 from ..payloads._gated import Dropped, GatedText, Part, Rest, TextEnd, TextKey
 from ..payloads._model import Kind
 from ._events import (
-    DELTAS,
-    DONES,
-    PARTS,
     AnnotationEvent,
     ContentPartEvent,
     DeltaEvent,
@@ -24,38 +20,13 @@ from ._events import (
     PartialImageEvent,
     ProgressEvent,
     ResponseEvent,
-    Target,
     is_terminal,
-    part_number,
 )
 from ._results import ContentPart, OutputItem, Response, ResponseUsage
+from ._targets import DELTAS, DONES, PARTS, ItemText, Target, part_number, texts_of
 
 EventT = TypeVar("EventT", bound=ResponseEvent)
 Approved = Callable[[TextKey], str | None]
-
-
-class ItemText(NamedTuple):
-    """
-    A text of an output item.
-
-    Attributes:
-        delta: The type of its deltas.
-        target: Its place in the item.
-        at: Position among the parts, or the commands.
-        text: The text.
-    """
-
-    delta: str
-    target: Target
-    at: int
-    text: str
-
-    @property
-    def kind(self) -> Kind:
-        return self.target.kind or "content"
-
-    def key(self, item: int) -> TextKey:
-        return TextKey(self.kind, 0, item, part_number(self.target, self.at))
 
 
 def split_event(event: ResponseEvent, unchecked: Container[Kind]) -> list[Part]:
@@ -191,35 +162,6 @@ def _approve_part(event: ContentPartEvent, approved: Approved) -> ContentPartEve
     return event if text is None else replace(event, part=replace(part, **changes))
 
 
-def _texts_of(item: OutputItem) -> Iterator[ItemText]:
-    """Yield all texts of an item that deltas can bring, also empty ones."""
-    for delta, target in DELTAS.items():
-        if target.parts:
-            for index, part in enumerate(getattr(item, target.parts) or ()):
-                if part.type == target.part_type:
-                    yield ItemText(delta, target, index, getattr(part, target.field) or "")
-        elif target.item_type != item.type:
-            continue
-        elif target.field == "command":
-            for index, text in enumerate(_commands(item)):
-                yield ItemText(delta, target, index, text)
-        else:
-            value = _diff(item) if target.field == "diff" else getattr(item, target.field, None)
-            if isinstance(value, str):
-                yield ItemText(delta, target, 0, value)
-
-
-def _commands(item: OutputItem) -> list[str]:
-    action = item.extra.get("action")
-    commands = action.get("commands") if is_object(action) else None
-    return [str(each) for each in commands] if is_list(commands) else []
-
-
-def _diff(item: OutputItem) -> Any:
-    operation = item.extra.get("operation")
-    return operation.get("diff") if is_object(operation) else None
-
-
 def _with_texts(item: OutputItem, texts: list[ItemText]) -> OutputItem:
     """Return an item with these texts, and with only other fields that have no text."""
     names = ("type", "id", "status", "role", "call_id", "name")
@@ -276,7 +218,7 @@ def _bare(item: OutputItem, unchecked: Container[Kind], *, is_empty: bool = Fals
     """Return an item with its texts, or without those that are checked."""
     texts = [
         text._replace(text="") if is_empty and text.kind not in unchecked else text
-        for text in _texts_of(item)
+        for text in texts_of(item)
     ]
     return _with_texts(item, [] if is_empty and not any(text.text for text in texts) else texts)
 
@@ -289,7 +231,7 @@ def _gate_texts(
     *,
     is_complete: bool,
 ) -> Iterator[GatedText]:
-    for text in _texts_of(item):
+    for text in texts_of(item):
         if text.text and text.kind not in unchecked:
             delta = _item_delta(item, place, event, text)
             yield GatedText(text.key(place), text.text, delta, is_complete)
@@ -321,7 +263,7 @@ def _approve_item_event(event: OutputItemEvent, approved: Approved) -> OutputIte
 def _approve_item(item: OutputItem, place: int, approved: Approved) -> OutputItem:
     texts: list[ItemText] = []
     is_same = True
-    for text in _texts_of(item):
+    for text in texts_of(item):
         new = approved(text.key(place))
         is_same &= new is None
         texts.append(text if new is None else text._replace(text=new))

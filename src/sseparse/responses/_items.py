@@ -9,8 +9,9 @@ from msgspec.structs import replace
 from .._errors import LimitExceeded
 from .._json import is_list, is_object
 from ..payloads._growing import OBJECT, Budget, GrowingText, no_json
-from ._events import DELTAS, ITEM_TYPES, PartEvent, Target
+from ._events import PartEvent
 from ._results import ContentPart, OutputItem
+from ._targets import DELTAS, ITEM_TYPES, Target
 
 if TYPE_CHECKING:
     from ..payloads._partial_json import PartialJSON

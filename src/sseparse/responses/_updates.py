@@ -24,9 +24,9 @@ from ..payloads._updates import (
     TranscriptDone,
     UsageReported,
 )
-from ._events import Target
 from ._items import ItemState, rest_of
 from ._results import OutputItem, Response, ResponseUsage
+from ._targets import Target
 
 Update = (
     ContentDelta
