@@ -5,7 +5,7 @@ from typing import Any
 
 from sseparse.messages import Message, MessageAccumulator, MessageEvent, MessageParser
 
-MESSAGE = {
+MESSAGE: dict[str, Any] = {
     "id": "msg_1",
     "type": "message",
     "role": "assistant",

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 # The redundant aliases mark the names as public for type checkers.
 if TYPE_CHECKING:
+    from ..payloads._model import TokenCounts as TokenCounts
     from ..payloads._partial_json import JSONFault as JSONFault
     from ..payloads._partial_json import PartialJSON as PartialJSON
     from ..payloads._results import Note as Note
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
     from ._accumulator import MessageAccumulator as MessageAccumulator
     from ._async_stream import AsyncMessageStream as AsyncMessageStream
     from ._decoder import MessageDecoder as MessageDecoder
+    from ._decoder import MessageOptions as MessageOptions
     from ._decoder import MessageParser as MessageParser
+    from ._encode import encode_event as encode_event
+    from ._encode import to_events as to_events
     from ._events import BlockDelta as BlockDelta
     from ._events import ContentBlockDeltaEvent as ContentBlockDeltaEvent
     from ._events import ContentBlockStartEvent as ContentBlockStartEvent
@@ -47,13 +51,15 @@ else:
     __getattr__, __dir__, __all__ = _lazy.names(
         __name__,
         {
+            ".payloads._model": "TokenCounts",
             ".payloads._partial_json": "JSONFault PartialJSON",
             ".payloads._results": "Note ToolCallView",
             ".payloads._updates": "ArgumentsDelta ChoiceFinished ContentDelta ContentDone "
             "ReasoningDelta ReasoningDone TextUpdate ToolCallDone ToolCallStarted UsageReported",
             "_accumulator": "MessageAccumulator",
             "_async_stream": "AsyncMessageStream",
-            "_decoder": "MessageDecoder MessageParser",
+            "_decoder": "MessageDecoder MessageOptions MessageParser",
+            "_encode": "encode_event to_events",
             "_events": "BlockDelta ContentBlockDeltaEvent ContentBlockStartEvent "
             "ContentBlockStopEvent MessageDelta MessageDeltaEvent MessageEvent MessageStartEvent "
             "MessageStopEvent OtherEvent",

@@ -25,7 +25,7 @@ from ._events import (
     MessageStopEvent,
 )
 from ._incomplete import incomplete
-from ._results import TOOL_USE, ContentBlock, Message, MessageUsage, NoteKind
+from ._results import TOOL_USE, ContentBlock, Message, MessageUsage, NoteKind, empty_message
 from ._usage import UsageState
 
 if TYPE_CHECKING:
@@ -222,6 +222,9 @@ class MessageAccumulator(Breakable):
     def _start_block(self, event: ContentBlockStartEvent) -> None:
         if not self._has_begun(event):
             return
+        if "content_block" in event.absent:
+            self._notes.add(NoteKind.VALUE_IGNORED, "content_block")
+            return
         index = max(self._blocks, default=-1) + 1 if "index" in event.absent else event.index
         known = self._blocks.get(index)
         if known is not None and not known.stopped and known.start == event.content_block:
@@ -269,14 +272,27 @@ class MessageAccumulator(Breakable):
     def _add_delta(self, event: ContentBlockDeltaEvent) -> None:
         if not self._has_begun(event):
             return
-        state = self._find(event)
-        if state is None:
-            state = self._begin(assumed_block(event.delta), event.index)
-            state.notes.add(NoteKind.BLOCK_ASSUMED)
         self._notes.add_ignored_values(event)
+        known = self._find(event)
+        state = known and known.find(event.delta)
+        if state is None:
+            if not event.delta.type:
+                return
+            # Without a block, or text between the pieces of a call.
+            state = self._assume(event, known)
         state.add(event.delta)
         if self._active_tracker is not None:
             self._active_tracker.add(state, event.delta)
+
+    def _assume(self, event: ContentBlockDeltaEvent, outer: BlockState | None) -> BlockState:
+        """Begin the block of a delta that has none, or that belongs to a block of another type."""
+        index = event.index if outer is None else outer.index
+        state = self._begin(assumed_block(event.delta), index)
+        state.notes.add(NoteKind.BLOCK_ASSUMED)
+        if outer is not None:
+            outer.others.append(state)
+            self._blocks[index] = self._last = outer
+        return state
 
     def _find(self, event: ContentBlockDeltaEvent | ContentBlockStopEvent) -> BlockState | None:
         """Return the block that an event belongs to; None if it never began."""
@@ -291,11 +307,12 @@ class MessageAccumulator(Breakable):
             self._end_block(state)
 
     def _end_block(self, state: BlockState) -> None:
-        state.stopped = True
         if self._blocks.get(state.index) is state:
             self._texts.pop(state.index, None)
-        if self._active_tracker is not None:
-            self._active_tracker.end(state)
+        for each in (state, *state.others):
+            each.stopped = True
+            if self._active_tracker is not None:
+                self._active_tracker.end(each)
 
     def _has_begun(self, event: MessageEvent) -> bool:
         """Return whether the message began; else the event isn't part of it."""
@@ -400,7 +417,7 @@ class MessageAccumulator(Breakable):
         """
         states = [self._order[key] for key in sorted(self._order)]
         return replace(
-            self._head or _empty(),
+            self._head or empty_message(),
             content=[state.result() for state in states],
             usage=self.usage,
             extra={**self._extra},
@@ -466,7 +483,3 @@ def _wrong_type(event: object) -> TypeError:
         f"add() takes a MessageEvent, not {type(event).__name__}: MessageParser parses bytes into "
         "events"
     )
-
-
-def _empty() -> Message:
-    return Message(**{name: make() for name, make in Message.required.items()})

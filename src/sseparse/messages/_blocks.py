@@ -16,7 +16,7 @@ from ._events import BlockDelta
 from ._results import CALLS, TOOL_USE, ContentBlock, NoteKind
 
 INPUT: Final = "input_json"
-# The types of the blocks that deltas without a block belong to.
+# The types of the blocks that deltas belong to.
 _TYPES: Final = {
     "text_delta": "text",
     "citations_delta": "text",
@@ -63,11 +63,12 @@ class BlockState:
 
     Attributes:
         stopped: Whether the block is complete.
+        others: Blocks of other types that deltas with the same index belong to.
     """
 
     __slots__ = (
         *("_budget", "_citations", "_decoded", "_fields", "_texts", "call", "index", "notes"),
-        *("place", "start", "stopped"),
+        *("others", "place", "start", "stopped"),
     )
 
     def __init__(
@@ -78,6 +79,7 @@ class BlockState:
         self.place = place
         self.call = call
         self.stopped = False
+        self.others: list[BlockState] = []
         self.notes = NoteRecorder()
         self.notes.add_ignored_values(start)
         self._budget = budget
@@ -111,7 +113,8 @@ class BlockState:
                 self._replace("content", delta.content)
                 self._replace("encrypted_content", delta.encrypted_content)
             case _:
-                self.notes.add(NoteKind.DELTA_UNKNOWN, delta.type)
+                if delta.type:
+                    self.notes.add(NoteKind.DELTA_UNKNOWN, delta.type)
                 for name in delta.wire_fields():
                     if name != "type" and (value := getattr(delta, name)) is not None:
                         self._replace(name, value)
@@ -119,6 +122,10 @@ class BlockState:
             self.notes.add_ignored_values(delta)
             for name, value in unknown_fields(delta).items():
                 self._replace(name, value)
+
+    def find(self, delta: BlockDelta) -> BlockState | None:
+        """Return the block of this index that a delta belongs to; None for a new one."""
+        return next((each for each in (self, *self.others) if takes(each.start, delta)), None)
 
     def text(self, name: str) -> GrowingText:
         """Return one of the texts of the block that grow."""
@@ -155,7 +162,7 @@ class BlockState:
             fields["citations"] = [*(block.citations or ()), *self._citations]
         if block.type in CALLS or INPUT in fields:
             fields["input"] = self._input(block)
-        return replace(block, **fields, extra={**block.extra})
+        return replace(block, **fields, absent=(), extra={**block.extra})
 
     def _input(self, block: ContentBlock) -> Any:
         """Return the input: what the streamed text decodes to, else what the block began with."""
@@ -201,6 +208,14 @@ def decode_input(text: str) -> tuple[Any] | None:
 
 def _reject(name: str) -> None:
     raise ValueError(f"{name} isn't JSON")
+
+
+def takes(block: ContentBlock, delta: BlockDelta) -> bool:
+    """Return whether a delta can belong to a block. Unknown types of either can have anything."""
+    kind, expected = block.type, _TYPES.get(delta.type)
+    if expected is None or (kind not in CALLS and kind not in _TYPES.values()):
+        return True
+    return kind in CALLS if expected == TOOL_USE else kind == expected
 
 
 def assumed_block(delta: BlockDelta) -> ContentBlock:

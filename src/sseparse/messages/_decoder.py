@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
-from typing import Any, Final, Literal, TypedDict
+from typing import Any, Final, Literal
 
 import msgspec
 from attrs import evolve
@@ -12,6 +12,7 @@ from attrs import evolve
 from .._end import End, EndCause
 from .._errors import ServerSentError
 from .._json import UNREADABLE, is_deep, is_list
+from .._options import ItemOptions
 from ..payloads._decoder import MAX_OBJECTS, Decoder
 from ..payloads._model import build
 from ..payloads._parser import ItemParser
@@ -108,6 +109,7 @@ class MessageDecoder(Decoder[MessageEvent]):
                 self._decode_event(Event(data, _UNNAMED, last_event_id), items)
                 if self.stopped:
                     self.add_late(rest)
+                    break
         return items
 
     def decode_run(self, events: Iterator[Event], items: list[MessageEvent]) -> Event | None:
@@ -244,17 +246,17 @@ class MessageDecoder(Decoder[MessageEvent]):
         return find_error(event_type, body)
 
     def _is_result(self, body: dict[str, Any]) -> bool:
-        return body.get("type") == "message" and is_list(body.get("content"))
+        # Inside a stream, it only repeats what was streamed: MiniMax sends it.
+        is_message = body.get("type") == "message" and is_list(body.get("content"))
+        return is_message and not self._has_message
 
     def _has_item(self, body: dict[str, Any]) -> bool:
-        return body.get("type") in KINDS or self._is_result(body)
+        kind = body.get("type")
+        return (isinstance(kind, str) and kind in KINDS) or self._is_result(body)
 
 
-class DecoderOptions(TypedDict, total=False):
-    """Options of a decoder; see `MessageDecoder`."""
-
-    on_bad_json: Literal["raise", "skip"]
-    max_objects: int | None
+class MessageOptions(ItemOptions, total=False):
+    """Options of a parser of the events of a message; see `MessageParser`."""
 
 
 class MessageParser(ItemParser[MessageEvent]):

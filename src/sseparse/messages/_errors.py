@@ -23,11 +23,11 @@ def find_error(event_type: str, body: dict[str, Any]) -> ServerSentError | None:
     Source: Anthropic API reference, "Errors"; errors of gateways to the API.
     """
     kind = body.get("type")
+    kind = kind if isinstance(kind, str) else None
     if kind in KINDS:
         return None
     is_error = _ERROR in (event_type, kind)
-    is_typed = isinstance(kind, str) and not kind.endswith(_ERROR)
-    if is_typed and not is_error:
+    if not is_error and kind is not None and not kind.endswith(_ERROR):
         return None  # an `error` is that of a tool
     inner = body.get("error")
     if inner and inner is not True:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Final
 
 from ..payloads._model import Model, Piece
-from ._results import CALLS, ContentBlock, Message, MessageUsage
+from ._results import CALLS, ContentBlock, Message, MessageUsage, empty_message
 
 
 class MessageEvent(Model, kw_only=True):
@@ -18,12 +18,19 @@ class MessageEvent(Model, kw_only=True):
     Source: Anthropic documentation, "Streaming messages".
     """
 
+    required: ClassVar[Mapping[str, Callable[[], Any]]] = {"type": str}
+
     type: str
 
     @property
     def text(self) -> str:
         """The new text of the message, or ""."""
         return ""
+
+    @property
+    def usage(self) -> MessageUsage | None:
+        """The token counts in the event, or None."""
+        return None
 
     def only_text(self) -> str | None:
         """Return the text of an event that brings only text, else None."""
@@ -37,6 +44,15 @@ class MessageEvent(Model, kw_only=True):
         """Return the names of the tools whose calls begin with the event."""
         return []
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the event as JSON-ready dictionaries and lists, as it was received."""
+        fields = super().to_dict()
+        for name in self.absent:
+            # A missing object isn't empty here: it has a type.
+            if name not in self.extra and getattr(self, name) == self.required[name]():
+                fields.pop(name, None)
+        return fields
+
 
 class MessageStartEvent(MessageEvent, kw_only=True):
     """
@@ -47,7 +63,8 @@ class MessageStartEvent(MessageEvent, kw_only=True):
     """
 
     required: ClassVar[Mapping[str, Callable[[], Any]]] = {
-        "message": lambda: Message(**{name: make() for name, make in Message.required.items()})
+        "type": str,
+        "message": empty_message,
     }
 
     message: Message
@@ -82,8 +99,9 @@ class ContentBlockStartEvent(MessageEvent, kw_only=True):
     """
 
     required: ClassVar[Mapping[str, Callable[[], Any]]] = {
+        "type": str,
         "index": int,
-        "content_block": ContentBlock,
+        "content_block": lambda: ContentBlock(type="", absent=("type",)),
     }
 
     index: int
@@ -125,7 +143,9 @@ class BlockDelta(Model, kw_only=True):
         encrypted_content: The encrypted summary, in a "compaction_delta".
     """
 
-    type: str = ""
+    required: ClassVar[Mapping[str, Callable[[], Any]]] = {"type": str}
+
+    type: str
     text: str | None = None
     partial_json: str | None = None
     thinking: str | None = None
@@ -145,7 +165,11 @@ class ContentBlockDeltaEvent(MessageEvent, kw_only=True):
         delta: What is new.
     """
 
-    required: ClassVar[Mapping[str, Callable[[], Any]]] = {"index": int, "delta": BlockDelta}
+    required: ClassVar[Mapping[str, Callable[[], Any]]] = {
+        "type": str,
+        "index": int,
+        "delta": lambda: BlockDelta(type="", absent=("type",)),
+    }
 
     index: int
     delta: BlockDelta
@@ -185,7 +209,7 @@ class ContentBlockStopEvent(MessageEvent, kw_only=True):
         index: The block's index.
     """
 
-    required: ClassVar[Mapping[str, Callable[[], Any]]] = {"index": int}
+    required: ClassVar[Mapping[str, Callable[[], Any]]] = {"type": str, "index": int}
 
     index: int
 
@@ -209,10 +233,13 @@ class MessageDeltaEvent(MessageEvent, kw_only=True):
         context_management: What the server removed from the context.
     """
 
-    required: ClassVar[Mapping[str, Callable[[], Any]]] = {"delta": MessageDelta}
+    required: ClassVar[Mapping[str, Callable[[], Any]]] = {
+        "type": str,
+        "delta": MessageDelta,
+    }
 
     delta: MessageDelta
-    usage: MessageUsage | None = None
+    usage: MessageUsage | None = None  # pyright: ignore[reportIncompatibleMethodOverride]
     context_management: dict[str, Any] | None = None
 
 

@@ -158,9 +158,10 @@ class ContentBlock(Parsable, Model, kw_only=True):
     """
 
     _private: ClassVar[int] = 3
+    required: ClassVar[Mapping[str, Callable[[], Any]]] = {"type": str}
 
     input_json: Annotated[str, NEVER] = msgspec.field(default="", name=" input_json")
-    type: str = ""
+    type: str
     text: str | None = None
     citations: list[dict[str, Any]] | None = None
     thinking: str | None = None
@@ -279,3 +280,8 @@ class Message(Parsable, AccumulatedResult, kw_only=True, eq=False):
         reason = self.stop_reason
         ended = "no stop_reason" if reason is None else f"stop_reason {reason!r}"
         return f"text of the message ({ended})", self.text
+
+
+def empty_message() -> Message:
+    """Return a message of which nothing is known."""
+    return Message(**{name: make() for name, make in Message.required.items()})

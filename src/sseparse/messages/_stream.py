@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Unpack
 
 from msgspec.structs import replace
 
-from .._options import ItemOptions, check_choice, check_seconds
+from .._options import check_choice, check_seconds
 from ..adapters._registry import SyncReadable, open_sync
 from ..payloads._results import Note
 from ..streams._protocols import Recorder
@@ -14,7 +14,7 @@ from ..streams._reader import Reader
 from ..streams._state import StreamState
 from ..streams._sync import ItemStream
 from ._accumulator import MAX_ACCUMULATED, MAX_ITEMS, MessageAccumulator
-from ._decoder import MessageParser
+from ._decoder import MessageOptions, MessageParser
 from ._events import MessageEvent
 from ._incomplete import incomplete
 from ._results import Message, MessageUsage, NoteKind
@@ -26,7 +26,7 @@ else:
     Update: TypeAlias = Any  # most programs do without updates
 
 
-class ReaderOptions(ItemOptions, total=False):
+class ReaderOptions(MessageOptions, total=False):
     """Options of a reader; see `MessageReader`."""
 
     on_incomplete: Literal["raise", "accept"]
@@ -87,7 +87,7 @@ class MessageReader(Reader[MessageEvent, Message]):
         max_items: int | None = MAX_ITEMS,
         max_accumulated_bytes: int | None = MAX_ACCUMULATED,
         timeline: Recorder | None = None,
-        **options: Unpack[ItemOptions],
+        **options: Unpack[MessageOptions],
     ) -> None:
         check_choice("on_incomplete", on_incomplete, "raise", "accept")
         self.accumulator = MessageAccumulator(

@@ -103,10 +103,14 @@ class UpdateTracker:
                 (ContentDone, "text") if state.start.type == "text" else (ReasoningDone, "thinking")
             )
             self._updates.append(done(0, state.full_text(name), state.place))
-        if self._calls.pop(state.place, None) is not None:
+        # As in chat: an input that is {} can be a placeholder, and one that isn't complete can go
+        # on, so that only the finish counts.
+        if self._is_finished or state.start.input or decode_input(state.full_text(INPUT)):
             self._end_call(state)
 
     def _end_call(self, state: BlockState) -> None:
+        if self._calls.pop(state.place, None) is None:
+            return
         start, text = state.start, state.full_text(INPUT)
         value, fault = _decode(text)
         if not text.strip():
@@ -136,6 +140,7 @@ class UpdateTracker:
         states = {**self._texts, **self._calls}
         for place in sorted(states):
             self.end(states[place])
+            self._end_call(states[place])
 
     def pop_updates(self) -> list[Update]:
         updates = [*self._updates]
