@@ -1,5 +1,7 @@
 """Streams of the API's servers, as their users reported them, each with the right outcome."""
 
+from collections.abc import Iterable
+
 import pytest
 
 from dialect_cases import (
@@ -17,21 +19,22 @@ from dialect_cases import (
     read,
 )
 from sseparse import EndCause
-from sseparse.messages import MessageAccumulator, MessageParser, MessageReader, MessageStream
+from sseparse.messages import (
+    Message,
+    MessageAccumulator,
+    MessageEvent,
+    MessageParser,
+    MessageReader,
+    MessageStream,
+    encode_event,
+    to_events,
+)
 from sseparse.testing import run_stage
 
 CASES = load_cases("messages")
 # Cases that fail so far.
-OPEN: set[str] = {
-    "delta-null",
-    "minimax-summary-event",
-    "minimax-summary-event-unnamed",
-    "sglang-text-on-tool",
-}
-OPEN_VIEWS: set[str] = {
-    "input-after-stop",
-    "minimax-summary-event",
-}
+OPEN: set[str] = set()
+OPEN_VIEWS: set[str] = set()
 
 
 @pytest.mark.parametrize("case", parameters(CASES, OPEN))
@@ -47,25 +50,39 @@ def test_outcome(case: Case) -> None:
 @pytest.mark.parametrize("case", CASES, ids=id_of)
 def test_stages(case: Case) -> None:
     """A parser gives the same events at every cut, and an accumulator the reader's result."""
-    first = None
+    first = run_stage(MessageParser(), pieces_of(case))
     for pieces in every_cut(case).values():
-        outcome = run_stage(MessageParser(), pieces)
-        first = first or outcome
-        assert outcome.same_as(first)
-    assert first is not None
-    accumulator = MessageAccumulator()
-    for event in first.items:
-        accumulator.add(event)
+        assert run_stage(MessageParser(), pieces).same_as(first)
     if "error" not in case:
+        result = accumulated(first.items)
         reader = read(MessageReader(), pieces_of(case))
-        assert accumulator.snapshot() == reader.snapshot()
-        assert accumulator.snapshot().notes == reader.snapshot().notes
+        assert result == reader.snapshot()
+        assert result.notes == reader.snapshot().notes
 
 
 @pytest.mark.parametrize("case", parameters(filter(has_views, CASES), OPEN_VIEWS))
 def test_views(case: Case) -> None:
     """Updates bring the texts and the calls of the result, each once."""
     check_updates(MessageStream(pieces_of(case), on_incomplete="accept"))
+
+
+@pytest.mark.parametrize("case", CASES, ids=id_of)
+def test_encoding(case: Case) -> None:
+    """Encoded events are decoded as the same events, and a result as events is the same result."""
+    events = run_stage(MessageParser(), pieces_of(case)).items
+    encoded = [encode_event(event) for event in events]
+    assert run_stage(MessageParser(), encoded).items == events
+
+    if case["end"] == "DONE":
+        result = accumulated(events)
+        assert accumulated(to_events(result)) == result
+
+
+def accumulated(events: Iterable[MessageEvent]) -> Message:
+    accumulator = MessageAccumulator()
+    for event in events:
+        accumulator.add(event)
+    return accumulator.snapshot()
 
 
 @pytest.mark.parametrize("case", [each for each in CASES if each["end"] == "DONE"], ids=id_of)
