@@ -119,6 +119,8 @@ def check_result(case: Case, result: Any) -> None:
         assert result.text == case["text"]
     if "calls" in case:
         assert [[call.name, call.arguments] for call in result.tool_calls] == case["calls"]
+    for position, text in case.get("input_json", {}).items():
+        assert result.content[int(position)].input_json == text
     if "notes" not in loose:
         assert {note.kind.name for note in result.notes} == set(case["notes"])
 

@@ -43,6 +43,7 @@ OPEN: set[str] = {
     "delta-after-item-done",
     "lemonade-done-without-indexes",
     "lemonade-two-parts-without-indexes",
+    "omniroute-closed-early",
     "sglang-call-missing-in-completed",
     "vllm-code-interpreter",
     "vllm-code-interpreter-cut",
