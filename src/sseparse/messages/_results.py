@@ -152,6 +152,7 @@ class ContentBlock(Parsable, Model, kw_only=True):
         server_name: The name of the MCP server that has the tool.
         tool_use_id: The id of the call that a result answers.
         content: The result of a tool, or the summary of type "compaction".
+        encrypted_content: The encrypted summary, of type "compaction".
         is_error: Whether the tool failed.
 
     Source: Anthropic API reference, "Messages".
@@ -174,6 +175,7 @@ class ContentBlock(Parsable, Model, kw_only=True):
     server_name: str | None = None
     tool_use_id: str | None = None
     content: Any = None
+    encrypted_content: str | None = None
     is_error: bool | None = None
 
     @property
