@@ -125,7 +125,7 @@ def result_of(**fields: Any) -> Response:
     return accumulator.snapshot()
 
 
-RESULTS = {
+RESULTS: dict[str, dict[str, Any]] = {
     "cancelled": {"status": "cancelled", "output": [message("a", status="incomplete")]},
     "incomplete": {
         "status": "incomplete",

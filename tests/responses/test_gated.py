@@ -1,12 +1,13 @@
 """Tests of the parts of events for a moderation gate."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Any
 
 import pytest
 
 from sseparse.payloads._gated import Dropped, GatedText, Part, Rest, TextEnd, TextKey
+from sseparse.payloads._model import Kind
 from sseparse.responses import (
     DeltaEvent,
     LifecycleEvent,
@@ -19,21 +20,21 @@ from sseparse.responses import (
 from .events import added, arguments, call, completed, created, delta, done, message, parse
 from .recordings import Recording
 
-KINDS = ("content", "reasoning", "refusal", "transcript", "arguments")
+KINDS: tuple[Kind, ...] = ("content", "reasoning", "refusal", "transcript", "arguments")
 SUMMARY = "response.reasoning_summary_text"
 FORBIDDEN = "verboten"
 
 
-def split(value: Any, unchecked: Iterable[str] = ()) -> list[Part]:
+def split(value: Any, unchecked: Container[Kind] = ()) -> list[Part]:
     (event,) = parse(value)
-    return list(event.split_texts([*unchecked]))  # type: ignore[arg-type]
+    return list(event.split_texts(unchecked))
 
 
 class Approver:
     """A gate that approves each text, or replaces it, at once."""
 
-    def __init__(self, unchecked: Iterable[str] = (), mask: str | None = None) -> None:
-        self.unchecked = [*unchecked]
+    def __init__(self, unchecked: Container[Kind] = (), mask: str | None = None) -> None:
+        self.unchecked = unchecked
         self.mask = mask
         self.received: dict[TextKey, str] = {}
         self.released: dict[TextKey, str] = {}
@@ -44,7 +45,7 @@ class Approver:
 
     def feed(self, event: ResponseEvent) -> list[ResponseEvent]:
         events = []
-        for part in event.split_texts(self.unchecked):  # type: ignore[arg-type]
+        for part in event.split_texts(self.unchecked):
             if isinstance(part, GatedText):
                 old = self.received.get(part.key, "")
                 new = part.text[len(old) :] if part.is_complete else part.text
@@ -78,7 +79,7 @@ def texts_of(response: Response) -> list[Any]:
 
 
 @pytest.mark.parametrize("unchecked", [(), KINDS, ("arguments",), ("reasoning", "refusal")])
-def test_recorded_streams(recordings: list[Recording], unchecked: tuple[str, ...]) -> None:
+def test_recorded_streams(recordings: list[Recording], unchecked: tuple[Kind, ...]) -> None:
     """If each text is approved, the result has all texts, ids, the status and the usage."""
     for recording in recordings:
         events = recording.events()
@@ -124,7 +125,7 @@ def everything(text: str) -> list[dict[str, Any]]:
         {"type": "response.content_part.added", "part": part, **where, **extra},
         {"type": "response.content_part.added", "part": {"type": "new", "text": text}, **where},
         {"type": "response.content_part.added", "part": None, **where},
-        delta(text, logprobs=[{"token": text}], obfuscation=text, **extra),
+        {**delta(text, logprobs=[{"token": text}], obfuscation=text), **extra},
         {"type": "response.output_text.done", "text": text, **where, **extra},
         {"type": "response.output_text.annotation.added", "annotation": {"url": text}, **where},
         {"type": "response.content_part.done", "part": part, **where, "output_index": 0},
@@ -197,6 +198,10 @@ def test_parts_of_complete_texts() -> None:
     end, rest = split({**complete, "text": ""})[:2]
     assert end == TextEnd(0, 1)
     assert split({"type": "response.output_text.done"})[0] == TextEnd(0, 0)
+    added = {"type": "response.shell_call_command.added", "command": ""}
+    assert [type(part) for part in split(added)] == [Rest]
+    part = {"type": "response.content_part.done", "part": {"type": "output_text", "text": ""}}
+    assert [type(each) for each in split(part)] == [TextEnd, Rest]
     end, rest = split(complete, ["content"])
     assert isinstance(rest, Rest)
     assert rest.rest.value == "a"

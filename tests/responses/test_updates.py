@@ -336,7 +336,11 @@ def texts_of(response: Response) -> dict[tuple[type, int], str]:
     return {key: text for key, text in texts.items() if text}
 
 
-DELTAS = {ContentDelta: ContentDone, RefusalDelta: RefusalDone, ReasoningDelta: ReasoningDone}
+ENDS: dict[type, type] = {
+    ContentDelta: ContentDone,
+    RefusalDelta: RefusalDone,
+    ReasoningDelta: ReasoningDone,
+}
 
 
 def test_recorded_streams(recordings: list[Recording]) -> None:
@@ -354,10 +358,12 @@ def test_recorded_streams(recordings: list[Recording]) -> None:
         pieces: dict[Any, str] = defaultdict(str)
         ends = {}
         for update in found:
-            if type(update) in DELTAS:
-                pieces[DELTAS[type(update)], update.item] += update.text  # type: ignore[union-attr]
-            elif isinstance(update, TextUpdate):
-                ends[type(update), update.item] = update.text
+            if isinstance(update, TextUpdate):
+                kind = ENDS.get(type(update))
+                if kind is None:
+                    ends[type(update), update.item] = update.text
+                else:
+                    pieces[kind, update.item] += update.text
         assert pieces == ends
         if recording.name != "openai-responses-reasoning-2":  # its last item lacks the reasoning
             assert ends == texts_of(result), recording.name
