@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 MAX_ITEMS = 16384
 MAX_ACCUMULATED = 512 * 1024 * 1024
 _CREATED: Final = "response.created"
+_FAILED: Final = "failed"
+_NO_DELTA: Final = DeltaEvent(type="", delta="")
 
 
 class ResponseAccumulator(Breakable):
@@ -94,7 +96,7 @@ class ResponseAccumulator(Breakable):
         self._audio: dict[str, GrowingText] | None = None
         # The text that the last delta was added to, and that delta.
         self._text: GrowingText | None = None
-        self._last = DeltaEvent(type="", delta="")
+        self._last = _NO_DELTA
         # Makes the update of a delta that the fast path adds.
         self._make_update: Callable[[str], Update] | None = None
 
@@ -244,7 +246,8 @@ class ResponseAccumulator(Breakable):
 
     def _finish(self, event: LifecycleEvent, response: Response) -> None:
         self.finished = True
-        self._failure = find_error(event.type, event.to_dict()) or self._failure
+        if response.status == _FAILED or event.type.endswith(_FAILED):
+            self._failure = find_error(event.type, event.to_dict())
         if self._active_tracker is not None:
             self._finish_items(self._active_tracker, response.output)
             if self._failure is None:
