@@ -83,6 +83,7 @@ class MessageAccumulator(Breakable):
         # All, in the order of the result: by index, and behind them those that share an index.
         self._order: dict[tuple[int, int], BlockState] = {}
         self._round = 0
+        self._next_index = 0
         self._calls = 0
         self._last: BlockState | None = None
         # The texts that the fast path of add() can append to: those of open blocks whose updates
@@ -225,7 +226,7 @@ class MessageAccumulator(Breakable):
         if "content_block" in event.absent:
             self._notes.add(NoteKind.VALUE_IGNORED, "content_block")
             return
-        index = max(self._blocks, default=-1) + 1 if "index" in event.absent else event.index
+        index = self._next_index if "index" in event.absent else event.index
         known = self._blocks.get(index)
         if known is not None and not known.stopped and known.start == event.content_block:
             known.notes.add(NoteKind.BLOCK_REPEATED)
@@ -252,6 +253,7 @@ class MessageAccumulator(Breakable):
             call, self._calls = self._calls, self._calls + 1
         state = BlockState(block, index, place, call, self._budget)
         self._order[self._round, index] = self._blocks[index] = self._last = state
+        self._next_index = max(self._next_index, index + 1)
         self._texts.pop(index, None)
         if block.type == "fallback" and self._head is not None:
             self._change_model(self._head, block)

@@ -162,7 +162,11 @@ class BlockState:
             fields["citations"] = [*(block.citations or ()), *self._citations]
         if block.type in CALLS or INPUT in fields:
             fields["input"] = self._input(block)
-        return replace(block, **fields, absent=(), extra={**block.extra})
+        block = replace(block, **fields, absent=())
+        # A value of another type is here only if nothing was read in its place.
+        unread = block.extra.items()
+        block.extra = {name: each for name, each in unread if getattr(block, name, None) is None}
+        return block
 
     def _input(self, block: ContentBlock) -> Any:
         """Return the input: what the streamed text decodes to, else what the block began with."""

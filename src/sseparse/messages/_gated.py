@@ -196,8 +196,8 @@ def _numbers(fields: dict[str, Any]) -> dict[str, Any]:
     for name, value in fields.items():
         if isinstance(value, int | float):
             kept[name] = value
-        elif is_object(value):
-            kept[name] = {key: each for key, each in value.items() if isinstance(each, int | float)}
+        elif is_object(value) and (inner := _numbers(value)):
+            kept[name] = inner
     return kept
 
 
