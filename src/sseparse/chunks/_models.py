@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from .._json import is_list, is_object
 from ..payloads._model import Model, Piece, TokenCounts
+from . import _gated
 from ._texts import other_reasoning, reasoning_of, reasoning_texts, text_of
 
 # Entries of `reasoning_details`: the fields that arrive in pieces, those that identify the entry
@@ -400,6 +401,11 @@ class ChatCompletionChunk(Model, kw_only=True):
         callees = [callee for choice in self.choices for callee in choice.delta.callees()]
         return [callee.name for callee in callees if callee.name]
 
+    split_texts = _gated.split_chat
+    with_text = _gated.with_text
+    with_approved = _gated.with_approved
+    with_stop = _gated.with_stop
+
 
 class CompletionChunkChoice(Model, kw_only=True):
     """
@@ -455,6 +461,11 @@ class CompletionChunk(Model, kw_only=True):
     def pieces(self) -> list[Piece]:
         """Return the pieces of generated text in the chunk, choice by choice."""
         return [Piece("content", each.text, each.index) for each in self.choices if each.text]
+
+    split_texts = _gated.split_legacy
+    with_text = _gated.with_text
+    with_approved = _gated.with_approved
+    with_stop = _gated.with_stop
 
 
 Chunk = ChatCompletionChunk | CompletionChunk

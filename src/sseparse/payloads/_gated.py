@@ -50,11 +50,13 @@ class TextEnd(NamedTuple):
     Attributes:
         choice: Index of the choice.
         item: Position of the item; None if the API has none.
+        kind: Kind of the texts; None for all.
         is_final: Whether no text can follow, so that all approved text can be released.
     """
 
     choice: int = 0
     item: int | None = None
+    kind: Kind | None = None
     is_final: bool = True
 
 
@@ -66,11 +68,14 @@ class Rest(NamedTuple):
         rest: The item.
         choice: Index of the choice it belongs to; None if it belongs to all, such as usage.
         item: Position of the item whose texts it follows; None if the API has none.
+        kind: Kind of the text that it introduces or ends, such as the name of a tool that precedes
+            the arguments; it is withheld if the text is. None if it doesn't depend on a text.
     """
 
     rest: Any
     choice: int | None = None
     item: int | None = None
+    kind: Kind | None = None
 
 
 class Dropped(NamedTuple):

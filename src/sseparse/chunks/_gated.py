@@ -1,0 +1,261 @@
+"""Parts of a chunk for a moderation gate: its texts, and what can be released without a check."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from msgspec.structs import replace
+
+from .._json import is_list
+from ..payloads._gated import Dropped, GatedText, Part, Rest, TextEnd, TextKey
+from ..payloads._model import Kind
+from ._texts import REASONING_NAMES, is_reasoning, other_parts
+
+if TYPE_CHECKING:
+    from ._models import (
+        AudioDelta,
+        ChatCompletionChunk,
+        ChoiceDelta,
+        ChunkChoice,
+        CompletionChunk,
+        CompletionUsage,
+        CustomToolDelta,
+        FunctionDelta,
+        ToolCallDelta,
+    )
+
+    AnyChunkT = TypeVar("AnyChunkT", bound=ChatCompletionChunk | CompletionChunk)
+    CalleeT = TypeVar("CalleeT", bound=FunctionDelta | CustomToolDelta)
+
+_STRINGS = ("content", "reasoning_content", "reasoning", "refusal")
+_FUNCTION_CALL = -1  # the part of the arguments of a legacy function call
+
+
+def split_chat(self: ChatCompletionChunk, unchecked: Container[Kind], /) -> list[Part]:
+    """Return the parts of the chunk for a gate, as `GatedItem` documents them."""
+    choices = self.choices
+    # Fast path: one choice that has only content.
+    if len(choices) == 1 and self.usage is None and "content" not in unchecked:
+        choice = choices[0]
+        if text := choice.only_text():
+            part = GatedText(TextKey("content", choice.index), text, self)
+            return [part, Dropped("extra")] if self.extra else [part]
+    parts = [part for choice in choices for part in _split_choice(self, choice, unchecked)]
+    if self.moderation is not None:
+        parts.append(Dropped("moderation"))
+    return parts + _split_chunk(self)
+
+
+def split_legacy(self: CompletionChunk, unchecked: Container[Kind], /) -> list[Part]:
+    """Return the parts of the chunk for a gate, as `GatedItem` documents them."""
+    parts: list[Part] = []
+    for choice in self.choices:
+        index, text = choice.index, choice.text
+        only = _bare(self, type(choice)(index=index, text=text))
+        if text and "content" not in unchecked:
+            parts.append(GatedText(TextKey("content", index), text, only))
+        elif text or not choice.finish_reason:
+            parts.append(Rest(only, index))
+        if choice.finish_reason:
+            end = type(choice)(index=index, text="", finish_reason=choice.finish_reason)
+            parts += [TextEnd(index, is_final=False), Rest(_bare(self, end), index)]
+        if choice.logprobs is not None:
+            parts.append(Dropped("logprobs"))
+        if choice.extra:
+            parts.append(Dropped("extra"))
+    return parts + _split_chunk(self)
+
+
+def with_text(self: AnyChunkT, text: str, /) -> AnyChunkT:
+    """Return a copy of a chunk with one text and nothing else, with another text."""
+    choice: Any = self.choices[0]
+    if not hasattr(choice, "delta"):
+        return _bare(self, type(choice)(index=choice.index, text=text))
+    delta: ChoiceDelta = choice.delta
+    fields: dict[str, Any] = {}
+    if delta.tool_calls:
+        fields["tool_calls"] = [_call(delta.tool_calls[0], None, text, id=delta.tool_calls[0].id)]
+    elif delta.function_call is not None:
+        fields["function_call"] = _callee(delta.function_call, None, text)
+    elif delta.audio is not None:
+        fields["audio"] = replace(delta.audio, transcript=text)
+    else:
+        fields[next(name for name in _STRINGS if getattr(delta, name))] = text
+    return _bare(self, _choice(choice, role=delta.role, **fields))
+
+
+def with_approved(self: AnyChunkT, _: Callable[[TextKey], str | None], /) -> AnyChunkT:
+    """Return the chunk itself: chunks don't repeat texts."""
+    return self
+
+
+def with_stop(self: AnyChunkT, choice: int, /) -> list[AnyChunkT]:
+    """Return a chunk that ends the choice with the finish reason "content_filter"."""
+    end: Any = type(self.choices[0])
+    fields = {name: make() for name, make in end.required.items()}
+    fields.update(index=choice, finish_reason="content_filter")
+    return [_bare(self, end(**fields))]
+
+
+def _bare(chunk: AnyChunkT, *choices: Any) -> AnyChunkT:
+    """Return a chunk with other choices and only what all chunks of a stream repeat."""
+    fields: dict[str, Any] = {"choices": [*choices], "usage": None, "extra": {}}
+    if hasattr(chunk, "obfuscation"):
+        fields.update(moderation=None, obfuscation=None)
+    return replace(chunk, **fields)
+
+
+def _choice(choice: ChunkChoice, /, **fields: Any) -> ChunkChoice:
+    return type(choice)(index=choice.index, delta=type(choice.delta)(**fields))
+
+
+def _split_chunk(chunk: ChatCompletionChunk | CompletionChunk) -> list[Part]:
+    """Return what belongs to no choice."""
+    parts: list[Part] = []
+    if chunk.usage is not None or not chunk.choices:
+        usage = None if chunk.usage is None else _only_numbers(chunk.usage)
+        parts.append(Rest(replace(_bare(chunk), usage=usage)))
+    if chunk.extra:
+        parts.append(Dropped("extra"))
+    return parts
+
+
+def _only_numbers(usage: CompletionUsage) -> CompletionUsage:
+    """Return token counts without unknown fields, except numbers such as a cost."""
+    prompt, completion = usage.prompt_tokens_details, usage.completion_tokens_details
+    return replace(
+        usage,
+        prompt_tokens_details=prompt and replace(prompt, extra=_numbers(prompt.extra)),
+        completion_tokens_details=completion
+        and replace(completion, extra=_numbers(completion.extra)),
+        extra=_numbers(usage.extra),
+    )
+
+
+def _numbers(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if isinstance(value, int | float)}
+
+
+def _split_choice(
+    chunk: ChatCompletionChunk, choice: ChunkChoice, unchecked: Container[Kind]
+) -> Iterator[Part]:
+    index, delta = choice.index, choice.delta
+    make = partial(_choice, choice)
+    head: dict[str, Any] = {}
+    texts: list[tuple[Kind, str, dict[str, Any]]] = []
+    for kind, text, fields in _texts_of(delta):
+        if kind in unchecked:
+            head.update(_unchecked_fields(delta, kind))
+        elif text:
+            texts.append((kind, text, fields))
+    if not texts:
+        head = {**{name: "" for name in _STRINGS if getattr(delta, name) == ""}, **head}
+    if delta.role is not None:
+        # Many servers repeat the role with each text.
+        (texts[0][2] if texts and not head else head)["role"] = delta.role
+    if head:
+        yield Rest(_bare(chunk, make(**head)), index)
+    for kind, text, fields in texts:
+        yield GatedText(TextKey(kind, index), text, _bare(chunk, make(**fields)))
+    tail: dict[str, Any] = {}
+    if "arguments" in unchecked:
+        tail = {name: getattr(delta, name) for name in ("tool_calls", "function_call")}
+        tail = {name: value for name, value in tail.items() if value}
+    else:
+        yield from _split_calls(chunk, choice)
+    if choice.finish_reason:
+        yield TextEnd(index, is_final=False)
+    if choice.finish_reason or tail:
+        end = make(**tail)
+        end.finish_reason = choice.finish_reason
+        yield Rest(_bare(chunk, end), index)
+    yield from map(Dropped, _dropped(choice, unchecked))
+
+
+def _texts_of(delta: ChoiceDelta) -> Iterator[tuple[Kind, str, dict[str, Any]]]:
+    """Yield each kind of text but arguments, its text, and the fields of a delta with only that."""
+    reasoning = delta.reasoning_text
+    name = "reasoning" if delta.reasoning and not delta.reasoning_content else "reasoning_content"
+    yield "reasoning", reasoning, {name: reasoning}
+    yield "content", delta.text, {"content": delta.text}
+    yield "refusal", delta.refusal or "", {"refusal": delta.refusal}
+    if delta.audio is not None:
+        yield "transcript", delta.audio.transcript or "", {"audio": _transcript(delta.audio)}
+
+
+def _transcript(audio: AudioDelta) -> AudioDelta:
+    return type(audio)(id=audio.id, transcript=audio.transcript)
+
+
+def _unchecked_fields(delta: ChoiceDelta, kind: Kind) -> dict[str, Any]:
+    """Return the fields of a kind of text, without the texts of other kinds."""
+    fields: dict[str, Any] = {}
+    if kind == "reasoning" and is_list(delta.content):
+        fields["reasoning_content"] = delta.reasoning_text  # the content can have a part of it
+    elif kind == "reasoning":
+        names = ("reasoning_content", "reasoning", "reasoning_details")
+        fields = {name: getattr(delta, name) for name in names}
+        if extra := {name: delta.extra[name] for name in REASONING_NAMES if name in delta.extra}:
+            fields["extra"] = {name: each for name, each in extra.items() if is_reasoning(each)}
+    elif kind == "content":
+        fields["content"] = delta.text if is_list(delta.content) else delta.content
+    else:
+        fields = {"refusal": delta.refusal} if kind == "refusal" else {"audio": delta.audio}
+    return {name: value for name, value in fields.items() if value}
+
+
+def _split_calls(chunk: ChatCompletionChunk, choice: ChunkChoice) -> Iterator[Part]:
+    delta, make = choice.delta, partial(_choice, choice)
+    for call in delta.tool_calls or ():
+        callee = call.function or call.custom
+        name, text = (callee.name, callee.text) if callee is not None else (None, "")
+        part = max(call.index or 0, 0)
+        if name or (call.id and not text):
+            # It can be another call at the same index, or without one.
+            yield TextEnd(choice.index, kind="arguments")
+            start = _call(call, name, "", id=call.id, type=call.type)
+            rest = _bare(chunk, make(tool_calls=[start]))
+            yield Rest(rest, choice.index, kind="arguments")
+        if text:
+            only = _call(call, None, text, id=None if name else call.id)
+            key = TextKey("arguments", choice.index, part=part)
+            yield GatedText(key, text, _bare(chunk, make(tool_calls=[only])))
+    if (function := delta.function_call) is not None:
+        if function.name:
+            rest = _bare(chunk, make(function_call=_callee(function, function.name, "")))
+            yield Rest(rest, choice.index, kind="arguments")
+        if function.text:
+            legacy = _bare(chunk, make(function_call=_callee(function, None, function.text)))
+            key = TextKey("arguments", choice.index, part=_FUNCTION_CALL)
+            yield GatedText(key, function.text, legacy)
+
+
+def _call(call: ToolCallDelta, name: str | None, text: str, **fields: Any) -> ToolCallDelta:
+    function = call.function and _callee(call.function, name, text)
+    custom = call.custom and _callee(call.custom, name, text)
+    return type(call)(index=call.index, function=function, custom=custom, **fields)
+
+
+def _callee(callee: CalleeT, name: str | None, text: str) -> CalleeT:
+    fields: dict[str, Any] = {"input" if hasattr(callee, "input") else "arguments": text}
+    return type(callee)(name=name, **fields)
+
+
+def _dropped(choice: ChunkChoice, unchecked: Container[Kind]) -> Iterator[str]:
+    """Yield the names of the fields that aren't in any part of the choice."""
+    delta = choice.delta
+    if choice.logprobs is not None:
+        yield "logprobs"
+    if delta.annotations:
+        yield "annotations"
+    if is_list(delta.content) and other_parts(delta.content):
+        yield "content parts"
+    if delta.audio is not None and "transcript" not in unchecked:
+        yield "audio"
+    if delta.reasoning_details and "reasoning" not in unchecked:
+        yield "reasoning_details"
+    of_calls = [call.extra for call in delta.tool_calls or () if "arguments" not in unchecked]
+    if choice.extra or delta.extra or any(of_calls):
+        yield "extra"
