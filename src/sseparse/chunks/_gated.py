@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec.structs import replace
 
-from .._json import is_list
+from .._json import is_list, is_object
 from ..payloads._gated import Dropped, GatedText, Part, Rest, TextEnd, TextKey
-from ..payloads._model import Kind
+from ..payloads._model import Kind, build
 from ._texts import REASONING_NAMES, is_reasoning, other_parts
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     CalleeT = TypeVar("CalleeT", bound=FunctionDelta | CustomToolDelta)
 
 _STRINGS = ("content", "reasoning_content", "reasoning", "refusal")
+_FIRST_CONTENT = TextKey("content")
 _FUNCTION_CALL = -1  # the part of the arguments of a legacy function call
 
 
@@ -37,10 +38,12 @@ def split_chat(self: ChatCompletionChunk, unchecked: Container[Kind], /) -> list
     """Return the parts of the chunk for a gate, as `GatedItem` documents them."""
     choices = self.choices
     # Fast path: one choice that has only content.
-    if len(choices) == 1 and self.usage is None and "content" not in unchecked:
+    if len(choices) == 1 and self.usage is None and self.moderation is None:
         choice = choices[0]
-        if text := choice.only_text():
-            part = GatedText(TextKey("content", choice.index), text, self)
+        text = choice.only_text()
+        if text and "content" not in unchecked:
+            key = TextKey("content", choice.index) if choice.index else _FIRST_CONTENT
+            part = GatedText(key, text, self)
             return [part, Dropped("extra")] if self.extra else [part]
     parts = [part for choice in choices for part in _split_choice(self, choice, unchecked)]
     if self.moderation is not None:
@@ -114,16 +117,25 @@ def _choice(choice: ChunkChoice, /, **fields: Any) -> ChunkChoice:
 def _split_chunk(chunk: ChatCompletionChunk | CompletionChunk) -> list[Part]:
     """Return what belongs to no choice."""
     parts: list[Part] = []
-    if chunk.usage is not None or not chunk.choices:
-        usage = None if chunk.usage is None else _only_numbers(chunk.usage)
+    usage = _usage_of(chunk)
+    if usage is not None or not chunk.choices:
         parts.append(Rest(replace(_bare(chunk), usage=usage)))
     if chunk.extra:
         parts.append(Dropped("extra"))
     return parts
 
 
-def _only_numbers(usage: CompletionUsage) -> CompletionUsage:
+def _usage_of(chunk: ChatCompletionChunk | CompletionChunk) -> CompletionUsage | None:
     """Return token counts without unknown fields, except numbers such as a cost."""
+    usage = chunk.usage
+    if usage is None:  # some servers send it in other fields
+        places = [chunk.extra.get("x_groq"), *[choice.extra for choice in chunk.choices]]
+        found = next(filter(None, map(_usage_in, places)), None)
+        if found is None:
+            return None
+        from ._models import CompletionUsage  # noqa: PLC0415 - it imports this module
+
+        return build(CompletionUsage, _numbers(found))
     prompt, completion = usage.prompt_tokens_details, usage.completion_tokens_details
     return replace(
         usage,
@@ -134,8 +146,20 @@ def _only_numbers(usage: CompletionUsage) -> CompletionUsage:
     )
 
 
+def _usage_in(fields: Any) -> dict[str, Any] | None:
+    usage = fields.get("usage") if is_object(fields) else None
+    return usage if is_object(usage) else None
+
+
 def _numbers(fields: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if isinstance(value, int | float)}
+    """Return numbers, and objects of numbers."""
+    kept: dict[str, Any] = {}
+    for name, value in fields.items():
+        if isinstance(value, int | float):
+            kept[name] = value
+        elif is_object(value):
+            kept[name] = {key: each for key, each in value.items() if isinstance(each, int | float)}
+    return kept
 
 
 def _split_choice(

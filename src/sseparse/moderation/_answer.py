@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
-from ..payloads._gated import GatedItem, GatedText, Part, Rest, TextEnd, TextKey
+from ..payloads._gated import GatedText, Part, Rest, TextEnd, TextKey
 from ..payloads._model import Kind
 from ._options import GateOptions
 from ._windows import Release, Window, WindowedText, key_of
@@ -43,22 +43,20 @@ class GatedAnswer:
     Attributes:
         texts: The texts that are checked, by their key.
         flags: The errors that stopped single choices, by their index.
+        unchecked: The kinds of text that pass without a check.
         withheld: Kinds of text and names of fields that were received and are never released.
     """
 
     def __init__(self, options: GateOptions) -> None:
         self._options = options
+        self._releases_first = options.releases_first
         self._kinds = frozenset(options.kinds)
-        self._unchecked = frozenset(options.unchecked) - self._kinds
+        self.unchecked = frozenset(options.unchecked) - self._kinds
         self._lanes: dict[tuple[int, int | None], Lane] = {}
         self._last_lane: Lane | None = None
-        self._templates: dict[TextKey, Any] = {}  # the newest
         self.texts: dict[TextKey, WindowedText] = {}
         self.flags: dict[int, Flagged] = {}
         self.withheld: dict[str, None] = {}
-
-    def split(self, item: GatedItem) -> Iterable[Part]:
-        return item.split_texts(self._unchecked)
 
     def add(self, parts: Iterable[Part]) -> list[Output]:
         """Add the parts of an item, and return the windows and items that they complete."""
@@ -76,26 +74,28 @@ class GatedAnswer:
 
     def _add_text(self, part: GatedText, output: list[Output]) -> None:
         key, text, template, is_complete = part
-        if key.kind not in self._kinds:
-            self.withheld[key.kind] = None
-            return
-        if key.choice in self.flags:
-            return
         state = self.texts.get(key)
         if state is None:
+            if key.kind not in self._kinds:
+                self.withheld[key.kind] = None
+                return
+            at = key.choice, key.item
+            lane = self._lanes.get(at)
+            if lane is None:
+                lane = self._lanes[at] = Lane(key.choice)
             state = self.texts[key] = WindowedText(key, self._options)
-        at = key.choice, key.item
-        lane = self._lanes.get(at)
-        if lane is None:
-            lane = self._lanes[at] = Lane(key.choice)
+            state.lane = lane
+        if key.choice in self.flags:
+            return
+        lane = state.lane
         if lane.open is not state:
             self._leave(lane, output)
             lane.open = lane.texts[key] = state
         self._last_lane = lane
-        self._templates[key] = template
-        if is_complete:
-            text = text[state.received :]
-        self._put(lane, state, state.feed(text), output)
+        state.template = template
+        windows = state.feed(text[state.received :] if is_complete else text)
+        if windows or self._releases_first:
+            self._put(lane, state, windows, output)
 
     def _put(
         self, lane: Lane, state: WindowedText, windows: list[Window], output: list[Output]
@@ -103,7 +103,7 @@ class GatedAnswer:
         """Add windows, and after the first one the items that followed its text."""
         if lane.choice in self.flags:
             return
-        if self._options.releases_first:
+        if self._releases_first:
             output += state.release_arrived()
         output += windows[:1]
         if windows and lane.rests:
@@ -119,13 +119,13 @@ class GatedAnswer:
         lane.rests = []
 
     def _add_rest(self, rest: Rest, output: list[Output]) -> None:
-        if rest.kind is not None and rest.kind not in self._kinds | self._unchecked:
+        if rest.kind is not None and rest.kind not in self._kinds | self.unchecked:
             self.withheld[rest.kind] = None
             return
         lane = self._last_lane
         if rest.choice is not None:
             lane = self._lanes.get((rest.choice, rest.item))
-        if lane is None or lane.open is None or self._options.releases_first:
+        if lane is None or lane.open is None or self._releases_first:
             output.append(rest)
         elif lane.open.is_open or self._options.hold:
             lane.rests.append(rest)
@@ -169,14 +169,14 @@ class GatedAnswer:
 
     def approved(self, key: TextKey) -> str | None:
         """Return the released text of a key, or None if texts of its kind pass without a check."""
-        if key.kind in self._unchecked:
+        if key.kind in self.unchecked:
             return None
         return self.texts[key].released if key in self.texts else ""
 
     def make_item(self, release: Release) -> Any:
-        return self._templates[key_of(release)].with_text(release.text)
+        return self.texts[key_of(release)].template.with_text(release.text)
 
     def make_stop(self, window: Window) -> list[Any]:
         """Return the items that end the choice of a window, if items were added."""
-        template = self._templates[key_of(window)]
+        template = self.texts[key_of(window)].template
         return [] if template is None else [*template.with_stop(window.choice)]

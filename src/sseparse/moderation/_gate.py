@@ -8,6 +8,7 @@ from collections.abc import (
     AsyncIterator,
     Awaitable,
     Callable,
+    Container,
     Iterable,
     Iterator,
     Mapping,
@@ -16,7 +17,7 @@ from collections.abc import (
 from typing import Literal, Protocol, TypeVar
 
 from .._stage import Breakable, breaking
-from ..payloads._gated import GatedItem, GatedText, TextKey
+from ..payloads._gated import GatedItem, GatedText, Part, TextKey
 from ..payloads._model import Kind
 from ._answer import GatedAnswer, Output
 from ._concurrent import ConcurrentIterator
@@ -214,12 +215,13 @@ class Gate(Breakable):
 
     def _feed(self, item: GatedItem) -> list[Output]:
         self._check_open()
-        if not hasattr(item, "split_texts"):
+        split = getattr(item, "split_texts", None)
+        if split is None:
             raise TypeError(
                 f"a gate takes chunks, not {type(item).__name__}: those of a Stream, of a "
                 "ChunkDecoder or of to_chunks(); feed_text() takes text"
             )
-        return self._add_item(item)
+        return self._add_parts(split)
 
     def feed_text(self, text: str, choice: int = 0, kind: Kind = "content") -> list[Window]:
         """
@@ -237,8 +239,8 @@ class Gate(Breakable):
         return _windows(self._add_text(TextKey(kind, choice), text)) if text else []
 
     @breaking
-    def _add_item(self, item: GatedItem) -> list[Output]:
-        return self._answer.add(self._answer.split(item))
+    def _add_parts(self, split: Callable[[Container[Kind]], Iterable[Part]]) -> list[Output]:
+        return self._answer.add(split(self._answer.unchecked))
 
     @breaking
     def _add_text(self, key: TextKey, text: str) -> list[Output]:
@@ -356,7 +358,8 @@ class Gate(Breakable):
         return [*releases]
 
     def _check_open(self) -> None:
-        self._raise_error()
+        if self.stopped:
+            self._raise_error()
         if self._is_closed:
             raise RuntimeError("the gate is closed; make one for each answer")
 

@@ -290,7 +290,8 @@ class ReleaseIterator(Breakable):
             self.stopped = True
             raise
         else:
-            self._record(self._add_item(item))
+            if releases := self._add_item(item):
+                self._record(releases)
 
     async def _aread_item(self) -> None:
         try:
@@ -304,7 +305,8 @@ class ReleaseIterator(Breakable):
         except Exception as error:  # an iterable may raise anything
             self._record(self._end(error))
         else:
-            self._record(self._add_item(item))
+            if releases := self._add_item(item):
+                self._record(releases)
 
     @breaking
     def _add_item(self, item: Any) -> list[Release]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Final
+from typing import Any, Final
 
 from attrs import frozen
 
@@ -186,6 +186,8 @@ class WindowedText:
     Attributes:
         arrived: The text that the last call of `feed()` or `flush()` added, in complete characters.
         received: Number of characters of all of it.
+        lane: Where the answer has it.
+        template: The newest item that brought only this text; None for text without an item.
     """
 
     def __init__(self, key: TextKey, options: GateOptions) -> None:
@@ -193,6 +195,8 @@ class WindowedText:
         self.key = key
         self.arrived = ""
         self.received = 0
+        self.template: Any = None
+        self.lane: Any = None
         self._boundary = TokenBoundary(window) if isinstance(window, int) else SentenceBoundary()
         self._boundary.begin(0)
         lookback = options.lookback
