@@ -92,8 +92,7 @@ class GatedAnswer:
             self._leave(lane, output)
             lane.open = lane.texts[key] = state
         self._last_lane = lane
-        state.template = template
-        windows = state.feed(text[state.received :] if is_complete else text)
+        windows = state.feed(text[state.received :] if is_complete else text, template)
         if windows or self._releases_first:
             self._put(lane, state, windows, output)
 
@@ -178,5 +177,5 @@ class GatedAnswer:
 
     def make_stop(self, window: Window) -> list[Any]:
         """Return the items that end the choice of a window, if items were added."""
-        template = self.texts[key_of(window)].template
+        template = self.texts[key_of(window)].newest
         return [] if template is None else [*template.with_stop(window.choice)]

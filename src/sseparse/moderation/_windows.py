@@ -187,7 +187,8 @@ class WindowedText:
         arrived: The text that the last call of `feed()` or `flush()` added, in complete characters.
         received: Number of characters of all of it.
         lane: Where the answer has it.
-        template: The newest item that brought only this text; None for text without an item.
+        newest: The newest item that brought only this text; None for text without an item.
+        template: The first such item of the last release.
     """
 
     def __init__(self, key: TextKey, options: GateOptions) -> None:
@@ -195,8 +196,9 @@ class WindowedText:
         self.key = key
         self.arrived = ""
         self.received = 0
-        self.template: Any = None
         self.lane: Any = None
+        self.newest: Any = None
+        self.template: Any = None
         self._boundary = TokenBoundary(window) if isinstance(window, int) else SentenceBoundary()
         self._boundary.begin(0)
         lookback = options.lookback
@@ -208,7 +210,10 @@ class WindowedText:
         self._half = ""
         self._before = ""
         self._number = 0
+        self._first: Any = None  # the item with the beginning of the open text
+        self._unreleased: Any = None  # that of approved text without a release
         self._held: dict[int, Window] = {}  # in order
+        self._templates: dict[int, Any] = {}
         self._approved: set[int] = set()
         self._tail = ""  # approved, but waits with the next window
         self._ends: set[int] = set()  # numbers of windows that release all text
@@ -230,8 +235,11 @@ class WindowedText:
         waiting = [each.new for each in self._held.values()]
         return "".join([self._tail, *waiting, self._text, self._half])
 
-    def feed(self, text: str) -> list[Window]:
+    def feed(self, text: str, template: Any = None) -> list[Window]:
         """Add text and return the windows that it completes."""
+        self.newest = template
+        if not (self._text or self._half):
+            self._first = template
         # Servers split surrogate pairs: the first half waits for the second.
         if self._half or not text.isascii():
             text = self._half + text
@@ -318,17 +326,21 @@ class WindowedText:
         while (first := next(iter(self._held), None)) in self._approved:
             self._approved.discard(first)
             text = self._tail + self._held.pop(first).new
+            template = self._templates.pop(first)
             if self._releases_first:
                 continue
+            self._unreleased = self._unreleased or template
             end = len(text) if first in self._ends else len(text) - self._tail_size(text)
             self._ends.discard(first)
             text, self._tail = text[:end], text[end:]
             if text:
+                self.template, self._unreleased = self._unreleased, None
                 releases.append(self._release(text))
         return releases
 
     def release_arrived(self) -> list[Release]:
         """Return the text that arrived in the last call, without waiting for its approval."""
+        self.template = self.newest
         return [self._release(self.arrived)] if self.arrived else []
 
     def _release(self, text: str) -> Release:
@@ -366,6 +378,9 @@ class WindowedText:
         window = self._window(before + new, len(before), number)
         self._before = self._end_of(window.text)
         self._held[number] = window
+        # The first item of a window can have what later ones lack, such as the role.
+        self._templates[number] = self._first
+        self._first = self.newest
         self._number += 1
         return window
 
