@@ -222,21 +222,28 @@ class TestFailures:
 
     @aio
     async def test_cancelled(self) -> None:
-        """If the reader is cancelled, its checks run on, and the next loop gets their verdicts."""
+        """If the reader is cancelled, its checks are too, and the next loop calls them again."""
         can_return = anyio.Event()
         check = Blocklist()
+        cancelled: list[str] = []
 
         async def wait(text: str) -> bool:
-            await can_return.wait()
+            try:
+                await can_return.wait()
+            except anyio.get_cancelled_exc_class():
+                cancelled.append(text)
+                raise
             return check(text)
 
         gate = Gate(wait, concurrent=2)
         chunks = Chunks(chunk("One. Two. "))
         with anyio.move_on_after(0):
             await anext(gate.areleases(chunks))
+        await anyio.wait_all_tasks_blocked()
+        assert sorted(cancelled) == ["One. ", "One. Two. "]
         can_return.set()
         assert [text async for text in gate.atext_deltas(chunks)] == ["One. ", "Two. "]
-        assert len(check.seen) == 2
+        assert sorted(check.seen) == ["One. ", "One. Two. "]
 
     @aio
     async def test_sync_check(self) -> None:
