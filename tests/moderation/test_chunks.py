@@ -103,7 +103,7 @@ class TestOrder:
     def test_promptness(self) -> None:
         """A chunk is released before more of the stream is read."""
         source = Source(delta(role="assistant"), chunk("One. "), chunk("Two. "))
-        chunks: Any = Gate(Blocklist()).chunks(source)  # type: ignore[type-var]  # yields chunks
+        chunks: Any = Gate(Blocklist()).chunks(source)
 
         for left in (2, 1, 0):
             next(chunks)
@@ -206,7 +206,7 @@ class TestResult:
         """After a flag, the result has the released text, and partial has more."""
         stream = ChatStream([piece("One. Bad. "), piece(None, finish_reason="stop")])
         gate = Gate(Blocklist("Bad"))
-        out = []
+        out: list[Any] = []
 
         with pytest.raises(Flagged) as caught:
             out.extend(gate.chunks(stream))
@@ -300,7 +300,7 @@ class TestKinds:
             seen.append((window.kind, window.choice, window.number, window.part, window.text))
             return True
 
-        gate = Gate(check, takes="window", kinds=KINDS)
+        gate = Gate(check_window=check, kinds=KINDS)
         list(gate.chunks([*self.CHUNKS, delta(1, tool_calls=[call(3, "f", "{}")])]))
         assert seen == [
             *(("reasoning", 0, 0, 0, "Hm. "), ("refusal", 0, 0, 0, "No. ")),
@@ -313,7 +313,6 @@ class TestKinds:
         [
             {"kinds": "content"},
             {"kinds": ("text",)},
-            {"takes": "chunk"},
             {"release": "last"},
             {"on_flagged": "ignore"},
             {"release": "first", "hold": 2},
@@ -324,6 +323,13 @@ class TestKinds:
         """Invalid options raise ValueError."""
         with pytest.raises(ValueError, match=next(iter(options))):
             Gate(**options)
+
+    def test_two_checks(self) -> None:
+        """A gate has one check, which is a function."""
+        with pytest.raises(ValueError, match="check_window"):
+            Gate(bool, check_window=bool)
+        with pytest.raises(TypeError, match="function of a window"):
+            Gate(check_window="no")  # type: ignore[arg-type]  # not a function
 
     def test_feed_text(self) -> None:
         """feed_text() takes texts of the kinds that are checked."""

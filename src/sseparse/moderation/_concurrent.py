@@ -25,7 +25,7 @@ class ConcurrentIterator(ReleaseIterator):
     def __init__(self, *parts: Any, **options: Any) -> None:
         super().__init__(*parts, **options)
         self._running: deque[RunningCheck] = deque()  # of the first windows, in their order
-        self._is_changed = False  # whether checks run that got a text which changed
+        self._is_changed = False  # whether checks can run that got another text, or aren't needed
         self._start: Callable[[RunningCheck], None] = self._start_thread
         self._event: Any = None
 
@@ -39,7 +39,7 @@ class ConcurrentIterator(ReleaseIterator):
             return await super().__anext__()
         except Exception:
             raise
-        except BaseException:  # cancelled: the next step calls the checks again
+        except BaseException:  # cancelled or interrupted: the next step calls the checks again
             self._abandon()
             raise
 
@@ -62,10 +62,11 @@ class ConcurrentIterator(ReleaseIterator):
         return check
 
     def _restart(self) -> None:
-        """Call the checks of changed windows again, with their new text."""
+        """Call the checks of changed windows again, and stop those of a stopped choice."""
         for at, window in enumerate(islice(self._windows, len(self._running))):
             check = self._running[at]
-            if check.window is not window:
+            is_stopped = check.outcome is None and not self._is_checked(window)
+            if is_stopped or check.window is not window:
                 if check.cancel is not None:
                     check.cancel()
                 self._running[at] = self._begin(window)
@@ -73,23 +74,21 @@ class ConcurrentIterator(ReleaseIterator):
 
     def _call(self) -> Any:
         """Wait for the first check and return its verdict."""
-        return self._outcome(self._join)
+        self._join(self._running[0])
+        try:
+            return verdict_of(self._running[0])
+        except Exception:
+            raise
+        except BaseException:  # the check was interrupted: the next step calls it again
+            self._abandon()
+            raise
 
     async def _acall(self, timers: Any) -> Any:
         first = self._running[0]
         while first.outcome is None:
             self._event = timers.module.Event()
             await self._event.wait()
-        return self._outcome(verdict_of)
-
-    def _outcome(self, read: Callable[[RunningCheck], Any]) -> Any:
-        try:
-            return read(self._running[0])
-        except Exception:
-            raise
-        except BaseException:  # an interrupt: the next step calls the checks again
-            self._abandon()
-            raise
+        return verdict_of(first)
 
     def _abandon(self) -> None:
         for check in self._running:
@@ -101,7 +100,7 @@ class ConcurrentIterator(ReleaseIterator):
     def _append(self, applied: Applied) -> None:
         super()._append(applied)
         self._running.popleft()
-        self._is_changed = self._is_changed or bool(applied.rebuilt)
+        self._is_changed |= bool(applied.rebuilt) or applied.stops is not None
 
     def _start_task(self, check: RunningCheck) -> None:
         timers = self._find_timers()

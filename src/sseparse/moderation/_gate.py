@@ -31,7 +31,7 @@ Check = Callable[[str], Verdict]
 AsyncCheck = Callable[[str], Awaitable[Verdict]]
 """An async function that gets a window's text and returns a verdict on it."""
 WindowCheck = Callable[[Window], Verdict]
-"""A function that gets a window and returns a verdict on its text, for `Gate(takes="window")`."""
+"""A function that gets a window and returns a verdict on its text."""
 AsyncWindowCheck = Callable[[Window], Awaitable[Verdict]]
 """An async function that gets a window and returns a verdict on its text."""
 
@@ -68,8 +68,8 @@ class Gate(Breakable):
             change it, or an object with `flagged`, or with `results` that have it, such as the
             answer of OpenAI's moderation endpoint. Later checks see the text with the changes.
             None, the default, if you pass the verdicts to `decide()` yourself.
-        takes: What the check gets: "text", the default, or "window", the `Window`, which has the
-            choice, the number and the kind of text too.
+        check_window: A check that gets the `Window`, which has the choice, the number and the kind
+            too, instead of the text. Give either this or `check`.
         kinds: The kinds of text that are checked: "content", "reasoning", "refusal", "transcript"
             of a spoken answer, and "arguments" of tool calls. Default: only content. Each tool
             call, and each kind of a choice, is a text of its own.
@@ -121,9 +121,9 @@ class Gate(Breakable):
 
     def __init__(
         self,
-        check: Check | AsyncCheck | WindowCheck | AsyncWindowCheck | None = None,
+        check: Check | AsyncCheck | None = None,
         *,
-        takes: Literal["text", "window"] = "text",
+        check_window: WindowCheck | AsyncWindowCheck | None = None,
         kinds: tuple[Kind, ...] = ("content",),
         unchecked: tuple[Kind, ...] = ("arguments",),
         window: Literal["sentence"] | int = "sentence",
@@ -140,7 +140,7 @@ class Gate(Breakable):
         super().__init__()
         self._options = GateOptions(
             check=check,
-            takes=takes,
+            check_window=check_window,
             kinds=kinds,
             unchecked=unchecked,
             window=window,
@@ -425,7 +425,7 @@ class Gate(Breakable):
         return self._iterate(stream, makes_items=True)
 
     def _iterate(self, stream: object, *, makes_items: bool = False) -> ReleaseIterator:
-        if self._options.check is None:
+        if not self._options.has_check:
             raise TypeError("the gate has no check to call: give one, as in Gate(check)")
         if self._iterator is None:
             make = ConcurrentIterator if self._options.concurrent > 1 else ReleaseIterator

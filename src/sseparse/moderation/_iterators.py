@@ -30,12 +30,12 @@ class Applied(NamedTuple):
     Attributes:
         releases: The text that can now be released.
         rebuilt: The windows whose text a replacement changed.
-        stops: Items that end a choice.
+        stops: Items that end the choice of the window; None if it continues.
     """
 
     releases: Sequence[Release] = ()
     rebuilt: Sequence[Window] = ()
-    stops: Sequence[Any] = ()
+    stops: Sequence[Any] | None = None
 
 
 class RunningCheck:
@@ -86,8 +86,7 @@ class ReleaseIterator(Breakable):
         self.makes_items = makes_items
         self._gate = gate
         self._answer = answer
-        self._check: Callable[[Any], Any] = options.check  # type: ignore[assignment]  # checked before
-        self._takes_window = options.takes == "window"
+        self._call_check = options.call_check
         self._releases_first = options.releases_first
         self._timeout = options.timeout
         self._concurrent = options.concurrent
@@ -184,17 +183,15 @@ class ReleaseIterator(Breakable):
         if not self._is_checked(window):
             return True
         if self._timeout is None:
-            return self._check(self._argument(window))
+            return self._call_check(window)
         check = RunningCheck(window)
         self._start_thread(check)
-        return self._join(check)
+        self._join(check)
+        return verdict_of(check)
 
     def _is_checked(self, window: Window) -> bool:
         """Return whether a window needs a check: it has new text, of a choice that continues."""
         return bool(window.new) and window.choice not in self._answer.flags
-
-    def _argument(self, window: Window) -> Any:
-        return window if self._takes_window else window.text
 
     def _start_thread(self, check: RunningCheck) -> None:
         """
@@ -213,7 +210,7 @@ class ReleaseIterator(Breakable):
 
         def run() -> None:
             try:
-                verdict = context.run(self._check, self._argument(check.window))
+                verdict = context.run(self._call_check, check.window)
                 if check.deadline is None or time.monotonic() <= check.deadline:
                     check.finish(verdict)
             except BaseException as error:  # raised again in the thread that waits
@@ -222,8 +219,8 @@ class ReleaseIterator(Breakable):
         check.thread = threading.Thread(target=run, name="sseparse-check", daemon=True)
         check.thread.start()
 
-    def _join(self, check: RunningCheck) -> Any:
-        """Return the verdict of a check in a thread, when it is done or its time has passed."""
+    def _join(self, check: RunningCheck) -> None:
+        """Wait until the check in a thread is done or its time has passed."""
         thread = check.thread
         if thread is not None and check.deadline is not None:
             left = max(check.deadline - time.monotonic(), 0)
@@ -233,7 +230,6 @@ class ReleaseIterator(Breakable):
             check.finish(None, make_timeout(self._timeout))
         elif thread is not None:
             thread.join()
-        return verdict_of(check)
 
     async def _acheck_window(self) -> None:
         timers = self._find_timers()
@@ -260,7 +256,7 @@ class ReleaseIterator(Breakable):
         return await self._acall_check(window, timers) if self._is_checked(window) else True
 
     async def _acall_check(self, window: Window, timers: Timers | None) -> Any:
-        verdict = self._check(self._argument(window))
+        verdict = self._call_check(window)
         if not inspect.isawaitable(verdict):
             return verdict
         if self._timeout is None or timers is None:
@@ -362,7 +358,7 @@ class ReleaseIterator(Breakable):
         for release in applied.releases:
             self._release(release)
         if self.makes_items:
-            self._ready += applied.stops
+            self._ready += applied.stops or ()
         for rest in self._rests.popleft():
             self._release_rest(rest)
         at = 0

@@ -4,21 +4,32 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection
-from typing import Any, Final, get_args
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 from attrs import Attribute, field, frozen
 
 from .._options import check_choice
 from ..payloads._model import Kind
 
+if TYPE_CHECKING:
+    from ._windows import Window
+
 # The open text is copied with each piece of text, and the lookback with each window.
 _MOST_CHARACTERS: Final = 100_000
 _KINDS: Final = get_args(Kind)
 
 
-def _check_check(_: object, __: Attribute[Any], check: object) -> None:
+def _check_check(_: object, attribute: Attribute[Any], check: object) -> None:
     if check is not None and not callable(check):
-        raise TypeError(f"check is a {type(check).__name__}; give a function of a text")
+        kind, name = type(check).__name__, attribute.name
+        raise TypeError(
+            f"{name} is a {kind}; give a function of a {'text' if name == 'check' else 'window'}"
+        )
+
+
+def _check_only(options: GateOptions, _: Attribute[Any], check_window: object) -> None:
+    if options.check is not None and check_window is not None:
+        raise ValueError("both check and check_window are given; leave out one of them")
 
 
 def _check_window(_: object, __: Attribute[Any], window: object) -> None:
@@ -73,7 +84,7 @@ class GateOptions:
     """Options of a gate; `Gate` documents them."""
 
     check: Callable[[Any], Any] | None = field(validator=_check_check)
-    takes: str = field(validator=_one_of("text", "window"))
+    check_window: Callable[[Any], Any] | None = field(validator=[_check_check, _check_only])
     kinds: tuple[Kind, ...] = field(validator=_check_kinds)
     unchecked: tuple[Kind, ...] = field(validator=_check_kinds)
     window: str | int = field(validator=_check_window)
@@ -85,6 +96,16 @@ class GateOptions:
     timeout: float | None = field(validator=_check_timeout)
     on_flagged: str = field(validator=_one_of("stop", "stop_choice"))
     on_failure: str = field(validator=_one_of("block", "release"))
+
+    @property
+    def has_check(self) -> bool:
+        return self.check is not None or self.check_window is not None
+
+    def call_check(self, window: Window) -> Any:
+        """Call the check and return its verdict, or what the caller must await for it."""
+        if self.check_window is not None:
+            return self.check_window(window)
+        return None if self.check is None else self.check(window.text)
 
     @property
     def releases_first(self) -> bool:
