@@ -126,6 +126,20 @@ class TestOrder:
         [one] = Gate(Blocklist()).chunks([delta(function_call=function)])
         assert one.choices[0].delta.function_call == function
 
+    def test_checked_function_call(self) -> None:
+        """The name of a legacy function call comes before its arguments."""
+        calls = [
+            FunctionDelta(name="f"),
+            FunctionDelta(arguments="{"),
+            FunctionDelta(arguments="}"),
+        ]
+        chunks = [delta(function_call=each) for each in calls]
+
+        assert shape(Gate(Blocklist(), kinds=KINDS).chunks(chunks)) == [
+            {"function_call": {"name": "f", "arguments": ""}},
+            {"function_call": {"arguments": "{}"}},
+        ]
+
     @pytest.mark.parametrize("hold", [0, 4])
     @pytest.mark.parametrize("index", [None, 0])
     def test_checked_tool_calls(self, index: int | None, hold: int) -> None:
@@ -181,10 +195,10 @@ class TestOrder:
             CompletionChunk(choices=[CompletionChunkChoice(index=0, text=text)])
             for text in ("", "One", ". Two")
         ]
-        end = CompletionChunkChoice(index=0, text=".", finish_reason="stop")
+        end = CompletionChunkChoice(index=0, text="", finish_reason="stop")
         out = [*Gate(Blocklist()).chunks([*chunks, CompletionChunk(choices=[end])])]
 
-        assert [each.text for each in out] == ["", "One. ", "Two.", ""]
+        assert [each.text for each in out] == ["", "One. ", "Two", ""]
         assert out[-1].choices[0].finish_reason == "stop"
         assert [
             each.text
@@ -277,6 +291,14 @@ class TestKinds:
             {"reasoning": "Hm. ", "refusal": "No. "},
             {"content": "One. "},
         ]
+
+    def test_other_names(self) -> None:
+        """Reasoning that passes without a check keeps its names."""
+        fields = {"thinking": "Hm. ", "unknown": "x"}
+        gate = Gate(Blocklist(), unchecked=("reasoning",))
+
+        assert shape(gate.chunks([delta(extra=fields)])) == [{"thinking": "Hm. "}]
+        assert gate.withheld == ("extra",)
 
     def test_releases(self) -> None:
         """releases() has all kinds that are checked; text_deltas() only content."""
@@ -491,6 +513,16 @@ class TestReleaseFirst:
         half, rest = "One\ud83d", "\ude00"
         assert next(gate.text_deltas([chunk(half), chunk(rest)])) == "One"
         assert texts == ["One"]
+
+    @pytest.mark.anyio
+    async def test_async(self) -> None:
+        """The same holds for asynchronous iteration."""
+        gate = Gate(Blocklist("Bad"), release="first")
+        texts = gate.atext_deltas(Chunks(chunk("On"), chunk("e. Bad. "), chunk("Two")))
+
+        assert [await anext(texts), await anext(texts)] == ["On", "e. Bad. "]
+        with pytest.raises(Flagged):
+            await anext(texts)
 
     def test_stop_choice(self) -> None:
         """A flagged choice gets another finish reason."""

@@ -129,8 +129,9 @@ def test_decide(pieces: Pieces, options: Any, data: st.DataObject) -> None:
     with suppress(Flagged):
         for chunk in chunks_of(pieces):
             gate.feed(chunk)
-            for _ in range(data.draw(st.integers(0, len(gate.waiting)))):
-                decide(gate.waiting[data.draw(st.integers(0, len(gate.waiting) - 1))])
+            for _ in range(data.draw(st.integers(0, 3))):
+                if waiting := gate.waiting:
+                    decide(waiting[data.draw(st.integers(0, len(waiting) - 1))])
         gate.close()
         while gate.waiting:
             decide(gate.waiting[0])

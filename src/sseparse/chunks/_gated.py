@@ -281,5 +281,5 @@ def _dropped(choice: ChunkChoice, unchecked: Container[Kind]) -> Iterator[str]:
     if delta.reasoning_details and "reasoning" not in unchecked:
         yield "reasoning_details"
     of_calls = [call.extra for call in delta.tool_calls or () if "arguments" not in unchecked]
-    if choice.extra or delta.extra or any(of_calls):
+    if choice.extra or delta.extra.keys() - REASONING_NAMES or any(of_calls):
         yield "extra"

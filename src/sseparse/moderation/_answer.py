@@ -162,10 +162,6 @@ class GatedAnswer:
             lane.rests = []
         return output + last
 
-    def is_waiting(self, window: Window) -> bool:
-        state = self.texts.get(key_of(window))
-        return state is not None and state.is_waiting(window)
-
     def approved(self, key: TextKey) -> str | None:
         """Return the released text of a key, or None if texts of its kind pass without a check."""
         if key.kind in self.unchecked:
