@@ -8,7 +8,6 @@ from itertools import islice
 from typing import Any
 
 from .._deadlines import Timers
-from .._stage import breaking
 from ._iterators import Applied, ReleaseIterator, RunningCheck, find_timers, verdict_of
 from ._windows import Window
 
@@ -96,7 +95,6 @@ class ConcurrentIterator(ReleaseIterator):
                 check.cancel()
         self._running.clear()
 
-    @breaking
     def _append(self, applied: Applied) -> None:
         super()._append(applied)
         self._running.popleft()

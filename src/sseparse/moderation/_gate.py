@@ -8,12 +8,12 @@ from collections.abc import (
     AsyncIterator,
     Awaitable,
     Callable,
-    Container,
     Iterable,
     Iterator,
     Mapping,
     Sequence,
 )
+from functools import partial
 from typing import Literal, Protocol, TypeVar
 
 from .._stage import Breakable, breaking
@@ -211,9 +211,12 @@ class Gate(Breakable):
             RuntimeError: The gate is closed.
             TypeError: The argument isn't an item.
         """
-        return _windows(self._feed(item))
+        return self._add_windows(self._parts_of(item))
 
     def _feed(self, item: GatedItem) -> list[Output]:
+        return self._add(self._parts_of(item))
+
+    def _parts_of(self, item: GatedItem) -> Callable[[], Iterable[Part]]:
         self._check_open()
         split = getattr(item, "split_texts", None)
         if split is None:
@@ -221,7 +224,7 @@ class Gate(Breakable):
                 f"a gate takes chunks, not {type(item).__name__}: those of a Stream, of a "
                 "ChunkDecoder or of to_chunks(); feed_text() takes text"
             )
-        return self._add_parts(split)
+        return partial(split, self._answer.unchecked)
 
     def feed_text(self, text: str, choice: int = 0, kind: Kind = "content") -> list[Window]:
         """
@@ -236,15 +239,16 @@ class Gate(Breakable):
             raise TypeError(f"text is a {type(text).__name__}; give a str")
         if kind not in self._options.kinds:
             raise ValueError(f"the gate doesn't check {kind!r}; give it in Gate(kinds=...)")
-        return _windows(self._add_text(TextKey(kind, choice), text)) if text else []
+        part = GatedText(TextKey(kind, choice), text, None)
+        return self._add_windows(lambda: [part]) if text else []
 
     @breaking
-    def _add_parts(self, split: Callable[[Container[Kind]], Iterable[Part]]) -> list[Output]:
-        return self._answer.add(split(self._answer.unchecked))
+    def _add(self, parts: Callable[[], Iterable[Part]]) -> list[Output]:
+        return self._answer.add(parts())
 
     @breaking
-    def _add_text(self, key: TextKey, text: str) -> list[Output]:
-        return self._answer.add([GatedText(key, text, None)])
+    def _add_windows(self, parts: Callable[[], Iterable[Part]]) -> list[Window]:
+        return _windows(self._answer.add(parts()))
 
     @breaking
     def close(self) -> list[Window]:

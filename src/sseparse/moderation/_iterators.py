@@ -121,7 +121,10 @@ class ReleaseIterator(Breakable):
                     raise self._end_error() or StopIteration
                 else:
                     self._read_item()
-            return self._ready.popleft()
+            # No call: an interrupt after one would lose the item.
+            item = self._ready[0]
+            del self._ready[0]
+            return item
         finally:
             self._is_busy = False
 
@@ -136,7 +139,10 @@ class ReleaseIterator(Breakable):
                     raise self._end_error() or StopAsyncIteration
                 else:
                     await self._aread_item()
-            return self._ready.popleft()
+            # No call: an interrupt after one would lose the item.
+            item = self._ready[0]
+            del self._ready[0]
+            return item
         finally:
             self._is_busy = False
 
@@ -275,18 +281,24 @@ class ReleaseIterator(Breakable):
                 self._items = iter(self.stream)
             item = next(self._items)
         except StopIteration:
-            self._record(self._end())
+            self._end()
         except (RuntimeError, TypeError):
             # Misuse of the stream, which isn't its end.
             raise
         except Exception as error:  # an iterable may raise anything
-            self._record(self._end(error))
+            self._end(error)
         except BaseException:
             # An iterator in C may have returned an item before the interrupt was noticed.
             self.stopped = True
             raise
         else:
-            if releases := self._add_item(item):
+            # Here, and not in a method: an interrupt at its call would lose the item.
+            try:
+                releases = self._add(self._feed(item))
+            except BaseException:
+                self.stopped = True
+                raise
+            if releases:
                 self._record(releases)
 
     async def _aread_item(self) -> None:
@@ -295,22 +307,26 @@ class ReleaseIterator(Breakable):
                 self._items = aiter(self.stream)
             item = await anext(self._items)
         except StopAsyncIteration:
-            self._record(self._end())
+            self._end()
         except (RuntimeError, TypeError):
             raise
         except Exception as error:  # an iterable may raise anything
-            self._record(self._end(error))
+            self._end(error)
         else:
-            if releases := self._add_item(item):
+            try:
+                releases = self._add(self._feed(item))
+            except BaseException:
+                self.stopped = True
+                raise
+            if releases:
                 self._record(releases)
 
-    @breaking
-    def _add_item(self, item: Any) -> list[Release]:
-        return self._add(self._feed(item))
+    def _end(self, error: Exception | None = None) -> None:
+        """Process the end of the stream; an error that ended it is raised after the releases."""
+        self._record(self._end_texts(error))
 
     @breaking
-    def _end(self, error: Exception | None = None) -> list[Release]:
-        """Process the end of the stream; an error that ended it is raised after the releases."""
+    def _end_texts(self, error: Exception | None) -> list[Release]:
         releases = self._add(self._close())
         self._stream_error = error
         self._is_ended = True
@@ -342,6 +358,11 @@ class ReleaseIterator(Breakable):
     def _decide(self, verdict: object, failure: Exception | None = None) -> None:
         # Not by the gate's methods, which call the timeline: if that raised, the releases would be
         # lost.
+        self._record(self._advance(verdict, failure))
+
+    @breaking
+    def _advance(self, verdict: object, failure: Exception | None) -> Sequence[Release]:
+        """Apply the verdict on the first window, and return what it releases."""
         try:
             applied = self._apply(self._windows[0], verdict, failure)
         except Flagged as flagged:
@@ -350,9 +371,8 @@ class ReleaseIterator(Breakable):
                 flagged.partial = self.stream.snapshot()
             raise
         self._append(applied)
-        self._record(applied.releases)
+        return applied.releases
 
-    @breaking
     def _append(self, applied: Applied) -> None:
         self._windows.popleft()
         for release in applied.releases:
@@ -393,7 +413,7 @@ def _is_same(old: Window, new: Window) -> bool:
 
 class TextIterator(Uncopyable):
     def __init__(self, releases: ReleaseIterator) -> None:
-        self._releases: Any = releases
+        self._releases = releases
 
     def __iter__(self) -> Self:
         return self
@@ -402,16 +422,15 @@ class TextIterator(Uncopyable):
         return self
 
     def __next__(self) -> str:
-        release: Release = next(filter(_is_answer, self._releases))
-        return release.text
+        release: Release
+        for release in self._releases:
+            if release.choice == 0 and release.kind == "content":
+                return release.text
+        raise StopIteration
 
     async def __anext__(self) -> str:
         release: Release
         async for release in self._releases:
-            if _is_answer(release):
+            if release.choice == 0 and release.kind == "content":
                 return release.text
         raise StopAsyncIteration
-
-
-def _is_answer(release: Release) -> bool:
-    return release.choice == 0 and release.kind == "content"
