@@ -2,6 +2,7 @@
 
 from typing import Any, get_args
 
+import anyio
 import pytest
 
 from sseparse import (
@@ -24,7 +25,7 @@ from sseparse.chunks import (
 from sseparse.moderation import Flagged, Gate, Replace
 from sseparse.payloads._model import Kind
 
-from .answers import Blocklist, Source, chunk, piece
+from .answers import AsyncSource, Blocklist, Source, chunk, piece
 from .test_async import Chunks
 
 KINDS = get_args(Kind)
@@ -99,6 +100,27 @@ class TestOrder:
         assert shape(Gate(Blocklist()).chunks(chunks)) == [
             *({"content": "One. "}, {"content": "Two. "}, "usage", "usage")
         ]
+
+    def test_many_items(self) -> None:
+        """At most 1,000 items wait for the end of a window."""
+        chunks = [delta(content="One"), *[USAGE] * 1000, delta(content="Two")]
+        check = Blocklist()
+
+        out = Gate(check).chunks(chunks)
+        assert shape(next(out) for _ in range(1001)) == [{"content": "One"}, *["usage"] * 1000]
+        assert check.seen == ["One"]
+
+    @pytest.mark.anyio
+    async def test_many_items_during_a_check(self) -> None:
+        """About 1,000 items wait for a check."""
+
+        async def check(_: str) -> bool:
+            await anyio.lowlevel.checkpoint()
+            return True
+
+        chunks: Any = AsyncSource(delta(content="One. "), *[USAGE] * 3000)
+        await anext(Gate(check, concurrent=2).achunks(chunks))
+        assert chunks.source.left == 3000 - 1001
 
     def test_promptness(self) -> None:
         """A chunk is released before more of the stream is read."""
@@ -228,6 +250,11 @@ class TestResult:
         assert isinstance(caught.value.partial, ChatCompletion)
         assert caught.value.partial.text == "One. Bad. "
 
+    def test_message(self) -> None:
+        """The message has the kind of the text, unless it's content."""
+        with pytest.raises(Flagged, match="window 0 of the refusal of choice 0 was flagged"):
+            list(Gate(Blocklist("No"), kinds=("refusal",)).chunks([delta(refusal="No")]))
+
     @pytest.mark.parametrize("concurrent", [1, 3])
     def test_errors(self, concurrent: int) -> None:
         """An error of the stream is raised after the approved text."""
@@ -334,6 +361,7 @@ class TestKinds:
         "options",
         [
             {"kinds": "content"},
+            {"kinds": ()},
             {"kinds": ("text",)},
             {"release": "last"},
             {"on_flagged": "ignore"},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, field
 
@@ -14,6 +14,9 @@ from ._windows import Release, Window, WindowedText, key_of
 
 if TYPE_CHECKING:
     from ._verdicts import Flagged
+
+# Of the items that follow one window. Each takes about 1 KiB.
+MOST_RESTS: Final = 1000
 
 Output = Window | Rest | Release
 """A window to check, an item that follows the windows before it, or text released at once."""
@@ -128,6 +131,8 @@ class GatedAnswer:
             output.append(rest)
         elif lane.open.is_open or self._options.hold:
             lane.rests.append(rest)
+            if len(lane.rests) >= MOST_RESTS:
+                self._leave(lane, output)
         else:
             output.append(rest)
 

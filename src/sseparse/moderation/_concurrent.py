@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any
 
 from .._deadlines import Timers
+from ._answer import MOST_RESTS
 from ._iterators import Applied, ReleaseIterator, RunningCheck, find_timers, verdict_of
 from ._windows import Window
 
@@ -49,7 +50,7 @@ class ConcurrentIterator(ReleaseIterator):
             self._running.append(self._begin(self._windows[len(self._running)]))
         if not self._running:
             return False
-        is_full = len(self._windows) > self._concurrent
+        is_full = len(self._windows) > self._concurrent or len(self._rests[-1]) > MOST_RESTS
         return is_full or self._is_ended or self._running[0].outcome is not None
 
     def _begin(self, window: Window) -> RunningCheck:

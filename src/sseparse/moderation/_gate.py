@@ -95,7 +95,8 @@ class Gate(Breakable):
             to `lookback` characters, that the pattern matches in full. Write it so that it matches
             every beginning of a forbidden phrase, for example `re.compile("[0-9 -]+")` for card
             numbers. If the answer ends when all windows of a choice are approved, `close()` returns
-            a window without new text for it; iteration approves that without a check.
+            a window without new text for it; iteration approves that without a check. `chunks()`
+            then releases finish reasons at the end of the stream.
         concurrent: Maximum number of windows that are checked at the same time. 1, the default:
             iteration doesn't read the stream during a check. With a larger number, it does;
             synchronous iteration then calls the check in threads, so it must be thread-safe.

@@ -77,6 +77,8 @@ def _check_kinds(_: object, attribute: Attribute[Any], kinds: Collection[str]) -
         raise ValueError(
             f"{attribute.name} is {kinds!r}; give a tuple of {', '.join(map(repr, _KINDS))}"
         )
+    if not kinds and attribute.name == "kinds":
+        raise ValueError("kinds is empty; give the kinds of text to check")
 
 
 @frozen(kw_only=True)
