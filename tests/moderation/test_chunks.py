@@ -440,6 +440,13 @@ class TestStopChoice:
         assert caught.value is gate.flags[0]
         assert gate.released(1) == "Uno. Dos. Tres"
 
+    def test_usage_at_once(self) -> None:
+        """Usage doesn't wait for text of a stopped choice."""
+        chunks: Any = [chunk("Bad. And"), USAGE, chunk("One", 1)]
+        out = Gate(Blocklist("Bad"), on_flagged="stop_choice").chunks(iter(chunks))
+
+        assert shape([next(out), next(out)]) == [{"finish_reason": "content_filter"}, "usage"]
+
     def test_manual(self) -> None:
         """decide() returns nothing for a stopped choice, and its text isn't recorded."""
         gate = Gate(on_flagged="stop_choice")

@@ -66,7 +66,10 @@ def texts_in(chunks: list[ChatCompletionChunk]) -> dict[tuple[int, Kind], str]:
 def check_result(gate: Gate, pieces: Pieces, out: list[ChatCompletionChunk], kinds: Any) -> None:
     """Check that the chunks have what was released, and that only approved text was."""
     found = texts_in(out)
+    choices = [choice for chunk in out for choice in chunk.choices]
     for index in (0, 1):
+        reasons = [choice.finish_reason for choice in choices if choice.index == index]
+        assert not any(reasons[:-1])  # the finish comes after the text
         for kind in KINDS:
             released = gate.released(index, kind)
             received = "".join(each for name, each, at in pieces if (name, at) == (kind, index))

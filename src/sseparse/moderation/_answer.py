@@ -127,7 +127,7 @@ class GatedAnswer:
         lane = self._last_lane
         if rest.choice is not None:
             lane = self._lanes.get((rest.choice, rest.item))
-        if lane is None or lane.open is None or self._releases_first:
+        if lane is None or lane.open is None or self._releases_first or lane.choice in self.flags:
             output.append(rest)
         elif lane.open.is_open or self._options.hold:
             lane.rests.append(rest)
@@ -149,12 +149,13 @@ class GatedAnswer:
             lane.rests = []
 
     def _close_texts(self, lane: Lane, kind: Kind | None, output: list[Output]) -> None:
-        ended = [key for key in lane.texts if kind is None or key.kind == kind]
-        for key in ended:
+        rests, lane.rests = lane.rests, []  # they follow all texts, or one that isn't ended
+        for key in [key for key in lane.texts if kind is None or key.kind == kind]:
             state = lane.texts.pop(key)
             self._put(lane, state, state.close(), output)
             if lane.open is state:
                 lane.open = None
+        lane.rests = rests
 
     def close(self) -> list[Output]:
         """Return the last window of each text, and the items that waited for it."""
