@@ -37,14 +37,17 @@ _FUNCTION_CALL = -1  # the part of the arguments of a legacy function call
 def split_chat(self: ChatCompletionChunk, unchecked: Container[Kind], /) -> list[Part]:
     """Return the parts of the chunk for a gate, as `GatedItem` documents them."""
     choices = self.choices
-    # Fast path: one choice that has only content.
-    if len(choices) == 1 and self.usage is None and self.moderation is None:
+    # Fast path: one choice with only content, as in nearly all chunks.
+    if len(choices) == 1 and self.moderation is None:
         choice = choices[0]
         text = choice.only_text()
+        if text is None and choice.delta.role is not None:  # many servers repeat the role
+            delta = replace(choice.delta, role=None)
+            text = replace(choice, delta=delta).only_text()
         if text and "content" not in unchecked:
             key = TextKey("content", choice.index) if choice.index else _FIRST_CONTENT
             part = GatedText(key, text, self)
-            return [part, Dropped("extra")] if self.extra else [part]
+            return [part] if self.usage is None and not self.extra else [part, *_split_chunk(self)]
     parts = [part for choice in choices for part in _split_choice(self, choice, unchecked)]
     if self.moderation is not None:
         parts.append(Dropped("moderation"))
