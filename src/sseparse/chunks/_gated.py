@@ -171,10 +171,12 @@ def _split_choice(
     index, delta = choice.index, choice.delta
     make = partial(_choice, choice)
     head: dict[str, Any] = {}
+    head_kind: Kind | None = None
     texts: list[tuple[Kind, str, dict[str, Any]]] = []
     for kind, text, fields in _texts_of(delta):
         if kind in unchecked:
-            head.update(_unchecked_fields(delta, kind))
+            head.update(fields := _unchecked_fields(delta, kind))
+            head_kind = kind if fields else head_kind
         elif text:
             texts.append((kind, text, fields))
     if not texts:
@@ -183,20 +185,18 @@ def _split_choice(
         # Many servers repeat the role with each text.
         (texts[0][2] if texts and not head else head)["role"] = delta.role
     if head:
-        yield Rest(_bare(chunk, make(**head)), index)
+        yield Rest(_bare(chunk, make(**head)), index, kind=head_kind)
     for kind, text, fields in texts:
         yield GatedText(TextKey(kind, index), text, _bare(chunk, make(**fields)))
-    tail: dict[str, Any] = {}
-    if "arguments" in unchecked:
-        tail = {name: getattr(delta, name) for name in ("tool_calls", "function_call")}
-        tail = {name: value for name, value in tail.items() if value}
-    else:
+    if "arguments" not in unchecked:
         yield from _split_calls(chunk, choice)
+    elif delta.tool_calls or delta.function_call:
+        calls = make(tool_calls=delta.tool_calls, function_call=delta.function_call)
+        yield Rest(_bare(chunk, calls), index, kind="arguments")
     if choice.finish_reason:
-        yield TextEnd(index, is_final=False)
-    if choice.finish_reason or tail:
-        end = make(**tail)
+        end = make()
         end.finish_reason = choice.finish_reason
+        yield TextEnd(index, is_final=False)
         yield Rest(_bare(chunk, end), index)
     yield from map(Dropped, _dropped(choice, unchecked))
 
