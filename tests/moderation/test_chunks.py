@@ -136,10 +136,21 @@ class TestOrder:
         calls = [call(0, "f", "{}", id="x")]
         chunks = [delta(content="One"), delta(tool_calls=calls, finish_reason="tool_calls")]
 
-        first, second = Gate(Blocklist()).chunks(chunks)
+        first, second, third = Gate(Blocklist()).chunks(chunks)
         assert first.text == "One"
         assert second.choices[0].delta.tool_calls == calls
-        assert second.choices[0].finish_reason == "tool_calls"
+        assert third.choices[0].finish_reason == "tool_calls"
+
+    @pytest.mark.parametrize("hold", [0, 2])
+    def test_unchecked_text_is_prompt(self, hold: int) -> None:
+        """Text of another kind that isn't checked completes the window before it."""
+        calls = [call(0, "f", "", id="x")]
+        chunks = [delta(content="One. Two"), delta(tool_calls=calls), delta(reasoning="Hm")]
+        source: Any = Source(*chunks, OSError())
+        out = Gate(Blocklist(), unchecked=("arguments", "reasoning"), hold=hold).chunks(source)
+
+        names = [name for _ in range(4) for each in shape([next(out)]) for name in each]
+        assert names == ["content", "content", "tool_calls", "reasoning"]
 
     def test_function_call(self) -> None:
         """The same holds for a legacy function call."""

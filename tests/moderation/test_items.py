@@ -3,13 +3,16 @@
 from collections.abc import Callable, Container, Iterator, Sequence
 from typing import Any, Self
 
+import pytest
 from attrs import evolve, frozen
 
+from sseparse import BrokenStage
 from sseparse.moderation import Gate, Release, Replace, Window
 from sseparse.payloads._gated import Dropped, GatedText, Part, Rest, TextEnd, TextKey
 from sseparse.payloads._model import Kind
 
 from .answers import Blocklist
+from .test_async import Chunks
 
 
 @frozen
@@ -140,3 +143,23 @@ def test_rest_without_an_item() -> None:
     assert [event.type for event in read(Gate(Blocklist()), *events)] == [
         *("delta", "delta", "usage", "usage")
     ]
+
+
+class Hostile(Event):
+    """Event that can't be split."""
+
+    def split_texts(self, _: Container[Kind]) -> Iterator[Part]:
+        raise MemoryError
+
+
+@pytest.mark.anyio
+async def test_item_that_raises() -> None:
+    """An exception of an item breaks the iteration, because its text is lost."""
+    events: Any = [delta(0, "One. "), Hostile("delta")]
+
+    for concurrent in (1, 2):
+        texts = Gate(Blocklist(), concurrent=concurrent).areleases(Chunks(*events))
+        with pytest.raises(MemoryError):
+            [each async for each in texts]
+        with pytest.raises(BrokenStage):
+            await anext(texts)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from msgspec.structs import replace
 
 from .._json import is_list, is_object
 from ..payloads._gated import Dropped, GatedText, Part, Rest, TextEnd, TextKey
-from ..payloads._model import Kind, build
+from ..payloads._model import Kind, Model, ModelT, build
 from ._texts import REASONING_NAMES, is_reasoning, other_parts
 
 if TYPE_CHECKING:
@@ -26,12 +26,46 @@ if TYPE_CHECKING:
         ToolCallDelta,
     )
 
-    AnyChunkT = TypeVar("AnyChunkT", bound=ChatCompletionChunk | CompletionChunk)
     CalleeT = TypeVar("CalleeT", bound=FunctionDelta | CustomToolDelta)
 
 _STRINGS = ("content", "reasoning_content", "reasoning", "refusal")
 _FIRST_CONTENT = TextKey("content")
 _FUNCTION_CALL = -1  # the part of the arguments of a legacy function call
+
+
+class GatedChunk(Model, kw_only=True):
+    """Base class of chunks, with what a gate needs of both kinds: see `GatedItem`."""
+
+    def with_text(self, text: str, /) -> Self:
+        """Return a copy of a chunk with one text and nothing else, with another text."""
+        chunk: Any = self
+        choice: Any = chunk.choices[0]
+        if not hasattr(choice, "delta"):
+            return _bare(self, type(choice)(index=choice.index, text=text))
+        delta: ChoiceDelta = choice.delta
+        fields: dict[str, Any] = {}
+        if delta.tool_calls:
+            call = delta.tool_calls[0]
+            fields["tool_calls"] = [_call(call, None, text, id=call.id)]
+        elif delta.function_call is not None:
+            fields["function_call"] = _callee(delta.function_call, None, text)
+        elif delta.audio is not None:
+            fields["audio"] = replace(delta.audio, transcript=text)
+        else:
+            fields[next(name for name in _STRINGS if getattr(delta, name))] = text
+        return _bare(self, _choice(choice, role=delta.role, **fields))
+
+    def with_approved(self, _: Callable[[TextKey], str | None], /) -> Self:
+        """Return the chunk itself: chunks don't repeat texts."""
+        return self
+
+    def with_stop(self, choice: int, /) -> list[Self]:
+        """Return a chunk that ends the choice with the finish reason "content_filter"."""
+        chunk: Any = self
+        first: Any = chunk.choices[0]
+        fields = {name: make() for name, make in first.required.items()}
+        fields.update(index=choice, finish_reason="content_filter")
+        return [_bare(self, type(first)(**fields))]
 
 
 def split_chat(self: ChatCompletionChunk, unchecked: Container[Kind], /) -> list[Part]:
@@ -74,38 +108,7 @@ def split_legacy(self: CompletionChunk, unchecked: Container[Kind], /) -> list[P
     return parts + _split_chunk(self)
 
 
-def with_text(self: AnyChunkT, text: str, /) -> AnyChunkT:
-    """Return a copy of a chunk with one text and nothing else, with another text."""
-    choice: Any = self.choices[0]
-    if not hasattr(choice, "delta"):
-        return _bare(self, type(choice)(index=choice.index, text=text))
-    delta: ChoiceDelta = choice.delta
-    fields: dict[str, Any] = {}
-    if delta.tool_calls:
-        fields["tool_calls"] = [_call(delta.tool_calls[0], None, text, id=delta.tool_calls[0].id)]
-    elif delta.function_call is not None:
-        fields["function_call"] = _callee(delta.function_call, None, text)
-    elif delta.audio is not None:
-        fields["audio"] = replace(delta.audio, transcript=text)
-    else:
-        fields[next(name for name in _STRINGS if getattr(delta, name))] = text
-    return _bare(self, _choice(choice, role=delta.role, **fields))
-
-
-def with_approved(self: AnyChunkT, _: Callable[[TextKey], str | None], /) -> AnyChunkT:
-    """Return the chunk itself: chunks don't repeat texts."""
-    return self
-
-
-def with_stop(self: AnyChunkT, choice: int, /) -> list[AnyChunkT]:
-    """Return a chunk that ends the choice with the finish reason "content_filter"."""
-    end: Any = type(self.choices[0])
-    fields = {name: make() for name, make in end.required.items()}
-    fields.update(index=choice, finish_reason="content_filter")
-    return [_bare(self, end(**fields))]
-
-
-def _bare(chunk: AnyChunkT, *choices: Any) -> AnyChunkT:
+def _bare(chunk: ModelT, *choices: Any) -> ModelT:
     """Return a chunk with other choices and only what all chunks of a stream repeat."""
     fields: dict[str, Any] = {"choices": [*choices], "usage": None, "extra": {}}
     if hasattr(chunk, "obfuscation"):
@@ -171,10 +174,12 @@ def _split_choice(
     index, delta = choice.index, choice.delta
     make = partial(_choice, choice)
     head: dict[str, Any] = {}
+    head_kind: Kind | None = None
     texts: list[tuple[Kind, str, dict[str, Any]]] = []
     for kind, text, fields in _texts_of(delta):
         if kind in unchecked:
-            head.update(_unchecked_fields(delta, kind))
+            head.update(fields := _unchecked_fields(delta, kind))
+            head_kind = kind if fields else head_kind
         elif text:
             texts.append((kind, text, fields))
     if not texts:
@@ -183,20 +188,18 @@ def _split_choice(
         # Many servers repeat the role with each text.
         (texts[0][2] if texts and not head else head)["role"] = delta.role
     if head:
-        yield Rest(_bare(chunk, make(**head)), index)
+        yield Rest(_bare(chunk, make(**head)), index, kind=head_kind)
     for kind, text, fields in texts:
         yield GatedText(TextKey(kind, index), text, _bare(chunk, make(**fields)))
-    tail: dict[str, Any] = {}
-    if "arguments" in unchecked:
-        tail = {name: getattr(delta, name) for name in ("tool_calls", "function_call")}
-        tail = {name: value for name, value in tail.items() if value}
-    else:
+    if "arguments" not in unchecked:
         yield from _split_calls(chunk, choice)
+    elif delta.tool_calls or delta.function_call:
+        calls = make(tool_calls=delta.tool_calls, function_call=delta.function_call)
+        yield Rest(_bare(chunk, calls), index, kind="arguments")
     if choice.finish_reason:
-        yield TextEnd(index, is_final=False)
-    if choice.finish_reason or tail:
-        end = make(**tail)
+        end = make()
         end.finish_reason = choice.finish_reason
+        yield TextEnd(index, is_final=False)
         yield Rest(_bare(chunk, end), index)
     yield from map(Dropped, _dropped(choice, unchecked))
 

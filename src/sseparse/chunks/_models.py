@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from .._json import is_list, is_object
 from ..payloads._model import Model, Piece, TokenCounts
-from . import _gated
+from ._gated import GatedChunk, split_chat, split_legacy
 from ._texts import other_reasoning, reasoning_of, reasoning_texts, text_of
 
 # Entries of `reasoning_details`: the fields that arrive in pieces, those that identify the entry
@@ -345,7 +345,7 @@ class ChunkChoice(Model, kw_only=True):
         return [piece for piece in pieces if piece.text]
 
 
-class ChatCompletionChunk(Model, kw_only=True):
+class ChatCompletionChunk(GatedChunk, kw_only=True):
     """
     A chunk of a streamed chat completion.
 
@@ -401,10 +401,7 @@ class ChatCompletionChunk(Model, kw_only=True):
         callees = [callee for choice in self.choices for callee in choice.delta.callees()]
         return [callee.name for callee in callees if callee.name]
 
-    split_texts = _gated.split_chat
-    with_text = _gated.with_text
-    with_approved = _gated.with_approved
-    with_stop = _gated.with_stop
+    split_texts = split_chat
 
 
 class CompletionChunkChoice(Model, kw_only=True):
@@ -425,7 +422,7 @@ class CompletionChunkChoice(Model, kw_only=True):
     logprobs: CompletionLogprobs | None = None
 
 
-class CompletionChunk(Model, kw_only=True):
+class CompletionChunk(GatedChunk, kw_only=True):
     """
     A chunk of a streamed legacy completion. Other fields are those of `ChatCompletionChunk`.
 
@@ -462,10 +459,7 @@ class CompletionChunk(Model, kw_only=True):
         """Return the pieces of generated text in the chunk, choice by choice."""
         return [Piece("content", each.text, each.index) for each in self.choices if each.text]
 
-    split_texts = _gated.split_legacy
-    with_text = _gated.with_text
-    with_approved = _gated.with_approved
-    with_stop = _gated.with_stop
+    split_texts = split_legacy
 
 
 Chunk = ChatCompletionChunk | CompletionChunk

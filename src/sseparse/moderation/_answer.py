@@ -129,6 +129,9 @@ class GatedAnswer:
             lane = self._lanes.get((rest.choice, rest.item))
         if lane is None or lane.open is None or self._releases_first or lane.choice in self.flags:
             output.append(rest)
+        elif rest.kind not in (None, lane.open.key.kind):
+            self._leave(lane, output)
+            output.append(rest)
         elif lane.open.is_open or self._options.hold:
             lane.rests.append(rest)
             if len(lane.rests) >= MOST_RESTS:
