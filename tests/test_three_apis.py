@@ -6,7 +6,9 @@ Each API streams the same answer here: reasoning, text, a tool call, a finish an
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Any
 
@@ -253,6 +255,19 @@ def test_result(api: API) -> None:
     assert (counts.input, counts.output) == (5, 7)
     assert result.parse(str.upper) == "".join(TEXTS).upper()
     assert list(result.notes) == []
+
+
+def test_values_are_copied(api: API) -> None:
+    """Events and results can be copied and pickled."""
+    stream = api.stream([api.body])
+    for value in [*stream, stream.result()]:
+        for copied in (
+            copy.copy(value),
+            copy.deepcopy(value),
+            pickle.loads(pickle.dumps(value)),
+        ):
+            assert copied == value
+            assert repr(copied) == repr(value)
 
 
 def test_text_and_snapshots(api: API) -> None:
