@@ -1,10 +1,11 @@
 """
-Parsers for server-sent events and for the streamed completions in them.
+Parsers for server-sent events and for the streamed LLM answers in them.
 
     bytes --Parser--> Event --ChunkDecoder--> chunk --Accumulator--> completion
 
 Each step is a stage without I/O: `feed()` returns what the input completes, `close()` processes the
 end. `ChunkReader` joins the stages; `Stream` and the other streams drive it over a response.
+`sseparse.responses` and `sseparse.messages` have the same classes for two other APIs.
 """
 
 from typing import TYPE_CHECKING
