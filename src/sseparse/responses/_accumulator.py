@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from msgspec.structs import replace
 
 from .._end import End, EndCause
-from .._errors import IncompleteStream, LimitExceeded, ServerSentError, count
+from .._errors import IncompleteStream, LimitExceeded, ServerSentError
 from .._options import check_bytes, check_number
 from .._stage import Breakable, breaking
-from ..payloads._growing import Budget, GrowingText
+from ..payloads._growing import OBJECT, Budget, GrowingText
 from ..payloads._results import Note
-from ._decoder import is_terminal
 from ._errors import find_error
 from ._events import (
-    DELTAS,
-    DONES,
     AnnotationEvent,
     ContentPartEvent,
     DeltaEvent,
@@ -28,20 +25,25 @@ from ._events import (
     PartEvent,
     ProgressEvent,
     ResponseEvent,
-    Target,
+    is_terminal,
 )
 from ._incomplete import incomplete
 from ._item_table import ItemTable
-from ._items import ItemState
+from ._items import ItemState, PartState, at_least_0, check_item_limit, rest_of
 from ._results import ContentPart, NoteKind, OutputItem, Response, ResponseUsage
+from ._targets import DELTAS, DONES, PARTS, Target
 
 if TYPE_CHECKING:
-    from ._updates import Update
+    from collections.abc import Callable
+
+    from ._updates import Update, UpdateTracker
 
 
 MAX_ITEMS = 16384
 MAX_ACCUMULATED = 512 * 1024 * 1024
 _CREATED: Final = "response.created"
+_FAILED: Final = "failed"
+_NO_DELTA: Final = DeltaEvent(type="", delta="")
 
 
 class ResponseAccumulator(Breakable):
@@ -80,8 +82,9 @@ class ResponseAccumulator(Breakable):
         self._max_items = max_items
         self._max_bytes = max_accumulated_bytes
         self.last_sequence_number: int | None = None
-        self._events_seen = 0
         self._notes: dict[Note, None] = {}
+        self._tracker: UpdateTracker | None = None
+        self._active_tracker: UpdateTracker | None = None  # set while updates() runs
         self._begin()
 
     def _begin(self) -> None:
@@ -91,9 +94,11 @@ class ResponseAccumulator(Breakable):
         self.finished: bool = False
         self._failure: ServerSentError | None = None
         self._audio: dict[str, GrowingText] | None = None
-        # The text that the last delta was added to, and what identified it.
+        # The text that the last delta was added to, and that delta.
         self._text: GrowingText | None = None
-        self._text_key: tuple[Any, ...] = ()
+        self._last = _NO_DELTA
+        # Makes the update of a delta that the fast path adds.
+        self._make_update: Callable[[str], Update] | None = None
 
     def add(self, event: ResponseEvent) -> None:
         """
@@ -109,24 +114,27 @@ class ResponseAccumulator(Breakable):
         """
         if self.stopped:
             self._raise_error()
-        if not isinstance(event, ResponseEvent):
-            raise TypeError(
-                f"add() takes a ResponseEvent, not {type(event).__name__}: ResponseParser parses "
-                "bytes into events"
-            )
+        if type(event) is not DeltaEvent and not isinstance(event, ResponseEvent):
+            raise_misuse(event)
+        text, last = self._text, self._last
         try:
-            if type(event) is DeltaEvent:
-                # Fast path: a delta of the same text as the one before it. All other events take
-                # the slow path, `_add`.
-                text = self._text
-                if text is None or event.logprobs or self._text_key != _key_of(event):
-                    text = self._find_text(event)
-                if text is not None:
-                    text.add(event.delta)
+            # Fast path: a delta of the same text as the one before it. All other events take the
+            # slow path.
+            if (
+                text is not None
+                and type(event) is DeltaEvent
+                and event.item_id == last.item_id
+                and event.type == last.type
+                and event.output_index == last.output_index
+                and event.content_index == last.content_index
+                and event.summary_index == last.summary_index
+                and event.command_index == last.command_index
+                and not event.logprobs
+            ):
+                text.add(event.delta)
             else:
-                self._text = None
+                self._text = self._make_update = None
                 self._add(event)
-            self._events_seen += 1
             if event.sequence_number is not None:
                 self.last_sequence_number = event.sequence_number
             if self._budget.left < 0:
@@ -151,7 +159,31 @@ class ResponseAccumulator(Breakable):
         Raises:
             TypeError, SSEError: As for `add()`.
         """
-        raise NotImplementedError
+        self._raise_error()
+        if not isinstance(event, ResponseEvent):
+            raise_misuse(event)
+        try:
+            if self._tracker is None:
+                from ._updates import UpdateTracker  # noqa: PLC0415 - most programs need none
+
+                self._tracker = UpdateTracker()
+            tracker = self._active_tracker = self._tracker
+            # The fast path of add() doesn't report its changes; the slow path makes another update.
+            make, self._make_update = self._make_update, None
+            if make is None:
+                self._text = None
+            self.add(event)
+            if make is None or self._text is None or self._make_update is not None:
+                return tracker.pop_updates()
+            self._make_update = make
+            return [make(event.delta)] if isinstance(event, DeltaEvent) and event.delta else []
+        except BaseException as error:
+            # The updates of an interrupted call are discarded.
+            self._tracker = None
+            super()._break_off(error)
+            raise
+        finally:
+            self._active_tracker = None
 
     @breaking
     def last_updates(self) -> list[Update]:
@@ -164,7 +196,12 @@ class ResponseAccumulator(Breakable):
         Returns:
             The `...Done` updates of the texts and tool calls that were still open.
         """
-        raise NotImplementedError
+        if self.stopped and not isinstance(self._error, LimitExceeded):
+            self._raise_error()
+        if self._tracker is None:
+            return []
+        self._tracker.close(self._transcript)
+        return self._tracker.pop_updates()
 
     def _break_off(self, error: BaseException) -> None:
         super()._break_off(error)
@@ -172,7 +209,9 @@ class ResponseAccumulator(Breakable):
             error.partial = self.snapshot()
 
     def _add(self, event: ResponseEvent) -> None:
-        if isinstance(event, LifecycleEvent):
+        if isinstance(event, DeltaEvent):
+            self._add_delta(event)
+        elif isinstance(event, LifecycleEvent):
             self._add_response(event)
         elif isinstance(event, ErrorEvent):
             self._failure = find_error(event.type, event.to_dict())
@@ -188,44 +227,86 @@ class ResponseAccumulator(Breakable):
     def _add_response(self, event: LifecycleEvent) -> None:
         response = event.response
         if response is None:
-            response = self._head or _empty_response()
+            response = self._head or Response(output=[])
             response = replace(response, status=event.type.rpartition(".")[2])
         if self._is_another(event, response):
             self._restart()
         elif self.finished and not is_terminal(event):
             return
+        elif self._head is not None:
+            response = response.with_head(self._head)
+        if last := len(response.output):
+            check_item_limit(last - 1, last - 1, self._max_items, "output items")
         self._budget.replace(self._head, response)
         self._head = response
         if is_terminal(event):
-            self.finished = True
-            self._failure = find_error(event.type, event.to_dict()) or self._failure
+            self._finish(event, response)
         elif response.output and not self._items:
             for index, item in enumerate(response.output):
-                self._items.announce(index, item)
+                self._announce(index, item)
+
+    def _finish(self, event: LifecycleEvent, response: Response) -> None:
+        self.finished = True
+        if response.status == _FAILED or event.type.endswith(_FAILED):
+            self._failure = find_error(event.type, event.to_dict())
+        if self._active_tracker is not None:
+            self._finish_items(self._active_tracker, response.output)
+            if self._failure is None:
+                self._active_tracker.finish(response, self._transcript)
+        if response.output:
+            # The response has all items: those streamed before it are no longer needed.
+            self._budget = Budget(self._max_bytes, None)
+            self._budget.charge(response)
+            self._items = ItemTable(self._budget, self._max_items)
+
+    def _finish_items(self, tracker: UpdateTracker, output: list[OutputItem]) -> None:
+        """Report what only the terminal event has."""
+        states = self._items.ordered()
+        for place, item in enumerate(output):
+            before = None
+            if place >= len(states):
+                state = self._items.add(None, item, is_announced=True)
+            else:
+                state = states[place]
+                if state.is_done or state.item.type != item.type:
+                    continue
+                before = state.result()
+            state.finish(item)
+            tracker.add_item(state, before)
 
     def _is_another(self, event: LifecycleEvent, response: Response) -> bool:
         """Return whether a response isn't the one before it; some servers change its id."""
-        if self._head is None or response.id == self._head.id:
-            return False
-        return self.finished or event.type == _CREATED
+        is_start = event.type == _CREATED
+        if self._head is None or response.id is None:
+            return is_start and self.finished
+        return response.id != self._head.id and (is_start or self.finished)
 
     def _restart(self) -> None:
         detail = (self._head and self._head.id) or ""
         self._begin()
         self._notes = {}
         self._note(NoteKind.RESTARTED, detail=detail)
+        if self._active_tracker is not None:
+            self._active_tracker.restart()
 
     def _add_item(self, event: OutputItemEvent) -> None:
         index, item = event.output_index, event.item
         if item is None:
             self._note(NoteKind.VALUE_IGNORED, index, "item")
         elif event.type.endswith(".done"):
-            self._items.finish(index, item)
+            state, before = self._items.finish(index, item)
+            if self._active_tracker is not None:
+                self._active_tracker.add_item(state, before)
         else:
-            state, unusual = self._items.announce(index, item)
-            if unusual:
-                kind = NoteKind.INDEX_SHARED if unusual == "shared" else NoteKind.ITEM_REPLACED
-                self._note(kind, state.index)
+            self._announce(index, item)
+
+    def _announce(self, index: int | None, item: OutputItem) -> None:
+        state, before, unusual = self._items.announce(index, item)
+        if unusual:
+            kind = NoteKind.INDEX_SHARED if unusual == "shared" else NoteKind.ITEM_REPLACED
+            self._note(kind, state.index)
+        if self._active_tracker is not None:
+            self._active_tracker.add_item(state, before)
 
     def _find_item(self, event: ItemEvent, target: Target) -> ItemState:
         """Return the item that an event is about; make it if no event announced it."""
@@ -238,29 +319,43 @@ class ResponseAccumulator(Breakable):
             self._note(NoteKind.ITEM_UNANNOUNCED, state.index)
         return state
 
-    def _find_text(self, event: DeltaEvent) -> GrowingText | None:
-        """Return the text that a delta is added to, or None if it's dropped."""
-        self._text = None
-        target = DELTAS.get(event.type)
+    def _add_delta(self, event: DeltaEvent) -> None:
+        target, tracker = DELTAS.get(event.type), self._active_tracker
         if target is None or self.finished:
-            return None
+            return
         if not target.item_type:
-            self._audio = self._audio or {}
-            return self._audio.setdefault(target.field, GrowingText(self._budget))
+            self._add_audio(target, event.delta)
+            return
         state = self._find_item(event, target)
         if state.is_done:
-            return None
-        if not target.parts:
-            text = state.text(target, event.command_index)
-        else:
-            part, is_assumed = state.find_part(event, target)
-            if is_assumed:
-                self._note(NoteKind.PART_ASSUMED, state.index)
+            return
+        if target.parts:
+            part = self._find_part(state, event, target)
             text = part.text(target.field)
             if event.logprobs:
                 part.add_logprobs(event.logprobs)
-        self._text, self._text_key = text, _key_of(event)
-        return text
+        else:
+            text = state.text(target, event.command_index)
+        text.add(event.delta)
+        if tracker is not None:
+            tracker.add_text(state, target, event.delta)
+            if event.logprobs:
+                tracker.add_logprobs(event.logprobs)
+            self._make_update = tracker.find_delta(state, target)
+        if not event.logprobs and (tracker is None or self._make_update is not None):
+            self._text, self._last = text, event
+
+    def _add_audio(self, target: Target, delta: str) -> None:
+        self._audio = self._audio or {}
+        self._audio.setdefault(target.field, GrowingText(self._budget)).add(delta)
+        if self._active_tracker is not None and target.kind is not None:
+            self._active_tracker.add_transcript(delta)
+
+    def _find_part(self, state: ItemState, event: PartEvent, target: Target) -> PartState:
+        part, is_assumed = state.find_part(event, target)
+        if is_assumed:
+            self._note(NoteKind.PART_ASSUMED, state.index)
+        return part
 
     def _add_text(self, event: DoneEvent) -> None:
         target, value = DONES.get(event.type), event.value
@@ -272,10 +367,14 @@ class ResponseAccumulator(Breakable):
         if event.name:
             state.set_name(event.name)
         if target.parts:
-            part, _ = state.find_part(event, target)
+            part = self._find_part(state, event, target)
+            before = part.value(target.field)
             part.set_text(target.field, value, event.logprobs)
         else:
+            before = state.text(target, event.command_index).value or ""
             state.set_text(target, event.command_index, value)
+        if self._active_tracker is not None:
+            self._active_tracker.add_text(state, target, rest_of(before, value))
 
     def _add_to_item(self, event: ItemEvent) -> None:
         if isinstance(event, ContentPartEvent) and event.part is not None:
@@ -283,7 +382,7 @@ class ResponseAccumulator(Breakable):
         elif isinstance(event, AnnotationEvent) and event.annotation is not None:
             state = self._find_item(event, _ANNOTATED)
             if not state.is_done:
-                state.find_part(event, _ANNOTATED)[0].add_annotation(event.annotation)
+                self._find_part(state, event, _ANNOTATED).add_annotation(event.annotation)
         elif isinstance(event, ProgressEvent):
             known = self._items.find(event.item_id, event.output_index)
             if known is not None and not known.is_done:
@@ -294,12 +393,22 @@ class ResponseAccumulator(Breakable):
         if state is None:
             kind = "reasoning" if part.type in ("reasoning_text", "summary_text") else "message"
             state = self._find_item(event, Target(kind, None, ""))
-        if not state.is_done:
-            index = event.summary_index if event.parts == "summary" else event.content_index
-            state.parts(event.parts).announce(index, part)
+        if state.is_done:
+            return
+        index = event.summary_index if event.parts == "summary" else event.content_index
+        parts = state.parts(event.parts)
+        set_part = parts.finish if event.type.endswith(".done") else parts.announce
+        before = set_part(at_least_0(index), part)
+        target = PARTS.get((event.parts, part.type))
+        if self._active_tracker is not None and target is not None:
+            old, new = (getattr(each, target.field, None) or "" for each in (before, part))
+            self._active_tracker.add_text(state, target, rest_of(old, new))
 
     def _note(self, kind: NoteKind, item: int | None = None, detail: str = "") -> None:
-        self._notes[Note(kind, detail=detail, item=item)] = None
+        note = Note(kind, detail=detail, item=item)
+        if note not in self._notes:
+            self._notes[note] = None
+            self._budget.left -= OBJECT
 
     @property
     def id(self) -> str | None:
@@ -322,6 +431,11 @@ class ResponseAccumulator(Breakable):
         """The text of all messages so far, joined; "" if there is none."""
         return "".join(item.text for item in self._output() if item.type == "message")
 
+    @property
+    def _transcript(self) -> str | None:
+        text = (self._audio or {}).get("transcript")
+        return None if text is None else text.value
+
     def _output(self) -> list[OutputItem]:
         if self.finished and self._head is not None and self._head.output:
             return self._head.output
@@ -335,7 +449,7 @@ class ResponseAccumulator(Breakable):
         Adding events doesn't change the snapshot. Don't modify its innermost values: they can be
         shared with the events.
         """
-        response = self._head or _empty_response()
+        response = self._head or Response(output=[])
         output, notes = self._output(), [*self._notes]
         if self.finished and output and not response.output:
             notes.append(Note(NoteKind.OUTPUT_ASSEMBLED))
@@ -365,27 +479,19 @@ class ResponseAccumulator(Breakable):
         raise error.with_traceback(None)
 
     def _unfinished(self) -> IncompleteStream:
-        events = count(self._events_seen, "event")
         return IncompleteStream(
-            f"No terminal event in {events}: pass the parser's `end` to result() to learn how the "
+            "No terminal event was added: pass the parser's `end` to result() to learn how the "
             "stream ended. What was accumulated is in .partial.",
-            end=End(EndCause.INCOMPLETE, events_seen=self._events_seen),
+            end=End(EndCause.INCOMPLETE),
         )
 
 
 _ANNOTATED: Final = DELTAS["response.output_text.delta"]
 
 
-def _key_of(event: PartEvent) -> tuple[Any, ...]:
-    return (
-        event.type,
-        event.item_id,
-        event.output_index,
-        event.content_index,
-        event.summary_index,
-        event.command_index,
+def raise_misuse(event: object) -> NoReturn:
+    """Raise TypeError for an argument that isn't an event of a response."""
+    raise TypeError(
+        f"add() takes a ResponseEvent, not {type(event).__name__}: ResponseParser parses bytes "
+        "into events"
     )
-
-
-def _empty_response() -> Response:
-    return Response(output=[])

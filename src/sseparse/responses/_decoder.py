@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any, Final, Literal, TypedDict, Unpack
 
@@ -11,19 +11,18 @@ from attrs import evolve
 
 from .._end import End, EndCause
 from .._errors import ServerSentError
-from .._json import UNREADABLE, is_deep, is_object
+from .._json import UNREADABLE, is_deep, is_list, is_object
 from .._options import ItemOptions, check_number
 from ..payloads._decoder import MAX_OBJECTS, Decoder
 from ..payloads._model import build
 from ..payloads._parser import ItemParser
 from ..sse._event import Event
 from ..sse._parser import DEFAULT_MAXIMUM, Parser
+from ._encode import to_events
 from ._errors import explain, find_error
 from ._events import (
-    DELTAS,
     ERROR_TYPE,
     KINDS,
-    TERMINAL_TYPES,
     AnnotationEvent,
     ContentPartEvent,
     DeltaEvent,
@@ -33,7 +32,10 @@ from ._events import (
     PartialImageEvent,
     ProgressEvent,
     ResponseEvent,
+    is_terminal,
 )
+from ._results import Response
+from ._targets import DELTAS
 
 DONE_MARK: Final = "[DONE]"
 _UNNAMED: Final = "message"
@@ -51,7 +53,6 @@ _FAST: Final = (
 # fast path costs more than it saves. It is tried again now and then.
 _MISSES: Final = 3
 _RETRY: Final = 64
-_STATUSES: Final = ("completed", "incomplete", "failed", "cancelled")
 
 
 @cache
@@ -101,7 +102,7 @@ class ResponseDecoder(Decoder[ResponseEvent]):
         check_number("starting_after", starting_after)
         self._starting_after = starting_after
         self._decoders = _decode_functions()
-        self._misses: dict[str, int] | None = None  # by type of event; most streams have none
+        self._misses: dict[str, int] = {}  # by type of event, in a row
         self.status: str | None = None
 
     def feed_frame(self, data: str | bytes) -> list[ResponseEvent]:
@@ -134,55 +135,87 @@ class ResponseDecoder(Decoder[ResponseEvent]):
         return events
 
     def _decode_fast(self, event: Event, items: list[ResponseEvent]) -> bool:
-        return self._decode_known(event.event, event.data, items)
+        return self.decode_known(iter((event,)), items) is None
 
     def decode_values(self, values: list[bytes], last_event_id: str) -> list[ResponseEvent]:
         """Decode the data of several events of type "message"."""
         items: list[ResponseEvent] = []
-        for at, value in enumerate(values):
-            if self.stopped:
-                self.add_late(values[at:])
-                break
-            if not self._decode_known(_UNNAMED, value, items):
-                data = value.decode("utf-8", "replace")
-                self._decode_event(Event(data, _UNNAMED, last_event_id), items)
+        rest = iter(values)
+        while not self.stopped and (value := self._decode_deltas(rest, items)) is not None:
+            data = value.decode("utf-8", "replace")
+            self._decode_event(Event(data, _UNNAMED, last_event_id), items)
+        if self.stopped:
+            self.add_late(rest)
         return items
 
-    def _decode_known(self, name: str, data: str | bytes, items: list[ResponseEvent]) -> bool:
+    def decode_known(self, events: Iterator[Event], items: list[ResponseEvent]) -> Event | None:
         """
-        Decode an event if it has known fields only, and return whether it has.
+        Decode events as long as they have known fields only; return the first other.
 
         msgspec decodes such an event in one call. Unknown types and fields, events about a
         response, errors, [DONE], and large or deep JSON fall through to the general case.
         """
-        decode = self._decoders.get(name)
-        if decode is None or self.done:
-            return False
-        if self._misses is not None and not self._tries(name):
-            return False
-        if len(data) > self._small and (not self.fits(data) or is_deep(data)):
-            return False
-        try:
-            event = decode(data)
-        except UNREADABLE:
-            self._misses = self._misses or {}
-            self._misses[name] = self._misses.get(name, 0) + 1
-            return False
-        if event.type != name and (name != _UNNAMED or event.type not in DELTAS):
-            return False
-        self.events_seen += 1
-        if self._starting_after is None or not self._is_old(event):
-            items.append(event)
-        return True
+        if self.done or self.stopped:
+            return next(events, None)
+        decoders, misses, small = self._decoders, self._misses, self._small
+        for event in events:
+            name, data = event.event, event.data
+            decode = decoders.get(name)
+            if decode is None or (misses and self._skips(name)):
+                return event
+            if len(data) > small and (not self.fits(data) or is_deep(data)):
+                return event
+            try:
+                item = decode(data)
+            except UNREADABLE:
+                return event
+            if item.type != name and (name != _UNNAMED or item.type not in DELTAS):
+                return event
+            self.events_seen += 1
+            if self._starting_after is None or not self._is_old(item):
+                items.append(item)
+            if misses and name in misses:
+                del misses[name]
+        return None
 
-    def _tries(self, name: str) -> bool:
-        """Return whether the fast path is tried for a type of event; count if it isn't."""
-        misses = self._misses or {}
+    def _decode_deltas(self, values: Iterator[bytes], items: list[ResponseEvent]) -> bytes | None:
+        """Decode events without a name as long as they are deltas, as `decode_known()` does."""
+        if self.done:
+            return next(values, None)
+        decode, misses, small = self._decoders[_UNNAMED], self._misses, self._small
+        for value in values:
+            if misses and self._skips(_UNNAMED):
+                return value
+            if len(value) > small and (not self.fits(value) or is_deep(value)):
+                return value
+            try:
+                item = decode(value)
+            except UNREADABLE:
+                return value
+            if item.type not in DELTAS:
+                return value
+            self.events_seen += 1
+            if self._starting_after is None or not self._is_old(item):
+                items.append(item)
+            if misses and _UNNAMED in misses:
+                del misses[_UNNAMED]
+        return None
+
+    def _skips(self, name: str) -> bool:
+        """Return whether the fast path isn't tried for a type of event; count if it isn't."""
+        misses = self._misses
         count = misses.get(name, 0)
         if count < _MISSES:
-            return True
+            return False
         misses[name] = count + 1 if count < _RETRY else 0
-        return False
+        return True
+
+    def _miss(self, kind: str) -> None:
+        """Count an event that has a fast path but wasn't decoded on it."""
+        for name in (kind, _UNNAMED) if kind in DELTAS else (kind,):
+            count = self._misses.get(name, 0)
+            if count < _MISSES:
+                self._misses[name] = count + 1
 
     def _is_old(self, event: ResponseEvent) -> bool:
         number, last = event.sequence_number, self._starting_after
@@ -190,6 +223,8 @@ class ResponseDecoder(Decoder[ResponseEvent]):
 
     def _decode_object(self, event_type: str, body: dict[str, Any]) -> list[ResponseEvent]:
         if not body.get("type") and event_type in KINDS and event_type != ERROR_TYPE:
+            is_bare = KINDS[event_type] is LifecycleEvent and _is_response(body)
+            body = {"response": body} if is_bare else body
             body = {**body, "type": event_type}
         if not self._has_item(body) and self._find_error(event_type, body) is None:
             self.skipped += 1
@@ -199,8 +234,11 @@ class ResponseDecoder(Decoder[ResponseEvent]):
     def _build(self, body: dict[str, Any]) -> list[ResponseEvent]:
         kind = body.get("type")
         if not isinstance(kind, str) or not kind:
-            body = _as_event(body)
-            kind = str(body["type"])
+            # A server that doesn't stream: the events that would have streamed the response.
+            bodies = [event.to_dict() for event in to_events(build(Response, body))]
+            return [event for each in bodies for event in self._build(each)]
+        if kind in self._decoders:
+            self._miss(kind)
         event = build(_class_of(kind, body), body)
         if isinstance(event, LifecycleEvent) and is_terminal(event):
             self._finish(event)
@@ -252,33 +290,22 @@ class ResponseDecoder(Decoder[ResponseEvent]):
         return find_error(event_type, body)
 
     def _is_result(self, body: dict[str, Any]) -> bool:
-        return body.get("object") == _RESPONSE or KINDS.get(str(body.get("type"))) is LifecycleEvent
+        return _is_response(body) or KINDS.get(str(body.get("type"))) is LifecycleEvent
 
     def _has_item(self, body: dict[str, Any]) -> bool:
         kind = body.get("type")
-        return bool(isinstance(kind, str) and kind) or body.get("object") == _RESPONSE
+        return bool(isinstance(kind, str) and kind) or _is_response(body)
 
 
-def is_terminal(event: LifecycleEvent) -> bool:
-    """Return whether an event ends its response."""
-    if event.type in TERMINAL_TYPES:
-        return True
-    # A type that isn't known yet.
-    return event.type not in KINDS and (
-        event.response is not None and event.response.status in _STATUSES
-    )
+def _is_response(body: dict[str, Any]) -> bool:
+    kind = body.get("object")
+    return kind == _RESPONSE or (kind is None and is_list(body.get("output")))
 
 
 def _class_of(kind: str, body: dict[str, Any]) -> type[ResponseEvent]:
     response = body.get("response")
     is_lifecycle = is_object(response) and response.get("object") == _RESPONSE
     return KINDS.get(kind, LifecycleEvent if is_lifecycle else OtherEvent)
-
-
-def _as_event(body: dict[str, Any]) -> dict[str, Any]:
-    """Return a response, from a server that doesn't stream, in the event that it belongs in."""
-    status = body.get("status")
-    return {"type": f"response.{status or 'completed'}", "response": body}
 
 
 class DecoderOptions(TypedDict, total=False):
@@ -320,7 +347,7 @@ class ResponseParser(ItemParser[ResponseEvent]):
         ValueError: An option has an invalid value.
     """
 
-    __slots__ = ()
+    __slots__ = ("_events",)
 
     def __init__(
         self,
@@ -339,5 +366,16 @@ class ResponseParser(ItemParser[ResponseEvent]):
             max_line_bytes=max_line_bytes,
             max_event_bytes=max_event_bytes,
         )
-        decoder = ResponseDecoder(**options)
+        decoder = self._events = ResponseDecoder(**options)
         super().__init__(parser, decoder, errors=errors, max_event_bytes=max_event_bytes)
+
+    def _decode(self, events: list[Event]) -> list[ResponseEvent]:
+        # Most events have known fields only, and are decoded without a call for each.
+        items: list[ResponseEvent] = []
+        rest = iter(events)
+        while (event := self._events.decode_known(rest, items)) is not None:
+            items += super()._decode([event])
+            if self._events.stopped:
+                self._events.add_late(late.data for late in rest)
+                break
+        return items

@@ -1,55 +1,15 @@
 """Events of a streamed response."""
 
 # No `from __future__ import annotations`: see `payloads._model`.
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Final, NamedTuple
+from collections.abc import Callable, Container, Mapping
+from typing import Any, ClassVar, Final, Self
 
+from msgspec.structs import replace
+
+from ..payloads._gated import Dropped, GatedText, Part, Rest, TextKey
 from ..payloads._model import Kind, Model, Piece
 from ._results import ContentPart, OutputItem, Response, ResponseUsage
-
-
-class Target(NamedTuple):
-    """
-    Where in a response the text of a delta belongs.
-
-    Attributes:
-        item_type: The type of the item; "" if the text belongs to the response.
-        kind: The kind of the text; None for data.
-        field: The field of the item, or of its part.
-        parts: The item's list of parts, or "".
-        part_type: The type of the part, or "".
-    """
-
-    item_type: str
-    kind: Kind | None
-    field: str
-    parts: str = ""
-    part_type: str = ""
-
-
-_TARGETS: Final[Mapping[str, Target]] = {
-    "output_text": Target("message", "content", "text", "content", "output_text"),
-    "refusal": Target("message", "refusal", "refusal", "content", "refusal"),
-    "reasoning_text": Target("reasoning", "reasoning", "text", "content", "reasoning_text"),
-    "reasoning_summary_text": Target("reasoning", "reasoning", "text", "summary", "summary_text"),
-    "function_call_arguments": Target("function_call", "arguments", "arguments"),
-    "mcp_call_arguments": Target("mcp_call", "arguments", "arguments"),
-    "custom_tool_call_input": Target("custom_tool_call", "arguments", "input"),
-    "code_interpreter_call_code": Target("code_interpreter_call", "arguments", "code"),
-    "apply_patch_call_operation_diff": Target("apply_patch_call", "arguments", "diff"),
-    "shell_call_command": Target("shell_call", "arguments", "command"),
-    "audio": Target("", None, "data"),
-    "audio.transcript": Target("", "transcript", "transcript"),
-}
-DELTAS: Final = {f"response.{name}.delta": target for name, target in _TARGETS.items()}
-"""The target of each type of `DeltaEvent`."""
-DONES: Final = {
-    "response.shell_call_command.added": _TARGETS["shell_call_command"],
-    **{f"response.{name}.done": target for name, target in _TARGETS.items()},
-}
-"""The target of each type of `DoneEvent`."""
-ITEM_TYPES: Final = frozenset(target.item_type for target in _TARGETS.values())
-"""The types of items that deltas belong to."""
+from ._targets import DELTAS, DONES, PARTS, part_number, texts_of
 
 
 class ResponseEvent(Model, kw_only=True):
@@ -90,6 +50,30 @@ class ResponseEvent(Model, kw_only=True):
         """Return the names of functions and custom tools whose call begins."""
         return []
 
+    # The protocol `GatedItem`.
+
+    def split_texts(self, unchecked: Container[Kind], /) -> list[Part]:
+        """Return the parts of the event for a moderation gate."""
+        from ._gated import split_event  # noqa: PLC0415 - most programs need none
+
+        return split_event(self, unchecked)
+
+    def with_text(self, text: str, /) -> Self:  # noqa: ARG002 - events without a text
+        """Return the event itself: only deltas have a text that a gate releases."""
+        return self
+
+    def with_approved(self, approved: Callable[[TextKey], str | None], /) -> Self:
+        """Return a copy whose complete texts are those that a gate released."""
+        from ._gated import approve_event  # noqa: PLC0415 - most programs need none
+
+        return approve_event(self, approved)
+
+    def with_stop(self, _choice: int, /) -> list[Any]:
+        """Return the event that ends the response because a gate stopped it."""
+        from ._gated import stop_event  # noqa: PLC0415 - most programs need none
+
+        return stop_event()
+
 
 class LifecycleEvent(ResponseEvent, kw_only=True):
     """
@@ -121,6 +105,18 @@ class OutputItemEvent(ResponseEvent, kw_only=True):
 
     output_index: int | None = None
     item: OutputItem | None = None
+
+    @property
+    def text(self) -> str:
+        """The text of the answer with which a message begins, or ""."""
+        return "".join([piece.text for piece in self.pieces() if piece.kind == "content"])
+
+    def pieces(self) -> list[Piece]:
+        """Return the generated text with which an item begins; usually there is none."""
+        if self.item is None or not self.type.endswith(".added"):
+            return []
+        texts = texts_of(self.item)
+        return [Piece(each.kind, each.text, 0, self.output_index) for each in texts if each.text]
 
     def call_names(self) -> list[str]:
         """Return the names of functions and custom tools whose call begins."""
@@ -173,6 +169,19 @@ class ContentPartEvent(PartEvent, kw_only=True):
         """The item's list of parts that the part is in: "content" or "summary"."""
         return "summary" if "_summary_" in self.type else "content"
 
+    @property
+    def text(self) -> str:
+        """The text of the answer with which a part begins, or ""."""
+        return "".join([piece.text for piece in self.pieces() if piece.kind == "content"])
+
+    def pieces(self) -> list[Piece]:
+        """Return the generated text with which a part begins; usually there is none."""
+        target = None if self.part is None else PARTS.get((self.parts, self.part.type))
+        if target is None or target.kind is None or not self.type.endswith(".added"):
+            return []
+        text = getattr(self.part, target.field)
+        return [Piece(target.kind, text, 0, self.output_index)] if text else []
+
 
 class DeltaEvent(PartEvent, kw_only=True):
     """
@@ -198,6 +207,30 @@ class DeltaEvent(PartEvent, kw_only=True):
     def only_text(self) -> str | None:
         """Return the text of an event that brings text of the answer, else None."""
         return self.delta if self.type == "response.output_text.delta" else None
+
+    def split_texts(self, unchecked: Container[Kind], /) -> list[Part]:
+        """Return the parts of the event for a moderation gate."""
+        target = DELTAS.get(self.type)
+        item = self.output_index or 0
+        if target is None or target.kind is None:
+            return [Rest(self, 0)] if "transcript" in unchecked else [Dropped("audio")]
+        if target.kind in unchecked or not self.delta:
+            return [Rest(self if target.kind in unchecked else self.with_text(""), 0, item)]
+        index = self.command_index
+        if target.parts:
+            index = self.summary_index if target.parts == "summary" else self.content_index
+        key = TextKey(target.kind, 0, item, part_number(target, index or 0))
+        parts: list[Part] = [GatedText(key, self.delta, self)]
+        if self.logprobs:
+            parts.append(Dropped("logprobs"))
+        if self.extra:
+            parts.append(Dropped("extra"))
+        return parts
+
+    def with_text(self, text: str, /) -> Self:
+        """Return a copy with another text, and only other fields that have none."""
+        logprobs: list[dict[str, Any]] | None = None if self.logprobs is None else []
+        return replace(self, delta=text, logprobs=logprobs, obfuscation=None, extra={})
 
     def pieces(self) -> list[Piece]:
         """Return the new generated text."""
@@ -317,3 +350,14 @@ KINDS: Final[Mapping[str, type[ResponseEvent]]] = {
     ERROR_TYPE: ErrorEvent,
 }
 """The class of each known type of event."""
+_STATUSES: Final = ("completed", "incomplete", "failed", "cancelled")
+
+
+def is_terminal(event: LifecycleEvent) -> bool:
+    """Return whether an event ends its response."""
+    if event.type in TERMINAL_TYPES:
+        return True
+    # A type that isn't known yet.
+    return event.type not in KINDS and (
+        event.response is not None and event.response.status in _STATUSES
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+
 from ..payloads._growing import Budget
 from ._items import ItemState, at_least_0, check_item_limit, fits
 from ._results import OutputItem
@@ -26,6 +28,7 @@ class ItemTable:
         "_at_by_type",
         "_budget",
         "_by_id",
+        "_indexes",
         "_latest",
         "_max_items",
         "_next",
@@ -36,6 +39,7 @@ class ItemTable:
         self._budget = budget
         self._max_items = max_items
         self._states: list[ItemState] = []
+        self._indexes: list[int] = []  # sorted
         self._by_id: dict[str, ItemState | None] = {}  # None if two have the id
         # The latest at an index, and the latest of each type.
         self._at: dict[int, ItemState] = {}
@@ -65,38 +69,42 @@ class ItemTable:
             state = self._at_by_type.get((index, kind)) or self._at.get(index)
         return state if state is not None and fits(state.item.type, kind) else None
 
-    def announce(self, index: int | None, item: OutputItem) -> tuple[ItemState, str]:
+    def announce(
+        self, index: int | None, item: OutputItem
+    ) -> tuple[ItemState, OutputItem | None, str]:
         """
         Begin an item, or begin it again.
 
         Returns:
-            The item, and what was unusual: "", "shared" if another one has the index, "replaced" if
-            text of the item is dropped.
+            The item; what it was before, if it was known; and what was unusual: "", "shared" if
+            another item has the index, "replaced" if text of the item is dropped.
         """
         index = at_least_0(index)
         known = self._at.get(index) if index is not None else self._find_id(item.id)
         if known is None:
-            return self.add(index, item, is_announced=True), ""
+            return self.add(index, item, is_announced=True), None, ""
+        before = known.result()
         if not known.is_announced and fits(known.item.type, item.type):
             known.announce(item, keep=True)
             self._name(known)
-            return known, ""
+            return known, before, ""
         if _is_other(known, item):
-            return self.add(index, item, is_announced=True), "shared"
+            return self.add(index, item, is_announced=True), None, "shared"
         had_text = known.has_text
         known.announce(item, keep=False)
         known.is_done = False
         self._name(known)
-        return known, "replaced" if had_text else ""
+        return known, before, "replaced" if had_text else ""
 
-    def finish(self, index: int | None, item: OutputItem) -> ItemState:
-        """Complete an item, announced or not."""
+    def finish(self, index: int | None, item: OutputItem) -> tuple[ItemState, OutputItem | None]:
+        """Complete an item, announced or not; return it, and what it was before."""
         index = at_least_0(index)
         state = self._find_done(index, item)
+        before = None if state is None else state.result()
         if state is None:
             state = self.add(index, item, is_announced=True)
         state.finish(item)
-        return state
+        return state, before
 
     def _find_done(self, index: int | None, item: OutputItem) -> ItemState | None:
         state = self._find_id(item.id)
@@ -122,7 +130,11 @@ class ItemTable:
         if index is None:
             index = self._next
         check_item_limit(index, len(self._states), self._max_items, "output items")
-        state = ItemState(index, item, self._budget, self._max_items, is_announced=is_announced)
+        place = bisect_right(self._indexes, index)
+        self._indexes.insert(place, index)
+        state = ItemState(
+            index, place, item, self._budget, self._max_items, is_announced=is_announced
+        )
         self._states.append(state)
         self._at[index] = state
         self._next = max(index + 1, self._next)

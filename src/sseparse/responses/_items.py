@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 
 from .._errors import LimitExceeded
 from .._json import is_list, is_object
-from ..payloads._growing import OBJECT, Budget, GrowingText
-from ._events import ITEM_TYPES, PartEvent, Target
+from ..payloads._growing import OBJECT, Budget, GrowingText, no_json
+from ._events import PartEvent
 from ._results import ContentPart, OutputItem
+from ._targets import DELTAS, ITEM_TYPES, Target
+
+if TYPE_CHECKING:
+    from ..payloads._partial_json import PartialJSON
 
 _PART_TYPES: Final = ("output_text", "refusal", "reasoning_text", "summary_text")
 # The texts that are in an object of the item, not in a field of its own.
 _NESTED: Final = ("diff", "command")
+_ARGUMENTS: Final = DELTAS["response.function_call_arguments.delta"]
 
 
 def check_item_limit(index: int, known: int, maximum: int | None, what: str) -> None:
@@ -33,18 +38,22 @@ def fits(known: str, wanted: str) -> bool:
     return known == wanted or not wanted or known not in ITEM_TYPES
 
 
+def rest_of(before: str, after: str) -> str:
+    """Return what a complete text adds to the pieces before it; nothing if it contradicts them."""
+    return after[len(before) :] if after.startswith(before) else ""
+
+
 class PartState:
     """A part of an item."""
 
-    __slots__ = ("_annotations", "_budget", "_logprobs", "_part", "_texts", "is_announced")
+    __slots__ = ("_annotations", "_budget", "_logprobs", "_part", "_texts")
 
-    def __init__(self, part: ContentPart, budget: Budget, *, is_announced: bool) -> None:
+    def __init__(self, part: ContentPart, budget: Budget) -> None:
         self._part = part
         self._budget = budget
         self._texts: dict[str, GrowingText] = {}
         self._annotations: list[dict[str, Any]] = []
         self._logprobs: list[dict[str, Any]] = []
-        self.is_announced = is_announced
         budget.left -= OBJECT
         budget.charge(part)
 
@@ -60,6 +69,16 @@ class PartState:
             if start := getattr(self._part, field):
                 text.add(start)
         return text
+
+    def value(self, field: str) -> str:
+        """Return the text so far."""
+        text = self._texts.get(field)
+        return (getattr(self._part, field) if text is None else text.value) or ""
+
+    def is_continued_by(self, part: ContentPart) -> bool:
+        """Return whether a complete part has the text so far, and perhaps more."""
+        texts = ((self.value(name), getattr(part, name) or "") for name in ("text", "refusal"))
+        return part.type == self.type and all(new.startswith(old) for old, new in texts)
 
     def set(self, part: ContentPart) -> None:
         """Replace the part; what deltas brought is dropped."""
@@ -110,17 +129,29 @@ class PartList:
         self._highest = -1
         self._last_announced = -1
 
-    def announce(self, index: int | None, part: ContentPart) -> None:
-        """Set a part that an event has."""
+    def announce(self, index: int | None, part: ContentPart) -> ContentPart | None:
+        """Set a part that begins, and return what it was before, if it was known."""
         index = self._highest + 1 if index is None else index
-        known = self._by_index.get(index)
-        if known is None:
-            known = self._add(index, part, is_announced=True)
-        else:
-            known.set(part)
-            known.is_announced = True
-            self._by_type[part.type] = known
+        before = self._set(index, self._by_index.get(index), part)
         self._last_announced = max(index, self._last_announced)
+        return before
+
+    def finish(self, index: int | None, part: ContentPart) -> ContentPart | None:
+        """Set a complete part, announced or not, and return what it was before."""
+        known = self._by_type.get(part.type) if index is None else self._by_index.get(index)
+        last = self._by_index.get(self._last_announced)
+        if known is None and last is not None and last.is_continued_by(part):
+            known = last  # at an index that counts deltas: see find()
+        return self._set(self._highest + 1 if index is None else index, known, part)
+
+    def _set(self, index: int, known: PartState | None, part: ContentPart) -> ContentPart | None:
+        if known is None:
+            self._add(index, part)
+            return None
+        before = known.result()
+        known.set(part)
+        self._by_type[part.type] = known
+        return before
 
     def find(self, index: int | None, kind: str) -> tuple[PartState, bool]:
         """Return the part that a text of a type of part belongs to, and whether that is assumed."""
@@ -136,11 +167,11 @@ class PartList:
             # vLLM counts the deltas, or goes on counting in the next item (vllm#35184, #45742).
             return last, True
         place = self._highest + 1 if index is None or at_index is not None else index
-        return self._add(place, ContentPart(type=kind), is_announced=False), False
+        return self._add(place, ContentPart(type=kind)), False
 
-    def _add(self, index: int, part: ContentPart, *, is_announced: bool) -> PartState:
+    def _add(self, index: int, part: ContentPart) -> PartState:
         check_item_limit(index, len(self._by_index), self._max_items, "parts of an output item")
-        state = PartState(part, self._budget, is_announced=is_announced)
+        state = PartState(part, self._budget)
         self._by_index[index] = self._by_type[part.type] = state
         self._highest = max(index, self._highest)
         return state
@@ -154,16 +185,25 @@ def _can_be(part: PartState, kind: str) -> bool:
 
 
 class ItemState:
-    """An output item. Once it's done, it doesn't change any more."""
+    """
+    An output item. Once it's done, deltas don't change it any more.
+
+    Attributes:
+        index: The item's `output_index`.
+        place: Position among the output items, when the item began.
+        is_announced: Whether an event had the item itself.
+        is_done: Whether the item is complete.
+    """
 
     __slots__ = (
         *("_budget", "_item", "_lists", "_max_items", "_texts", "index", "is_announced"),
-        "is_done",
+        *("is_done", "place"),
     )
 
     def __init__(
         self,
         index: int,
+        place: int,
         item: OutputItem,
         budget: Budget,
         max_items: int | None,
@@ -171,6 +211,7 @@ class ItemState:
         is_announced: bool,
     ) -> None:
         self.index = index
+        self.place = place
         self.is_announced = is_announced
         self.is_done = False
         self._budget = budget
@@ -245,6 +286,15 @@ class ItemState:
         self._budget.left += len(old.value or "")
         new = self._texts[key] = GrowingText(self._budget)
         new.add(value)
+
+    @property
+    def arguments(self) -> PartialJSON:
+        """The arguments so far, parsed as JSON."""
+        if self.is_done:
+            json = no_json()
+            json.feed(self._item.arguments or "")
+            return json
+        return self.text(_ARGUMENTS, None).json
 
     def set_name(self, name: str) -> None:
         """Set the name of a function that no event had before."""

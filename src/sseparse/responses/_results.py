@@ -2,7 +2,9 @@
 
 # No `from __future__ import annotations`: see `payloads._model`.
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
+
+from msgspec.structs import replace
 
 from ..payloads._model import Model, TokenCounts
 from ..payloads._parse import Parsable, ParsableModel
@@ -232,6 +234,12 @@ class Response(Parsable, AccumulatedResult, kw_only=True, eq=False):
         """Why the response is incomplete, such as "max_output_tokens"; None if it isn't."""
         reason = (self.incomplete_details or {}).get("reason")
         return reason if isinstance(reason, str) else None
+
+    def with_head(self, known: Self) -> Self:
+        """Return a copy with the id, model and time of another one where they are missing."""
+        names = ("id", "object", "created_at", "model")
+        missing = {name: getattr(known, name) for name in names if getattr(self, name) is None}
+        return replace(self, **missing)
 
     def _generated_text(self) -> tuple[str, str | None]:
         what = f"text of the response (status {self.status!r})"
