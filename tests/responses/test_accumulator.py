@@ -153,6 +153,10 @@ def test_parts() -> None:
     assert text_of(added(message()), unplaced, delta("a", content_index=None)) == "a"
     assert text_of(added(message()), unplaced, unplaced, delta("a", content_index=-1)) == "a"
     assert output(added(message()), {**part, "part": None}) == [message()]
+    complete = {"type": "response.content_part.done", "output_index": 0}
+    complete["part"] = {"type": "output_text", "text": "ab"}
+    assert text_of(added(message()), begin, delta("a"), complete) == "ab"
+    assert text_of(added(message()), complete) == "ab"
 
 
 def test_parts_of_unknown_types() -> None:
@@ -174,6 +178,12 @@ def test_content_indexes_that_count_deltas() -> None:
     ]
     assert output(*events)[0]["content"] == [{"type": "output_text", "text": "abc"}]
     assert notes(*events) == ["PART_ASSUMED"]
+    # So does the complete part, at an index that is as wrong.
+    complete = {**begin, "type": "response.content_part.done", "content_index": 7}
+    complete["part"] = {"type": "output_text", "text": "abcd"}
+    assert output(*events, complete)[0]["content"] == [complete["part"]]
+    other = {**complete, "part": {"type": "output_text", "text": "x"}}
+    assert len(output(*events, other)[0]["content"]) == 2
     # A refusal isn't part of the text.
     refusal = delta("no", 0, "response.refusal.delta", content_index=5)
     assert len(output(*events, refusal)[0]["content"]) == 2
@@ -417,6 +427,17 @@ def test_another_response_after_the_end() -> None:
     assert not accumulator.finished
 
 
+def test_responses_without_ids() -> None:
+    """After the terminal event, `created` begins another response, also without an id."""
+    accumulator = ResponseAccumulator()
+    nameless = [created(id=None), delta("a"), completed(id=None)]
+    for event in parse_late(*nameless, created(id=None), delta("b"), completed(id=None)):
+        accumulator.add(event)
+    assert accumulator.result().text == "b"
+    assert accumulator.result().notes[0].kind is NoteKind.RESTARTED
+    assert text_of(created(), delta("a"), created(id=None)) == "a"
+
+
 def test_audio() -> None:
     """Audio belongs to the response: its data and its transcript are in `extra`."""
     events = [delta("YQ==", None, "response.audio.delta"), {"type": "response.audio.done"}]
@@ -512,6 +533,8 @@ def test_limits() -> None:
     with pytest.raises(LimitExceeded, match="max_accumulated_bytes") as caught:
         accumulate(added(message()), *[delta("x" * 100)] * 100, max_accumulated_bytes=5000)
     assert caught.value.partial.text.startswith("xxx")
+    with pytest.raises(LimitExceeded):
+        accumulate(*(added(None, at) for at in range(100)), max_accumulated_bytes=5000)
     # Repetitions of a text don't count: they replace it.
     text = "x" * 10_000
     item = message(text)

@@ -76,6 +76,10 @@ def test_missing_types() -> None:
     """Data without a type has the type that the event's name says."""
     (event,) = ResponseDecoder().feed(Event('{"delta": "a"}', TEXT))
     assert event.text == "a"
+    (event,) = ResponseDecoder().feed(Event(json.dumps(RESPONSE), "response.completed"))
+    assert isinstance(event, LifecycleEvent)
+    assert event.response is not None
+    assert event.response.text == "Hello"
 
 
 def test_values_of_other_types() -> None:
