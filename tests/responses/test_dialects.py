@@ -41,13 +41,10 @@ OPEN: set[str] = {
     "arguments-after-item-done",
     "bifrost-call-missing-in-completed",
     "delta-after-item-done",
-    "lemonade-done-without-indexes",
-    "lemonade-two-parts-without-indexes",
     "omniroute-closed-early",
     "sglang-call-missing-in-completed",
     "vllm-code-interpreter",
     "vllm-code-interpreter-cut",
-    "vllm-content-index-drift",
 }
 OPEN_VIEWS: set[str] = {
     "added-out-of-order",
@@ -56,7 +53,6 @@ OPEN_VIEWS: set[str] = {
     "bifrost-call-missing-in-completed",
     "sglang-call-missing-in-completed",
     "unannounced-custom-input",
-    "vllm-content-index-negative",
 }
 
 
