@@ -19,6 +19,7 @@ from sseparse.messages import (
     encode_event,
     to_events,
 )
+from sseparse.payloads._model import build
 
 from .events import (
     HELLO,
@@ -250,24 +251,18 @@ def test_new_fields(at: int, name: str, value: Any) -> None:
         assert rebuilt(message) == message
 
 
-def test_new_fields_leave_the_fast_path_once() -> None:
+def test_new_fields_leave_the_fast_path_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """After an event with unknown fields, the events of its type are decoded as before."""
-    from sseparse.messages import _decoder
-
     built: list[Any] = []
 
-    def build(kind: Any, body: dict[str, Any]) -> Any:
+    def build_and_count(kind: Any, body: dict[str, Any]) -> Any:
         built.append(body)
-        return original(kind, body)
+        return build(kind, body)
 
-    original = _decoder.build
+    monkeypatch.setattr("sseparse.messages._decoder.build", build_and_count)
     new = {**text(1, "!"), "new": 1}
     events = [*STREAM[:6], *[new] * 10, *[text(1, "a")] * 100, {"type": "keepalive"}, *STREAM[6:]]
-    try:
-        _decoder.build = build  # type: ignore[assignment, misc]
-        found = parsed(*events)
-    finally:
-        _decoder.build = original  # type: ignore[misc]
+    found = parsed(*events)
 
     assert len(found) == len(events)
     assert sum(body["type"] == "keepalive" for body in built) == 1

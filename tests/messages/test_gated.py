@@ -89,7 +89,7 @@ def strings(value: Any) -> Iterator[str]:
             yield from strings(inner)
 
 
-SECRET = {"secret": ["SECRET"], "SECRET": {"SECRET": "SECRET"}}
+SECRET: dict[str, Any] = {"secret": ["SECRET"], "SECRET": {"SECRET": "SECRET"}}
 SECRETS = [
     message_start(**SECRET, stop_details=SECRET, container=SECRET, context_management=SECRET),
     message_start(usage={"input_tokens": 1, "iterations": ["SECRET"], "cache_creation": SECRET}),
@@ -140,10 +140,11 @@ def test_each_place_of_a_text(event: dict[str, Any]) -> None:
 
 def test_stream() -> None:
     """Texts are between the start and the end of their block."""
-    parts = [part for event in parsed(*HELLO, PING) for part in event.split_texts(())]
+    parts = [part for event in parsed(*HELLO) for part in event.split_texts(())]
 
     assert [type(part) for part in parts] == [
-        *(Rest, Rest, GatedText, GatedText, TextEnd, Rest, Rest, Rest, Rest),
+        *(TextEnd, Rest, Rest, GatedText, GatedText, TextEnd, Rest),
+        *(TextEnd, Rest, Rest, TextEnd, Rest),
     ]
     assert [part.key for part in parts if isinstance(part, GatedText)] == [
         TextKey("content", 0, 0)
@@ -153,6 +154,8 @@ def test_stream() -> None:
         *((None, None), (0, 0), (0, 0)),
         *((0, None), (None, None), (None, None)),
     ]
+    ends = [(part.item, part.is_final) for part in parts if isinstance(part, TextEnd)]
+    assert ends == [(None, True), (0, True), (None, False), (None, True)]
 
 
 def test_kinds_of_starts() -> None:

@@ -148,7 +148,7 @@ def test_large_input() -> None:
 @pytest.mark.parametrize(
     "events",
     [
-        [tool_start(), *[json_piece(0, "[{},{}," * 100)] * 100],
+        [tool_start(), *[json_piece(0, "x" * 1000)] * 100],
         [*[delta(0, "citations_delta", citation={"a": [{}] * 50})] * 100],
         [delta(0, "x_delta", **{f"k{at}": "a" * 100}) for at in range(1000)],
         [message_delta(None, **{f"k{at}": "a" * 100}) for at in range(1000)],
@@ -160,13 +160,27 @@ def test_large_input() -> None:
     ids=range(8),
 )
 def test_memory(events: list[dict[str, Any]]) -> None:
-    """Whatever grows counts towards `max_accumulated_bytes`, inputs with what they decode to."""
+    """Whatever grows counts towards `max_accumulated_bytes`, whatever it is."""
     accumulator = MessageAccumulator(max_accumulated_bytes=100_000)
     with pytest.raises(LimitExceeded) as info:
         for event in parsed(message_start(), *events):
             accumulator.add(event)
     assert info.value.limit == "accumulated"
     assert info.value.partial == accumulator.snapshot()
+
+
+def test_large_values_of_an_input() -> None:
+    """An input that would take more memory than allowed once decoded isn't decoded."""
+    events = parsed(message_start(), tool_start(), json_piece(0, f"[{'{},' * 2000}1]"))
+    small, large = MessageAccumulator(max_accumulated_bytes=100_000), MessageAccumulator()
+    for event in events:
+        small.add(event)
+        large.add(event)
+
+    assert large.snapshot().content[0].input == [{}] * 2000 + [1]
+    assert small.snapshot().content[0].input == {}
+    assert small.snapshot().content[0].input_json == large.snapshot().content[0].input_json
+    assert len(small.snapshot().notes) == 1
 
 
 def test_replaced_values_dont_count() -> None:

@@ -149,10 +149,11 @@ class ContentBlockStartEvent(MessageEvent, kw_only=True):
 
 
 TEXT_DELTA: Final = "text_delta"
+INPUT_DELTA: Final = "input_json_delta"
 GENERATED: Final[Mapping[str, tuple[Kind, str]]] = {
     TEXT_DELTA: ("content", "text"),
     "thinking_delta": ("reasoning", "thinking"),
-    "input_json_delta": ("arguments", "partial_json"),
+    INPUT_DELTA: ("arguments", "partial_json"),
 }
 """The deltas with generated text, the kind of the text, and its field."""
 
@@ -300,3 +301,8 @@ KINDS: Final[Mapping[str, type[MessageEvent]]] = {
     "ping": OtherEvent,
 }
 """The class of each known type of event."""
+
+
+def is_other(one: str | None, other: str | None) -> bool:
+    """Return whether two ids are those of different messages. No id says nothing."""
+    return bool(one and other) and one != other

@@ -105,6 +105,8 @@ def _split_start(event: MessageStartEvent, unchecked: Container[Kind]) -> Iterat
         stop_sequence=None,
         usage=_numbers_of(message.usage),
     )
+    # It can be another message, after the texts of the one before it.
+    yield TextEnd()
     yield Rest(MessageStartEvent(type=event.type, message=bare))
     # A message that begins with content goes on as if it were streamed.
     for index, block in enumerate(message.content):
@@ -156,6 +158,7 @@ def _split_message_delta(event: MessageDeltaEvent, _: Container[Kind]) -> Iterat
         stop_details=_strings(delta.stop_details, "type", "category"),
         container=_strings(delta.container, "id", "expires_at"),
     )
+    yield TextEnd(is_final=False)
     yield Rest(MessageDeltaEvent(type=event.type, delta=end), 0)
     if event.usage is not None:
         # Of its own, because it's released even if the message is stopped.
@@ -172,6 +175,7 @@ def _split_message_delta(event: MessageDeltaEvent, _: Container[Kind]) -> Iterat
 
 
 def _split_message_stop(event: MessageStopEvent, _: Container[Kind]) -> Iterator[Part]:
+    yield TextEnd()
     yield Rest(replace(event, extra={}))
     yield from _extra(event)
 
