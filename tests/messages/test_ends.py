@@ -44,6 +44,8 @@ from .events import (
 from .recordings import Recording
 
 DONE = b"data: [DONE]\n\n"
+ERROR = {"type": "overloaded_error", "message": "Overloaded"}
+NESTED = {"type": "error", "error": ERROR, "request_id": "req_1"}
 
 
 def read(body: bytes, **options: Any) -> MessageReader:
@@ -103,11 +105,44 @@ def test_names_of_events_are_not_needed(named: bool) -> None:
     assert parser.done
 
 
+@pytest.mark.parametrize("size", [1, 50, 500])
+def test_pieces_of_unnamed_events(size: int) -> None:
+    """Unnamed events are decoded the same in pieces, also with unknown fields, errors and noise."""
+    deep = b'data: {"type": "x", "a": ' + b"[" * 600 + b"]" * 600 + b"}\n\n"
+    noise = b"data: {oops\n\ndata: [1]\n\n" + deep
+    news = [
+        {**text(0, "!"), "x": 1},
+        {"type": "new", "a": [[]] * 600},
+        {**text(0, "?"), "type": "x"},
+    ]
+    events = [*HELLO[:3], *news, *HELLO[3:]]
+    body = encoded(*events, PING, named=False)
+    expected = MessageParser().feed(body)
+    assert len(expected) == 10
+
+    parser = MessageParser(on_bad_json="skip")
+    pieces = noise + body
+    found = [
+        item for at in range(0, len(pieces), size) for item in parser.feed(pieces[at : at + size])
+    ]
+    assert found == expected
+    assert (parser.skipped, parser.after_done) == (3, 1)
+
+    reader = MessageReader()
+    stopped = encoded(*events[:6], NESTED, message_delta("x"), STOP, named=False)
+    for at in range(0, len(stopped), size):
+        reader.feed(stopped[at : at + size])
+    assert isinstance(reader.error, ServerSentError)
+    assert partial_of(reader.error).stop_reason == "x"
+
+
 def test_wrong_names_of_events() -> None:
     """The type in the data counts, not the name of the event."""
     body = encoded(*HELLO).replace(b"event: content_block_delta", b"event: content_block_stop")
     body = body.replace(b"event: message_stop", b"event: message_delta")
 
+    body = b'event: ping\ndata: {"type": "new"}\n\n' + body
+    assert MessageParser().feed(body)[0].type == "new"
     assert read(body).result().text == "Hello world"
 
 
@@ -226,10 +261,6 @@ def test_result_with_the_end_of_events(cause: EndCause) -> None:
         accumulator.add(event)
 
     assert accumulator.result(End(cause)).text == "Hello world"
-
-
-ERROR = {"type": "overloaded_error", "message": "Overloaded"}
-NESTED = {"type": "error", "error": ERROR, "request_id": "req_1"}
 
 
 @pytest.mark.parametrize(
@@ -392,6 +423,14 @@ def test_limits() -> None:
     assert isinstance(error, LimitExceeded)
     assert str(error) == "More than 2 blocks: raise max_items if you trust the server."
     assert partial_of(error).text == "aa"
+
+    accumulator = MessageAccumulator(max_items=1)
+    first, second = MessageParser().feed(encoded(text_start(), text_start(1)))
+    for event in (*MessageParser().feed(encoded(message_start())), first):
+        accumulator.add(event)
+    for method in (accumulator.add, accumulator.add, accumulator.updates, accumulator.result):
+        with pytest.raises(LimitExceeded):
+            method(*([second] if method != accumulator.result else []))
 
     body = encoded(message_start(), text_start(), *[text(0, "a" * 1000)] * 50)
     error = read(body, max_accumulated_bytes=20_000).error
