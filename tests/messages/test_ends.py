@@ -29,17 +29,23 @@ from sseparse.messages import (
     MessageUsage,
     NoteKind,
 )
+from sseparse.testing import check_parser
+from sseparse.timing import Timeline
 
 from .events import (
     HELLO,
     MESSAGE,
     PING,
     STOP,
+    block_start,
+    delta,
     encoded,
+    json_piece,
     message_delta,
     message_start,
     text,
     text_start,
+    tool_start,
 )
 from .recordings import Recording
 
@@ -428,9 +434,11 @@ def test_limits() -> None:
     first, second = MessageParser().feed(encoded(text_start(), text_start(1)))
     for event in (*MessageParser().feed(encoded(message_start())), first):
         accumulator.add(event)
-    for method in (accumulator.add, accumulator.add, accumulator.updates, accumulator.result):
+    for method in (accumulator.add, accumulator.add, accumulator.updates):
         with pytest.raises(LimitExceeded):
-            method(*([second] if method != accumulator.result else []))
+            method(second)
+    with pytest.raises(LimitExceeded):
+        accumulator.result()
 
     body = encoded(message_start(), text_start(), *[text(0, "a" * 1000)] * 50)
     error = read(body, max_accumulated_bytes=20_000).error
@@ -501,6 +509,33 @@ async def test_async_stream() -> None:
 
 async def _first(body: bytes) -> Any:
     yield body
+
+
+def test_every_cut() -> None:
+    """The events don't depend on where the bytes are cut."""
+    body = encoded(*HELLO[:3], {**text(0, "é!"), "x": 1}, PING, *HELLO[5:], PING)
+    check_parser(MessageParser, body)
+    check_parser(MessageParser, body.replace(b"event: content_block_delta\n", b""))
+    check_parser(MessageParser, encoded(*HELLO[:3], NESTED, STOP))
+
+
+def test_timeline() -> None:
+    """A timeline records texts, reasoning and inputs of tools."""
+    timeline = Timeline()
+    events = [
+        *(HELLO[0], block_start(0, "thinking", thinking=""), text_start(1), tool_start(2)),
+        *(delta(0, "thinking_delta", thinking="hmm"), text(1, "Hello"), json_piece(2, "{}")),
+        *HELLO[5:],
+    ]
+    reader = read(encoded(*events), timeline=timeline)
+    record = timeline.record()
+
+    assert record.sizes == (0, 0, 0, 1, 3, 5, 2, 0, 0)
+    assert record.texts == (0, 0, 0, 0, 0, 5, 0, 0, 0)
+    assert record.reasoned
+    assert record.end == reader.end
+    assert (record.response_id, record.model) == ("msg_1", "claude-opus-4-8")
+    assert record.usage == counts(10, 5)
 
 
 def test_usage_of_a_reader() -> None:
