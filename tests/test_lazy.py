@@ -14,10 +14,7 @@ import sseparse
 
 SRC = Path(__file__).parents[1] / "src" / "sseparse"
 PACKAGES = [
-    "sseparse",
-    "sseparse.chunks",
-    "sseparse.messages",
-    "sseparse.responses",
+    *("sseparse", "sseparse.chunks", "sseparse.messages", "sseparse.responses"),
     "sseparse.streams",
 ]
 
