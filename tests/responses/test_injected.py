@@ -158,12 +158,18 @@ TYPES = [
     *("response.apply_patch_call_operation_diff.delta", "response.web_search_call.searching"),
     *("response.output_text.annotation.added", "response.content_part.done"),
 ]
-VALUES = [
+VALUES: list[Any] = [
     *(None, True, 0, 1, -1, 3, 10**30, 0.5, "", "a", "b", "1", "\ud83d", [], {}, [1], ["a"]),
     *({"a": 1}, {"type": 5}, [[]], [{}], [{"type": "output_text", "text": "a"}]),
     *({"type": "output_text", "text": "ab"}, {"type": "refusal", "refusal": "no"}),
     *({"type": "summary_text", "text": 5}, {"type": "output_text", "logprobs": [{"a": 1}]}),
-    *(message("a"), message("ab", id="b"), call("{}"), call("[", id="a", name=""), call(None)),
+    *(
+        message("a"),
+        message("ab", id="b"),
+        call("{}"),
+        call("[", id="a", name=""),
+        {**call(), "arguments": None},
+    ),
     *({"type": "reasoning", "content": "x", "summary": [{"type": "summary_text"}]},),
     *({"type": "shell_call", "action": {"commands": [1, "ls"]}}, {"type": "shell_call"}),
     *({"type": "apply_patch_call", "operation": {"diff": 5}}, {"type": "new", "id": "a"}),
