@@ -10,7 +10,8 @@ from .._end import End
 from .._errors import LimitExceeded, ServerSentError
 from .._options import check_bytes, check_number
 from .._stage import Breakable, breaking
-from ..payloads._growing import OBJECT, Budget, GrowingText
+from ..payloads._growing import Budget, GrowingText
+from ..payloads._model import ignored_fields
 from ..payloads._results import Note
 from ._errors import find_error
 from ._events import (
@@ -138,6 +139,7 @@ class ResponseAccumulator(Breakable):
                 and event.summary_index == last.summary_index
                 and event.command_index == last.command_index
                 and not event.logprobs
+                and not event.extra  # it can have what the text should have been
             ):
                 text.add(event.delta)
             else:
@@ -223,6 +225,9 @@ class ResponseAccumulator(Breakable):
         return self._items
 
     def _add(self, event: ResponseEvent) -> None:
+        if event.extra:
+            for name in ignored_fields(event):
+                self._note(NoteKind.VALUE_IGNORED, detail=name)
         if isinstance(event, DeltaEvent):
             self._add_delta(event)
         elif isinstance(event, LifecycleEvent):
@@ -264,7 +269,7 @@ class ResponseAccumulator(Breakable):
         if response.status == _FAILED or event.type.endswith(_FAILED):
             self._failure = find_error(event.type, event.to_dict())
         if self._active_tracker is not None:
-            self._finish_items(self._active_tracker, response.output)
+            self._active_tracker.complete(self._table, response.output)
             if self._failure is None:
                 self._active_tracker.finish(response, self._transcript)
         if response.output:
@@ -272,21 +277,6 @@ class ResponseAccumulator(Breakable):
             self._budget = Budget(self._max_bytes, None)
             self._budget.charge(response)
             self._items = None
-
-    def _finish_items(self, tracker: UpdateTracker, output: list[OutputItem]) -> None:
-        """Report what only the terminal event has."""
-        states = self._table.ordered()
-        for place, item in enumerate(output):
-            before = None
-            if place >= len(states):
-                state = self._table.add(None, item, is_announced=True)
-            else:
-                state = states[place]
-                if state.is_done or state.item.type != item.type:
-                    continue
-                before = state.result()
-            state.finish(item)
-            tracker.add_item(state, before)
 
     def _is_another(self, event: LifecycleEvent, response: Response) -> bool:
         """Return whether a response isn't the one before it; some servers change its id."""
@@ -306,7 +296,7 @@ class ResponseAccumulator(Breakable):
     def _add_item(self, event: OutputItemEvent) -> None:
         index, item = event.output_index, event.item
         if item is None:
-            self._note(NoteKind.VALUE_IGNORED, index, "item")
+            self._note(NoteKind.VALUE_IGNORED, detail="item")
         elif event.type.endswith(".done"):
             state, before = self._table.finish(index, item)
             if self._active_tracker is not None:
@@ -373,7 +363,11 @@ class ResponseAccumulator(Breakable):
 
     def _add_text(self, event: DoneEvent) -> None:
         target, value = DONES.get(event.type), event.value
-        if target is None or not target.item_type or value is None:
+        if target is None or not target.item_type:
+            return
+        if value is None:
+            if event.extra.get(target.field) is not None:
+                self._note(NoteKind.VALUE_IGNORED, detail=target.field)
             return
         state = self._find_item(event, target)
         if state.is_done:
@@ -419,10 +413,7 @@ class ResponseAccumulator(Breakable):
             self._active_tracker.add_text(state, target, rest_of(old, new))
 
     def _note(self, kind: NoteKind, item: int | None = None, detail: str = "") -> None:
-        note = Note(kind, detail=detail, item=item)
-        if note not in self._notes:
-            self._notes[note] = None
-            self._budget.left -= OBJECT
+        self._notes[Note(kind, detail=detail, item=item)] = None
 
     @property
     def id(self) -> str | None:
@@ -468,6 +459,8 @@ class ResponseAccumulator(Breakable):
         if self.finished and output and not response.output:
             notes.append(Note(NoteKind.OUTPUT_ASSEMBLED))
         extra = response.extra
+        if output is not response.output:
+            extra = {name: value for name, value in extra.items() if name != "output"}
         if self._audio is not None:
             extra = {"audio": {name: each.value for name, each in self._audio.items()}, **extra}
         return replace(response, output=output, extra=extra, notes=tuple(notes))
