@@ -39,7 +39,7 @@ _SMALL_LIMITS = {"max_items": 2, "max_accumulated_bytes": 2048}
 
 
 # Notes on answers or items that began again, which withdraws what earlier updates reported.
-_RESTARTS = ("MESSAGE_REPLACED", "RESTARTED", "ITEM_REPLACED")
+_RESTARTS = ("RESTARTED", "ITEM_REPLACED")
 
 
 @frozen

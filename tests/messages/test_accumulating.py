@@ -213,7 +213,7 @@ def test_message_again() -> None:
     message = message_of(*events, message_start(id="msg_2"), text(0, "Hi"))
     assert (message.id, message.text) == ("msg_2", "Hi")
     assert message.usage == MessageUsage(input_tokens=10, output_tokens=1)
-    assert kinds(message) == [NoteKind.MESSAGE_REPLACED, NoteKind.BLOCK_ASSUMED]
+    assert kinds(message) == [NoteKind.RESTARTED, NoteKind.BLOCK_ASSUMED]
     assert message.notes[0].detail == "msg_1"
 
     message = message_of(message_start(id=None), text_start(), message_start(), text(0, "a"))

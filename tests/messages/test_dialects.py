@@ -15,7 +15,6 @@ from dialect_cases import (
     has_views,
     id_of,
     load_cases,
-    parameters,
     pieces_of,
     read,
 )
@@ -34,15 +33,10 @@ from sseparse.moderation import Flagged, Gate
 from sseparse.testing import run_stage
 
 CASES = load_cases("messages")
-# Cases that fail so far.
-OPEN: set[str] = set()
-OPEN_VIEWS: set[str] = set()
-OPEN_GATED: set[str] = {
-    "delta-before-start",
-}
+WITH_VIEWS = [case for case in CASES if has_views(case)]
 
 
-@pytest.mark.parametrize("case", parameters(CASES, OPEN))
+@pytest.mark.parametrize("case", CASES, ids=id_of)
 def test_outcome(case: Case) -> None:
     """A stream has its right result, error, end and notes, wherever its bytes are cut."""
     for pieces in every_cut(case).values():
@@ -65,7 +59,7 @@ def test_stages(case: Case) -> None:
         assert result.notes == reader.snapshot().notes
 
 
-@pytest.mark.parametrize("case", parameters(filter(has_views, CASES), OPEN_VIEWS))
+@pytest.mark.parametrize("case", WITH_VIEWS, ids=id_of)
 def test_views(case: Case) -> None:
     """Updates bring the texts and the calls of the result, each once."""
     check_updates(MessageStream(pieces_of(case), on_incomplete="accept"))
@@ -90,7 +84,7 @@ def accumulated(events: Iterable[MessageEvent]) -> Message:
     return accumulator.snapshot()
 
 
-@pytest.mark.parametrize("case", parameters(filter(has_views, CASES), OPEN_GATED))
+@pytest.mark.parametrize("case", WITH_VIEWS, ids=id_of)
 def test_gate(case: Case) -> None:
     """A gate that approves all releases the texts of the result, and one that doesn't none."""
     events = run_stage(MessageParser(), pieces_of(case)).items

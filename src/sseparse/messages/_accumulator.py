@@ -213,7 +213,7 @@ class MessageAccumulator(Breakable):
             self._clear()
             self._is_stopped = False
             self._notes = NoteRecorder()
-            self._notes.add(NoteKind.MESSAGE_REPLACED, head.id or "")
+            self._notes.add(NoteKind.RESTARTED, head.id or "")
             if self._active_tracker is not None:
                 self._active_tracker.restart()
         self._budget.charge(message)

@@ -28,8 +28,8 @@ class NoteKind(BaseNoteKind):
         "the server sent the start of the message again; it is ignored",
     )
     """A `message_start` with the id of the message arrived again."""
-    MESSAGE_REPLACED = (
-        "message_replaced",
+    RESTARTED = (
+        "restarted",
         "another message began before this one; only this one is kept",
     )
     """A `message_start` with another id arrived. `detail` is the id of the message before it."""
