@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from .._errors import translated
 from .._stage import Uncopyable
-from ._http import USUAL_CODINGS, find_refusal, loaded_exceptions
+from ._http import USUAL_CODINGS, BodyCheck, loaded_exceptions
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse
@@ -47,9 +47,9 @@ class AiohttpSource(Uncopyable):
         self._protocol: ResponseHandler | None = getattr(response.content, "_protocol", None)
         self._failure: Exception | None = None
         hops = [(each.method, each.status, each.headers) for each in response.history]
-        self._refusal = find_refusal(
-            response.status, response.headers, USUAL_CODINGS, hops, response.method
-        )
+        # aiohttp decodes a single coding only.
+        codings = {response.headers.get("Content-Encoding", "").strip().lower()} & USUAL_CODINGS
+        self._check = BodyCheck(response.status, response.headers, codings, hops, response.method)
         body: object = getattr(response, "_body", None)
         self._body = body if isinstance(body, bytes) else None
         if self._body is None and self._content.at_eof() and self._content.total_bytes:
@@ -62,8 +62,8 @@ class AiohttpSource(Uncopyable):
         return self
 
     async def __anext__(self) -> bytes:
-        if self._refusal is not None:
-            raise self._refusal
+        if self._check.error is not None:
+            raise self._check.error
         if self._failure is not None:
             raise translated("aiohttp", self._failure) from self._failure
         try:
@@ -76,7 +76,7 @@ class AiohttpSource(Uncopyable):
             if not piece:
                 raise translated("aiohttp", error) from error
             self._failure = error
-        return piece
+        return piece if self._check.passed else self._check.release(piece)
 
     async def aclose(self) -> None:
         if self._content.is_eof():

@@ -9,6 +9,10 @@ Private attributes used:
   `_fp` it's an error; without `_body` a response that was read already is.
 * `_content` of a requests response (2.34.2). Fallback: a response that was read already is an
   error.
+
+Undocumented method used: `HTTPResponse.begin()` (Python 3.11 to 3.14), which reads the head of a
+response if `headers` is None. Fallback: an interim response is an error, and its connection is
+closed.
 """
 
 from __future__ import annotations
@@ -19,13 +23,13 @@ from contextlib import suppress
 from functools import partial
 from http.client import HTTPResponse, IncompleteRead
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final, Self, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, cast
 
 from attrs import define, field
 
-from .._errors import NotEventStream, TransportError, translated
+from .._errors import TransportError, content_codings, lower_case, translated
 from .._stage import Uncopyable
-from ._http import READ_SIZE, find_refusal, loaded_exceptions, shortest_timeout, shut_down
+from ._http import READ_SIZE, BodyCheck, loaded_exceptions, shortest_timeout, shut_down
 
 if TYPE_CHECKING:
     from urllib.error import HTTPError
@@ -47,30 +51,55 @@ class BlockingSource(Uncopyable):
 
     library: str
     response: Any
-    status: int | None
     http_response: object  # of http.client, underneath; its socket is read
-    _error: NotEventStream | TransportError | None = field(alias="refusal")
+    read_head: Callable[[], _Head]  # called once, after interim responses
     read_piece: Callable[[], bytes]  # returns b"" at the end of the body
     is_finished: Callable[[], bool]  # then the connection can be another response's
     pooled: bool = True
+    status: int | None = field(default=None, init=False)
+    headers: Mapping[str, str] = field(factory=dict, init=False)
+    _is_kept: bool = field(default=True, init=False)  # whether the connection is, after the body
+    _check: BodyCheck | None = field(default=None, init=False)
+    _error: TransportError | None = field(default=None, init=False)
     _is_woken: bool = field(default=False, init=False)
     _bound: float | None = field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.headers: Mapping[str, str] = self.response.headers
         self._socket = _ResponseSocket(self.http_response)
+        if not _is_interim(self.http_response):
+            self._set_head()
+
+    def _set_head(self) -> BodyCheck:
+        self.status, self.headers, self._check = self.read_head()
+        if self.status == 101:
+            # The libraries take it for a response without a body.
+            self._socket.shut_down()
+        return self._check
+
+    def _skip_interim(self) -> BodyCheck:
+        # RFC 9110, 15.2: "A client MUST be able to parse one or more 1xx responses received prior
+        # to a final response". http.client skips those with the status 100 only.
+        response: Any = self.http_response
+        while _is_interim(response):
+            response.headers = response.msg = None
+            response.begin()
+        # The libraries decided by the first head whether the connection stays open.
+        self._is_kept = False
+        return self._set_head()
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> bytes:
-        if self._error is not None:
+        known = self._error if self._check is None else self._error or self._check.error
+        if known is not None:
             # After an error the libraries close the response, which then looks complete.
-            raise self._error
+            raise known
         # A piece can take many reads.
         self._socket.until = None if self._bound is None else monotonic() + self._bound
         try:
-            piece = self.read_piece()
+            check = self._check or self._skip_interim()
+            piece = b"" if check.error else self.read_piece()
             if not piece and self._is_woken:
                 raise ConnectionAbortedError("wake() shut the connection down during a read")
         except loaded_exceptions(*_FAILURES) as error:
@@ -80,10 +109,14 @@ class BlockingSource(Uncopyable):
             self._error = translated(self.library, error)
             raise self._error from error
         if not piece or self.is_finished():
+            if not self._is_kept:
+                self._socket.shut_down()
             self._socket.release()
+        if check.error is not None:
+            raise check.error
         if not piece:
             raise StopIteration
-        return piece
+        return piece if check.passed else check.release(piece)
 
     def wait_at_most(self, seconds: float | None) -> None:
         self._bound = seconds
@@ -107,6 +140,19 @@ class BlockingSource(Uncopyable):
             self._socket.release()
 
 
+class _Head(NamedTuple):
+    status: int
+    headers: Mapping[str, str]
+    check: BodyCheck
+
+
+def _is_interim(response: object) -> bool:
+    """Return whether a response of http.client is followed by another one to the same request."""
+    if not isinstance(response, HTTPResponse) or response.isclosed():
+        return False
+    return 100 <= response.status < 200 and response.status != 101
+
+
 def http_client_source(response: HTTPResponse | HTTPError) -> BlockingSource:
     """Return the bytes of a response of http.client or `urllib.request.urlopen()`."""
     # An HTTPError wraps the response that it reports.
@@ -122,12 +168,16 @@ def http_client_source(response: HTTPResponse | HTTPError) -> BlockingSource:
         raise RuntimeError(
             "this response was read or closed already; pass a response that hasn't been read"
         )
+
+    def read_head() -> _Head:
+        headers = cast("Mapping[str, str]", inner.headers)
+        return _Head(inner.status, headers, BodyCheck(inner.status, headers, ()))
+
     return BlockingSource(
         "http.client",
         response,
-        status=inner.status,
         http_response=inner,
-        refusal=find_refusal(inner.status, cast("Mapping[str, str]", inner.headers), ()),
+        read_head=read_head,
         read_piece=partial(_read_http_client, inner),
         is_finished=inner.isclosed,
         pooled=not inner.will_close,
@@ -150,15 +200,23 @@ def urllib3_source(response: BaseHTTPResponse) -> BlockingSource:
     """Return the bytes of a response of urllib3, decompressed."""
     # `data` would read a body that wasn't read yet.
     body = getattr(response, "_body", None)
-    refusal = find_refusal(response.status, response.headers, response.CONTENT_DECODERS)
-    return _open("urllib3", response, response, response.status, body=body, refusal=refusal)
+    codings = response.CONTENT_DECODERS
+
+    def read_head() -> _Head:
+        _copy_head(response)
+        status, headers = response.status, response.headers
+        check = BodyCheck(status, headers, codings)
+        _drop_unknown_codings(response)
+        return _Head(status, headers, check)
+
+    return _open("urllib3", response, response, body=body, read_head=read_head)
 
 
 def requests_source(response: Response) -> BlockingSource:
     """Return the bytes of a response of requests, decompressed."""
     # `iter_content()` and `iter_lines()` delay bytes unless the server sends each event as one
     # chunk; urllib3's response underneath doesn't.
-    body, raw, status = getattr(response, "_content", None), response.raw, response.status_code
+    body, raw = getattr(response, "_content", None), response.raw
     codings = getattr(raw, "CONTENT_DECODERS", None)
     if not isinstance(body, bytes) and codings is None:
         raise TypeError(
@@ -169,18 +227,26 @@ def requests_source(response: Response) -> BlockingSource:
     hops = [(each.request.method or "", each.status_code, each.headers) for each in history]
     # A response made by hand has no request, and no history.
     method = (response.request.method or "") if hops else ""
-    refusal = find_refusal(status, response.headers, codings, hops, method)
-    return _open("requests", response, raw, status, body=body, refusal=refusal)
+
+    def read_head() -> _Head:
+        if _copy_head(raw):
+            response.status_code, response.reason = raw.status, raw.reason
+            response.headers = type(response.headers)(raw.headers)
+        status, headers = response.status_code, response.headers
+        if codings is not None:
+            _drop_unknown_codings(raw)
+        return _Head(status, headers, BodyCheck(status, headers, codings, hops, method))
+
+    return _open("requests", response, raw, body=body, read_head=read_head)
 
 
 def _open(
     library: str,
     response: Any,
     raw: Any,
-    status: int,
     *,
     body: object,
-    refusal: NotEventStream | None,
+    read_head: Callable[[], _Head],
 ) -> BlockingSource:
     """Read the body if the library kept it, else `raw`, the response of urllib3."""
     if isinstance(body, bytes):
@@ -202,12 +268,30 @@ def _open(
     return BlockingSource(
         library,
         response,
-        status=status,
         http_response=getattr(raw, "_fp", None),
-        refusal=refusal,
+        read_head=read_head,
         read_piece=read,
         is_finished=lambda: isinstance(body, bytes) or raw.closed,
     )
+
+
+def _copy_head(raw: Any) -> bool:
+    """Copy the head of the response underneath to urllib3's, if that was an interim response."""
+    inner = getattr(raw, "_fp", None)
+    if not isinstance(inner, HTTPResponse) or raw.status == inner.status:
+        return False
+    raw.status, raw.reason, raw.version = inner.status, inner.reason, inner.version
+    raw.headers = type(raw.headers)(inner.headers.items())
+    raw.length_remaining, raw.chunked = inner.length, inner.chunked
+    return True
+
+
+def _drop_unknown_codings(raw: BaseHTTPResponse) -> None:
+    """Remove the names from Content-Encoding that urllib3 would take for "deflate"."""
+    names = content_codings(lower_case(raw.headers))
+    known = [name for name in names if name in raw.CONTENT_DECODERS]
+    if known:
+        raw.headers["Content-Encoding"] = ", ".join(known)
 
 
 class _ResponseSocket:
