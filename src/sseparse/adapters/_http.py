@@ -9,7 +9,7 @@ from collections.abc import Container, Iterable, Mapping
 from contextlib import suppress
 from ipaddress import IPv6Address
 from time import monotonic
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeGuard
 
 from .._errors import (
     TEXT_SAMPLE,
@@ -120,9 +120,19 @@ def shortest_timeout(own: float | None, until: float | None) -> float | None:
 
 def shut_down(sock: socket.socket) -> None:
     """Shut a socket down, which ends a read that waits in another thread."""
-    # An SSLSocket's own shutdown() would remove the TLS state that the reader is using.
+    # An SSLSocket's own shutdown() would remove the TLS state that the reader is using. gevent has
+    # classes of its own.
+    plain: Any = next(kind for kind in type(sock).__mro__ if kind.__name__ == "socket")
     with suppress(OSError):  # closed already
-        socket.socket.shutdown(sock, socket.SHUT_RDWR)
+        plain.shutdown(sock, socket.SHUT_RDWR)
+
+
+def is_socket(found: object) -> TypeGuard[socket.socket]:
+    """Return whether an object is a socket, of Python or of gevent."""
+    return any(
+        kind.__name__ == "socket" and kind.__module__.partition(".")[0] in ("socket", "gevent")
+        for kind in type(found).__mro__
+    )
 
 
 class Origin(NamedTuple):

@@ -7,6 +7,8 @@ Private attributes used:
   Fallback: waits aren't limited, and wake() does nothing.
 * `_fp` (the http.client response) and `_body` of a urllib3 response (2.8.0). Fallback: without
   `_fp` it's an error; without `_body` a response that was read already is.
+* `_fp._sock` of a response of urllib3-future (2.25.904), which replaces urllib3 where niquests is
+  installed. Fallback: as for a socket that isn't found.
 * `_content` of a requests response (2.34.2). Fallback: a response that was read already is an
   error.
 
@@ -23,13 +25,13 @@ from contextlib import suppress
 from functools import partial
 from http.client import HTTPResponse, IncompleteRead
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, Self, cast
 
 from attrs import define, field
 
 from .._errors import TransportError, content_codings, lower_case, translated
 from .._stage import Uncopyable
-from ._http import READ_SIZE, BodyCheck, loaded_exceptions, shortest_timeout, shut_down
+from ._http import READ_SIZE, BodyCheck, is_socket, loaded_exceptions, shortest_timeout, shut_down
 
 if TYPE_CHECKING:
     from urllib.error import HTTPError
@@ -42,6 +44,7 @@ _FAILURES: Final = (
     ("builtins", "OSError"),
     ("http.client", "HTTPException"),
     ("urllib3.exceptions", "HTTPError"),
+    ("urllib3_future.exceptions", "HTTPError"),  # where niquests doesn't replace urllib3
 )
 
 
@@ -96,7 +99,7 @@ class BlockingSource(Uncopyable):
             # After an error the libraries close the response, which then looks complete.
             raise known
         # A piece can take many reads.
-        self._socket.until = None if self._bound is None else monotonic() + self._bound
+        self._socket.begin_piece(None if self._bound is None else monotonic() + self._bound)
         try:
             check = self._check or self._skip_interim()
             piece = b"" if check.error else self.read_piece()
@@ -212,8 +215,16 @@ def urllib3_source(response: BaseHTTPResponse) -> BlockingSource:
     return _open("urllib3", response, response, body=body, read_head=read_head)
 
 
+def refuse_async(response: object) -> NoReturn:
+    """Raise TypeError for an asynchronous response of niquests."""
+    raise TypeError(
+        f"{type(response).__name__} of niquests can't be read here; pass "
+        "await response.iter_content(-1), which returns bytes as they arrive"
+    )
+
+
 def requests_source(response: Response) -> BlockingSource:
-    """Return the bytes of a response of requests, decompressed."""
+    """Return the bytes of a response of requests or niquests, decompressed."""
     # `iter_content()` and `iter_lines()` delay bytes unless the server sends each event as one
     # chunk; urllib3's response underneath doesn't.
     body, raw = getattr(response, "_content", None), response.raw
@@ -303,22 +314,34 @@ class _ResponseSocket:
 
     def __init__(self, http_response: object) -> None:
         # There is no public way: the connection has forgotten the socket of its last response.
-        self._file: Any = getattr(getattr(http_response, "fp", None), "raw", None)
+        # The `fp` of urllib3-future is made when it's asked for, and isn't read.
+        known = http_response if isinstance(http_response, HTTPResponse) else None
+        self._file: Any = getattr(getattr(known, "fp", None), "raw", None)
         self._read_from: Any = getattr(self._file, "_sock", None)
         found = self._read_from
-        if not isinstance(found, socket.socket):
+        if self._file is None:
+            # urllib3-future: the socket itself is read.
+            found = getattr(http_response, "_sock", None)
+        elif not is_socket(found):
             # TLS inside TLS, or TLS by pyOpenSSL: the plain socket is inside.
             found = getattr(found, "socket", None)
-        self._socket = found if isinstance(found, socket.socket) else None
+        self._socket = found if is_socket(found) else None
         self._own_timeout = None if self._socket is None else self._socket.gettimeout()
         self.until: float | None = None
+
+    def begin_piece(self, until: float | None) -> None:
+        """Set the time at which the reads of the next piece end, or None."""
+        self.until = until
+        if self._file is None and self._socket is not None:
+            # The reads of urllib3-future are limited one by one.
+            self._socket.settimeout(shortest_timeout(self._own_timeout, until))
 
     def limit_reads(self) -> None:
         if self._socket is not None:
             self._replace(self._read_from, self)
 
     def _replace(self, old: object, new: object) -> None:
-        if self._file._sock is old:  # noqa: SLF001 - there is no public way
+        if getattr(self._file, "_sock", None) is old and old is not None:
             self._file._sock = new  # noqa: SLF001 - there is no public way
 
     def recv_into(self, buffer: Any) -> int:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from importlib import import_module
+from types import AsyncGeneratorType, GeneratorType
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast, overload
 
 if TYPE_CHECKING:
@@ -24,7 +26,15 @@ _ADAPTERS: Final[Mapping[tuple[str, str], tuple[str, str]]] = {
     ("http", "HTTPResponse"): ("_read1", "http_client_source"),
     ("urllib", "HTTPError"): ("_read1", "http_client_source"),
     ("aiohttp", "ClientResponse"): ("_aiohttp", "AiohttpSource"),
+    ("aiohttp", "StreamReader"): ("_aiohttp", "ContentSource"),
+    ("asyncio", "StreamReader"): ("_asyncio", "StreamReaderSource"),
+    ("curl_cffi", "Response"): ("_curl_cffi", "source"),
+    ("niquests", "AsyncResponse"): ("_read1", "refuse_async"),
+    ("niquests", "Response"): ("_read1", "requests_source"),
+    # urllib3-future, which replaces urllib3 where niquests is installed.
+    ("urllib3", "HTTPResponse"): ("_read1", "urllib3_source"),
     ("socket", "socket"): ("sockets", "source"),
+    ("gevent", "socket"): ("sockets", "source"),
     ("trio", "ReceiveStream"): ("trio", "source"),
     ("anyio", "ByteReceiveStream"): ("anyio", "source"),
 }
@@ -36,6 +46,12 @@ _UNOPENED: Final = (
     (Awaitable, "await it"),
 )
 """The classes of objects that return a response when opened, and how to open them."""
+
+_OPENERS: Final = re.compile("(?!Abstract).*ContextManager|a?closing|nullcontext")
+"""The names of context managers that return another object. Most classes return themselves."""
+
+_LINES: Final = frozenset({"iter_lines", "aiter_lines"})
+"""The names of methods that iterate over lines, without their ends."""
 
 
 class SyncSource(Protocol):
@@ -219,13 +235,23 @@ def _check_unadapted(source: object, reader: str) -> None:
             f"{reader} takes an iterable of bytes, not {name} itself; "
             "wrap a body of bytes in a list, or feed it to a parser"
         )
+    if isinstance(source, GeneratorType | AsyncGeneratorType) and source.__name__ in _LINES:
+        raise TypeError(
+            f"{reader} cannot read the lines of {source.__name__}(), which have lost their ends; "
+            "pass the response itself"
+        )
     # An awaitable can be iterable, as generator-based coroutines are.
     is_iterable = isinstance(source, Iterable) and not isinstance(source, Awaitable)
     if is_iterable or isinstance(source, AsyncIterable):
         return
+    named = _name(source)
+    if callable(getattr(source, "request", None)):
+        raise TypeError(
+            f"{reader} cannot read {named}, which sends requests; pass the response to one of them"
+        )
+    is_opener = any(_OPENERS.fullmatch(kind.__name__) for kind in type(source).__mro__)
     for kind, how in _UNOPENED:
-        if isinstance(source, kind):
-            named = _name(cast("object", source))
+        if isinstance(source, kind) and (is_opener or kind is Awaitable):
             raise TypeError(f"{reader} cannot read {named}, which gives a response: {how}")
 
 

@@ -1,0 +1,86 @@
+"""niquests, which replaces urllib3 by urllib3-future, and what is read through it."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, get_args
+
+import pytest
+import requests
+import urllib3
+
+from sseparse import AsyncStream, Deadlines, Stream, StreamTimeout, TransportError
+from sseparse.testing import Framing, Replay, ReplayServer
+
+from .scripted_server import CHUNKED, SAFETY, sending, serving
+
+niquests = pytest.importorskip(
+    "niquests", reason="niquests is not installed: it would replace urllib3 for all tests"
+)
+
+# niquests leaves sockets to the garbage collector.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning"
+)
+
+BODY = (
+    b'data: {"choices":[{"index":0,"delta":{"content":"Hel"}}]}\n\n'
+    b'data: {"choices":[{"index":0,"delta":{"content":"lo"},"finish_reason":"stop"}]}\n\n'
+    b"data: [DONE]\n\n"
+)
+FRAMINGS: list[Any] = [each for each in get_args(Framing) if each != "gzip-unflushed"]
+OPENERS: dict[str, Callable[[str], Any]] = {
+    "niquests": lambda url: niquests.get(url, stream=True, timeout=SAFETY),
+    "requests": lambda url: requests.get(url, stream=True, timeout=SAFETY),
+    "urllib3": lambda url: urllib3.PoolManager().request("GET", url, preload_content=False),
+}
+
+
+@pytest.mark.parametrize("library", OPENERS)
+class TestLibraries:
+    """niquests itself, and the libraries whose urllib3 it replaces."""
+
+    @pytest.mark.parametrize("framing", FRAMINGS)
+    def test_framings(self, library: str, framing: Framing) -> None:
+        """Each event is returned before the server sends the next one."""
+        with ReplayServer(Replay(BODY, framing=framing, gated=True)) as server:
+            server.release()
+            with Stream(OPENERS[library](server.url)) as stream:
+                for _ in stream:
+                    server.release()
+            assert stream.result().text == "Hello"
+
+    def test_deadlines(self, library: str) -> None:
+        """A deadline is met."""
+        with ReplayServer(Replay(BODY, delays=[0, 600, 0])) as server:
+            deadlines = Deadlines(between_events=0.2)
+            with Stream(OPENERS[library](server.url), deadlines=deadlines) as stream:
+                with pytest.raises(StreamTimeout) as raised:
+                    stream.result()
+            assert raised.value.clock == "between_events"
+
+    def test_a_truncated_body(self, library: str) -> None:
+        """A truncated body raises TransportError."""
+        with serving(sending(CHUNKED + b"3\r\n: a\r\n", then="hang up")) as server:
+            with pytest.raises(TransportError):
+                Stream(OPENERS[library](server.url)).result()
+
+    def test_interim(self, library: str) -> None:
+        """Interim responses are read past."""
+        head = b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
+        with serving(sending(head % len(BODY) + BODY)) as server:
+            assert Stream(OPENERS[library](server.url)).result().text == "Hello"
+
+
+def test_async() -> None:
+    """An asynchronous response raises TypeError with what to pass instead."""
+    with ReplayServer(BODY) as server:
+
+        async def main() -> None:
+            async with niquests.AsyncSession() as client:
+                response = await client.get(server.url, stream=True)
+                with pytest.raises(TypeError, match=r"pass await response.iter_content\(-1\)"):
+                    AsyncStream(response)
+                pieces = await response.iter_content(-1)
+                assert (await AsyncStream(pieces).result()).text == "Hello"
+
+        asyncio.run(main())
