@@ -186,11 +186,26 @@ def is_text(body_start: bytes) -> bool:
 
 
 def _body(body_start: bytes) -> tuple[str, str]:
+    if lost_line_ends(body_start):
+        return ": its lines lost their ends", (
+            "pass the response itself, or its bytes as they arrive, instead of iter_lines()"
+        )
     looks = _looks_like(body_start)
     return f": it looks like {looks}" if looks else "", (
         "expected the content type text/event-stream and lines such as 'data: {...}': check the "
         "URL and that the request asks for a stream"
     )
+
+
+# A field after another one, or after the JSON of its data, in the body's only line.
+_JOINED_LINES: Final = re.compile(
+    rb"(?:data:[^\r\n]*?[}\]]|(?:event|id|retry)?:[^\r\n]*?)(?:data|event):[^\r\n]*\Z"
+)
+
+
+def lost_line_ends(body_start: bytes) -> bool:
+    """Return whether a body without any event looks like lines that were joined without ends."""
+    return _JOINED_LINES.match(body_start) is not None
 
 
 def _looks_like(body_start: bytes) -> str | None:

@@ -1,7 +1,8 @@
 """niquests, which replaces urllib3 by urllib3-future, and what is read through it."""
 
 import asyncio
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
 from typing import Any, get_args
 
 import pytest
@@ -27,6 +28,14 @@ BODY = (
     b'data: {"choices":[{"index":0,"delta":{"content":"lo"},"finish_reason":"stop"}]}\n\n'
     b"data: [DONE]\n\n"
 )
+
+
+@pytest.fixture(autouse=True)
+def collect_garbage() -> Iterator[None]:
+    yield
+    gc.collect()
+
+
 FRAMINGS: list[Any] = [each for each in get_args(Framing) if each != "gzip-unflushed"]
 OPENERS: dict[str, Callable[[str], Any]] = {
     "niquests": lambda url: niquests.get(url, stream=True, timeout=SAFETY),
