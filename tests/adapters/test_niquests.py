@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import socket
 from collections.abc import Callable, Iterator
 from typing import Any, get_args
 
@@ -14,9 +15,10 @@ from sseparse.testing import Framing, Replay, ReplayServer
 
 from .scripted_server import CHUNKED, SAFETY, sending, serving
 
-niquests = pytest.importorskip(
-    "niquests", reason="niquests is not installed: it would replace urllib3 for all tests"
-)
+try:
+    import niquests  # type: ignore[import-not-found] # it would replace urllib3 for all tests
+except ModuleNotFoundError:
+    niquests = None
 
 # niquests leaves sockets to the garbage collector.
 pytestmark = pytest.mark.filterwarnings(
@@ -44,6 +46,10 @@ OPENERS: dict[str, Callable[[str], Any]] = {
 }
 
 
+installed = pytest.mark.skipif(niquests is None, reason="niquests is not installed")
+
+
+@installed
 @pytest.mark.parametrize("library", OPENERS)
 class TestLibraries:
     """niquests itself, and the libraries whose urllib3 it replaces."""
@@ -80,6 +86,44 @@ class TestLibraries:
             assert Stream(OPENERS[library](server.url)).result().text == "Hello"
 
 
+class LowLevelResponse:
+    """What urllib3-future puts under a response: it reads the socket without a file."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self.closed = False
+
+    def read(self, size: int) -> bytes:
+        return self._sock.recv(size)
+
+    read1 = read
+
+    def close(self) -> None:
+        self._sock.close()
+        self.closed = True
+
+
+def test_deadlines_of_a_double() -> None:
+    """A deadline limits the reads of a socket that has no file."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        body: Any = LowLevelResponse(ours)
+        theirs.sendall(BODY[:59])
+        response = urllib3.HTTPResponse(body, status=200, preload_content=False)
+        stream = Stream(response, deadlines=Deadlines(between_bytes=0.05))
+        with pytest.raises(StreamTimeout) as raised:
+            stream.result()
+        assert (raised.value.clock, raised.value.partial.text) == ("between_bytes", "Hel")
+
+
+def test_the_double_of_an_asynchronous_response() -> None:
+    """An asynchronous response raises TypeError with what to pass instead."""
+    response = type("AsyncResponse", (), {"__module__": "niquests.models"})()
+    with pytest.raises(TypeError, match=r"pass await response.iter_content\(-1\)"):
+        AsyncStream(response)
+
+
+@installed
 def test_async() -> None:
     """An asynchronous response raises TypeError with what to pass instead."""
     with ReplayServer(BODY) as server:

@@ -161,14 +161,16 @@ def source(response: object) -> object:
     Return the bytes of a response.
 
     Args:
-        response: A streamed response of httpx, httpx2, requests, urllib3, aiohttp, http.client or
-            urllib, a socket, or a stream of trio or anyio.
+        response: A streamed response of httpx, httpx2, requests, niquests, urllib3, aiohttp,
+            curl_cffi, http.client or urllib; the `content` of a response of aiohttp; an
+            `asyncio.StreamReader`; a socket, also of gevent; or a stream of trio or anyio.
 
     Returns:
         An iterable of bytes, asynchronous if the response is, with `close()` (or `aclose()`),
         `status` and `headers`. Reading raises `TransportError`, or `StreamTimeout` after a timeout
         of the library, with the library's exception as its cause. It raises `NotEventStream` if the
-        body has a compression that isn't decoded.
+        body has a compression that isn't decoded. `status` is None before the head of the response
+        is read: from a socket or stream, and after an interim response (such as 103).
 
     Raises:
         TypeError: The response isn't from one of these libraries, or can't be streamed.
