@@ -103,6 +103,7 @@ class LowLevelResponse:
         self.closed = True
 
 
+@pytest.mark.skipif(niquests is not None, reason="the double is for urllib3")
 def test_deadlines_of_a_double() -> None:
     """A deadline limits the reads of a socket that has no file."""
     ours, theirs = socket.socketpair()

@@ -1,5 +1,5 @@
 """
-Adapters for http.client, urllib3 and requests, which read with read1().
+Adapters for http.client, urllib3, requests and niquests, which read with read1().
 
 Private attributes used:
 
@@ -7,14 +7,13 @@ Private attributes used:
   Fallback: waits aren't limited, and wake() does nothing.
 * `_fp` (the http.client response) and `_body` of a urllib3 response (2.8.0). Fallback: without
   `_fp` it's an error; without `_body` a response that was read already is.
-* `_fp._sock` of a response of urllib3-future (2.25.904), which replaces urllib3 where niquests is
-  installed. Fallback: as for a socket that isn't found.
+* The class name of `_fp`, and its `_sock`, of urllib3-future (2.25.904), which replaces urllib3
+  where niquests is installed. Fallback: as for a socket that isn't found.
 * `_content` of a requests response (2.34.2). Fallback: a response that was read already is an
   error.
 
 Undocumented method used: `HTTPResponse.begin()` (Python 3.11 to 3.14), which reads the head of a
-response if `headers` is None. Fallback: an interim response is an error, and its connection is
-closed.
+response if `headers` is None. There is no fallback: after an interim response, reading fails.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ _FAILURES: Final = (
 
 @define(eq=False, repr=False, slots=False)
 class BlockingSource(Uncopyable):
-    """Bytes of a response of http.client, urllib3 or requests, as they arrive."""
+    """Bytes of a response of these libraries, as they arrive."""
 
     library: str
     response: Any
@@ -60,7 +59,7 @@ class BlockingSource(Uncopyable):
     is_finished: Callable[[], bool]  # then the connection can be another response's
     pooled: bool = True
     status: int | None = field(default=None, init=False)
-    headers: Mapping[str, str] = field(factory=dict, init=False)
+    headers: Mapping[str, str] = field(factory=dict[str, str], init=False)
     _is_kept: bool = field(default=True, init=False)  # whether the connection is, after the body
     _check: BodyCheck | None = field(default=None, init=False)
     _error: TransportError | None = field(default=None, init=False)
@@ -314,13 +313,13 @@ class _ResponseSocket:
 
     def __init__(self, http_response: object) -> None:
         # There is no public way: the connection has forgotten the socket of its last response.
-        # The `fp` of urllib3-future is made when it's asked for, and isn't read.
-        known = http_response if isinstance(http_response, HTTPResponse) else None
-        self._file: Any = getattr(getattr(known, "fp", None), "raw", None)
+        # That of urllib3-future reads the socket itself; it makes a file only when asked for it.
+        is_direct = type(http_response).__name__ == "LowLevelResponse"
+        file = None if is_direct else getattr(http_response, "fp", None)
+        self._file: Any = getattr(file, "raw", None)
         self._read_from: Any = getattr(self._file, "_sock", None)
         found = self._read_from
-        if self._file is None:
-            # urllib3-future: the socket itself is read.
+        if is_direct:
             found = getattr(http_response, "_sock", None)
         elif not is_socket(found):
             # TLS inside TLS, or TLS by pyOpenSSL: the plain socket is inside.
@@ -333,7 +332,7 @@ class _ResponseSocket:
         """Set the time at which the reads of the next piece end, or None."""
         self.until = until
         if self._file is None and self._socket is not None:
-            # The reads of urllib3-future are limited one by one.
+            # Without a file, the reads are limited one by one.
             self._socket.settimeout(shortest_timeout(self._own_timeout, until))
 
     def limit_reads(self) -> None:
@@ -341,7 +340,7 @@ class _ResponseSocket:
             self._replace(self._read_from, self)
 
     def _replace(self, old: object, new: object) -> None:
-        if getattr(self._file, "_sock", None) is old and old is not None:
+        if self._file is not None and self._file._sock is old:  # noqa: SLF001 - as below
             self._file._sock = new  # noqa: SLF001 - there is no public way
 
     def recv_into(self, buffer: Any) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Iterable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from contextlib import AbstractAsyncContextManager
 from importlib import import_module
 from types import AsyncGeneratorType, GeneratorType
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast, overload
@@ -39,13 +39,6 @@ _ADAPTERS: Final[Mapping[tuple[str, str], tuple[str, str]]] = {
     ("anyio", "ByteReceiveStream"): ("anyio", "source"),
 }
 """The module and callable for each class of response, by its package and name."""
-
-_UNOPENED: Final = (
-    (AbstractAsyncContextManager, "enter it, async with ... as response"),
-    (AbstractContextManager, "enter it, with ... as response"),
-    (Awaitable, "await it"),
-)
-"""The classes of objects that return a response when opened, and how to open them."""
 
 _OPENERS: Final = re.compile("(?!Abstract).*ContextManager|a?closing|nullcontext")
 """The names of context managers that return another object. Most classes return themselves."""
@@ -230,7 +223,8 @@ def is_pooled(source: object) -> bool:
 
 
 def _check_unadapted(source: object, reader: str) -> None:
-    """Raise TypeError for the body itself, and for what returns a response when opened."""
+    """Raise TypeError for the body itself, its lines, and what returns a response when opened."""
+    given: object = source
     if isinstance(source, bytes | bytearray | memoryview | str):
         name = type(cast("object", source)).__name__
         raise TypeError(
@@ -246,15 +240,23 @@ def _check_unadapted(source: object, reader: str) -> None:
     is_iterable = isinstance(source, Iterable) and not isinstance(source, Awaitable)
     if is_iterable or isinstance(source, AsyncIterable):
         return
+    _check_unopened(given, reader)
+
+
+def _check_unopened(source: object, reader: str) -> None:
     named = _name(source)
     if callable(getattr(source, "request", None)):
         raise TypeError(
             f"{reader} cannot read {named}, which sends requests; pass the response to one of them"
         )
-    is_opener = any(_OPENERS.fullmatch(kind.__name__) for kind in type(source).__mro__)
-    for kind, how in _UNOPENED:
-        if isinstance(source, kind) and (is_opener or kind is Awaitable):
-            raise TypeError(f"{reader} cannot read {named}, which gives a response: {how}")
+    how = None
+    if any(_OPENERS.fullmatch(kind.__name__) for kind in type(source).__mro__):
+        is_async = isinstance(source, AbstractAsyncContextManager)
+        how = f"enter it, {'async ' if is_async else ''}with ... as response"
+    elif isinstance(source, Awaitable):
+        how = "await it"
+    if how is not None:
+        raise TypeError(f"{reader} cannot read {named}, which gives a response: {how}")
 
 
 def _find_adapter(response: object) -> Any:
