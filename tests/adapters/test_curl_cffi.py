@@ -121,6 +121,18 @@ class TestAsync:
 
             asyncio.run(main())
 
+    def test_to_the_end(self) -> None:
+        """A source returns the complete body, and then nothing more."""
+        with ReplayServer(BODY) as server:
+
+            async def main() -> None:
+                async with requests.AsyncSession() as client:
+                    opened: Any = source(await client.get(server.url, stream=True))
+                    assert b"".join([piece async for piece in opened]) == BODY
+                    await opened.aclose()
+
+            asyncio.run(main())
+
     def test_the_other_stream(self) -> None:
         """A stream of the other kind rejects the response."""
         with ReplayServer(BODY) as server:

@@ -3,8 +3,8 @@ Adapter for curl_cffi, which isn't imported.
 
 Undocumented attributes used, seen in curl_cffi 0.17.0:
 
-* `Response.queue`, of which `queue` and `not_empty` are used, and `quit_now`. Fallback: waits
-  aren't limited, and closing an unfinished response waits for its next bytes.
+* `Response.queue`, of which `queue` and `not_empty` are used, and `quit_now`. Fallback: none; a
+  response without `queue` is taken for one that was read.
 * `Response.astream_task`. Fallback: the response is taken for a synchronous one.
 
 libcurl decompresses, and rejects a Content-Encoding that it doesn't know.
@@ -33,9 +33,7 @@ class _CurlSource(Uncopyable):
 
     def _stop(self) -> None:
         """Have the transfer end at its next bytes, without waiting for them."""
-        quit_now = getattr(self._response, "quit_now", None)
-        if quit_now is not None:
-            quit_now.set()
+        self._response.quit_now.set()
 
 
 class CurlSource(_CurlSource):
