@@ -141,12 +141,19 @@ def _redirect(status: int | None, headers: Mapping[str, str]) -> tuple[str, str]
     )
 
 
+# The first bytes of gzip, zstd and zlib. Brotli has none of its own.
+_COMPRESSED: Final = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"x\x01", b"x\x9c", b"x\xda")
+TEXT_SAMPLE: Final = 16  # bytes; bzip2 begins with 10 bytes of ASCII
+_FIELDS: Final = (b"data:", b"event:", b"id:", b"retry:")
+_CONTROL: Final = re.compile("[\0-\x08\x0e-\x1f\x7f]")
+
+
 def _encoded(body_start: bytes, headers: Mapping[str, str]) -> tuple[str, str] | None:
     if not looks_encoded(body_start, headers):
         return None
-    encoding = _encoding(headers)
-    unmarked = encoding == "identity"
-    what = "seems to be compressed" if unmarked else f"is marked as compressed with {encoding}"
+    what = "seems to be compressed"
+    if content_codings(headers):
+        what = f"is marked as compressed with {headers['content-encoding'].strip().lower()}"
     return f": it {what}", (
         "send 'Accept-Encoding: identity', or let the HTTP library decompress what it reads"
     )
@@ -154,29 +161,51 @@ def _encoded(body_start: bytes, headers: Mapping[str, str]) -> tuple[str, str] |
 
 def looks_encoded(body_start: bytes, headers: Mapping[str, str]) -> bool:
     """Return whether a body seems to be compressed still, as its headers or first bytes say."""
-    if body_start.startswith(b"\x1f\x8b"):
+    if body_start.startswith(_COMPRESSED):
         return True
-    return _encoding(headers) != "identity" and not _is_text(body_start)
+    return bool(content_codings(headers)) and not (body_start and is_text(body_start))
 
 
-def _encoding(headers: Mapping[str, str]) -> str:
-    return headers.get("content-encoding", "identity").strip().lower()
+def content_codings(headers: Mapping[str, str]) -> list[str]:
+    """Return the names in Content-Encoding, in lower case, without "identity"."""
+    names = (name.strip() for name in headers.get("content-encoding", "").lower().split(","))
+    return [name for name in names if name not in {"", "identity"}]
 
 
-def _is_text(body_start: bytes) -> bool:
-    decoder = codecs.getincrementaldecoder("utf-8")()
+def is_text(body_start: bytes) -> bool:
+    """Return whether a body that begins so is text and not compressed. The empty prefix is."""
+    sample = body_start[:TEXT_SAMPLE]
+    # After the name of a field, even a byte that isn't text is data.
+    if sample.startswith(_FIELDS):
+        return True
     try:
-        return bool(decoder.decode(body_start))
+        text, _ = codecs.utf_8_decode(sample)
     except UnicodeDecodeError:
         return False
+    return _CONTROL.search(text) is None
 
 
 def _body(body_start: bytes) -> tuple[str, str]:
+    if lost_line_ends(body_start):
+        return ": its lines lost their ends", (
+            "pass the response itself, or its bytes as they arrive, instead of iter_lines()"
+        )
     looks = _looks_like(body_start)
     return f": it looks like {looks}" if looks else "", (
         "expected the content type text/event-stream and lines such as 'data: {...}': check the "
         "URL and that the request asks for a stream"
     )
+
+
+# A field after another one, or after the JSON of its data, in the body's only line.
+_JOINED_LINES: Final = re.compile(
+    rb"(?:data:[^\r\n]*?[}\]]|(?:event|id|retry)?:[^\r\n]*?)(?:data|event):[^\r\n]*\Z"
+)
+
+
+def lost_line_ends(body_start: bytes) -> bool:
+    """Return whether a body without any event looks like lines that were joined without ends."""
+    return _JOINED_LINES.match(body_start) is not None
 
 
 def _looks_like(body_start: bytes) -> str | None:
@@ -380,12 +409,13 @@ def headers_of(response: object) -> dict[str, str]:
 
 
 def lower_case(headers: Any) -> dict[str, str]:
-    """Return headers by lower-case name, without those that aren't text."""
-    return {
-        name.lower(): value
-        for name, value in (headers.items() if headers else ())
-        if isinstance(name, str) and isinstance(value, str)
-    }
+    """Return headers by lower-case name, repeated ones joined, without those that aren't text."""
+    joined: dict[str, str] = {}
+    for name, value in headers.items() if headers else ():
+        if isinstance(name, str) and isinstance(value, str):
+            key = name.lower()
+            joined[key] = f"{joined[key]}, {value}" if key in joined else value
+    return joined
 
 
 def add_response(error: SSEError, response: object) -> SSEError:

@@ -1,5 +1,7 @@
 """Objects that can't be read raise TypeError with what to pass instead."""
 
+import contextlib
+import threading
 import urllib.request
 from collections.abc import Iterator
 from typing import Any
@@ -10,6 +12,7 @@ import httpx
 import httpx2
 import pytest
 import requests
+import urllib3
 
 from sseparse import AsyncEventStream, AsyncStream, EventStream, NotEventStream, Stream
 from sseparse.adapters import trio as trio_adapter
@@ -151,3 +154,67 @@ def test_unknown_encoding(transport: Transport) -> None:
     assert isinstance(outcome.error, NotEventStream)
     assert "marked as compressed with lzma" in str(outcome.error)
     assert outcome.error.headers["content-encoding"] == "lzma"
+
+
+class TestHints:
+    """Objects that don't return a response when entered: the error doesn't say to enter them."""
+
+    @pytest.mark.parametrize("reader", [Stream, AsyncStream])
+    def test_clients(self, reader: Any) -> None:
+        """A client raises TypeError that asks for the response."""
+        pool = urllib3.PoolManager()
+        for client in (httpx.Client(), httpx2.AsyncClient(), requests.Session(), pool):
+            with pytest.raises(TypeError, match=r"which sends requests; pass the response to one"):
+                reader(client)
+
+    @pytest.mark.parametrize("reader", [Stream, AsyncStream])
+    def test_other_managers(self, reader: Any) -> None:
+        """A context manager that returns itself raises TypeError without such advice."""
+        for manager in (contextlib.ExitStack(), threading.Lock(), contextlib.AsyncExitStack()):
+            with pytest.raises(TypeError, match="cannot read") as raised:
+                reader(manager)
+            assert "enter it" not in str(raised.value)
+
+    def test_wrapped_responses(self, server: ReplayServer) -> None:
+        """A response in contextlib.closing() must be entered."""
+        response = requests.post(server.url, stream=True, timeout=LIMIT)
+        with pytest.raises(TypeError, match="enter it, with"):
+            Stream(contextlib.closing(response))  # type: ignore[arg-type]
+        assert Stream(response).result().text == "hi"
+
+
+class TestLines:
+    """Lines that lost their ends."""
+
+    def test_iter_lines(self, server: ReplayServer) -> None:
+        """The lines of a library raise TypeError with what to pass instead."""
+        for reader in (Stream, EventStream):
+            with requests.post(server.url, stream=True, timeout=LIMIT) as response:
+                with pytest.raises(TypeError, match=r"iter_lines\(\).*pass the response itself"):
+                    reader(response.iter_lines())
+            with httpx.stream("POST", server.url) as streamed:
+                with pytest.raises(TypeError, match=r"iter_lines\(\).*pass the response itself"):
+                    reader(streamed.iter_lines())  # type: ignore[arg-type]
+
+        async def main() -> None:
+            async with httpx2.AsyncClient() as client, client.stream("POST", server.url) as opened:
+                with pytest.raises(TypeError, match=r"aiter_lines\(\).*pass the response itself"):
+                    AsyncEventStream(opened.aiter_lines())  # type: ignore[arg-type]
+
+        anyio.run(main)
+
+    @pytest.mark.parametrize(
+        "body", [BODY, b": one\ndata: 1\n\n", b"event: a\ndata: 1\n\n", b"id: 5\r\ndata: 1\r\n\r\n"]
+    )
+    def test_any_lines(self, body: bytes) -> None:
+        """Joined lines of any source raise NotEventStream, however they are cut."""
+        lines = body.splitlines()
+        for pieces in (lines, [b"".join(lines)], [bytes([byte]) for byte in b"".join(lines)]):
+            for reader in (Stream, EventStream):
+                with pytest.raises(NotEventStream, match="its lines lost their ends; pass"):
+                    list(reader(iter(pieces)))
+
+    def test_cut_lines(self) -> None:
+        """A line that a truncated body ends in is no such line."""
+        for body in (b"data: a", b"data: a\ndata: b", b": data", b"data: adata: b", b"id: 5\n"):
+            assert list(EventStream([body])) == []

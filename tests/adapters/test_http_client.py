@@ -71,7 +71,7 @@ class TestHTTPClient(BlockingAdapter):
                 with pytest.raises(NotEventStream, match="compressed with gzip") as raised:
                     stream.result()
         error = raised.value
-        assert (error.status, error.body_start) == (200, b"")
+        assert (error.status, error.body_start) == (200, b"\x1f")
         assert error.content_type == "text/event-stream; charset=utf-8"
         assert error.headers["content-encoding"] == "gzip"
 

@@ -69,8 +69,8 @@ class TestRequests(Decoding):
                 assert list(source) == []
 
     def test_kept_content_with_an_unknown_encoding(self) -> None:
-        """Kept content with an unknown encoding raises NotEventStream."""
-        coded = Replay(BODY, headers={"Content-Encoding": "compress"})
+        """Kept content with an unknown encoding raises NotEventStream unless it's text."""
+        coded = Replay(b"\x1f\x9d" + BODY, headers={"Content-Encoding": "compress"})
         with ReplayServer(coded) as server, plain_session() as session:
             response = session.get(server.url)
         with pytest.raises(NotEventStream, match="compressed with compress"):

@@ -105,7 +105,7 @@ async def test_cut_and_encoded() -> None:
     with pytest.raises(TransportError, match="as an iterable"):
         await anext(adapter.source(Scripted([CHUNK])))
     with pytest.raises(NotEventStream, match="gzip"):
-        await anext(adapter.source(Scripted([HEAD + b"Content-Encoding: gzip\r\n\r\n"])))
+        await anext(adapter.source(Scripted([HEAD + b"Content-Encoding: gzip\r\n\r\n\x1f"])))
 
 
 async def test_cancelled_reads() -> None:

@@ -14,14 +14,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from .._errors import translated
 from .._stage import Uncopyable
-from ._http import USUAL_CODINGS, find_refusal, loaded_exceptions
+from ._http import USUAL_CODINGS, BodyCheck, loaded_exceptions
 
 if TYPE_CHECKING:
-    from aiohttp import ClientResponse
+    from aiohttp import ClientResponse, StreamReader
     from aiohttp.client_proto import ResponseHandler
 
 
@@ -33,26 +33,24 @@ _FAILURES: Final = (
 _CHECK_INTERVAL: Final = 1.0  # in seconds, between two checks of the connection during a wait
 
 
-class AiohttpSource(Uncopyable):
-    """Bytes of a response of aiohttp, decompressed, as they arrive."""
+class ContentSource(Uncopyable):
+    """Bytes of a body of aiohttp, `response.content`, as they arrive. It isn't closed."""
 
-    pooled = True
+    pooled = False
+    status: int | None = None
 
-    def __init__(self, response: ClientResponse) -> None:
-        self.status: int | None = response.status
-        self.headers: Mapping[str, str] = response.headers
-        self._response = response
-        self._content = response.content
+    def __init__(self, content: StreamReader, body: bytes | None = None) -> None:
+        self.headers: Mapping[str, str] = {}
+        self._content = content
         # At the end of the body, the response releases its connection.
-        self._protocol: ResponseHandler | None = getattr(response.content, "_protocol", None)
+        protocol: Any = getattr(content, "_protocol", None)
+        # A server's protocol has another base class.
+        is_client = hasattr(protocol, "is_connected")
+        self._protocol: ResponseHandler | None = protocol if is_client else None
         self._failure: Exception | None = None
-        hops = [(each.method, each.status, each.headers) for each in response.history]
-        self._refusal = find_refusal(
-            response.status, response.headers, USUAL_CODINGS, hops, response.method
-        )
-        body: object = getattr(response, "_body", None)
-        self._body = body if isinstance(body, bytes) else None
-        if self._body is None and self._content.at_eof() and self._content.total_bytes:
+        self._check = BodyCheck(None, {}, None)
+        self._body = body
+        if body is None and content.at_eof() and content.total_bytes:
             raise RuntimeError(
                 "this response was read already, and its body wasn't kept; pass a response that "
                 "hasn't been read"
@@ -62,8 +60,8 @@ class AiohttpSource(Uncopyable):
         return self
 
     async def __anext__(self) -> bytes:
-        if self._refusal is not None:
-            raise self._refusal
+        if self._check.error is not None:
+            raise self._check.error
         if self._failure is not None:
             raise translated("aiohttp", self._failure) from self._failure
         try:
@@ -76,13 +74,10 @@ class AiohttpSource(Uncopyable):
             if not piece:
                 raise translated("aiohttp", error) from error
             self._failure = error
-        return piece
+        return piece if self._check.passed else self._check.release(piece)
 
     async def aclose(self) -> None:
-        if self._content.is_eof():
-            self._response.release()
-        else:
-            self._response.close()
+        """Close nothing: the response belongs to the caller."""
 
     async def _read(self) -> bytes:
         if self._body is not None:
@@ -117,12 +112,7 @@ class AiohttpSource(Uncopyable):
         self._next_check = loop.call_later(_CHECK_INTERVAL, self._check_connection)
 
     def _require_complete(self) -> None:
-        # aiohttp takes a reset for the end of a body without a length. Bodies with a known end are
-        # complete, and their connection can have failed since.
-        framing = {"content-length", "transfer-encoding"} & {key.lower() for key in self.headers}
-        error = None if framing or self._protocol is None else self._protocol.exception()
-        if isinstance(error, OSError):
-            raise error
+        """Raise the error of the connection if the body ended with it, if that's known."""
 
     def _read_rest(self) -> bytes:
         # The public methods no longer return the bytes received before an error.
@@ -130,3 +120,34 @@ class AiohttpSource(Uncopyable):
         with suppress(TimeoutError):
             return b"" if read is None else read(-1)
         return b""
+
+
+class AiohttpSource(ContentSource):
+    """Bytes of a response of aiohttp, decompressed, as they arrive."""
+
+    pooled = True
+
+    def __init__(self, response: ClientResponse) -> None:
+        body: object = getattr(response, "_body", None)
+        super().__init__(response.content, body if isinstance(body, bytes) else None)
+        self.status = response.status
+        self.headers = response.headers
+        self._response = response
+        hops = [(each.method, each.status, each.headers) for each in response.history]
+        # aiohttp decodes a single coding only.
+        codings = {response.headers.get("Content-Encoding", "").strip().lower()} & USUAL_CODINGS
+        self._check = BodyCheck(response.status, response.headers, codings, hops, response.method)
+
+    async def aclose(self) -> None:
+        if self._content.is_eof():
+            self._response.release()
+        else:
+            self._response.close()
+
+    def _require_complete(self) -> None:
+        # aiohttp takes a reset for the end of a body without a length. Bodies with a known end are
+        # complete, and their connection can have failed since.
+        framing = {"content-length", "transfer-encoding"} & {key.lower() for key in self.headers}
+        error = None if framing or self._protocol is None else self._protocol.exception()
+        if isinstance(error, OSError):
+            raise error

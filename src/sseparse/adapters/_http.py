@@ -9,9 +9,15 @@ from collections.abc import Container, Iterable, Mapping
 from contextlib import suppress
 from ipaddress import IPv6Address
 from time import monotonic
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeGuard
 
-from .._errors import NotEventStream
+from .._errors import (
+    TEXT_SAMPLE,
+    NotEventStream,
+    content_codings,
+    is_text,
+    lower_case,
+)
 
 # The content codings that clients decode, or reject themselves.
 USUAL_CODINGS: Final = frozenset({"gzip", "deflate", "br", "zstd"})
@@ -37,23 +43,65 @@ _HOST: Final = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=\-\x80-\U0010ffff]+")
 _IPV4: Final = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)", re.IGNORECASE)
 
 
-def find_refusal(
-    status: int | None,
-    headers: Mapping[str, str],  # found by lower-case names
-    codings: Container[str] | None,  # that are decoded; None if unknown
-    # Redirects: the method of the request, the status and headers of the response.
-    hops: Iterable[tuple[str, int, Mapping[str, str]]] = (),
-    method: str = "",
-) -> NotEventStream | None:
-    """Return the error for a response whose head shows that it can't be read, or None."""
-    # By default, clients turn a POST into a GET at most redirects.
-    for hop_method, hop_status, hop_headers in hops:
-        if hop_method != method:
-            return NotEventStream.from_response(hop_status, hop_headers)
-    names = [name.strip() for name in (headers.get("content-encoding") or "").lower().split(",")]
-    if codings is None or all(name in ("", "identity") or name in codings for name in names):
-        return None
-    return NotEventStream.from_response(status, headers)
+class BodyCheck:
+    """
+    Check that a response can be read: its redirects, and the first bytes of an encoded body.
+
+    A body with a Content-Encoding that the client doesn't decode is read if it begins with text.
+    Servers send names of no compression, such as "none", "UTF-8" or "binary", and proxies that
+    decompress a body forget to remove the header.
+
+    Args:
+        status: The status of the response.
+        headers: Its headers.
+        codings: The names that the client decodes; None if unknown.
+        hops: Redirects: the method of the request, the status and headers of the response.
+        method: The method of the last request.
+
+    Attributes:
+        error: Why the response, or the rest of it, can't be read; or None.
+        passed: Whether each further piece can be returned as it is.
+    """
+
+    def __init__(
+        self,
+        status: int | None,
+        headers: object,
+        codings: Container[str] | None,
+        hops: Iterable[tuple[str, int, object]] = (),
+        method: str = "",
+    ) -> None:
+        self._status = status
+        self._headers = lower_case(headers)
+        self._start = b""
+        # By default, clients turn a POST into a GET at most redirects.
+        changed = (hop[1:] for hop in hops if hop[0] != method)
+        self.error = next((NotEventStream.from_response(*hop) for hop in changed), None)
+        if status == 101:
+            # RFC 9110, 15.2.2: from now on, the connection carries another protocol.
+            self.error = self.error or NotEventStream.from_response(status, headers)
+        names = content_codings(self._headers)
+        self.passed = codings is None or all(name in codings for name in names)
+
+    def release(self, piece: bytes) -> bytes:
+        """
+        Return a piece up to the first byte that isn't text, at which `error` is set.
+
+        Raises:
+            NotEventStream: The piece begins with that byte.
+        """
+        known = len(self._start)
+        start = self._start + piece[: TEXT_SAMPLE - known]
+        for size in range(known + 1, len(start) + 1):
+            if not is_text(start[:size]):
+                # No more than this, so that the error doesn't depend on how the body is cut.
+                self.error = NotEventStream.from_response(self._status, self._headers, start[:size])
+                if size == known + 1:
+                    raise self.error
+                return piece[: size - known - 1]
+        self._start = start
+        self.passed = len(start) == TEXT_SAMPLE
+        return piece
 
 
 def loaded_exceptions(*names: tuple[str, str]) -> tuple[type[Exception], ...]:
@@ -72,9 +120,19 @@ def shortest_timeout(own: float | None, until: float | None) -> float | None:
 
 def shut_down(sock: socket.socket) -> None:
     """Shut a socket down, which ends a read that waits in another thread."""
-    # An SSLSocket's own shutdown() would remove the TLS state that the reader is using.
+    # An SSLSocket's own shutdown() would remove the TLS state that the reader is using. gevent has
+    # classes of its own.
+    plain: Any = next(kind for kind in type(sock).__mro__ if kind.__name__ == "socket")
     with suppress(OSError):  # closed already
-        socket.socket.shutdown(sock, socket.SHUT_RDWR)
+        plain.shutdown(sock, socket.SHUT_RDWR)
+
+
+def is_socket(found: object) -> TypeGuard[socket.socket]:
+    """Return whether an object is a socket, of Python or of gevent."""
+    return any(
+        kind.__name__ == "socket" and kind.__module__.partition(".")[0] in ("socket", "gevent")
+        for kind in type(found).__mro__
+    )
 
 
 class Origin(NamedTuple):

@@ -24,12 +24,12 @@ from .._stage import SLICE, Breakable, Uncopyable, breaking, check_piece, raise_
 from ._http import (
     DEFAULT_PORTS,
     REDIRECTS,
+    BodyCheck,
     Origin,
     check_timeout,
     checked_content,
     checked_headers,
     checked_method,
-    find_refusal,
     origin_of,
 )
 
@@ -48,7 +48,7 @@ class HTTPBody(Breakable):
     """
     Parser for a response: bytes of the connection in, bytes of the body out.
 
-    Informational responses and bytes after the body are ignored. An encoded body is an error,
+    Informational responses and bytes after the body are ignored. A compressed body is an error,
     because nothing here decompresses.
     """
 
@@ -120,7 +120,7 @@ class HTTPBody(Breakable):
         try:
             while self.end is None and (event := self._http.next_event()) is not h11.NEED_DATA:
                 if isinstance(event, h11.Data):
-                    pieces.append(bytes(event.data))
+                    pieces += self._checked(bytes(event.data))
                 else:
                     self._process_event(event)
         except h11.RemoteProtocolError as error:
@@ -138,10 +138,19 @@ class HTTPBody(Breakable):
         elif isinstance(event, h11.Response):
             self.status = event.status_code
             self.headers = _join_headers(event.headers)
-            if (refusal := find_refusal(self.status, self.headers, ())) is not None:
-                self._stop(refusal)
+            self._check = BodyCheck(self.status, self.headers, ())
         else:
             self.is_complete = True
+
+    def _checked(self, piece: bytes) -> list[bytes]:
+        if self._check.passed:
+            return [piece]
+        released: list[bytes] = []
+        with suppress(NotEventStream):
+            released.append(self._check.release(piece))
+        if self._check.error is not None:
+            self._stop(self._check.error)
+        return released
 
     def _check_start(self, received: bytes) -> None:
         self._start = received[: len(_START)]

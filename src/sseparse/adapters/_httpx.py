@@ -20,9 +20,9 @@ from time import monotonic
 from typing import Any, Final, Self
 
 from .._deadlines import running_timers
-from .._errors import NotEventStream, TransportError, translated
+from .._errors import TransportError, translated
 from .._stage import Breakable, Uncopyable, breaking
-from ._http import USUAL_CODINGS, find_refusal, loaded_exceptions, shortest_timeout, shut_down
+from ._http import USUAL_CODINGS, BodyCheck, loaded_exceptions, shortest_timeout, shut_down
 from ._registry import HTTPXResponse
 
 # How many compressed bytes are decompressed at once. A few bytes of Brotli hold one meta-block at
@@ -167,7 +167,7 @@ class HTTPXSource(Uncopyable):
         self._is_connected = network is not None
         is_async = hasattr(response.stream, "__aiter__")
         self.pooled: bool = self._is_connected if is_async else self._network is not None
-        self._refusal = _find_refusal(response)
+        self._check = _make_check(response)
 
     def __iter__(self) -> Self:
         self._require("__iter__", "asynchronous; read it with AsyncStream or AsyncEventStream")
@@ -177,16 +177,17 @@ class HTTPXSource(Uncopyable):
         pieces = self._open("iter")
         try:
             with nullcontext() if self._bounded is None else self._bounded.reading():
-                return next(pieces) if self._decoder is None else self._decoder.read(pieces)
+                piece = next(pieces) if self._decoder is None else self._decoder.read(pieces)
         except StopIteration:
             _require_all_decoded(self._response)
             raise
         except loaded_exceptions(*_FAILURES) as error:
             raise translated(None, error) from error
+        return piece if self._check.passed else self._check.release(piece)
 
     def _open(self, kind: str) -> Any:
-        if self._refusal is not None:
-            raise self._refusal
+        if self._check.error is not None:
+            raise self._check.error
         if self._pieces is None:
             self._decoder = _make_bounded_decoder(self._response)
             # Without a size: with one, the library waits for that many bytes.
@@ -219,12 +220,13 @@ class HTTPXSource(Uncopyable):
     async def __anext__(self) -> bytes:
         pieces = self._open("aiter")
         try:
-            return await (anext(pieces) if self._decoder is None else self._decoder.aread(pieces))
+            piece = await (anext(pieces) if self._decoder is None else self._decoder.aread(pieces))
         except StopAsyncIteration:
             _require_all_decoded(self._response)
             raise
         except loaded_exceptions(*_FAILURES) as error:
             raise translated(None, error) from error
+        return piece if self._check.passed else self._check.release(piece)
 
     async def aclose(self) -> None:
         pieces = self._pieces
@@ -247,7 +249,7 @@ class HTTPXSource(Uncopyable):
             raise TypeError(f"this response is {otherwise}")
 
 
-def _find_refusal(response: HTTPXResponse) -> NotEventStream | None:
+def _make_check(response: HTTPXResponse) -> BodyCheck:
     history: list[Any] = response.history
     hops = [(each.request.method, each.status_code, each.headers) for each in history]
     # The library returns a body with another coding as it is, without an error.
@@ -256,7 +258,7 @@ def _find_refusal(response: HTTPXResponse) -> NotEventStream | None:
     codings = getattr(decoders, "SUPPORTED_DECODERS", USUAL_CODINGS)
     # A response made without a request has no `request`, and no history.
     method = response.request.method if hops else ""
-    return find_refusal(response.status_code, response.headers, codings, hops, method)
+    return BodyCheck(response.status_code, response.headers, codings, hops, method)
 
 
 def _make_bounded_decoder(response: Any) -> BoundedDecoder | None:

@@ -1,5 +1,5 @@
 """
-Adapters for http.client, urllib3 and requests, which read with read1().
+Adapters for http.client, urllib3, requests and niquests, which read with read1().
 
 Private attributes used:
 
@@ -7,8 +7,13 @@ Private attributes used:
   Fallback: waits aren't limited, and wake() does nothing.
 * `_fp` (the http.client response) and `_body` of a urllib3 response (2.8.0). Fallback: without
   `_fp` it's an error; without `_body` a response that was read already is.
+* The class name of `_fp`, and its `_sock`, of urllib3-future (2.25.904), which replaces urllib3
+  where niquests is installed. Fallback: as for a socket that isn't found.
 * `_content` of a requests response (2.34.2). Fallback: a response that was read already is an
   error.
+
+Undocumented method used: `HTTPResponse.begin()` (Python 3.11 to 3.14), which reads the head of a
+response if `headers` is None. There is no fallback: after an interim response, reading fails.
 """
 
 from __future__ import annotations
@@ -19,13 +24,13 @@ from contextlib import suppress
 from functools import partial
 from http.client import HTTPResponse, IncompleteRead
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final, Self, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, Self, cast
 
 from attrs import define, field
 
-from .._errors import NotEventStream, TransportError, translated
+from .._errors import TransportError, content_codings, lower_case, translated
 from .._stage import Uncopyable
-from ._http import READ_SIZE, find_refusal, loaded_exceptions, shortest_timeout, shut_down
+from ._http import READ_SIZE, BodyCheck, is_socket, loaded_exceptions, shortest_timeout, shut_down
 
 if TYPE_CHECKING:
     from urllib.error import HTTPError
@@ -38,39 +43,65 @@ _FAILURES: Final = (
     ("builtins", "OSError"),
     ("http.client", "HTTPException"),
     ("urllib3.exceptions", "HTTPError"),
+    ("urllib3_future.exceptions", "HTTPError"),  # where niquests doesn't replace urllib3
 )
 
 
 @define(eq=False, repr=False, slots=False)
 class BlockingSource(Uncopyable):
-    """Bytes of a response of http.client, urllib3 or requests, as they arrive."""
+    """Bytes of a response of these libraries, as they arrive."""
 
     library: str
     response: Any
-    status: int | None
     http_response: object  # of http.client, underneath; its socket is read
-    _error: NotEventStream | TransportError | None = field(alias="refusal")
+    read_head: Callable[[], _Head]  # called once, after interim responses
     read_piece: Callable[[], bytes]  # returns b"" at the end of the body
     is_finished: Callable[[], bool]  # then the connection can be another response's
     pooled: bool = True
+    status: int | None = field(default=None, init=False)
+    headers: Mapping[str, str] = field(factory=dict[str, str], init=False)
+    _is_kept: bool = field(default=True, init=False)  # whether the connection is, after the body
+    _check: BodyCheck | None = field(default=None, init=False)
+    _error: TransportError | None = field(default=None, init=False)
     _is_woken: bool = field(default=False, init=False)
     _bound: float | None = field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.headers: Mapping[str, str] = self.response.headers
         self._socket = _ResponseSocket(self.http_response)
+        if not _is_interim(self.http_response):
+            self._set_head()
+
+    def _set_head(self) -> BodyCheck:
+        self.status, self.headers, self._check = self.read_head()
+        if self.status == 101:
+            # The libraries take it for a response without a body.
+            self._socket.shut_down()
+        return self._check
+
+    def _skip_interim(self) -> BodyCheck:
+        # RFC 9110, 15.2: "A client MUST be able to parse one or more 1xx responses received prior
+        # to a final response". http.client skips those with the status 100 only.
+        response: Any = self.http_response
+        while _is_interim(response):
+            response.headers = response.msg = None
+            response.begin()
+        # The libraries decided by the first head whether the connection stays open.
+        self._is_kept = False
+        return self._set_head()
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> bytes:
-        if self._error is not None:
+        known = self._error if self._check is None else self._error or self._check.error
+        if known is not None:
             # After an error the libraries close the response, which then looks complete.
-            raise self._error
+            raise known
         # A piece can take many reads.
-        self._socket.until = None if self._bound is None else monotonic() + self._bound
+        self._socket.begin_piece(None if self._bound is None else monotonic() + self._bound)
         try:
-            piece = self.read_piece()
+            check = self._check or self._skip_interim()
+            piece = b"" if check.error else self.read_piece()
             if not piece and self._is_woken:
                 raise ConnectionAbortedError("wake() shut the connection down during a read")
         except loaded_exceptions(*_FAILURES) as error:
@@ -80,10 +111,14 @@ class BlockingSource(Uncopyable):
             self._error = translated(self.library, error)
             raise self._error from error
         if not piece or self.is_finished():
+            if not self._is_kept:
+                self._socket.shut_down()
             self._socket.release()
+        if check.error is not None:
+            raise check.error
         if not piece:
             raise StopIteration
-        return piece
+        return piece if check.passed else check.release(piece)
 
     def wait_at_most(self, seconds: float | None) -> None:
         self._bound = seconds
@@ -107,6 +142,19 @@ class BlockingSource(Uncopyable):
             self._socket.release()
 
 
+class _Head(NamedTuple):
+    status: int
+    headers: Mapping[str, str]
+    check: BodyCheck
+
+
+def _is_interim(response: object) -> bool:
+    """Return whether a response of http.client is followed by another one to the same request."""
+    if not isinstance(response, HTTPResponse) or response.isclosed():
+        return False
+    return 100 <= response.status < 200 and response.status != 101
+
+
 def http_client_source(response: HTTPResponse | HTTPError) -> BlockingSource:
     """Return the bytes of a response of http.client or `urllib.request.urlopen()`."""
     # An HTTPError wraps the response that it reports.
@@ -122,12 +170,16 @@ def http_client_source(response: HTTPResponse | HTTPError) -> BlockingSource:
         raise RuntimeError(
             "this response was read or closed already; pass a response that hasn't been read"
         )
+
+    def read_head() -> _Head:
+        headers = cast("Mapping[str, str]", inner.headers)
+        return _Head(inner.status, headers, BodyCheck(inner.status, headers, ()))
+
     return BlockingSource(
         "http.client",
         response,
-        status=inner.status,
         http_response=inner,
-        refusal=find_refusal(inner.status, cast("Mapping[str, str]", inner.headers), ()),
+        read_head=read_head,
         read_piece=partial(_read_http_client, inner),
         is_finished=inner.isclosed,
         pooled=not inner.will_close,
@@ -150,15 +202,31 @@ def urllib3_source(response: BaseHTTPResponse) -> BlockingSource:
     """Return the bytes of a response of urllib3, decompressed."""
     # `data` would read a body that wasn't read yet.
     body = getattr(response, "_body", None)
-    refusal = find_refusal(response.status, response.headers, response.CONTENT_DECODERS)
-    return _open("urllib3", response, response, response.status, body=body, refusal=refusal)
+    codings = response.CONTENT_DECODERS
+
+    def read_head() -> _Head:
+        _copy_head(response)
+        status, headers = response.status, response.headers
+        check = BodyCheck(status, headers, codings)
+        _drop_unknown_codings(response)
+        return _Head(status, headers, check)
+
+    return _open("urllib3", response, response, body=body, read_head=read_head)
+
+
+def refuse_async(response: object) -> NoReturn:
+    """Raise TypeError for an asynchronous response of niquests."""
+    raise TypeError(
+        f"{type(response).__name__} of niquests can't be read here; pass "
+        "await response.iter_content(-1), which returns bytes as they arrive"
+    )
 
 
 def requests_source(response: Response) -> BlockingSource:
-    """Return the bytes of a response of requests, decompressed."""
+    """Return the bytes of a response of requests or niquests, decompressed."""
     # `iter_content()` and `iter_lines()` delay bytes unless the server sends each event as one
     # chunk; urllib3's response underneath doesn't.
-    body, raw, status = getattr(response, "_content", None), response.raw, response.status_code
+    body, raw = getattr(response, "_content", None), response.raw
     codings = getattr(raw, "CONTENT_DECODERS", None)
     if not isinstance(body, bytes) and codings is None:
         raise TypeError(
@@ -169,18 +237,26 @@ def requests_source(response: Response) -> BlockingSource:
     hops = [(each.request.method or "", each.status_code, each.headers) for each in history]
     # A response made by hand has no request, and no history.
     method = (response.request.method or "") if hops else ""
-    refusal = find_refusal(status, response.headers, codings, hops, method)
-    return _open("requests", response, raw, status, body=body, refusal=refusal)
+
+    def read_head() -> _Head:
+        if _copy_head(raw):
+            response.status_code, response.reason = raw.status, raw.reason
+            response.headers = type(response.headers)(raw.headers)
+        status, headers = response.status_code, response.headers
+        if codings is not None:
+            _drop_unknown_codings(raw)
+        return _Head(status, headers, BodyCheck(status, headers, codings, hops, method))
+
+    return _open("requests", response, raw, body=body, read_head=read_head)
 
 
 def _open(
     library: str,
     response: Any,
     raw: Any,
-    status: int,
     *,
     body: object,
-    refusal: NotEventStream | None,
+    read_head: Callable[[], _Head],
 ) -> BlockingSource:
     """Read the body if the library kept it, else `raw`, the response of urllib3."""
     if isinstance(body, bytes):
@@ -202,12 +278,30 @@ def _open(
     return BlockingSource(
         library,
         response,
-        status=status,
         http_response=getattr(raw, "_fp", None),
-        refusal=refusal,
+        read_head=read_head,
         read_piece=read,
         is_finished=lambda: isinstance(body, bytes) or raw.closed,
     )
+
+
+def _copy_head(raw: Any) -> bool:
+    """Copy the head of the response underneath to urllib3's, if that was an interim response."""
+    inner = getattr(raw, "_fp", None)
+    if not isinstance(inner, HTTPResponse) or raw.status == inner.status:
+        return False
+    raw.status, raw.reason, raw.version = inner.status, inner.reason, inner.version
+    raw.headers = type(raw.headers)(inner.headers.items())
+    raw.length_remaining, raw.chunked = inner.length, inner.chunked
+    return True
+
+
+def _drop_unknown_codings(raw: BaseHTTPResponse) -> None:
+    """Remove the names from Content-Encoding that urllib3 would take for "deflate"."""
+    names = content_codings(lower_case(raw.headers))
+    known = [name for name in names if name in raw.CONTENT_DECODERS]
+    if known:
+        raw.headers["Content-Encoding"] = ", ".join(known)
 
 
 class _ResponseSocket:
@@ -219,22 +313,34 @@ class _ResponseSocket:
 
     def __init__(self, http_response: object) -> None:
         # There is no public way: the connection has forgotten the socket of its last response.
-        self._file: Any = getattr(getattr(http_response, "fp", None), "raw", None)
+        # That of urllib3-future reads the socket itself; it makes a file only when asked for it.
+        is_direct = type(http_response).__name__ == "LowLevelResponse"
+        file = None if is_direct else getattr(http_response, "fp", None)
+        self._file: Any = getattr(file, "raw", None)
         self._read_from: Any = getattr(self._file, "_sock", None)
         found = self._read_from
-        if not isinstance(found, socket.socket):
+        if is_direct:
+            found = getattr(http_response, "_sock", None)
+        elif not is_socket(found):
             # TLS inside TLS, or TLS by pyOpenSSL: the plain socket is inside.
             found = getattr(found, "socket", None)
-        self._socket = found if isinstance(found, socket.socket) else None
+        self._socket = found if is_socket(found) else None
         self._own_timeout = None if self._socket is None else self._socket.gettimeout()
         self.until: float | None = None
+
+    def begin_piece(self, until: float | None) -> None:
+        """Set the time at which the reads of the next piece end, or None."""
+        self.until = until
+        if self._file is None and self._socket is not None:
+            # Without a file, the reads are limited one by one.
+            self._socket.settimeout(shortest_timeout(self._own_timeout, until))
 
     def limit_reads(self) -> None:
         if self._socket is not None:
             self._replace(self._read_from, self)
 
     def _replace(self, old: object, new: object) -> None:
-        if self._file._sock is old:  # noqa: SLF001 - there is no public way
+        if self._file is not None and self._file._sock is old:  # noqa: SLF001 - as below
             self._file._sock = new  # noqa: SLF001 - there is no public way
 
     def recv_into(self, buffer: Any) -> int:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Iterable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from contextlib import AbstractAsyncContextManager
 from importlib import import_module
+from types import AsyncGeneratorType, GeneratorType
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast, overload
 
 if TYPE_CHECKING:
@@ -24,18 +26,25 @@ _ADAPTERS: Final[Mapping[tuple[str, str], tuple[str, str]]] = {
     ("http", "HTTPResponse"): ("_read1", "http_client_source"),
     ("urllib", "HTTPError"): ("_read1", "http_client_source"),
     ("aiohttp", "ClientResponse"): ("_aiohttp", "AiohttpSource"),
+    ("aiohttp", "StreamReader"): ("_aiohttp", "ContentSource"),
+    ("asyncio", "StreamReader"): ("_asyncio", "StreamReaderSource"),
+    ("curl_cffi", "Response"): ("_curl_cffi", "source"),
+    ("niquests", "AsyncResponse"): ("_read1", "refuse_async"),
+    ("niquests", "Response"): ("_read1", "requests_source"),
+    # urllib3-future, which replaces urllib3 where niquests is installed.
+    ("urllib3", "HTTPResponse"): ("_read1", "urllib3_source"),
     ("socket", "socket"): ("sockets", "source"),
+    ("gevent", "socket"): ("sockets", "source"),
     ("trio", "ReceiveStream"): ("trio", "source"),
     ("anyio", "ByteReceiveStream"): ("anyio", "source"),
 }
 """The module and callable for each class of response, by its package and name."""
 
-_UNOPENED: Final = (
-    (AbstractAsyncContextManager, "enter it, async with ... as response"),
-    (AbstractContextManager, "enter it, with ... as response"),
-    (Awaitable, "await it"),
-)
-"""The classes of objects that return a response when opened, and how to open them."""
+_OPENERS: Final = re.compile("(?!Abstract).*ContextManager|a?closing|nullcontext")
+"""The names of context managers that return another object. Most classes return themselves."""
+
+_LINES: Final = frozenset({"iter_lines", "aiter_lines"})
+"""The names of methods that iterate over lines, without their ends."""
 
 
 class SyncSource(Protocol):
@@ -145,14 +154,16 @@ def source(response: object) -> object:
     Return the bytes of a response.
 
     Args:
-        response: A streamed response of httpx, httpx2, requests, urllib3, aiohttp, http.client or
-            urllib, a socket, or a stream of trio or anyio.
+        response: A streamed response of httpx, httpx2, requests, niquests, urllib3, aiohttp,
+            curl_cffi, http.client or urllib; the `content` of a response of aiohttp; an
+            `asyncio.StreamReader`; a socket, also of gevent; or a stream of trio or anyio.
 
     Returns:
         An iterable of bytes, asynchronous if the response is, with `close()` (or `aclose()`),
         `status` and `headers`. Reading raises `TransportError`, or `StreamTimeout` after a timeout
         of the library, with the library's exception as its cause. It raises `NotEventStream` if the
-        body has a compression that isn't decoded.
+        body has a compression that isn't decoded. `status` is None before the head of the response
+        is read: from a socket or stream, and after an interim response (such as 103).
 
     Raises:
         TypeError: The response isn't from one of these libraries, or can't be streamed.
@@ -212,21 +223,40 @@ def is_pooled(source: object) -> bool:
 
 
 def _check_unadapted(source: object, reader: str) -> None:
-    """Raise TypeError for the body itself, and for what returns a response when opened."""
+    """Raise TypeError for the body itself, its lines, and what returns a response when opened."""
+    given: object = source
     if isinstance(source, bytes | bytearray | memoryview | str):
         name = type(cast("object", source)).__name__
         raise TypeError(
             f"{reader} takes an iterable of bytes, not {name} itself; "
             "wrap a body of bytes in a list, or feed it to a parser"
         )
+    if isinstance(source, GeneratorType | AsyncGeneratorType) and source.__name__ in _LINES:
+        raise TypeError(
+            f"{reader} cannot read the lines of {source.__name__}(), which have lost their ends; "
+            "pass the response itself"
+        )
     # An awaitable can be iterable, as generator-based coroutines are.
     is_iterable = isinstance(source, Iterable) and not isinstance(source, Awaitable)
     if is_iterable or isinstance(source, AsyncIterable):
         return
-    for kind, how in _UNOPENED:
-        if isinstance(source, kind):
-            named = _name(cast("object", source))
-            raise TypeError(f"{reader} cannot read {named}, which gives a response: {how}")
+    _check_unopened(given, reader)
+
+
+def _check_unopened(source: object, reader: str) -> None:
+    named = _name(source)
+    if callable(getattr(source, "request", None)):
+        raise TypeError(
+            f"{reader} cannot read {named}, which sends requests; pass the response to one of them"
+        )
+    how = None
+    if any(_OPENERS.fullmatch(kind.__name__) for kind in type(source).__mro__):
+        is_async = isinstance(source, AbstractAsyncContextManager)
+        how = f"enter it, {'async ' if is_async else ''}with ... as response"
+    elif isinstance(source, Awaitable):
+        how = "await it"
+    if how is not None:
+        raise TypeError(f"{reader} cannot read {named}, which gives a response: {how}")
 
 
 def _find_adapter(response: object) -> Any:

@@ -8,14 +8,13 @@ Fallback: a body without a length that ends without close_notify is taken as com
 from __future__ import annotations
 
 import socket
-import ssl
 import threading
 from contextlib import suppress
 from time import monotonic
 from typing import Any, Self, Unpack
 
 from .._errors import TransportError, translated
-from ._http import READ_SIZE, shortest_timeout, shut_down
+from ._http import READ_SIZE, is_socket, shortest_timeout, shut_down
 from ._http1 import Request, RequestOptions, ResponseReader, prepare_request
 
 __all__ = ("SocketSource", "request", "source")
@@ -32,9 +31,9 @@ class SocketSource(ResponseReader):
 
     def __init__(self, sock: socket.socket, method: str = "POST") -> None:
         super().__init__(method)
-        if isinstance(sock, ssl.SSLSocket):
+        tls: Any = sock  # type stubs don't know the attribute
+        if hasattr(tls, "suppress_ragged_eofs"):
             # A body without a length is complete only if TLS says so, by its close_notify.
-            tls: Any = sock  # type stubs don't know the attribute
             tls.suppress_ragged_eofs = False
         self._sock = sock
         self._own_timeout = self._timeout = sock.gettimeout()
@@ -114,7 +113,7 @@ def source(sock: socket.socket) -> SocketSource:
         TypeError: The argument isn't a socket.
         ValueError: The socket is in non-blocking mode.
     """
-    if not isinstance(sock, socket.socket):
+    if not is_socket(sock):
         raise TypeError(f"source() takes a socket, not {type(sock).__name__}")
     if sock.gettimeout() == 0:
         raise ValueError("the socket is non-blocking; call setblocking(True), or use trio or anyio")

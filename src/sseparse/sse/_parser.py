@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from codecs import BOM_UTF8, utf_8_decode
 from collections.abc import Callable
 from contextlib import suppress
@@ -39,8 +40,25 @@ BODY_START = 512  # how many first bytes of a body are kept, to report what the 
 EVENT_STREAM = "text/event-stream"
 
 
+# Values of a header, separated by commas outside quoted strings (Fetch, "get, decode, and split").
+_HEADER_VALUE = re.compile(r'(?:[^",]++|"(?:[^"\\]|\\.)*+"?+)++', re.DOTALL)
+_MIME_TYPE = re.compile(
+    r"\s*([!#$%&'*+\-.^_`|~\w]+/[!#$%&'*+\-.^_`|~\w]+)\s*(?:;.*)?", re.DOTALL | re.ASCII
+)
+
+
 def is_event_stream_type(content_type: str) -> bool:
-    return content_type.partition(";")[0].strip(" \t\r\n").lower() == EVENT_STREAM
+    """
+    Return whether the last valid value of Content-Type is that of event streams.
+
+    Source: Fetch, 2.2.2 "Headers", extract a MIME type.
+    """
+    essence = ""
+    for value in _HEADER_VALUE.findall(content_type):
+        match = _MIME_TYPE.fullmatch(value)
+        if match is not None and match[1] != "*/*":
+            essence = match[1].lower()
+    return essence == EVENT_STREAM
 
 
 def looks_like_events(start: bytes) -> bool:

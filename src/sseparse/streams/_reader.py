@@ -18,6 +18,7 @@ from .._errors import (
     describe_seen,
     headers_of,
     looks_encoded,
+    lost_line_ends,
     status_of,
     translated,
 )
@@ -304,6 +305,7 @@ class EventReader(Breakable, Generic[ItemT]):
             self._body_start, headers
         )
         can_be_stream = end.one_object or is_declared or looks_like_events(self._body_start)
+        can_be_stream = can_be_stream and not lost_line_ends(self._body_start)
         is_empty = not self._body_start and not is_event_stream_type(content_type or EVENT_STREAM)
         if can_be_stream and not is_empty and status_of(self._response) in (None, 200):
             return None
