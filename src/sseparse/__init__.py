@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from . import adapters as adapters
     from . import moderation as moderation
     from . import reconnect as reconnect
+    from . import responses as responses
     from . import testing as testing
     from . import timing as timing
     from . import tokens as tokens
@@ -64,7 +65,7 @@ if TYPE_CHECKING:
 else:
     from . import _lazy
 
-    _PACKAGES = ("adapters", "moderation", "reconnect", "testing", "timing", "tokens")
+    _PACKAGES = ("adapters", "moderation", "reconnect", "responses", "testing", "timing", "tokens")
     __getattr__, __dir__, __all__ = _lazy.names(
         __name__,
         {

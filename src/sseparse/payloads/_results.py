@@ -2,7 +2,7 @@
 
 # No `from __future__ import annotations`: see `_model`.
 from enum import Enum
-from typing import Annotated, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeAlias
 
 import msgspec
 from attrs import frozen
@@ -57,6 +57,12 @@ class Note:
         return f"Note({self.kind.name}{shown})"
 
 
+if TYPE_CHECKING:
+    Notes: TypeAlias = tuple[Note, ...]
+else:
+    Notes = tuple  # msgspec, which decodes results inside of events, rejects an empty enumeration
+
+
 class AccumulatedResult(Model, kw_only=True, eq=False):
     """
     Base class of results. They are equal if everything except their notes is.
@@ -67,7 +73,7 @@ class AccumulatedResult(Model, kw_only=True, eq=False):
 
     _private: ClassVar[int] = 3
 
-    notes: Annotated[tuple[Note, ...], NEVER] = msgspec.field(default=(), name=" notes")
+    notes: Annotated[Notes, NEVER] = msgspec.field(default=(), name=" notes")
 
     def __eq__(self, other: object) -> bool:
         if type(self) is not type(other):

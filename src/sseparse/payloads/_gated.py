@@ -1,0 +1,122 @@
+"""Protocol of items that a moderation gate can release in parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterable, Sequence
+from typing import Any, NamedTuple, Protocol, Self
+
+from ._model import Kind
+
+
+class TextKey(NamedTuple):
+    """
+    The text of a result that an item continues.
+
+    Attributes:
+        kind: Kind of the text, as in `Piece`.
+        choice: Index of the choice; 0 if the API has no choices.
+        item: Position among the result's output items or content blocks; None if the API has none.
+        part: Position among the texts of that kind in the item, such as that of a tool call's
+            arguments, or of a part of a summary.
+    """
+
+    kind: Kind
+    choice: int = 0
+    item: int | None = None
+    part: int = 0
+
+
+class GatedText(NamedTuple):
+    """
+    New text that must be approved before it is released.
+
+    Attributes:
+        key: The text that it continues.
+        text: The new text, or the complete text of the key.
+        template: An item that brings this text and nothing else, for `with_text()`.
+        is_complete: Whether the text is complete, so that only its end is new, if anything.
+    """
+
+    key: TextKey
+    text: str
+    template: Any
+    is_complete: bool = False
+
+
+class TextEnd(NamedTuple):
+    """
+    The end of the texts of a choice, or of one of its items: their last words can be checked.
+
+    Attributes:
+        choice: Index of the choice.
+        item: Position of the item; None if the API has none.
+        kind: Kind of the texts; None for all.
+        is_final: Whether no text can follow, so that all approved text can be released.
+    """
+
+    choice: int = 0
+    item: int | None = None
+    kind: Kind | None = None
+    is_final: bool = True
+
+
+class Rest(NamedTuple):
+    """
+    An item without text that must be approved. It is released after the texts before it.
+
+    Attributes:
+        rest: The item.
+        choice: Index of the choice it belongs to; None if it belongs to all, such as usage.
+        item: Position of the item whose texts it follows; None if the API has none.
+        kind: Kind of the text that it introduces or ends, such as the name of a tool that precedes
+            the arguments; it is withheld if the text is. None if it doesn't depend on a text.
+    """
+
+    rest: Any
+    choice: int | None = None
+    item: int | None = None
+    kind: Kind | None = None
+
+
+class Dropped(NamedTuple):
+    """A field that a gate drops because it can have text in another form, by its name."""
+
+    name: str
+
+
+Part = GatedText | TextEnd | Rest | Dropped
+
+
+class GatedItem(Protocol):
+    """
+    An item that a gate can release in parts, after its texts were approved.
+
+    No method changes the item. Parts can share values with it.
+    """
+
+    def split_texts(self, unchecked: Container[Kind], /) -> Iterable[Part]:
+        """
+        Return the parts of the item, in the order of their release.
+
+        Text of a kind in `unchecked` is in a `Rest`. Any other text is only in a `GatedText`. A
+        `Rest` has only fields that can't have such text: log-probabilities, audio, unknown fields
+        and anything else that can have it in another form is `Dropped`.
+        """
+        ...
+
+    def with_text(self, text: str, /) -> Self:
+        """Return a copy of a template with another text."""
+        ...
+
+    def with_approved(self, approved: Callable[[TextKey], str | None], /) -> Self:
+        """
+        Return a copy of a `Rest` whose complete texts, such as those of a last event, are approved.
+
+        `approved` returns the released text of a key, or None if its kind isn't checked. Return the
+        item itself if it has no complete texts.
+        """
+        ...
+
+    def with_stop(self, choice: int, /) -> Sequence[Self]:
+        """Return the items that end a choice before its end, made from one of its templates."""
+        ...

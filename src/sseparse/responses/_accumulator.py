@@ -1,0 +1,491 @@
+"""Accumulator of the events of a streamed response, which builds the response."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from msgspec.structs import replace
+
+from .._end import End, EndCause
+from .._errors import IncompleteStream, LimitExceeded, ServerSentError
+from .._options import check_bytes, check_number
+from .._stage import Breakable, breaking
+from ..payloads._growing import Budget, GrowingText
+from ..payloads._results import Note
+from ._errors import find_error
+from ._events import (
+    AnnotationEvent,
+    ContentPartEvent,
+    DeltaEvent,
+    DoneEvent,
+    ErrorEvent,
+    ItemEvent,
+    LifecycleEvent,
+    OutputItemEvent,
+    PartEvent,
+    ProgressEvent,
+    ResponseEvent,
+    is_terminal,
+)
+from ._incomplete import incomplete
+from ._item_table import ItemTable
+from ._items import ItemState, PartState, at_least_0, check_item_limit, rest_of
+from ._results import ContentPart, NoteKind, OutputItem, Response, ResponseUsage
+from ._targets import DELTAS, DONES, PARTS, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ._updates import Update, UpdateTracker
+
+
+MAX_ITEMS = 16384
+MAX_ACCUMULATED = 512 * 1024 * 1024
+_CREATED: Final = "response.created"
+
+
+class ResponseAccumulator(Breakable):
+    """
+    Accumulator of events: builds the response that the non-streaming API would have returned.
+
+    The response of the terminal event is the result. Where its output is missing, or before that
+    event, the items are built from the events: complete items and texts replace what deltas
+    brought. An event about another response begins again. The time is linear in the size of the
+    events.
+
+    Args:
+        max_items: Maximum number of output items, and of the parts of an item; every index must be
+            below it. None for no limit.
+        max_accumulated_bytes: Maximum size of the accumulated data, approximately in bytes of
+            memory. None for no limit.
+
+    Attributes:
+        finished: Whether the terminal event was added.
+        last_sequence_number: The `sequence_number` of the last event that has one; None before it.
+            A request with it as `starting_after` resumes the stream.
+
+    Raises:
+        ValueError: A limit isn't a valid number.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_items: int | None = MAX_ITEMS,
+        max_accumulated_bytes: int | None = MAX_ACCUMULATED,
+    ) -> None:
+        super().__init__()
+        check_number("max_items", max_items)
+        check_bytes("max_accumulated_bytes", max_accumulated_bytes)
+        self._max_items = max_items
+        self._max_bytes = max_accumulated_bytes
+        self.last_sequence_number: int | None = None
+        self._notes: dict[Note, None] = {}
+        self._tracker: UpdateTracker | None = None
+        self._active_tracker: UpdateTracker | None = None  # set while updates() runs
+        self._begin()
+
+    def _begin(self) -> None:
+        self._budget = Budget(self._max_bytes, None)
+        self._items = ItemTable(self._budget, self._max_items)
+        self._head: Response | None = None
+        self.finished: bool = False
+        self._failure: ServerSentError | None = None
+        self._audio: dict[str, GrowingText] | None = None
+        # The text that the last delta was added to, and that delta.
+        self._text: GrowingText | None = None
+        self._last = DeltaEvent(type="", delta="")
+        # Makes the update of a delta that the fast path adds.
+        self._make_update: Callable[[str], Update] | None = None
+
+    def add(self, event: ResponseEvent) -> None:
+        """
+        Add an event.
+
+        Args:
+            event: The next event of the stream.
+
+        Raises:
+            TypeError: `event` isn't an event.
+            LimitExceeded: The event exceeds a limit; `partial` has the response so far. Later calls
+                raise the same error.
+        """
+        if self.stopped:
+            self._raise_error()
+        if type(event) is not DeltaEvent and not isinstance(event, ResponseEvent):
+            raise_misuse(event)
+        text, last = self._text, self._last
+        try:
+            # Fast path: a delta of the same text as the one before it. All other events take the
+            # slow path.
+            if (
+                text is not None
+                and type(event) is DeltaEvent
+                and event.item_id == last.item_id
+                and event.type == last.type
+                and event.output_index == last.output_index
+                and event.content_index == last.content_index
+                and event.summary_index == last.summary_index
+                and event.command_index == last.command_index
+                and not event.logprobs
+            ):
+                text.add(event.delta)
+            else:
+                self._text = self._make_update = None
+                self._add(event)
+            if event.sequence_number is not None:
+                self.last_sequence_number = event.sequence_number
+            if self._budget.left < 0:
+                self._budget.raise_overrun()
+        except BaseException as error:
+            self._break_off(error)
+            raise
+
+    def updates(self, event: ResponseEvent) -> list[Update]:
+        """
+        Add an event and return what it changed.
+
+        `last_updates()` returns the updates that the end of the stream completes. Events added with
+        `add()` have no updates.
+
+        Args:
+            event: The next event, as for `add()`.
+
+        Returns:
+            The updates, in order. Empty if no update reports what the event changed.
+
+        Raises:
+            TypeError, SSEError: As for `add()`.
+        """
+        self._raise_error()
+        if not isinstance(event, ResponseEvent):
+            raise_misuse(event)
+        try:
+            if self._tracker is None:
+                from ._updates import UpdateTracker  # noqa: PLC0415 - most programs need none
+
+                self._tracker = UpdateTracker()
+            tracker = self._active_tracker = self._tracker
+            # The fast path of add() doesn't report its changes; the slow path makes another update.
+            make, self._make_update = self._make_update, None
+            if make is None:
+                self._text = None
+            self.add(event)
+            if make is None or self._text is None or self._make_update is not None:
+                return tracker.pop_updates()
+            self._make_update = make
+            return [make(event.delta)] if isinstance(event, DeltaEvent) and event.delta else []
+        except BaseException as error:
+            # The updates of an interrupted call are discarded.
+            self._tracker = None
+            super()._break_off(error)
+            raise
+        finally:
+            self._active_tracker = None
+
+    @breaking
+    def last_updates(self) -> list[Update]:
+        """
+        Process the end of the stream and return the updates that it completes.
+
+        Call it only if the stream is complete: the texts and calls of a truncated stream aren't
+        done.
+
+        Returns:
+            The `...Done` updates of the texts and tool calls that were still open.
+        """
+        if self.stopped and not isinstance(self._error, LimitExceeded):
+            self._raise_error()
+        if self._tracker is None:
+            return []
+        self._tracker.close(self._transcript)
+        return self._tracker.pop_updates()
+
+    def _break_off(self, error: BaseException) -> None:
+        super()._break_off(error)
+        if isinstance(error, LimitExceeded):
+            error.partial = self.snapshot()
+
+    def _add(self, event: ResponseEvent) -> None:
+        if isinstance(event, DeltaEvent):
+            self._add_delta(event)
+        elif isinstance(event, LifecycleEvent):
+            self._add_response(event)
+        elif isinstance(event, ErrorEvent):
+            self._failure = find_error(event.type, event.to_dict())
+        elif self.finished:
+            return  # what follows the terminal event doesn't belong to the response
+        elif isinstance(event, OutputItemEvent):
+            self._add_item(event)
+        elif isinstance(event, DoneEvent):
+            self._add_text(event)
+        elif isinstance(event, ItemEvent):
+            self._add_to_item(event)
+
+    def _add_response(self, event: LifecycleEvent) -> None:
+        response = event.response
+        if response is None:
+            response = self._head or _empty_response()
+            response = replace(response, status=event.type.rpartition(".")[2])
+        elif self._head is not None and response.id is None:
+            response = response.with_head(self._head)
+        if self._is_another(event, response):
+            self._restart()
+        elif self.finished and not is_terminal(event):
+            return
+        check_item_limit(0, len(response.output) - 1, self._max_items, "output items")
+        self._budget.replace(self._head, response)
+        self._head = response
+        if is_terminal(event):
+            self._finish(event, response)
+        elif response.output and not self._items:
+            for index, item in enumerate(response.output):
+                self._announce(index, item)
+
+    def _finish(self, event: LifecycleEvent, response: Response) -> None:
+        self.finished = True
+        self._failure = find_error(event.type, event.to_dict()) or self._failure
+        if self._active_tracker is not None:
+            self._finish_items(self._active_tracker, response.output)
+            if self._failure is None:
+                self._active_tracker.finish(response, self._transcript)
+        if response.output:
+            # The response has all items: those streamed before it are no longer needed.
+            self._budget = Budget(self._max_bytes, None)
+            self._budget.charge(response)
+            self._items = ItemTable(self._budget, self._max_items)
+
+    def _finish_items(self, tracker: UpdateTracker, output: list[OutputItem]) -> None:
+        """Report what only the terminal event has."""
+        states = self._items.ordered()
+        for place, item in enumerate(output):
+            before = None
+            if place >= len(states):
+                state = self._items.add(None, item, is_announced=True)
+            else:
+                state = states[place]
+                if state.is_done or state.item.type != item.type:
+                    continue
+                before = state.result()
+            state.finish(item)
+            tracker.add_item(state, before)
+
+    def _is_another(self, event: LifecycleEvent, response: Response) -> bool:
+        """Return whether a response isn't the one before it; some servers change its id."""
+        if self._head is None or response.id == self._head.id:
+            return False
+        return self.finished or event.type == _CREATED
+
+    def _restart(self) -> None:
+        detail = (self._head and self._head.id) or ""
+        self._begin()
+        self._notes = {}
+        self._note(NoteKind.RESTARTED, detail=detail)
+        if self._active_tracker is not None:
+            self._active_tracker.restart()
+
+    def _add_item(self, event: OutputItemEvent) -> None:
+        index, item = event.output_index, event.item
+        if item is None:
+            self._note(NoteKind.VALUE_IGNORED, index, "item")
+        elif event.type.endswith(".done"):
+            state, before = self._items.finish(index, item)
+            if self._active_tracker is not None:
+                self._active_tracker.add_item(state, before)
+        else:
+            self._announce(index, item)
+
+    def _announce(self, index: int | None, item: OutputItem) -> None:
+        state, before, unusual = self._items.announce(index, item)
+        if unusual:
+            kind = NoteKind.INDEX_SHARED if unusual == "shared" else NoteKind.ITEM_REPLACED
+            self._note(kind, state.index)
+        if self._active_tracker is not None:
+            self._active_tracker.add_item(state, before)
+
+    def _find_item(self, event: ItemEvent, target: Target) -> ItemState:
+        """Return the item that an event is about; make it if no event announced it."""
+        state = self._items.find(event.item_id, event.output_index, target.item_type)
+        if state is None:
+            item = OutputItem(type=target.item_type, id=event.item_id)
+            if target.item_type == "message":
+                item.role = "assistant"
+            state = self._items.add(event.output_index, item, is_announced=False)
+            self._note(NoteKind.ITEM_UNANNOUNCED, state.index)
+        return state
+
+    def _add_delta(self, event: DeltaEvent) -> None:
+        target, tracker = DELTAS.get(event.type), self._active_tracker
+        if target is None or self.finished:
+            return
+        if not target.item_type:
+            self._add_audio(target, event.delta)
+            return
+        state = self._find_item(event, target)
+        if state.is_done:
+            return
+        if target.parts:
+            part = self._find_part(state, event, target)
+            text = part.text(target.field)
+            if event.logprobs:
+                part.add_logprobs(event.logprobs)
+        else:
+            text = state.text(target, event.command_index)
+        text.add(event.delta)
+        if tracker is not None:
+            tracker.add_text(state, target, event.delta)
+            if event.logprobs:
+                tracker.add_logprobs(event.logprobs)
+            self._make_update = tracker.find_delta(state, target)
+        if not event.logprobs and (tracker is None or self._make_update is not None):
+            self._text, self._last = text, event
+
+    def _add_audio(self, target: Target, delta: str) -> None:
+        self._audio = self._audio or {}
+        self._audio.setdefault(target.field, GrowingText(self._budget)).add(delta)
+        if self._active_tracker is not None and target.kind is not None:
+            self._active_tracker.add_transcript(delta)
+
+    def _find_part(self, state: ItemState, event: PartEvent, target: Target) -> PartState:
+        part, is_assumed = state.find_part(event, target)
+        if is_assumed:
+            self._note(NoteKind.PART_ASSUMED, state.index)
+        return part
+
+    def _add_text(self, event: DoneEvent) -> None:
+        target, value = DONES.get(event.type), event.value
+        if target is None or not target.item_type or value is None:
+            return
+        state = self._find_item(event, target)
+        if state.is_done:
+            return
+        if event.name:
+            state.set_name(event.name)
+        if target.parts:
+            part = self._find_part(state, event, target)
+            before = part.value(target.field)
+            part.set_text(target.field, value, event.logprobs)
+        else:
+            before = state.text(target, event.command_index).value or ""
+            state.set_text(target, event.command_index, value)
+        if self._active_tracker is not None:
+            self._active_tracker.add_text(state, target, rest_of(before, value))
+
+    def _add_to_item(self, event: ItemEvent) -> None:
+        if isinstance(event, ContentPartEvent) and event.part is not None:
+            self._add_part(event, event.part)
+        elif isinstance(event, AnnotationEvent) and event.annotation is not None:
+            state = self._find_item(event, _ANNOTATED)
+            if not state.is_done:
+                self._find_part(state, event, _ANNOTATED).add_annotation(event.annotation)
+        elif isinstance(event, ProgressEvent):
+            known = self._items.find(event.item_id, event.output_index)
+            if known is not None and not known.is_done:
+                known.set_status(event.status)
+
+    def _add_part(self, event: ContentPartEvent, part: ContentPart) -> None:
+        state = self._items.find(event.item_id, event.output_index)
+        if state is None:
+            kind = "reasoning" if part.type in ("reasoning_text", "summary_text") else "message"
+            state = self._find_item(event, Target(kind, None, ""))
+        if state.is_done:
+            return
+        index = event.summary_index if event.parts == "summary" else event.content_index
+        before = state.parts(event.parts).announce(at_least_0(index), part)
+        target = PARTS.get((event.parts, part.type))
+        if self._active_tracker is not None and target is not None:
+            old, new = (getattr(each, target.field, None) or "" for each in (before, part))
+            self._active_tracker.add_text(state, target, rest_of(old, new))
+
+    def _note(self, kind: NoteKind, item: int | None = None, detail: str = "") -> None:
+        self._notes[Note(kind, detail=detail, item=item)] = None
+
+    @property
+    def id(self) -> str | None:
+        """The id of the response, or None."""
+        return None if self._head is None else self._head.id
+
+    @property
+    def model(self) -> str | None:
+        """The model of the response, or None."""
+        return None if self._head is None else self._head.model
+
+    @property
+    def usage(self) -> ResponseUsage | None:
+        """The token counts that the server sent; None if it sent none so far."""
+        return None if self._head is None else self._head.usage
+
+    @property
+    @breaking
+    def text(self) -> str:
+        """The text of all messages so far, joined; "" if there is none."""
+        return "".join(item.text for item in self._output() if item.type == "message")
+
+    @property
+    def _transcript(self) -> str | None:
+        text = (self._audio or {}).get("transcript")
+        return None if text is None else text.value
+
+    def _output(self) -> list[OutputItem]:
+        if self.finished and self._head is not None and self._head.output:
+            return self._head.output
+        return [state.result() for state in self._items.ordered()]
+
+    @breaking
+    def snapshot(self) -> Response:
+        """
+        Return the response so far.
+
+        Adding events doesn't change the snapshot. Don't modify its innermost values: they can be
+        shared with the events.
+        """
+        response = self._head or _empty_response()
+        output, notes = self._output(), [*self._notes]
+        if self.finished and output and not response.output:
+            notes.append(Note(NoteKind.OUTPUT_ASSEMBLED))
+        extra = response.extra
+        if self._audio is not None:
+            extra = {"audio": {name: each.value for name, each in self._audio.items()}, **extra}
+        return replace(response, output=output, extra=extra, notes=tuple(notes))
+
+    def result(self, end: End | None = None) -> Response:
+        """
+        Return the response if its terminal event was added.
+
+        Args:
+            end: How the stream ended: the `end` of its parser, for the error.
+
+        Raises:
+            ServerSentError: The response failed. `partial` is the response.
+            IncompleteStream: There was no terminal event. `partial` has the response so far, as
+                returned by `snapshot()`.
+            SSEError: An earlier call raised it, or was interrupted (`BrokenStage`).
+        """
+        error = self.error or self._failure
+        if error is None and self.finished:
+            return self.snapshot()
+        error = error or (incomplete(end) if end is not None else self._unfinished())
+        error.partial = self.snapshot()
+        raise error.with_traceback(None)
+
+    def _unfinished(self) -> IncompleteStream:
+        return IncompleteStream(
+            "No terminal event was added: pass the parser's `end` to result() to learn how the "
+            "stream ended. What was accumulated is in .partial.",
+            end=End(EndCause.INCOMPLETE),
+        )
+
+
+_ANNOTATED: Final = DELTAS["response.output_text.delta"]
+
+
+def raise_misuse(event: object) -> NoReturn:
+    """Raise TypeError for an argument that isn't an event of a response."""
+    raise TypeError(
+        f"add() takes a ResponseEvent, not {type(event).__name__}: ResponseParser parses bytes "
+        "into events"
+    )
+
+
+def _empty_response() -> Response:
+    return Response(output=[])

@@ -1,0 +1,206 @@
+"""Encoding of responses as events, and of events as server-sent events."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from ..sse._event import Event, encode
+from ._events import (
+    ContentPartEvent,
+    DeltaEvent,
+    DoneEvent,
+    LifecycleEvent,
+    OutputItemEvent,
+    ResponseEvent,
+)
+from ._results import ContentPart, OutputItem, Response
+from ._targets import DELTAS, Target
+
+# The standard doesn't end lines at these characters, but some line readers do (`str.splitlines`).
+_LINE_ENDS: Final = {end: f"\\u{ord(end):04x}" for end in "\u0085\u2028\u2029"}
+_NAME: Final = re.compile(r"[!-~]+")
+# The statuses of items that no event ends yet.
+_OPEN: Final = ("in_progress", "searching", "generating", "interpreting")
+_UNFINISHED: Final = ("queued", "in_progress")
+_ENDS: Final = {"failed": "response.failed", "completed": "response.completed"}
+
+
+def encode_event(event: ResponseEvent) -> bytes:
+    """
+    Encode an event of a response as one server-sent event whose data is the event's JSON.
+
+    A decoded event is restored exactly: unknown fields are written at the level where they were
+    received, and absent fields stay absent. The JSON is a single line.
+
+    Args:
+        event: The event.
+
+    Returns:
+        The `event` and `data` lines in UTF-8, and the blank line that dispatches the event.
+
+    Raises:
+        TypeError: `event` isn't an event of a response.
+
+    Source: WHATWG HTML, 9.2.5 "Parsing an event stream"; RFC 8259, 7 "Strings".
+    """
+    if not isinstance(event, ResponseEvent):
+        raise TypeError(
+            f"encode_event() takes a ResponseEvent, not {type(event).__name__}: use to_events() "
+            "for a response, sseparse.encode() for an event of the standard"
+        )
+    data = event.to_json()
+    for raw, escaped in _LINE_ENDS.items():
+        data = data.replace(raw, escaped)
+    # A type that can't be the name of an event is in the data only.
+    return encode(Event(data, event.type if _NAME.fullmatch(event.type) else "message"))
+
+
+def to_events(response: Response, *, pieces: int | None = None) -> Iterator[ResponseEvent]:
+    """
+    Return the events that would have streamed a response, in the shape of OpenAI's streams.
+
+    A `ResponseAccumulator` turns them back into an equal response. The events of a response that is
+    still in progress have no terminal event, so that it doesn't look complete.
+
+    Args:
+        response: The response.
+        pieces: The number of characters of each delta; None, the default, for one delta for each
+            text. A text with log-probabilities isn't split.
+
+    Returns:
+        The events, created as the iterator advances. Their innermost values are shared with the
+        response.
+
+    Raises:
+        ValueError: `pieces` is less than 1.
+        TypeError: `response` isn't a response.
+    """
+    if not isinstance(response, Response):
+        raise TypeError(
+            f"to_events() takes a Response, not {type(response).__name__}: "
+            "ResponseAccumulator.snapshot() returns one"
+        )
+    if pieces is not None and pieces < 1:
+        raise ValueError(f"pieces is {pieces}: give a number of characters, 1 or more")
+    return _numbered(_EventMaker(replace(response, notes=()), pieces).events())
+
+
+def _numbered(events: Iterator[ResponseEvent]) -> Iterator[ResponseEvent]:
+    for number, event in enumerate(events):
+        event.sequence_number = number
+        yield event
+
+
+class _EventMaker:
+    def __init__(self, response: Response, pieces: int | None) -> None:
+        self._response = response
+        self._pieces = pieces
+
+    def events(self) -> Iterator[ResponseEvent]:
+        response = self._response
+        is_partial = _is_partial(response)
+        status = response.status if is_partial else "in_progress"
+        head = replace(response, status=status, output=[], usage=None, error=None)
+        if is_partial:
+            head = replace(response, output=[])
+        elif response.incomplete_details is not None:
+            head = replace(head, incomplete_details=None)
+        yield LifecycleEvent(type="response.created", response=head)
+        for index, item in enumerate(response.output):
+            yield from self._item(index, item)
+        if not is_partial:
+            end = _ENDS.get(response.status or "completed", "response.incomplete")
+            yield LifecycleEvent(type=end, response=response)
+
+    def _item(self, index: int, item: OutputItem) -> Iterator[ResponseEvent]:
+        is_open = item.status in _OPEN
+        yield _item_event("added", index, _emptied(item, is_open=is_open))
+        for name in ("content", "summary"):
+            for place, part in enumerate(getattr(item, name) or ()):
+                yield from self._part(index, item, name, place, part)
+        for kind, target in DELTAS.items():
+            if target.item_type == item.type and not target.parts:
+                text = getattr(item, target.field, None)
+                yield from self._text(kind, text, _place(index, item), is_open=is_open)
+        if not is_open:
+            yield _item_event("done", index, item)
+
+    def _part(
+        self, index: int, item: OutputItem, name: str, place: int, part: ContentPart
+    ) -> Iterator[ResponseEvent]:
+        is_summary, is_open = name == "summary", item.status in _OPEN
+        at = _place(index, item)
+        at["summary_index" if is_summary else "content_index"] = place
+        kind = "response.reasoning_summary_part" if is_summary else "response.content_part"
+        targets = [(each, target) for each, target in DELTAS.items() if _is_of(target, name, part)]
+        has_logprobs = bool(targets and part.logprobs)
+        empty = _without_text(part, [target.field for _, target in targets])
+        yield ContentPartEvent(type=f"{kind}.added", part=empty, **at)
+        for each, target in targets:
+            text = getattr(part, target.field)
+            logprobs = part.logprobs if has_logprobs else None
+            yield from self._text(each, text, at, logprobs, is_open=is_open)
+        if not is_open:
+            yield ContentPartEvent(type=f"{kind}.done", part=part, **at)
+
+    def _text(
+        self,
+        kind: str,
+        text: Any,
+        at: dict[str, Any],
+        logprobs: list[dict[str, Any]] | None = None,
+        *,
+        is_open: bool,
+    ) -> Iterator[ResponseEvent]:
+        if not isinstance(text, str):
+            return
+        size = len(text) if logprobs or self._pieces is None else self._pieces
+        # The API has the field in each event about the text of an answer.
+        tokens = (logprobs or []) if kind == "response.output_text.delta" else logprobs
+        for start in range(0, len(text), size or 1):
+            yield DeltaEvent(type=kind, delta=text[start : start + size], logprobs=tokens, **at)
+        if not is_open:
+            done, extra = kind.replace(".delta", ".done"), {DELTAS[kind].field: text}
+            yield DoneEvent(type=done, logprobs=tokens, extra=extra, **at)
+
+
+def _item_event(name: str, index: int, item: OutputItem) -> OutputItemEvent:
+    return OutputItemEvent(type=f"response.output_item.{name}", output_index=index, item=item)
+
+
+def _place(index: int, item: OutputItem) -> dict[str, Any]:
+    return {"item_id": item.id, "output_index": index}
+
+
+def _is_partial(response: Response) -> bool:
+    if response.status is None:
+        return response.id is None  # nothing about the response was received
+    return response.status in _UNFINISHED
+
+
+def _is_of(target: Target, name: str, part: ContentPart) -> bool:
+    return target.parts == name and target.part_type == part.type
+
+
+def _emptied(item: OutputItem, *, is_open: bool) -> OutputItem:
+    """Return an item as it begins: without the texts that deltas bring."""
+    changes: dict[str, Any] = {}
+    for target in DELTAS.values():
+        if target.item_type == item.type:
+            name = target.parts or target.field
+            if getattr(item, name, None):
+                changes[name] = [] if target.parts else ""
+    if not is_open and item.status is not None:
+        changes["status"] = "in_progress"
+    return replace(item, **changes)
+
+
+def _without_text(part: ContentPart, fields: list[str]) -> ContentPart:
+    changes: dict[str, Any] = {name: "" for name in fields if getattr(part, name)}
+    if part.logprobs and changes:
+        changes["logprobs"] = []
+    return replace(part, **changes)

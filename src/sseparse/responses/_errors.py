@@ -1,0 +1,69 @@
+"""Errors in the JSON of events and bodies, in the forms that servers send."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from .._errors import ServerSentError
+from .._json import is_list, is_object
+from ..payloads._decoder import make_error
+from ._events import ERROR_TYPE, TERMINAL_TYPES
+
+_MESSAGES: Final = ("message", "msg")
+_FAILED: Final = "failed"
+
+
+def find_error(event_type: str, body: dict[str, Any]) -> ServerSentError | None:
+    """
+    Return the error in an event's JSON object, or None.
+
+    The forms: a terminal event whose response failed; an event of type "error", flat or nested;
+    without a type, `{"error": …}`, `{"errors": […]}`, `{"detail": …}` alone, `"object": "error"`
+    and a message with a code; a response that failed.
+
+    Source: OpenAI API reference, "error"; field reports of Azure, vLLM and LiteLLM.
+    """
+    kind = body.get("type")
+    if kind in TERMINAL_TYPES:
+        response = body.get("response")
+        response = response if is_object(response) else {}
+        has_failed = kind == "response.failed" or response.get("status") == _FAILED
+        inner: Any = response.get("error") or body.get("error") or {}
+        return _make(inner, body) if has_failed else None
+    if ERROR_TYPE in (kind, event_type):
+        return _make(body.get("error") or body, body)
+    if isinstance(kind, str) and kind:
+        return None  # an `error` is that of a tool
+    if body.get("object") == "response":
+        return _make(body.get("error") or {}, body) if body.get("status") == _FAILED else None
+    return _find_untyped(body)
+
+
+def _find_untyped(body: dict[str, Any]) -> ServerSentError | None:
+    errors = body.get("errors")
+    inner = body.get("error") or (errors[0] if is_list(errors) and errors else None)
+    if inner:
+        return _make(body if inner is True else inner, body)
+    has_message = any(isinstance(body.get(name), str) for name in _MESSAGES)
+    is_flat = body.get("object") == ERROR_TYPE or body.keys() == {"detail"}
+    return _make(body, body) if is_flat or (has_message and body.get("code")) else None
+
+
+def _make(inner: Any, body: dict[str, Any]) -> ServerSentError:
+    error = make_error(inner, body)
+    if error.type == ERROR_TYPE:
+        # The type of the event, which says nothing about the error.
+        return make_error({**inner, "type": None}, body)
+    return error
+
+
+def explain(error: ServerSentError, other: ServerSentError) -> None:
+    """Complete an error without a message by a later one: Azure sends the reason last."""
+    ServerSentError.__init__(
+        error,
+        message=other.message,
+        body=other.body,
+        type=other.type or error.type,
+        code=other.code or error.code,
+        param=other.param or error.param,
+    )

@@ -1,0 +1,340 @@
+"""State of an output item while its parts and texts arrive."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from msgspec.structs import replace
+
+from .._errors import LimitExceeded
+from .._json import is_list, is_object
+from ..payloads._growing import OBJECT, Budget, GrowingText, no_json
+from ._events import PartEvent
+from ._results import ContentPart, OutputItem
+from ._targets import DELTAS, ITEM_TYPES, Target
+
+if TYPE_CHECKING:
+    from ..payloads._partial_json import PartialJSON
+
+_PART_TYPES: Final = ("output_text", "refusal", "reasoning_text", "summary_text")
+# The texts that are in an object of the item, not in a field of its own.
+_NESTED: Final = ("diff", "command")
+_ARGUMENTS: Final = DELTAS["response.function_call_arguments.delta"]
+
+
+def check_item_limit(index: int, known: int, maximum: int | None, what: str) -> None:
+    """Raise LimitExceeded if an item or a part with this index is one too many."""
+    if maximum is not None and (known >= maximum or index >= maximum):
+        raise LimitExceeded(
+            limit="items",
+            maximum=maximum,
+            what=f"More than {maximum:,} {what}, or an index as large",
+            advice="raise max_items if you trust the server",
+        )
+
+
+def fits(known: str, wanted: str) -> bool:
+    """Return whether an item of a type can have the texts of another type's item; "" is any."""
+    return known == wanted or not wanted or known not in ITEM_TYPES
+
+
+def rest_of(before: str, after: str) -> str:
+    """Return what a complete text adds to the pieces before it; nothing if it contradicts them."""
+    return after[len(before) :] if after.startswith(before) else ""
+
+
+class PartState:
+    """A part of an item."""
+
+    __slots__ = ("_annotations", "_budget", "_logprobs", "_part", "_texts", "is_announced")
+
+    def __init__(self, part: ContentPart, budget: Budget, *, is_announced: bool) -> None:
+        self._part = part
+        self._budget = budget
+        self._texts: dict[str, GrowingText] = {}
+        self._annotations: list[dict[str, Any]] = []
+        self._logprobs: list[dict[str, Any]] = []
+        self.is_announced = is_announced
+        budget.left -= OBJECT
+        budget.charge(part)
+
+    @property
+    def type(self) -> str:
+        return self._part.type
+
+    def text(self, field: str) -> GrowingText:
+        """Return the text that deltas are added to."""
+        text = self._texts.get(field)
+        if text is None:
+            text = self._texts[field] = GrowingText(self._budget)
+            if start := getattr(self._part, field):
+                text.add(start)
+        return text
+
+    def value(self, field: str) -> str:
+        """Return the text so far."""
+        text = self._texts.get(field)
+        return (getattr(self._part, field) if text is None else text.value) or ""
+
+    def set(self, part: ContentPart) -> None:
+        """Replace the part; what deltas brought is dropped."""
+        self._budget.replace(self.result(), part)
+        self._part = part
+        self._texts.clear()
+        self._annotations.clear()
+        self._logprobs.clear()
+
+    def set_text(self, field: str, value: str, logprobs: list[dict[str, Any]] | None) -> None:
+        """Replace the text, and its log-probabilities if there are some."""
+        old = self._texts.pop(field, None)
+        self._budget.replace(getattr(self._part, field) if old is None else old.value, value)
+        changes: dict[str, Any] = {field: value}
+        if logprobs:
+            self._budget.replace([*(self._part.logprobs or ()), *self._logprobs], logprobs)
+            self._logprobs.clear()
+            changes["logprobs"] = logprobs
+        self._part = replace(self._part, **changes)
+
+    def add_logprobs(self, logprobs: list[dict[str, Any]]) -> None:
+        self._logprobs += logprobs
+        self._budget.charge(logprobs)
+
+    def add_annotation(self, annotation: dict[str, Any]) -> None:
+        self._annotations.append(annotation)
+        self._budget.charge(annotation)
+
+    def result(self) -> ContentPart:
+        changes: dict[str, Any] = {name: text.value for name, text in self._texts.items()}
+        if self._annotations:
+            changes["annotations"] = [*(self._part.annotations or ()), *self._annotations]
+        if self._logprobs:
+            changes["logprobs"] = [*(self._part.logprobs or ()), *self._logprobs]
+        return replace(self._part, **changes) if changes else self._part
+
+
+class PartList:
+    """The parts of an item's content or summary, by their index."""
+
+    __slots__ = ("_budget", "_by_index", "_by_type", "_highest", "_last_announced", "_max_items")
+
+    def __init__(self, budget: Budget, max_items: int | None) -> None:
+        self._budget = budget
+        self._max_items = max_items
+        self._by_index: dict[int, PartState] = {}
+        self._by_type: dict[str, PartState] = {}  # the latest of each type
+        self._highest = -1
+        self._last_announced = -1
+
+    def announce(self, index: int | None, part: ContentPart) -> ContentPart | None:
+        """Set a part that an event has, and return what it was before, if it was known."""
+        index = self._highest + 1 if index is None else index
+        known, before = self._by_index.get(index), None
+        if known is None:
+            self._add(index, part, is_announced=True)
+        else:
+            before = known.result()
+            known.set(part)
+            known.is_announced = True
+            self._by_type[part.type] = known
+        self._last_announced = max(index, self._last_announced)
+        return before
+
+    def find(self, index: int | None, kind: str) -> tuple[PartState, bool]:
+        """Return the part that a text of a type of part belongs to, and whether that is assumed."""
+        at_index = None if index is None else self._by_index.get(index)
+        if at_index is not None and _can_be(at_index, kind):
+            return at_index, False
+        latest = self._by_type.get(kind)
+        if latest is not None and (index is None or at_index is not None):
+            return latest, False
+        last = self._by_index.get(self._last_announced)
+        is_beyond = index is not None and index > self._last_announced
+        if last is not None and is_beyond and _can_be(last, kind):
+            # vLLM counts the deltas, or goes on counting in the next item (vllm#35184, #45742).
+            return last, True
+        place = self._highest + 1 if index is None or at_index is not None else index
+        return self._add(place, ContentPart(type=kind), is_announced=False), False
+
+    def _add(self, index: int, part: ContentPart, *, is_announced: bool) -> PartState:
+        check_item_limit(index, len(self._by_index), self._max_items, "parts of an output item")
+        state = PartState(part, self._budget, is_announced=is_announced)
+        self._by_index[index] = self._by_type[part.type] = state
+        self._highest = max(index, self._highest)
+        return state
+
+    def result(self) -> list[ContentPart]:
+        return [self._by_index[index].result() for index in sorted(self._by_index)]
+
+
+def _can_be(part: PartState, kind: str) -> bool:
+    return part.type == kind or part.type not in _PART_TYPES
+
+
+class ItemState:
+    """
+    An output item. Once it's done, deltas don't change it any more.
+
+    Attributes:
+        index: The item's `output_index`.
+        place: Position among the output items, when the item began.
+        is_announced: Whether an event had the item itself.
+        is_done: Whether the item is complete.
+    """
+
+    __slots__ = (
+        *("_budget", "_item", "_lists", "_max_items", "_texts", "index", "is_announced"),
+        *("is_done", "place"),
+    )
+
+    def __init__(
+        self,
+        index: int,
+        place: int,
+        item: OutputItem,
+        budget: Budget,
+        max_items: int | None,
+        *,
+        is_announced: bool,
+    ) -> None:
+        self.index = index
+        self.place = place
+        self.is_announced = is_announced
+        self.is_done = False
+        self._budget = budget
+        self._max_items = max_items
+        self._lists: dict[str, PartList] = {}
+        self._texts: dict[tuple[str, int], GrowingText] = {}
+        self._item = item
+        budget.left -= OBJECT
+        budget.charge(item)
+        self._announce_parts(item)
+
+    @property
+    def item(self) -> OutputItem:
+        """The item as an event had it last, without what deltas brought."""
+        return self._item
+
+    @property
+    def has_text(self) -> bool:
+        """Whether a delta or a complete text was received."""
+        return bool(self._lists or self._texts)
+
+    def announce(self, item: OutputItem, *, keep: bool) -> None:
+        """Set the item as it begins, and keep or drop what was received of it before."""
+        if not keep:
+            self._budget.replace(self.result(), item)
+            self._lists.clear()
+            self._texts.clear()
+        self._item = item
+        self.is_announced = True
+        if not self.has_text:
+            self._announce_parts(item)
+
+    def _announce_parts(self, item: OutputItem) -> None:
+        for name in ("content", "summary"):
+            for index, part in enumerate(getattr(item, name) or ()):
+                self.parts(name).announce(index, part)
+
+    def finish(self, item: OutputItem) -> None:
+        """Set the complete item."""
+        self._budget.replace(self.result(), item)
+        self._lists.clear()
+        self._texts.clear()
+        self._item = item
+        self.is_done = self.is_announced = True
+
+    def parts(self, name: str) -> PartList:
+        found = self._lists.get(name)
+        if found is None:
+            found = self._lists[name] = PartList(self._budget, self._max_items)
+        return found
+
+    def find_part(self, event: PartEvent, target: Target) -> tuple[PartState, bool]:
+        """Return the part that an event is about, and whether that is assumed."""
+        index = event.summary_index if target.parts == "summary" else event.content_index
+        return self.parts(target.parts).find(at_least_0(index), target.part_type)
+
+    def text(self, target: Target, index: int | None) -> GrowingText:
+        """Return the text of a field that deltas are added to."""
+        key = target.field, at_least_0(index) or 0
+        text = self._texts.get(key)
+        if text is None:
+            check_item_limit(key[1], len(self._texts), self._max_items, "texts of an output item")
+            text = self._texts[key] = GrowingText(self._budget)
+            if start := self._start_of(*key):
+                text.add(start)
+        return text
+
+    def set_text(self, target: Target, index: int | None, value: str) -> None:
+        """Replace the text of a field."""
+        key = target.field, at_least_0(index) or 0
+        old = self.text(target, index)
+        self._budget.left += len(old.value or "")
+        new = self._texts[key] = GrowingText(self._budget)
+        new.add(value)
+
+    @property
+    def arguments(self) -> PartialJSON:
+        """The arguments so far, parsed as JSON."""
+        if self.is_done:
+            json = no_json()
+            json.feed(self._item.arguments or "")
+            return json
+        return self.text(_ARGUMENTS, None).json
+
+    def set_name(self, name: str) -> None:
+        """Set the name of a function that no event had before."""
+        if not self._item.name:
+            self._item = replace(self._item, name=name)
+
+    def set_status(self, status: str) -> None:
+        """Set the status, of an item that has one."""
+        if self._item.status is not None:
+            self._item = replace(self._item, status=status)
+
+    def _start_of(self, field: str, index: int) -> str | None:
+        if field not in _NESTED:
+            value = getattr(self._item, field)
+        elif field == "diff":
+            value = _object(self._item.extra.get("operation")).get("diff")
+        else:
+            commands = _commands(self._item)
+            value = commands[index] if index < len(commands) else None
+        return value if isinstance(value, str) else None
+
+    def result(self) -> OutputItem:
+        item = self._item
+        if not self.has_text:
+            return item
+        changes: dict[str, Any] = {name: parts.result() for name, parts in self._lists.items()}
+        commands = _commands(item)
+        extra = {**item.extra}
+        for (field, index), text in sorted(self._texts.items(), key=_key):
+            if field == "diff":
+                extra["operation"] = {**_object(extra.get("operation")), field: text.value}
+            elif field == "command":
+                commands[index : index + 1] = [text.value]
+                extra["action"] = {**_object(extra.get("action")), "commands": commands}
+            else:
+                changes[field] = text.value
+        for name in changes:
+            extra.pop(name, None)  # a value of another type
+        return replace(item, extra=extra, **changes)
+
+
+def _key(entry: tuple[tuple[str, int], GrowingText]) -> tuple[str, int]:
+    return entry[0]
+
+
+def at_least_0(index: int | None) -> int | None:
+    """Return an index; None for a negative one, which some servers send."""
+    return None if index is None or index < 0 else index
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if is_object(value) else {}
+
+
+def _commands(item: OutputItem) -> list[Any]:
+    commands = _object(item.extra.get("action")).get("commands")
+    return [*commands] if is_list(commands) else []

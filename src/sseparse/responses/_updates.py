@@ -1,0 +1,246 @@
+"""Updates that describe what each event changed in a response."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from ..payloads._growing import no_json
+from ..payloads._model import Kind
+from ..payloads._partial_json import JSONFault
+from ..payloads._updates import (
+    ArgumentsDelta,
+    ChoiceFinished,
+    ContentDelta,
+    ContentDone,
+    LogprobsDelta,
+    ReasoningDelta,
+    ReasoningDone,
+    RefusalDelta,
+    RefusalDone,
+    ToolCallDone,
+    ToolCallStarted,
+    TranscriptDelta,
+    TranscriptDone,
+    UsageReported,
+)
+from ._items import ItemState, rest_of
+from ._results import OutputItem, Response, ResponseUsage
+from ._targets import Target
+
+Update = (
+    ContentDelta
+    | ContentDone
+    | ReasoningDelta
+    | ReasoningDone
+    | RefusalDelta
+    | RefusalDone
+    | TranscriptDelta
+    | TranscriptDone
+    | LogprobsDelta[list[dict[str, Any]]]
+    | ToolCallStarted
+    | ArgumentsDelta
+    | ToolCallDone
+    | ChoiceFinished
+    | UsageReported[ResponseUsage]
+)
+"""Any of the updates above: what `updates()` returns."""
+
+# For each kind of text of an item, the updates of its pieces and of the complete text.
+_TEXT_UPDATES: Final[Mapping[Kind, tuple[Callable[[int, str, int | None], Update], ...]]] = {
+    "content": (ContentDelta, ContentDone),
+    "reasoning": (ReasoningDelta, ReasoningDone),
+    "refusal": (RefusalDelta, RefusalDone),
+}
+
+
+class ItemTracker:
+    """
+    What was reported of an item.
+
+    Attributes:
+        state: The item.
+        open: The kinds of text of which pieces were reported, but not the end.
+        reasoning: The list of parts of which the reasoning is reported: the one that had text
+            first.
+        call: Position among the tool calls; None for other items, and before the call is reported.
+        is_call_done: Whether the end of the call was reported.
+    """
+
+    __slots__ = ("call", "is_call_done", "open", "reasoning", "state")
+
+    def __init__(self, state: ItemState) -> None:
+        self.state = state
+        self.open: dict[Kind, None] = {}
+        self.reasoning = ""
+        self.call: int | None = None
+        self.is_call_done = False
+
+    def text_of(self, item: OutputItem | None, kind: Kind) -> str:
+        """Return the text of a kind in this item as it was or is."""
+        if item is None:
+            return ""
+        if kind == "reasoning":
+            if item.type != "reasoning":
+                return ""
+            name = self.reasoning or ("content" if item.content else "summary")
+            text = "".join(part.text or "" for part in getattr(item, name) or ())
+            self.reasoning = name if text else self.reasoning
+            return text
+        return item.text if kind == "content" else item.refusal
+
+
+class UpdateTracker:
+    """Updates of a response that weren't returned yet."""
+
+    def __init__(self) -> None:
+        self._updates: list[Update] = []
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget the response: another one begins."""
+        self._trackers: dict[ItemState, ItemTracker] = {}
+        self._calls = 0
+        self._is_finished = False
+        self._transcript = False
+
+    def _track(self, state: ItemState) -> ItemTracker:
+        tracker = self._trackers.get(state)
+        if tracker is None:
+            tracker = self._trackers[state] = ItemTracker(state)
+        return tracker
+
+    def add_text(self, state: ItemState, target: Target, text: str) -> None:
+        """Record new text of an item."""
+        tracker = self._track(state)
+        if target.kind == "arguments":
+            self._add_arguments(tracker, text)
+        elif target.kind == "reasoning":
+            tracker.reasoning = tracker.reasoning or target.parts
+            if tracker.reasoning == target.parts:
+                self._add_piece(tracker, target.kind, text)
+        elif target.kind is not None:
+            self._add_piece(tracker, target.kind, text)
+
+    def find_delta(self, state: ItemState, target: Target) -> Callable[[str], Update] | None:
+        """Return what makes the update of a delta of an open text; None if more is to be done."""
+        tracker, kind = self._track(state), target.kind
+        is_other = kind == "reasoning" and tracker.reasoning != target.parts
+        if kind is None or kind not in tracker.open or is_other:
+            return None
+        kind_of_update, place = _TEXT_UPDATES[kind][0], state.place
+        return lambda text: kind_of_update(0, text, place)
+
+    def add_logprobs(self, logprobs: list[dict[str, Any]]) -> None:
+        self._updates.append(LogprobsDelta(0, logprobs))
+
+    def add_transcript(self, text: str) -> None:
+        if text:
+            self._transcript = True
+            self._updates.append(TranscriptDelta(0, text))
+
+    def _add_piece(self, tracker: ItemTracker, kind: Kind, text: str) -> None:
+        if text:
+            tracker.open[kind] = None
+            self._updates.append(_TEXT_UPDATES[kind][0](0, text, tracker.state.place))
+
+    def add_item(self, state: ItemState, before: OutputItem | None) -> None:
+        """Record an item as an event has it; what deltas didn't bring is new text."""
+        tracker, item = self._track(state), state.result()
+        for kind in _TEXT_UPDATES:
+            old = tracker.text_of(before, kind)
+            self._add_piece(tracker, kind, rest_of(old, tracker.text_of(item, kind)))
+        if item.tool_call() is not None:
+            self._add_arguments(tracker, rest_of(_arguments_of(before), _arguments_of(item)))
+        if state.is_done:
+            self._end(tracker, item, before)
+
+    def _add_arguments(self, tracker: ItemTracker, text: str) -> None:
+        call = tracker.state.item.tool_call()
+        if call is None or (tracker.call is None and not call.name):
+            return  # the arguments are reported once the name is known
+        if tracker.call is None:
+            item = tracker.state.result()
+            self._start(tracker, item)
+            text = _arguments_of(item)
+        if text:
+            # The value is decoded as the text grows; a complete one is decoded at its end.
+            value = None if call.type == "custom" else tracker.state.arguments.value
+            place = tracker.state.place
+            self._updates.append(ArgumentsDelta(0, tracker.call, text, value, place))
+
+    def _start(self, tracker: ItemTracker, item: OutputItem) -> None:
+        tracker.call = self._calls
+        self._calls += 1
+        self._updates.append(ToolCallStarted(*_identify(tracker, item), tracker.state.place))
+
+    def _end(
+        self, tracker: ItemTracker, item: OutputItem, before: OutputItem | None = None
+    ) -> None:
+        """Report the end of an item's texts, and of its call."""
+        place = tracker.state.place
+        for kind in tracker.open:
+            # A complete item without the text that was streamed doesn't take it back.
+            text = tracker.text_of(item, kind) or tracker.text_of(before, kind)
+            self._updates.append(_TEXT_UPDATES[kind][1](0, text, place))
+        tracker.open.clear()
+        call = item.tool_call()
+        if call is None or tracker.is_call_done:
+            return
+        if tracker.call is None:
+            self._start(tracker, item)
+        tracker.is_call_done = True
+        value, fault = _decode(item, call.arguments)
+        self._updates.append(
+            ToolCallDone(*_identify(tracker, item), call.arguments, value, fault, place)
+        )
+
+    def finish(self, response: Response, transcript: str | None) -> None:
+        """Record the terminal event, after the items that it has."""
+        if self._is_finished:
+            return
+        self.close(transcript)
+        self._is_finished = True
+        reason = response.incomplete_reason or response.status or "completed"
+        self._updates.append(ChoiceFinished(0, reason))
+        if response.usage is not None:
+            self._updates.append(UsageReported(response.usage))
+
+    def close(self, transcript: str | None) -> None:
+        """End all items."""
+        for tracker in sorted(self._trackers.values(), key=_place_of):
+            self._end(tracker, tracker.state.result())
+        if self._transcript and transcript is not None:
+            self._transcript = False
+            self._updates.append(TranscriptDone(0, transcript))
+
+    def pop_updates(self) -> list[Update]:
+        updates = [*self._updates]
+        self._updates.clear()
+        return updates
+
+
+def _place_of(tracker: ItemTracker) -> int:
+    return tracker.state.place
+
+
+def _arguments_of(item: OutputItem | None) -> str:
+    call = None if item is None else item.tool_call()
+    return "" if call is None else call.arguments
+
+
+def _identify(tracker: ItemTracker, item: OutputItem) -> tuple[int, int | None, Any, str, str]:
+    kind = "custom" if item.type == "custom_tool_call" else "function"
+    return 0, tracker.call, item.call_id, item.name or "", kind
+
+
+def _decode(item: OutputItem, text: str) -> tuple[Any, JSONFault | None]:
+    if item.type == "custom_tool_call":
+        is_truncated = item.status == "incomplete"
+        return None, JSONFault(len(text), "the input is truncated") if is_truncated else None
+    if not text:
+        return None, JSONFault(0, "no arguments received")
+    json = no_json()
+    json.feed(text)
+    json.close()
+    return json.value, json.fault
