@@ -15,7 +15,7 @@ RANKS = {
     "sse": 2,
     **dict.fromkeys(("payloads", "adapters", "tokens"), 3),
     **dict.fromkeys(("streams", "timing"), 4),
-    **dict.fromkeys(("chunks", "responses"), 5),
+    **dict.fromkeys(("chunks", "messages"), 5),
     **dict.fromkeys(("moderation", "reconnect"), 6),
     "testing": 7,
     "cli": 8,
@@ -24,7 +24,7 @@ DEPENDENCIES = {
     **{name: {"attrs"} for name in ("ground", "sse")},
     **{
         name: {"attrs", "msgspec"}
-        for name in ("payloads", "chunks", "responses", "streams", "moderation")
+        for name in ("payloads", "chunks", "messages", "streams", "moderation")
     },
     "tokens": {"attrs", "msgspec", "tiktoken"},
     "timing": {"attrs", "msgspec", "matplotlib"},
@@ -123,7 +123,7 @@ def test_shared_packages_are_independent_of_the_api(path: Path) -> None:
     "module",
     [
         *("sseparse", "sseparse.chunks", "sseparse.streams", "sseparse.adapters"),
-        *("sseparse.moderation", "sseparse.responses", "sseparse.timing"),
+        *("sseparse.messages", "sseparse.moderation", "sseparse.timing"),
     ],
 )
 def test_importing_loads_no_io(module: str) -> None:

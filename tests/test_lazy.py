@@ -13,7 +13,7 @@ import pytest
 import sseparse
 
 SRC = Path(__file__).parents[1] / "src" / "sseparse"
-PACKAGES = ["sseparse", "sseparse.chunks", "sseparse.responses", "sseparse.streams"]
+PACKAGES = ["sseparse", "sseparse.chunks", "sseparse.messages", "sseparse.streams"]
 
 
 def run_fresh(code: str) -> list[str]:

@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 # The redundant aliases mark the names as public for type checkers.
 if TYPE_CHECKING:
     from . import adapters as adapters
+    from . import messages as messages
     from . import moderation as moderation
     from . import reconnect as reconnect
     from . import responses as responses
@@ -65,7 +66,10 @@ if TYPE_CHECKING:
 else:
     from . import _lazy
 
-    _PACKAGES = ("adapters", "moderation", "reconnect", "responses", "testing", "timing", "tokens")
+    _PACKAGES = (
+        *("adapters", "messages", "moderation", "reconnect", "responses", "testing", "timing"),
+        "tokens",
+    )
     __getattr__, __dir__, __all__ = _lazy.names(
         __name__,
         {

@@ -1,0 +1,485 @@
+"""Accumulator of events, which builds the message that they stream."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+from msgspec.structs import replace
+
+from .._end import End, EndCause
+from .._errors import IncompleteStream, LimitExceeded, count
+from .._json import is_object
+from .._options import check_bytes, check_number
+from .._stage import Breakable, breaking
+from ..payloads._growing import Budget, GrowingText, no_json, unknown_fields
+from ..payloads._results import Note
+from ._blocks import BlockState, NoteRecorder, assumed_block
+from ._events import (
+    ContentBlockDeltaEvent,
+    ContentBlockStartEvent,
+    ContentBlockStopEvent,
+    MessageDeltaEvent,
+    MessageEvent,
+    MessageStartEvent,
+    MessageStopEvent,
+)
+from ._incomplete import incomplete
+from ._results import TOOL_USE, ContentBlock, Message, MessageUsage, NoteKind, empty_message
+from ._usage import UsageState
+
+if TYPE_CHECKING:
+    from ..payloads._partial_json import PartialJSON
+    from ._updates import Update, UpdateTracker
+
+MAX_ITEMS: Final = 16384
+MAX_ACCUMULATED: Final = 512 * 1024 * 1024
+# The fields of a message that the events after its start can change.
+_CHANGING: Final = ("stop_reason", "stop_sequence", "stop_details", "container")
+
+
+class MessageAccumulator(Breakable):
+    """
+    Accumulator of events: builds the message that the non-streaming API would have returned.
+
+    Blocks are identified by their index. Token counts are replaced, never added up; a stop reason
+    is never invented. A tool's `input` is only ever what complete JSON says. The time is linear in
+    the size of the events.
+
+    Args:
+        max_items: Maximum number of blocks; None for no limit. Default: 16,384.
+        max_accumulated_bytes: Maximum size of the accumulated data, approximately in bytes of
+            memory; None for no limit. Default: 512 MiB.
+
+    Raises:
+        ValueError: A limit isn't a valid number.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_items: int | None = MAX_ITEMS,
+        max_accumulated_bytes: int | None = MAX_ACCUMULATED,
+    ) -> None:
+        super().__init__()
+        check_number("max_items", max_items)
+        check_bytes("max_accumulated_bytes", max_accumulated_bytes)
+        self._max_items = max_items
+        self._max_bytes = max_accumulated_bytes
+        self._events_seen = 0
+        self._is_stopped = False  # whether the server sent the end of the message
+        self._tracker: UpdateTracker | None = None
+        self._active_tracker: UpdateTracker | None = None  # set while updates() runs
+        self._notes = NoteRecorder()
+        self._clear()
+
+    def _clear(self) -> None:
+        self._budget = Budget(self._max_bytes, None)
+        self._head: Message | None = None
+        self._extra: dict[str, Any] = {}
+        self._usage: UsageState | None = None
+        # By index, of which several blocks can have the same one: the latest.
+        self._blocks: dict[int, BlockState] = {}
+        # All, in the order of the result: by index, and behind them those that share an index.
+        self._order: dict[tuple[int, int], BlockState] = {}
+        self._round = 0
+        self._calls = 0
+        self._last: BlockState | None = None
+        # The texts that the fast path of add() can append to: those of open blocks whose updates
+        # aren't tracked.
+        self._texts: dict[int, GrowingText] = {}
+
+    def add(self, event: MessageEvent) -> None:
+        """
+        Add an event.
+
+        Args:
+            event: The next event of the stream. An accumulator serves one stream.
+
+        Raises:
+            TypeError: `event` isn't an event of a message.
+            LimitExceeded: The event exceeds a limit; `partial` has the message so far. Later calls
+                raise the same error.
+        """
+        if self.stopped:
+            self._raise_error()
+        if not isinstance(event, MessageEvent):
+            raise _wrong_type(event)
+        try:
+            self._events_seen += 1
+            if isinstance(event, ContentBlockDeltaEvent):
+                # Fast path: only text, for an open text block that isn't tracked.
+                text, growing = event.only_text(), self._texts.get(event.index)
+                if text is None or growing is None:
+                    self._add_delta(event)
+                else:
+                    growing.add(text)
+            else:
+                self._add_event(event)
+            if self._budget.left < 0:
+                self._budget.raise_overrun()
+        except BaseException as error:
+            self._break_off(error)
+            raise
+
+    def updates(self, event: MessageEvent) -> list[Update]:
+        """
+        Add an event and return what it changed.
+
+        `last_updates()` returns the updates that the end of the stream completes. Events added with
+        `add()` have no updates.
+
+        Args:
+            event: The next event, as for `add()`.
+
+        Returns:
+            The updates, in order: texts, reasoning and calls of tools; what the end of a block
+            completes; the stop reason; token counts. Empty if no update reports what the event
+            changed.
+
+        Raises:
+            TypeError, SSEError: As for `add()`.
+        """
+        self._raise_error()
+        if not isinstance(event, MessageEvent):
+            raise _wrong_type(event)
+        try:
+            if self._tracker is None:
+                from ._updates import UpdateTracker  # noqa: PLC0415 - most programs need none
+
+                self._tracker = UpdateTracker()
+            tracker = self._active_tracker = self._tracker
+            # The fast path of add() doesn't report its changes.
+            self._texts.clear()
+            self.add(event)
+            tracker.add_usage(self.usage)
+            return tracker.pop_updates()
+        except BaseException as error:
+            # The updates of an interrupted call are discarded.
+            self._tracker = None
+            super()._break_off(error)
+            raise
+        finally:
+            self._active_tracker = None
+
+    @breaking
+    def last_updates(self) -> list[Update]:
+        """
+        Process the end of the stream and return the updates that it completes.
+
+        Call it only if the stream is complete: the texts and calls of a truncated stream aren't
+        done.
+
+        Returns:
+            The `...Done` updates of the texts and calls that were still open.
+        """
+        if self.stopped and not isinstance(self._error, LimitExceeded):
+            self._raise_error()
+        if self._tracker is None:
+            return []
+        self._tracker.close()
+        return self._tracker.pop_updates()
+
+    def _add_event(self, event: MessageEvent) -> None:
+        match event:
+            case MessageStartEvent():
+                self._start(event)
+            case ContentBlockStartEvent():
+                self._start_block(event)
+            case ContentBlockStopEvent():
+                self._stop_block(event)
+            case MessageDeltaEvent():
+                self._change(event)
+            case MessageStopEvent():
+                self._stop_message(event)
+            case _:
+                pass  # pings, and events of types that are new
+        self._notes.add_ignored_values(event)
+
+    def _start(self, event: MessageStartEvent) -> None:
+        message, head = event.message, self._head
+        if head is not None and head.id == message.id:
+            self._notes.add(NoteKind.MESSAGE_REPEATED)
+            return
+        if head is not None:
+            self._clear()
+            self._is_stopped = False
+            self._notes = NoteRecorder()
+            self._notes.add(NoteKind.MESSAGE_REPLACED, head.id or "")
+            if self._active_tracker is not None:
+                self._active_tracker.restart()
+        self._budget.charge(message)
+        self._notes.add_ignored_values(message)
+        self._head = replace(message, content=[], usage=None, absent=(), extra={})
+        self._extra = {**unknown_fields(message)}
+        for index, block in enumerate(message.content):
+            self._end_block(self._begin(block, index))
+        if message.usage is not None:
+            self._add_usage(message.usage)
+        if message.stop_reason and self._active_tracker is not None:
+            self._active_tracker.finish(message.stop_reason)
+
+    def _start_block(self, event: ContentBlockStartEvent) -> None:
+        if not self._has_begun(event):
+            return
+        if "content_block" in event.absent:
+            self._notes.add(NoteKind.VALUE_IGNORED, "content_block")
+            return
+        index = max(self._blocks, default=-1) + 1 if "index" in event.absent else event.index
+        known = self._blocks.get(index)
+        if known is not None and not known.stopped and known.start == event.content_block:
+            known.notes.add(NoteKind.BLOCK_REPEATED)
+            return
+        state = self._begin(event.content_block, index)
+        if "index" in event.absent:
+            state.notes.add(NoteKind.INDEX_ASSUMED)
+        if known is not None:
+            state.notes.add(NoteKind.INDEX_SHARED)
+
+    def _begin(self, block: ContentBlock, index: int) -> BlockState:
+        """Begin a block, behind all others if its index is in use."""
+        place = len(self._order)
+        if self._max_items is not None and place >= self._max_items:
+            raise LimitExceeded(
+                limit="items",
+                maximum=self._max_items,
+                what=f"More than {self._max_items:,} blocks",
+                advice="raise max_items if you trust the server",
+            )
+        self._round += (self._round, index) in self._order
+        call = None
+        if block.type == TOOL_USE:
+            call, self._calls = self._calls, self._calls + 1
+        state = BlockState(block, index, place, call, self._budget)
+        self._order[self._round, index] = self._blocks[index] = self._last = state
+        self._texts.pop(index, None)
+        if block.type == "fallback" and self._head is not None:
+            self._change_model(self._head, block)
+        if self._active_tracker is not None:
+            self._active_tracker.begin(state)
+        elif block.type == "text":
+            self._texts[index] = state.text("text")
+        return state
+
+    def _change_model(self, head: Message, block: ContentBlock) -> None:
+        """Record that another model continues the message."""
+        target = block.extra.get("to")
+        model = target.get("model") if is_object(target) else target
+        if isinstance(model, str) and model != head.model:
+            self._notes.add(NoteKind.MODEL_CHANGED, head.model or "")
+            head.model = model
+
+    def _add_delta(self, event: ContentBlockDeltaEvent) -> None:
+        if not self._has_begun(event):
+            return
+        self._notes.add_ignored_values(event)
+        known = self._find(event)
+        state = known and known.find(event.delta)
+        if state is None:
+            if not event.delta.type:
+                return
+            # Without a block, or text between the pieces of a call.
+            state = self._assume(event, known)
+        state.add(event.delta)
+        if self._active_tracker is not None:
+            self._active_tracker.add(state, event.delta)
+
+    def _assume(self, event: ContentBlockDeltaEvent, outer: BlockState | None) -> BlockState:
+        """Begin the block of a delta that has none, or that belongs to a block of another type."""
+        index = event.index if outer is None else outer.index
+        state = self._begin(assumed_block(event.delta), index)
+        state.notes.add(NoteKind.BLOCK_ASSUMED)
+        if outer is not None:
+            outer.others.append(state)
+            self._blocks[index] = self._last = outer
+        return state
+
+    def _find(self, event: ContentBlockDeltaEvent | ContentBlockStopEvent) -> BlockState | None:
+        """Return the block that an event belongs to; None if it never began."""
+        if "index" not in event.absent or self._last is None:
+            return self._blocks.get(event.index)
+        self._last.notes.add(NoteKind.INDEX_ASSUMED)
+        return self._last
+
+    def _stop_block(self, event: ContentBlockStopEvent) -> None:
+        state = self._find(event) if self._has_begun(event) else None
+        if state is not None:
+            self._end_block(state)
+
+    def _end_block(self, state: BlockState) -> None:
+        if self._blocks.get(state.index) is state:
+            self._texts.pop(state.index, None)
+        for each in (state, *state.others):
+            each.stopped = True
+            if self._active_tracker is not None:
+                self._active_tracker.end(each)
+
+    def _has_begun(self, event: MessageEvent) -> bool:
+        """Return whether the message began; else the event isn't part of it."""
+        if self._head is None:
+            self._notes.add(NoteKind.BEFORE_MESSAGE, event.type)
+        return self._head is not None
+
+    def _change(self, event: MessageDeltaEvent) -> None:
+        if not self._has_begun(event):
+            return
+        delta = event.delta
+        for name in _CHANGING:
+            self._change_head(name, getattr(delta, name))
+        self._change_head("context_management", event.context_management)
+        self._notes.add_ignored_values(delta)
+        for model in (delta, event):
+            self._keep(unknown_fields(model))
+        if event.usage is not None:
+            self._add_usage(event.usage)
+        if delta.stop_reason and self._active_tracker is not None:
+            self._active_tracker.finish(delta.stop_reason)
+
+    def _change_head(self, name: str, value: Any) -> None:
+        if value is not None:
+            self._budget.replace(getattr(self._head, name), value)
+            setattr(self._head, name, value)
+
+    def _keep(self, fields: dict[str, Any]) -> None:
+        """Keep the last value of unknown fields; null doesn't replace one."""
+        for name, value in fields.items():
+            if name in Message.wire_fields():
+                self._notes.add(NoteKind.VALUE_IGNORED, name)
+                continue
+            if name not in self._extra:
+                self._budget.charge(name)
+            elif value is None:
+                continue
+            self._budget.replace(self._extra.get(name), value)
+            self._extra[name] = value
+
+    def _add_usage(self, usage: MessageUsage) -> None:
+        self._notes.add_ignored_values(usage)
+        self._usage = self._usage or UsageState(self._budget)
+        self._usage.add(usage)
+
+    def _stop_message(self, event: MessageStopEvent) -> None:
+        if self._has_begun(event):
+            self._is_stopped = True
+            # Bedrock sends its measurements here.
+            self._keep(unknown_fields(event))
+
+    @property
+    def id(self) -> str | None:
+        """The id of the message, or None."""
+        return None if self._head is None else self._head.id
+
+    @property
+    def model(self) -> str | None:
+        """The model of the message, or None."""
+        return None if self._head is None else self._head.model
+
+    @property
+    @breaking
+    def text(self) -> str:
+        """The text of all text blocks so far, joined; "" if there is none."""
+        states = (self._order[key] for key in sorted(self._order))
+        return "".join([each.full_text("text") for each in states if each.start.type == "text"])
+
+    @property
+    def finished(self) -> bool:
+        """Whether the message has its stop reason, or the server sent its end."""
+        return self._head is not None and (self._is_stopped or bool(self._head.stop_reason))
+
+    @property
+    def usage(self) -> MessageUsage | None:
+        """The latest value of each token count that the server sent; None if it sent none."""
+        return None if self._usage is None else self._usage.result()
+
+    @breaking
+    def json_input(self, block: int) -> PartialJSON:
+        """
+        Return the parser of a tool's input as partial JSON.
+
+        The first call parses the input received so far; new pieces are parsed as they are added.
+
+        Args:
+            block: The index of the block, as its events have it.
+
+        Returns:
+            The parser of the input; a new one if the block has no streamed input yet.
+        """
+        state = self._blocks.get(block)
+        return no_json() if state is None else state.text("input_json").json
+
+    @breaking
+    def snapshot(self) -> Message:
+        """
+        Return the message so far.
+
+        Adding events doesn't change the snapshot. Don't modify its innermost values (inputs, token
+        counts, unknown fields): they can be shared with the events and with later snapshots.
+        """
+        states = [self._order[key] for key in sorted(self._order)]
+        return replace(
+            self._head or empty_message(),
+            content=[state.result() for state in states],
+            usage=self.usage,
+            extra={**self._extra},
+            notes=tuple(self._all_notes(states)),
+        )
+
+    def _all_notes(self, states: list[BlockState]) -> Iterator[Note]:
+        yield from self._notes
+        if self._usage is not None and self._usage.is_truncated:
+            yield Note(NoteKind.VALUE_IGNORED, detail="usage")
+        reason = None if self._head is None else self._head.stop_reason
+        if reason == "end_turn" and any(each.start.type == TOOL_USE for each in states):
+            yield Note(NoteKind.CALLS_UNANNOUNCED, detail=reason)
+        for item, state in enumerate(states):
+            yield from state.all_notes(item)
+
+    def result(self, end: End | None = None) -> Message:
+        """
+        Return the message if it is complete.
+
+        Args:
+            end: How the stream ended: the `end` of its parser. Without it, the stop reason and
+                `message_stop` count.
+
+        Raises:
+            IncompleteStream: There is no message, it has neither a stop reason nor an end, or `end`
+                isn't complete. `partial` has the message so far, as returned by `snapshot()`.
+            SSEError: An earlier call raised it, or was interrupted (`BrokenStage`).
+        """
+        if self.error is not None:
+            self.error.partial = self.snapshot()
+            self._raise_error()
+        if end is not None and not end.finish_reasons:
+            # This can be the end of an event parser. It doesn't know messages, so that it reports
+            # FINISHED whenever the input ends between two events.
+            is_incomplete = end.cause is EndCause.INCOMPLETE
+            if end.cause is EndCause.FINISHED or (is_incomplete and self._head is not None):
+                end = None
+        if self.finished if end is None else end.complete:
+            return self.snapshot()
+        error = self._missing_stop() if end is None else incomplete(end)
+        error.partial = self.snapshot()
+        raise error
+
+    def _missing_stop(self) -> IncompleteStream:
+        events = count(self._events_seen, "event")
+        missing = "a stop_reason or message_stop" if self._head is not None else "message_start"
+        return IncompleteStream(
+            f"No {missing.replace(' or ', ' and no ').removeprefix('a ')} in {events}: pass the "
+            "parser's `end` to result() to learn how the stream ended. What was accumulated is in "
+            ".partial.",
+            end=End(EndCause.INCOMPLETE, events_seen=self._events_seen),
+        )
+
+    def _break_off(self, error: BaseException) -> None:
+        super()._break_off(error)
+        if isinstance(error, LimitExceeded):
+            error.partial = self.snapshot()
+
+
+def _wrong_type(event: object) -> TypeError:
+    return TypeError(
+        f"add() takes a MessageEvent, not {type(event).__name__}: MessageParser parses bytes into "
+        "events"
+    )

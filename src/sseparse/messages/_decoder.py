@@ -1,0 +1,323 @@
+"""Decoder and parser of the events of a streamed message."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from typing import Any, Final, Literal
+
+import msgspec
+from attrs import evolve
+
+from .._end import End, EndCause
+from .._errors import ServerSentError
+from .._json import UNREADABLE, is_deep, is_list
+from .._options import ItemOptions
+from ..payloads._decoder import MAX_OBJECTS, Decoder
+from ..payloads._model import build
+from ..payloads._parser import ItemParser
+from ..sse._event import Event
+from ..sse._parser import DEFAULT_MAXIMUM, Parser
+from ._errors import find_error
+from ._events import (
+    KINDS,
+    MessageDeltaEvent,
+    MessageEvent,
+    MessageStartEvent,
+    MessageStopEvent,
+    OtherEvent,
+)
+
+# The API doesn't send it; some gateways do.
+_DONE_MARKS: Final = ("[DONE]", '"[DONE]"')
+_DELTA: Final = "content_block_delta"
+_UNNAMED: Final = "message"
+# After so many events of a type in a row with unknown fields, only each `_RETRY`th one is tried in
+# the fast path: trying all costs more than it saves.
+_MISSES: Final = 3
+_RETRY: Final = 32
+# In characters. No server has longer ones; this bounds what a hostile one can make us keep.
+_LONGEST_REASON: Final = 256
+
+
+class _Head(msgspec.Struct):
+    """The type of an event whose name isn't known."""
+
+    type: str = ""
+
+
+@cache
+def _decode_functions() -> Mapping[str, Callable[[str | bytes], MessageEvent]]:
+    # A decoder keeps nothing from one call to the next, so one serves all streams.
+    return {name: msgspec.json.Decoder(kind).decode for name, kind in KINDS.items()}
+
+
+@cache
+def _decode_head() -> Callable[[str | bytes], _Head]:
+    return msgspec.json.Decoder(_Head).decode
+
+
+class MessageDecoder(Decoder[MessageEvent]):
+    """
+    Decoder of the events of a streamed message, without I/O.
+
+    The type in an event's JSON decides, so that events without a name are decoded too. Events of
+    unknown types are returned as `OtherEvent`. Events without data are ignored; events after
+    `message_stop` are counted, not decoded. An error of the server isn't an event: it sets `error`.
+
+    Args:
+        on_bad_json: What to do with an event whose data isn't a JSON object: "raise", the default,
+            stops with `DecodeError`; "skip" drops the event and counts it in `skipped`.
+        max_objects: Maximum number of JSON objects and arrays in one event; None for no limit.
+            Default: 524,288.
+
+    Raises:
+        ValueError: An option has an invalid value.
+    """
+
+    __slots__ = ("_decode_by_type", "_has_message", "_id", "_misses", "_reason", "_stop_seen")
+
+    # `+=` below would leave their types to be inferred, which type checkers do differently.
+    events_seen: int
+    skipped: int
+
+    def __init__(
+        self,
+        *,
+        on_bad_json: Literal["raise", "skip"] = "raise",
+        max_objects: int | None = MAX_OBJECTS,
+    ) -> None:
+        super().__init__(on_bad_json=on_bad_json, max_objects=max_objects)
+        self._decode_by_type = _decode_functions()
+        self._misses: dict[str, int] = {}  # in a row, by the type of the event
+        self._has_message = False
+        self._id: str | None = None
+        self._reason: str | None = None
+        self._stop_seen = False
+
+    def _decode_fast(self, event: Event, items: list[MessageEvent]) -> bool:
+        kind = event.event
+        return self._decode_known(event.data, None if kind == _UNNAMED else kind, items)
+
+    def decode_values(self, values: list[bytes], last_event_id: str) -> list[MessageEvent]:
+        """Decode the data of several events of type "message", as proxies send them."""
+        items: list[MessageEvent] = []
+        rest = iter(values)
+        for value in rest:
+            if not self._decode_delta(value, items) and not self._decode_known(value, None, items):
+                data = value.decode("utf-8", "replace")
+                self._decode_event(Event(data, _UNNAMED, last_event_id), items)
+                if self.stopped:
+                    self.add_late(rest)
+                    break
+        return items
+
+    def decode_run(self, events: Iterator[Event], items: list[MessageEvent]) -> Event | None:
+        """Decode events as long as they have known fields only; return the first other one."""
+        for event in events:
+            data, kind = event.data, event.event
+            if kind == _DELTA and self._decode_delta(data, items):
+                continue
+            if not self._decode_known(data, None if kind == _UNNAMED else kind, items):
+                return event
+        return None
+
+    def _decode_delta(self, data: str | bytes, items: list[MessageEvent]) -> bool:
+        """Decode the event that nearly all events are, and return whether it is one."""
+        if self.done or self._misses or len(data) > self._small:
+            return False
+        try:
+            item = self._decode_by_type[_DELTA](data)
+        except UNREADABLE:
+            return False
+        if item.type != _DELTA:
+            return False
+        self.events_seen += 1
+        items.append(item)
+        return True
+
+    def _decode_known(self, data: str | bytes, kind: str | None, items: list[MessageEvent]) -> bool:
+        """
+        Decode an event of a known type that has known fields only, and return whether it is one.
+
+        msgspec decodes such an event in one call. Unknown types and fields, errors, [DONE], large
+        or deep JSON and what follows the end fall through to the general case.
+        """
+        if self.done or (len(data) > self._small and (not self.fits(data) or is_deep(data))):
+            return False
+        try:
+            if kind is None:
+                kind = _decode_head()(data).type
+            decode = self._decode_by_type.get(kind)
+            if decode is None or (self._misses and self._is_given_up(kind)):
+                return False
+            item = decode(data)
+        except UNREADABLE:
+            if kind is not None:
+                self._misses[kind] = self._misses.get(kind, 0) + 1
+            return False
+        if item.type != kind:
+            return False
+        if self._misses:
+            self._misses.pop(kind, None)
+        self.events_seen += 1
+        items.append(item)
+        if kind != _DELTA:
+            self._note_event(item)
+        return True
+
+    def _is_given_up(self, kind: str) -> bool:
+        """Return whether an event of a type isn't tried in the fast path."""
+        misses = self._misses.get(kind, 0)
+        if misses < _MISSES or not misses % _RETRY:
+            return False
+        self._misses[kind] = misses + 1
+        return True
+
+    def _note_event(self, item: MessageEvent) -> None:
+        """Record what an event says about the end of the message."""
+        if isinstance(item, MessageStartEvent):
+            message = item.message
+            # The same message can begin again; another one replaces it.
+            if not self._has_message or message.id != self._id:
+                self._has_message = True
+                self._id = message.id
+                self._reason = None
+                self._set_reason(message.stop_reason)
+        elif isinstance(item, MessageDeltaEvent) and self._has_message:
+            self._set_reason(item.delta.stop_reason)
+        elif isinstance(item, MessageStopEvent):
+            self.done = self._stop_seen = True
+
+    def _set_reason(self, reason: str | None) -> None:
+        self._reason = reason[:_LONGEST_REASON] if reason else self._reason
+
+    def _decode_object(self, event_type: str, body: dict[str, Any]) -> list[MessageEvent]:
+        if not isinstance(body.get("type"), str) and self._find_error(event_type, body) is None:
+            if event_type in (_UNNAMED, ""):
+                # It's an object of another API.
+                self.skipped += 1
+                return []
+            body = {**body, "type": event_type}
+        return super()._decode_object(event_type, body)
+
+    def _build(self, body: dict[str, Any]) -> list[MessageEvent]:
+        if self._is_result(body):
+            # A server that doesn't stream, or one behind a proxy that says it does.
+            events: list[dict[str, Any]] = [{"type": "message_start", "message": body}]
+            if body.get("stop_reason"):
+                events.append({"type": "message_stop"})
+            return [item for each in events for item in self._build(each)]
+        item = build(KINDS.get(body["type"], OtherEvent), body)
+        self._note_event(item)
+        return [item]
+
+    def _build_late(self, body: dict[str, Any]) -> list[MessageEvent]:
+        # After the end, only pings, or events of another message, follow.
+        return [] if self.done else super()._build_late(body)
+
+    def is_terminal(self, data: str) -> bool:
+        """Return whether data is a [DONE] mark, after which nothing follows."""
+        return data in _DONE_MARKS
+
+    def _is_ignored(self, event: Event) -> bool:
+        # A proxy sends its upstream's comments as data; a ping needs no JSON.
+        kind = event.event
+        is_known = kind == _UNNAMED or (kind in KINDS and kind != "ping")
+        return not is_known or event.data.startswith(":")
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the message has its stop reason."""
+        return self._reason is not None
+
+    def end_now(self) -> End:
+        """Return how the input would have ended if this were its end."""
+        end = super().end_now()
+        reasons = {0: self._reason} if self._has_message else {}
+        end = evolve(end, done_seen=self._stop_seen, finish_reasons=reasons)
+        if end.cause is not EndCause.DONE or (self._has_message and self._stop_seen):
+            return end
+        # [DONE] says nothing about the message, and without a message nothing is complete.
+        cause = EndCause.FINISHED if self.is_finished else EndCause.INCOMPLETE
+        return evolve(end, cause=cause)
+
+    def _find_error(self, event_type: str, body: dict[str, Any]) -> ServerSentError | None:
+        return find_error(event_type, body)
+
+    def _is_result(self, body: dict[str, Any]) -> bool:
+        # Inside a stream, it only repeats what was streamed: MiniMax sends it.
+        is_message = body.get("type") == "message" and is_list(body.get("content"))
+        return is_message and not self._has_message
+
+    def _has_item(self, body: dict[str, Any]) -> bool:
+        kind = body.get("type")
+        return (isinstance(kind, str) and kind in KINDS) or self._is_result(body)
+
+
+class MessageOptions(ItemOptions, total=False):
+    """Options of a parser of the events of a message; see `MessageParser`."""
+
+
+class MessageParser(ItemParser[MessageEvent]):
+    """
+    Parser of a streamed message: bytes to its events, without I/O.
+
+    It combines a `Parser` and a `MessageDecoder`. Comments are counted in `end`. A last event that
+    no blank line ended is used if its data is a complete JSON object.
+
+    A body that is one JSON object instead of a stream is decoded at its end: a message becomes a
+    `message_start` with all its content and a `message_stop`, an error a `ServerSentError`. Any
+    other body without an event is a `NotEventStream`.
+
+    Args:
+        last_event_id: Initial last event ID, if the stream resumes another one.
+        retry: Initial reconnection time in milliseconds; None, the default, if there is none.
+        errors: How to handle malformed UTF-8: "replace", the default, or "strict"; see `Parser`.
+        max_line_bytes: Maximum length of a line in bytes, without its line end; None for no limit.
+            Default: 32 MiB.
+        max_event_bytes: Maximum size of an event's data in bytes of UTF-8; None for no limit.
+            Default: 32 MiB.
+        on_bad_json: What to do with an event whose data isn't a JSON object: "raise", the default,
+            or "skip"; see `MessageDecoder`.
+        max_objects: Maximum number of JSON objects and arrays in one event; None for no limit.
+            Default: 524,288.
+
+    Raises:
+        ValueError: An option has an invalid value.
+    """
+
+    __slots__ = ("_messages",)
+
+    def __init__(
+        self,
+        *,
+        last_event_id: str = "",
+        retry: int | None = None,
+        errors: Literal["replace", "strict"] = "replace",
+        max_line_bytes: int | None = DEFAULT_MAXIMUM,
+        max_event_bytes: int | None = DEFAULT_MAXIMUM,
+        on_bad_json: Literal["raise", "skip"] = "raise",
+        max_objects: int | None = MAX_OBJECTS,
+    ) -> None:
+        parser = Parser(
+            last_event_id=last_event_id,
+            retry=retry,
+            errors=errors,
+            max_line_bytes=max_line_bytes,
+            max_event_bytes=max_event_bytes,
+        )
+        decoder = MessageDecoder(on_bad_json=on_bad_json, max_objects=max_objects)
+        super().__init__(parser, decoder, errors=errors, max_event_bytes=max_event_bytes)
+        self._messages = decoder
+
+    def _decode(self, events: list[Event]) -> list[MessageEvent]:
+        # Fast path: runs of events that need no care. The general case handles one at a time.
+        items: list[MessageEvent] = []
+        rest = iter(events)
+        while (event := self._messages.decode_run(rest, items)) is not None:
+            items += super()._decode([event])
+            if self._messages.stopped:
+                self._messages.add_late(late.data for late in rest)
+                break
+        return items

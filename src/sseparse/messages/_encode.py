@@ -1,0 +1,153 @@
+"""Encoding of messages as events, and of events as server-sent events."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from ..sse._event import Event, encode
+from ._events import (
+    BlockDelta,
+    ContentBlockDeltaEvent,
+    ContentBlockStartEvent,
+    ContentBlockStopEvent,
+    MessageDelta,
+    MessageDeltaEvent,
+    MessageEvent,
+    MessageStartEvent,
+    MessageStopEvent,
+)
+from ._results import ContentBlock, Message
+
+# The standard doesn't end lines at these characters, but some line readers do (`str.splitlines`).
+_LINE_ENDS: Final = {end: f"\\u{ord(end):04x}" for end in "\u0085\u2028\u2029"}
+_NAME: Final = re.compile(r"[!-~]+")
+# The fields of a message that a stream sends at its end.
+_LAST: Final = ("stop_reason", "stop_sequence", "stop_details", "container")
+
+
+def encode_event(event: MessageEvent) -> bytes:
+    """
+    Encode an event of a message as one server-sent event whose data is the event's JSON.
+
+    A decoded event is restored exactly: unknown fields are written at the level where they were
+    received, and absent fields stay absent. The JSON is a single line.
+
+    Args:
+        event: The event.
+
+    Returns:
+        The `event` and `data` lines in UTF-8, and the blank line that dispatches the event.
+
+    Raises:
+        TypeError: `event` isn't an event of a message.
+
+    Source: WHATWG HTML, 9.2.5 "Parsing an event stream"; RFC 8259, 7 "Strings".
+    """
+    if not isinstance(event, MessageEvent):
+        raise TypeError(
+            f"encode_event() takes a MessageEvent, not {type(event).__name__}: use to_events() "
+            "for a message, sseparse.encode() for an event of the standard"
+        )
+    data = event.to_json()
+    for raw, escaped in _LINE_ENDS.items():
+        data = data.replace(raw, escaped)
+    # A type that can't be the name of an event is in the data only.
+    return encode(Event(data, event.type if _NAME.fullmatch(event.type) else "message"))
+
+
+def to_events(message: Message, *, pieces: int | None = None) -> Iterator[MessageEvent]:
+    """
+    Return the events that would have streamed a message, in the shape of Anthropic's streams.
+
+    A `MessageAccumulator` turns them back into an equal message. The events of a message without a
+    stop reason have no end, so that it doesn't look complete.
+
+    Args:
+        message: The message.
+        pieces: The number of characters of each delta; None, the default, for one delta for each
+            text.
+
+    Returns:
+        The events, created as the iterator advances. Their innermost values are shared with the
+        message.
+
+    Raises:
+        ValueError: `pieces` is less than 1.
+        TypeError: `message` isn't a message.
+    """
+    if not isinstance(message, Message):
+        raise TypeError(
+            f"to_events() takes a Message, not {type(message).__name__}: "
+            "MessageAccumulator.snapshot() returns one"
+        )
+    if pieces is not None and pieces < 1:
+        raise ValueError(f"pieces is {pieces}: give a number of characters, 1 or more")
+    return _events(message, pieces)
+
+
+def _events(message: Message, pieces: int | None) -> Iterator[MessageEvent]:
+    last = {name: getattr(message, name) for name in _LAST}
+    context = message.context_management
+    nothing: dict[str, Any] = dict.fromkeys((*_LAST, "context_management"))
+    start = replace(message, content=[], notes=(), **nothing)
+    yield MessageStartEvent(type="message_start", message=start)
+    is_finished = message.stop_reason is not None
+    for index, block in enumerate(message.content):
+        yield from _block(index, block, pieces)
+        if is_finished or index < len(message.content) - 1:
+            yield ContentBlockStopEvent(type="content_block_stop", index=index)
+    if context is not None or any(value is not None for value in last.values()):
+        yield MessageDeltaEvent(
+            type="message_delta",
+            delta=MessageDelta(**last),
+            usage=message.usage,
+            context_management=context,
+        )
+    if is_finished:
+        yield MessageStopEvent(type="message_stop")
+
+
+def _block(index: int, block: ContentBlock, pieces: int | None) -> Iterator[MessageEvent]:
+    start, deltas = _split(block, pieces)
+    yield ContentBlockStartEvent(type="content_block_start", index=index, content_block=start)
+    for delta in deltas:
+        yield ContentBlockDeltaEvent(type="content_block_delta", index=index, delta=delta)
+
+
+def _split(block: ContentBlock, pieces: int | None) -> tuple[ContentBlock, list[BlockDelta]]:
+    """Return a block as it begins, and its deltas."""
+    if block.input_json:
+        # An input that isn't complete JSON is what the block began with.
+        start = replace(
+            block, input_json="", input={} if block.input_fault is None else block.input
+        )
+        cut = _cut(block.input_json, pieces)
+        return start, [BlockDelta(type="input_json_delta", partial_json=each) for each in cut]
+    is_exact = block.extra.keys().isdisjoint(block.wire_fields())
+    deltas: list[BlockDelta] = []
+    if block.type == "text" and is_exact:
+        citations = block.citations or []
+        deltas += [BlockDelta(type="citations_delta", citation=each) for each in citations]
+        deltas += [BlockDelta(type="text_delta", text=each) for each in _cut(block.text, pieces)]
+        block = _emptied(block, "text", "citations")
+    elif block.type == "thinking" and is_exact:
+        cut = _cut(block.thinking, pieces)
+        deltas += [BlockDelta(type="thinking_delta", thinking=each) for each in cut]
+        if block.signature:
+            deltas.append(BlockDelta(type="signature_delta", signature=block.signature))
+        block = _emptied(block, "thinking", "signature")
+    return block, deltas
+
+
+def _emptied(block: ContentBlock, *names: str) -> ContentBlock:
+    values = {name: getattr(block, name) for name in names}
+    return replace(block, **{name: value and type(value)() for name, value in values.items()})
+
+
+def _cut(text: str | None, pieces: int | None) -> list[str]:
+    size = pieces or len(text or "") or 1
+    return [text[at : at + size] for at in range(0, len(text), size)] if text else []

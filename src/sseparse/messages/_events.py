@@ -1,0 +1,263 @@
+"""Events of a streamed message."""
+
+# No `from __future__ import annotations`: see `payloads._model`.
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Final
+
+from ..payloads._model import Model, Piece
+from ._results import CALLS, ContentBlock, Message, MessageUsage, empty_message
+
+
+class MessageEvent(Model, kw_only=True):
+    """
+    Base class of the events of a streamed message.
+
+    Attributes:
+        type: The event's type.
+
+    Source: Anthropic documentation, "Streaming messages".
+    """
+
+    required: ClassVar[Mapping[str, Callable[[], Any]]] = {"type": str}
+
+    type: str
+
+    @property
+    def text(self) -> str:
+        """The new text of the message, or ""."""
+        return ""
+
+    @property
+    def usage(self) -> MessageUsage | None:
+        """The token counts in the event, or None."""
+        return None
+
+    def only_text(self) -> str | None:
+        """Return the text of an event that brings only text, else None."""
+        return None
+
+    def pieces(self) -> list[Piece]:
+        """Return the pieces of generated text in the event; `item` is the index of the block."""
+        return []
+
+    def call_names(self) -> list[str]:
+        """Return the names of the tools whose calls begin with the event."""
+        return []
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the event as JSON-ready dictionaries and lists, as it was received."""
+        fields = super().to_dict()
+        for name in self.absent:
+            # A missing object isn't empty here: it has a type.
+            if name not in self.extra and getattr(self, name) == self.required[name]():
+                fields.pop(name, None)
+        return fields
+
+
+class MessageStartEvent(MessageEvent, kw_only=True):
+    """
+    The start of a message.
+
+    Attributes:
+        message: The message. It can have content already; usually it has none.
+    """
+
+    required: ClassVar[Mapping[str, Callable[[], Any]]] = {
+        "type": str,
+        "message": empty_message,
+    }
+
+    message: Message
+
+    @property
+    def text(self) -> str:
+        """The text of the message so far, or ""."""
+        return self.message.text
+
+    @property
+    def usage(self) -> MessageUsage | None:
+        """The first token counts, or None."""
+        return self.message.usage
+
+    def pieces(self) -> list[Piece]:
+        """Return the generated text of a message that isn't empty."""
+        content = self.message.content
+        return [piece for index, block in enumerate(content) for piece in block.pieces(index)]
+
+    def call_names(self) -> list[str]:
+        """Return the names of the tools that a message that isn't empty calls."""
+        return [each.name for each in self.message.content if each.type in CALLS and each.name]
+
+
+class ContentBlockStartEvent(MessageEvent, kw_only=True):
+    """
+    The start of a block of the content.
+
+    Attributes:
+        index: The block's index.
+        content_block: The block. Some types of blocks arrive complete, such as results of tools.
+    """
+
+    required: ClassVar[Mapping[str, Callable[[], Any]]] = {
+        "type": str,
+        "index": int,
+        "content_block": lambda: ContentBlock(type="", absent=("type",)),
+    }
+
+    index: int
+    content_block: ContentBlock
+
+    @property
+    def text(self) -> str:
+        """The text with which the block begins, or ""."""
+        block = self.content_block
+        return (block.text or "") if block.type == "text" else ""
+
+    def pieces(self) -> list[Piece]:
+        """Return the generated text with which the block begins."""
+        return [*self.content_block.pieces(self.index)]
+
+    def call_names(self) -> list[str]:
+        """Return the name of the tool that the block calls."""
+        block = self.content_block
+        return [block.name] if block.type in CALLS and block.name else []
+
+
+TEXT_DELTA: Final = "text_delta"
+
+
+class BlockDelta(Model, kw_only=True):
+    """
+    What an event adds to a block of the content. Other fields are in `extra`.
+
+    Attributes:
+        type: The type: "text_delta", "input_json_delta", "thinking_delta", "signature_delta",
+            "citations_delta", "compaction_delta", or one that is new.
+        text: The next piece of text.
+        partial_json: The next piece of the text of a tool's input.
+        thinking: The next piece of reasoning.
+        signature: The signature of the reasoning.
+        citation: A source of the text.
+        estimated_tokens: About how many tokens of reasoning are new, for a display of the progress.
+        content: The summary, in a "compaction_delta".
+        encrypted_content: The encrypted summary, in a "compaction_delta".
+    """
+
+    required: ClassVar[Mapping[str, Callable[[], Any]]] = {"type": str}
+
+    type: str
+    text: str | None = None
+    partial_json: str | None = None
+    thinking: str | None = None
+    signature: str | None = None
+    citation: dict[str, Any] | None = None
+    estimated_tokens: int | None = None
+    content: Any = None
+    encrypted_content: str | None = None
+
+
+class ContentBlockDeltaEvent(MessageEvent, kw_only=True):
+    """
+    A piece of a block of the content.
+
+    Attributes:
+        index: The block's index.
+        delta: What is new.
+    """
+
+    required: ClassVar[Mapping[str, Callable[[], Any]]] = {
+        "type": str,
+        "index": int,
+        "delta": lambda: BlockDelta(type="", absent=("type",)),
+    }
+
+    index: int
+    delta: BlockDelta
+
+    @property
+    def text(self) -> str:
+        """The new text of the message, or ""."""
+        delta = self.delta
+        return (delta.text or "") if delta.type == TEXT_DELTA else ""
+
+    def only_text(self) -> str | None:
+        """Return the text of an event that brings only text, else None."""
+        delta = self.delta
+        if delta.type != TEXT_DELTA or delta.extra or self.absent:
+            return None
+        return delta.text
+
+    def pieces(self) -> list[Piece]:
+        """Return the piece of generated text; `item` is the index of the block."""
+        delta = self.delta
+        match delta.type:
+            case "text_delta" if delta.text:
+                return [Piece("content", delta.text, 0, self.index)]
+            case "thinking_delta" if delta.thinking:
+                return [Piece("reasoning", delta.thinking, 0, self.index)]
+            case "input_json_delta" if delta.partial_json:
+                return [Piece("arguments", delta.partial_json, 0, self.index)]
+            case _:
+                return []
+
+
+class ContentBlockStopEvent(MessageEvent, kw_only=True):
+    """
+    The end of a block of the content.
+
+    Attributes:
+        index: The block's index.
+    """
+
+    required: ClassVar[Mapping[str, Callable[[], Any]]] = {"type": str, "index": int}
+
+    index: int
+
+
+class MessageDelta(Model, kw_only=True):
+    """What an event changes in the message. The fields are those of `Message`."""
+
+    stop_reason: str | None = None
+    stop_sequence: str | None = None
+    stop_details: dict[str, Any] | None = None
+    container: dict[str, Any] | None = None
+
+
+class MessageDeltaEvent(MessageEvent, kw_only=True):
+    """
+    What is known of the message at its end only. There can be several.
+
+    Attributes:
+        delta: What changes in the message.
+        usage: Token counts, which replace earlier ones.
+        context_management: What the server removed from the context.
+    """
+
+    required: ClassVar[Mapping[str, Callable[[], Any]]] = {
+        "type": str,
+        "delta": MessageDelta,
+    }
+
+    delta: MessageDelta
+    usage: MessageUsage | None = None  # pyright: ignore[reportIncompatibleMethodOverride]
+    context_management: dict[str, Any] | None = None
+
+
+class MessageStopEvent(MessageEvent, kw_only=True):
+    """The end of the message, and of its stream."""
+
+
+class OtherEvent(MessageEvent, kw_only=True):
+    """An event of another type, such as "ping". Its fields are in `extra`."""
+
+
+KINDS: Final[Mapping[str, type[MessageEvent]]] = {
+    "message_start": MessageStartEvent,
+    "content_block_start": ContentBlockStartEvent,
+    "content_block_delta": ContentBlockDeltaEvent,
+    "content_block_stop": ContentBlockStopEvent,
+    "message_delta": MessageDeltaEvent,
+    "message_stop": MessageStopEvent,
+    "ping": OtherEvent,
+}
+"""The class of each known type of event."""

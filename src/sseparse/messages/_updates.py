@@ -1,0 +1,159 @@
+"""Updates that describe what each event changed in a message."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..payloads._growing import no_json
+from ..payloads._partial_json import JSONFault
+from ..payloads._updates import (
+    ArgumentsDelta,
+    ChoiceFinished,
+    ContentDelta,
+    ContentDone,
+    ReasoningDelta,
+    ReasoningDone,
+    ToolCallDone,
+    ToolCallStarted,
+    UsageReported,
+)
+from ._blocks import INPUT, BlockState, decode_input
+from ._events import BlockDelta
+from ._results import MessageUsage, encode_input
+
+Update = (
+    ContentDelta
+    | ContentDone
+    | ReasoningDelta
+    | ReasoningDone
+    | ToolCallStarted
+    | ArgumentsDelta
+    | ToolCallDone
+    | ChoiceFinished
+    | UsageReported[MessageUsage]
+)
+"""Any of the updates above: what `updates()` returns."""
+
+
+class UpdateTracker:
+    """Updates of a message that weren't returned yet."""
+
+    def __init__(self) -> None:
+        self._updates: list[Update] = []
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget the message: another one begins."""
+        self._is_finished = False
+        self._usage: MessageUsage | None = None
+        # By place. What was reported, and isn't done: texts and calls. A call is done once.
+        self._texts: dict[int, BlockState] = {}
+        self._calls: dict[int, BlockState] = {}
+        self._started: set[int] = set()
+
+    def begin(self, state: BlockState) -> None:
+        """Record the start of a block."""
+        if state.call is not None:
+            self._start_call(state)
+        self._add_text(state, state.start.text)
+        self._add_reasoning(state, state.start.thinking)
+
+    def add(self, state: BlockState, delta: BlockDelta) -> None:
+        """Record a delta that was added to a block."""
+        match delta.type:
+            case "text_delta":
+                self._add_text(state, delta.text)
+            case "thinking_delta":
+                self._add_reasoning(state, delta.thinking)
+            case "input_json_delta" if state.call is not None:
+                self._start_call(state)
+                if delta.partial_json:
+                    value = state.text(INPUT).json.value
+                    self._add_arguments(state, delta.partial_json, value)
+            case _:
+                pass
+
+    def _add_text(self, state: BlockState, text: str | None) -> None:
+        if text and state.start.type == "text":
+            self._updates.append(ContentDelta(0, text, state.place))
+            self._texts[state.place] = state
+
+    def _add_reasoning(self, state: BlockState, text: str | None) -> None:
+        if text and state.start.type == "thinking":
+            self._updates.append(ReasoningDelta(0, text, state.place))
+            self._texts[state.place] = state
+
+    def _start_call(self, state: BlockState) -> None:
+        if state.place not in self._started:
+            self._started.add(state.place)
+            self._calls[state.place] = state
+            start = state.start
+            name = start.name or ""
+            self._updates.append(
+                ToolCallStarted(0, state.call, start.id, name, "function", state.place)
+            )
+
+    def _add_arguments(self, state: BlockState, text: str, value: Any) -> None:
+        self._updates.append(ArgumentsDelta(0, state.call, text, value, state.place))
+
+    def end(self, state: BlockState) -> None:
+        """Record the end of a block."""
+        if self._texts.pop(state.place, None) is not None:
+            done, name = (
+                (ContentDone, "text") if state.start.type == "text" else (ReasoningDone, "thinking")
+            )
+            self._updates.append(done(0, state.full_text(name), state.place))
+        # As in chat: an input that is {} can be a placeholder, and one that isn't complete can go
+        # on, so that only the finish counts.
+        if self._is_finished or state.start.input or decode_input(state.full_text(INPUT)):
+            self._end_call(state)
+
+    def _end_call(self, state: BlockState) -> None:
+        if self._calls.pop(state.place, None) is None:
+            return
+        start, text = state.start, state.full_text(INPUT)
+        value, fault = _decode(text)
+        if not text.strip():
+            # The input is what the block began with.
+            value, fault = state.result().input, None
+            text = encode_input(value)
+            self._add_arguments(state, text, value)
+        name = start.name or ""
+        self._updates.append(
+            ToolCallDone(0, state.call, start.id, name, "function", text, value, fault, state.place)
+        )
+
+    def finish(self, reason: str) -> None:
+        """Record a stop reason; the first one ends the blocks whose end wasn't sent."""
+        if not self._is_finished:
+            self._is_finished = True
+            self.close()
+            self._updates.append(ChoiceFinished(0, reason))
+
+    def add_usage(self, usage: MessageUsage | None) -> None:
+        if usage is not None and usage is not self._usage and usage != self._usage:
+            self._usage = usage
+            self._updates.append(UsageReported(usage))
+
+    def close(self) -> None:
+        """End all blocks."""
+        states = {**self._texts, **self._calls}
+        for place in sorted(states):
+            self.end(states[place])
+            self._end_call(states[place])
+
+    def pop_updates(self) -> list[Update]:
+        updates = [*self._updates]
+        self._updates.clear()
+        return updates
+
+
+def _decode(text: str) -> tuple[Any, JSONFault | None]:
+    """Return the value of an input, up to the place where it isn't JSON, and that place."""
+    decoded = decode_input(text)
+    if decoded is not None:
+        return decoded[0], None
+    json = no_json()
+    json.feed(text)
+    json.close()
+    return json.value, json.fault

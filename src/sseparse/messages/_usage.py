@@ -1,0 +1,60 @@
+"""Token counts of a message while events arrive."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from ..payloads._growing import OBJECT, Budget, unknown_fields
+from ._results import MessageUsage
+
+# The number of unknown fields. Each usage that is returned has a copy of them: without a limit,
+# that would be quadratic.
+MAX_UNKNOWN: Final = 256
+
+
+class UsageState:
+    """
+    Token counts of a message. They are cumulative: of each, the last that isn't null is used.
+
+    Attributes:
+        is_truncated: Whether unknown fields were ignored, because there were too many.
+    """
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._usage = MessageUsage()
+        self._result: MessageUsage | None = None
+        self.is_truncated = False
+        budget.left -= OBJECT
+
+    def add(self, usage: MessageUsage) -> None:
+        """Replace the counts that an event brings."""
+        # In place, so that an event costs its own size. An event's own usage is never changed.
+        self._result = None
+        for name in usage.wire_fields():
+            value = getattr(usage, name)
+            if value is not None:
+                self._budget.replace(getattr(self._usage, name), value)
+                setattr(self._usage, name, value)
+        for name, value in unknown_fields(usage).items():
+            self._keep(name, value)
+
+    def _keep(self, name: str, value: Any) -> None:
+        store = self._usage.extra
+        if name not in store:
+            if len(store) >= MAX_UNKNOWN:
+                self.is_truncated = True
+                return
+            self._budget.charge(name)
+        elif value is None:
+            return
+        self._budget.replace(store.get(name), value)
+        store[name] = value
+
+    def result(self) -> MessageUsage:
+        """Return the counts so far, which later events don't change."""
+        if self._result is None:
+            self._result = replace(self._usage, extra={**self._usage.extra})
+        return self._result
