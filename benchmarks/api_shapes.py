@@ -136,7 +136,7 @@ def _begin_message(writer: NamedEvents) -> None:
         "service_tier": "standard",
         "inference_geo": "global",
     }
-    message = {
+    message: dict[str, Any] = {
         "model": "claude-opus-4-6",
         "id": "msg_01WJn2D9FrjipEZ9u51siJHC",
         "type": "message",

@@ -21,12 +21,15 @@ def label(api: str, deltas: int) -> str:
     return f"{api}, {deltas:,} deltas"
 
 
+def _ours(task: str) -> Contender:
+    return Contender("sseparse", "ours", lambda: on_feeds(ours.TASKS[task]))
+
+
 def measure(rounds: int, missing: dict[str, str]) -> list[Row]:
     """Measure each API with each number of deltas, one event in each feed."""
     rows = []
     for api, (task, shape, peers) in APIS.items():
-        contender = Contender("sseparse", "ours", lambda task=task: on_feeds(ours.TASKS[task]))
-        found = gather([contender, *peers], missing)
+        found = gather([_ours(task), *peers], missing)
         for deltas in DELTAS:
             sample = shape.build(deltas)
             expected = ours.expected_result(task, sample.expected)

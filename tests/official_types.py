@@ -1,49 +1,11 @@
 """Comparison of results with the types and the clients of the official SDKs."""
 
-import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
-
-import pytest
-from attrs import frozen
 
 Place = tuple[str | int, ...]
 
 LISTS = ("output", "tools", "content")
 """The fields with a list whose entries can have many types."""
-
-
-@frozen
-class Recorded:
-    """
-    A recorded stream of the Responses or Messages API.
-
-    Attributes:
-        name: Name of its file.
-        body: The body of the response.
-        final: The expected result; None if there is none.
-    """
-
-    name: str
-    body: bytes
-    final: dict[str, Any] | None
-
-
-def recorded(corpus: Path, api: str) -> Iterator[Recorded]:
-    """Yield the recorded streams of an API; skip the test if there are none."""
-    folder = corpus.parent / "corpus2" / api
-    if not folder.is_dir():
-        pytest.skip(f"the recorded streams of the API {api} are missing next to {corpus}")
-    for entry in json.loads((folder / "INDEX.json").read_text()):
-        expected = json.loads(
-            (folder / "expected" / entry["file"]).with_suffix(".json").read_text()
-        )
-        final = expected["final"]
-        if final and "output" in final and not final["output"]:
-            # The last event had no output though items were streamed.
-            final = {**final, "output": expected.get("items", [])}
-        yield Recorded(entry["file"], (folder / entry["stream"]).read_bytes(), final)
 
 
 def misfits(model: Any, fields: dict[str, Any]) -> set[Place]:

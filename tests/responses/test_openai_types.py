@@ -3,12 +3,11 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from official_types import misfits, missing, recorded
+from official_types import misfits, missing
 from sseparse import Event, encode
 from sseparse.responses import (
     Response,
@@ -18,6 +17,11 @@ from sseparse.responses import (
     to_events,
 )
 from sseparse.testing import ReplayServer
+
+from .recordings import Recording
+
+# The clients warn of values that the schema doesn't have.
+pytestmark = pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")
 
 REASON = "the openai package is not installed"
 openai = pytest.importorskip("openai", reason=REASON)
@@ -180,18 +184,18 @@ def test_results_are_valid(name: str) -> None:
     """Results have the type of a response that isn't streamed."""
     fields = result_of(name).to_dict()
 
-    assert fields == RESPONSES[name]
+    assert missing(fields, RESPONSES[name]) == set()
     assert misfits(types.Response, fields) == set()
 
 
-def test_recorded_results_are_valid(corpus: Path) -> None:
+def test_recorded_results_are_valid(recordings: list[Recording]) -> None:
     """Recorded results fit wherever what the server sent fits."""
     seen = 0
-    for stream in recorded(corpus, "responses"):
-        if stream.final is not None:
-            found = misfits(types.Response, accumulate(stream.body).to_dict())
-            assert found <= misfits(types.Response, stream.final), stream.name
-            seen += 1
+    for recording in recordings:
+        found = misfits(types.Response, accumulate(recording.body).to_dict())
+        sent = {**recording.expected["final"], "output": recording.output}
+        assert found <= misfits(types.Response, sent), recording.name
+        seen += 1
     assert seen > 70
 
 
@@ -240,15 +244,15 @@ def test_client_reads_the_events() -> None:
                 check_response(result, client_of(name))
 
 
-def test_client_reads_the_events_of_recorded_results(corpus: Path) -> None:
+# Two items of this response have the same id, which the package's accumulator rejects.
+REJECTED = ("openai-responses-imagegeneration-reasoning-1",)
+
+
+def test_client_reads_the_events_of_recorded_results(recordings: list[Recording]) -> None:
     """The same holds for recorded results."""
-    results = {
-        stream.name: accumulate(stream.body)
-        for stream in recorded(corpus, "responses")
-        if stream.final is not None
-    }
+    results = {each.name: accumulate(each.body) for each in recordings}
     with serve(results) as client_of:
         for name, result in results.items():
-            check_events(result, client_of(name))
-            if result.status == "completed":
-                check_response(result, client_of(name))
+            # The package's accumulator has a result of completed responses only.
+            is_read = result.status == "completed" and name not in REJECTED
+            (check_response if is_read else check_events)(result, client_of(name))
