@@ -167,7 +167,6 @@ def _message_text(count: int) -> Sample:
     words = Random(23).choices(WORDS, k=count)  # noqa: S311 - repeatable
     _begin_message(writer)
     writer.named("content_block_start", index=0, content_block={"type": "text", "text": ""})
-    writer.named("ping")
     for word in words:
         writer.named("content_block_delta", index=0, delta={"type": "text_delta", "text": word})
     _end_message(writer, "end_turn", count)
