@@ -324,6 +324,7 @@ def public_modules() -> list[str]:
     packages = (
         "adapters",
         "chunks",
+        "responses",
         "streams",
         "tokens",
         "timing",

@@ -15,7 +15,7 @@ ADAPTERS = ("anyio", "sockets", "trio")
 MODULES = [
     *("sseparse", "sseparse.chunks", "sseparse.streams", "sseparse.reconnect", "sseparse.testing"),
     *("sseparse.adapters", *(f"sseparse.adapters.{name}" for name in ADAPTERS)),
-    *("sseparse.moderation", "sseparse.timing", "sseparse.tokens"),
+    *("sseparse.moderation", "sseparse.responses", "sseparse.timing", "sseparse.tokens"),
 ]
 
 

@@ -211,3 +211,40 @@ def test_aiperf(steps: Steps) -> None:
     assert summary.tokens_per_second == pytest.approx(metrics.tokens_per_second)
     if summary.time_to_first_text is not None:  # aiperf's first output can also be a call
         assert summary.time_to_first_text == pytest.approx(metrics.first_output)
+
+
+def test_guidellm_pool() -> None:
+    """Percentiles of several requests are guidellm's, rounded to three significant digits."""
+    statistics = pytest.importorskip("guidellm.schemas.base.statistics", reason=NOT_INSTALLED)
+    all_stats = list(map(guidellm_stats, STREAMS.values()))
+    pool = Summary.pool(measure(steps)[1] for steps in STREAMS.values())
+
+    for spread, name in (
+        (pool.time_to_first_token, "time_to_first_token_ms"),
+        (pool.tokens_per_request, "output_tokens"),
+    ):
+        values = [getattr(stats, name) for stats in all_stats]
+        found = statistics.DistributionSummary.from_values(values)
+        scale = 1000 if name.endswith("_ms") else 1
+        assert spread is not None
+        assert spread.count == found.count
+        for percentile in ("p50", "p90", "p95", "p99"):
+            of_guidellm = getattr(found.percentiles, percentile) / scale
+            assert getattr(spread, percentile) == float(f"{of_guidellm:.3g}")
+        assert spread.mean == pytest.approx(found.mean / scale, rel=0.005)
+
+
+def test_aiperf_pool() -> None:
+    """The gaps of several requests are aiperf's, pooled."""
+    name = "aiperf.metrics.list_metric_aggregation"
+    aggregation = pytest.importorskip(name, reason=NOT_INSTALLED)
+    pooled = aggregation.TDigestListMetricAggregator()
+    for steps in STREAMS.values():
+        pooled.extend(aiperf_metrics(steps).between_chunks)
+    found = pooled.to_result("inter_chunk_latency", "", "s")
+    gaps = Summary.pool(measure(steps)[1] for steps in STREAMS.values()).gaps
+
+    assert gaps is not None
+    assert gaps.count == found.count
+    assert gaps.mean == pytest.approx(found.avg, rel=0.005)
+    assert gaps.max == pytest.approx(found.max, rel=0.005)

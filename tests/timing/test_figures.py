@@ -14,7 +14,7 @@ from sseparse.chunks import (
     ChatCompletionChunk,
     CompletionUsage,
 )
-from sseparse.timing import Spread, Stall, Timeline
+from sseparse.timing import Spread, Stall, Summary, Timeline
 
 from .arrivals import Clock, Estimate, answer, call, chat, played, spread, usage
 
@@ -159,9 +159,28 @@ def test_wait_for_the_end(end: End | None, stalls: tuple[Stall, ...]) -> None:
 def test_percentiles() -> None:
     """A spread has the mean, and percentiles by nearest rank."""
     found = Spread.of([(float(each), 1) for each in range(1, 101)])
-    assert found == Spread(mean=50.5, p50=50, p90=90, p95=95, p99=99, max=100)
-    assert spread(1, 2, 6) == Spread(mean=3, p50=2, p90=6, p95=6, p99=6, max=6)
-    assert Spread.of([(1.0, 19), (3.0, 1)]) == Spread(1.1, 1, 1, 1, 3, 3)
+    histogram = (tuple(map(float, range(1, 101))), (1,) * 100)
+    assert found == Spread(50.5, 50, 90, 95, 99, 100, count=100, histogram=histogram)
+    found = Spread.of([(1.0, 19), (3.0, 1)])
+    assert found == Spread(1.1, 1, 1, 1, 3, 3, count=20, histogram=((1, 3), (19, 1)))
+
+
+def test_histogram() -> None:
+    """The histogram has values of three significant digits, and percentiles have all digits."""
+    found = spread(0.0123449, 0.0123351, 1234.5, 0.0)
+    assert found is not None
+    assert found.histogram == ((0.0, 0.0123, 1230.0), (1, 2, 1))
+    assert (found.p50, found.max, found.count) == (0.0123351, 1234.5, 4)
+    assert "histogram" not in repr(found)
+
+
+def test_absurd_number_of_tokens() -> None:
+    """A count that is too large for any answer is unknown; the other figures are there."""
+    steps = [(1.0, chat("ab")), (2.0, chat("cd"))]
+    summary = played(*steps).summary(10**400)
+    assert (summary.tokens, summary.tokens_per_second) == (None, None)
+    assert summary.time_to_first_token == 1.0
+    assert Summary.pool([summary]).measured == 1
 
 
 def test_one_chunk_has_no_rate() -> None:

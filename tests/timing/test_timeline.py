@@ -246,7 +246,7 @@ def test_to_dict_is_json() -> None:
     assert found["releases"] == [[2.5, 3]]
     assert found["stalls"] == []
     names = ("mean", "p50", "p90", "p95", "p99", "max")
-    assert found["gaps"] == dict.fromkeys(names, 2.0)
+    assert found["gaps"] == {**dict.fromkeys(names, 2.0), "count": 1, "histogram": [[2.0], [1]]}
     assert (found["tokens"], found["end"], found["total"]) == (7, "timeout", 2.5)
     assert json.loads(json.dumps(Timeline().to_dict()))["end"] is None
     stalled = played(*[(at, chat("a")) for at in (0.0, 0.5, 1.0, 9.0)]).to_dict()

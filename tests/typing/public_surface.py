@@ -64,7 +64,7 @@ from sseparse.chunks import (
     estimate_usage,
 )
 from sseparse.moderation import AsyncCheck, Gate, Release, Window
-from sseparse.timing import Metric, Summary, Timeline
+from sseparse.timing import Metric, PooledSummary, Summary, Timeline
 from sseparse.tokens import TokenCounter
 
 Chunks = list[ChatCompletionChunk | CompletionChunk]
@@ -212,6 +212,7 @@ def timelines_and_gates(pieces: Iterator[bytes]) -> None:
     assert_type(gate.releases(stream), Iterator[Release])
     assert_type(gate.feed_text("text"), list[Window])
     assert_type(timeline.summary(stream.result().usage), Summary)
+    assert_type(Summary.pool([timeline.summary(), timeline.to_dict()]), PooledSummary)
     assert_type(timeline.otel_metrics(), list[Metric])
     assert_type(TokenCounter("gpt-4o").count, int)
     assert_type(estimate_usage(stream.snapshot(), messages="1,2,"), EstimatedUsage)

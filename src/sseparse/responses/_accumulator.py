@@ -10,7 +10,7 @@ from .._end import End, EndCause
 from .._errors import IncompleteStream, LimitExceeded, ServerSentError
 from .._options import check_bytes, check_number
 from .._stage import Breakable, breaking
-from ..payloads._growing import Budget, GrowingText
+from ..payloads._growing import OBJECT, Budget, GrowingText
 from ..payloads._results import Note
 from ._errors import find_error
 from ._events import (
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 MAX_ITEMS = 16384
 MAX_ACCUMULATED = 512 * 1024 * 1024
 _CREATED: Final = "response.created"
+_FAILED: Final = "failed"
+_NO_DELTA: Final = DeltaEvent(type="", delta="")
 
 
 class ResponseAccumulator(Breakable):
@@ -94,7 +96,7 @@ class ResponseAccumulator(Breakable):
         self._audio: dict[str, GrowingText] | None = None
         # The text that the last delta was added to, and that delta.
         self._text: GrowingText | None = None
-        self._last = DeltaEvent(type="", delta="")
+        self._last = _NO_DELTA
         # Makes the update of a delta that the fast path adds.
         self._make_update: Callable[[str], Update] | None = None
 
@@ -225,15 +227,16 @@ class ResponseAccumulator(Breakable):
     def _add_response(self, event: LifecycleEvent) -> None:
         response = event.response
         if response is None:
-            response = self._head or _empty_response()
+            response = self._head or Response(output=[])
             response = replace(response, status=event.type.rpartition(".")[2])
-        elif self._head is not None and response.id is None:
-            response = response.with_head(self._head)
         if self._is_another(event, response):
             self._restart()
         elif self.finished and not is_terminal(event):
             return
-        check_item_limit(0, len(response.output) - 1, self._max_items, "output items")
+        elif self._head is not None:
+            response = response.with_head(self._head)
+        if last := len(response.output):
+            check_item_limit(last - 1, last - 1, self._max_items, "output items")
         self._budget.replace(self._head, response)
         self._head = response
         if is_terminal(event):
@@ -244,7 +247,8 @@ class ResponseAccumulator(Breakable):
 
     def _finish(self, event: LifecycleEvent, response: Response) -> None:
         self.finished = True
-        self._failure = find_error(event.type, event.to_dict()) or self._failure
+        if response.status == _FAILED or event.type.endswith(_FAILED):
+            self._failure = find_error(event.type, event.to_dict())
         if self._active_tracker is not None:
             self._finish_items(self._active_tracker, response.output)
             if self._failure is None:
@@ -272,9 +276,10 @@ class ResponseAccumulator(Breakable):
 
     def _is_another(self, event: LifecycleEvent, response: Response) -> bool:
         """Return whether a response isn't the one before it; some servers change its id."""
-        if self._head is None or response.id == self._head.id:
-            return False
-        return self.finished or event.type == _CREATED
+        is_start = event.type == _CREATED
+        if self._head is None or response.id is None:
+            return is_start and self.finished
+        return response.id != self._head.id and (is_start or self.finished)
 
     def _restart(self) -> None:
         detail = (self._head and self._head.id) or ""
@@ -391,14 +396,19 @@ class ResponseAccumulator(Breakable):
         if state.is_done:
             return
         index = event.summary_index if event.parts == "summary" else event.content_index
-        before = state.parts(event.parts).announce(at_least_0(index), part)
+        parts = state.parts(event.parts)
+        set_part = parts.finish if event.type.endswith(".done") else parts.announce
+        before = set_part(at_least_0(index), part)
         target = PARTS.get((event.parts, part.type))
         if self._active_tracker is not None and target is not None:
             old, new = (getattr(each, target.field, None) or "" for each in (before, part))
             self._active_tracker.add_text(state, target, rest_of(old, new))
 
     def _note(self, kind: NoteKind, item: int | None = None, detail: str = "") -> None:
-        self._notes[Note(kind, detail=detail, item=item)] = None
+        note = Note(kind, detail=detail, item=item)
+        if note not in self._notes:
+            self._notes[note] = None
+            self._budget.left -= OBJECT
 
     @property
     def id(self) -> str | None:
@@ -439,7 +449,7 @@ class ResponseAccumulator(Breakable):
         Adding events doesn't change the snapshot. Don't modify its innermost values: they can be
         shared with the events.
         """
-        response = self._head or _empty_response()
+        response = self._head or Response(output=[])
         output, notes = self._output(), [*self._notes]
         if self.finished and output and not response.output:
             notes.append(Note(NoteKind.OUTPUT_ASSEMBLED))
@@ -485,7 +495,3 @@ def raise_misuse(event: object) -> NoReturn:
         f"add() takes a ResponseEvent, not {type(event).__name__}: ResponseParser parses bytes "
         "into events"
     )
-
-
-def _empty_response() -> Response:
-    return Response(output=[])

@@ -223,6 +223,8 @@ class ResponseDecoder(Decoder[ResponseEvent]):
 
     def _decode_object(self, event_type: str, body: dict[str, Any]) -> list[ResponseEvent]:
         if not body.get("type") and event_type in KINDS and event_type != ERROR_TYPE:
+            is_bare = KINDS[event_type] is LifecycleEvent and _is_response(body)
+            body = {"response": body} if is_bare else body
             body = {**body, "type": event_type}
         if not self._has_item(body) and self._find_error(event_type, body) is None:
             self.skipped += 1

@@ -46,15 +46,14 @@ def rest_of(before: str, after: str) -> str:
 class PartState:
     """A part of an item."""
 
-    __slots__ = ("_annotations", "_budget", "_logprobs", "_part", "_texts", "is_announced")
+    __slots__ = ("_annotations", "_budget", "_logprobs", "_part", "_texts")
 
-    def __init__(self, part: ContentPart, budget: Budget, *, is_announced: bool) -> None:
+    def __init__(self, part: ContentPart, budget: Budget) -> None:
         self._part = part
         self._budget = budget
         self._texts: dict[str, GrowingText] = {}
         self._annotations: list[dict[str, Any]] = []
         self._logprobs: list[dict[str, Any]] = []
-        self.is_announced = is_announced
         budget.left -= OBJECT
         budget.charge(part)
 
@@ -75,6 +74,11 @@ class PartState:
         """Return the text so far."""
         text = self._texts.get(field)
         return (getattr(self._part, field) if text is None else text.value) or ""
+
+    def is_continued_by(self, part: ContentPart) -> bool:
+        """Return whether a complete part has the text so far, and perhaps more."""
+        texts = ((self.value(name), getattr(part, name) or "") for name in ("text", "refusal"))
+        return part.type == self.type and all(new.startswith(old) for old, new in texts)
 
     def set(self, part: ContentPart) -> None:
         """Replace the part; what deltas brought is dropped."""
@@ -126,17 +130,27 @@ class PartList:
         self._last_announced = -1
 
     def announce(self, index: int | None, part: ContentPart) -> ContentPart | None:
-        """Set a part that an event has, and return what it was before, if it was known."""
+        """Set a part that begins, and return what it was before, if it was known."""
         index = self._highest + 1 if index is None else index
-        known, before = self._by_index.get(index), None
-        if known is None:
-            self._add(index, part, is_announced=True)
-        else:
-            before = known.result()
-            known.set(part)
-            known.is_announced = True
-            self._by_type[part.type] = known
+        before = self._set(index, self._by_index.get(index), part)
         self._last_announced = max(index, self._last_announced)
+        return before
+
+    def finish(self, index: int | None, part: ContentPart) -> ContentPart | None:
+        """Set a complete part, announced or not, and return what it was before."""
+        known = self._by_type.get(part.type) if index is None else self._by_index.get(index)
+        last = self._by_index.get(self._last_announced)
+        if known is None and last is not None and last.is_continued_by(part):
+            known = last  # at an index that counts deltas: see find()
+        return self._set(self._highest + 1 if index is None else index, known, part)
+
+    def _set(self, index: int, known: PartState | None, part: ContentPart) -> ContentPart | None:
+        if known is None:
+            self._add(index, part)
+            return None
+        before = known.result()
+        known.set(part)
+        self._by_type[part.type] = known
         return before
 
     def find(self, index: int | None, kind: str) -> tuple[PartState, bool]:
@@ -153,11 +167,11 @@ class PartList:
             # vLLM counts the deltas, or goes on counting in the next item (vllm#35184, #45742).
             return last, True
         place = self._highest + 1 if index is None or at_index is not None else index
-        return self._add(place, ContentPart(type=kind), is_announced=False), False
+        return self._add(place, ContentPart(type=kind)), False
 
-    def _add(self, index: int, part: ContentPart, *, is_announced: bool) -> PartState:
+    def _add(self, index: int, part: ContentPart) -> PartState:
         check_item_limit(index, len(self._by_index), self._max_items, "parts of an output item")
-        state = PartState(part, self._budget, is_announced=is_announced)
+        state = PartState(part, self._budget)
         self._by_index[index] = self._by_type[part.type] = state
         self._highest = max(index, self._highest)
         return state

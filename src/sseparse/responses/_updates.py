@@ -112,15 +112,15 @@ class UpdateTracker:
 
     def add_text(self, state: ItemState, target: Target, text: str) -> None:
         """Record new text of an item."""
-        tracker = self._track(state)
-        if target.kind == "arguments":
+        tracker, kind = self._track(state), target.kind or "content"
+        if kind == "arguments":
             self._add_arguments(tracker, text)
-        elif target.kind == "reasoning":
+            return
+        if kind == "reasoning":
             tracker.reasoning = tracker.reasoning or target.parts
-            if tracker.reasoning == target.parts:
-                self._add_piece(tracker, target.kind, text)
-        elif target.kind is not None:
-            self._add_piece(tracker, target.kind, text)
+            if tracker.reasoning != target.parts:
+                return  # the same reasoning under another name
+        self._add_piece(tracker, kind, text)
 
     def find_delta(self, state: ItemState, target: Target) -> Callable[[str], Update] | None:
         """Return what makes the update of a delta of an open text; None if more is to be done."""

@@ -6,65 +6,53 @@
 from __future__ import annotations
 
 import math
-import warnings
 from bisect import bisect_right
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from io import BytesIO
 from itertools import accumulate, cycle, zip_longest
-from typing import IO, Any, Final
+from typing import IO, Final
 
-import matplotlib as mpl
 from matplotlib import ticker
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.font_manager import fontManager
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
 from .._errors import count
-from ._summary import Record, duration, number, rate, summarize
+from ._plot_layout import (
+    DETAIL,
+    GREY,
+    INK,
+    PALETTE,
+    TITLE,
+    Layout,
+    Line,
+    Style,
+    format_seconds,
+    one_line,
+    settings,
+)
+from ._plot_pools import PoolPicture
+from ._pool import PooledSummary
+from ._spread import duration, number, rate
+from ._summary import Record, summarize
 
-_DOTS_PER_INCH: Final = 160
-_LONGEST_LABEL: Final = 48
-# The Okabe-Ito palette, whose colours colour-blind readers can distinguish.
-_PALETTE: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-_INK: Final = "#1F2933"
-_GREY: Final = "#6B7785"
-_GRID: Final = "#E6EAEE"
 _STALL: Final = "#D55E00"
-_Style = dict[str, Any]
-_RELEASED: Final[_Style] = {"linewidth": 1.5, "linestyle": (0, (3, 2)), "alpha": 0.75}
-_MOMENT: Final[_Style] = {"linewidth": 1, "linestyle": (0, (1, 2))}
-_SMALL: Final = 9
-_BOX: Final[_Style] = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1.5}
-_LABEL: Final[_Style] = {"fontweight": "bold", "fontsize": 9.5, "bbox": _BOX, "zorder": 6}
-_TITLE: Final[_Style] = {"fontweight": "bold", "fontsize": 13, "color": _INK}
-_NAME: Final[_Style] = {"fontweight": "bold", "fontsize": 9.5}
-_DETAIL: Final[_Style] = {"fontsize": 9.5, "color": _GREY}
-_SEPARATOR: Final = "  \u00b7  "
+_RELEASED: Final[Style] = {"linewidth": 1.5, "linestyle": (0, (3, 2)), "alpha": 0.75}
+_MOMENT: Final[Style] = {"linewidth": 1, "linestyle": (0, (1, 2))}
+_BOX: Final[Style] = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1.5}
+_LABEL: Final[Style] = {"fontweight": "bold", "fontsize": 9.5, "bbox": _BOX, "zorder": 6}
 _STEPS: Final = (1, 2, 2.5, 5, 10)
 # Lengths in inches.
-_LINE: Final = 0.22
-_RIGHT: Final = 0.4
-_HEADER_GAP: Final = 0.08
 _PART_GAP: Final = 0.17
 _CHART_HEIGHT: Final = 3.6
-# For scripts that DejaVu Sans lacks.
-_OTHER_SCRIPTS: Final = (
-    *("Noto Sans CJK SC", "Microsoft YaHei", "Hiragino Sans", "Noto Sans Arabic"),
-)
-_Line = tuple[str, _Style]
 
 
 class Curve:
     """A stream as it is drawn: by its text, or by its events if no stream had chunks."""
 
     def __init__(self, label: str, record: Record, colour: str, *, counts_events: bool) -> None:
-        # XML can't hold all characters.
-        line = "".join(letter if letter.isprintable() else " " for letter in label)
-        is_long = len(line) > _LONGEST_LABEL
-        self.label = f"{line[: _LONGEST_LABEL - 1]}\u2026" if is_long else line
+        self.label = one_line(label)
         self.record = record
         self.colour = colour
         self.counts_events = counts_events
@@ -101,174 +89,94 @@ class Curve:
             yield "dashed: released by the gate"
 
 
-def draw(records: Mapping[str, Record], width: float) -> Figure:
-    """Draw records into a figure."""
+def draw(streams: Mapping[str, Record | PooledSummary], width: float) -> Figure:
+    """Draw the records of streams, or pools, into a figure."""
+    pools = {label: each for label, each in streams.items() if isinstance(each, PooledSummary)}
+    records = {label: each for label, each in streams.items() if isinstance(each, Record)}
+    if pools and records:
+        raise TypeError("one picture can't show both timelines and pools")
+    if pools:
+        with settings():
+            return PoolPicture(pools, width).figure
     counts_events = not any(record.chunks for record in records.values())
     curves = [
         Curve(label, record, colour, counts_events=counts_events)
-        for colour, (label, record) in zip(cycle(_PALETTE), records.items(), strict=False)
+        for colour, (label, record) in zip(cycle(PALETTE), records.items(), strict=False)
     ]
-    with _settings():
+    with settings():
         return _Picture(curves, width).figure
 
 
-def save(target: str | IO[bytes], kind: str, records: Mapping[str, Record], width: float) -> None:
-    """Draw records into a file."""
-    figure = draw(records, width)
+def save(
+    target: str | IO[bytes],
+    kind: str,
+    streams: Mapping[str, Record | PooledSummary],
+    width: float,
+) -> None:
+    """Draw streams into a file."""
+    figure = draw(streams, width)
     # Without the date the same stream is the same file.
     undated = {"Date": None} if kind == "svg" else None
-    with _settings():
+    with settings():
         figure.savefig(target, format=kind, metadata=undated)
 
 
-def svg(records: Mapping[str, Record], width: float) -> str:
-    """Draw records into the text of an SVG."""
+def svg(streams: Mapping[str, Record | PooledSummary], width: float) -> str:
+    """Draw streams into the text of an SVG."""
     file = BytesIO()
-    save(file, "svg", records, width)
+    save(file, "svg", streams, width)
     return file.getvalue().decode()
 
 
-@contextmanager
-def _settings() -> Generator[None]:
-    with mpl.rc_context(_rc_params()), warnings.catch_warnings():
-        # A label can be in any script; letters that no font here has are drawn as boxes.
-        warnings.filterwarnings("ignore", message="(?s)Glyph .* missing from")
-        warnings.filterwarnings("ignore", message="Matplotlib currently does not support")
-        yield
-
-
-def _rc_params() -> Any:  # the type of its keys differs between versions
-    known = {font.name for font in fontManager.ttflist}
-    return {
-        # DejaVu Sans comes with matplotlib: the layout is the same on each machine.
-        "font.family": [
-            "DejaVu Sans",
-            *(name for name in _OTHER_SCRIPTS if name in known),
-            "sans-serif",
-        ],
-        "font.sans-serif": ["DejaVu Sans", "Verdana"],
-        "font.size": 10,
-        "savefig.bbox": None,
-        "savefig.dpi": _DOTS_PER_INCH,
-        "savefig.facecolor": "white",
-        "savefig.transparent": False,
-        # Texts stay texts: they can be selected, searched and read aloud. Most fonts that replace
-        # a missing DejaVu Sans are narrower, so the labels still fit.
-        "svg.fonttype": "none",
-        "svg.hashsalt": "sseparse",
-        "text.parse_math": False,
-        "text.usetex": False,
-    }
-
-
-class _Picture:
-    """A figure in the making. Lengths are in inches, and `_top` is where the next part begins."""
+class _Picture(Layout):
+    """The figure of several curves."""
 
     def __init__(self, curves: Sequence[Curve], width: float) -> None:
+        top = max((curve.top for curve in curves), default=0)
+        super().__init__(width, ticks=("100 ms", f"{top:,}"))
         self.curves = curves
         self.single = curves[0] if len(curves) == 1 else None
         self.counts_events = bool(curves) and curves[0].counts_events
-        self.figure = Figure(figsize=(width, 1), dpi=_DOTS_PER_INCH, facecolor="white")
-        self._width = width
-        top = max((curve.top for curve in curves), default=0)
-        ticks = ("100 ms", f"{top:,}")
-        self._left = 0.42 + max(self._measure(tick, fontsize=_SMALL) for tick in ticks)
-        self._room = width - self._left - _RIGHT
         last = max((curve.last for curve in curves), default=0.0)
         self._limit = max(1.02 * last, 1e-6) if last else 1.0
         headers = [self._header(), *self._strip_headers()]
         strip_height = 1.2 if self.single else 0.75
         heights = [_CHART_HEIGHT, *[strip_height] * (len(headers) - 1)]
-        lines = sum(map(len, headers)) * _LINE
-        self._height = 0.2 + lines + sum(heights) + (_HEADER_GAP + _PART_GAP) * len(heights) + 0.5
-        self.figure.set_size_inches(width, self._height)
-        self._top = 0.12
-        self._draw_parts(headers, heights)
+        self._draw_parts(self.add_parts(headers, heights, gap=_PART_GAP))
 
-    def _measure(self, text: str, **style: Any) -> float:
-        artist = self.figure.text(0, 0, text, **style)
-        width = artist.get_window_extent().width / self.figure.dpi
-        artist.remove()
-        return width
-
-    def _fit(self, text: str, **style: Any) -> str:
-        """Cut a text to the width of the axes."""
-        cut = text
-        while len(cut) > 1 and self._measure(cut, **style) > self._room:
-            cut = f"{cut[:-2]}\u2026"
-        return cut
-
-    def _wrap(self, parts: Iterable[str]) -> list[_Line]:
-        """Join parts to lines that are as wide as the axes at most."""
-        lines = list[str]()
-        for part in parts:
-            longer = f"{lines[-1]}{_SEPARATOR}{part}" if lines else part
-            if lines and self._measure(longer, **_DETAIL) <= self._room:
-                lines[-1] = longer
-            else:
-                lines.append(part)
-        return [(line, _DETAIL) for line in lines]
-
-    def _header(self) -> list[_Line]:
+    def _header(self) -> list[Line]:
         title = f"Arrival of the {'events' if self.counts_events else 'text'}"
         if self.single is None:
-            return [(title, _TITLE)]
-        title = self._fit(self.single.label or title, **_TITLE)
-        return [(title, _TITLE), *self._wrap(self.single.figures())]
+            return [(title, TITLE)]
+        title = self.fit(self.single.label or title, **TITLE)
+        return [(title, TITLE), *self.wrap(self.single.figures())]
 
-    def _strip_headers(self) -> list[list[_Line]]:
+    def _strip_headers(self) -> list[list[Line]]:
         caption = f"gap before each {'event' if self.counts_events else 'chunk'}"
         if any(curve.record.comments for curve in self.curves):
             caption += "   \u25be comment"
-        first: list[_Line] = [(caption, _DETAIL)]
+        first: list[Line] = [(caption, DETAIL)]
         if self.single or not self.curves:
             return [first]
-        names = [self._name_lines(curve) for curve in self.curves]
+        names = [self.name_lines(each.label, each.colour, each.figures()) for each in self.curves]
         return [first + names[0], *names[1:]]
 
-    def _name_lines(self, curve: Curve) -> list[_Line]:
-        style = {**_NAME, "color": curve.colour}
-        return [(self._fit(curve.label, **style), style), *self._wrap(curve.figures())]
-
-    def _draw_parts(self, headers: Sequence[list[_Line]], heights: Sequence[float]) -> None:
-        parts = [
-            self._add_axes(header, height) for header, height in zip(headers, heights, strict=True)
-        ]
+    def _draw_parts(self, parts: Sequence[Axes]) -> None:
         chart, *strips = parts
+        for axes in parts:
+            self._style_time(axes)
         for axes in parts[:-1]:
             axes.tick_params(labelbottom=False)
         unit = "milliseconds" if self._limit < 1 else "seconds"
-        strips[-1].set_xlabel(f"{unit} since the request", color=_GREY, labelpad=3)
+        strips[-1].set_xlabel(f"{unit} since the request", color=GREY, labelpad=3)
         _draw_texts(chart, self.curves, self.single)
         _draw_strips(strips, self.curves)
 
-    def _add_axes(self, header: Sequence[_Line], height: float) -> Axes:
-        for text, style in header:
-            self._top += _LINE
-            place = (self._left / self._width, 1 - (self._top - 0.06) / self._height)
-            self.figure.text(*place, text, **style)
-        self._top += _HEADER_GAP
-        bottom = 1 - (self._top + height) / self._height
-        left, room = self._left / self._width, self._room / self._width
-        axes = self.figure.add_axes((left, bottom, room, height / self._height))
-        self._top += height + _PART_GAP
+    def _style_time(self, axes: Axes) -> None:
         axes.set_xlim(0, self._limit)
-        axes.xaxis.set_major_locator(ticker.MaxNLocator(min(9, int(self._room)), steps=_STEPS))
+        axes.xaxis.set_major_locator(ticker.MaxNLocator(min(9, int(self.room)), steps=_STEPS))
         scale = 1000 if self._limit < 1 else 1
         axes.xaxis.set_major_formatter(lambda at, _place: number(at * scale))
-        _style_axes(axes)
-        return axes
-
-
-def _style_axes(axes: Axes) -> None:
-    axes.set_facecolor("white")
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.spines["bottom"].set_color(_GREY)
-    axes.grid(visible=True, color=_GRID, linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.tick_params(colors=_GREY, length=0, labelsize=_SMALL, which="both")
-    # The lowest label of the other axis is at the same corner.
-    axes.tick_params(axis="x", pad=8)
 
 
 def _draw_texts(axes: Axes, curves: Sequence[Curve], single: Curve | None) -> None:
@@ -277,13 +185,13 @@ def _draw_texts(axes: Axes, curves: Sequence[Curve], single: Curve | None) -> No
     top = max((curve.top for curve in curves), default=0)
     # Labels are above the curve.
     axes.set_ylim(0, (1.3 if single else 1.08) * top or 1.0)
-    axes.set_ylabel("events" if top and curves[0].counts_events else "characters", color=_GREY)
+    axes.set_ylabel("events" if top and curves[0].counts_events else "characters", color=GREY)
     axes.yaxis.set_major_locator(ticker.MaxNLocator(5, integer=True, steps=_STEPS))
     axes.yaxis.set_major_formatter(ticker.StrMethodFormatter("{x:,.0f}"))
     if single:
         _annotate_curve(axes, single)
     if top == 0:
-        style: _Style = {"ha": "center", "va": "center", "fontsize": 16, "color": _GREY}
+        style: Style = {"ha": "center", "va": "center", "fontsize": 16, "color": GREY}
         axes.text(0.5, 0.5, "nothing received", transform=axes.transAxes, **style)
 
 
@@ -318,9 +226,9 @@ def _annotate_curve(axes: Axes, curve: Curve) -> None:
         _annotate(axes, curve.first, 0.97, curve.first_label, color=curve.colour)
     ended = curve.record.ended
     if ended is not None:
-        axes.axvline(ended, color=_GREY, **_MOMENT)
+        axes.axvline(ended, color=GREY, **_MOMENT)
         label = f"{curve.bad_end or 'end'} {duration(ended)}"
-        _annotate(axes, ended, 0.905, label, color=_STALL if curve.bad_end else _INK)
+        _annotate(axes, ended, 0.905, label, color=_STALL if curve.bad_end else INK)
     _shade_stalls(axes, curve, _STALL)
     _label_stalls(axes, curve, _STALL, 0.84, "stall ")
 
@@ -347,7 +255,7 @@ def _annotate(
     axes: Axes, at: float, height: float, text: str, color: str, *, centered: bool = False
 ) -> Text:
     """Write a text next to a time, where the axes have room for it."""
-    style: _Style = {**_LABEL, "color": color, "va": "top"}
+    style: Style = {**_LABEL, "color": color, "va": "top"}
     label = axes.text(at, height, text, transform=axes.get_xaxis_transform(), **style)
     box, frame = label.get_window_extent(), axes.get_window_extent()
     distance = box.height / 2
@@ -370,16 +278,12 @@ def _draw_strips(strips: Sequence[Axes], curves: Sequence[Curve]) -> None:
         axes.set_ylim(shortest, longest)
         axes.yaxis.set_major_locator(ticker.LogLocator(numticks=4))
         axes.yaxis.set_minor_locator(ticker.NullLocator())
-        axes.yaxis.set_major_formatter(ticker.FuncFormatter(_format_seconds))
+        axes.yaxis.set_major_formatter(ticker.FuncFormatter(format_seconds))
         if curve is not None:
             colour = _STALL if len(curves) == 1 else curve.colour
             _draw_gaps(axes, curve, colour, shortest)
             if len(curves) > 1:
                 _label_stalls(axes, curve, colour, 0.7, "")
-
-
-def _format_seconds(seconds: float, _place: int | None) -> str:
-    return f"{number(seconds)} s" if seconds >= 1 else f"{number(seconds * 1000)} ms"
 
 
 def _draw_gaps(axes: Axes, curve: Curve, stall_colour: str, shortest: float) -> None:
@@ -391,4 +295,4 @@ def _draw_gaps(axes: Axes, curve: Curve, stall_colour: str, shortest: float) -> 
     _shade_stalls(axes, curve, stall_colour)
     if record.comments:
         place, heights = axes.get_xaxis_transform(), [0.9] * len(record.comments)
-        axes.plot(record.comments, heights, "v", ms=4.5, mew=0, color=_GREY, transform=place)
+        axes.plot(record.comments, heights, "v", ms=4.5, mew=0, color=GREY, transform=place)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate, pairwise
-from typing import Any, Protocol
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import pairwise
+from typing import Any, Final, Protocol
 
 import attrs
+import msgspec
 from attrs import frozen
 
 from .._end import End, EndCause
 from .._errors import count
 from .._options import check_seconds
 from ..payloads._model import TokenCounts
+from ._pool import Merger, PooledSummary
+from ._spread import Spread, duration, number, rate
 
 
 class TokenUsage(Protocol):
@@ -141,49 +143,6 @@ def _first(times: Iterable[float], sizes: Iterable[int]) -> float | None:
 
 
 @frozen
-class Spread:
-    """
-    Distribution of durations, in seconds.
-
-    Attributes:
-        mean: The arithmetic mean.
-        p50: The median, by the nearest-rank method: a measured duration.
-        p90: The 90th percentile, by the same method.
-        p95: The 95th percentile, by the same method.
-        p99: The 99th percentile, by the same method.
-        max: The longest duration.
-    """
-
-    mean: float
-    p50: float
-    p90: float
-    p95: float
-    p99: float
-    max: float
-
-    @classmethod
-    def of(cls, seconds: Sequence[tuple[float, int]]) -> Spread | None:
-        """
-        Return the distribution of durations, or None if there are none.
-
-        Args:
-            seconds: Durations, and how many times each was measured.
-        """
-        if not seconds:
-            return None
-        ordered = sorted(seconds)
-        ranks = list(accumulate(times for _, times in ordered))
-        total = ranks[-1]
-        mean = math.fsum(each * times for each, times in ordered) / total
-        # Integers, because 0.95 * 20 can be a little more than 19.
-        p50, p90, p95, p99 = (
-            ordered[bisect_left(ranks, -(-percent * total // 100))][0]
-            for percent in (50, 90, 95, 99)
-        )
-        return cls(mean, p50, p90, p95, p99, ordered[-1][0])
-
-
-@frozen
 class Stall:
     """
     A time in which a stream stalled.
@@ -270,10 +229,41 @@ class Summary:
     end: EndCause | None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the figures, ready for JSON."""
+        """Return the figures, ready for JSON. `Summary.pool()` accepts the dictionary."""
         figures = attrs.asdict(self)
         end = None if self.end is None else self.end.value
         return {**figures, "stalls": list(figures["stalls"]), "end": end}
+
+    @staticmethod
+    def pool(
+        summaries: Iterable[Summary | PooledSummary | Mapping[str, Any]],
+        *,
+        only_complete: bool = True,
+    ) -> PooledSummary:
+        """
+        Return the figures of several streams together.
+
+        Pooling pools again gives the same result as pooling all summaries at once, in any order.
+        Pass many summaries to each call, because a call reads all values of the pools passed to it.
+
+        Args:
+            summaries: Summaries, pools, and what their `to_dict()` or that of a timeline returned,
+                such as in another process. Without any, the pool has no requests.
+            only_complete: Whether to measure only streams that ended complete (`DONE` or
+                `FINISHED`, or an end without a known cause). By default, all other streams, also
+                those that are still open, count in `requests` and `ends` only.
+
+        Raises:
+            TypeError: One of `summaries` has another type.
+            ValueError: A dictionary lacks a key, or a figure isn't a finite number.
+        """
+        merger = Merger(only_complete=only_complete)
+        for position, each in enumerate(summaries):
+            try:
+                merger.add(_restore(each))
+            except (ValueError, msgspec.ValidationError) as error:
+                raise ValueError(f"summaries[{position}]: {error}") from error
+        return merger.pooled()
 
     def __str__(self) -> str:
         return f"{', '.join(self._progress())}\n{', '.join(self._rates())}".rstrip()
@@ -311,27 +301,26 @@ class Summary:
             yield f"max {duration(self.release_delay.max)}"
 
 
-def number(value: float) -> str:
-    """Write three significant digits, never as a power of ten: "1,330", "0.0201"."""
-    return f"{float(f'{value:.3g}'):,f}".rstrip("0").rstrip(".")
+def _restore(summary: Summary | PooledSummary | Mapping[str, Any]) -> Summary | PooledSummary:
+    if isinstance(summary, (Summary, PooledSummary)):
+        return summary
+    if not isinstance(summary, Mapping):
+        raise TypeError(f"expected a Summary or its to_dict(), got {type(summary).__name__}")
+    kind: type[Summary | PooledSummary] = PooledSummary if "requests" in summary else Summary
+    return msgspec.convert(summary, kind)
 
 
-def rate(per_second: float | None, nouns: str) -> str:
-    return "" if per_second is None else f" ({number(per_second)} {nouns}/s)"
-
-
-def duration(seconds: float) -> str:
-    """Format a duration for people: "420 ms", "6.40 s"."""
-    if seconds < 0.9995:
-        return f"{number(seconds * 1000)} ms"
-    return f"{seconds:.2f} s" if seconds < 100 else f"{seconds:,.0f} s"
+# A server can send an integer of any size, also one that no float can have.
+_MOST_TOKENS: Final = 1 << 63
 
 
 def token_counts_of(usage: TokenUsage | int | None, record: Record) -> TokenCounts | None:
-    """Return the counts of a usage. Zeros of a server that sent text are unknown counts."""
+    """Return the counts of a usage. Absurd ones, and zeros next to text, are unknown."""
     if usage is None:
         return None
     counts = TokenCounts(output=usage) if isinstance(usage, int) else usage.token_counts()
+    if counts.output is not None and counts.output >= _MOST_TOKENS:
+        counts = counts._replace(output=None)
     if counts.output == 0 and any(record.sizes):
         counts = counts._replace(input=counts.input or None, output=None)
     return counts

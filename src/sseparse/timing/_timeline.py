@@ -12,20 +12,22 @@ from .._end import End
 from .._stage import Uncopyable
 from ..payloads._model import Item
 from ._otel import Attribute, Metric, MetricOptions, make_metrics, span_attributes
+from ._pool import PooledSummary
 from ._summary import Record, StreamResult, Summary, TokenUsage, summarize
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _WIDTH = 9.6
+_Streams = Mapping[str, Record | PooledSummary]
 
 
 class _Plot(Protocol):
     """The functions of the module that draws."""
 
-    def draw(self, records: Mapping[str, Record], width: float) -> Figure: ...
-    def svg(self, records: Mapping[str, Record], width: float) -> str: ...
-    def save(self, target: str, kind: str, records: Mapping[str, Record], width: float) -> None: ...
+    def draw(self, streams: _Streams, width: float) -> Figure: ...
+    def svg(self, streams: _Streams, width: float) -> str: ...
+    def save(self, target: str, kind: str, streams: _Streams, width: float) -> None: ...
 
 
 class Timeline(Uncopyable):
@@ -313,7 +315,7 @@ def _length(text: str) -> int:
     return len(text) - (not text.isascii() and "\ud800" <= text[-1] <= "\udbff")
 
 
-def figure(timelines: Mapping[str, Timeline], *, width: float = _WIDTH) -> Figure:
+def figure(timelines: Mapping[str, Timeline | PooledSummary], *, width: float = _WIDTH) -> Figure:
     """
     Draw the arrival of the text of several streams over time, in one matplotlib figure.
 
@@ -321,15 +323,19 @@ def figure(timelines: Mapping[str, Timeline], *, width: float = _WIDTH) -> Figur
     Stalls are shaded, comments are small triangles, and the releases of a moderation gate are a
     dashed line. If no stream had chunks, events are counted instead of text.
 
+    For pools, it draws the cumulative distributions of the time to the first token and of the gaps:
+    the share of requests, or gaps, up to each time. Dots are the percentiles.
+
     This function needs neither pyplot nor a display. While it draws, it changes some settings of
     matplotlib and the warning filters of Python, so call it in one thread at a time.
 
     Args:
-        timelines: The streams, each by the label to show.
+        timelines: The streams, or the pools, each by the label to show.
         width: Width in inches, at least 4. The height follows from the contents.
 
     Raises:
         ImportError: matplotlib is missing: `pip install 'sseparse[plot]'`.
+        TypeError: `timelines` has both timelines and pools.
         ValueError: `width` is less than 4.
     """
     if not width >= 4:
@@ -337,7 +343,7 @@ def figure(timelines: Mapping[str, Timeline], *, width: float = _WIDTH) -> Figur
     return _load_plot().draw(_records(timelines), width)
 
 
-def plot(path: str | PathLike[str], timelines: Mapping[str, Timeline]) -> None:
+def plot(path: str | PathLike[str], timelines: Mapping[str, Timeline | PooledSummary]) -> None:
     """
     Draw several streams in one picture, as `figure()` does, and write it to a file.
 
@@ -345,11 +351,12 @@ def plot(path: str | PathLike[str], timelines: Mapping[str, Timeline]) -> None:
 
     Args:
         path: The file to write; ".png" or ".svg".
-        timelines: The streams, each by the label to show.
+        timelines: The streams, or the pools, each by the label to show.
 
     Raises:
         ImportError: matplotlib is missing: `pip install 'sseparse[plot]'`.
         OSError: The file can't be written.
+        TypeError: `timelines` has both timelines and pools.
         ValueError: The path has another suffix than ".png" or ".svg".
     """
     name = fspath(path)
@@ -359,8 +366,11 @@ def plot(path: str | PathLike[str], timelines: Mapping[str, Timeline]) -> None:
     _load_plot().save(name, suffix[1:], _records(timelines), _WIDTH)
 
 
-def _records(timelines: Mapping[str, Timeline]) -> dict[str, Record]:
-    return {label: timeline.record() for label, timeline in timelines.items()}
+def _records(timelines: Mapping[str, Timeline | PooledSummary]) -> _Streams:
+    return {
+        label: each.record() if isinstance(each, Timeline) else each
+        for label, each in timelines.items()
+    }
 
 
 def _load_plot() -> _Plot:

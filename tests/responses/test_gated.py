@@ -1,0 +1,256 @@
+"""Tests of the parts of events for a moderation gate."""
+
+import json
+from collections.abc import Container, Iterable
+from typing import Any
+
+import pytest
+
+from sseparse.payloads._gated import Dropped, GatedText, Part, Rest, TextEnd, TextKey
+from sseparse.payloads._model import Kind
+from sseparse.responses import (
+    DeltaEvent,
+    LifecycleEvent,
+    Response,
+    ResponseAccumulator,
+    ResponseEvent,
+    encode_event,
+)
+
+from .events import added, arguments, call, completed, created, delta, done, message, parse
+from .recordings import Recording
+
+KINDS: tuple[Kind, ...] = ("content", "reasoning", "refusal", "transcript", "arguments")
+SUMMARY = "response.reasoning_summary_text"
+FORBIDDEN = "verboten"
+
+
+def split(value: Any, unchecked: Container[Kind] = ()) -> list[Part]:
+    (event,) = parse(value)
+    return list(event.split_texts(unchecked))
+
+
+class Approver:
+    """A gate that approves each text, or replaces it, at once."""
+
+    def __init__(self, unchecked: Container[Kind] = (), mask: str | None = None) -> None:
+        self.unchecked = unchecked
+        self.mask = mask
+        self.received: dict[TextKey, str] = {}
+        self.released: dict[TextKey, str] = {}
+        self.dropped: set[str] = set()
+
+    def approved(self, key: TextKey) -> str | None:
+        return None if key.kind in self.unchecked else self.released.get(key, "")
+
+    def feed(self, event: ResponseEvent) -> list[ResponseEvent]:
+        events = []
+        for part in event.split_texts(self.unchecked):
+            if isinstance(part, GatedText):
+                old = self.received.get(part.key, "")
+                new = part.text[len(old) :] if part.is_complete else part.text
+                self.received[part.key] = old + new
+                if new:
+                    text = new if self.mask is None else self.mask
+                    self.released[part.key] = self.released.get(part.key, "") + text
+                    events.append(part.template.with_text(text))
+            elif isinstance(part, Rest):
+                events.append(part.rest.with_approved(self.approved))
+            elif isinstance(part, Dropped):
+                self.dropped.add(part.name)
+        return events
+
+    def feed_all(self, events: Iterable[ResponseEvent]) -> list[ResponseEvent]:
+        return [released for event in events for released in self.feed(event)]
+
+
+def accumulated(events: Iterable[ResponseEvent]) -> Response:
+    accumulator = ResponseAccumulator()
+    for event in events:
+        accumulator.add(event)
+    return accumulator.snapshot()
+
+
+def texts_of(response: Response) -> list[Any]:
+    return [
+        (item.type, item.id, item.text, item.refusal, item.reasoning_text, item.tool_call())
+        for item in response.output
+    ]
+
+
+@pytest.mark.parametrize("unchecked", [(), KINDS, ("arguments",), ("reasoning", "refusal")])
+def test_recorded_streams(recordings: list[Recording], unchecked: tuple[Kind, ...]) -> None:
+    """If each text is approved, the result has all texts, ids, the status and the usage."""
+    for recording in recordings:
+        events = recording.events()
+        result = accumulated(events)
+        released = accumulated(Approver(unchecked).feed_all(events))
+        assert texts_of(released) == texts_of(result), recording.name
+        assert (released.id, released.status) == (result.id, result.status)
+        if result.usage is not None:
+            assert released.usage is not None
+            assert released.usage.token_counts() == result.usage.token_counts()
+
+
+def everything(text: str) -> list[dict[str, Any]]:
+    """Return the events of a response with a text in each place where one can be."""
+    extra = {"extra_field": text}
+    part = {"type": "output_text", "text": text, "annotations": [{"title": text}], **extra}
+    part["logprobs"] = [{"token": text}]
+    refusal = {"type": "refusal", "refusal": text, "text": text}
+    reasoning = {
+        "type": "reasoning",
+        "id": "r",
+        "summary": [{"type": "summary_text", "text": text}],
+        "content": [{"type": "reasoning_text", "text": text}],
+        "encrypted_content": text,
+    }
+    items = [
+        message(content=[part, refusal, {"type": "new", "text": text}], **extra),
+        reasoning,
+        call(text, **extra),
+        {"type": "custom_tool_call", "input": text},
+        {"type": "mcp_call", "arguments": text, "output": text},
+        {"type": "code_interpreter_call", "code": text, "outputs": [text]},
+        {"type": "apply_patch_call", "operation": {"type": text, "diff": text}},
+        {"type": "shell_call", "action": {"commands": [text, text], "x": text}},
+        {"type": "web_search_call", "action": {"query": text}, "content": text},
+        {"type": "image_generation_call", "result": text},
+    ]
+    where = {"output_index": 0, "content_index": 0}
+    shell = {"output_index": 7, "command_index": 0}
+    events: list[dict[str, Any]] = [
+        created(instructions=text, output=[message(text)]),
+        *(added(item, at) for at, item in enumerate(items)),
+        {"type": "response.content_part.added", "part": part, **where, **extra},
+        {"type": "response.content_part.added", "part": {"type": "new", "text": text}, **where},
+        {"type": "response.content_part.added", "part": None, **where},
+        {**delta(text, logprobs=[{"token": text}], obfuscation=text), **extra},
+        {"type": "response.output_text.done", "text": text, **where, **extra},
+        {"type": "response.output_text.annotation.added", "annotation": {"url": text}, **where},
+        {"type": "response.content_part.done", "part": part, **where, "output_index": 0},
+        delta(text, 1, f"{SUMMARY}.delta", summary_index=0),
+        {"type": f"{SUMMARY}.done", "output_index": 1, "summary_index": 0, "text": text},
+        {"type": "response.shell_call_command.added", "command": text, **shell},
+        {"type": "response.shell_call_command.done", "command": text, **shell},
+        arguments(text, 2),
+        delta(text, None, "response.audio.delta"),
+        delta(text, None, "response.audio.transcript.delta"),
+        {"type": "response.web_search_call.searching", "output_index": 8, **extra},
+        {"type": "response.image_generation_call.partial_image", "partial_image_b64": text},
+        {"type": "new_event", **extra},
+        *(done(item, at) for at, item in enumerate(items)),
+        completed(output=items, usage={"input_tokens": 1, "x": text}, **extra),
+    ]
+    return events
+
+
+@pytest.mark.parametrize("mask", ["****", "a longer mask", ""])
+def test_unapproved_text_is_nowhere(mask: str) -> None:
+    """Text that a check replaced is in no event and in no result, wherever it was."""
+    approver = Approver(mask=mask)
+    released = approver.feed_all(parse(*everything(FORBIDDEN)))
+    assert FORBIDDEN not in b"".join(map(encode_event, released)).decode()
+    result = accumulated(released)
+    assert FORBIDDEN not in json.dumps(result.to_dict())
+    assert {"extra", "logprobs", "annotations", "part", "partial_image_b64"} <= approver.dropped
+
+
+def test_unchecked_text_is_received_as_it_was() -> None:
+    """Text of kinds that aren't checked stays as it was received."""
+    events = parse(*everything("text"))
+    released = Approver(KINDS).feed_all(events)
+    result = accumulated(released)
+    assert texts_of(result) == texts_of(accumulated(events))
+    assert result.output[1].extra["encrypted_content"] == "text"
+    assert result.output[2].extra == {"extra_field": "text"}
+
+
+def test_parts_of_a_delta() -> None:
+    """A delta is its text, and what it has besides is dropped."""
+    (event,) = parse(delta("a", 2, logprobs=[{}], obfuscation="x", new=1))
+    text, *dropped = event.split_texts(())
+    assert text == GatedText(TextKey("content", 0, 2, 0), "a", event)
+    assert dropped == [Dropped("logprobs"), Dropped("extra")]
+    assert event.with_text("b").to_dict() == delta("b", 2, logprobs=[])
+    (rest,) = event.split_texts(("content",))
+    assert rest == Rest(event, 0, 2)
+    (rest,) = split(delta(""))
+    assert isinstance(rest, Rest)
+    (text,) = split(delta("a", None, f"{SUMMARY}.delta", summary_index=1))
+    assert isinstance(text, GatedText)
+    assert text.key == TextKey("reasoning", 0, 0, -2)
+    assert split(delta("a", None, "response.audio.delta"), ["transcript"]) != [Dropped("audio")]
+
+
+def test_parts_of_complete_texts() -> None:
+    """A complete text ends its item, and the event waits for what was released of it."""
+    complete = {"type": "response.output_text.done", "output_index": 1, "text": "a"}
+    complete["logprobs"] = [{"token": "a"}]
+    text, end, rest, dropped = split(complete)
+    assert isinstance(text, GatedText)
+    assert text.is_complete
+    assert end == TextEnd(0, 1)
+    assert isinstance(rest, Rest)
+    assert rest.rest.with_approved(lambda _: "b").value == "b"
+    assert rest.rest.with_approved(lambda _: None).value == "a"
+    assert dropped == Dropped("logprobs")
+    end, rest = split({**complete, "text": ""})[:2]
+    assert end == TextEnd(0, 1)
+    assert split({"type": "response.output_text.done"})[0] == TextEnd(0, 0)
+    added = {"type": "response.shell_call_command.added", "command": ""}
+    assert [type(part) for part in split(added)] == [Rest]
+    part = {"type": "response.content_part.done", "part": {"type": "output_text", "text": ""}}
+    assert [type(each) for each in split(part)] == [TextEnd, Rest]
+    end, rest = split(complete, ["content"])
+    assert isinstance(rest, Rest)
+    assert rest.rest.value == "a"
+
+
+def test_kinds_of_items() -> None:
+    """What makes no sense without its text is withheld with it."""
+    assert [part.kind for part in split(added(call())) if isinstance(part, Rest)] == ["arguments"]
+    reasoning = {"type": "reasoning", "summary": []}
+    assert [part.kind for part in split(added(reasoning)) if isinstance(part, Rest)] == [
+        "reasoning"
+    ]
+    assert [part.kind for part in split(added(message())) if isinstance(part, Rest)] == [None]
+    assert split(added(None)) == []
+
+
+def test_events_without_text() -> None:
+    """Events that have no text are released; errors and unknown events with fields aren't."""
+    assert [type(part) for part in split({"type": "keepalive"})] == [Rest]
+    assert split({"type": "new", "x": 1}) == [Dropped("extra")]
+    assert split({"type": "error", "message": "x"}) == [Dropped("error")]
+    assert [type(part) for part in split({"type": "response.completed"})] == [Rest]
+    (event,) = parse({"type": "keepalive"})
+    assert event.with_text("a") is event
+    assert event.with_approved(lambda _: "a") is event
+    empty = [{"type": "response.completed"}, completed(), added(None), {"type": "response.x"}]
+    empty.append({"type": "response.content_part.done"})
+    empty.append({"type": "response.output_text.done"})
+    for value in empty:
+        (event,) = parse(value)
+        assert event.with_approved(lambda _: "a") == event
+    failed = completed(status="failed", error={"message": "x"})
+    assert Dropped("error") in split(failed)
+    reason = completed(incomplete_details={"reason": "content_filter", "x": "y"})
+    rest = next(part for part in split(reason) if isinstance(part, Rest))
+    assert rest.rest.response.incomplete_details == {"reason": "content_filter"}
+    assert [type(part) for part in split({"type": "response.audio.done"})] == [Rest]
+    annotation = {"type": "response.output_text.annotation.added", "annotation": {"url": "u"}}
+    (kept,) = split(annotation, ["content"])
+    assert isinstance(kept, Rest)
+
+
+def test_stopping() -> None:
+    """A stopped response is incomplete because of a filter, with what was released."""
+    events = parse(created(), added(message()), delta("a"))
+    template = events[-1]
+    assert isinstance(template, DeltaEvent)
+    (stop,) = template.with_stop(0)
+    assert isinstance(stop, LifecycleEvent)
+    result = accumulated([*events, stop])
+    assert (result.id, result.text, result.status) == ("resp_1", "a", "incomplete")
+    assert result.incomplete_reason == "content_filter"
