@@ -14,8 +14,10 @@ from .._options import check_bytes, check_number
 from .._stage import Breakable, breaking
 from ..payloads._growing import Budget, GrowingText, no_json, unknown_fields
 from ..payloads._results import Note
-from ._blocks import BlockState, NoteRecorder, assumed_block
+from ._blocks import INPUT, BlockState, NoteRecorder, assumed_block
 from ._events import (
+    INPUT_DELTA,
+    TEXT_DELTA,
     ContentBlockDeltaEvent,
     ContentBlockStartEvent,
     ContentBlockStopEvent,
@@ -23,9 +25,10 @@ from ._events import (
     MessageEvent,
     MessageStartEvent,
     MessageStopEvent,
+    is_other,
 )
 from ._incomplete import incomplete
-from ._results import TOOL_USE, ContentBlock, Message, MessageUsage, NoteKind, empty_message
+from ._results import CALLS, TOOL_USE, ContentBlock, Message, MessageUsage, NoteKind, empty_message
 from ._usage import UsageState
 
 if TYPE_CHECKING:
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
 
 MAX_ITEMS: Final = 16384
 MAX_ACCUMULATED: Final = 512 * 1024 * 1024
+_NOTHING: Final = ("", None)
 # The fields of a message that the events after its start can change.
 _CHANGING: Final = ("stop_reason", "stop_sequence", "stop_details", "container")
 
@@ -43,8 +47,8 @@ class MessageAccumulator(Breakable):
     Accumulator of events: builds the message that the non-streaming API would have returned.
 
     Blocks are identified by their index. Token counts are replaced, never added up; a stop reason
-    is never invented. A tool's `input` is only ever what complete JSON says. The time is linear in
-    the size of the events.
+    is never invented. A tool's `input` is set from complete JSON only. The time is linear in the
+    size of the events.
 
     Args:
         max_items: Maximum number of blocks; None for no limit. Default: 16,384.
@@ -83,11 +87,12 @@ class MessageAccumulator(Breakable):
         # All, in the order of the result: by index, and behind them those that share an index.
         self._order: dict[tuple[int, int], BlockState] = {}
         self._round = 0
+        self._next_index = 0
         self._calls = 0
         self._last: BlockState | None = None
-        # The texts that the fast path of add() can append to: those of open blocks whose updates
-        # aren't tracked.
-        self._texts: dict[int, GrowingText] = {}
+        # The texts and inputs that the fast path of add() can append to, with the type of their
+        # deltas: those of open blocks whose updates aren't tracked.
+        self._growing: dict[int, tuple[str, GrowingText | None]] = {}
 
     def add(self, event: MessageEvent) -> None:
         """
@@ -103,19 +108,21 @@ class MessageAccumulator(Breakable):
         """
         if self.stopped:
             self._raise_error()
-        if not isinstance(event, MessageEvent):
+        # The class first: isinstance() goes through msgspec's metaclass.
+        if type(event) is not ContentBlockDeltaEvent and not isinstance(event, MessageEvent):
             raise _wrong_type(event)
         try:
             self._events_seen += 1
-            if isinstance(event, ContentBlockDeltaEvent):
-                # Fast path: only text, for an open text block that isn't tracked.
-                text, growing = event.only_text(), self._texts.get(event.index)
-                if text is None or growing is None:
+            if type(event) is not ContentBlockDeltaEvent:
+                self._add_event(event)
+            else:
+                # Fast path: only text, or a piece of an input, for an open block that isn't
+                # tracked.
+                delta, (kind, text) = event.delta, self._growing.get(event.index, _NOTHING)
+                if text is None or delta.type != kind or delta.extra or event.absent:
                     self._add_delta(event)
                 else:
-                    growing.add(text)
-            else:
-                self._add_event(event)
+                    text.add((delta.text if kind == TEXT_DELTA else delta.partial_json) or "")
             if self._budget.left < 0:
                 self._budget.raise_overrun()
         except BaseException as error:
@@ -150,7 +157,7 @@ class MessageAccumulator(Breakable):
                 self._tracker = UpdateTracker()
             tracker = self._active_tracker = self._tracker
             # The fast path of add() doesn't report its changes.
-            self._texts.clear()
+            self._growing.clear()
             self.add(event)
             tracker.add_usage(self.usage)
             return tracker.pop_updates()
@@ -198,8 +205,9 @@ class MessageAccumulator(Breakable):
 
     def _start(self, event: MessageStartEvent) -> None:
         message, head = event.message, self._head
-        if head is not None and head.id == message.id:
+        if head is not None and not is_other(head.id, message.id):
             self._notes.add(NoteKind.MESSAGE_REPEATED)
+            head.id = head.id or message.id
             return
         if head is not None:
             self._clear()
@@ -225,7 +233,7 @@ class MessageAccumulator(Breakable):
         if "content_block" in event.absent:
             self._notes.add(NoteKind.VALUE_IGNORED, "content_block")
             return
-        index = max(self._blocks, default=-1) + 1 if "index" in event.absent else event.index
+        index = self._next_index if "index" in event.absent else event.index
         known = self._blocks.get(index)
         if known is not None and not known.stopped and known.start == event.content_block:
             known.notes.add(NoteKind.BLOCK_REPEATED)
@@ -252,13 +260,16 @@ class MessageAccumulator(Breakable):
             call, self._calls = self._calls, self._calls + 1
         state = BlockState(block, index, place, call, self._budget)
         self._order[self._round, index] = self._blocks[index] = self._last = state
-        self._texts.pop(index, None)
+        self._next_index = max(self._next_index, index + 1)
+        self._growing.pop(index, None)
         if block.type == "fallback" and self._head is not None:
             self._change_model(self._head, block)
         if self._active_tracker is not None:
             self._active_tracker.begin(state)
         elif block.type == "text":
-            self._texts[index] = state.text("text")
+            self._growing[index] = TEXT_DELTA, state.text("text")
+        elif block.type in CALLS:
+            self._growing[index] = INPUT_DELTA, state.text(INPUT)
         return state
 
     def _change_model(self, head: Message, block: ContentBlock) -> None:
@@ -308,7 +319,7 @@ class MessageAccumulator(Breakable):
 
     def _end_block(self, state: BlockState) -> None:
         if self._blocks.get(state.index) is state:
-            self._texts.pop(state.index, None)
+            self._growing.pop(state.index, None)
         for each in (state, *state.others):
             each.stopped = True
             if self._active_tracker is not None:
@@ -405,7 +416,7 @@ class MessageAccumulator(Breakable):
             The parser of the input; a new one if the block has no streamed input yet.
         """
         state = self._blocks.get(block)
-        return no_json() if state is None else state.text("input_json").json
+        return no_json() if state is None else state.text(INPUT).json
 
     @breaking
     def snapshot(self) -> Message:

@@ -98,7 +98,7 @@ class BlockState:
             self.notes.add(NoteKind.AFTER_STOP)
         match delta.type:
             case "input_json_delta":
-                self._add_input(delta.partial_json or "")
+                self.text(INPUT).add(delta.partial_json or "")
             case "text_delta":
                 self.text("text").add(delta.text or "")
             case "thinking_delta":
@@ -137,11 +137,6 @@ class BlockState:
                 text.add(first)
         return text
 
-    def _add_input(self, piece: str) -> None:
-        self.text(INPUT).add(piece)
-        # Each decoded value follows one of these characters.
-        self._budget.left -= OVERHEAD * sum(map(piece.count, "[{,:"))
-
     def _replace(self, name: str, value: Any) -> None:
         if name not in self._fields:
             self._budget.charge(name)
@@ -162,7 +157,11 @@ class BlockState:
             fields["citations"] = [*(block.citations or ()), *self._citations]
         if block.type in CALLS or INPUT in fields:
             fields["input"] = self._input(block)
-        return replace(block, **fields, absent=(), extra={**block.extra})
+        block = replace(block, **fields, absent=())
+        # A value of another type is here only if nothing was read in its place.
+        unread = block.extra.items()
+        block.extra = {name: each for name, each in unread if getattr(block, name, None) is None}
+        return block
 
     def _input(self, block: ContentBlock) -> Any:
         """Return the input: what the streamed text decodes to, else what the block began with."""
@@ -174,7 +173,10 @@ class BlockState:
         """Decode the text of the input; None if there is none or it isn't complete JSON."""
         text = self.full_text(INPUT)
         if self._decoded is None or self._decoded[0] != len(text):
-            self._decoded = len(text), decode_input(text)
+            # Each decoded value follows one of these characters.
+            size = OVERHEAD * sum(map(text.count, "[{,:"))
+            fits = size <= self._budget.left
+            self._decoded = len(text), decode_input(text) if fits else None
         return self._decoded[1]
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any, Final, Literal
 
@@ -21,11 +21,13 @@ from ..sse._parser import DEFAULT_MAXIMUM, Parser
 from ._errors import find_error
 from ._events import (
     KINDS,
+    ContentBlockDeltaEvent,
     MessageDeltaEvent,
     MessageEvent,
     MessageStartEvent,
     MessageStopEvent,
     OtherEvent,
+    is_other,
 )
 
 # The API doesn't send it; some gateways do.
@@ -40,21 +42,12 @@ _RETRY: Final = 32
 _LONGEST_REASON: Final = 256
 
 
-class _Head(msgspec.Struct):
-    """The type of an event whose name isn't known."""
-
-    type: str = ""
-
-
 @cache
-def _decode_functions() -> Mapping[str, Callable[[str | bytes], MessageEvent]]:
+def _decode_functions() -> dict[str, Callable[[str | bytes], MessageEvent]]:
     # A decoder keeps nothing from one call to the next, so one serves all streams.
-    return {name: msgspec.json.Decoder(kind).decode for name, kind in KINDS.items()}
-
-
-@cache
-def _decode_head() -> Callable[[str | bytes], _Head]:
-    return msgspec.json.Decoder(_Head).decode
+    by_type = {name: msgspec.json.Decoder(kind).decode for name, kind in KINDS.items()}
+    # Nearly all events without a name are deltas; the other shapes are rejected.
+    return {**by_type, _UNNAMED: by_type[_DELTA]}
 
 
 class MessageDecoder(Decoder[MessageEvent]):
@@ -75,7 +68,7 @@ class MessageDecoder(Decoder[MessageEvent]):
         ValueError: An option has an invalid value.
     """
 
-    __slots__ = ("_decode_by_type", "_has_message", "_id", "_misses", "_reason", "_stop_seen")
+    __slots__ = ("_decoders", "_has_message", "_id", "_misses", "_reason", "_stop_seen")
 
     # `+=` below would leave their types to be inferred, which type checkers do differently.
     events_seen: int
@@ -88,7 +81,7 @@ class MessageDecoder(Decoder[MessageEvent]):
         max_objects: int | None = MAX_OBJECTS,
     ) -> None:
         super().__init__(on_bad_json=on_bad_json, max_objects=max_objects)
-        self._decode_by_type = _decode_functions()
+        self._decoders = _decode_functions()
         self._misses: dict[str, int] = {}  # in a row, by the type of the event
         self._has_message = False
         self._id: str | None = None
@@ -96,98 +89,93 @@ class MessageDecoder(Decoder[MessageEvent]):
         self._stop_seen = False
 
     def _decode_fast(self, event: Event, items: list[MessageEvent]) -> bool:
-        kind = event.event
-        return self._decode_known(event.data, None if kind == _UNNAMED else kind, items)
+        return self.decode_known(iter((event,)), items) is None
 
     def decode_values(self, values: list[bytes], last_event_id: str) -> list[MessageEvent]:
-        """Decode the data of several events of type "message", as proxies send them."""
+        """Decode the data of several events of type "message"."""
         items: list[MessageEvent] = []
         rest = iter(values)
-        for value in rest:
-            if not self._decode_delta(value, items) and not self._decode_known(value, None, items):
-                data = value.decode("utf-8", "replace")
-                self._decode_event(Event(data, _UNNAMED, last_event_id), items)
-                if self.stopped:
-                    self.add_late(rest)
-                    break
+        while not self.stopped and (value := self._decode_deltas(rest, items)) is not None:
+            data = value.decode("utf-8", "replace")
+            self._decode_event(Event(data, _UNNAMED, last_event_id), items)
+        if self.stopped:
+            self.add_late(rest)
         return items
 
-    def decode_run(self, events: Iterator[Event], items: list[MessageEvent]) -> Event | None:
-        """Decode events as long as they have known fields only; return the first other one."""
-        for event in events:
-            data, kind = event.data, event.event
-            if kind == _DELTA and self._decode_delta(data, items):
-                continue
-            if not self._decode_known(data, None if kind == _UNNAMED else kind, items):
-                return event
-        return None
-
-    def _decode_delta(self, data: str | bytes, items: list[MessageEvent]) -> bool:
-        """Decode the event that nearly all events are, and return whether it is one."""
-        if self.done or self._misses or len(data) > self._small:
-            return False
-        try:
-            item = self._decode_by_type[_DELTA](data)
-        except UNREADABLE:
-            return False
-        if item.type != _DELTA:
-            return False
-        self.events_seen += 1
-        items.append(item)
-        return True
-
-    def _decode_known(self, data: str | bytes, kind: str | None, items: list[MessageEvent]) -> bool:
+    def decode_known(self, events: Iterator[Event], items: list[MessageEvent]) -> Event | None:
         """
-        Decode an event of a known type that has known fields only, and return whether it is one.
+        Decode events as long as they have known fields only; return the first other.
 
         msgspec decodes such an event in one call. Unknown types and fields, errors, [DONE], large
         or deep JSON and what follows the end fall through to the general case.
         """
-        if self.done or (len(data) > self._small and (not self.fits(data) or is_deep(data))):
-            return False
-        try:
-            if kind is None:
-                kind = _decode_head()(data).type
-            decode = self._decode_by_type.get(kind)
-            if decode is None or (self._misses and self._is_given_up(kind)):
-                return False
-            item = decode(data)
-        except UNREADABLE:
-            if kind is not None:
-                self._misses[kind] = self._misses.get(kind, 0) + 1
-            return False
-        if item.type != kind:
-            return False
-        if self._misses:
-            self._misses.pop(kind, None)
-        self.events_seen += 1
-        items.append(item)
-        if kind != _DELTA:
-            self._note_event(item)
-        return True
+        if self.done or self.stopped:
+            return next(events, None)
+        decoders, misses, small = self._decoders, self._misses, self._small
+        for event in events:
+            name, data = event.event, event.data
+            decode = decoders.get(name)
+            is_large = len(data) > small and (not self.fits(data) or is_deep(data))
+            if decode is None or is_large or (misses and self._skips(name)):
+                return event
+            try:
+                item = decode(data)
+            except UNREADABLE:
+                if name != _UNNAMED:
+                    misses[name] = misses.get(name, 0) + 1
+                return event
+            if item.type != name and (name != _UNNAMED or item.type != _DELTA):
+                return event
+            self.events_seen += 1
+            items.append(item)
+            if misses and name in misses:
+                del misses[name]
+            if type(item) is not ContentBlockDeltaEvent and self._ends(item):
+                return next(events, None)
+        return None
 
-    def _is_given_up(self, kind: str) -> bool:
-        """Return whether an event of a type isn't tried in the fast path."""
-        misses = self._misses.get(kind, 0)
+    def _decode_deltas(self, values: Iterator[bytes], items: list[MessageEvent]) -> bytes | None:
+        """Decode events without a name as long as they are deltas, as `decode_known()` does."""
+        if self.done:
+            return next(values, None)
+        decode, small = self._decoders[_UNNAMED], self._small
+        for value in values:
+            if len(value) > small and (not self.fits(value) or is_deep(value)):
+                return value
+            try:
+                item = decode(value)
+            except UNREADABLE:
+                return value
+            if item.type != _DELTA:
+                return value
+            self.events_seen += 1
+            items.append(item)
+        return None
+
+    def _skips(self, name: str) -> bool:
+        """Return whether the fast path isn't tried for a type of event."""
+        misses = self._misses.get(name, 0)
         if misses < _MISSES or not misses % _RETRY:
             return False
-        self._misses[kind] = misses + 1
+        self._misses[name] = misses + 1
         return True
 
-    def _note_event(self, item: MessageEvent) -> None:
-        """Record what an event says about the end of the message."""
+    def _ends(self, item: MessageEvent) -> bool:
+        """Record what an event says about the end of the message; return whether it's the end."""
         if isinstance(item, MessageStartEvent):
             message = item.message
             # The same message can begin again; another one replaces it.
-            if not self._has_message or message.id != self._id:
+            if not self._has_message or is_other(message.id, self._id):
                 self._has_message = True
-                self._id = message.id
                 self._reason = None
                 self._set_reason(message.stop_reason)
+                self._id = message.id
+            self._id = self._id or message.id
         elif isinstance(item, MessageDeltaEvent) and self._has_message:
             self._set_reason(item.delta.stop_reason)
         elif isinstance(item, MessageStopEvent):
             self.done = self._stop_seen = True
+        return self.done
 
     def _set_reason(self, reason: str | None) -> None:
         self._reason = reason[:_LONGEST_REASON] if reason else self._reason
@@ -209,7 +197,7 @@ class MessageDecoder(Decoder[MessageEvent]):
                 events.append({"type": "message_stop"})
             return [item for each in events for item in self._build(each)]
         item = build(KINDS.get(body["type"], OtherEvent), body)
-        self._note_event(item)
+        self._ends(item)
         return [item]
 
     def _build_late(self, body: dict[str, Any]) -> list[MessageEvent]:
@@ -287,7 +275,7 @@ class MessageParser(ItemParser[MessageEvent]):
         ValueError: An option has an invalid value.
     """
 
-    __slots__ = ("_messages",)
+    __slots__ = ("_events",)
 
     def __init__(
         self,
@@ -309,15 +297,15 @@ class MessageParser(ItemParser[MessageEvent]):
         )
         decoder = MessageDecoder(on_bad_json=on_bad_json, max_objects=max_objects)
         super().__init__(parser, decoder, errors=errors, max_event_bytes=max_event_bytes)
-        self._messages = decoder
+        self._events = decoder
 
     def _decode(self, events: list[Event]) -> list[MessageEvent]:
-        # Fast path: runs of events that need no care. The general case handles one at a time.
+        # Most events have known fields only, and are decoded without a call for each.
         items: list[MessageEvent] = []
         rest = iter(events)
-        while (event := self._messages.decode_run(rest, items)) is not None:
+        while (event := self._events.decode_known(rest, items)) is not None:
             items += super()._decode([event])
-            if self._messages.stopped:
-                self._messages.add_late(late.data for late in rest)
+            if self._events.stopped:
+                self._events.add_late(late.data for late in rest)
                 break
         return items

@@ -127,14 +127,13 @@ def _split(block: ContentBlock, pieces: int | None) -> tuple[ContentBlock, list[
         )
         cut = _cut(block.input_json, pieces)
         return start, [BlockDelta(type="input_json_delta", partial_json=each) for each in cut]
-    is_exact = block.extra.keys().isdisjoint(block.wire_fields())
     deltas: list[BlockDelta] = []
-    if block.type == "text" and is_exact:
+    if block.type == "text":
         citations = block.citations or []
         deltas += [BlockDelta(type="citations_delta", citation=each) for each in citations]
         deltas += [BlockDelta(type="text_delta", text=each) for each in _cut(block.text, pieces)]
         block = _emptied(block, "text", "citations")
-    elif block.type == "thinking" and is_exact:
+    elif block.type == "thinking":
         cut = _cut(block.thinking, pieces)
         deltas += [BlockDelta(type="thinking_delta", thinking=each) for each in cut]
         if block.signature:

@@ -1,10 +1,13 @@
 """Events of a streamed message."""
 
 # No `from __future__ import annotations`: see `payloads._model`.
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Final
+from collections.abc import Callable, Container, Mapping
+from typing import Any, ClassVar, Final, Self
 
-from ..payloads._model import Model, Piece
+from msgspec.structs import replace
+
+from ..payloads._gated import GatedText, Part, TextKey
+from ..payloads._model import Kind, Model, Piece
 from ._results import CALLS, ContentBlock, Message, MessageUsage, empty_message
 
 
@@ -43,6 +46,28 @@ class MessageEvent(Model, kw_only=True):
     def call_names(self) -> list[str]:
         """Return the names of the tools whose calls begin with the event."""
         return []
+
+    # The protocol `GatedItem`.
+
+    def split_texts(self, unchecked: Container[Kind], /) -> list[Part]:
+        """Return the parts of the event for a moderation gate."""
+        from ._gated import split_event  # noqa: PLC0415 - most programs need none
+
+        return split_event(self, unchecked)
+
+    def with_text(self, text: str, /) -> Self:  # noqa: ARG002 - events without a text
+        """Return the event itself: only deltas have a text that a gate releases."""
+        return self
+
+    def with_approved(self, approved: Callable[[TextKey], str | None], /) -> Self:  # noqa: ARG002
+        """Return the event itself: events of messages don't repeat texts."""
+        return self
+
+    def with_stop(self, _choice: int, /) -> list[Any]:
+        """Return the events that end the message because a gate stopped it."""
+        from ._gated import stop_message  # noqa: PLC0415 - most programs need none
+
+        return stop_message(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the event as JSON-ready dictionaries and lists, as it was received."""
@@ -124,6 +149,13 @@ class ContentBlockStartEvent(MessageEvent, kw_only=True):
 
 
 TEXT_DELTA: Final = "text_delta"
+INPUT_DELTA: Final = "input_json_delta"
+GENERATED: Final[Mapping[str, tuple[Kind, str]]] = {
+    TEXT_DELTA: ("content", "text"),
+    "thinking_delta": ("reasoning", "thinking"),
+    INPUT_DELTA: ("arguments", "partial_json"),
+}
+"""The deltas with generated text, the kind of the text, and its field."""
 
 
 class BlockDelta(Model, kw_only=True):
@@ -189,16 +221,24 @@ class ContentBlockDeltaEvent(MessageEvent, kw_only=True):
 
     def pieces(self) -> list[Piece]:
         """Return the piece of generated text; `item` is the index of the block."""
-        delta = self.delta
-        match delta.type:
-            case "text_delta" if delta.text:
-                return [Piece("content", delta.text, 0, self.index)]
-            case "thinking_delta" if delta.thinking:
-                return [Piece("reasoning", delta.thinking, 0, self.index)]
-            case "input_json_delta" if delta.partial_json:
-                return [Piece("arguments", delta.partial_json, 0, self.index)]
-            case _:
-                return []
+        kind, field = GENERATED.get(self.delta.type, (None, ""))
+        text = getattr(self.delta, field, None)
+        return [Piece(kind, text, 0, self.index)] if kind and text else []
+
+    def split_texts(self, unchecked: Container[Kind], /) -> list[Part]:
+        """Return the parts of the event for a moderation gate."""
+        text = self.only_text()
+        if text and not self.extra and "content" not in unchecked:
+            return [GatedText(TextKey("content", 0, self.index), text, self)]
+        from ._gated import split_delta  # noqa: PLC0415 - most programs need none
+
+        return split_delta(self, unchecked)
+
+    def with_text(self, text: str, /) -> Self:
+        """Return a copy with another text and nothing else."""
+        kind = self.delta.type
+        fields: dict[str, Any] = {GENERATED[kind][1]: text}
+        return replace(self, delta=BlockDelta(type=kind, **fields), extra={})
 
 
 class ContentBlockStopEvent(MessageEvent, kw_only=True):
@@ -261,3 +301,8 @@ KINDS: Final[Mapping[str, type[MessageEvent]]] = {
     "ping": OtherEvent,
 }
 """The class of each known type of event."""
+
+
+def is_other(one: str | None, other: str | None) -> bool:
+    """Return whether two ids are those of different messages. No id says nothing."""
+    return bool(one and other) and one != other

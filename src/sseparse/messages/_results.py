@@ -61,8 +61,14 @@ class NoteKind(BaseNoteKind):
     """A delta of an unknown type, which is `detail`, arrived."""
     INPUT_ASSUMED = "input_assumed", "the server sent no input of the tool; {} is assumed"
     """A call of a tool began without `input`."""
-    INPUT_INVALID = "input_invalid", "the input isn't complete JSON; its text is in input_json"
-    """The text of a tool's input isn't complete JSON, so that it isn't in `input`."""
+    INPUT_INVALID = (
+        "input_invalid",
+        "the input isn't complete JSON, or is too large; its text is in input_json",
+    )
+    """
+    The text of a tool's input isn't in `input`, because it isn't complete JSON, or because what it
+    decodes to would exceed `max_accumulated_bytes`.
+    """
     MODEL_CHANGED = (
         "model_changed",
         "another model continued the message; it is the message's model",
@@ -152,6 +158,7 @@ class ContentBlock(Parsable, Model, kw_only=True):
         server_name: The name of the MCP server that has the tool.
         tool_use_id: The id of the call that a result answers.
         content: The result of a tool, or the summary of type "compaction".
+        encrypted_content: The encrypted summary, of type "compaction".
         is_error: Whether the tool failed.
 
     Source: Anthropic API reference, "Messages".
@@ -174,6 +181,7 @@ class ContentBlock(Parsable, Model, kw_only=True):
     server_name: str | None = None
     tool_use_id: str | None = None
     content: Any = None
+    encrypted_content: str | None = None
     is_error: bool | None = None
 
     @property

@@ -1,0 +1,219 @@
+"""Parts of an event for a moderation gate: its texts, and what can be released without a check."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterator, Mapping
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from .._json import is_object
+from ..payloads._gated import Dropped, GatedText, Part, Rest, TextEnd, TextKey
+from ..payloads._model import Kind
+from ._events import (
+    GENERATED,
+    BlockDelta,
+    ContentBlockDeltaEvent,
+    ContentBlockStartEvent,
+    ContentBlockStopEvent,
+    MessageDelta,
+    MessageDeltaEvent,
+    MessageEvent,
+    MessageStartEvent,
+    MessageStopEvent,
+)
+from ._results import CALLS, ContentBlock, Message, MessageUsage
+
+# The kind of text of each known type of block that has any, and the field with it.
+_TEXTS: Final[Mapping[str, tuple[Kind, str]]] = {
+    "text": ("content", "text"),
+    "thinking": ("reasoning", "thinking"),
+    "redacted_thinking": ("reasoning", "data"),
+    **dict.fromkeys(CALLS, ("arguments", "input")),
+}
+# The delta that brings each kind of text.
+_DELTAS: Final = {kind: name for name, (kind, _) in GENERATED.items()}
+# The fields of a block that have no generated text.
+_BLOCK: Final = ("type", "id", "name", "server_name", "tool_use_id", "is_error")
+# The kinds of text that deltas without generated text complete.
+_COMPLETED: Final[Mapping[str, tuple[Kind, str]]] = {
+    "citations_delta": ("content", "citations"),
+    "signature_delta": ("reasoning", "signature"),
+}
+
+
+def split_event(event: MessageEvent, unchecked: Container[Kind]) -> list[Part]:
+    """Return the parts of an event for a gate, as `GatedItem` documents them."""
+    split = _SPLITTERS.get(type(event))
+    if split is not None:
+        return [*split(event, unchecked)]
+    # Of an event that isn't known, only one without fields is known to have no text.
+    parts = [*_extra(event)]
+    return [Rest(replace(event, extra={})), *parts] if not parts or event.type == "ping" else parts
+
+
+def split_delta(event: ContentBlockDeltaEvent, unchecked: Container[Kind]) -> list[Part]:
+    """Return the parts of a delta."""
+    delta, index = event.delta, event.index
+    if delta.type in _COMPLETED:
+        kind, name = _COMPLETED[delta.type]
+        return [Rest(event, 0, index, kind)] if kind in unchecked else [Dropped(name)]
+    if delta.type not in GENERATED:
+        return [Dropped(delta.type or "delta")]
+    kind, field = GENERATED[delta.type]
+    if kind in unchecked:
+        return [Rest(event, 0, index, kind)]
+    text = getattr(delta, field)
+    parts: list[Part] = [
+        GatedText(TextKey(kind, 0, index), text, event)
+        if text
+        else Rest(event.with_text(""), 0, index, kind)
+    ]
+    return [*parts, *_extra(event, delta)]
+
+
+def stop_message(event: MessageEvent) -> list[MessageEvent]:
+    """Return the events that end a message because a gate stopped it."""
+    stop: list[MessageEvent] = []
+    if isinstance(event, ContentBlockDeltaEvent):
+        stop.append(ContentBlockStopEvent(type="content_block_stop", index=event.index))
+    # The server's own `message_stop` follows.
+    end = MessageDelta(stop_reason="refusal")
+    return [*stop, MessageDeltaEvent(type="message_delta", delta=end)]
+
+
+def _delta(index: int, kind: str, text: str) -> ContentBlockDeltaEvent:
+    fields: dict[str, Any] = {GENERATED[kind][1]: text}
+    delta = BlockDelta(type=kind, **fields)
+    return ContentBlockDeltaEvent(type="content_block_delta", index=index, delta=delta)
+
+
+def _extra(*models: MessageEvent | BlockDelta | ContentBlock | Message) -> Iterator[Part]:
+    if any(model.extra for model in models):
+        yield Dropped("extra")
+
+
+def _split_start(event: MessageStartEvent, unchecked: Container[Kind]) -> Iterator[Part]:
+    message = event.message
+    bare = Message(
+        id=message.id,
+        type=message.type,
+        role=message.role,
+        content=[],
+        model=message.model,
+        stop_reason=None,
+        stop_sequence=None,
+        usage=_numbers_of(message.usage),
+    )
+    # It can be another message, after the texts of the one before it.
+    yield TextEnd()
+    yield Rest(MessageStartEvent(type=event.type, message=bare))
+    # A message that begins with content goes on as if it were streamed.
+    for index, block in enumerate(message.content):
+        start = ContentBlockStartEvent(type="content_block_start", index=index, content_block=block)
+        yield from _split_block(start, unchecked)
+        yield from _split_stop(ContentBlockStopEvent(type="content_block_stop", index=index), ())
+    if message.stop_reason is not None:
+        reason, sequence = message.stop_reason, message.stop_sequence
+        end = MessageDelta(stop_reason=reason, stop_sequence=sequence)
+        yield Rest(MessageDeltaEvent(type="message_delta", delta=end), 0)
+    for name in ("stop_details", "container", "context_management"):
+        if getattr(message, name) is not None:
+            yield Dropped(name)
+    yield from _dropped_usage(message.usage)
+    yield from _extra(event, message)
+
+
+def _split_block(event: ContentBlockStartEvent, unchecked: Container[Kind]) -> Iterator[Part]:
+    block, index = event.content_block, event.index
+    kind, field = _TEXTS.get(block.type, (None, ""))
+    if kind is not None and kind in unchecked:
+        yield Rest(event, 0, index, kind)
+        return
+    values = {name: getattr(block, name) for name in block.wire_fields()}
+    fields = {name: value for name, value in values.items() if name in _BLOCK or not value}
+    value = values.get(field)
+    if value and field != "data":
+        fields[field] = {} if field == "input" else ""
+    yield Rest(replace(event, content_block=ContentBlock(**fields), extra={}), 0, index, kind)
+    if kind is not None and value and field != "data":
+        text = block.arguments if field == "input" else value
+        key = TextKey(kind, 0, index)
+        yield GatedText(key, text, _delta(index, _DELTAS[kind], text))
+    yield from (Dropped(name) for name in values if name not in fields)
+    yield from _extra(event, block)
+
+
+def _split_stop(event: ContentBlockStopEvent, _: Container[Kind]) -> Iterator[Part]:
+    yield TextEnd(0, event.index)
+    yield Rest(replace(event, extra={}), 0, event.index)
+    yield from _extra(event)
+
+
+def _split_message_delta(event: MessageDeltaEvent, _: Container[Kind]) -> Iterator[Part]:
+    delta = event.delta
+    end = MessageDelta(
+        stop_reason=delta.stop_reason,
+        stop_sequence=delta.stop_sequence,
+        stop_details=_strings(delta.stop_details, "type", "category"),
+        container=_strings(delta.container, "id", "expires_at"),
+    )
+    yield TextEnd(is_final=False)
+    yield Rest(MessageDeltaEvent(type=event.type, delta=end), 0)
+    if event.usage is not None:
+        # Of its own, because it's released even if the message is stopped.
+        usage = _numbers_of(event.usage)
+        yield Rest(MessageDeltaEvent(type=event.type, delta=MessageDelta(), usage=usage))
+    for name, kept in (("stop_details", end.stop_details), ("container", end.container)):
+        if getattr(delta, name) != kept:
+            yield Dropped(name)
+    if event.context_management is not None:
+        yield Dropped("context_management")
+    yield from _dropped_usage(event.usage)
+    if event.extra or delta.extra:
+        yield Dropped("extra")
+
+
+def _split_message_stop(event: MessageStopEvent, _: Container[Kind]) -> Iterator[Part]:
+    yield TextEnd()
+    yield Rest(replace(event, extra={}))
+    yield from _extra(event)
+
+
+def _strings(fields: dict[str, Any] | None, *names: str) -> dict[str, Any] | None:
+    if fields is None:
+        return None
+    return {name: fields[name] for name in names if isinstance(fields.get(name), str)}
+
+
+def _numbers_of(usage: MessageUsage | None) -> MessageUsage | None:
+    """Return token counts with numbers only."""
+    if usage is None:
+        return None
+    fields: dict[str, Any] = {name: getattr(usage, name) for name in usage.wire_fields()}
+    return MessageUsage(**_numbers(fields), extra=_numbers(usage.extra))
+
+
+def _numbers(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return numbers, and objects of numbers."""
+    kept: dict[str, Any] = {}
+    for name, value in fields.items():
+        if isinstance(value, int | float):
+            kept[name] = value
+        elif is_object(value) and (inner := _numbers(value)):
+            kept[name] = inner
+    return kept
+
+
+def _dropped_usage(usage: MessageUsage | None) -> Iterator[Part]:
+    if usage != _numbers_of(usage):
+        yield Dropped("usage")
+
+
+_SPLITTERS: Final[Mapping[type[MessageEvent], Callable[[Any, Container[Kind]], Iterator[Part]]]] = {
+    MessageStartEvent: _split_start,
+    ContentBlockStartEvent: _split_block,
+    ContentBlockStopEvent: _split_stop,
+    MessageDeltaEvent: _split_message_delta,
+    MessageStopEvent: _split_message_stop,
+}

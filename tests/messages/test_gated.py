@@ -1,0 +1,218 @@
+"""Tests of the parts of events that a moderation gate releases."""
+
+import json
+import re
+from collections.abc import Collection, Iterable, Iterator
+from typing import Any, get_args
+
+import pytest
+
+from sseparse.messages import Message, MessageAccumulator, MessageEvent, MessageParser, encode_event
+from sseparse.payloads._gated import Dropped, GatedText, Rest, TextEnd, TextKey
+from sseparse.payloads._model import Kind
+
+from .events import (
+    HELLO,
+    PING,
+    STOP,
+    block_start,
+    block_stop,
+    delta,
+    json_piece,
+    message_delta,
+    message_start,
+    parsed,
+    text,
+    text_start,
+    tool_start,
+)
+from .recordings import Recording, differences, pruned
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
+# What a gate drops: it can have generated text in another form.
+DROPPED = re.compile(
+    r"content\.\d+\.(caller|citations|content|data|encrypted_content|signature)"
+    r"|container(\.skills)?|context_management|service_tier|stop_details\.\w+"
+    r"|usage\.(iterations|inference_geo|service_tier)"
+)
+
+
+def released(
+    events: Iterable[MessageEvent], unchecked: Collection[Kind] = (), mask: str | None = None
+) -> list[MessageEvent]:
+    """Return what a gate releases if it approves all texts, or masks them."""
+    items: list[MessageEvent] = []
+    for event in events:
+        for part in event.split_texts(unchecked):
+            if isinstance(part, GatedText):
+                assert part.key.kind not in unchecked
+                items.append(part.template.with_text(part.text if mask is None else mask))
+            elif isinstance(part, Rest):
+                items.append(part.rest.with_approved(lambda _: ""))
+    return items
+
+
+def result_of(events: Iterable[MessageEvent]) -> Message:
+    accumulator = MessageAccumulator()
+    for event in events:
+        accumulator.add(event)
+    return accumulator.snapshot()
+
+
+@pytest.mark.parametrize("unchecked", [(), KINDS])
+def test_recordings(recordings: list[Recording], unchecked: Collection[Kind]) -> None:
+    """What is released makes the same message, apart from what is dropped."""
+    for recording in recordings:
+        events = MessageParser().feed(recording.body)
+        found = pruned(result_of(released(events, unchecked)).to_dict())
+        paths = differences(found, pruned(result_of(events).to_dict()))
+        assert [path for path in paths if not DROPPED.fullmatch(path)] == [], recording.name
+
+
+def test_no_text_is_in_a_rest(recordings: list[Recording]) -> None:
+    """If all texts are masked, no word of a text is in what is encoded."""
+    for recording in recordings:
+        events = MessageParser().feed(recording.body)
+        words = set(re.findall(r"\w{6,}", result_of(events).text))
+        items = [item.to_dict() for item in released(events, mask=" ")]
+        assert words.isdisjoint(re.findall(r"\w{6,}", "\n".join(strings(items)))), recording.name
+
+
+def strings(value: Any) -> Iterator[str]:
+    """Yield the strings in a JSON value, except those that are never generated."""
+    if isinstance(value, str):
+        yield value
+    for inner in value if isinstance(value, list) else ():
+        yield from strings(inner)
+    for name, inner in value.items() if isinstance(value, dict) else ():
+        if name not in ("type", "id", "name", "model", "role", "tool_use_id", "stop_reason"):
+            yield from strings(inner)
+
+
+SECRET: dict[str, Any] = {"secret": ["SECRET"], "SECRET": {"SECRET": "SECRET"}}
+SECRETS = [
+    message_start(**SECRET, stop_details=SECRET, container=SECRET, context_management=SECRET),
+    message_start(usage={"input_tokens": 1, "iterations": ["SECRET"], "cache_creation": SECRET}),
+    message_start(content=[{"type": "text", "text": "SECRET", "citations": [SECRET], **SECRET}]),
+    message_start(content=[{"type": "tool_use", "name": "f", "input": SECRET}]),
+    {**message_start(), **SECRET},
+    block_start(0, "text", text="SECRET", citations=[SECRET]),
+    block_start(0, "thinking", thinking="SECRET", signature="SECRET"),
+    block_start(0, "redacted_thinking", data="SECRET"),
+    tool_start(0, input=SECRET, caller=SECRET),
+    block_start(0, "web_search_tool_result", tool_use_id="t", content=[SECRET]),
+    block_start(0, "compaction", content="SECRET", encrypted_content="SECRET"),
+    block_start(0, "new", text="SECRET", input="SECRET", **SECRET),
+    block_start(0, "fallback", to=SECRET),
+    {**text_start(), **SECRET},
+    delta(0, "text_delta", text="SECRET", **SECRET),
+    {**delta(0, "text_delta", text="SECRET", citation=SECRET), **SECRET},
+    delta(0, "thinking_delta", thinking="SECRET", signature="SECRET"),
+    json_piece(0, "SECRET"),
+    delta(0, "input_json_delta", partial_json="", **SECRET),
+    delta(0, "signature_delta", signature="SECRET"),
+    delta(0, "citations_delta", citation=SECRET),
+    delta(0, "compaction_delta", content="SECRET", encrypted_content="SECRET"),
+    *(delta(0, "new_delta", text="SECRET"), delta(0, "", text="SECRET")),
+    {**block_stop(), **SECRET},
+    message_delta(usage={"output_tokens": 1, **SECRET}, context_management=SECRET, **SECRET),
+    {
+        "type": "message_delta",
+        "delta": {"stop_details": {"type": "refusal", "explanation": "SECRET"}},
+    },
+    {"type": "message_delta", "delta": {"container": SECRET, **SECRET}},
+    *({**PING, **SECRET}, {"type": "new", **SECRET}, {**STOP, **SECRET}),
+]
+
+
+@pytest.mark.parametrize("event", SECRETS, ids=range(len(SECRETS)))
+def test_each_place_of_a_text(event: dict[str, Any]) -> None:
+    """No text is in a Rest or a template, whatever field it's in, and what is dropped is said."""
+    (parsed_event,) = parsed(event)
+    parts = parsed_event.split_texts(())
+    items = [part.rest for part in parts if isinstance(part, Rest)]
+    items += [part.template.with_text("-") for part in parts if isinstance(part, GatedText)]
+
+    assert not any(b"SECRET" in encode_event(item) for item in items)
+    assert any(isinstance(part, GatedText | Dropped) for part in parts)
+    assert [type(part) for part in parsed_event.split_texts(KINDS)]
+
+
+def test_stream() -> None:
+    """Texts are between the start and the end of their block."""
+    parts = [part for event in parsed(*HELLO) for part in event.split_texts(())]
+
+    assert [type(part) for part in parts] == [
+        *(TextEnd, Rest, Rest, GatedText, GatedText, TextEnd, Rest),
+        *(TextEnd, Rest, Rest, TextEnd, Rest),
+    ]
+    assert [part.key for part in parts if isinstance(part, GatedText)] == [
+        TextKey("content", 0, 0)
+    ] * 2
+    rests = [part for part in parts if isinstance(part, Rest)]
+    assert [(rest.choice, rest.item) for rest in rests] == [
+        *((None, None), (0, 0), (0, 0)),
+        *((0, None), (None, None), (None, None)),
+    ]
+    ends = [(part.item, part.is_final) for part in parts if isinstance(part, TextEnd)]
+    assert ends == [(None, True), (0, True), (None, False), (None, True)]
+
+
+def test_kinds_of_starts() -> None:
+    """What makes no sense without a text is of its kind."""
+    events = [
+        *(text_start(), tool_start(), block_start(0, "thinking", thinking="")),
+        *(block_start(0, "redacted_thinking", data="x"), json_piece(0, "")),
+        block_start(0, "web_fetch_tool_result", tool_use_id="t"),
+    ]
+    rests = [part for event in parsed(*events) for part in event.split_texts(())]
+
+    assert [rest.kind for rest in rests if isinstance(rest, Rest)] == [
+        *("content", "arguments", "reasoning", "reasoning", "arguments", None),
+    ]
+
+
+def test_unchecked() -> None:
+    """Text of a kind that isn't checked stays as it was received."""
+    events = parsed(
+        *(tool_start(0, caller={"a": 1}), json_piece(0, "{}"), text(0, "x")),
+        delta(0, "signature_delta", signature="s"),
+    )
+
+    assert released(events, ["arguments", "reasoning"]) == events
+
+
+def test_masked() -> None:
+    """A template gets another text and nothing else."""
+    for event in parsed(
+        delta(3, "text_delta", text="a", x=1),
+        delta(3, "thinking_delta", thinking="a", estimated_tokens=3),
+        json_piece(3, "a"),
+    ):
+        (part,) = [each for each in event.split_texts(()) if isinstance(each, GatedText)]
+        masked = part.template.with_text("***").to_dict()
+        kind = event.to_dict()["delta"]["type"]
+        assert masked["index"] == 3
+        assert json.dumps(masked).count("***") == 1
+        assert masked["delta"].keys() - {"type"} <= {"text", "thinking", "partial_json"}
+        assert masked["delta"]["type"] == kind
+    (ping,) = parsed(PING)
+    assert ping.with_text("x") is ping
+
+
+def test_stop() -> None:
+    """A stopped message ends as a refusal; its token counts and its end follow."""
+    events = parsed(*HELLO)
+    stop = events[2].with_stop(0)
+    assert [event.type for event in stop] == ["content_block_stop", "message_delta"]
+    rest = [
+        part for event in events[5:] for part in event.split_texts(()) if isinstance(part, Rest)
+    ]
+    kept = [part.rest for part in rest if part.choice is None]
+    message = result_of([*events[:3], *stop, *kept])
+
+    assert message.stop_reason == "refusal"
+    assert message.usage is not None
+    assert message.usage.output_tokens == 5
+    assert kept[-1].type == "message_stop"
+    assert [event.type for event in events[0].with_stop(0)] == ["message_delta"]
