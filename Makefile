@@ -62,8 +62,9 @@ bench: ## compare with other libraries; write benchmarks/RESULTS.md
 	@$(MAKE) --no-print-directory VENV=$(BENCH_VENV) $(BENCH_VENV)/peers
 	$(BENCH_VENV)/bin/python benchmarks/compare.py
 
-fuzz: $(VENV)/fuzz ## fuzz the pure core, then compare the cores, for FUZZ_SECONDS each
-	SSEPARSE_PURE=1 $(BIN)/python fuzz/fuzz_chunks.py --seconds $(FUZZ_SECONDS) --seed $(FUZZ_SEED)
+fuzz: $(VENV)/fuzz ## fuzz the parsers of each API, then compare the cores, for FUZZ_SECONDS each
+	for api in chunks responses messages; do \
+	  SSEPARSE_PURE=1 $(BIN)/python fuzz/fuzz_items.py --api $$api --seconds $(FUZZ_SECONDS) --seed $(FUZZ_SEED) || exit; done
 	$(BIN)/python fuzz/fuzz_cores.py --seconds $(FUZZ_SECONDS) --seed $(FUZZ_SEED)
 
 # Python itself isn't sanitized, so ASan must be preloaded and can't detect leaks.

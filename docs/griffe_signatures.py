@@ -12,21 +12,38 @@ import attrs
 import griffe
 import msgspec
 
-# Where the parameters are that a function receives as `**options`.
+# Where the parameters are that a function receives as `**options`, by the path of their type.
 SOURCES = {
-    "StreamOptions": (
+    "chunks._stream.StreamOptions": (
         "chunks._stream.open_reader",
         "chunks._stream.ChunkReader.__init__",
         "chunks._decoder.ChunkParser.__init__",
     ),
-    "ChunkOptions": ("chunks._decoder.ChunkParser.__init__",),
-    "EventOptions": ("sse._parser.Parser.__init__",),
-    "EventSourceOptions": (
+    "chunks._decoder.ChunkOptions": ("chunks._decoder.ChunkParser.__init__",),
+    "responses._stream.StreamOptions": (
+        "responses._stream.open_reader",
+        "responses._stream.ResponseReader.__init__",
+        "responses._decoder.ResponseParser.__init__",
+        "responses._decoder.ResponseDecoder.__init__",
+    ),
+    "responses._decoder.ResponseOptions": (
+        "responses._decoder.ResponseParser.__init__",
+        "responses._decoder.ResponseDecoder.__init__",
+    ),
+    "responses._decoder.DecoderOptions": ("responses._decoder.ResponseDecoder.__init__",),
+    "messages._stream.StreamOptions": (
+        "messages._stream.open_reader",
+        "messages._stream.MessageReader.__init__",
+        "messages._decoder.MessageParser.__init__",
+    ),
+    "messages._decoder.MessageOptions": ("messages._decoder.MessageParser.__init__",),
+    "_options.EventOptions": ("sse._parser.Parser.__init__",),
+    "reconnect._session.EventSourceOptions": (
         "reconnect._session.BaseEventSource.__init__",
         "sse._parser.Parser.__init__",
     ),
-    "RequestOptions": ("adapters._http1.prepare_request",),
-    "MetricOptions": ("timing._otel._common_values",),
+    "adapters._http1.RequestOptions": ("adapters._http1.prepare_request",),
+    "timing._otel.MetricOptions": ("timing._otel._common_values",),
 }
 HIDDEN = {"absent"}  # a field of models that only the library sets
 
@@ -154,15 +171,18 @@ def _write_defaults(function: griffe.Function) -> None:
 
 
 def _options(parameter: griffe.DocstringParameter | griffe.Parameter) -> str:
-    """Return the name of the options that a parameter unpacks, or ""."""
-    name = str(parameter.annotation).removeprefix("Unpack[").removesuffix("]")
-    return name if name in SOURCES else ""
+    """Return the path of the options that a parameter unpacks, or ""."""
+    annotation = parameter.annotation
+    if isinstance(annotation, griffe.ExprSubscript) and str(annotation.left) == "Unpack":
+        annotation = annotation.slice
+    path = getattr(annotation, "canonical_path", "").partition(".")[2]
+    return path if path in SOURCES else ""
 
 
 def _write_options(pkg: griffe.Module, function: griffe.Function) -> None:
-    for name in [name for each in function.parameters if (name := _options(each))]:
-        allowed = getattr(importlib.import_module(function.module.path), name).__optional_keys__
-        for option in (option for path in SOURCES[name] for option in pkg[path].parameters):
+    for found in [found for each in function.parameters if (found := _options(each))]:
+        allowed = _runtime(pkg[found]).__optional_keys__
+        for option in (option for path in SOURCES[found] for option in pkg[path].parameters):
             if option.name in allowed and option.name not in function.parameters:
                 function.parameters.add(option)
 
@@ -188,6 +208,6 @@ def _write_arguments(
         owners = [pkg[source].parent.path for source in SOURCES[name]]
         # By name: a class can refer to the options of another one, whose list is complete already.
         found = {found.name: found for owner in owners for found in documented.get(owner, ())}
-        given = {argument.name for argument in arguments}
+        given = {"options", *(argument.name for argument in arguments)}
         allowed = pkg[path.removeprefix(f"{pkg.name}.")].parameters
         arguments += [each for name, each in found.items() if name in allowed and name not in given]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 SURROGATES = ("\ud83d", "\ude00", "\udbff", "\udc00")
 TEXTS = (
@@ -576,9 +576,21 @@ def nested(depth: int, bracket: str) -> Any:
     return value
 
 
-def mutate(data: bytes, draw: random.Random, head: int) -> bytes:
+class Generator(Protocol):
+    """What `mutate()` needs of a generator of bodies."""
+
+    def body(self) -> bytes: ...
+    def block(self) -> str: ...
+    def altered(self, value: Any, /) -> Any: ...
+    def dumped(self, value: Any, /) -> str: ...
+    def with_token(self, body: bytes, /) -> bytes: ...
+
+
+def mutate(
+    data: bytes, draw: random.Random, head: int, make: Callable[[random.Random], Generator]
+) -> bytes:
     """Return a changed input: other options, events, JSON values or bytes."""
-    generator = BodyGenerator(draw)
+    generator = make(draw)
     options, body = data[:head].ljust(head, b"\0"), data[head:]
     for _ in range(draw.choice((1, 1, 2, 4))):
         action = draw.randrange(8)
@@ -593,7 +605,7 @@ def mutate(data: bytes, draw: random.Random, head: int) -> bytes:
     return options + body
 
 
-def _mutate_block(body: bytes, generator: BodyGenerator, draw: random.Random, action: int) -> bytes:
+def _mutate_block(body: bytes, generator: Generator, draw: random.Random, action: int) -> bytes:
     blocks = body.split(b"\n\n")
     at = draw.randrange(len(blocks))
     if action == 3:
@@ -607,7 +619,7 @@ def _mutate_block(body: bytes, generator: BodyGenerator, draw: random.Random, ac
     return b"\n\n".join(blocks)
 
 
-def _altered(block: bytes, generator: BodyGenerator) -> bytes:
+def _altered(block: bytes, generator: Generator) -> bytes:
     start = block.find(b"{")
     try:
         value = json.loads(block[start:].decode("utf-8", "surrogatepass"))

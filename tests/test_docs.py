@@ -325,6 +325,7 @@ def public_modules() -> list[str]:
         "adapters",
         "chunks",
         "responses",
+        "messages",
         "streams",
         "tokens",
         "timing",

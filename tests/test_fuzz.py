@@ -26,6 +26,7 @@ def load(name: str) -> ModuleType:
 
 
 target, grammar = load("target"), load("grammar")
+event_target, event_grammar = load("event_target"), load("event_grammar")
 
 
 @pytest.mark.parametrize("path", INPUTS, ids=lambda path: path.name)
@@ -39,6 +40,14 @@ def test_saved_inputs(path: Path) -> None:
 def test_random_streams(options: bytes, draw: random.Random) -> None:
     """Random streams pass with random options."""
     target.check(options + grammar.BodyGenerator(draw).body())
+
+
+@pytest.mark.parametrize("api", event_target.APIS)
+@settings(max_examples=150)
+@given(options=st.binary(min_size=2, max_size=2), draw=st.randoms(use_true_random=False))
+def test_random_streams_of_typed_events(options: bytes, draw: random.Random, api: str) -> None:
+    """Random streams of each API pass with random options."""
+    event_target.check(options + event_grammar.EventStreamGenerator(draw, api).body(), api)
 
 
 @settings(max_examples=100)
@@ -64,7 +73,7 @@ def test_mutated_inputs(seed: int) -> None:
     draw = random.Random(seed)  # noqa: S311 - repeatable
     data = draw.randbytes(2) + grammar.BodyGenerator(draw).body()
     for _ in range(4):
-        data = grammar.mutate(data, draw, target.HEAD)
+        data = grammar.mutate(data, draw, target.HEAD, grammar.BodyGenerator)
         target.check(data)
 
 

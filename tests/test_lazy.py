@@ -13,7 +13,10 @@ import pytest
 import sseparse
 
 SRC = Path(__file__).parents[1] / "src" / "sseparse"
-PACKAGES = ["sseparse", "sseparse.chunks", "sseparse.messages", "sseparse.streams"]
+PACKAGES = [
+    *("sseparse", "sseparse.chunks", "sseparse.messages", "sseparse.responses"),
+    "sseparse.streams",
+]
 
 
 def run_fresh(code: str) -> list[str]:

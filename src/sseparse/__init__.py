@@ -1,10 +1,11 @@
 """
-Parsers for server-sent events and for the streamed completions in them.
+Parsers for server-sent events and for the streamed LLM answers in them.
 
     bytes --Parser--> Event --ChunkDecoder--> chunk --Accumulator--> completion
 
 Each step is a stage without I/O: `feed()` returns what the input completes, `close()` processes the
 end. `ChunkReader` joins the stages; `Stream` and the other streams drive it over a response.
+`sseparse.responses` and `sseparse.messages` have the same classes for two other APIs.
 """
 
 from typing import TYPE_CHECKING
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from ._errors import SSEError as SSEError
     from ._errors import StreamTimeout as StreamTimeout
     from ._errors import TransportError as TransportError
+    from ._recognize import recognize as recognize
     from ._stage import Stage as Stage
     from .chunks import Accumulator as Accumulator
     from .chunks import AsyncChatStream as AsyncChatStream
@@ -77,6 +79,7 @@ else:
             "_end": "End EndCause",
             "_errors": "BrokenStage EncodingError IncompleteStream LimitExceeded NotEventStream "
             "ParseError SSEError ServerSentError StreamTimeout TransportError",
+            "_recognize": "recognize",
             "_stage": "Stage",
             **dict.fromkeys(_PACKAGES, ""),
             "chunks": "Accumulator AsyncChatStream AsyncCompletionStream AsyncStream "

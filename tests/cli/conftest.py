@@ -16,6 +16,7 @@ from sseparse.testing import Replay, ReplayServer
 from terminals import pseudo_terminal
 
 KEY = "sk-proj-a1b2c3d4e5"
+OTHER_KEY = "sk-ant-f6g7h8i9j0"
 Chat = Callable[..., tuple[int, str, str]]
 Body = Callable[..., bytes]
 InTerminal = Callable[..., tuple[int, str]]
@@ -24,9 +25,13 @@ InTerminal = Callable[..., tuple[int, str]]
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Replace the settings and vocabularies of the user who runs the tests."""
-    for name in ("OPENAI_BASE_URL", "OPENAI_MODEL", "NO_COLOR", "DATA_GYM_CACHE_DIR"):
+    for name in ("BASE_URL", "MODEL"):
+        monkeypatch.delenv(f"OPENAI_{name}", raising=False)
+        monkeypatch.delenv(f"ANTHROPIC_{name}", raising=False)
+    for name in ("NO_COLOR", "DATA_GYM_CACHE_DIR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("ANTHROPIC_API_KEY", OTHER_KEY)
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path / "vocabularies"))
 

@@ -65,7 +65,7 @@ def test_events_are_the_default(run: Run) -> None:
         '{"data": "é", "event": "message", "id": "7", "retry": null}',
     ]
     assert err == (
-        "sseparse: the last event is complete, but the events aren't chat or legacy chunks, "
+        "sseparse: the last event is complete, but the events are of an unknown API, "
         "so a truncated stream can't be recognized (2 events, 51 bytes)\n"
     )
 
@@ -125,7 +125,7 @@ def test_standard_input(run: Run, option: str) -> None:
         (
             chunk("a")[:-9],
             1,
-            "truncated: the stream ended inside the first event (101 bytes) without",
+            "truncated: the stream ended inside the first event (101 bytes)\n",
         ),
         (chunk("a") + FAULT, 1, "The server sent an error: too busy [31m (code 529) (2 events, "),
         (b"data: {\n\n", 1, "malformed: an event isn't a chunk: "),
@@ -136,7 +136,7 @@ def test_standard_input(run: Run, option: str) -> None:
         ),
         (b"\x93\x00\xff", 2, "not a stream: the body is binary data (3 bytes)"),
         (b"", 1, "the body is empty"),
-        (b'data: {"type": "ping"}\n\n', 1, "the events aren't chat or legacy chunks, so"),
+        (b'data: {"type": "ping"}\n\n', 1, "the events are of an unknown API; `sseparse"),
         (b'{"error": "busy"}', 1, "The server sent an error: busy (0 events, 17 bytes)"),
         (b'{"a": 1}', 2, "not a stream: the body is JSON and begins with '{\"a\": 1}'"),
         (b"\x7fELF\0\n: a\n", 2, "not a stream: the body is binary data (10 bytes)"),
@@ -191,11 +191,11 @@ def test_end_of_events(run: Run, body: bytes, status: int, verdict: str) -> None
             "truncated: the stream ended after 1 event (110 bytes) without [DONE]",
         ),
         (chunk("a") + FAULT + DONE, 1, "The server sent an error: too busy"),
-        (b"data: hi\n\n", 0, "the last event is complete, but the events aren't"),
+        (b"data: hi\n\n", 0, "the last event is complete, but the events are of an"),
         (
             b'data: {"choices": []}\n\n',
             0,
-            "the last event is complete, but the events aren't",
+            "the last event is complete, but the events are of an",
         ),
     ],
 )

@@ -17,6 +17,8 @@ import pytest
 from sseparse.cli import main
 from sseparse.testing import FAULTS
 
+from .answers import ANSWERS
+
 Body = Callable[..., bytes]
 
 
@@ -85,6 +87,17 @@ def test_chat_against_serve(saved: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert posted.startswith("sseparse: POST /v1/chat/completions -> a b.sse, ")
     assert posted.endswith(" bytes, complete")
     assert got.startswith("sseparse: GET /v1/anything -> a b.sse, ")
+
+
+def test_suggested_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The printed commands ask the API that the file is from."""
+    answer = ANSWERS[2]
+    file = tmp_path / "message.sse"
+    file.write_bytes(answer.body)
+    with serving(str(file)) as (output, _):
+        assert f"{answer.path}\n     sseparse chat --api {answer.name} --base-url http" in output
+        assert main(["chat", "--api", answer.name, "--base-url", base_of(output), "hi"]) == 0
+    assert capsys.readouterr().out.startswith("Hello\n")
 
 
 def test_several_files(saved: Path, tmp_path: Path) -> None:

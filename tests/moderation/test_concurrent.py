@@ -14,10 +14,10 @@ import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sseparse import AsyncStream, Chunk, Stream
+from sseparse import AsyncStream, Chunk, Stream, TransportError
 from sseparse.moderation import Flagged, Gate, Replace, Verdict
 
-from .answers import LIMIT, AsyncSource, Blocklist, ScriptedCheck, Source, body, chunk
+from .answers import LIMIT, AsyncSource, Blocklist, ScriptedCheck, Source, body, chunk, piece
 from .test_async import Chunks, awaited
 
 aio = pytest.mark.anyio
@@ -222,21 +222,96 @@ class TestFailures:
 
     @aio
     async def test_cancelled(self) -> None:
-        """If the reader is cancelled, its checks run on, and the next loop gets their verdicts."""
+        """If the reader is cancelled, its checks are too, and the next loop calls them again."""
         can_return = anyio.Event()
         check = Blocklist()
+        cancelled: list[str] = []
 
         async def wait(text: str) -> bool:
-            await can_return.wait()
+            try:
+                await can_return.wait()
+            except anyio.get_cancelled_exc_class():
+                cancelled.append(text)
+                raise
             return check(text)
 
         gate = Gate(wait, concurrent=2)
         chunks = Chunks(chunk("One. Two. "))
         with anyio.move_on_after(0):
             await anext(gate.areleases(chunks))
+        await anyio.wait_all_tasks_blocked()
+        assert sorted(cancelled) == ["One. ", "One. Two. "]
         can_return.set()
         assert [text async for text in gate.atext_deltas(chunks)] == ["One. ", "Two. "]
-        assert len(check.seen) == 2
+        assert sorted(check.seen) == ["One. ", "One. Two. "]
+
+    @aio
+    @pytest.mark.parametrize("outcome", [False, KeyboardInterrupt()], ids=["flag", "interrupt"])
+    async def test_others_are_cancelled(self, outcome: Any) -> None:
+        """A flag or an interrupt cancels the checks that run; an interrupted loop goes on."""
+        others: list[str] = []
+        outcomes = [outcome]
+
+        async def check(text: str) -> bool:
+            if text == "One. ":
+                await anyio.wait_all_tasks_blocked()
+                return ScriptedCheck(*outcomes)(text)
+            others.append(text)
+            if outcomes:
+                await anyio.sleep(LIMIT)
+            return True
+
+        gate = Gate(check, concurrent=3, lookback=0)
+        chunks = Chunks(chunk("One. Two. Three. "))
+        with pytest.raises((Flagged, KeyboardInterrupt)):
+            await anext(gate.areleases(chunks))
+        assert sorted(others) == ["Three. ", "Two. "]
+        outcomes.clear()
+        if gate.flagged is None:
+            out = [text async for text in gate.atext_deltas(chunks)]
+            assert out == ["One. ", "Two. ", "Three. "]
+
+    @aio
+    async def test_stopped_choice(self) -> None:
+        """Checks of a choice that is stopped aren't awaited, and others aren't called again."""
+        seen: list[str] = []
+
+        async def check(text: str) -> bool:
+            seen.append(text)
+            await anyio.sleep(LIMIT if text == "Two. " else 0)
+            return text != "Bad. "
+
+        gate = Gate(check, concurrent=4, lookback=0, on_flagged="stop_choice")
+        chunks = Chunks(chunk("Bad. Two. "), chunk("Uno. Dos. ", 1))
+        out = [each.choices[0] async for each in gate.achunks(chunks)]
+        assert [each.index for each in out] == [0, 1, 1]
+        assert sorted(seen) == ["Bad. ", "Dos. ", "Two. ", "Uno. "]
+
+    @aio
+    async def test_replacement(self) -> None:
+        """A replacement calls only the checks again whose text it changes."""
+        seen: list[str] = []
+
+        async def check(text: str) -> Verdict:
+            seen.append(text)
+            await anyio.lowlevel.checkpoint()
+            return Replace(text.replace("One", "1"))
+
+        gate = Gate(check, concurrent=4)
+        chunks = Chunks(chunk("One. Two. "), chunk("Uno. ", 1))
+        assert [each.text async for each in gate.areleases(chunks)] == ["1. ", "Two. ", "Uno. "]
+        assert sorted(seen) == ["1. Two. ", "One. ", "One. Two. ", "Uno. "]
+
+    @aio
+    async def test_stream_error(self) -> None:
+        """If the stream fails while checks run, their text is released before the error."""
+        stream = AsyncStream(AsyncSource(piece("One. Two. Th"), OSError("reset")))
+        out: list[str] = []
+
+        with pytest.raises(TransportError):
+            async for text in Gate(awaited(Blocklist()), concurrent=4).atext_deltas(stream):
+                out.append(text)  # noqa: PERF401 - the texts before the error are kept
+        assert out == ["One. ", "Two. ", "Th"]
 
     @aio
     async def test_sync_check(self) -> None:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypedDict, assert_never, assert_type
+from typing import Any, Literal, TypedDict, assert_never, assert_type
 
 import attrs
 import httpx
@@ -34,6 +34,7 @@ from sseparse import (
     Stream,
     encode,
     encode_chunk,
+    recognize,
     to_chunks,
 )
 from sseparse.chunks import (
@@ -79,6 +80,7 @@ def parsers(flag: bool) -> None:
     assert_type(Parser().end, End | None)
     assert_type(Parser().retry, int | None)
     assert_type(encode(Comment("")), bytes)
+    assert_type(recognize(Event("")), Literal["chat", "completion", "responses", "messages"] | None)
 
 
 def loops(pieces: Iterable[bytes], later: AsyncIterable[bytes], events: Iterable[Event]) -> None:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 # The redundant aliases mark the names as public for type checkers.
 if TYPE_CHECKING:
+    from ..payloads._model import TokenCounts as TokenCounts
     from ..payloads._partial_json import JSONFault as JSONFault
     from ..payloads._partial_json import PartialJSON as PartialJSON
     from ..payloads._results import Note as Note
@@ -78,6 +79,7 @@ else:
     __getattr__, __dir__, __all__ = _lazy.names(
         __name__,
         {
+            ".payloads._model": "TokenCounts",
             ".payloads._partial_json": "JSONFault PartialJSON",
             ".payloads._results": "Note ToolCallView",
             ".payloads._updates": "ArgumentsDelta ChoiceFinished ContentDelta ContentDone "

@@ -157,11 +157,15 @@ class ChunkDecoder(Decoder[ChunkT]):
             check_choice("kind", kind, *_KINDS)
             self._settle(_KINDS[kind])
 
-    def _decode_fast(self, event: Event, items: list[ChunkT]) -> bool:
-        # Errors, and events of other types that aren't chunks, are for the general case.
-        if event.event != "message" and (event.event == "error" or '"choices"' not in event.data):
-            return False
-        return self._decode_known(iter((event.data,)), items) is None
+    def decode_fast(self, events: Iterator[Event], items: list[ChunkT]) -> Event | None:
+        for event in events:
+            name, data = event.event, event.data
+            # Errors, text outside fields and other types of events are for the general case.
+            if name != "message" and (name in {"", "error"} or '"choices"' not in data):
+                return event
+            if self._decode_known(iter((data,)), items) is not None or self.stopped:
+                return event
+        return None
 
     def decode_values(self, values: list[bytes], last_event_id: str) -> list[ChunkT]:
         """Decode the data of several events of type "message"."""
@@ -169,7 +173,7 @@ class ChunkDecoder(Decoder[ChunkT]):
         rest = iter(values)
         while not self.stopped and (value := self._decode_known(rest, chunks)) is not None:
             data = value.decode("utf-8", "replace")
-            self._decode_event(Event(data, "message", last_event_id), chunks)
+            self.decode_event(Event(data, "message", last_event_id), chunks)
         if self.stopped:
             self.add_late(rest)
         return chunks

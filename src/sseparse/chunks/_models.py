@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from .._json import is_list, is_object
 from ..payloads._model import Model, Piece, TokenCounts
+from ._gated import GatedChunk, split_chat, split_legacy
 from ._texts import other_reasoning, reasoning_of, reasoning_texts, text_of
 
 # Entries of `reasoning_details`: the fields that arrive in pieces, those that identify the entry
@@ -344,7 +345,7 @@ class ChunkChoice(Model, kw_only=True):
         return [piece for piece in pieces if piece.text]
 
 
-class ChatCompletionChunk(Model, kw_only=True):
+class ChatCompletionChunk(GatedChunk, kw_only=True):
     """
     A chunk of a streamed chat completion.
 
@@ -400,6 +401,8 @@ class ChatCompletionChunk(Model, kw_only=True):
         callees = [callee for choice in self.choices for callee in choice.delta.callees()]
         return [callee.name for callee in callees if callee.name]
 
+    split_texts = split_chat
+
 
 class CompletionChunkChoice(Model, kw_only=True):
     """
@@ -419,7 +422,7 @@ class CompletionChunkChoice(Model, kw_only=True):
     logprobs: CompletionLogprobs | None = None
 
 
-class CompletionChunk(Model, kw_only=True):
+class CompletionChunk(GatedChunk, kw_only=True):
     """
     A chunk of a streamed legacy completion. Other fields are those of `ChatCompletionChunk`.
 
@@ -455,6 +458,8 @@ class CompletionChunk(Model, kw_only=True):
     def pieces(self) -> list[Piece]:
         """Return the pieces of generated text in the chunk, choice by choice."""
         return [Piece("content", each.text, each.index) for each in self.choices if each.text]
+
+    split_texts = split_legacy
 
 
 Chunk = ChatCompletionChunk | CompletionChunk

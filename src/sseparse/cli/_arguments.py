@@ -17,6 +17,15 @@ from .. import __version__
 from ._output import missing_packages, write_error
 
 _WIDTH: Final = 78
+_APIS: Final = ("chat", "responses", "messages")
+_VARIABLES: Final = {
+    "OPENAI_API_KEY": "the key",
+    "OPENAI_BASE_URL": "the URL of the API (default: https://api.openai.com/v1)",
+    "OPENAI_MODEL": "the model (default: gpt-4o-mini)",
+    "ANTHROPIC_API_KEY": "the key, with --api messages",
+    "ANTHROPIC_BASE_URL": "the URL, with --api messages (default: https://api.anthropic.com)",
+    "ANTHROPIC_MODEL": "the model, with --api messages (default: claude-haiku-4-5)",
+}
 _STATUSES: Final = {
     "0": "the response is complete",
     "1": "the response is truncated or malformed, or the server sent an error",
@@ -134,14 +143,16 @@ def _add_chat(parser: CommandParser) -> None:
     add, add_file = parser.add_argument, parser.add_file
     prompt = "the prompt; with - or no prompt, standard input is read"
     add("prompt", nargs="*", metavar="PROMPT", help=prompt)
-    add("--model", "-m", metavar="M", help="the model (default: $OPENAI_MODEL, or gpt-4o-mini)")
-    url = "the URL of the API (default: $OPENAI_BASE_URL, or https://api.openai.com/v1)"
-    add("--base-url", metavar="URL", help=url)
+    api = "the API: chat completions (default), OpenAI Responses or Anthropic Messages"
+    add("--api", choices=_APIS, default="chat", help=api)
+    add("--model", "-m", metavar="M", help="the model (default: see the variables below)")
+    add("--base-url", metavar="URL", help="the URL of the API (default: see the variables below)")
     add("--system", metavar="TEXT", help="the system message")
     tools = 'a JSON file with a tool, a list of tools or {"tools": [...]}; repeatable'
     add_file("--tool", metavar="FILE", action="append", type=Path, default=[], help=tools)
     add("--completion", action="store_true", help="use the legacy endpoint, /completions")
-    add("--max-tokens", metavar="N", type=_positive_int, help="the maximum number of tokens")
+    limit = "the maximum number of tokens (default for messages: 4096)"
+    add("--max-tokens", metavar="N", type=_positive_int, help=limit)
     add("--json", action="store_true", help="print the result as JSON when it's complete")
     save = "save the response to FILE, and its arrival times to FILE.times"
     add_file("--save", metavar="FILE", type=Path, help=save)
@@ -151,12 +162,12 @@ def _add_chat(parser: CommandParser) -> None:
     add("--timeout", metavar="SECONDS", type=_timeout, default=300.0, help=timeout)
     add("--no-color", action="store_true", help="print without colours, as with $NO_COLOR")
     parser.epilog = _paragraphs(
-        "The API is OpenAI's or a compatible one: chat completions or, with --completion, legacy "
-        "completions.",
+        "The server is OpenAI's, Anthropic's or a compatible one.",
         "examples:\n"
         "  sseparse chat Say hello in five languages\n"
         "  git diff | sseparse chat --system 'Review this diff.' -\n"
         "  sseparse chat --base-url http://127.0.0.1:11434/v1 -m llama3.2 hi\n"
+        "  sseparse chat --api messages Say hello\n"
         "  sseparse chat --tool weather.json 'Do I need an umbrella in Lisbon?'\n"
         "  sseparse chat --save a.sse --timeline a.svg Count to 20",
         "Standard output gets only the response. Each tool call is a line, name(arguments). "
@@ -164,11 +175,12 @@ def _add_chat(parser: CommandParser) -> None:
         "A terminal gets control characters escaped; a pipe gets them unchanged.",
         "Standard error gets the reasoning, if it's a terminal, and a last line: the number of "
         "tokens that the server reported, the time to the first token, the tokens per second, and "
-        "how the stream ended. If the server reports no tokens, they are estimated with tiktoken, "
-        "if it's installed, or characters are counted.",
-        "OPENAI_API_KEY is the API key. If the server sends the key back, [key] replaces it in "
-        "the output and in the saved file. A key that arrives in several pieces is not replaced "
-        "in the file; a line on standard error reports this.",
+        "how the stream ended. If the server reports no tokens, those of a completion are "
+        "estimated with tiktoken, if it is installed; otherwise characters are counted.",
+        "If the server sends the API key back, [key] replaces it in the output and in the saved "
+        "file. A key that arrives in several pieces is not replaced in the file; a line on "
+        "standard error reports this.",
+        _format_table("environment variables:", _VARIABLES),
         _format_table("exit status:", _STATUSES),
     )
 
@@ -179,11 +191,13 @@ def _add_parse(parser: CommandParser) -> None:
     output = parser.add_mutually_exclusive_group()
     for name, text in (
         ("events", "print each event as a line of JSON (default)"),
-        ("chunks", "print each chunk as a line of JSON"),
-        ("result", "print the finished completion as one line of JSON"),
-        ("text", "print only the text of the first choice"),
+        ("chunks", "print each chunk, or event of the API, as a line of JSON"),
+        ("result", "print the finished result as one line of JSON"),
+        ("text", "print only the text; of a completion, that of the first choice"),
     ):
         output.add_argument(f"--{name}", action="store_const", dest="output", const=name, help=text)
+    api = "the API of the response (default: recognized from its content)"
+    parser.add_argument("--api", choices=_APIS, help=api)
     parser.set_defaults(output="events")
     parser.epilog = _paragraphs(
         "examples:\n"
@@ -193,6 +207,7 @@ def _add_parse(parser: CommandParser) -> None:
         "Each item is printed as soon as it's received. A terminal gets control characters "
         "escaped. Standard error gets a last line that says how the stream ended, and, if it's a "
         "terminal, the progress in a long file.",
+        "Chat and legacy completions, OpenAI Responses and Anthropic Messages are recognized. "
         "Events of other APIs can be printed, but a truncated stream of them is only recognized if "
         "it ends inside an event.",
         _format_table("exit status:", _STATUSES),

@@ -1,4 +1,4 @@
-"""Display of a completion while it's received."""
+"""Display of an answer while it's received."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal
 
 from attrs import define
 
-from ..chunks import (
+from ..payloads._updates import (
     ArgumentsDelta,
     ContentDelta,
     ReasoningDelta,
@@ -17,7 +17,6 @@ from ..chunks import (
     ToolCallDone,
     ToolCallStarted,
     TranscriptDelta,
-    Update,
 )
 from ._output import DIM, RESET, VISIBLE, is_terminal, make_writer, write_error
 from ._record import Redactor
@@ -62,8 +61,14 @@ class CallFormatter:
         return text
 
     def flush(self) -> str:
-        """Return the rest of the calls that aren't complete, at the end of the stream."""
-        return "\n".join(call.format() for call in self._calls)
+        """Return the rest of the calls that aren't complete, at the end of the answer."""
+        text = "\n".join(call.format() for call in self._calls)
+        self._calls.clear()
+        return text
+
+    def has_open(self, call: int | None) -> bool:
+        """Return whether a call at a position isn't complete."""
+        return any(pending.index == call for pending in self._calls)
 
 
 class _LineWriter:
@@ -98,7 +103,7 @@ def _write_reasoning(text: str, *, dim: bool) -> None:
 _Part = Literal["text", "reasoning", "calls"]
 
 
-class CompletionPrinter:
+class AnswerPrinter:
     """Printer of the first choice; its reasoning goes to standard error, if that's a terminal."""
 
     def __init__(self, key: str, *, colour: bool) -> None:
@@ -112,7 +117,7 @@ class CompletionPrinter:
         # The part that the last line of standard output belongs to.
         self._line_part: _Part | None = None
 
-    def feed(self, update: Update) -> None:
+    def feed(self, update: object) -> None:
         match update:
             case ContentDelta(0, text) | RefusalDelta(0, text) | TranscriptDelta(0, text):
                 self._switch_to("text")
@@ -124,6 +129,10 @@ class CompletionPrinter:
                 self._err.feed(text)
             case ToolCallStarted() | ArgumentsDelta() | ToolCallDone() if update.choice == 0:
                 self._switch_to("calls")
+                if isinstance(update, ToolCallStarted) and self._calls.has_open(update.call):
+                    # The server began another answer: the calls of the first stay incomplete.
+                    self._out.feed(self._calls.flush())
+                    self._out.end_line()
                 self._out.feed(self._calls.feed(update))
             case _:
                 pass

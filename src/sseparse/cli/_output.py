@@ -8,7 +8,7 @@ import os
 import stat
 import sys
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any, Final, TextIO
 
 # EX_IOERR of sysexits.h, and what a shell reports for programs that a signal ended.
@@ -106,7 +106,7 @@ def write_error(text: str) -> None:
 _MIB: Final = 2**20
 
 
-def with_progress(pieces: Iterator[bytes], file: int) -> Iterator[bytes]:
+def with_progress(pieces: Iterator[bytes], file: int) -> Generator[bytes]:
     """Pass on the bytes of a file descriptor and show on the terminal how many were read."""
     info = os.fstat(file)
     size = info.st_size if stat.S_ISREG(info.st_mode) else 0

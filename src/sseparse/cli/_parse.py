@@ -6,16 +6,19 @@ import contextlib
 import io
 import sys
 from argparse import Namespace
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import attrs
 
-from .. import ChunkDecoder, End, EventStream, Result, SSEError, Stream
-from ..chunks._incomplete import incomplete
+from .. import End, EventStream, IncompleteStream, SSEError
+from ..payloads._results import AccumulatedResult
+from ..payloads._updates import ContentDelta
+from ..streams._sync import ItemStream
 from . import _output
+from ._apis import API, APIS, CHAT, Judge, find_api
 from ._verdict import BODY_START, describe_end, exit_status, find_other_format
 
 
@@ -34,17 +37,18 @@ def parse(options: Namespace) -> int:
             file = cast("io.BufferedReader", sys.stdin.buffer)
         # read() would wait for the full size.
         body = _Body(iter(partial(file.read1, 65536), b""))
-        pieces = iter(body)
+        pieces = body.read()
         to_terminal = _output.is_terminal(sys.stdout)
         if _output.is_terminal(sys.stderr) and (output == "result" or not to_terminal):
             # Progress can be seen, and doesn't stand between lines of the output.
             pieces = _output.with_progress(pieces, file.fileno())
+        api = APIS.get(options.api)
         if output == "events":
-            end, failure = _print_events(pieces)
+            api, end, failure = _print_events(pieces, api)
         else:
-            end, failure = _print_chunks(pieces, output)
+            api, end, failure = _print_items(pieces, api, output)
     failure = find_other_format(end, body.start) or failure
-    return _output.report(describe_end(end, failure), exit_status(end, failure))
+    return _output.report(describe_end(end, failure, api), exit_status(end, failure))
 
 
 class _Body:
@@ -54,51 +58,65 @@ class _Body:
         self.start = b""
         self._pieces = pieces
 
-    def __iter__(self) -> Iterator[bytes]:
+    def read(self) -> Generator[bytes]:
         for piece in self._pieces:
             self.start += piece[: BODY_START - len(self.start)]
             yield piece
 
 
-def _print_events(pieces: Iterator[bytes]) -> tuple[End, SSEError | None]:
-    decoder = ChunkDecoder(on_bad_json="skip")
+_Report = tuple[API | None, End, SSEError | None]
+
+
+def _print_events(pieces: Iterator[bytes], api: API | None) -> _Report:
+    judge = Judge(api)
     with EventStream(pieces) as stream:
-        error = _write(_events(stream, decoder), _output.JSON_ESCAPES)
+        error = _write(_events(stream, judge), _output.JSON_ESCAPES)
     end = cast(End, stream.end)
-    error = error or decoder.error
+    error = error or judge.decoder.error
     if error is not None:
-        return end, error
-    decoder.close()
-    chunk_end = cast(End, decoder.end)
-    if not chunk_end.finish_reasons and not chunk_end.done_seen:
-        return end, None  # the events aren't chunks
-    end = attrs.evolve(chunk_end, bytes_seen=end.bytes_seen, mid_event=end.mid_event)
-    return end, None if end.complete else incomplete(end)
+        return judge.api, end, error
+    seen = judge.decoder.end_now()
+    if judge.api is None and not seen.done_seen:
+        return None, end, None
+    end = attrs.evolve(
+        seen, bytes_seen=end.bytes_seen, events_seen=end.events_seen, mid_event=end.mid_event
+    )
+    return judge.api, end, None if end.complete else IncompleteStream(end=end)
 
 
-def _events(stream: EventStream, decoder: ChunkDecoder) -> Iterator[str]:
+def _events(stream: EventStream, judge: Judge) -> Iterator[str]:
     for event in stream:
-        if decoder.error is None:
-            decoder.feed(event)
+        judge.feed(event)
         yield _output.format_json_line(attrs.asdict(event, filter=attrs.filters.exclude("named")))
 
 
-def _print_chunks(pieces: Iterator[bytes], output: str) -> tuple[End, SSEError | None]:
-    with Stream(pieces) as stream:
+def _print_items(pieces: Generator[bytes], api: API | None, output: str) -> _Report:
+    body: Iterator[bytes] = pieces
+    if api is None:
+        api, body = find_api(pieces)
+    reader = api or CHAT
+    with reader.open_stream(body) as stream:
         if output == "text":
-            error = _write(stream.text_deltas(), _output.VISIBLE)
+            error = _write(_read_text(stream), _output.VISIBLE)
         else:
-            models = stream if output == "chunks" else _read_result(stream)
+            models = stream if output == "chunks" else _read_result(stream, reader)
             lines = (_output.format_json_line(model.to_dict()) for model in models)
             error = _write(lines, _output.JSON_ESCAPES)
-    return cast(End, stream.end), error
+    return api, cast(End, stream.end), error
 
 
-def _read_result(stream: Stream) -> Iterator[Result]:
+def _read_text(stream: ItemStream[Any, Any, Any]) -> Iterator[str]:
+    # Unlike text_deltas(), updates have a text that the server sent only when it was complete.
+    for update in stream.updates():
+        if isinstance(update, ContentDelta) and update.choice == 0:
+            yield update.text
+
+
+def _read_result(stream: ItemStream[Any, Any, Any], api: API) -> Iterator[AccumulatedResult]:
     try:
         yield stream.result()
     except SSEError as error:
-        if error.partial.choices:
+        if api.has_parts(error.partial):
             yield error.partial
         raise
 

@@ -17,14 +17,15 @@ from .. import (
 )
 from .._errors import count, place_of
 from ..chunks._incomplete import describe_unfinished
+from ._apis import API, CHAT
 
 NOT_A_STREAM: Final = "not a stream: "
 # A body without events is checked for other formats, by this many of its first bytes.
 BODY_START: Final = 512
 
 
-def describe_end(end: End, error: SSEError | None) -> str:
-    """Describe in one line how a stream ended."""
+def describe_end(end: End, error: SSEError | None, api: API | None) -> str:
+    """Describe in one line how a stream ended; the API is None if it isn't known."""
     if not end.bytes_seen and not isinstance(error, NotEventStream | TransportError):
         return "the body is empty"
     seen = count(end.bytes_seen, "byte")
@@ -35,26 +36,28 @@ def describe_end(end: End, error: SSEError | None) -> str:
     if isinstance(error, TransportError):
         text = f"truncated: the connection failed: {describe_cause(error)}"
     elif error is not None:
-        text = _describe_error(error)
-    elif end.mid_event:
+        text = _describe_error(error, api)
+    elif end.mid_event and (api is None or not end.complete):
         return f"truncated: {place_of(end).replace('Stream', 'the stream', 1)}"
-    elif end.done_seen or end.finish_reasons:
-        text = ", ".join(describe_complete(end))
-    else:
+    elif api is None:
         text = (
-            "the last event is complete, but the events aren't chat or legacy chunks, so "
-            "a truncated stream can't be recognized"
+            "the last event is complete, but the events are of an unknown API, so a truncated "
+            "stream can't be recognized"
         )
+    else:
+        text = ", ".join(describe_complete(end, api))
     return text if text.startswith("truncated: the stream") else f"{text} ({seen})"
 
 
-def describe_complete(end: End) -> list[str]:
+def describe_complete(end: End, api: API, result: Any = None) -> list[str]:
     """Return the finish reason and the word "complete", each with what was unusual."""
     reason = next(filter(None, end.finish_reasons.values()), None)
-    finish = f"finish_reason={reason}" if reason else "no finish_reason"
+    finish = f"{api.finish}={reason}" if reason else f"no {api.finish}"
+    if detail := getattr(result, "incomplete_reason", None):
+        finish = f"{finish} ({detail})"
     if end.one_object:
         return [finish, "complete: one JSON object, not a stream"]
-    return [finish, "complete" if end.done_seen else "complete without [DONE]"]
+    return [finish, api.complete if end.done_seen else f"complete without {api.terminal}"]
 
 
 def exit_status(end: End, error: SSEError | None) -> int:
@@ -84,37 +87,34 @@ def _is_binary(start: bytes) -> bool:
         return True
 
 
-def _describe_truncated(end: End) -> str:
+def _describe_truncated(end: End, api: API | None) -> str:
     if end.one_object:
         place = "the body is one JSON object"
     else:
         place = place_of(end).replace("Stream", "the stream", 1)
-    if end.done_seen:
+    if end.done_seen and api in (None, CHAT):
         return f"truncated: {place} with [DONE], but without a choice"
     reasons = end.finish_reasons
     whose = f" for {describe_unfinished(reasons)}" if len(reasons) > 1 else ""
-    return f"truncated: {place} without [DONE] or a finish_reason{whose}"
+    return f"truncated: {place}{f' without {api.missing}' if api else ''}{whose}"
 
 
-def _describe_error(error: SSEError) -> str:
+def _describe_error(error: SSEError, api: API | None) -> str:
     # The messages of these errors are for readers who write Python.
     match error:
         case NotEventStream() if encoding := error.headers.get("content-encoding"):
             return f"{NOT_A_STREAM}the body is compressed ({encoding}), which wasn't requested"
         case NotEventStream():
             return f"{NOT_A_STREAM}the body {_describe_start(error.body_start)}"
-        case IncompleteStream(partial=part, end=end) if (
-            end.events_seen and not end.done_seen and part and not part.choices
-        ):
-            return (
-                "the events aren't chat or legacy chunks, so they may be of another API; "
-                "`sseparse parse --events` prints them"
-            )
-        case IncompleteStream(end=end):
-            return _describe_truncated(end)
+        case IncompleteStream(partial=part, end=end):
+            is_other = api is None or (part is not None and not api.has_parts(part))
+            if end.events_seen and not end.done_seen and is_other:
+                whose = "of an unknown API" if api is None else f"not those of the API {api.name!r}"
+                return f"the events are {whose}; `sseparse parse --events` prints them"
+            return _describe_truncated(end, api)
         case DecodeError():
-            start = error.event.data[:60]
-            return f"malformed: an event isn't a chunk: {error.reason}; its data begins {start!r}"
+            what = f"an event isn't {(api or CHAT).item}: {error.reason}"
+            return f"malformed: {what}; its data begins {error.event.data[:60]!r}"
         case _:
             return str(error).removesuffix(".")
 

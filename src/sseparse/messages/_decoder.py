@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from typing import Any, Final, Literal
 
@@ -11,17 +11,17 @@ from attrs import evolve
 
 from .._end import End, EndCause
 from .._errors import ServerSentError
-from .._json import UNREADABLE, is_deep, is_list
+from .._json import is_list
 from .._options import ItemOptions
-from ..payloads._decoder import MAX_OBJECTS, Decoder
+from ..payloads._decoder import MAX_OBJECTS
 from ..payloads._model import build
 from ..payloads._parser import ItemParser
+from ..payloads._typed_decoder import UNNAMED, TypedDecoder
 from ..sse._event import Event
 from ..sse._parser import DEFAULT_MAXIMUM, Parser
 from ._errors import find_error
 from ._events import (
     KINDS,
-    ContentBlockDeltaEvent,
     MessageDeltaEvent,
     MessageEvent,
     MessageStartEvent,
@@ -33,11 +33,8 @@ from ._events import (
 # The API doesn't send it; some gateways do.
 _DONE_MARKS: Final = ("[DONE]", '"[DONE]"')
 _DELTA: Final = "content_block_delta"
-_UNNAMED: Final = "message"
-# After so many events of a type in a row with unknown fields, only each `_RETRY`th one is tried in
-# the fast path: trying all costs more than it saves.
-_MISSES: Final = 3
-_RETRY: Final = 32
+# The types of events that say something about the end of the message.
+_NOTED: Final = ("message_start", "message_delta", "message_stop")
 # In characters. No server has longer ones; this bounds what a hostile one can make us keep.
 _LONGEST_REASON: Final = 256
 
@@ -47,10 +44,10 @@ def _decode_functions() -> dict[str, Callable[[str | bytes], MessageEvent]]:
     # A decoder keeps nothing from one call to the next, so one serves all streams.
     by_type = {name: msgspec.json.Decoder(kind).decode for name, kind in KINDS.items()}
     # Nearly all events without a name are deltas; the other shapes are rejected.
-    return {**by_type, _UNNAMED: by_type[_DELTA]}
+    return {**by_type, UNNAMED: by_type[_DELTA]}
 
 
-class MessageDecoder(Decoder[MessageEvent]):
+class MessageDecoder(TypedDecoder[MessageEvent]):
     """
     Decoder of the events of a streamed message, without I/O.
 
@@ -68,7 +65,7 @@ class MessageDecoder(Decoder[MessageEvent]):
         ValueError: An option has an invalid value.
     """
 
-    __slots__ = ("_decoders", "_has_message", "_id", "_misses", "_reason", "_stop_seen")
+    __slots__ = ("_has_message", "_id", "_reason", "_stop_seen")
 
     # `+=` below would leave their types to be inferred, which type checkers do differently.
     events_seen: int
@@ -80,88 +77,19 @@ class MessageDecoder(Decoder[MessageEvent]):
         on_bad_json: Literal["raise", "skip"] = "raise",
         max_objects: int | None = MAX_OBJECTS,
     ) -> None:
-        super().__init__(on_bad_json=on_bad_json, max_objects=max_objects)
-        self._decoders = _decode_functions()
-        self._misses: dict[str, int] = {}  # in a row, by the type of the event
+        super().__init__(
+            _decode_functions(),
+            (_DELTA,),
+            _NOTED,
+            on_bad_json=on_bad_json,
+            max_objects=max_objects,
+        )
         self._has_message = False
         self._id: str | None = None
         self._reason: str | None = None
         self._stop_seen = False
 
-    def _decode_fast(self, event: Event, items: list[MessageEvent]) -> bool:
-        return self.decode_known(iter((event,)), items) is None
-
-    def decode_values(self, values: list[bytes], last_event_id: str) -> list[MessageEvent]:
-        """Decode the data of several events of type "message"."""
-        items: list[MessageEvent] = []
-        rest = iter(values)
-        while not self.stopped and (value := self._decode_deltas(rest, items)) is not None:
-            data = value.decode("utf-8", "replace")
-            self._decode_event(Event(data, _UNNAMED, last_event_id), items)
-        if self.stopped:
-            self.add_late(rest)
-        return items
-
-    def decode_known(self, events: Iterator[Event], items: list[MessageEvent]) -> Event | None:
-        """
-        Decode events as long as they have known fields only; return the first other.
-
-        msgspec decodes such an event in one call. Unknown types and fields, errors, [DONE], large
-        or deep JSON and what follows the end fall through to the general case.
-        """
-        if self.done or self.stopped:
-            return next(events, None)
-        decoders, misses, small = self._decoders, self._misses, self._small
-        for event in events:
-            name, data = event.event, event.data
-            decode = decoders.get(name)
-            is_large = len(data) > small and (not self.fits(data) or is_deep(data))
-            if decode is None or is_large or (misses and self._skips(name)):
-                return event
-            try:
-                item = decode(data)
-            except UNREADABLE:
-                if name != _UNNAMED:
-                    misses[name] = misses.get(name, 0) + 1
-                return event
-            if item.type != name and (name != _UNNAMED or item.type != _DELTA):
-                return event
-            self.events_seen += 1
-            items.append(item)
-            if misses and name in misses:
-                del misses[name]
-            if type(item) is not ContentBlockDeltaEvent and self._ends(item):
-                return next(events, None)
-        return None
-
-    def _decode_deltas(self, values: Iterator[bytes], items: list[MessageEvent]) -> bytes | None:
-        """Decode events without a name as long as they are deltas, as `decode_known()` does."""
-        if self.done:
-            return next(values, None)
-        decode, small = self._decoders[_UNNAMED], self._small
-        for value in values:
-            if len(value) > small and (not self.fits(value) or is_deep(value)):
-                return value
-            try:
-                item = decode(value)
-            except UNREADABLE:
-                return value
-            if item.type != _DELTA:
-                return value
-            self.events_seen += 1
-            items.append(item)
-        return None
-
-    def _skips(self, name: str) -> bool:
-        """Return whether the fast path isn't tried for a type of event."""
-        misses = self._misses.get(name, 0)
-        if misses < _MISSES or not misses % _RETRY:
-            return False
-        self._misses[name] = misses + 1
-        return True
-
-    def _ends(self, item: MessageEvent) -> bool:
-        """Record what an event says about the end of the message; return whether it's the end."""
+    def _note(self, item: MessageEvent) -> bool:
         if isinstance(item, MessageStartEvent):
             message = item.message
             # The same message can begin again; another one replaces it.
@@ -175,14 +103,14 @@ class MessageDecoder(Decoder[MessageEvent]):
             self._set_reason(item.delta.stop_reason)
         elif isinstance(item, MessageStopEvent):
             self.done = self._stop_seen = True
-        return self.done
+        return True
 
     def _set_reason(self, reason: str | None) -> None:
         self._reason = reason[:_LONGEST_REASON] if reason else self._reason
 
     def _decode_object(self, event_type: str, body: dict[str, Any]) -> list[MessageEvent]:
         if not isinstance(body.get("type"), str) and self._find_error(event_type, body) is None:
-            if event_type in (_UNNAMED, ""):
+            if event_type in (UNNAMED, ""):
                 # It's an object of another API.
                 self.skipped += 1
                 return []
@@ -196,8 +124,9 @@ class MessageDecoder(Decoder[MessageEvent]):
             if body.get("stop_reason"):
                 events.append({"type": "message_stop"})
             return [item for each in events for item in self._build(each)]
+        self._miss(body["type"])
         item = build(KINDS.get(body["type"], OtherEvent), body)
-        self._ends(item)
+        self._note(item)
         return [item]
 
     def _build_late(self, body: dict[str, Any]) -> list[MessageEvent]:
@@ -211,7 +140,7 @@ class MessageDecoder(Decoder[MessageEvent]):
     def _is_ignored(self, event: Event) -> bool:
         # A proxy sends its upstream's comments as data; a ping needs no JSON.
         kind = event.event
-        is_known = kind == _UNNAMED or (kind in KINDS and kind != "ping")
+        is_known = kind == UNNAMED or (kind in KINDS and kind != "ping")
         return not is_known or event.data.startswith(":")
 
     @property
@@ -275,7 +204,7 @@ class MessageParser(ItemParser[MessageEvent]):
         ValueError: An option has an invalid value.
     """
 
-    __slots__ = ("_events",)
+    __slots__ = ()
 
     def __init__(
         self,
@@ -297,15 +226,3 @@ class MessageParser(ItemParser[MessageEvent]):
         )
         decoder = MessageDecoder(on_bad_json=on_bad_json, max_objects=max_objects)
         super().__init__(parser, decoder, errors=errors, max_event_bytes=max_event_bytes)
-        self._events = decoder
-
-    def _decode(self, events: list[Event]) -> list[MessageEvent]:
-        # Most events have known fields only, and are decoded without a call for each.
-        items: list[MessageEvent] = []
-        rest = iter(events)
-        while (event := self._events.decode_known(rest, items)) is not None:
-            items += super()._decode([event])
-            if self._events.stopped:
-                self._events.add_late(late.data for late in rest)
-                break
-        return items

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 from .._deadlines import Timers
-from .._stage import breaking
-from ._iterators import ReleaseIterator, RunningCheck, find_timers
-from ._windows import Release, Window
+from ._answer import MOST_RESTS
+from ._iterators import Applied, ReleaseIterator, RunningCheck, find_timers, verdict_of
+from ._windows import Window
 
 
 class ConcurrentIterator(ReleaseIterator):
@@ -21,54 +22,73 @@ class ConcurrentIterator(ReleaseIterator):
     allow another task or thread to read it, or a read to be cancelled.
     """
 
-    def __init__(self, *parts: Any, concurrent: int, **options: Any) -> None:
+    def __init__(self, *parts: Any, **options: Any) -> None:
         super().__init__(*parts, **options)
-        self._concurrent = concurrent
         self._running: deque[RunningCheck] = deque()  # of the first windows, in their order
+        self._is_changed = False  # whether checks can run that got another text, or aren't needed
         self._start: Callable[[RunningCheck], None] = self._start_thread
         self._event: Any = None
 
-    def __next__(self) -> Release:
+    def __next__(self) -> Any:
         self._start = self._start_thread
         return super().__next__()
 
-    async def __anext__(self) -> Release:
+    async def __anext__(self) -> Any:
         self._start = self._start_task
-        return await super().__anext__()
+        try:
+            return await super().__anext__()
+        except Exception:
+            raise
+        except BaseException:  # cancelled or interrupted: the next step calls the checks again
+            self._abandon()
+            raise
 
     def _needs_verdict(self) -> bool:
+        if self._is_changed:
+            self._restart()
         while len(self._running) < min(self._concurrent, len(self._windows)):
-            window = self._windows[len(self._running)]
-            check = RunningCheck(window.text)
-            if window.new:
-                self._start(check)
-            else:  # all of its text was checked
-                check.finish(True)
-            self._running.append(check)
+            self._running.append(self._begin(self._windows[len(self._running)]))
         if not self._running:
             return False
-        is_full = len(self._windows) > self._concurrent
-        return is_full or self._is_ended or self._running[0].is_done
+        is_full = len(self._windows) > self._concurrent or len(self._rests[-1]) > MOST_RESTS
+        return is_full or self._is_ended or self._running[0].outcome is not None
+
+    def _begin(self, window: Window) -> RunningCheck:
+        check = RunningCheck(window)
+        if self._is_checked(window):
+            self._start(check)
+        else:
+            check.finish(True)
+        return check
+
+    def _restart(self) -> None:
+        """Call the checks of changed windows again, and stop those of a stopped choice."""
+        for at, window in enumerate(islice(self._windows, len(self._running))):
+            check = self._running[at]
+            is_stopped = check.outcome is None and not self._is_checked(window)
+            if is_stopped or check.window is not window:
+                if check.cancel is not None:
+                    check.cancel()
+                self._running[at] = self._begin(window)
+        self._is_changed = False
 
     def _call(self) -> Any:
         """Wait for the first check and return its verdict."""
-        first = self._running[0]
-        self._join(first)
-        return self._outcome(first)
+        self._join(self._running[0])
+        try:
+            return verdict_of(self._running[0])
+        except Exception:
+            raise
+        except BaseException:  # the check was interrupted: the next step calls it again
+            self._abandon()
+            raise
 
     async def _acall(self, timers: Any) -> Any:
         first = self._running[0]
-        while not first.is_done:
+        while first.outcome is None:
             self._event = timers.module.Event()
             await self._event.wait()
-        return self._outcome(first)
-
-    def _outcome(self, check: RunningCheck) -> Any:
-        if check.error is None:
-            return check.verdict
-        if not isinstance(check.error, Exception):
-            self._abandon()  # an interrupt: all checks are called again by the next step
-        raise check.error
+        return verdict_of(first)
 
     def _abandon(self) -> None:
         for check in self._running:
@@ -76,19 +96,17 @@ class ConcurrentIterator(ReleaseIterator):
                 check.cancel()
         self._running.clear()
 
-    @breaking
-    def _append(self, releases: list[Release], rebuilt: list[Window]) -> None:
-        super()._append(releases, rebuilt)
+    def _append(self, applied: Applied) -> None:
+        super()._append(applied)
         self._running.popleft()
-        if rebuilt:  # the checks got a text that changed
-            self._abandon()
+        self._is_changed |= bool(applied.rebuilt) or applied.stops is not None
 
     def _start_task(self, check: RunningCheck) -> None:
         timers = self._find_timers()
 
         async def run() -> None:
             try:
-                check.finish(await self._acall_check(check.text, timers))
+                check.finish(await self._acall_check(check.window, timers))
             except BaseException as error:  # raised again in the task that waits
                 check.finish(None, error)
             if self._event is not None:

@@ -3,27 +3,39 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from functools import partial
-from typing import Any, Final, Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
-from .._options import check_choice
 from .._stage import Breakable, breaking
-from ..chunks import ChatCompletionChunk, Chunk, CompletionChunk
-from ..chunks._models import CompletionChunkChoice
-from ..chunks._texts import text_of
+from ..payloads._gated import GatedItem, GatedText, Part, TextKey
+from ..payloads._model import Kind
+from ._answer import GatedAnswer, Output
 from ._concurrent import ConcurrentIterator
-from ._iterators import ReleaseIterator, TextIterator
+from ._iterators import Applied, ReleaseIterator, TextIterator
+from ._options import GateOptions
 from ._verdicts import Flagged, Replace, Verdict, is_flagged
-from ._windows import GatedChoice, Release, Window
+from ._windows import Release, Window, WindowedText, key_of
 
 Check = Callable[[str], Verdict]
 """A function that gets a window's text and returns a verdict on it."""
 AsyncCheck = Callable[[str], Awaitable[Verdict]]
 """An async function that gets a window's text and returns a verdict on it."""
+WindowCheck = Callable[[Window], Verdict]
+"""A function that gets a window and returns a verdict on its text."""
+AsyncWindowCheck = Callable[[Window], Awaitable[Verdict]]
+"""An async function that gets a window and returns a verdict on its text."""
 
-# The open text is copied with each piece of text, and the lookback with each window.
-_MOST_CHARACTERS: Final = 100_000
+ItemT = TypeVar("ItemT", bound=GatedItem)
 
 
 class HasOnRelease(Protocol):
@@ -38,23 +50,31 @@ class Gate(Breakable):
     Moderation gate: releases the text of an answer after a check has approved it.
 
     The text of each choice is split into windows, at places that don't depend on the chunks. A
-    window that isn't approved stops the stream for all choices. The error `Flagged` has the text
-    released so far and the text that wasn't released. Use a gate for one answer, in one thread at a
-    time.
+    window that isn't approved stops the stream for all choices, by default. The error `Flagged` has
+    the text released so far and the text that wasn't released. Use a gate for one answer, in one
+    thread at a time.
 
     Each window is checked together with the `lookback` characters before it, so the check sees
     every phrase of up to `lookback` characters in one piece. If a phrase spans two windows, its
     first part has already been released when the second part is checked, unless `hold` is at least
     the length of the phrase.
 
-    Only the content of chat deltas and the text of legacy chunks are checked and released.
-    Refusals, reasoning and tool calls are neither checked nor released.
+    **Only the kinds of text in `kinds` are checked**: by default the content of chat deltas and the
+    text of legacy chunks. `chunks()` releases the arguments of tool calls without a check, unless
+    you change `unchecked`, and nothing else that isn't checked: no reasoning and no refusals.
 
     Args:
         check: Returns a verdict on a text: True to approve it, False to flag it, `Replace(text)` to
             change it, or an object with `flagged`, or with `results` that have it, such as the
             answer of OpenAI's moderation endpoint. Later checks see the text with the changes.
             None, the default, if you pass the verdicts to `decide()` yourself.
+        check_window: A check that gets the `Window`, which has the choice, the number and the kind
+            too, instead of the text. Give either this or `check`.
+        kinds: The kinds of text that are checked: "content", "reasoning", "refusal", "transcript"
+            of a spoken answer, and "arguments" of tool calls. Default: only content. Each tool
+            call, and each kind of a choice, is a text of its own.
+        unchecked: The kinds of text that `chunks()` passes on without a check, unless they are in
+            `kinds`. Default: only arguments, with the tool calls. All other text is withheld.
         window: Where windows end. "sentence", the default: after a mark that ends a sentence, such
             as "." or "?", and a space; after a CJK mark, such as "。"; and after each line. The
             window needs a letter. Common abbreviations, such as "Dr." and "e.g.", and lines that
@@ -64,6 +84,10 @@ class Gate(Breakable):
             Default: 200.
         longest: Maximum number of characters of new text in a window, up to 100,000. A longer
             window is split at its last space, if it has one. Default: 1,000.
+        release: "checked", the default, releases text after its window was approved. "first"
+            releases all text at once and checks it afterwards. Then `Flagged` says what to retract:
+            `released` is what the reader got of the text, with the flagged window. `Replace` with a
+            change blocks.
         hold: The end of the approved text that waits until the next window is approved too. 0, the
             default: nothing. A number of characters, up to 100,000: no part of a phrase of up to
             that length plus 1 is released before a check has seen the complete phrase. The
@@ -71,7 +95,8 @@ class Gate(Breakable):
             to `lookback` characters, that the pattern matches in full. Write it so that it matches
             every beginning of a forbidden phrase, for example `re.compile("[0-9 -]+")` for card
             numbers. If the answer ends when all windows of a choice are approved, `close()` returns
-            a window without new text for it; iteration approves that without a check.
+            a window without new text for it; iteration approves that without a check. `chunks()`
+            then releases finish reasons at the end of the stream.
         concurrent: Maximum number of windows that are checked at the same time. 1, the default:
             iteration doesn't read the stream during a check. With a larger number, it does;
             synchronous iteration then calls the check in threads, so it must be thread-safe.
@@ -82,6 +107,9 @@ class Gate(Breakable):
             synchronous iteration, a check with a timeout runs in a separate thread. While as many
             checks as `concurrent` hang, later checks time out at once. In asynchronous iteration,
             the timeout applies only to async checks.
+        on_flagged: "stop", the default, raises `Flagged` and releases nothing more. "stop_choice"
+            stops only the choice of the window: `flags` has the error, and the other choices
+            continue.
         on_failure: What to do if a check raises an exception or times out: "block", the default,
             raises `Flagged`, with the failure as its cause; "release" approves the window, and adds
             the failure to `failures`. An invalid verdict always blocks.
@@ -96,39 +124,40 @@ class Gate(Breakable):
         self,
         check: Check | AsyncCheck | None = None,
         *,
+        check_window: WindowCheck | AsyncWindowCheck | None = None,
+        kinds: tuple[Kind, ...] = ("content",),
+        unchecked: tuple[Kind, ...] = ("arguments",),
         window: Literal["sentence"] | int = "sentence",
         lookback: int = 200,
         longest: int = 1000,
+        release: Literal["checked", "first"] = "checked",
         hold: int | re.Pattern[str] = 0,
         concurrent: int = 1,
         timeout: float | None = None,
+        on_flagged: Literal["stop", "stop_choice"] = "stop",
         on_failure: Literal["block", "release"] = "block",
         timeline: HasOnRelease | None = None,
     ) -> None:
         super().__init__()
-        is_number = isinstance(window, int) and not isinstance(window, bool) and window > 0
-        if not is_number and window != "sentence":
-            raise ValueError(f'window is {window!r}; give "sentence", or a number of words above 0')
-        _check_characters("lookback", lookback, 0)
-        _check_characters("longest", longest, 1)
-        _check_hold(hold)
-        check_choice("on_failure", on_failure, "block", "release")
-        if check is not None and not callable(check):
-            raise TypeError(f"check is a {type(check).__name__}; give a function of a text")
-        _check_concurrent(concurrent)
-        _check_timeout(timeout)
-        self._window = window
-        self._lookback = lookback
-        self._longest = longest
-        self._hold = hold
-        self._blocks_failures = on_failure == "block"
-        self._choices: dict[int, GatedChoice] = {}
+        self._options = GateOptions(
+            check=check,
+            check_window=check_window,
+            kinds=kinds,
+            unchecked=unchecked,
+            window=window,
+            lookback=lookback,
+            longest=longest,
+            release=release,
+            hold=hold,
+            concurrent=concurrent,
+            timeout=timeout,
+            on_flagged=on_flagged,
+            on_failure=on_failure,
+        )
+        self._answer = GatedAnswer(self._options)
         self._is_closed = False
         self._is_reading_verdict = False
         self._failures: list[Exception] = []
-        self._check = check
-        self._concurrent = concurrent
-        self._timeout = timeout
         self._timeline = timeline
         self._iterator: ReleaseIterator | None = None
 
@@ -138,67 +167,89 @@ class Gate(Breakable):
         return self._error if isinstance(self._error, Flagged) else None
 
     @property
+    def flags(self) -> Mapping[int, Flagged]:
+        """The errors of the choices that on_flagged="stop_choice" stopped, by their index."""
+        return {**self._answer.flags}
+
+    @property
     def failures(self) -> tuple[Exception, ...]:
         """The failures that on_failure="release" accepted, without tracebacks."""
         return tuple(self._failures)
 
     @property
+    def withheld(self) -> tuple[str, ...]:
+        """Kinds of text and names of fields that the gate received and doesn't release."""
+        return tuple(self._answer.withheld)
+
+    @property
     def waiting(self) -> tuple[Window, ...]:
         """The windows that wait for a verdict, by choice and in the order of the text."""
-        return tuple(each for choice in self._choices.values() for each in choice.waiting)
+        answer = self._answer
+        texts = [text for key, text in answer.texts.items() if key.choice not in answer.flags]
+        return tuple(window for text in texts for window in text.waiting)
 
-    def released(self, choice: int = 0) -> str:
+    def released(self, choice: int = 0, kind: Kind = "content") -> str:
         """Return the released text of a choice, with its replacements."""
-        return self._choices[choice].released if choice in self._choices else ""
+        return "".join(text.released for text in self._texts(choice, kind))
 
-    def held(self, choice: int = 0) -> str:
+    def held(self, choice: int = 0, kind: Kind = "content") -> str:
         """Return the text of a choice that was received but not released."""
-        return self._choices[choice].held if choice in self._choices else ""
+        return "".join(text.held for text in self._texts(choice, kind))
 
-    def feed(self, chunk: Chunk) -> list[Window]:
+    def _texts(self, choice: int, kind: Kind) -> Iterator[WindowedText]:
+        for key, text in self._answer.texts.items():
+            if key.choice == choice and key.kind == kind:
+                yield text
+
+    def feed(self, item: GatedItem) -> list[Window]:
         """
-        Feed a chunk and return the windows that it completes.
+        Feed a chunk, or another item of an API, and return the windows that it completes.
 
         The finish reason of a choice completes its open window.
 
         Raises:
             Flagged, BrokenStage: An earlier call stopped the gate.
             RuntimeError: The gate is closed.
-            TypeError: The argument isn't a chunk.
+            TypeError: The argument isn't an item.
         """
+        return self._add_windows(self._parts_of(item))
+
+    def _feed(self, item: GatedItem) -> list[Output]:
+        return self._add(self._parts_of(item))
+
+    def _parts_of(self, item: GatedItem) -> Callable[[], Iterable[Part]]:
         self._check_open()
-        if not isinstance(chunk, ChatCompletionChunk | CompletionChunk):
+        split = getattr(item, "split_texts", None)
+        if split is None:
             raise TypeError(
-                f"a gate takes chunks, not {type(chunk).__name__}: those of a Stream, of a "
+                f"a gate takes chunks, not {type(item).__name__}: those of a Stream, of a "
                 "ChunkDecoder or of to_chunks(); feed_text() takes text"
             )
-        return self._add_texts(_texts_of(chunk))
+        return partial(split, self._answer.unchecked)
 
-    def feed_text(self, text: str, choice: int = 0) -> list[Window]:
+    def feed_text(self, text: str, choice: int = 0, kind: Kind = "content") -> list[Window]:
         """
         Feed the next text of a choice and return the windows that it completes.
 
         Raises:
             Flagged, BrokenStage, RuntimeError: As for `feed()`. TypeError: The text isn't a str.
+            ValueError: The gate doesn't check this kind.
         """
         self._check_open()
         if not isinstance(text, str):
             raise TypeError(f"text is a {type(text).__name__}; give a str")
-        return self._add_texts([(choice, text, False)])
+        if kind not in self._options.kinds:
+            raise ValueError(f"the gate doesn't check {kind!r}; give it in Gate(kinds=...)")
+        part = GatedText(TextKey(kind, choice), text, None)
+        return self._add_windows(lambda: [part]) if text else []
 
     @breaking
-    def _add_texts(self, texts: Iterable[tuple[int, str, bool]]) -> list[Window]:
-        windows: list[Window] = []
-        for index, text, is_finished in texts:
-            choice = self._choices.get(index)
-            if text:
-                if choice is None:
-                    sizes = (self._lookback, self._longest, self._hold)
-                    choice = self._choices[index] = GatedChoice(index, self._window, *sizes)
-                windows += choice.feed(text)
-            if is_finished and choice is not None:
-                windows += choice.flush()
-        return windows
+    def _add(self, parts: Callable[[], Iterable[Part]]) -> list[Output]:
+        return self._answer.add(parts())
+
+    @breaking
+    def _add_windows(self, parts: Callable[[], Iterable[Part]]) -> list[Window]:
+        return _windows(self._answer.add(parts()))
 
     @breaking
     def close(self) -> list[Window]:
@@ -210,9 +261,13 @@ class Gate(Breakable):
         Raises:
             Flagged, BrokenStage: As for `feed()`.
         """
+        return _windows(self._close())
+
+    @breaking
+    def _close(self) -> list[Output]:
         self._raise_error()
         self._is_closed = True
-        return [window for choice in self._choices.values() for window in choice.close()]
+        return self._answer.close()
 
     def decide(self, window: Window, verdict: Verdict) -> list[Release]:
         """
@@ -233,7 +288,7 @@ class Gate(Breakable):
             RuntimeError: The window isn't one of `waiting`, or can't be replaced yet.
             Exception: Any exception of the timeline; `released()` has the text.
         """
-        return self._record(self._apply(window, verdict)[0])
+        return self._record(self._apply(window, verdict).releases)
 
     def fail(self, window: Window, error: Exception) -> list[Release]:
         """
@@ -245,70 +300,75 @@ class Gate(Breakable):
             Flagged: The gate has on_failure="block", or a window wasn't approved before.
             RuntimeError, Exception: As for `decide()`.
         """
-        return self._record(self._apply(window, None, error)[0])
+        return self._record(self._apply(window, None, error).releases)
 
-    def _apply(
-        self, window: Window, verdict: object, failure: Exception | None = None
-    ) -> tuple[list[Release], list[Window]]:
-        """
-        Apply a verdict, or the failure of a check, without calling the timeline.
-
-        Return the releases, and the windows whose text a replacement changed.
-        """
+    def _apply(self, window: Window, verdict: object, failure: Exception | None = None) -> Applied:
+        """Apply a verdict, or the failure of a check, without calling the timeline."""
         self._raise_error()
         if self._is_reading_verdict:
             raise RuntimeError("can't decide on a window while a verdict is being read")
-        choice = self._choices.get(window.choice)
-        if choice is None or not choice.is_waiting(window):
+        if window.choice in self._answer.flags:
+            return Applied()
+        text = self._answer.texts.get(key_of(window))
+        if text is None or not text.is_waiting(window):
             raise RuntimeError(
                 f"window {window.number} of choice {window.choice} isn't waiting for a verdict: it "
                 "was decided before, a replacement before it changed its text (see `waiting`), or "
                 "it belongs to another gate"
             )
-        if isinstance(verdict, Replace) and not choice.is_first(window):
+        if isinstance(verdict, Replace) and not text.is_first(window):
             raise RuntimeError(
                 f"window {window.number} of choice {window.choice} can't be replaced before the "
                 "windows before it are decided; decide them first"
             )
-        return self._approve(choice, window, verdict, failure)
+        return self._approve(text, window, verdict, failure)
 
     @breaking
     def _approve(
-        self, choice: GatedChoice, window: Window, verdict: object, failure: Exception | None
-    ) -> tuple[list[Release], list[Window]]:
+        self, text: WindowedText, window: Window, verdict: object, failure: Exception | None
+    ) -> Applied:
         """Approve a window unless its verdict or failure blocks it."""
         rebuilt: list[Window] = []
-        is_blocked = failure is not None and self._blocks_failures
+        is_blocked = failure is not None and self._options.on_failure == "block"
         if failure is None:
             self._is_reading_verdict = True
             try:
                 is_blocked = is_flagged(verdict)
                 if isinstance(verdict, Replace):
-                    rebuilt = choice.replace(window, verdict.text)
+                    rebuilt = text.replace(window, verdict.text)
             except Exception as error:  # a property of a verdict may raise anything
                 is_blocked, verdict, failure = True, None, error
             finally:
                 self._is_reading_verdict = False
         if is_blocked:
-            texts = {"released": choice.released, "held": choice.held}
-            raise Flagged(window=window, verdict=verdict, failure=failure, **texts) from failure
+            texts = {"released": text.released, "held": text.held}
+            flagged = Flagged(window=window, verdict=verdict, failure=failure, **texts)
+            return self._block(flagged)
         if failure is not None:
             self._failures.append(failure.with_traceback(None))
-        return choice.approve(window), rebuilt
+        return Applied(text.approve(window), rebuilt)
 
-    def _record(self, releases: list[Release]) -> list[Release]:
+    def _block(self, flagged: Flagged) -> Applied:
+        if self._options.on_flagged == "stop":
+            raise flagged from flagged.failure
+        flagged.__cause__ = flagged.failure
+        self._answer.flags[flagged.choice] = flagged
+        return Applied(stops=self._answer.make_stop(flagged.window))
+
+    def _record(self, releases: Sequence[Release]) -> list[Release]:
         if self._timeline is not None:
             for release in releases:
-                if release.choice == 0:
+                if release.choice == 0 and release.kind == "content":
                     self._timeline.on_release(release.text)
-        return releases
+        return [*releases]
 
     def _check_open(self) -> None:
-        self._raise_error()
+        if self.stopped:
+            self._raise_error()
         if self._is_closed:
             raise RuntimeError("the gate is closed; make one for each answer")
 
-    def releases(self, stream: Iterable[Chunk]) -> Iterator[Release]:
+    def releases(self, stream: Iterable[GatedItem]) -> Iterator[Release]:
         """
         Iterate the approved text of all choices of a `Stream`, or another iterable of chunks.
 
@@ -318,20 +378,40 @@ class Gate(Breakable):
 
         Returns:
             The releases, one for each window. The iterator raises `Flagged` for a window that isn't
-            approved, with the result so far as `partial` if the stream is a `Stream`, and any
-            exception of the stream.
+            approved, with the unchecked result so far as `partial` if the stream is a `Stream`, and
+            any exception of the stream. With on_flagged="stop_choice", it raises the first of
+            `flags` at the end.
 
         Raises:
             TypeError: The gate has no check.
-            RuntimeError: The gate has another stream.
+            RuntimeError: The gate has another stream, or iterates its chunks.
         """
         return self._iterate(stream)
 
-    def text_deltas(self, stream: Iterable[Chunk]) -> Iterator[str]:
-        """Iterate the approved text of choice 0, as `releases()` does; all choices are checked."""
+    def text_deltas(self, stream: Iterable[GatedItem]) -> Iterator[str]:
+        """
+        Iterate the approved text of choice 0, as `releases()` does; all choices are checked.
+
+        Only content is returned; other `kinds` are checked.
+        """
         return TextIterator(self._iterate(stream))
 
-    def areleases(self, stream: AsyncIterable[Chunk]) -> AsyncIterator[Release]:
+    def chunks(self, stream: Iterable[ItemT]) -> Iterator[ItemT]:
+        """
+        Iterate the approved chunks of a `Stream`, or another iterable of chunks.
+
+        The chunks have the released text, what isn't text, such as roles and tool calls, in its
+        order, and the token counts. A finish reason comes after the text. Accumulating the chunks
+        gives what the reader got. Log-probabilities, annotations, audio, the padding
+        `obfuscation`, unknown fields and kinds of text in neither `kinds` nor `unchecked` are left
+        out: see `withheld`.
+
+        Otherwise this works like `releases()`. With on_flagged="stop_choice", the last chunk of a
+        flagged choice has the finish reason "content_filter", and `Flagged` isn't raised.
+        """
+        return self._iterate(stream, makes_items=True)
+
+    def areleases(self, stream: AsyncIterable[GatedItem]) -> AsyncIterator[Release]:
         """
         Iterate the approved text of an `AsyncStream`, or another asynchronous iterable of chunks.
 
@@ -341,51 +421,36 @@ class Gate(Breakable):
         """
         return self._iterate(stream)
 
-    def atext_deltas(self, stream: AsyncIterable[Chunk]) -> AsyncIterator[str]:
+    def atext_deltas(self, stream: AsyncIterable[GatedItem]) -> AsyncIterator[str]:
         """Iterate the approved text of choice 0, as `areleases()` does; all choices are checked."""
         return TextIterator(self._iterate(stream))
 
-    def _iterate(self, stream: object) -> ReleaseIterator:
-        if self._check is None:
+    def achunks(self, stream: AsyncIterable[ItemT]) -> AsyncIterator[ItemT]:
+        """Iterate the approved chunks, as `chunks()` does, with checks as in `areleases()`."""
+        return self._iterate(stream, makes_items=True)
+
+    def _iterate(self, stream: object, *, makes_items: bool = False) -> ReleaseIterator:
+        if not self._options.has_check:
             raise TypeError("the gate has no check to call: give one, as in Gate(check)")
         if self._iterator is None:
-            make: Callable[..., ReleaseIterator] = ReleaseIterator
-            if self._concurrent > 1:
-                make = partial(ConcurrentIterator, concurrent=self._concurrent)
+            make = ConcurrentIterator if self._options.concurrent > 1 else ReleaseIterator
             self._iterator = make(
-                self, stream, self._check, self._timeout, self._apply, record=self._record
+                self,
+                stream,
+                self._options,
+                self._answer,
+                makes_items=makes_items,
+                feed=self._feed,
+                close=self._close,
+                apply=self._apply,
+                record=self._record,
             )
         elif self._iterator.stream is not stream:
             raise RuntimeError("the gate has another stream; make one for each answer")
+        elif self._iterator.makes_items is not makes_items:
+            raise RuntimeError("the gate iterates either text or chunks; make one for each")
         return self._iterator
 
 
-def _texts_of(chunk: Chunk) -> Iterator[tuple[int, str, bool]]:
-    """Yield the index of each choice, its text, and whether it's finished."""
-    for choice in chunk.choices:
-        text = choice.text if isinstance(choice, CompletionChunkChoice) else choice.delta.content
-        yield choice.index, text_of(text), bool(choice.finish_reason)
-
-
-def _check_characters(name: str, value: object, least: int) -> None:
-    if not isinstance(value, int) or not least <= value <= _MOST_CHARACTERS:
-        raise ValueError(
-            f"{name} is {value!r}; give a number of characters, {least} to {_MOST_CHARACTERS}"
-        )
-
-
-def _check_hold(hold: int | re.Pattern[Any]) -> None:
-    if not isinstance(hold, re.Pattern):
-        _check_characters("hold", hold, 0)
-    elif not isinstance(hold.pattern, str):
-        raise ValueError("hold is a pattern of bytes; give one of text")
-
-
-def _check_concurrent(number: object) -> None:
-    if not isinstance(number, int) or isinstance(number, bool) or number < 1:
-        raise ValueError(f"concurrent is {number!r}; give a number of checks above 0")
-
-
-def _check_timeout(timeout: object) -> None:
-    if timeout is not None and not (isinstance(timeout, int | float) and 0 < timeout <= 1e9):
-        raise ValueError(f"timeout is {timeout!r}; give seconds above 0, or None for no timeout")
+def _windows(output: list[Output]) -> list[Window]:
+    return [each for each in output if isinstance(each, Window)]

@@ -119,13 +119,15 @@ class Flagged(SSEError):
     Raised if a window wasn't approved, which stops the stream.
 
     The message quotes neither the text nor the failure. `held` and `partial` have text that wasn't
-    approved: don't show them to the reader.
+    approved, and `partial`, the result of the stream so far, has no replacements: don't show them
+    to the reader.
 
     Attributes:
         window: The window; `window.text` is the text that the check got.
         choice: The choice it belongs to, by its index.
-        released: The text of that choice that was released.
-        held: The text of that choice that was received and not released.
+        released: What was released of the window's text, as in `gate.released()`. With
+            release="first", the window is part of it: retract it.
+        held: What was received of that text and not released.
         verdict: The return value of the check, or None if it failed.
         failure: The exception that the check raised, or that describes its invalid verdict; None
             for a verdict. It is the `__cause__` too.
@@ -143,8 +145,11 @@ class Flagged(SSEError):
         reason = "was flagged"
         if failure is not None:
             reason = f"is blocked because its check failed: {type(failure).__name__}"
+        where = f"choice {window.choice}"
+        if window.kind != "content":
+            where = f"the {window.kind} of {where}"
         super().__init__(
-            f"window {window.number} of choice {window.choice} {reason}; "
+            f"window {window.number} of {where} {reason}; "
             f"{count(len(released), 'character')} of the choice released, {len(held):,} held"
         )
         self.window = window

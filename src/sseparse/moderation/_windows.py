@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Final
+from typing import Any, Final
 
 from attrs import frozen
 
+from ..payloads._gated import TextKey
 from ..payloads._json_tokens import has_halves, join_halves
+from ..payloads._model import Kind
+from ._options import GateOptions
 
 
 @frozen(kw_only=True)
@@ -20,13 +23,20 @@ class Window:
         text: The text to check: the end of the text before it, then the new text.
         overlap: How many characters at its beginning were part of earlier windows too.
         choice: The choice it belongs to, by its index.
-        number: Its number among the windows of that choice, from 0.
+        number: Its number among the windows of that text, from 0.
+        kind: Kind of the text: "content", "reasoning", "refusal", "transcript" or "arguments".
+        item: Position among the result's output items or content blocks; None for an API without.
+        part: Position among the texts of that kind in the choice or item, such as the index of a
+            tool call; 0 if there is only one.
     """
 
     text: str
     overlap: int
     choice: int
     number: int
+    kind: Kind = "content"
+    item: int | None = None
+    part: int = 0
 
     @property
     def new(self) -> str:
@@ -37,15 +47,19 @@ class Window:
 @frozen
 class Release:
     """
-    Text that was approved, and the index of its choice.
+    Text that was released.
 
     Attributes:
-        text: The approved text.
+        text: The text.
         choice: Index of the choice.
+        kind, item, part: The text that it continues, as in `Window`.
     """
 
     text: str
     choice: int = 0
+    kind: Kind = "content"
+    item: int | None = None
+    part: int = 0
 
 
 _STOPS: Final = (
@@ -159,35 +173,50 @@ def _continues_character(text: str, start: int, at: int) -> bool:
     )
 
 
-class GatedChoice:
+def key_of(source: Window | Release) -> TextKey:
+    return TextKey(source.kind, source.choice, source.item, source.part)
+
+
+class WindowedText:
     """
-    Text of one choice: its windows, and the order of their release.
+    One text of an answer: its windows, and the order of their release.
 
     The windows depend only on the text, not on the pieces in which it arrives.
+
+    Attributes:
+        arrived: The text that the last call of `feed()` or `flush()` added, in complete characters.
+        received: Number of characters of all of it.
+        lane: Where the answer has it.
+        newest: The newest item that brought only this text; None for text without an item.
+        template: The first such item of the last release.
     """
 
-    def __init__(
-        self,
-        choice: int,
-        window: str | int,
-        lookback: int,
-        longest: int,
-        hold: int | re.Pattern[str],
-    ) -> None:
-        self._choice = choice
+    def __init__(self, key: TextKey, options: GateOptions) -> None:
+        window, hold = options.window, options.hold
+        self.key = key
+        self.arrived = ""
+        self.received = 0
+        self.lane: Any = None
+        self.newest: Any = None
+        self.template: Any = None
         self._boundary = TokenBoundary(window) if isinstance(window, int) else SentenceBoundary()
         self._boundary.begin(0)
+        lookback = options.lookback
         self._lookback = max(lookback, hold) if isinstance(hold, int) else lookback
         self._hold = hold
-        self._longest = longest
+        self._longest = options.longest
+        self._releases_first = options.releases_first
         self._text = ""
         self._half = ""
         self._before = ""
         self._number = 0
+        self._first: Any = None  # the item with the beginning of the open text
+        self._unreleased: Any = None  # that of approved text without a release
         self._held: dict[int, Window] = {}  # in order
+        self._templates: dict[int, Any] = {}
         self._approved: set[int] = set()
         self._tail = ""  # approved, but waits with the next window
-        self._last = -1  # number of the last window, once it's known
+        self._ends: set[int] = set()  # numbers of windows that release all text
         self._released: list[str] = []
 
     @property
@@ -195,12 +224,22 @@ class GatedChoice:
         return "".join(self._released)
 
     @property
+    def is_open(self) -> bool:
+        """Whether there is text that is in no window."""
+        return bool(self._text or self._half)
+
+    @property
     def held(self) -> str:
+        if self._releases_first:
+            return self._half
         waiting = [each.new for each in self._held.values()]
         return "".join([self._tail, *waiting, self._text, self._half])
 
-    def feed(self, text: str) -> list[Window]:
+    def feed(self, text: str, template: Any = None) -> list[Window]:
         """Add text and return the windows that it completes."""
+        self.newest = template
+        if not (self._text or self._half):
+            self._first = template
         # Servers split surrogate pairs: the first half waits for the second.
         if self._half or not text.isascii():
             text = self._half + text
@@ -225,7 +264,8 @@ class GatedChoice:
         windows = self.flush()
         if self._tail and not self._held:
             windows.append(self._make_window(""))
-        self._last = self._number - 1
+        if self._held:
+            self._ends.add(self._number - 1)
         return windows
 
     def is_waiting(self, window: Window) -> bool:
@@ -250,15 +290,14 @@ class GatedChoice:
             ValueError: The replacement changes text that was released.
         """
         kept = window.text[: window.overlap - len(self._tail)]
-        if not text.startswith(kept):
+        is_released = self._releases_first and text != window.text
+        if is_released or not text.startswith(kept):
             raise ValueError(
                 "the replacement changes text that was released; return the text that the check "
                 "got, with changes only after that, and raise `hold` to release text later"
             )
         self._tail = ""
-        self._held[window.number] = Window(
-            text=text, overlap=len(kept), choice=self._choice, number=window.number
-        )
+        self._held[window.number] = self._window(text, len(kept), window.number)
         return self._rebuild(window.number + 1, self._end_of(text))
 
     def _rebuild(self, number: int, before: str) -> list[Window]:
@@ -268,9 +307,7 @@ class GatedChoice:
             old = self._held[number]
             if old.text[: old.overlap] == before:
                 return rebuilt
-            window = Window(
-                text=before + old.new, overlap=len(before), choice=self._choice, number=number
-            )
+            window = self._window(before + old.new, len(before), number)
             self._held[number] = window
             self._approved.discard(number)
             rebuilt.append(window)
@@ -289,12 +326,27 @@ class GatedChoice:
         while (first := next(iter(self._held), None)) in self._approved:
             self._approved.discard(first)
             text = self._tail + self._held.pop(first).new
-            end = len(text) if first == self._last else len(text) - self._tail_size(text)
+            template = self._templates.pop(first)
+            if self._releases_first:
+                continue
+            self._unreleased = self._unreleased or template
+            end = len(text) if first in self._ends else len(text) - self._tail_size(text)
+            self._ends.discard(first)
             text, self._tail = text[:end], text[end:]
             if text:
-                releases.append(Release(text, self._choice))
-        self._released += [release.text for release in releases]
+                self.template, self._unreleased = self._unreleased, None
+                releases.append(self._release(text))
         return releases
+
+    def release_arrived(self) -> list[Release]:
+        """Return the text that arrived in the last call, without waiting for its approval."""
+        self.template = self.newest
+        return [self._release(self.arrived)] if self.arrived else []
+
+    def _release(self, text: str) -> Release:
+        self._released.append(text)
+        kind, choice, item, part = self.key
+        return Release(text, choice, kind, item, part)
 
     def _tail_size(self, text: str) -> int:
         """Return how many characters at the end of approved text can begin a forbidden span."""
@@ -307,6 +359,8 @@ class GatedChoice:
         return 0
 
     def _split(self, text: str) -> list[Window]:
+        self.arrived = text
+        self.received += len(text)
         self._text += text
         windows: list[Window] = []
         start = 0
@@ -321,11 +375,26 @@ class GatedChoice:
 
     def _make_window(self, new: str) -> Window:
         before, number = self._before, self._number
-        window = Window(text=before + new, overlap=len(before), choice=self._choice, number=number)
+        window = self._window(before + new, len(before), number)
         self._before = self._end_of(window.text)
         self._held[number] = window
+        # The first item of a window can have what later ones lack, such as the role.
+        self._templates[number] = self._first
+        self._first = self.newest
         self._number += 1
         return window
+
+    def _window(self, text: str, overlap: int, number: int) -> Window:
+        kind, choice, item, part = self.key
+        return Window(
+            text=text,
+            overlap=overlap,
+            choice=choice,
+            number=number,
+            kind=kind,
+            item=item,
+            part=part,
+        )
 
     def _find_end(self, start: int) -> int:
         """Return the end of the next window, or 0 if that isn't known yet."""

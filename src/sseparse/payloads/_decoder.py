@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any, Final, Generic, Literal, TypeVar
 
@@ -134,11 +134,11 @@ class Decoder(IterableStage, Breakable, ABC, Generic[ItemT]):
     @breaking
     def _feed(self, event: Event) -> list[ItemT]:
         items: list[ItemT] = []
-        if not self._decode_fast(event, items):
-            self._decode_event(event, items)
+        if self.decode_fast(iter((event,)), items) is not None and not self.stopped:
+            self.decode_event(event, items)
         return items
 
-    def _decode_event(self, event: Event, items: list[ItemT]) -> None:
+    def decode_event(self, event: Event, items: list[ItemT]) -> None:
         """Decode an event in the general case."""
         self.events_seen += 1
         if self.done:
@@ -365,8 +365,12 @@ class Decoder(IterableStage, Breakable, ABC, Generic[ItemT]):
         """Decode the data of several events of type "message"."""
 
     @abstractmethod
-    def _decode_fast(self, event: Event, items: list[ItemT]) -> bool:
-        """Decode an event if it has the most common shape, and return whether it has."""
+    def decode_fast(self, events: Iterator[Event], items: list[ItemT]) -> Event | None:
+        """
+        Decode events as long as they have the most common shape.
+
+        Return the first other one, or the one at which the decoder stopped; None at the end.
+        """
 
     @abstractmethod
     def _find_error(self, event_type: str, body: dict[str, Any]) -> ServerSentError | None:

@@ -68,8 +68,9 @@ class Rest(NamedTuple):
         rest: The item.
         choice: Index of the choice it belongs to; None if it belongs to all, such as usage.
         item: Position of the item whose texts it follows; None if the API has none.
-        kind: Kind of the text that it introduces or ends, such as the name of a tool that precedes
-            the arguments; it is withheld if the text is. None if it doesn't depend on a text.
+        kind: Kind of the text that it has, introduces or ends, such as "arguments" for the name of
+            a tool. It is withheld if that kind is, and completes a text of another kind before it.
+            None if it doesn't depend on a text.
     """
 
     rest: Any

@@ -335,15 +335,17 @@ class ItemParser(IterableStage, Uncopyable, Generic[ItemT]):
 
     def _decode(self, events: list[Event]) -> list[ItemT]:
         items: list[ItemT] = []
-        for place, event in enumerate(events):
-            if event.event:
-                items += self._decoder.feed(event)
-            else:
-                items += self._decoder.feed_stray(event.data)
-            if self._decoder.stopped:
+        decoder, rest = self._decoder, iter(events)
+        while (event := decoder.decode_fast(rest, items)) is not None:
+            if not decoder.stopped:
+                if event.event:
+                    decoder.decode_event(event, items)
+                else:
+                    items += decoder.feed_stray(event.data)
+            if decoder.stopped:
                 # Later events of the same piece weren't used: a reconnection asks for them again.
                 self._last_event_id = event.id
-                self._decoder.add_late(late.data for late in events[place + 1 :])
+                decoder.add_late(late.data for late in rest)
                 break
         return items
 

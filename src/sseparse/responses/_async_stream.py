@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
 
 from ..adapters._registry import AsyncReadable, open_async
-from ..streams._async import AsyncItemStream
+from ..streams._async import AsyncItemStream, AsyncUpdateTexts
 from ._accumulator import ResponseAccumulator
 from ._events import ResponseEvent
 from ._results import Response
@@ -44,3 +45,9 @@ class AsyncResponseStream(AsyncItemStream[ResponseEvent, Response, Update]):
         reader, state = open_reader(opened, **options)
         super().__init__(opened, reader, state)
         self.accumulator = reader.accumulator
+
+    def text_deltas(self) -> AsyncIterator[str]:
+        """Iterate over the new text of the answer, as `ResponseStream.text_deltas()` does."""
+        from ..payloads._updates import ContentDelta  # noqa: PLC0415 - as updates are loaded
+
+        return AsyncUpdateTexts(self.updates(), ContentDelta)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from typing import Any, Final, Literal, TypedDict, Unpack
 
@@ -11,11 +11,12 @@ from attrs import evolve
 
 from .._end import End, EndCause
 from .._errors import ServerSentError
-from .._json import UNREADABLE, is_deep, is_list, is_object
+from .._json import is_list, is_object
 from .._options import ItemOptions, check_number
-from ..payloads._decoder import MAX_OBJECTS, Decoder
+from ..payloads._decoder import MAX_OBJECTS
 from ..payloads._model import build
 from ..payloads._parser import ItemParser
+from ..payloads._typed_decoder import UNNAMED, TypedDecoder
 from ..sse._event import Event
 from ..sse._parser import DEFAULT_MAXIMUM, Parser
 from ._encode import to_events
@@ -38,7 +39,6 @@ from ._results import Response
 from ._targets import DELTAS
 
 DONE_MARK: Final = "[DONE]"
-_UNNAMED: Final = "message"
 _RESPONSE: Final = "response"
 # The classes whose events usually have known fields only.
 _FAST: Final = (
@@ -49,10 +49,6 @@ _FAST: Final = (
     PartialImageEvent,
     ProgressEvent,
 )
-# After so many events of a type in a row with unknown fields, the rest has them too: trying the
-# fast path costs more than it saves. It is tried again now and then.
-_MISSES: Final = 3
-_RETRY: Final = 64
 
 
 @cache
@@ -61,10 +57,10 @@ def _decode_functions() -> dict[str, Callable[[str | bytes], Any]]:
     decoders = {kind: msgspec.json.Decoder(kind).decode for kind in _FAST}
     by_type = {name: decoders[kind] for name, kind in KINDS.items() if kind in decoders}
     # Nearly all events without a name are deltas; the other shapes are rejected.
-    return {**by_type, _UNNAMED: decoders[DeltaEvent]}
+    return {**by_type, UNNAMED: decoders[DeltaEvent]}
 
 
-class ResponseDecoder(Decoder[ResponseEvent]):
+class ResponseDecoder(TypedDecoder[ResponseEvent]):
     """
     Decoder for the events of a streamed response, without I/O.
 
@@ -85,7 +81,7 @@ class ResponseDecoder(Decoder[ResponseEvent]):
         ValueError: An option has an invalid value.
     """
 
-    __slots__ = ("_decoders", "_misses", "_starting_after", "status")
+    __slots__ = ("_starting_after", "status")
 
     # `+=` below would leave their types to be inferred, which type checkers do differently.
     events_seen: int
@@ -98,11 +94,16 @@ class ResponseDecoder(Decoder[ResponseEvent]):
         max_objects: int | None = MAX_OBJECTS,
         starting_after: int | None = None,
     ) -> None:
-        super().__init__(on_bad_json=on_bad_json, max_objects=max_objects)
+        decoders = _decode_functions()
+        super().__init__(
+            decoders,
+            DELTAS,
+            () if starting_after is None else decoders,
+            on_bad_json=on_bad_json,
+            max_objects=max_objects,
+        )
         check_number("starting_after", starting_after)
         self._starting_after = starting_after
-        self._decoders = _decode_functions()
-        self._misses: dict[str, int] = {}  # by type of event, in a row
         self.status: str | None = None
 
     def feed_frame(self, data: str | bytes) -> list[ResponseEvent]:
@@ -134,88 +135,8 @@ class ResponseDecoder(Decoder[ResponseEvent]):
             self.status = self.status if is_done else None
         return events
 
-    def _decode_fast(self, event: Event, items: list[ResponseEvent]) -> bool:
-        return self.decode_known(iter((event,)), items) is None
-
-    def decode_values(self, values: list[bytes], last_event_id: str) -> list[ResponseEvent]:
-        """Decode the data of several events of type "message"."""
-        items: list[ResponseEvent] = []
-        rest = iter(values)
-        while not self.stopped and (value := self._decode_deltas(rest, items)) is not None:
-            data = value.decode("utf-8", "replace")
-            self._decode_event(Event(data, _UNNAMED, last_event_id), items)
-        if self.stopped:
-            self.add_late(rest)
-        return items
-
-    def decode_known(self, events: Iterator[Event], items: list[ResponseEvent]) -> Event | None:
-        """
-        Decode events as long as they have known fields only; return the first other.
-
-        msgspec decodes such an event in one call. Unknown types and fields, events about a
-        response, errors, [DONE], and large or deep JSON fall through to the general case.
-        """
-        if self.done or self.stopped:
-            return next(events, None)
-        decoders, misses, small = self._decoders, self._misses, self._small
-        for event in events:
-            name, data = event.event, event.data
-            decode = decoders.get(name)
-            if decode is None or (misses and self._skips(name)):
-                return event
-            if len(data) > small and (not self.fits(data) or is_deep(data)):
-                return event
-            try:
-                item = decode(data)
-            except UNREADABLE:
-                return event
-            if item.type != name and (name != _UNNAMED or item.type not in DELTAS):
-                return event
-            self.events_seen += 1
-            if self._starting_after is None or not self._is_old(item):
-                items.append(item)
-            if misses and name in misses:
-                del misses[name]
-        return None
-
-    def _decode_deltas(self, values: Iterator[bytes], items: list[ResponseEvent]) -> bytes | None:
-        """Decode events without a name as long as they are deltas, as `decode_known()` does."""
-        if self.done:
-            return next(values, None)
-        decode, misses, small = self._decoders[_UNNAMED], self._misses, self._small
-        for value in values:
-            if misses and self._skips(_UNNAMED):
-                return value
-            if len(value) > small and (not self.fits(value) or is_deep(value)):
-                return value
-            try:
-                item = decode(value)
-            except UNREADABLE:
-                return value
-            if item.type not in DELTAS:
-                return value
-            self.events_seen += 1
-            if self._starting_after is None or not self._is_old(item):
-                items.append(item)
-            if misses and _UNNAMED in misses:
-                del misses[_UNNAMED]
-        return None
-
-    def _skips(self, name: str) -> bool:
-        """Return whether the fast path isn't tried for a type of event; count if it isn't."""
-        misses = self._misses
-        count = misses.get(name, 0)
-        if count < _MISSES:
-            return False
-        misses[name] = count + 1 if count < _RETRY else 0
-        return True
-
-    def _miss(self, kind: str) -> None:
-        """Count an event that has a fast path but wasn't decoded on it."""
-        for name in (kind, _UNNAMED) if kind in DELTAS else (kind,):
-            count = self._misses.get(name, 0)
-            if count < _MISSES:
-                self._misses[name] = count + 1
+    def _note(self, item: ResponseEvent) -> bool:
+        return not self._is_old(item)
 
     def _is_old(self, event: ResponseEvent) -> bool:
         number, last = event.sequence_number, self._starting_after
@@ -237,8 +158,7 @@ class ResponseDecoder(Decoder[ResponseEvent]):
             # A server that doesn't stream: the events that would have streamed the response.
             bodies = [event.to_dict() for event in to_events(build(Response, body))]
             return [event for each in bodies for event in self._build(each)]
-        if kind in self._decoders:
-            self._miss(kind)
+        self._miss(kind)
         event = build(_class_of(kind, body), body)
         if isinstance(event, LifecycleEvent) and is_terminal(event):
             self._finish(event)
@@ -269,7 +189,7 @@ class ResponseDecoder(Decoder[ResponseEvent]):
 
     def _is_ignored(self, event: Event) -> bool:
         # A proxy sends its upstream's comments as data.
-        is_other = event.event not in KINDS and event.event != _UNNAMED
+        is_other = event.event not in KINDS and event.event != UNNAMED
         return is_other or event.data.startswith(":")
 
     @property
@@ -347,7 +267,7 @@ class ResponseParser(ItemParser[ResponseEvent]):
         ValueError: An option has an invalid value.
     """
 
-    __slots__ = ("_events",)
+    __slots__ = ()
 
     def __init__(
         self,
@@ -366,16 +286,5 @@ class ResponseParser(ItemParser[ResponseEvent]):
             max_line_bytes=max_line_bytes,
             max_event_bytes=max_event_bytes,
         )
-        decoder = self._events = ResponseDecoder(**options)
+        decoder = ResponseDecoder(**options)
         super().__init__(parser, decoder, errors=errors, max_event_bytes=max_event_bytes)
-
-    def _decode(self, events: list[Event]) -> list[ResponseEvent]:
-        # Most events have known fields only, and are decoded without a call for each.
-        items: list[ResponseEvent] = []
-        rest = iter(events)
-        while (event := self._events.decode_known(rest, items)) is not None:
-            items += super()._decode([event])
-            if self._events.stopped:
-                self._events.add_late(late.data for late in rest)
-                break
-        return items

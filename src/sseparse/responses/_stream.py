@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Unpack
 
 from msgspec.structs import replace
@@ -12,7 +13,7 @@ from ..payloads._results import Note
 from ..streams._protocols import Recorder
 from ..streams._reader import Reader
 from ..streams._state import StreamState
-from ..streams._sync import ItemStream
+from ..streams._sync import ItemStream, UpdateTexts
 from ._accumulator import MAX_ACCUMULATED, MAX_ITEMS, ResponseAccumulator
 from ._decoder import ResponseOptions, ResponseParser
 from ._events import ResponseEvent
@@ -174,3 +175,13 @@ class ResponseStream(ItemStream[ResponseEvent, Response, Update]):
         reader, state = open_reader(opened, **options)
         super().__init__(opened, reader, state)
         self.accumulator = reader.accumulator
+
+    def text_deltas(self) -> Iterator[str]:
+        """
+        Iterate over the new text of the answer.
+
+        Text that the server sends only in complete form, at the end of a part, is included.
+        """
+        from ..payloads._updates import ContentDelta  # noqa: PLC0415 - as updates are loaded
+
+        return UpdateTexts(self.updates(), ContentDelta)

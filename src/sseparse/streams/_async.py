@@ -309,3 +309,21 @@ class _AsyncUpdates(Uncopyable):
             finally:
                 reader.tracks_updates = False
         return update
+
+
+class AsyncUpdateTexts(Uncopyable):
+    """`UpdateTexts` for an asynchronous stream."""
+
+    def __init__(self, updates: AsyncIterator[Any], kind: type[Any]) -> None:
+        self._updates = updates
+        self._kind = kind
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> str:
+        async for update in self._updates:
+            if type(update) is self._kind:
+                text: str = update.text
+                return text
+        raise StopAsyncIteration

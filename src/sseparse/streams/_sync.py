@@ -326,3 +326,21 @@ class _Updates(Uncopyable):
             finally:
                 reader.tracks_updates = False
         return update
+
+
+class UpdateTexts(Uncopyable):
+    """Iterator over the texts of one kind of update, for APIs whose items can repeat text."""
+
+    def __init__(self, updates: Iterator[Any], kind: type[Any]) -> None:
+        self._updates = updates
+        self._kind = kind
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
+        for update in self._updates:
+            if type(update) is self._kind:
+                text: str = update.text
+                return text
+        raise StopIteration

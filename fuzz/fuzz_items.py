@@ -1,10 +1,11 @@
 """
 Search for inputs that violate a property, guided by coverage.
 
-    python fuzz/fuzz_chunks.py --seconds 600
-    python fuzz/fuzz_chunks.py FILE
+    python fuzz/fuzz_items.py --seconds 600
+    python fuzz/fuzz_items.py --api messages --seconds 600
+    python fuzz/fuzz_items.py FILE
 
-The first command searches, the second checks saved inputs again. The search ends at the first
+The first commands search, the last checks saved inputs again. The search ends at the first
 finding; with --keep-going it continues and keeps the shortest input of each kind of finding. The
 exit status is 1 if there are findings.
 """
@@ -18,6 +19,7 @@ import sys
 import tempfile
 import time
 import traceback
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -32,10 +34,14 @@ except ImportError:
 with atheris.instrument_imports(include=["sseparse"]):
     import sseparse  # noqa: F401 - imported here to be instrumented
 
+import event_grammar
+import event_target
 import grammar
 import target
 
-SEEDS = Path(__file__).resolve().parents[1] / "tests" / "data" / "fuzz"
+_DATA = Path(__file__).resolve().parents[1] / "tests" / "data"
+SEEDS = {"chunks": _DATA / "fuzz", **{api: _DATA / f"fuzz-{api}" for api in event_target.APIS}}
+"""The folder of the saved inputs of each API."""
 SLOW = 5.0
 """Seconds after which an input counts as slow."""
 PROGRESS = 5000
@@ -51,12 +57,14 @@ class Search:
     A search that saves the inputs that violate a property.
 
     Args:
+        api: The API whose streams are searched.
         folder: Folder of the findings.
         seconds: Duration of the search.
         keep_going: Whether to continue after the first finding.
     """
 
-    def __init__(self, folder: Path, seconds: float, *, keep_going: bool) -> None:
+    def __init__(self, api: str, folder: Path, seconds: float, *, keep_going: bool) -> None:
+        self._api = api
         self._folder = folder
         self._seconds = seconds
         self._keep_going = keep_going
@@ -68,7 +76,7 @@ class Search:
         """Check an input; end the search after its duration or a finding."""
         self._executions += 1
         started = time.perf_counter()
-        failure = failure_of(data)
+        failure = failure_of(data, self._api)
         ended = time.perf_counter()
         if failure is None and ended - started > SLOW:
             failure = "slow", f"took {ended - started:.1f} seconds"
@@ -78,6 +86,16 @@ class Search:
             print(f"{self._executions} executions", flush=True)
         if ended - self._began > self._seconds or (self._lengths and not self._keep_going):
             self._end(ended - self._began)
+
+    def mutate(self, data: bytes, max_size: int, seed: int) -> bytes:
+        """Change an input with the grammar or with libFuzzer."""
+        draw = random.Random(seed)
+        if draw.randrange(3):
+            make = partial(event_grammar.EventStreamGenerator, api=self._api)
+            generator = grammar.BodyGenerator if self._api == "chunks" else make
+            return grammar.mutate(data, draw, target.HEAD, generator)[:max_size]
+        changed: bytes = atheris.Mutate(data, max_size)
+        return changed
 
     def _save(self, data: bytes, kind: str, message: str) -> None:
         known = self._lengths.get(kind)
@@ -100,10 +118,13 @@ class Search:
         os._exit(bool(self._lengths))
 
 
-def failure_of(data: bytes) -> tuple[str, str] | None:
+def failure_of(data: bytes, api: str) -> tuple[str, str] | None:
     """Return the kind of the failure of an input and its message, or None."""
     try:
-        target.check(data)
+        if api == "chunks":
+            target.check(data)
+        else:
+            event_target.check(data, api)
     except AssertionError as error:
         rule = str(error).partition("\n")[0]
         return rule.partition(": ")[0], str(error)
@@ -111,15 +132,6 @@ def failure_of(data: bytes) -> tuple[str, str] | None:
         where = traceback.extract_tb(error.__traceback__)[-1]
         return f"{type(error).__name__} in {where.name}", traceback.format_exc()
     return None
-
-
-def mutate(data: bytes, max_size: int, seed: int) -> bytes:
-    """Change an input with the grammar or with libFuzzer."""
-    draw = random.Random(seed)
-    if draw.randrange(3):
-        return grammar.mutate(data, draw, target.HEAD)[:max_size]
-    changed: bytes = atheris.Mutate(data, max_size)
-    return changed
 
 
 def start(run: Search, folder: Path, corpus: list[Path], seed: int) -> None:
@@ -134,13 +146,16 @@ def start(run: Search, folder: Path, corpus: list[Path], seed: int) -> None:
         "-verbosity=0",
         *map(str, corpus),
     ]
-    atheris.Setup([sys.argv[0], *arguments], run.run, custom_mutator=mutate)
+    atheris.Setup([sys.argv[0], *arguments], run.run, custom_mutator=run.mutate)
     atheris.Fuzz()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("files", nargs="*", type=Path, help="saved inputs to check again")
+    parser.add_argument(
+        "--api", choices=SEEDS, default="chunks", help="the API of the streams; default: chunks"
+    )
     parser.add_argument("--seconds", type=float, default=600, help="duration of the search")
     parser.add_argument(
         "--seed", type=int, default=0, help="seed of the search; 0 for a random one"
@@ -149,19 +164,20 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="folder of the findings and the corpus")
     options = parser.parse_args()
     if options.files:
-        failures = [check_again(path) for path in options.files]
+        failures = [check_again(path, options.api) for path in options.files]
         sys.exit(any(failures))
     folder = options.folder or Path(tempfile.mkdtemp(prefix="sseparse-fuzz-"))
     corpus = folder / "corpus"
     corpus.mkdir(parents=True, exist_ok=True)
     # libFuzzer writes to the first folder and reads all of them.
-    run = Search(folder, options.seconds, keep_going=options.keep_going)
-    start(run, folder, [corpus, SEEDS], options.seed)
+    run = Search(options.api, folder, options.seconds, keep_going=options.keep_going)
+    seeds = [SEEDS[options.api]] if SEEDS[options.api].exists() else []
+    start(run, folder, [corpus, *seeds], options.seed)
 
 
-def check_again(path: Path) -> bool:
+def check_again(path: Path, api: str) -> bool:
     """Check a saved input; return whether it violates a property."""
-    failure = failure_of(path.read_bytes())
+    failure = failure_of(path.read_bytes(), api)
     print(f"{path}: {'passed' if failure is None else failure[1]}")
     return failure is not None
 

@@ -1,0 +1,185 @@
+"""The APIs that the command reads and asks, and which of them a body is from."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator, Iterator, Mapping
+from types import ModuleType
+from typing import Any, Final
+
+from attrs import frozen
+
+from .. import Event, Parser, chunks, messages, recognize, responses
+from ..payloads._decoder import Decoder
+from ..streams._sync import ItemStream
+
+# The most bytes that are read to find out the API: the largest event.
+_MOST_READ: Final = 32 * 1024 * 1024
+
+
+@frozen
+class API:
+    """
+    An API: its classes, the words of its messages, and where to send requests.
+
+    Attributes:
+        name: The value of the option --api.
+        parts: Fields of a result, of which one isn't empty once something was received.
+        finish: The field that says why the answer ended.
+        terminal: What ends a complete stream.
+        missing: What is missing from a truncated one.
+        item: What an event of the API is.
+        url: The default base URL.
+        endpoint: The path of requests, after the version.
+        environment: The prefix of the environment variables for the URL, the key and the model.
+        model: The default model.
+        module: The package of the API.
+        stream: The name of the class of its streams.
+        decoder: The name of the class of its decoders.
+        complete: How a stream is described that has its terminal event.
+    """
+
+    name: str
+    parts: tuple[str, ...]
+    finish: str
+    terminal: str
+    missing: str
+    item: str
+    url: str
+    endpoint: str
+    environment: str
+    model: str
+    module: ModuleType
+    stream: str
+    decoder: str
+    complete: str = "complete"
+
+    @property
+    def url_variable(self) -> str:
+        return f"{self.environment}_BASE_URL"
+
+    @property
+    def key_variable(self) -> str:
+        return f"{self.environment}_API_KEY"
+
+    @property
+    def model_variable(self) -> str:
+        return f"{self.environment}_MODEL"
+
+    def open_stream(self, source: object, **options: Any) -> ItemStream[Any, Any, Any]:
+        stream: ItemStream[Any, Any, Any] = getattr(self.module, self.stream)(source, **options)
+        return stream
+
+    def make_decoder(self) -> Decoder[Any]:
+        """Return a decoder that skips events of other APIs."""
+        decoder: Decoder[Any] = getattr(self.module, self.decoder)(on_bad_json="skip")
+        return decoder
+
+    def has_parts(self, result: Any) -> bool:
+        """Return whether something of an answer was received."""
+        return any(getattr(result, name) for name in self.parts)
+
+
+CHAT: Final = API(
+    name="chat",
+    parts=("choices",),
+    finish="finish_reason",
+    terminal="[DONE]",
+    missing="[DONE] or a finish_reason",
+    item="a chunk",
+    url="https://api.openai.com/v1",
+    endpoint="chat/completions",
+    environment="OPENAI",
+    model="gpt-4o-mini",
+    module=chunks,
+    stream="Stream",  # chat or legacy completions
+    decoder="ChunkDecoder",
+)
+RESPONSES: Final = API(
+    name="responses",
+    parts=("id", "output"),
+    finish="status",
+    terminal="a terminal event",
+    missing="a terminal event, such as response.completed",
+    item="a JSON object",
+    url="https://api.openai.com/v1",
+    endpoint="responses",
+    environment="OPENAI",
+    model="gpt-4o-mini",
+    complete="stream complete",  # its status can be "incomplete"
+    module=responses,
+    stream="ResponseStream",
+    decoder="ResponseDecoder",
+)
+MESSAGES: Final = API(
+    name="messages",
+    parts=("id", "content"),
+    finish="stop_reason",
+    terminal="message_stop",
+    missing="message_stop or a stop_reason",
+    item="a JSON object",
+    url="https://api.anthropic.com",
+    endpoint="messages",
+    environment="ANTHROPIC",
+    model="claude-haiku-4-5",
+    module=messages,
+    stream="MessageStream",
+    decoder="MessageDecoder",
+)
+APIS: Final[Mapping[str, API]] = {api.name: api for api in (CHAT, RESPONSES, MESSAGES)}
+
+
+def api_of(source: Event | bytes) -> API | None:
+    """Return the API that an event, or the start of a body, is from; None if it isn't known."""
+    name = recognize(source)
+    return None if name is None else APIS.get(name, CHAT)  # legacy completions are chat's
+
+
+class Judge:
+    """Decoder of events whose API can be unknown at first. It finds errors and the end."""
+
+    def __init__(self, api: API | None = None) -> None:
+        self.api = api
+        self.decoder = (api or CHAT).make_decoder()
+
+    def feed(self, event: Event) -> None:
+        if self.api is None:
+            self.api = api_of(event)
+            if self.api not in (None, CHAT):
+                self.decoder = self.api.make_decoder()
+        if self.decoder.error is None:
+            self.decoder.feed(event)
+
+
+def find_api(pieces: Generator[bytes]) -> tuple[API | None, Iterator[bytes]]:
+    """Read pieces until their API is known; return it, if it's known, and all pieces."""
+    read: list[bytes] = []
+    try:
+        return _read_until_known(pieces, read), _rejoin(read, pieces, None)
+    except OSError as error:
+        # The stream that reads the pieces reports it.
+        return None, _rejoin(read, pieces, error)
+
+
+def _read_until_known(pieces: Iterator[bytes], read: list[bytes]) -> API | None:
+    parser, judge = Parser(), Judge()
+    for piece in pieces:
+        read.append(piece)
+        for event in parser.feed(piece):
+            judge.feed(event)
+            if judge.api is not None:
+                return judge.api
+        # After an error, nothing is read that could decide.
+        error = judge.decoder.error or parser.error
+        if error is not None or parser.bytes_seen > _MOST_READ:
+            return None
+    # A JSON body, or one whose last event no blank line ends.
+    return api_of(b"".join(read))
+
+
+def _rejoin(read: list[bytes], pieces: Generator[bytes], error: OSError | None) -> Generator[bytes]:
+    with contextlib.closing(pieces):
+        yield from read
+        if error is not None:
+            raise error
+        yield from pieces

@@ -1,0 +1,186 @@
+"""The texts of an answer that a gate checks, and the items that are released between them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import define, field
+
+from ..payloads._gated import GatedText, Part, Rest, TextEnd, TextKey
+from ..payloads._model import Kind
+from ._options import GateOptions
+from ._windows import Release, Window, WindowedText, key_of
+
+if TYPE_CHECKING:
+    from ._verdicts import Flagged
+
+# Of the items that follow one window. Each takes about 1 KiB.
+MOST_RESTS: Final = 1000
+
+Output = Window | Rest | Release
+"""A window to check, an item that follows the windows before it, or text released at once."""
+
+
+@define(eq=False)
+class Lane:
+    """
+    The texts of a choice, or of an item of it. One of them is open at a time.
+
+    Attributes:
+        texts: The texts that weren't ended for good.
+        open: The text that the last piece continued.
+        rests: Items that follow text that is in no window yet.
+    """
+
+    choice: int
+    texts: dict[TextKey, WindowedText] = field(factory=dict[TextKey, WindowedText])
+    open: WindowedText | None = None
+    rests: list[Rest] = field(factory=list[Rest])
+
+
+class GatedAnswer:
+    """
+    An answer split into windows and items, in the order of their release.
+
+    Attributes:
+        texts: The texts that are checked, by their key.
+        flags: The errors that stopped single choices, by their index.
+        unchecked: The kinds of text that pass without a check.
+        withheld: Kinds of text and names of fields that were received and are never released.
+    """
+
+    def __init__(self, options: GateOptions) -> None:
+        self._options = options
+        self._releases_first = options.releases_first
+        self._kinds = frozenset(options.kinds)
+        self.unchecked = frozenset(options.unchecked) - self._kinds
+        self._lanes: dict[tuple[int, int | None], Lane] = {}
+        self._last_lane: Lane | None = None
+        self.texts: dict[TextKey, WindowedText] = {}
+        self.flags: dict[int, Flagged] = {}
+        self.withheld: dict[str, None] = {}
+
+    def add(self, parts: Iterable[Part]) -> list[Output]:
+        """Add the parts of an item, and return the windows and items that they complete."""
+        output: list[Output] = []
+        for part in parts:
+            if isinstance(part, GatedText):
+                self._add_text(part, output)
+            elif isinstance(part, Rest):
+                self._add_rest(part, output)
+            elif isinstance(part, TextEnd):
+                self._end(part, output)
+            else:
+                self.withheld[part.name] = None
+        return output
+
+    def _add_text(self, part: GatedText, output: list[Output]) -> None:
+        key, text, template, is_complete = part
+        state = self.texts.get(key)
+        if state is None:
+            if key.kind not in self._kinds:
+                self.withheld[key.kind] = None
+                return
+            at = key.choice, key.item
+            lane = self._lanes.get(at)
+            if lane is None:
+                lane = self._lanes[at] = Lane(key.choice)
+            state = self.texts[key] = WindowedText(key, self._options)
+            state.lane = lane
+        if key.choice in self.flags:
+            return
+        lane = state.lane
+        if lane.open is not state:
+            self._leave(lane, output)
+            lane.open = lane.texts[key] = state
+        self._last_lane = lane
+        windows = state.feed(text[state.received :] if is_complete else text, template)
+        if windows or self._releases_first:
+            self._put(lane, state, windows, output)
+
+    def _put(
+        self, lane: Lane, state: WindowedText, windows: list[Window], output: list[Output]
+    ) -> None:
+        """Add windows, and after the first one the items that followed its text."""
+        if lane.choice in self.flags:
+            return
+        if self._releases_first:
+            output += state.release_arrived()
+        output += windows[:1]
+        if windows and lane.rests:
+            output += lane.rests
+            lane.rests = []
+        output += windows[1:]
+
+    def _leave(self, lane: Lane, output: list[Output]) -> None:
+        """Complete the last window of the open text; more of the text can follow."""
+        if lane.open is not None:
+            self._put(lane, lane.open, lane.open.flush(), output)
+        output += lane.rests
+        lane.rests = []
+
+    def _add_rest(self, rest: Rest, output: list[Output]) -> None:
+        if rest.kind is not None and rest.kind not in self._kinds | self.unchecked:
+            self.withheld[rest.kind] = None
+            return
+        lane = self._last_lane
+        if rest.choice is not None:
+            lane = self._lanes.get((rest.choice, rest.item))
+        if lane is None or lane.open is None or self._releases_first or lane.choice in self.flags:
+            output.append(rest)
+        elif rest.kind not in (None, lane.open.key.kind):
+            self._leave(lane, output)
+            output.append(rest)
+        elif lane.open.is_open or self._options.hold:
+            lane.rests.append(rest)
+            if len(lane.rests) >= MOST_RESTS:
+                self._leave(lane, output)
+        else:
+            output.append(rest)
+
+    def _end(self, end: TextEnd, output: list[Output]) -> None:
+        lane = self._lanes.get((end.choice, end.item))
+        if lane is None:
+            return
+        if end.is_final:
+            self._close_texts(lane, end.kind, output)
+        elif lane.open is not None:
+            self._put(lane, lane.open, lane.open.flush(), output)
+        if lane.open is None:
+            output += lane.rests
+            lane.rests = []
+
+    def _close_texts(self, lane: Lane, kind: Kind | None, output: list[Output]) -> None:
+        rests, lane.rests = lane.rests, []  # they follow all texts, or one that isn't ended
+        for key in [key for key in lane.texts if kind is None or key.kind == kind]:
+            state = lane.texts.pop(key)
+            self._put(lane, state, state.close(), output)
+            if lane.open is state:
+                lane.open = None
+        lane.rests = rests
+
+    def close(self) -> list[Output]:
+        """Return the last window of each text, and the items that waited for it."""
+        output: list[Output] = []
+        last: list[Rest] = []
+        for lane in self._lanes.values():
+            self._close_texts(lane, None, output)
+            for rest in lane.rests:
+                (last if rest.choice is None else output).append(rest)
+            lane.rests = []
+        return output + last
+
+    def approved(self, key: TextKey) -> str | None:
+        """Return the released text of a key, or None if texts of its kind pass without a check."""
+        if key.kind in self.unchecked:
+            return None
+        return self.texts[key].released if key in self.texts else ""
+
+    def make_item(self, release: Release) -> Any:
+        return self.texts[key_of(release)].template.with_text(release.text)
+
+    def make_stop(self, window: Window) -> list[Any]:
+        """Return the items that end the choice of a window, if items were added."""
+        template = self.texts[key_of(window)].newest
+        return [] if template is None else [*template.with_stop(window.choice)]

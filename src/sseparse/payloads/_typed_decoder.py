@@ -1,0 +1,158 @@
+"""Base class of the decoders of APIs whose events have a type of their own."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Final, Literal, Protocol, TypeVar
+
+from .._json import UNREADABLE, is_deep
+from ..sse._event import Event
+from ._decoder import Decoder
+
+UNNAMED: Final = "message"
+"""The type of an event without a name."""
+# After so many events of a type in a row with unknown fields, only each `_RETRY`th one is tried in
+# the fast path: trying all costs more than it saves.
+_MISSES: Final = 3
+_RETRY: Final = 32
+
+
+class TypedItem(Protocol):
+    """An item with the type of its event."""
+
+    @property
+    def type(self) -> str: ...
+
+
+TypedItemT = TypeVar("TypedItemT", bound=TypedItem)
+
+
+class TypedDecoder(Decoder[TypedItemT]):
+    """
+    Base class of decoders of events whose JSON has a type, which most servers repeat as the name.
+
+    The events of a type with unknown fields leave the fast path, those of the other types don't.
+
+    Args:
+        decoders: The functions that decode the data of an event, by the names of events; the one of
+            `UNNAMED` decodes events without a name.
+        unnamed: The types of events that have a fast path without a name.
+        noted: The types of events that `_note()` gets.
+        on_bad_json, max_objects: As for `Decoder`.
+    """
+
+    __slots__ = ("_decoders", "_misses", "_noted", "_unnamed")
+
+    # `+=` below would leave its type to be inferred, which type checkers do differently.
+    events_seen: int
+
+    def __init__(
+        self,
+        decoders: Mapping[str, Callable[[str | bytes], TypedItemT]],
+        unnamed: Collection[str],
+        noted: Collection[str],
+        *,
+        on_bad_json: Literal["raise", "skip"],
+        max_objects: int | None,
+    ) -> None:
+        super().__init__(on_bad_json=on_bad_json, max_objects=max_objects)
+        self._decoders = decoders
+        self._unnamed = unnamed
+        self._noted = noted
+        self._misses: dict[str, int] = {}  # in a row, by the name of the event
+
+    def decode_fast(self, events: Iterator[Event], items: list[TypedItemT]) -> Event | None:
+        """
+        Decode events as long as they have known fields only; return the first other.
+
+        msgspec decodes such an event in one call. Unknown types and fields, errors, what follows
+        the end, and large or deep JSON fall through to the general case.
+        """
+        if self.done or self.stopped:
+            return next(events, None)
+        decoders, misses, small, noted = self._decoders, self._misses, self._small, self._noted
+        for event in events:
+            name, data = event.event, event.data
+            decode = decoders.get(name)
+            is_large = len(data) > small and (not self.fits(data) or is_deep(data))
+            if decode is None or is_large or (misses and self._skips(name)):
+                return event
+            try:
+                item = decode(data)
+            except UNREADABLE:
+                return event
+            if item.type != name and (name != UNNAMED or item.type not in self._unnamed):
+                return event
+            self.events_seen += 1
+            items.append(item)
+            if misses:
+                misses.pop(name, None)
+            if item.type in noted:
+                self._note_last(items)
+                if self.done:
+                    return next(events, None)
+        return None
+
+    def decode_values(self, values: list[bytes], last_event_id: str) -> list[TypedItemT]:
+        """Decode the data of several events of type "message", as proxies send them."""
+        items: list[TypedItemT] = []
+        rest = iter(values)
+        while not self.stopped and (value := self._decode_unnamed(rest, items)) is not None:
+            data = value.decode("utf-8", "replace")
+            self.decode_event(Event(data, UNNAMED, last_event_id), items)
+        if self.stopped:
+            self.add_late(rest)
+        return items
+
+    def _decode_unnamed(self, values: Iterator[bytes], items: list[TypedItemT]) -> bytes | None:
+        """Decode events without a name, as `decode_fast()` does; return the first other."""
+        if self.done:
+            return next(values, None)
+        decode, misses, small, noted = (
+            *(self._decoders[UNNAMED], self._misses),
+            *(self._small, self._noted),
+        )
+        for value in values:
+            if misses and self._skips(UNNAMED):
+                return value
+            if len(value) > small and (not self.fits(value) or is_deep(value)):
+                return value
+            try:
+                item = decode(value)
+            except UNREADABLE:
+                return value
+            if item.type not in self._unnamed:
+                return value
+            self.events_seen += 1
+            items.append(item)
+            if misses:
+                misses.pop(UNNAMED, None)
+            if item.type in noted:
+                self._note_last(items)
+        return None
+
+    def _note_last(self, items: list[TypedItemT]) -> None:
+        if not self._note(items[-1]):
+            items.pop()
+
+    def _skips(self, name: str) -> bool:
+        """Return whether the fast path isn't tried for an event; count if it isn't."""
+        count = self._misses.get(name, 0)
+        is_skipped = _MISSES <= count < _RETRY
+        if count >= _MISSES:
+            self._misses[name] = count + 1 if is_skipped else _MISSES - 1
+        return is_skipped
+
+    def _miss(self, kind: str) -> None:
+        """Count an event of a type that has a fast path but wasn't decoded on it."""
+        for name in (kind, UNNAMED) if kind in self._unnamed else (kind,):
+            count = self._misses.get(name, 0)
+            if name in self._decoders and count < _MISSES:
+                self._misses[name] = count + 1
+
+    # What an API decides.
+
+    @abstractmethod
+    def _note(self, item: TypedItemT, /) -> bool:
+        """Record what an item says about the end; return whether the item is kept."""

@@ -1,0 +1,103 @@
+"""Streams of the API's servers, as their users reported them, each with the right outcome."""
+
+from collections.abc import Iterable
+
+import pytest
+
+from dialect_cases import (
+    Case,
+    check_error,
+    check_result,
+    check_updates,
+    check_words,
+    every_cut,
+    has_views,
+    id_of,
+    load_cases,
+    parameters,
+    pieces_of,
+    read,
+)
+from sseparse import EndCause
+from sseparse.messages import (
+    Message,
+    MessageAccumulator,
+    MessageEvent,
+    MessageParser,
+    MessageReader,
+    MessageStream,
+    encode_event,
+    to_events,
+)
+from sseparse.testing import run_stage
+
+CASES = load_cases("messages")
+# Cases that fail so far.
+OPEN: set[str] = set()
+OPEN_VIEWS: set[str] = set()
+
+
+@pytest.mark.parametrize("case", parameters(CASES, OPEN))
+def test_outcome(case: Case) -> None:
+    """A stream has its right result, error, end and notes, wherever its bytes are cut."""
+    for pieces in every_cut(case).values():
+        reader = read(MessageReader(), pieces)
+        check_error(case, reader.error, reader.end.cause)
+        check_result(case, reader.snapshot())
+        check_words(case, reader.snapshot().to_dict())
+
+
+@pytest.mark.parametrize("case", CASES, ids=id_of)
+def test_stages(case: Case) -> None:
+    """A parser gives the same events at every cut, and an accumulator the reader's result."""
+    first = run_stage(MessageParser(), pieces_of(case))
+    for pieces in every_cut(case).values():
+        assert run_stage(MessageParser(), pieces).same_as(first)
+    if "error" not in case:
+        result = accumulated(first.items)
+        reader = read(MessageReader(), pieces_of(case))
+        assert result == reader.snapshot()
+        assert result.notes == reader.snapshot().notes
+
+
+@pytest.mark.parametrize("case", parameters(filter(has_views, CASES), OPEN_VIEWS))
+def test_views(case: Case) -> None:
+    """Updates bring the texts and the calls of the result, each once."""
+    check_updates(MessageStream(pieces_of(case), on_incomplete="accept"))
+
+
+@pytest.mark.parametrize("case", CASES, ids=id_of)
+def test_encoding(case: Case) -> None:
+    """Encoded events are decoded as the same events, and a result as events is the same result."""
+    events = run_stage(MessageParser(), pieces_of(case)).items
+    encoded = [encode_event(event) for event in events]
+    assert run_stage(MessageParser(), encoded).items == events
+
+    if case["end"] == "DONE":
+        result = accumulated(events)
+        assert accumulated(to_events(result)) == result
+
+
+def accumulated(events: Iterable[MessageEvent]) -> Message:
+    accumulator = MessageAccumulator()
+    for event in events:
+        accumulator.add(event)
+    return accumulator.snapshot()
+
+
+@pytest.mark.parametrize("case", [each for each in CASES if each["end"] == "DONE"], ids=id_of)
+def test_truncated(case: Case) -> None:
+    """A stream that is cut anywhere before its terminal event doesn't look complete."""
+    pieces = pieces_of(case)
+    if len(pieces) == 1:
+        pieces = [pieces[0][:-1], pieces[0][-1:]]  # a JSON body
+    terminal = next((at for at, piece in enumerate(pieces) if is_terminal(piece)), 1)
+    for count in range(terminal + 1):
+        half = pieces[count][: len(pieces[count]) // 2]
+        reader = read(MessageReader(), [*pieces[:count], half])
+        assert reader.end.cause is not EndCause.DONE
+        assert (reader.error is None) == (reader.end.cause is EndCause.FINISHED)
+
+
+def is_terminal(piece: bytes) -> bool:
+    return any(kind in piece for kind in (b"message_stop",))

@@ -1,0 +1,141 @@
+"""Streams of the API's servers, as their users reported them, each with the right outcome."""
+
+import json
+from collections.abc import Iterable
+
+import pytest
+
+from dialect_cases import (
+    Case,
+    check_error,
+    check_result,
+    check_updates,
+    check_words,
+    every_cut,
+    has_views,
+    id_of,
+    load_cases,
+    parameters,
+    pieces_of,
+    read,
+)
+from sseparse import EndCause
+from sseparse.responses import (
+    Response,
+    ResponseAccumulator,
+    ResponseDecoder,
+    ResponseEvent,
+    ResponseParser,
+    ResponseReader,
+    ResponseStream,
+    encode_event,
+    to_events,
+)
+from sseparse.testing import run_stage
+
+CASES = load_cases("responses")
+# Cases that fail so far.
+OPEN: set[str] = {
+    "agentgateway-empty-done",
+    "agentgateway-empty-done-call",
+    "arguments-after-item-done",
+    "bifrost-call-missing-in-completed",
+    "delta-after-item-done",
+    "lemonade-done-without-indexes",
+    "lemonade-two-parts-without-indexes",
+    "omniroute-closed-early",
+    "sglang-call-missing-in-completed",
+    "vllm-code-interpreter",
+    "vllm-code-interpreter-cut",
+    "vllm-content-index-drift",
+}
+OPEN_VIEWS: set[str] = {
+    "added-out-of-order",
+    "agentgateway-empty-done",
+    "agentgateway-empty-done-call",
+    "bifrost-call-missing-in-completed",
+    "sglang-call-missing-in-completed",
+    "unannounced-custom-input",
+    "vllm-content-index-negative",
+}
+
+
+@pytest.mark.parametrize("case", parameters(CASES, OPEN))
+def test_outcome(case: Case) -> None:
+    """A stream has its right result, error, end and notes, wherever its bytes are cut."""
+    for pieces in every_cut(case).values():
+        reader = read(ResponseReader(), pieces)
+        check_error(case, reader.error, reader.end.cause)
+        check_result(case, reader.snapshot())
+        check_words(case, reader.snapshot().to_dict())
+
+
+@pytest.mark.parametrize("case", CASES, ids=id_of)
+def test_stages(case: Case) -> None:
+    """A parser gives the same events at every cut, and an accumulator the reader's result."""
+    first = run_stage(ResponseParser(), pieces_of(case))
+    for pieces in every_cut(case).values():
+        assert run_stage(ResponseParser(), pieces).same_as(first)
+    if "error" not in case:
+        result = accumulated(first.items)
+        reader = read(ResponseReader(), pieces_of(case))
+        assert result == reader.snapshot()
+        assert result.notes == reader.snapshot().notes
+
+
+@pytest.mark.parametrize("case", parameters(filter(has_views, CASES), OPEN_VIEWS))
+def test_views(case: Case) -> None:
+    """Updates bring the texts and the calls of the result, each once."""
+    check_updates(ResponseStream(pieces_of(case), on_incomplete="accept"))
+
+
+@pytest.mark.parametrize("case", CASES, ids=id_of)
+def test_encoding(case: Case) -> None:
+    """Encoded events are decoded as the same events, and a result as events is the same result."""
+    events = run_stage(ResponseParser(), pieces_of(case)).items
+    encoded = [encode_event(event) for event in events]
+    assert run_stage(ResponseParser(), encoded).items == events
+
+    if case["end"] == "DONE":
+        result = accumulated(events)
+        assert accumulated(to_events(result)) == result
+
+
+def accumulated(events: Iterable[ResponseEvent]) -> Response:
+    accumulator = ResponseAccumulator()
+    for event in events:
+        accumulator.add(event)
+    return accumulator.snapshot()
+
+
+@pytest.mark.parametrize(
+    "case",
+    [each for each in CASES if not any(isinstance(event, str) for event in each["body"])],
+    ids=id_of,
+)
+def test_frames(case: Case) -> None:
+    """Frames of a WebSocket connection are decoded as the events of a stream."""
+    events = run_stage(ResponseParser(), pieces_of(case)).items
+    decoder = ResponseDecoder()
+    frames: list[ResponseEvent] = []
+    for event in case["body"][: len(events)]:
+        frames += decoder.feed_frame(json.dumps(event))
+    assert frames == events
+
+
+@pytest.mark.parametrize("case", [each for each in CASES if each["end"] == "DONE"], ids=id_of)
+def test_truncated(case: Case) -> None:
+    """A stream that is cut anywhere before its terminal event doesn't look complete."""
+    pieces = pieces_of(case)
+    if len(pieces) == 1:
+        pieces = [pieces[0][:-1], pieces[0][-1:]]  # a JSON body
+    terminal = next((at for at, piece in enumerate(pieces) if is_terminal(piece)), 1)
+    for count in range(terminal + 1):
+        half = pieces[count][: len(pieces[count]) // 2]
+        reader = read(ResponseReader(), [*pieces[:count], half])
+        assert reader.end.cause is not EndCause.DONE
+        assert (reader.error is None) == (reader.end.cause is EndCause.FINISHED)
+
+
+def is_terminal(piece: bytes) -> bool:
+    return any(kind in piece for kind in (b"response.completed", b"response.incomplete"))
