@@ -159,7 +159,11 @@ def check_updates(snapshot: Any, updates: list[Any]) -> None:
     started = [each.call for each in updates if isinstance(each, ToolCallStarted)]
     done = [each.call for each in updates if isinstance(each, ToolCallDone)]
     require("a call must start once", len({*started}) == len(started), updates)
-    require("a call must be done once, after its start", sorted(done) == sorted(started), updates)
+    require(
+        "a call must be done once, after its start",
+        {*done} == {*started} and len(done) == len({*done}),
+        updates,
+    )
     texts = [each.text for each in updates if isinstance(each, ContentDone)]
     if not snapshot.notes and snapshot.text:
         pieces = [each.text for each in updates if isinstance(each, ContentDelta)]

@@ -15,7 +15,8 @@ ADAPTERS = ("anyio", "sockets", "trio")
 MODULES = [
     *("sseparse", "sseparse.chunks", "sseparse.streams", "sseparse.reconnect", "sseparse.testing"),
     *("sseparse.adapters", *(f"sseparse.adapters.{name}" for name in ADAPTERS)),
-    *("sseparse.moderation", "sseparse.responses", "sseparse.timing", "sseparse.tokens"),
+    *("sseparse.messages", "sseparse.moderation", "sseparse.responses", "sseparse.timing"),
+    "sseparse.tokens",
 ]
 
 

@@ -216,6 +216,11 @@ def test_message_again() -> None:
     assert kinds(message) == [NoteKind.MESSAGE_REPLACED, NoteKind.BLOCK_ASSUMED]
     assert message.notes[0].detail == "msg_1"
 
+    message = message_of(message_start(id=None), text_start(), message_start(), text(0, "a"))
+    assert (message.id, message.text) == ("msg_1", "a")
+    assert kinds(message) == [NoteKind.MESSAGE_REPEATED]
+    assert message_of(*events, {"type": "message_start"}).id == "msg_1"
+
 
 def test_filled_start() -> None:
     """A message can begin with its content; blocks follow it."""
@@ -302,6 +307,7 @@ def test_start_without_input() -> None:
     assert message.content[0].input == {}
     assert kinds(message) == [NoteKind.INPUT_ASSUMED]
     assert ContentBlock(type="tool_use").arguments == ""
+    assert ContentBlock(type="tool_use", input=["\ud83d"]).arguments == '["\\ud83d"]'
 
 
 def test_json_input() -> None:

@@ -1,6 +1,7 @@
 """Streams of the API's servers, as their users reported them, each with the right outcome."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 
 import pytest
 
@@ -29,12 +30,16 @@ from sseparse.messages import (
     encode_event,
     to_events,
 )
+from sseparse.moderation import Flagged, Gate
 from sseparse.testing import run_stage
 
 CASES = load_cases("messages")
 # Cases that fail so far.
 OPEN: set[str] = set()
 OPEN_VIEWS: set[str] = set()
+OPEN_GATED: set[str] = {
+    "delta-before-start",
+}
 
 
 @pytest.mark.parametrize("case", parameters(CASES, OPEN))
@@ -83,6 +88,21 @@ def accumulated(events: Iterable[MessageEvent]) -> Message:
     for event in events:
         accumulator.add(event)
     return accumulator.snapshot()
+
+
+@pytest.mark.parametrize("case", parameters(filter(has_views, CASES), OPEN_GATED))
+def test_gate(case: Case) -> None:
+    """A gate that approves all releases the texts of the result, and one that doesn't none."""
+    events = run_stage(MessageParser(), pieces_of(case)).items
+    released = list(Gate(lambda _text: True).chunks(iter(events)))
+    result = accumulated(released)
+    assert result.text == accumulated(events).text
+    assert result.tool_calls == accumulated(events).tool_calls
+
+    gate, released = Gate(lambda _text: False), []
+    with suppress(Flagged):
+        released.extend(gate.chunks(iter(events)))
+    assert accumulated(released).text == ""
 
 
 @pytest.mark.parametrize("case", [each for each in CASES if each["end"] == "DONE"], ids=id_of)

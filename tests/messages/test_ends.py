@@ -29,21 +29,29 @@ from sseparse.messages import (
     MessageUsage,
     NoteKind,
 )
+from sseparse.testing import check_parser
+from sseparse.timing import Timeline
 
 from .events import (
     HELLO,
     MESSAGE,
     PING,
     STOP,
+    block_start,
+    delta,
     encoded,
+    json_piece,
     message_delta,
     message_start,
     text,
     text_start,
+    tool_start,
 )
 from .recordings import Recording
 
 DONE = b"data: [DONE]\n\n"
+ERROR = {"type": "overloaded_error", "message": "Overloaded"}
+NESTED = {"type": "error", "error": ERROR, "request_id": "req_1"}
 
 
 def read(body: bytes, **options: Any) -> MessageReader:
@@ -103,11 +111,44 @@ def test_names_of_events_are_not_needed(named: bool) -> None:
     assert parser.done
 
 
+@pytest.mark.parametrize("size", [1, 50, 500])
+def test_pieces_of_unnamed_events(size: int) -> None:
+    """Unnamed events are decoded the same in pieces, also with unknown fields, errors and noise."""
+    deep = b'data: {"type": "x", "a": ' + b"[" * 600 + b"]" * 600 + b"}\n\n"
+    noise = b"data: {oops\n\ndata: [1]\n\n" + deep
+    news = [
+        {**text(0, "!"), "x": 1},
+        {"type": "new", "a": [[]] * 600},
+        {**text(0, "?"), "type": "x"},
+    ]
+    events = [*HELLO[:3], *news, *HELLO[3:]]
+    body = encoded(*events, PING, named=False)
+    expected = MessageParser().feed(body)
+    assert len(expected) == 10
+
+    parser = MessageParser(on_bad_json="skip")
+    pieces = noise + body
+    found = [
+        item for at in range(0, len(pieces), size) for item in parser.feed(pieces[at : at + size])
+    ]
+    assert found == expected
+    assert (parser.skipped, parser.after_done) == (3, 1)
+
+    reader = MessageReader()
+    stopped = encoded(*events[:6], NESTED, message_delta("x"), STOP, named=False)
+    for at in range(0, len(stopped), size):
+        reader.feed(stopped[at : at + size])
+    assert isinstance(reader.error, ServerSentError)
+    assert partial_of(reader.error).stop_reason == "x"
+
+
 def test_wrong_names_of_events() -> None:
     """The type in the data counts, not the name of the event."""
     body = encoded(*HELLO).replace(b"event: content_block_delta", b"event: content_block_stop")
     body = body.replace(b"event: message_stop", b"event: message_delta")
 
+    body = b'event: ping\ndata: {"type": "new"}\n\n' + body
+    assert MessageParser().feed(body)[0].type == "new"
     assert read(body).result().text == "Hello world"
 
 
@@ -226,10 +267,6 @@ def test_result_with_the_end_of_events(cause: EndCause) -> None:
         accumulator.add(event)
 
     assert accumulator.result(End(cause)).text == "Hello world"
-
-
-ERROR = {"type": "overloaded_error", "message": "Overloaded"}
-NESTED = {"type": "error", "error": ERROR, "request_id": "req_1"}
 
 
 @pytest.mark.parametrize(
@@ -393,6 +430,16 @@ def test_limits() -> None:
     assert str(error) == "More than 2 blocks: raise max_items if you trust the server."
     assert partial_of(error).text == "aa"
 
+    accumulator = MessageAccumulator(max_items=1)
+    first, second = MessageParser().feed(encoded(text_start(), text_start(1)))
+    for event in (*MessageParser().feed(encoded(message_start())), first):
+        accumulator.add(event)
+    for method in (accumulator.add, accumulator.add, accumulator.updates):
+        with pytest.raises(LimitExceeded):
+            method(second)
+    with pytest.raises(LimitExceeded):
+        accumulator.result()
+
     body = encoded(message_start(), text_start(), *[text(0, "a" * 1000)] * 50)
     error = read(body, max_accumulated_bytes=20_000).error
     assert isinstance(error, LimitExceeded)
@@ -462,6 +509,33 @@ async def test_async_stream() -> None:
 
 async def _first(body: bytes) -> Any:
     yield body
+
+
+def test_every_cut() -> None:
+    """The events don't depend on where the bytes are cut."""
+    body = encoded(*HELLO[:3], {**text(0, "é!"), "x": 1}, PING, *HELLO[5:], PING)
+    check_parser(MessageParser, body)
+    check_parser(MessageParser, body.replace(b"event: content_block_delta\n", b""))
+    check_parser(MessageParser, encoded(*HELLO[:3], NESTED, STOP))
+
+
+def test_timeline() -> None:
+    """A timeline records texts, reasoning and inputs of tools."""
+    timeline = Timeline()
+    events = [
+        *(HELLO[0], block_start(0, "thinking", thinking=""), text_start(1), tool_start(2)),
+        *(delta(0, "thinking_delta", thinking="hmm"), text(1, "Hello"), json_piece(2, "{}")),
+        *HELLO[5:],
+    ]
+    reader = read(encoded(*events), timeline=timeline)
+    record = timeline.record()
+
+    assert record.sizes == (0, 0, 0, 1, 3, 5, 2, 0, 0)
+    assert record.texts == (0, 0, 0, 0, 0, 5, 0, 0, 0)
+    assert record.reasoned
+    assert record.end == reader.end
+    assert (record.response_id, record.model) == ("msg_1", "claude-opus-4-8")
+    assert record.usage == counts(10, 5)
 
 
 def test_usage_of_a_reader() -> None:

@@ -216,3 +216,21 @@ def test_stop() -> None:
     assert message.usage.output_tokens == 5
     assert kept[-1].type == "message_stop"
     assert [event.type for event in events[0].with_stop(0)] == ["message_delta"]
+
+
+def test_filled_start() -> None:
+    """A message that begins with its content goes on as if it were streamed."""
+    blocks = [
+        {"type": "text", "text": "Hello"},
+        {"type": "tool_use", "id": "t", "name": "f", "input": {"a": 1}},
+    ]
+    usage = {"input_tokens": 3, "cache_creation": {"ephemeral_1h_input_tokens": 2}, "cost": 0.5}
+    events = parsed(message_start(content=blocks, stop_reason="tool_use", usage=usage), STOP)
+    items = released(events)
+
+    assert [item.type for item in items] == [
+        *("message_start", "content_block_start", "content_block_delta", "content_block_stop"),
+        *("content_block_start", "content_block_delta", "content_block_stop"),
+        *("message_delta", "message_stop"),
+    ]
+    assert result_of(items).to_dict() == result_of(events).to_dict()

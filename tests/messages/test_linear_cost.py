@@ -156,8 +156,9 @@ def test_large_input() -> None:
         [block_start(at, "x", content=["a" * 100]) for at in range(1000)],
         [message_delta("r" * 200_000)],
         [tool_start(0, id="i" * 200_000)],
+        [delta(0, f"{at}" * 100) for at in range(1000)],
     ],
-    ids=range(8),
+    ids=range(9),
 )
 def test_memory(events: list[dict[str, Any]]) -> None:
     """Whatever grows counts towards `max_accumulated_bytes`, whatever it is."""

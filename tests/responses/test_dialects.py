@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 
 import pytest
 
@@ -20,6 +21,7 @@ from dialect_cases import (
     read,
 )
 from sseparse import EndCause
+from sseparse.moderation import Flagged, Gate
 from sseparse.responses import (
     Response,
     ResponseAccumulator,
@@ -41,13 +43,10 @@ OPEN: set[str] = {
     "arguments-after-item-done",
     "bifrost-call-missing-in-completed",
     "delta-after-item-done",
-    "lemonade-done-without-indexes",
-    "lemonade-two-parts-without-indexes",
     "omniroute-closed-early",
     "sglang-call-missing-in-completed",
     "vllm-code-interpreter",
     "vllm-code-interpreter-cut",
-    "vllm-content-index-drift",
 }
 OPEN_VIEWS: set[str] = {
     "added-out-of-order",
@@ -56,7 +55,36 @@ OPEN_VIEWS: set[str] = {
     "bifrost-call-missing-in-completed",
     "sglang-call-missing-in-completed",
     "unannounced-custom-input",
-    "vllm-content-index-negative",
+}
+OPEN_GATED: set[str] = {
+    "added-again",
+    "added-out-of-order",
+    "annotations",
+    "codex-empty-output-deltas-only",
+    "copilot-ids-rotate-no-part-empty-output",
+    "created-again",
+    "delta-null",
+    "empty-reasoning",
+    "event-name-message",
+    "ids-shared",
+    "incomplete-empty-output",
+    "index-gaps",
+    "indexes-as-text",
+    "item-done-null",
+    "item-null",
+    "item-prefilled",
+    "lemonade-two-parts-without-indexes",
+    "litellm-orphan-text",
+    "litellm-output-beside-response",
+    "llm-rosetta-thin",
+    "no-content-part",
+    "part-announced-late",
+    "part-prefilled",
+    "sglang-first-index-one",
+    "two-items-interleave",
+    "unknown-event-item-field",
+    "unknown-part",
+    "vllm-content-index-drift-text",
 }
 
 
@@ -121,6 +149,21 @@ def test_frames(case: Case) -> None:
     for event in case["body"][: len(events)]:
         frames += decoder.feed_frame(json.dumps(event))
     assert frames == events
+
+
+@pytest.mark.parametrize("case", parameters(filter(has_views, CASES), OPEN_GATED))
+def test_gate(case: Case) -> None:
+    """A gate that approves all releases the texts of the result, and one that doesn't none."""
+    events = run_stage(ResponseParser(), pieces_of(case)).items
+    released = list(Gate(lambda _text: True).chunks(iter(events)))
+    result = accumulated(released)
+    assert result.text == accumulated(events).text
+    assert result.tool_calls == accumulated(events).tool_calls
+
+    gate, released = Gate(lambda _text: False), []
+    with suppress(Flagged):
+        released.extend(gate.chunks(iter(events)))
+    assert accumulated(released).text == ""
 
 
 @pytest.mark.parametrize("case", [each for each in CASES if each["end"] == "DONE"], ids=id_of)

@@ -171,6 +171,7 @@ RESULTS: dict[str, dict[str, Any]] = {
             {"type": "shell_call", "action": {"commands": ["ls"]}},
             {"type": "tool_search_call", "arguments": {"a": 1}},
             {"type": "function_call", "arguments": ""},
+            {"type": "function_call", "content": [{"type": "output_text", "text": "a"}]},
             {"type": "new"},
         ]
     },

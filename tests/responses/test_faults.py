@@ -151,6 +151,10 @@ FAULTS: dict[str, Fault] = {
 }
 
 
+# Without parts, nothing tells a counted index from that of another part.
+PAIRS = [pair for pair in combinations(FAULTS, 2) if set(pair) != {"no parts", "counted content"}]
+
+
 def body_of(events: list[Event], *, named: bool) -> bytes:
     lines = []
     for event in events:
@@ -160,7 +164,7 @@ def body_of(events: list[Event], *, named: bool) -> bytes:
 
 
 @pytest.mark.parametrize("cut", [False, True], ids=["complete", "cut"])
-@pytest.mark.parametrize("names", list(combinations(FAULTS, 2)), ids=" and ".join)
+@pytest.mark.parametrize("names", PAIRS, ids=" and ".join)
 def test_two_faults(names: tuple[str, str], cut: bool) -> None:
     """Two deviations at once lose no text and no call, even if the last event is missing."""
     events = faithful()

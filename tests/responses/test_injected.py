@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sseparse import ServerSentError
@@ -158,34 +158,38 @@ TYPES = [
     *("response.apply_patch_call_operation_diff.delta", "response.web_search_call.searching"),
     *("response.output_text.annotation.added", "response.content_part.done"),
 ]
+VALUES: list[Any] = [
+    *(None, True, 0, 1, -1, 3, 10**30, 0.5, "", "a", "b", "1", "\ud83d", [], {}, [1], ["a"]),
+    *({"a": 1}, {"type": 5}, [[]], [{}], [{"type": "output_text", "text": "a"}]),
+    *({"type": "output_text", "text": "ab"}, {"type": "refusal", "refusal": "no"}),
+    *({"type": "summary_text", "text": 5}, {"type": "output_text", "logprobs": [{"a": 1}]}),
+    *(
+        message("a"),
+        message("ab", id="b"),
+        call("{}"),
+        call("[", id="a", name=""),
+        {**call(), "arguments": None},
+    ),
+    *({"type": "reasoning", "content": "x", "summary": [{"type": "summary_text"}]},),
+    *({"type": "shell_call", "action": {"commands": [1, "ls"]}}, {"type": "shell_call"}),
+    *({"type": "apply_patch_call", "operation": {"diff": 5}}, {"type": "new", "id": "a"}),
+    *({"id": "a", "output": [message("a")]}, {"status": "failed"}, {"output": [5, call("{}")]}),
+    *({"id": 5, "usage": {"input_tokens": "7"}, "incomplete_details": {"reason": "x"}},),
+]
+FIELDS = ["output_index", "content_index", "summary_index", "command_index", "item_id", "delta"]
+FIELDS += ["text", "arguments", "refusal", "command", "part", "item", "response", "logprobs"]
+FIELDS += ["annotation", "error", "message", "sequence_number", "name"]
 hostile_events = st.lists(
-    st.fixed_dictionaries(
-        {"type": st.sampled_from(TYPES)},
-        optional={
-            "output_index": values,
-            "content_index": values,
-            "summary_index": values,
-            "command_index": values,
-            "item_id": st.sampled_from(["a", "b", "", None]),
-            "delta": values,
-            "text": values,
-            "arguments": values,
-            "part": st.fixed_dictionaries({"type": st.sampled_from(["output_text", "refusal"])})
-            | values,
-            "item": st.fixed_dictionaries(
-                {"type": st.sampled_from(["message", "function_call", "reasoning", "new"])},
-                optional={"id": st.sampled_from(["a", "b"]), "content": values, "name": values},
-            )
-            | values,
-            "response": values,
-            "logprobs": values,
-            "annotation": values,
-        },
+    st.builds(
+        lambda kind, fields: {"type": kind, **fields},
+        st.sampled_from(TYPES),
+        st.dictionaries(st.sampled_from(FIELDS), st.sampled_from(VALUES), max_size=6),
     ),
     max_size=12,
 )
 
 
+@settings(max_examples=200)
 @given(events=hostile_events, named=st.booleans())
 def test_hostile_events(events: list[dict[str, Any]], named: bool) -> None:
     """Events with any values give events, updates and a result, never another exception."""

@@ -318,8 +318,7 @@ class MessageAccumulator(Breakable):
             self._end_block(state)
 
     def _end_block(self, state: BlockState) -> None:
-        if self._blocks.get(state.index) is state:
-            self._growing.pop(state.index, None)
+        self._growing.pop(state.index, None)
         for each in (state, *state.others):
             each.stopped = True
             if self._active_tracker is not None:

@@ -34,10 +34,13 @@ class NoteRecorder:
     def __init__(self) -> None:
         self._notes: dict[Note, None] | None = None  # most messages have none
 
-    def add(self, kind: NoteKind, detail: str = "") -> None:
+    def add(self, kind: NoteKind, detail: str = "") -> bool:
+        """Record a note; return whether it's new."""
         if self._notes is None:
             self._notes = {}
+        known = len(self._notes)
         self._notes[Note(kind, detail=detail)] = None
+        return len(self._notes) > known
 
     def add_ignored_values(self, *models: Model) -> None:
         """Record the known fields of models whose values have an unexpected type."""
@@ -113,8 +116,8 @@ class BlockState:
                 self._replace("content", delta.content)
                 self._replace("encrypted_content", delta.encrypted_content)
             case _:
-                if delta.type:
-                    self.notes.add(NoteKind.DELTA_UNKNOWN, delta.type)
+                if delta.type and self.notes.add(NoteKind.DELTA_UNKNOWN, delta.type):
+                    self._budget.charge(delta.type)
                 for name in delta.wire_fields():
                     if name != "type" and (value := getattr(delta, name)) is not None:
                         self._replace(name, value)

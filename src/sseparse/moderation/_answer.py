@@ -140,9 +140,15 @@ class GatedAnswer:
             output.append(rest)
 
     def _end(self, end: TextEnd, output: list[Output]) -> None:
-        lane = self._lanes.get((end.choice, end.item))
-        if lane is None:
-            return
+        if end.item is not None:
+            lanes = [self._lanes.get((end.choice, end.item))]
+        else:
+            lanes = [lane for lane in self._lanes.values() if lane.choice == end.choice]
+        for lane in lanes:
+            if lane is not None:
+                self._end_lane(lane, end, output)
+
+    def _end_lane(self, lane: Lane, end: TextEnd, output: list[Output]) -> None:
         if end.is_final:
             self._close_texts(lane, end.kind, output)
         elif lane.open is not None:

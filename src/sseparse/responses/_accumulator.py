@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from .._end import End, EndCause
-from .._errors import IncompleteStream, LimitExceeded, ServerSentError
+from .._end import End
+from .._errors import LimitExceeded, ServerSentError
 from .._options import check_bytes, check_number
 from .._stage import Breakable, breaking
-from ..payloads._growing import OBJECT, Budget, GrowingText
+from ..payloads._growing import Budget, GrowingText
+from ..payloads._model import ignored_fields
 from ..payloads._results import Note
 from ._errors import find_error
 from ._events import (
@@ -26,8 +27,9 @@ from ._events import (
     ProgressEvent,
     ResponseEvent,
     is_terminal,
+    raise_misuse,
 )
-from ._incomplete import incomplete
+from ._incomplete import incomplete, unfinished
 from ._item_table import ItemTable
 from ._items import ItemState, PartState, at_least_0, check_item_limit, rest_of
 from ._results import ContentPart, NoteKind, OutputItem, Response, ResponseUsage
@@ -70,6 +72,13 @@ class ResponseAccumulator(Breakable):
         ValueError: A limit isn't a valid number.
     """
 
+    # Most accumulators never get a `__dict__`: only those with attributes that a user sets.
+    __slots__ = (
+        *("__dict__", "__weakref__", "_active_tracker", "_audio", "_budget", "_failure", "_head"),
+        *("_items", "_last", "_make_update", "_max_bytes", "_max_items", "_notes", "_text"),
+        *("_tracker", "finished", "last_sequence_number"),
+    )
+
     def __init__(
         self,
         *,
@@ -89,7 +98,7 @@ class ResponseAccumulator(Breakable):
 
     def _begin(self) -> None:
         self._budget = Budget(self._max_bytes, None)
-        self._items = ItemTable(self._budget, self._max_items)
+        self._items: ItemTable | None = None  # an idle accumulator needs none
         self._head: Response | None = None
         self.finished: bool = False
         self._failure: ServerSentError | None = None
@@ -130,6 +139,7 @@ class ResponseAccumulator(Breakable):
                 and event.summary_index == last.summary_index
                 and event.command_index == last.command_index
                 and not event.logprobs
+                and not event.extra  # it can have what the text should have been
             ):
                 text.add(event.delta)
             else:
@@ -208,7 +218,16 @@ class ResponseAccumulator(Breakable):
         if isinstance(error, LimitExceeded):
             error.partial = self.snapshot()
 
+    @property
+    def _table(self) -> ItemTable:
+        if self._items is None:
+            self._items = ItemTable(self._budget, self._max_items)
+        return self._items
+
     def _add(self, event: ResponseEvent) -> None:
+        if event.extra:
+            for name in ignored_fields(event):
+                self._note(NoteKind.VALUE_IGNORED, detail=name)
         if isinstance(event, DeltaEvent):
             self._add_delta(event)
         elif isinstance(event, LifecycleEvent):
@@ -241,7 +260,7 @@ class ResponseAccumulator(Breakable):
         self._head = response
         if is_terminal(event):
             self._finish(event, response)
-        elif response.output and not self._items:
+        elif response.output and not self._table:
             for index, item in enumerate(response.output):
                 self._announce(index, item)
 
@@ -250,29 +269,14 @@ class ResponseAccumulator(Breakable):
         if response.status == _FAILED or event.type.endswith(_FAILED):
             self._failure = find_error(event.type, event.to_dict())
         if self._active_tracker is not None:
-            self._finish_items(self._active_tracker, response.output)
+            self._active_tracker.complete(self._table, response.output)
             if self._failure is None:
                 self._active_tracker.finish(response, self._transcript)
         if response.output:
             # The response has all items: those streamed before it are no longer needed.
             self._budget = Budget(self._max_bytes, None)
             self._budget.charge(response)
-            self._items = ItemTable(self._budget, self._max_items)
-
-    def _finish_items(self, tracker: UpdateTracker, output: list[OutputItem]) -> None:
-        """Report what only the terminal event has."""
-        states = self._items.ordered()
-        for place, item in enumerate(output):
-            before = None
-            if place >= len(states):
-                state = self._items.add(None, item, is_announced=True)
-            else:
-                state = states[place]
-                if state.is_done or state.item.type != item.type:
-                    continue
-                before = state.result()
-            state.finish(item)
-            tracker.add_item(state, before)
+            self._items = None
 
     def _is_another(self, event: LifecycleEvent, response: Response) -> bool:
         """Return whether a response isn't the one before it; some servers change its id."""
@@ -292,16 +296,16 @@ class ResponseAccumulator(Breakable):
     def _add_item(self, event: OutputItemEvent) -> None:
         index, item = event.output_index, event.item
         if item is None:
-            self._note(NoteKind.VALUE_IGNORED, index, "item")
+            self._note(NoteKind.VALUE_IGNORED, detail="item")
         elif event.type.endswith(".done"):
-            state, before = self._items.finish(index, item)
+            state, before = self._table.finish(index, item)
             if self._active_tracker is not None:
                 self._active_tracker.add_item(state, before)
         else:
             self._announce(index, item)
 
     def _announce(self, index: int | None, item: OutputItem) -> None:
-        state, before, unusual = self._items.announce(index, item)
+        state, before, unusual = self._table.announce(index, item)
         if unusual:
             kind = NoteKind.INDEX_SHARED if unusual == "shared" else NoteKind.ITEM_REPLACED
             self._note(kind, state.index)
@@ -310,12 +314,12 @@ class ResponseAccumulator(Breakable):
 
     def _find_item(self, event: ItemEvent, target: Target) -> ItemState:
         """Return the item that an event is about; make it if no event announced it."""
-        state = self._items.find(event.item_id, event.output_index, target.item_type)
+        state = self._table.find(event.item_id, event.output_index, target.item_type)
         if state is None:
             item = OutputItem(type=target.item_type, id=event.item_id)
             if target.item_type == "message":
                 item.role = "assistant"
-            state = self._items.add(event.output_index, item, is_announced=False)
+            state = self._table.add(event.output_index, item, is_announced=False)
             self._note(NoteKind.ITEM_UNANNOUNCED, state.index)
         return state
 
@@ -359,7 +363,11 @@ class ResponseAccumulator(Breakable):
 
     def _add_text(self, event: DoneEvent) -> None:
         target, value = DONES.get(event.type), event.value
-        if target is None or not target.item_type or value is None:
+        if target is None or not target.item_type:
+            return
+        if value is None:
+            if event.extra.get(target.field) is not None:
+                self._note(NoteKind.VALUE_IGNORED, detail=target.field)
             return
         state = self._find_item(event, target)
         if state.is_done:
@@ -384,12 +392,12 @@ class ResponseAccumulator(Breakable):
             if not state.is_done:
                 self._find_part(state, event, _ANNOTATED).add_annotation(event.annotation)
         elif isinstance(event, ProgressEvent):
-            known = self._items.find(event.item_id, event.output_index)
+            known = self._table.find(event.item_id, event.output_index)
             if known is not None and not known.is_done:
                 known.set_status(event.status)
 
     def _add_part(self, event: ContentPartEvent, part: ContentPart) -> None:
-        state = self._items.find(event.item_id, event.output_index)
+        state = self._table.find(event.item_id, event.output_index)
         if state is None:
             kind = "reasoning" if part.type in ("reasoning_text", "summary_text") else "message"
             state = self._find_item(event, Target(kind, None, ""))
@@ -405,10 +413,7 @@ class ResponseAccumulator(Breakable):
             self._active_tracker.add_text(state, target, rest_of(old, new))
 
     def _note(self, kind: NoteKind, item: int | None = None, detail: str = "") -> None:
-        note = Note(kind, detail=detail, item=item)
-        if note not in self._notes:
-            self._notes[note] = None
-            self._budget.left -= OBJECT
+        self._notes[Note(kind, detail=detail, item=item)] = None
 
     @property
     def id(self) -> str | None:
@@ -439,7 +444,7 @@ class ResponseAccumulator(Breakable):
     def _output(self) -> list[OutputItem]:
         if self.finished and self._head is not None and self._head.output:
             return self._head.output
-        return [state.result() for state in self._items.ordered()]
+        return [state.result() for state in self._table.ordered()]
 
     @breaking
     def snapshot(self) -> Response:
@@ -454,6 +459,8 @@ class ResponseAccumulator(Breakable):
         if self.finished and output and not response.output:
             notes.append(Note(NoteKind.OUTPUT_ASSEMBLED))
         extra = response.extra
+        if output is not response.output:
+            extra = {name: value for name, value in extra.items() if name != "output"}
         if self._audio is not None:
             extra = {"audio": {name: each.value for name, each in self._audio.items()}, **extra}
         return replace(response, output=output, extra=extra, notes=tuple(notes))
@@ -474,24 +481,9 @@ class ResponseAccumulator(Breakable):
         error = self.error or self._failure
         if error is None and self.finished:
             return self.snapshot()
-        error = error or (incomplete(end) if end is not None else self._unfinished())
+        error = error or (incomplete(end) if end is not None else unfinished())
         error.partial = self.snapshot()
         raise error.with_traceback(None)
 
-    def _unfinished(self) -> IncompleteStream:
-        return IncompleteStream(
-            "No terminal event was added: pass the parser's `end` to result() to learn how the "
-            "stream ended. What was accumulated is in .partial.",
-            end=End(EndCause.INCOMPLETE),
-        )
-
 
 _ANNOTATED: Final = DELTAS["response.output_text.delta"]
-
-
-def raise_misuse(event: object) -> NoReturn:
-    """Raise TypeError for an argument that isn't an event of a response."""
-    raise TypeError(
-        f"add() takes a ResponseEvent, not {type(event).__name__}: ResponseParser parses bytes "
-        "into events"
-    )

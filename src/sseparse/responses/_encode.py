@@ -17,8 +17,9 @@ from ._events import (
     OutputItemEvent,
     ResponseEvent,
 )
+from ._items import fits
 from ._results import ContentPart, OutputItem, Response
-from ._targets import DELTAS, Target
+from ._targets import DELTAS
 
 # The standard doesn't end lines at these characters, but some line readers do (`str.splitlines`).
 _LINE_ENDS: Final = {end: f"\\u{ord(end):04x}" for end in "\u0085\u2028\u2029"}
@@ -136,7 +137,12 @@ class _EventMaker:
         at = _place(index, item)
         at["summary_index" if is_summary else "content_index"] = place
         kind = "response.reasoning_summary_part" if is_summary else "response.content_part"
-        targets = [(each, target) for each, target in DELTAS.items() if _is_of(target, name, part)]
+        targets = [
+            (each, target)
+            for each, target in DELTAS.items()
+            if (target.parts, target.part_type) == (name, part.type)
+            and fits(item.type, target.item_type)
+        ]
         has_logprobs = bool(targets and part.logprobs)
         empty = _without_text(part, [target.field for _, target in targets])
         yield ContentPartEvent(type=f"{kind}.added", part=empty, **at)
@@ -180,10 +186,6 @@ def _is_partial(response: Response) -> bool:
     if response.status is None:
         return response.id is None  # nothing about the response was received
     return response.status in _UNFINISHED
-
-
-def _is_of(target: Target, name: str, part: ContentPart) -> bool:
-    return target.parts == name and target.part_type == part.type
 
 
 def _emptied(item: OutputItem, *, is_open: bool) -> OutputItem:

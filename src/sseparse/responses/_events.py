@@ -2,7 +2,7 @@
 
 # No `from __future__ import annotations`: see `payloads._model`.
 from collections.abc import Callable, Container, Mapping
-from typing import Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Final, NoReturn, Self
 
 from msgspec.structs import replace
 
@@ -213,9 +213,12 @@ class DeltaEvent(PartEvent, kw_only=True):
         target = DELTAS.get(self.type)
         item = self.output_index or 0
         if target is None or target.kind is None:
-            return [Rest(self, 0)] if "transcript" in unchecked else [Dropped("audio")]
-        if target.kind in unchecked or not self.delta:
-            return [Rest(self if target.kind in unchecked else self.with_text(""), 0, item)]
+            is_unchecked = "transcript" in unchecked
+            return [Rest(self, 0, kind="transcript")] if is_unchecked else [Dropped("audio")]
+        if target.kind in unchecked:
+            return [Rest(self, 0, item, target.kind)]
+        if not self.delta:
+            return []
         index = self.command_index
         if target.parts:
             index = self.summary_index if target.parts == "summary" else self.content_index
@@ -360,4 +363,12 @@ def is_terminal(event: LifecycleEvent) -> bool:
     # A type that isn't known yet.
     return event.type not in KINDS and (
         event.response is not None and event.response.status in _STATUSES
+    )
+
+
+def raise_misuse(event: object) -> NoReturn:
+    """Raise TypeError for an argument that isn't an event of a response."""
+    raise TypeError(
+        f"add() takes a ResponseEvent, not {type(event).__name__}: ResponseParser parses bytes "
+        "into events"
     )

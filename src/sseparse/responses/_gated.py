@@ -286,6 +286,8 @@ def _split_response(event: LifecycleEvent, unchecked: Container[Kind]) -> list[P
         parts.append(TextEnd(0, place))
         output.append(_bare(item, unchecked))
         parts += map(Dropped, _dropped(item))
+    if is_end:
+        parts.append(TextEnd())
     bare = Response(
         id=response.id,
         object=response.object,

@@ -24,6 +24,7 @@ from ..payloads._updates import (
     TranscriptDone,
     UsageReported,
 )
+from ._item_table import ItemTable
 from ._items import ItemState, rest_of
 from ._results import OutputItem, Response, ResponseUsage
 from ._targets import Target
@@ -194,6 +195,21 @@ class UpdateTracker:
         self._updates.append(
             ToolCallDone(*_identify(tracker, item), call.arguments, value, fault, place)
         )
+
+    def complete(self, table: ItemTable, output: list[OutputItem]) -> None:
+        """Record what only the output of the terminal event has of the items, or which of them."""
+        states = table.ordered()
+        for place, item in enumerate(output):
+            before = None
+            if place >= len(states):
+                state = table.add(None, item, is_announced=True)
+            else:
+                state = states[place]
+                if state.is_done or state.item.type != item.type:
+                    continue
+                before = state.result()
+            state.finish(item)
+            self.add_item(state, before)
 
     def finish(self, response: Response, transcript: str | None) -> None:
         """Record the terminal event, after the items that it has."""
