@@ -20,9 +20,9 @@ import growth
 import partial_json
 import plot
 import report
+import tool_input
 from goals import Results
 from measure import Missing, Row
-from shapes import CHAT
 from stream_tables import TASKS, by_shape, by_size, entrants
 from workers import Workers
 
@@ -33,7 +33,6 @@ PACKAGES = (
     *("msgspec", "attrs", "httpx-sse", "httpx2", "openai", "anthropic", "sseclient-py", "assel"),
     *("launchdarkly-eventsource", "litellm", "langchain-core", "jiter", "tiktoken"),
 )
-DELTAS = 8000
 
 
 def report_progress(text: str) -> None:
@@ -108,20 +107,21 @@ def run(workers: Workers, missing: dict[str, str], options: argparse.Namespace) 
     for task in TASKS:
         report_progress(task.title)
         found = entrants(task, workers, missing)
-        sizes[task.name] = by_size(task, found, CHAT, count, rounds)
-        if task.name != "updates":
+        sizes[task.name] = by_size(task, found, count, rounds)
+        if task.all_shapes:
             report_progress(f"{task.title}: every shape")
             shapes[task.name] = by_shape(task, found, count // 4, min(rounds, 5))
     report_progress("partial JSON")
     partial = partial_json.measure(min(rounds, 5), missing)
-    arguments = partial_json.from_bytes(DELTAS, rounds)
+    report_progress("tool input")
+    inputs = tool_input.measure(rounds, missing)
     report_progress("token counter")
     counter = counting.measure(min(rounds, 5), missing)
     report_progress("growth")
     grown = growth.growths(min(rounds, 7), fewer)
     report_progress("footprint")
     held = footprint.measure(15 if not options.quick else 3)
-    return Results(sizes, shapes, partial, counter, arguments, grown, held)
+    return Results(sizes, shapes, partial, counter, inputs, grown, held)
 
 
 def main() -> None:

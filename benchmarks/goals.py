@@ -5,9 +5,12 @@ from collections.abc import Callable, Iterator
 from attrs import frozen
 from footprint import BASE, USED, Footprint
 from growth import MOST, Growth
-from measure import Figure, Row
+from measure import Row
+from tool_input import APIS, DELTAS, label
 
 PARSED_VIEW = 10.0
+SIBLINGS = {"response": ("openai", 60.0), "message": ("anthropic", 40.0)}
+"""Task, peer, and the smallest ratio to it that is a goal."""
 KIB = 1024
 
 
@@ -37,7 +40,7 @@ class Results:
         by_shape: Every shape, by task.
         partial: Partial JSON.
         counter: Token counter.
-        arguments: Tool arguments from bytes to a parsed view at each delta.
+        inputs: Tool input of each API, from bytes to a parsed view at each delta.
         growths: Growth of time and memory.
         footprint: Memory and start times.
     """
@@ -46,7 +49,7 @@ class Results:
     by_shape: dict[str, list[Row]]
     partial: list[Row]
     counter: list[Row]
-    arguments: Figure
+    inputs: list[Row]
     growths: list[Growth]
     footprint: Footprint
 
@@ -66,7 +69,14 @@ def find(row: Row, role: str, name: str | None = None) -> float | None:
 
 def goals(results: Results) -> list[Goal]:
     """Return each goal with its result."""
-    return [*_events(results), *_chunks(results), *_completions(results), *_others(results)]
+    return [
+        *_events(results),
+        *_chunks(results),
+        *_completions(results),
+        *_siblings(results),
+        *_inputs(results),
+        *_others(results),
+    ]
 
 
 def _events(results: Results) -> Iterator[Goal]:
@@ -89,21 +99,42 @@ def _chunks(results: Results) -> Iterator[Goal]:
 def _completions(results: Results) -> Iterator[Goal]:
     rows = results.by_size["completion"]
     yield from _relative_to_floor("completion", rows, 2.5)
-    (row,) = [row for row in rows if row.label == "one event"]
+    row = _row_of(rows, "one event")
     text = "completion, one event: at least 80 times as fast as openai-python"
     yield _at_least(text, find(row, "peer", "openai"), find(row, "ours"), 80.0)
 
 
-def _relative_to_floor(task: str, rows: list[Row], most: float) -> Iterator[Goal]:
-    (row,) = [row for row in rows if row.label == "64 KiB"]
-    text = f"{task}, 64 KiB: at most {most} times the floor (msgspec alone)"
+def _siblings(results: Results) -> Iterator[Goal]:
+    for task, (peer, least) in SIBLINGS.items():
+        rows = results.by_size[task]
+        yield from _relative_to_floor(task, rows, 2.5, at="4 KiB")
+        row = _row_of(rows, "4 KiB")
+        text = f"{task}, 4 KiB: at least {least:.0f} times as fast as {peer}"
+        yield _at_least(text, find(row, "peer", peer), find(row, "ours"), least)
+
+
+def _relative_to_floor(
+    task: str, rows: list[Row], most: float, at: str = "64 KiB"
+) -> Iterator[Goal]:
+    row = _row_of(rows, at)
+    text = f"{task}, {at}: at most {most} times the floor (msgspec alone)"
     yield _at_most(text, find(row, "ours"), find(row, "floor"), most)
 
 
+def _row_of(rows: list[Row], label: str) -> Row:
+    (row,) = [row for row in rows if row.label == label]
+    return row
+
+
+def _inputs(results: Results) -> Iterator[Goal]:
+    rows = {row.label: row for row in results.inputs}
+    for api in APIS:
+        name = label(api, max(DELTAS))
+        text = f"tool input, {name}, bytes to a parsed view at each: at most 10 \u00b5s each"
+        yield _limit(text, find(rows[name], "ours"), PARSED_VIEW, "{:.2f} \u00b5s")
+
+
 def _others(results: Results) -> Iterator[Goal]:
-    text = "8,000 tool-argument deltas, bytes to a parsed view at each: at most 10 \u00b5s each"
-    micros = results.arguments.micros
-    yield _limit(text, micros, PARSED_VIEW, "{:.2f} \u00b5s")
     for name, pick in _GROWN.items():
         worst = max(results.growths, key=lambda growth: max(pick(growth)))
         text = f"{name} for twice as much: at most {MOST} times"

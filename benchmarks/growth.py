@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 import ours
+from api_shapes import API_SHAPES
 from attrs import frozen
 from measure import quiet
 from shapes import MANY_EVENTS, SHAPES, Sample, Shape
@@ -55,7 +56,7 @@ Task = Callable[[list[bytes]], Any]
 
 
 def _task_of(sample: Sample) -> tuple[Task, Any]:
-    name = "completion" if sample.expected.chunks else "events"
+    name = ours.TO_RESULT[sample.expected.api] if sample.expected.chunks else "events"
     return ours.TASKS[name], ours.expected_result(name, sample.expected)
 
 
@@ -63,7 +64,7 @@ def growths(rounds: int, less: int = 1) -> list[Growth]:
     """Measure every shape; `less` divides its size."""
     found = [
         _grow(shape, label, size, units, rounds, traced=units)
-        for shape in SHAPES
+        for shape in SHAPES + API_SHAPES
         for label, size in FEEDS.items()
         for units in (max(shape.growth // less, 16),)
     ]

@@ -9,9 +9,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import ours
-from measure import Contender, Figure, Job, Row, Turn, gather, local, take_turns
-from shapes import TOOL
+from measure import Contender, Job, Row, Turn, gather, local, take_turns
 
 from sseparse.chunks import PartialJSON
 
@@ -131,13 +129,3 @@ def measure(rounds: int, missing: dict[str, str]) -> list[Row]:
             given = Job(text, -(-len(text) // DELTA), expected=True)
             rows.append(Row(f"{name}, {size:,} deltas", take_turns(found, given, rounds)))
     return rows
-
-
-def from_bytes(deltas: int, rounds: int) -> Figure:
-    """Measure tool arguments from bytes to updates, which have the parsed value at each delta."""
-    sample = TOOL.build(deltas)
-    contender = Contender(
-        "sseparse", "ours", lambda: local(lambda feeds: lambda: ours.updates(feeds))
-    )
-    given = Job(sample.feeds(None), deltas, ours.expected_result("updates", sample.expected))
-    return take_turns(gather([contender], {}), given, rounds)[0]

@@ -7,7 +7,7 @@ from typing import Any
 from goals import Results
 from measure import Role, Row
 from report import ITEMS
-from stream_tables import TASKS
+from stream_tables import CHAT_TASKS
 
 # Okabe and Ito's colours, which colour-blind people can distinguish. Each line is labelled at its
 # end, and lines of the same colour have different markers.
@@ -38,7 +38,7 @@ def draw(results: Results, path: Path) -> None:
 
     figure, axes = plt.subplots(2, 2, figsize=(17, 13), layout="constrained")
     styles = _styles(results)
-    for axis, task in zip(axes.flat, TASKS, strict=True):
+    for axis, task in zip(axes.flat, CHAT_TASKS, strict=True):
         _panel(axis, results.by_size[task.name], styles)
         axis.set_title(task.title, fontsize=TEXT + 3, fontweight="bold")
         axis.set_ylabel(f"\u00b5s {ITEMS[task.name]} (log scale)")
@@ -50,7 +50,7 @@ def _styles(results: Results) -> dict[str, dict[str, Any]]:
     """Return the style of each contender, the same in all panels."""
     styles: dict[str, dict[str, Any]] = {}
     peers = 0
-    for task in TASKS:
+    for task in CHAT_TASKS:
         for figure in results.by_size[task.name][0].figures:
             if figure.role == "ours":
                 styles[figure.name] = OURS

@@ -126,6 +126,7 @@ def render(results: Results, header: str, missing: dict[str, str]) -> str:
         parts.append(long_table(results.by_size[task.name], "feeds of", ITEMS[task.name]))
         if task.name in results.by_shape:
             parts += _every_shape(results.by_shape[task.name])
+    parts += ["## Tool input", NOTES["inputs"], long_table(results.inputs, "input", "a delta")]
     parts += ["## Partial JSON", NOTES["partial"], long_table(results.partial, "JSON", "a delta")]
     if results.counter:
         parts += ["## Token counter", NOTES["counter"]]
@@ -169,6 +170,10 @@ ITEMS = {
     "chunks": "a chunk",
     "completion": "a chunk",
     "updates": "a chunk",
+    "response events": "an event",
+    "response": "an event",
+    "message events": "an event",
+    "message": "an event",
 }
 NOTES = {
     "goals": (
@@ -196,6 +201,32 @@ NOTES = {
         "Token chat; the changes by each chunk as events: `Accumulator.updates()` of sseparse, "
         "and `ChatCompletionStreamState.handle_chunk()` of openai. The floor is that of the "
         "chunks."
+    ),
+    "response events": (
+        "Token stream of the Responses API. The floor is msgspec decoding the same payloads into "
+        "one flat struct with the fields of all events, without parsing events. openai's events "
+        "are those of `client.responses.create(stream=True)`, whose HTTP client gets the bytes "
+        "without a network."
+    ),
+    "response": (
+        "The same stream. openai is measured with `client.responses.stream()` and "
+        "`get_final_response()`. The floor is that of the events."
+    ),
+    "message events": (
+        "Token stream of the Messages API. The floor is msgspec decoding the same payloads into "
+        "one flat struct with the fields of all events, and another one for the delta. "
+        "anthropic's events are those of `client.messages.create(stream=True)`, whose HTTP "
+        "client gets the bytes without a network."
+    ),
+    "message": (
+        "The same stream. anthropic is measured with `client.messages.stream()` and "
+        "`get_final_message()`. The floor is that of the events."
+    ),
+    "inputs": (
+        "Bytes of a tool call to the changes by each delta of 4 characters, with one event in "
+        "each feed. sseparse's updates have the parsed input so far, and so have the events of "
+        "anthropic's `client.messages.stream()`, which parses all of the text again. openai's "
+        "have only the text so far."
     ),
     "partial": (
         "Deltas of 4 characters, with a parse after each. Peers parse the entire text each time: "

@@ -4,7 +4,7 @@ import base64
 import json
 from collections.abc import Callable
 from random import Random
-from typing import Any
+from typing import Any, Literal
 
 from attrs import frozen
 
@@ -26,11 +26,12 @@ class Expected:
         events: Number of events.
         data: Total number of characters of data.
         comments: Number of comments.
-        chunks: Number of chunks; 0 if the events aren't chunks.
+        chunks: Number of chunks, or typed events of the other APIs; 0 if the events are neither.
         texts: Final text of each choice.
         arguments: Final arguments of each tool call.
         logprobs: Number of tokens with log-probabilities.
         legacy: Whether it is a legacy completion.
+        api: The API: "chat", "responses" or "messages".
     """
 
     events: int
@@ -41,6 +42,7 @@ class Expected:
     arguments: tuple[str, ...] = ()
     logprobs: int = 0
     legacy: bool = False
+    api: Literal["chat", "responses", "messages"] = "chat"
 
 
 @frozen
@@ -50,7 +52,7 @@ class Sample:
 
     Attributes:
         blocks: The body, cut after each event.
-        payloads: The data of the events that are chunks.
+        payloads: The data of the events that are chunks or typed events.
         expected: The expected results.
     """
 

@@ -1,16 +1,23 @@
-"""Measurements of streams: events, chunks, completions and updates, at each size of feed."""
+"""Measurements of streams: events, items, results and updates, at each size of feed."""
 
 from collections.abc import Callable
 from typing import Any
 
 import ours
+from api_peers import (
+    MESSAGE_EVENT_PEERS,
+    MESSAGE_PEERS,
+    RESPONSE_EVENT_PEERS,
+    RESPONSE_PEERS,
+)
+from api_shapes import API_SHAPES, MESSAGE_TEXT, RESPONSE_TEXT
 from attrs import frozen
 from chunk_peers import CHUNK_PEERS, FLOOR
 from completion_peers import COMPLETION_PEERS, UPDATE_PEERS
 from event_peers import EVENT_PEERS
 from measure import Contender, Entrant, Figure, Job, Row, Turn, gather, on_feeds, take_turns
 from ours import Stream
-from shapes import CHUNKED, SHAPES, Sample, Shape
+from shapes import CHAT, CHUNKED, SHAPES, Sample, Shape
 from workers import Worker, Workers
 
 SIZES: tuple[int | None, ...] = (16, None, 4096, 65536)
@@ -28,20 +35,57 @@ class Task:
         title: Title in the report.
         peers: Other contenders.
         node: Whether Node runs it too.
+        shape: Shape of the stream that is measured at each size of feed.
+        all_shapes: Shapes that are measured at one size of feed.
     """
 
     name: str
     title: str
     peers: tuple[Contender, ...]
     node: bool = False
+    shape: Shape = CHAT
+    all_shapes: tuple[Shape, ...] = ()
 
 
-TASKS = (
-    Task("events", "Bytes to events", EVENT_PEERS, node=True),
-    Task("chunks", "Bytes to typed chunks", (FLOOR, *CHUNK_PEERS), node=True),
-    Task("completion", "Bytes to the finished completion", (FLOOR, *COMPLETION_PEERS)),
+CHAT_TASKS = (
+    Task("events", "Bytes to events", EVENT_PEERS, node=True, all_shapes=SHAPES + API_SHAPES),
+    Task(
+        "chunks",
+        "Bytes to typed chunks",
+        (FLOOR, *CHUNK_PEERS),
+        node=True,
+        all_shapes=CHUNKED,
+    ),
+    Task(
+        "completion",
+        "Bytes to the finished completion",
+        (FLOOR, *COMPLETION_PEERS),
+        all_shapes=CHUNKED,
+    ),
     Task("updates", "Bytes to updates", (FLOOR, *UPDATE_PEERS)),
 )
+API_TASKS = (
+    Task(
+        "response events",
+        "Responses: bytes to typed events",
+        RESPONSE_EVENT_PEERS,
+        shape=RESPONSE_TEXT,
+    ),
+    Task(
+        "response",
+        "Responses: bytes to the finished response",
+        RESPONSE_PEERS,
+        shape=RESPONSE_TEXT,
+    ),
+    Task(
+        "message events",
+        "Messages: bytes to typed events",
+        MESSAGE_EVENT_PEERS,
+        shape=MESSAGE_TEXT,
+    ),
+    Task("message", "Messages: bytes to the finished message", MESSAGE_PEERS, shape=MESSAGE_TEXT),
+)
+TASKS = CHAT_TASKS + API_TASKS
 
 
 def size_label(size: int | None) -> str:
@@ -75,9 +119,9 @@ def job(task: Task, sample: Sample, size: int | None, items: int) -> Job:
     )
 
 
-def by_size(task: Task, found: list[Entrant], shape: Shape, count: int, rounds: int) -> list[Row]:
-    """Measure one shape at each size of feed."""
-    sample = shape.build(count)
+def by_size(task: Task, found: list[Entrant], count: int, rounds: int) -> list[Row]:
+    """Measure the task's shape at each size of feed."""
+    sample = task.shape.build(count)
     items = sample.expected.events if task.name == "events" else sample.expected.chunks
     return [
         Row(size_label(size), _take_turns(task, found, job(task, sample, size, items), rounds))
@@ -88,7 +132,7 @@ def by_size(task: Task, found: list[Entrant], shape: Shape, count: int, rounds: 
 def by_shape(task: Task, found: list[Entrant], count: int, rounds: int) -> list[Row]:
     """Measure every shape at one size of feed, per unit of the shape."""
     rows = []
-    for shape in SHAPES if task.name == "events" else CHUNKED:
+    for shape in task.all_shapes:
         units = count if shape.unit == "event" else 8 * count
         sample = shape.build(units)
         given = job(task, sample, EVERY_SHAPE, units)
@@ -98,9 +142,9 @@ def by_shape(task: Task, found: list[Entrant], count: int, rounds: int) -> list[
 
 
 def _take_turns(task: Task, found: list[Entrant], given: Job, rounds: int) -> list[Figure]:
-    # The floor only decodes: its result is the number of chunks, not a completion.
+    # The floor only decodes: its result is the number of items, and no other task's.
     figures = take_turns(found, given, rounds)
-    if task.name in {"events", "chunks"}:
+    if task.name in {"events", *ours.TO_ITEMS}:
         return figures
     return [
         Figure(figure.name, figure.role, figure.micros) if figure.role == "floor" else figure

@@ -18,6 +18,7 @@ from measure import (
 )
 from report import long_table, number, render, table, wide_table
 from stream_tables import TASKS
+from tool_input import APIS, DELTAS, label
 
 FIGURES = [
     Figure("sseparse", "ours", 0.5),
@@ -39,7 +40,11 @@ def fake_results(ours: float = 0.5) -> Results:
         by_shape={"events": rows},
         partial=rows,
         counter=rows,
-        arguments=Figure("sseparse", "ours", 4.0),
+        inputs=[
+            Row(label(api, deltas), [Figure("sseparse", "ours", 8 * ours)])
+            for api in APIS
+            for deltas in DELTAS
+        ],
         growths=[Growth("token chat", "16 B", 10, 0.1, (2.0, 2.1), 5, 2048, (1.5, 1.9))],
         footprint=Footprint(2.0, None, 1500.0, 3000.0, dict.fromkeys(STARTS, 0.05)),
     )
@@ -103,8 +108,14 @@ def test_goals() -> None:
 
     assert reached["events, 16 B: at least 3 times as fast as the fastest Python peer"]
     assert reached["chunks, 64 KiB: at most 2.0 times the floor (msgspec alone)"]
+    assert reached["response, 4 KiB: at most 2.5 times the floor (msgspec alone)"]
     assert reached["an idle stream: at most 2 KiB"]
     assert not missed["completion, 64 KiB: at most 2.5 times the floor (msgspec alone)"]
+    for api in APIS:
+        text = f"tool input, {api}, 8,000 deltas, bytes to a parsed view at each"
+        (goal,) = [goal for goal in reached if goal.startswith(text)]
+        assert reached[goal]
+        assert not missed[goal]
 
 
 def test_missing_contenders_are_reported() -> None:

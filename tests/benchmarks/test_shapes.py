@@ -1,6 +1,8 @@
 """Tests of the streams that the benchmarks measure."""
 
+import ours
 import pytest
+from api_shapes import API_SHAPES
 from shapes import CHUNKED, SHAPES, Sample, Shape
 
 from sseparse import Accumulator, ChatCompletion, ChunkParser, Comment, Completion, Event, Parser
@@ -8,7 +10,10 @@ from sseparse import Accumulator, ChatCompletion, ChunkParser, Comment, Completi
 FEEDS: dict[str, int | None] = {"16 B": 16, "one event": None, "4 KiB": 4096, "64 KiB": 65536}
 UNITS = 60
 
-every_shape = pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
+ALL = SHAPES + API_SHAPES
+
+every_shape = pytest.mark.parametrize("shape", ALL, ids=lambda shape: shape.name)
+api_shape = pytest.mark.parametrize("shape", API_SHAPES, ids=lambda shape: shape.name)
 chunked_shape = pytest.mark.parametrize("shape", CHUNKED, ids=lambda shape: shape.name)
 every_feed = pytest.mark.parametrize("size", FEEDS.values(), ids=FEEDS)
 
@@ -70,6 +75,19 @@ def test_completions(shape: Shape, size: int | None) -> None:
     assert logprobs(result) == sample.expected.logprobs
 
 
+@every_feed
+@api_shape
+def test_results_of_the_other_apis(shape: Shape, size: int | None) -> None:
+    """Typed events and results of the other APIs are as expected at each size of feed."""
+    sample = shape.build(UNITS)
+    feeds, expected = sample.feeds(size), sample.expected
+    result = ours.TO_RESULT[expected.api]
+
+    for task in (f"{result} events", result, f"{result} updates"):
+        assert ours.TASKS[task](feeds) == ours.expected_result(task, expected)
+    assert expected.chunks == len(sample.payloads) == expected.events
+
+
 @every_shape
 def test_shapes_are_repeatable(shape: Shape) -> None:
     """Building a shape twice gives the same bytes, and so does joining its feeds."""
@@ -89,5 +107,5 @@ def test_shapes_grow_with_their_units(shape: Shape) -> None:
 
 def test_shape_names() -> None:
     """Each shape has a unique name and names the path that it exercises."""
-    assert len({shape.name for shape in SHAPES}) == len(SHAPES)
-    assert all(shape.exercises for shape in SHAPES)
+    assert len({shape.name for shape in ALL}) == len(ALL)
+    assert all(shape.exercises for shape in ALL)
