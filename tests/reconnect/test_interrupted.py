@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from adapters.scripted_server import SAFETY, Exchange, serving
-from sseparse import StreamTimeout
+from sseparse import Event, StreamTimeout
 from sseparse.reconnect import AsyncEventSource
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
@@ -18,7 +18,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
 pytestmark = pytest.mark.anyio
 
 
-async def interrupt(events: AsyncEventSource) -> None:
+async def interrupt(events: AsyncEventSource[Event]) -> None:
     """Interrupt a wait, before it begins and in its midst."""
     for seconds in (0, 0.01, 0.01):
         with anyio.move_on_after(seconds) as scope:
@@ -122,7 +122,7 @@ async def test_limits_of_asyncio(limit: str) -> None:
         exchange.send(b"data: two\n\n")
         exchange.hold()
 
-    async def receive(events: AsyncEventSource, seconds: float) -> str:
+    async def receive(events: AsyncEventSource[Event], seconds: float) -> str:
         if limit == "wait_for":
             return (await asyncio.wait_for(anext(events), seconds)).data
         async with asyncio.timeout(seconds):
