@@ -27,6 +27,10 @@ _FAILURES: Final = (
     *(("trio", "BrokenResourceError"), ("trio", "TooSlowError")),
     ("anyio", "BrokenResourceError"),
 )
+_NO_RESPONSE: Final = (
+    "connect= returned a connection whose response wasn't read; return a response, such as that of "
+    "sseparse.adapters.sockets.request()"
+)
 
 
 def merge_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
@@ -67,14 +71,22 @@ class CallableConnector:
         self, headers: Mapping[str, str], resume: Mapping[bytes, bytes], _: Mapping[str, str]
     ) -> Any:
         """Open a synchronous source."""
-        return _with_head(open_sync(self._connect(_joined(headers, resume)), "EventSource"))
+        source: Any = open_sync(self._connect(_joined(headers, resume)), "EventSource")
+        if getattr(source, "status", 0) is None:
+            source.close()
+            raise TypeError(_NO_RESPONSE)
+        return source
 
     async def aopen(
         self, headers: Mapping[str, str], resume: Mapping[bytes, bytes], _: Mapping[str, str]
     ) -> Any:
         """Open an asynchronous source."""
         opened = await self._connect(_joined(headers, resume))
-        return _with_head(open_async(opened, "AsyncEventSource"))
+        source: Any = open_async(opened, "AsyncEventSource")
+        if getattr(source, "status", 0) is None:
+            await source.aclose()
+            raise TypeError(_NO_RESPONSE)
+        return source
 
     def limit_reads(self, source: Any, seconds: float | None) -> None:
         """Limit each wait for bytes of a source, in seconds."""
@@ -91,12 +103,3 @@ class CallableConnector:
 def _joined(headers: Mapping[str, str], resume: Mapping[bytes, bytes]) -> dict[str, str]:
     resumed = {name.decode(): value.decode() for name, value in resume.items()}
     return {**headers, **resumed}
-
-
-def _with_head(source: Any) -> Any:
-    if hasattr(source, "status") and source.status is None:
-        raise TypeError(
-            "connect= returned a connection whose response wasn't read; return a response, such as "
-            "that of sseparse.adapters.sockets.request()"
-        )
-    return source
