@@ -152,9 +152,10 @@ class TestCallbacks:
         """A callback can close the stream; nothing is reported after that."""
         seen: list[Any] = []
         with ReplayServer(Replay(b"data: x\n\n")) as server:
-            with EventSource(server.url, on_open=lambda _: close(), on_error=seen.append) as events:
-                close = events.close
-                assert list(events) == []
+            events: EventSource[Event] = EventSource(
+                server.url, on_open=lambda _: events.close(), on_error=seen.append
+            )
+            assert list(events) == []
         assert seen == []
 
 

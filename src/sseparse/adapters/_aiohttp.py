@@ -37,6 +37,7 @@ class AiohttpSource(Uncopyable):
     """Bytes of a response of aiohttp, decompressed, as they arrive."""
 
     pooled = True
+    interruptible = True
 
     def __init__(self, response: ClientResponse) -> None:
         self.status: int | None = response.status

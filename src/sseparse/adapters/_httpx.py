@@ -23,6 +23,7 @@ from .._deadlines import running_timers
 from .._errors import NotEventStream, TransportError, translated
 from .._stage import Breakable, Uncopyable, breaking
 from ._http import USUAL_CODINGS, find_refusal, loaded_exceptions, shortest_timeout, shut_down
+from ._interruptible import InterruptibleBody
 from ._registry import HTTPXResponse
 
 # How many compressed bytes are decompressed at once. A few bytes of Brotli hold one meta-block at
@@ -167,6 +168,7 @@ class HTTPXSource(Uncopyable):
         self._is_connected = network is not None
         is_async = hasattr(response.stream, "__aiter__")
         self.pooled: bool = self._is_connected if is_async else self._network is not None
+        self.interruptible: bool = is_async and self._network is not None
         self._refusal = _find_refusal(response)
 
     def __iter__(self) -> Self:
@@ -192,6 +194,8 @@ class HTTPXSource(Uncopyable):
             # Without a size: with one, the library waits for that many bytes.
             content = "bytes" if self._decoder is None else "raw"
             self._pieces = getattr(self._response, f"{kind}_{content}")()
+            if self.interruptible:
+                self._pieces = InterruptibleBody(self._pieces, self._network)
         return self._pieces
 
     def wait_at_most(self, seconds: float | None) -> None:
@@ -227,7 +231,10 @@ class HTTPXSource(Uncopyable):
             raise translated(None, error) from error
 
     async def aclose(self) -> None:
-        pieces = self._pieces
+        pieces: Any = self._pieces
+        if isinstance(pieces, InterruptibleBody):
+            await pieces.aclose()
+            pieces = pieces.pieces
         timers = running_timers()
         if not self._is_connected or timers is None:
             # A generator that isn't exhausted must be closed in the task that read it.
