@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Generator
 from contextlib import suppress
 from time import monotonic
 from types import coroutine
-from typing import Any, Final, Self, cast
+from typing import Any, Final, Self
 
 from .._errors import TransportError
 from ._http import SHORTEST_WAIT
@@ -50,35 +50,88 @@ class InterruptibleBody:
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> bytes:
+    @coroutine
+    def __anext__(self) -> Generator[Any, Any, bytes]:
         if self._is_reading:
             raise RuntimeError("another task reads from this source")
-        self._is_reading = True
-        try:
-            return await self._read_piece()
-        finally:
-            self._is_reading = False
-
-    async def _read_piece(self) -> bytes:
         if self._is_broken:
             raise TransportError(
                 "a cancellation interrupted httpx at a moment other than a read, and closed the "
                 "connection; send the request again"
             )
-        piece: bytes | None = None
-        if self._call is None:
-            self._call = anext(self.pieces)
-            piece = await self._advance(self._call.send, None)
-        while piece is None:
+        call = self._call
+        if call is None:
+            call = self._call = anext(self.pieces)
+            # Most often the bytes were read with others before: then this is all.
+            self._is_running = True
             try:
-                data = await self._wait()
-            except Exception as error:  # httpx translates it
-                piece = await self._advance(self._call.throw, error)
-            else:
-                piece = await self._advance(self._call.send, data)
-        return piece
+                trap = call.send(None)
+            except StopIteration as end:
+                self._call = None
+                piece: bytes = end.value
+                return piece
+            except BaseException as error:
+                self._on_end(error)
+                raise
+            finally:
+                self._is_running = False
+        else:
+            trap = _BYTES_NEEDED
+        resume, value = yield from self._wait(call, trap)
+        return (yield from self._drive(call, resume, value))
 
-    async def _wait(self) -> bytes:
+    def _drive(
+        self, call: Any, resume: Callable[[Any], object], value: object
+    ) -> Generator[Any, Any, bytes]:
+        """Run the generators until they return bytes."""
+        try:
+            while True:
+                trap = self._run(resume, value)
+                resume, value = yield from self._wait(call, trap)
+        except StopIteration as end:
+            piece: bytes = end.value
+            return piece
+
+    def _run(self, resume: Callable[[Any], object], value: object) -> object:
+        """Run the generators until they wait; return for what."""
+        self._is_running = True
+        try:
+            return resume(value)
+        except StopIteration:
+            self._call = None
+            raise
+        except BaseException as error:
+            self._on_end(error)
+            raise
+        finally:
+            self._is_running = False
+
+    def _on_end(self, error: BaseException) -> None:
+        self._call = None
+        self._is_broken = not isinstance(error, Exception)
+        self._undo()
+
+    def _wait(
+        self, call: Any, trap: object
+    ) -> Generator[Any, Any, tuple[Callable[[Any], object], object]]:
+        """Wait for bytes, or for what the event loop must do; return how to go on."""
+        self._is_reading = True
+        try:
+            if trap is _BYTES_NEEDED:
+                value = yield from self._receive_bytes().__await__()
+            else:
+                value = yield trap
+        except Exception as error:  # httpx translates it
+            return call.throw, error
+        except BaseException as error:
+            if trap is _BYTES_NEEDED:
+                raise  # and the generators stay suspended
+            return call.throw, error
+        finally:
+            self._is_reading = False
+        return call.send, value
+
+    async def _receive_bytes(self) -> bytes:
         left = self._timeout
         if left is not None:
             left = max(left - self._waited, SHORTEST_WAIT)
@@ -87,33 +140,6 @@ class InterruptibleBody:
             return await self._receive(self._size, timeout=left)
         finally:
             self._waited += monotonic() - started
-
-    @coroutine
-    def _advance(
-        self, resume: Callable[[Any], object], value: object
-    ) -> Generator[Any, Any, bytes | None]:
-        """Run the generators until they return bytes; return None if they need some for that."""
-        call = self._call
-        while True:
-            self._is_running = True
-            try:
-                trap = resume(value)
-            except StopIteration as end:
-                self._call = None
-                return cast(bytes, end.value)
-            except BaseException as error:
-                self._call = None
-                self._is_broken = not isinstance(error, Exception)
-                self._undo()
-                raise
-            finally:
-                self._is_running = False
-            if trap is _BYTES_NEEDED:
-                return None
-            try:  # anything else is for the event loop
-                resume, value = call.send, (yield trap)
-            except BaseException as error:
-                resume, value = call.throw, error
 
     async def _read(
         self,
@@ -126,11 +152,12 @@ class InterruptibleBody:
         self._size, self._timeout, self._waited = max_bytes, timeout, 0.0
         return await _request_bytes()
 
-    async def aclose(self) -> None:
+    @coroutine
+    def aclose(self) -> Generator[Any, Any, None]:
         """End an interrupted read, which closes the connection."""
-        if self._call is not None:
+        if (call := self._call) is not None:
             with suppress(_Closed):
-                await self._advance(self._call.throw, _Closed())
+                yield from self._drive(call, call.throw, _Closed())
         self._undo()
 
     def _undo(self) -> None:
