@@ -218,6 +218,30 @@ async def test_interruption_outside_of_a_read(library: Any) -> None:
                     await anext(stream)
 
 
+async def test_another_request_on_the_connection() -> None:
+    """At the end of a body, another task can have the connection before the reader returns."""
+    others: list[str] = []
+
+    async with anyio.create_task_group() as tasks, httpx.AsyncClient() as client:
+        over = anyio.Event()
+
+        async def send_another() -> None:
+            others.append((await client.get(server.url)).text)
+            over.set()
+
+        async def trace(name: str, _: object) -> None:
+            if name.endswith("response_closed.complete") and not others:
+                tasks.start_soon(send_another)
+                await over.wait()
+
+        rest = chunk(b"data: one\n\n") + b"0\r\n\r\n"
+        with serving(lambda exchange: exchange.send(CHUNKED + rest)) as server:
+            extensions = {"trace": trace}
+            async with client.stream("GET", server.url, extensions=extensions) as response:
+                assert [event.data async for event in AsyncEventStream(response)] == ["one"]
+            assert (others, server.connections) == (["data: one\n\n"], 1)
+
+
 async def by_trio(url: str) -> Any:
     return await sseparse.adapters.trio.request("GET", url)
 

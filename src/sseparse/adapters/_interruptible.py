@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Generator
 from contextlib import suppress
 from time import monotonic
 from types import coroutine
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from .._errors import TransportError
 from ._http import SHORTEST_WAIT
@@ -25,7 +25,7 @@ def _request_bytes() -> Generator[object, bytes, bytes]:
 
 class InterruptibleBody:
     """
-    Iterator of a body's bytes, a wait of which can be cancelled without an effect.
+    Bytes of a body, for `anext()`, a wait for which can be cancelled without an effect.
 
     A cancellation that reaches the nested generators of httpx ends them and closes the connection.
     So they don't wait: when they read from the network stream, they are suspended with a request
@@ -46,9 +46,6 @@ class InterruptibleBody:
         self._timeout: float | None = None
         self._waited = 0.0  # in seconds, for the same bytes
         stream.read = self._read
-
-    def __aiter__(self) -> Self:
-        return self
 
     @coroutine
     def __anext__(self) -> Generator[Any, Any, bytes]:
