@@ -1,6 +1,7 @@
 """Reads of an asynchronous response that a time limit interrupts."""
 
 import asyncio
+import gc
 import gzip
 import ssl
 import threading
@@ -9,6 +10,7 @@ from typing import Any
 
 import aiohttp
 import anyio
+import anyio.lowlevel
 import httpx
 import httpx2
 import pytest
@@ -158,6 +160,26 @@ async def test_leaving_by_a_cancellation(library: Any) -> None:
 
 
 @both
+@pytest.mark.filterwarnings("error")
+async def test_dropping(library: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """A stream that is dropped after an interrupted read leaves nothing to the event loop."""
+
+    def answer(exchange: Exchange) -> None:
+        exchange.send(CHUNKED)
+        exchange.hold()
+
+    with serving(answer) as server:
+        async with library.AsyncClient() as client:
+            async with client.stream("GET", server.url) as response:
+                stream = AsyncEventStream(response)
+                await interrupt(stream.__anext__)
+            del stream, response
+            gc.collect()
+            await anyio.lowlevel.checkpoint()
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+@both
 async def test_deadlines(library: Any) -> None:
     """A deadline passes during interrupted reads."""
 
@@ -192,6 +214,7 @@ async def test_another_reader(library: Any) -> None:
                 with pytest.raises(RuntimeError, match="another task"):
                     await anext(pieces)
                 answer.go.set()
+            await pieces.aclose()
 
 
 @both

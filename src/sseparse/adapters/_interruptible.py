@@ -7,6 +7,7 @@ from contextlib import suppress
 from time import monotonic
 from types import coroutine
 from typing import Any, Final
+from weakref import ref
 
 from .._errors import TransportError
 from ._http import SHORTEST_WAIT
@@ -45,7 +46,32 @@ class InterruptibleBody:
         self._size = 0
         self._timeout: float | None = None
         self._waited = 0.0  # in seconds, for the same bytes
-        stream.read = self._read
+        self._read = stream.read = self._make_read()
+
+    def _make_read(self) -> Callable[..., Awaitable[bytes]]:
+        # Neither this function nor what it returns refers to the body, which must be deleted before
+        # the generators.
+        receive, reference = self._receive, ref(self)
+
+        def read(max_bytes: int, timeout: float | None = None) -> Awaitable[bytes]:
+            body = reference()
+            # At the end of a body, before its reader returns, another task can have the connection.
+            if body is None or not body._is_running:  # noqa: SLF001 - this class
+                return receive(max_bytes, timeout=timeout)
+            body._request(max_bytes, timeout)  # noqa: SLF001
+            return _request_bytes()
+
+        return read
+
+    def _request(self, size: int, timeout: float | None) -> None:
+        self._size, self._timeout, self._waited = size, timeout, 0.0
+
+    def __del__(self) -> None:
+        """End an interrupted read, or the event loop would find its generators running."""
+        # Not by GeneratorExit, which Python 3.11 doesn't pass on to the inner generators.
+        with suppress(BaseException):
+            while self._call is not None:
+                self._run(self._call.throw, _Closed())
 
     @coroutine
     def __anext__(self) -> Generator[Any, Any, bytes]:
@@ -138,17 +164,6 @@ class InterruptibleBody:
         finally:
             self._waited += monotonic() - started
 
-    async def _read(
-        self,
-        max_bytes: int,
-        timeout: float | None = None,  # noqa: ASYNC109 - the signature of httpcore
-    ) -> bytes:
-        # At the end of the body, before its reader returns, another task can have the connection.
-        if not self._is_running:
-            return await self._receive(max_bytes, timeout=timeout)
-        self._size, self._timeout, self._waited = max_bytes, timeout, 0.0
-        return await _request_bytes()
-
     @coroutine
     def aclose(self) -> Generator[Any, Any, None]:
         """End an interrupted read, which closes the connection."""
@@ -158,5 +173,5 @@ class InterruptibleBody:
         self._undo()
 
     def _undo(self) -> None:
-        if self._stream.read == self._read:
+        if self._stream.read is self._read:
             del self._stream.read
