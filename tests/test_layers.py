@@ -152,7 +152,8 @@ def test_importing_loads_no_io(module: str) -> None:
         ("adapters.sockets", "h11"),
         ("adapters.trio", "h11, trio"),
         ("adapters.anyio", "h11, anyio"),
-        ("reconnect._session", "httpx2"),
+        ("reconnect._sync", ""),
+        ("reconnect._httpx2", "httpx2"),
     ],
 )
 def test_adapter_imports(adapter: str, libraries: str) -> None:

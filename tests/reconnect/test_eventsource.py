@@ -6,7 +6,7 @@ import ssl
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any
+from typing import Any, Self
 
 import anyio
 import anyio.lowlevel
@@ -23,7 +23,7 @@ from sseparse import (
     StreamTimeout,
     TransportError,
 )
-from sseparse.reconnect import AsyncEventSource, EventSource, Kind, ReconnectPolicy, _session
+from sseparse.reconnect import AsyncEventSource, EventSource, Kind, ReconnectPolicy
 from sseparse.testing import Replay, ReplayServer
 
 URL = "http://events.test/"
@@ -107,7 +107,7 @@ class Outcome:
     def data(self) -> list[str]:
         return [event.data for event in self.events]
 
-    def finish(self, source: EventSource | AsyncEventSource) -> None:
+    def finish(self, source: EventSource[Any] | AsyncEventSource[Any]) -> None:
         self.last_event_id = source.last_event_id
         self.retry = source.retry
         self.last_error = source.last_error
@@ -729,7 +729,7 @@ class TestErrors:
                 monkeypatch.delitem(sys.modules, name)
         monkeypatch.setitem(sys.modules, "httpx2", None)
         with pytest.raises(ModuleNotFoundError, match=r"sseparse\[httpx2\]"):
-            _ = importlib.import_module("sseparse.reconnect").EventSource
+            importlib.import_module("sseparse.reconnect").EventSource(URL)
 
 
 class TestClosing:
@@ -768,13 +768,16 @@ class TestClosing:
         assert not thread.is_alive()
         assert source.ready_state == "closed"
 
-    def test_closing_during_a_read(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_closing_during_a_read(self) -> None:
         """close() in another thread interrupts a read if the connection supports it."""
         woken = threading.Event()
         reading = threading.Event()
         closed = []
 
         class Source:
+            def __iter__(self) -> Self:
+                return self
+
             def __next__(self) -> bytes:
                 reading.set()
                 assert woken.wait(30)
@@ -786,9 +789,7 @@ class TestClosing:
             def close(self) -> None:
                 closed.append(threading.current_thread())
 
-        monkeypatch.setattr(_session, "HTTPXSource", lambda _response: Source())
-        client = httpx2.Client(transport=Server(make_response()).transport)
-        source = EventSource(URL, client=client)
+        source = EventSource(connect=lambda _headers: Source())
         thread = threading.Thread(target=lambda: list(source))
         thread.start()
         assert reading.wait(30)

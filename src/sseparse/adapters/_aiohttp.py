@@ -37,6 +37,7 @@ class ContentSource(Uncopyable):
     """Bytes of a body of aiohttp, `response.content`, as they arrive. It isn't closed."""
 
     pooled = False
+    interruptible = True
     status: int | None = None
 
     def __init__(self, content: StreamReader, body: bytes | None = None) -> None:

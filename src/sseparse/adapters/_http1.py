@@ -343,6 +343,7 @@ StreamT = TypeVar("StreamT")
 class AsyncResponseReader(ResponseReader, Generic[StreamT]):
     """Body of a response, read from a stream of the library that a subclass chooses."""
 
+    interruptible = True
     _library: Any  # trio or anyio: the names that both have are used from here
     _failures: ClassVar[tuple[type[Exception], ...]]
     # Static methods; type checkers would take a Callable for a method of the class.

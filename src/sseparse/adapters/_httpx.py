@@ -23,6 +23,7 @@ from .._deadlines import running_timers
 from .._errors import TransportError, translated
 from .._stage import Breakable, Uncopyable, breaking
 from ._http import USUAL_CODINGS, BodyCheck, loaded_exceptions, shortest_timeout, shut_down
+from ._interruptible import InterruptibleBody
 from ._registry import HTTPXResponse
 
 # How many compressed bytes are decompressed at once. A few bytes of Brotli hold one meta-block at
@@ -168,6 +169,7 @@ class HTTPXSource(Uncopyable):
         is_async = hasattr(response.stream, "__aiter__")
         self.pooled: bool = self._is_connected if is_async else self._network is not None
         self._check = _make_check(response)
+        self.interruptible: bool = is_async and self._network is not None
 
     def __iter__(self) -> Self:
         self._require("__iter__", "asynchronous; read it with AsyncStream or AsyncEventStream")
@@ -193,6 +195,8 @@ class HTTPXSource(Uncopyable):
             # Without a size: with one, the library waits for that many bytes.
             content = "bytes" if self._decoder is None else "raw"
             self._pieces = getattr(self._response, f"{kind}_{content}")()
+            if self.interruptible:
+                self._pieces = InterruptibleBody(self._pieces, self._network)
         return self._pieces
 
     def wait_at_most(self, seconds: float | None) -> None:
@@ -229,7 +233,10 @@ class HTTPXSource(Uncopyable):
         return piece if self._check.passed else self._check.release(piece)
 
     async def aclose(self) -> None:
-        pieces = self._pieces
+        pieces: Any = self._pieces
+        if isinstance(pieces, InterruptibleBody):
+            await pieces.aclose()
+            pieces = pieces.pieces
         timers = running_timers()
         if not self._is_connected or timers is None:
             # A generator that isn't exhausted must be closed in the task that read it.

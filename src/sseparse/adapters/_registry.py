@@ -77,7 +77,8 @@ class AsyncSource(Protocol):
     """
     Protocol of an asynchronous adapter: the bytes of a response.
 
-    Reading raises the exceptions of `SyncSource`. An adapter can have `pooled` too.
+    Reading raises the exceptions of `SyncSource`. An adapter can have `pooled` too, and
+    `interruptible`, a bool: True if a read that was cancelled can be repeated and loses no bytes.
     """
 
     status: int | None
@@ -220,6 +221,11 @@ def wake(source: object) -> None:
 def is_pooled(source: object) -> bool:
     """Return whether the connection of a source returns to a pool at the end of its body."""
     return bool(getattr(source, "pooled", False))
+
+
+def is_interruptible(source: object) -> bool:
+    """Return whether a cancelled read of a source can be repeated."""
+    return bool(getattr(source, "interruptible", False))
 
 
 def _check_unadapted(source: object, reader: str) -> None:

@@ -2,7 +2,8 @@
 Policy for reconnecting lost streams, without clock, randomness or I/O; and EventSource.
 
 `ReconnectPolicy.start()` returns the state of a stream. The state decides, after each response and
-each end of a connection, whether to read, retry, stop or fail. `EventSource` obeys it over httpx2.
+each end of a connection, whether to read, retry, stop or fail. `EventSource` obeys it over
+httpx2, or over any library.
 """
 
 from typing import TYPE_CHECKING
@@ -25,13 +26,13 @@ from ._policy import (
 
 if TYPE_CHECKING:
     from ._async import AsyncEventSource
-    from ._session import EventSource
+    from ._sync import EventSource
 else:
     from .. import _lazy
 
-    # These import httpx2, which the policy doesn't need.
+    # These read streams; the policy doesn't.
     __getattr__, __dir__, _ = _lazy.names(
-        __name__, {"_async": "AsyncEventSource", "_session": "EventSource"}
+        __name__, {"_async": "AsyncEventSource", "_sync": "EventSource"}
     )
 
 __all__ = [

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar, Unpack, 
 from .._deadlines import Deadlines, Timers, TimeUp, running_timers
 from .._options import EventOptions
 from .._stage import Uncopyable
-from ..adapters._registry import AsyncReadable, is_pooled, open_async
+from ..adapters._registry import AsyncReadable, is_interruptible, is_pooled, open_async
 from ..sse._core import ItemT as EventT
 from ..sse._event import Comment, Event
 from ..sse._parser import Parser
@@ -86,7 +86,8 @@ class AsyncDriver(StreamView[ItemT]):
         except Exception as error:  # a source can raise anything
             state.receive_failure(error)
         except BaseException:
-            state.interrupt()
+            if not is_interruptible(self._source):
+                state.interrupt()
             raise
         else:
             try:
