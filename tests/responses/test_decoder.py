@@ -31,7 +31,19 @@ from sseparse.responses import (
 )
 from sseparse.testing import check_parser, run_stage
 
-from .events import TEXT, added, body, call, completed, created, delta, done, message, parse
+from .events import (
+    TEXT,
+    added,
+    body,
+    call,
+    completed,
+    created,
+    delta,
+    done,
+    lifecycle,
+    message,
+    parse,
+)
 
 SHAPES: list[tuple[dict[str, Any], type[ResponseEvent]]] = [
     (created(), LifecycleEvent),
@@ -357,14 +369,18 @@ def test_frames_of_a_web_socket() -> None:
 
 
 def test_errors_in_frames() -> None:
-    """An error of the server in a frame stops the decoder; other arguments are misuse."""
+    """An error of the server is raised until another response begins."""
     decoder = ResponseDecoder()
     with pytest.raises(TypeError, match="takes text"):
         decoder.feed_frame(5)  # type: ignore[arg-type]
     frame = {"type": "error", "status": 400, "error": {"code": "a", "message": "Busy"}}
     decoder.feed_frame(json.dumps(frame))
-    with pytest.raises(ServerSentError, match="Busy"):
-        decoder.feed_frame(json.dumps(created()))
+    for frame in (delta("late"), lifecycle("failed")):
+        with pytest.raises(ServerSentError, match="Busy"):
+            decoder.feed_frame(json.dumps(frame))
+    assert len(decoder.feed_frame(json.dumps(created(id="resp_2")))) == 1
+    assert decoder.error is None
+    assert not decoder.done
     decoder = ResponseDecoder()
     decoder.feed_frame(json.dumps(completed()))
     decoder.close()

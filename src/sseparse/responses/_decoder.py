@@ -110,29 +110,38 @@ class ResponseDecoder(TypedDecoder[ResponseEvent]):
         """
         Decode a frame of a WebSocket connection, which is one event.
 
-        Several responses can follow each other: after the terminal event of one, the next begins
-        with its first event about a response.
+        Several responses can follow each other: after the terminal event of one, or after an error
+        of the server, the next begins with its first event about a response.
 
         Args:
             data: The frame's text.
 
         Raises:
-            SSEError, RuntimeError: As for `feed()`.
+            SSEError: As for `feed()`. An error of the server is raised until a frame begins another
+                response.
+            RuntimeError: The decoder is closed.
             TypeError: The frame is neither text nor bytes.
         """
         if not isinstance(data, str | bytes):
             raise TypeError(f"feed_frame() takes text, not {type(data).__name__}")
         text = data.decode("utf-8", "replace") if isinstance(data, bytes) else data
+        failure, stopped = self._error, self.stopped
+        if isinstance(failure, ServerSentError):
+            self._error, self.stopped = None, False
         was_done, self.done = self.done, False
         events: list[ResponseEvent] = []
         try:
             events = self.feed(Event(text))
         finally:
             is_done, self.done = self.done, self.done or was_done
-        # What else follows the terminal event doesn't change the end.
-        if any(isinstance(event, LifecycleEvent) for event in events):
+        # What else follows the terminal event, or an error, doesn't change the end.
+        about = [event for event in events if isinstance(event, LifecycleEvent)]
+        if about:
             self.done = is_done
             self.status = self.status if is_done else None
+        if isinstance(failure, ServerSentError) and all(map(is_terminal, about)):
+            self._error, self.stopped = failure, stopped
+            self._raise_error()
         return events
 
     def _note(self, item: ResponseEvent) -> bool:
