@@ -70,11 +70,23 @@ def test_lost_items() -> None:
     assert notes(*events, completed(output=renamed)) == []
 
 
+def test_items_that_are_not_kept() -> None:
+    """Items without text, and messages of which the last output has another one, aren't kept."""
+    events = [added(message("Red")), added(message("a", id="b"), 1), added({"type": "x"}, 2)]
+    result = accumulate(*events, completed(output=[message("Red")])).snapshot()
+    assert (result.text, result.notes) == ("Red", ())
+    empty = [added(message()), done({"type": "y"}, 1)]
+    result = accumulate(*empty, completed(output=[{"type": "y"}])).snapshot()
+    assert [item.type for item in result.output] == ["y"]
+
+
 def test_repeated_ids() -> None:
     """Items with the same id are matched in their order."""
     output = [message(""), message("Red")]
     result = accumulate(added(message("")), added(message("Red"), 1), completed(output=output))
     assert [item.text for item in result.snapshot().output] == ["", "Red"]
+    shared = added(call("{}", id="a", call_id="c")), done(call("{}", id="b", call_id="b"), 1)
+    assert notes(*shared, completed(output=[call("{}", id="a"), call("{}", id="b")])) == []
     result = accumulate(added(message("Red")), completed(output=[message(""), message("")]))
     assert [item.text for item in result.snapshot().output] == ["Red", ""]
 

@@ -62,9 +62,9 @@ class ResponseAccumulator(ResponseHead):
 
     Args:
         max_items: Maximum number of output items, and of the parts of an item; every index must be
-            below it. None for no limit.
+            below it. None for no limit. Default: 16,384.
         max_accumulated_bytes: Maximum size of the accumulated data, approximately in bytes of
-            memory. None for no limit.
+            memory. None for no limit. Default: 512 MiB.
 
     Attributes:
         finished: Whether the terminal event was added.
@@ -77,8 +77,8 @@ class ResponseAccumulator(ResponseHead):
 
     # Most accumulators never get a `__dict__`: only those with attributes that a user sets.
     __slots__ = (
-        *("__dict__", "__weakref__", "_active_tracker", "_audio", "_budget", "_failure"),
-        *("_items", "_last", "_make_update", "_max_bytes", "_max_items", "_notes", "_text"),
+        *("__dict__", "__weakref__", "_active_tracker", "_budget", "_failure"),
+        *("_last", "_make_update", "_max_bytes", "_max_items", "_notes", "_text"),
         *("_tracker", "last_sequence_number"),
     )
 
@@ -101,11 +101,11 @@ class ResponseAccumulator(ResponseHead):
 
     def _begin(self) -> None:
         self._budget = Budget(self._max_bytes, None)
-        self._items: ItemTable | None = None  # an idle accumulator needs none
+        self._items = None  # an idle accumulator needs none
         self._head = None
         self.finished = False
         self._failure: ServerSentError | None = None
-        self._audio: dict[str, GrowingText] | None = None
+        self._audio = None
         # The text that the last delta was added to, and that delta.
         self._text: GrowingText | None = None
         self._last = _NO_DELTA
@@ -429,11 +429,6 @@ class ResponseAccumulator(ResponseHead):
         """The text of all messages so far, joined; "" if there is none."""
         return "".join(item.text for item in self._output() if item.type == "message")
 
-    @property
-    def _transcript(self) -> str | None:
-        text = (self._audio or {}).get("transcript")
-        return None if text is None else text.value
-
     @breaking
     def json_arguments(self, call: int = 0) -> PartialJSON:
         """
@@ -491,7 +486,8 @@ class ResponseAccumulator(ResponseHead):
         error = self.error or self._failure
         if error is None and self.finished:
             return self.snapshot()
-        error = error or (incomplete(end) if end is not None else unfinished())
+        if error is None:
+            error = unfinished() if end is None else incomplete(end, is_other=self._is_empty)
         error.partial = self.snapshot()
         raise error.with_traceback(None)
 
