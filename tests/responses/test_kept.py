@@ -144,3 +144,14 @@ def test_refusal() -> None:
     output = [{**message(), "content": [part]}, message("Red")]
     assert accumulate(completed(output=output)).snapshot().refusal == "No."
     assert accumulate(completed()).snapshot().refusal == ""
+
+
+def test_reasoning_text() -> None:
+    """A blank line separates the parts of a summary; those of reasoning are one text."""
+    for name, kind, text in (
+        ("summary", "summary_text", "a\n\nb"),
+        ("content", "reasoning_text", "ab"),
+    ):
+        parts = [{"type": kind, "text": each} for each in ("a", "", "b")]
+        item = {"type": "reasoning", name: parts}
+        assert accumulate(completed(output=[item])).snapshot().output[0].reasoning_text == text

@@ -353,7 +353,8 @@ def texts_of(response: Response) -> dict[tuple[type, int], str]:
     for place, item in enumerate(response.output):
         texts[ContentDone, place] = item.text
         texts[RefusalDone, place] = item.refusal
-        texts[ReasoningDone, place] = item.reasoning_text
+        parts = item.content or item.summary or () if item.type == "reasoning" else ()
+        texts[ReasoningDone, place] = "".join(part.text or "" for part in parts)
     return {key: text for key, text in texts.items() if text}
 
 

@@ -168,11 +168,15 @@ class OutputItem(ParsableModel, kw_only=True):
 
     @property
     def reasoning_text(self) -> str:
-        """The reasoning, or its summary if the server shows only that; or ""."""
+        """
+        The reasoning, or its summary if the server shows only that; or "".
+
+        A blank line separates the parts of a summary. Updates have only the text of the parts.
+        """
         if self.type != "reasoning":
             return ""
-        parts = self.content or self.summary or ()
-        return "".join(part.text or "" for part in parts)
+        texts = [part.text for part in self.content or self.summary or () if part.text]
+        return ("" if self.content else "\n\n").join(texts)
 
     def parts(self, kind: str) -> Iterator[ContentPart]:
         """Yield the parts of `content` that have a type."""
