@@ -163,3 +163,20 @@ async def test_item_that_raises() -> None:
             [each async for each in texts]
         with pytest.raises(BrokenStage):
             await anext(texts)
+
+
+@pytest.mark.parametrize("complete", ["Red green", "gre"])
+def test_complete_text_that_begins_otherwise(complete: str) -> None:
+    """A complete text that doesn't begin with the received text adds nothing to it."""
+    gate = Gate(lambda _text: True)
+    assert read(gate, delta(0, "green"), done(0, complete)) == [
+        *(delta(0, "green"), done(0, "green")),
+    ]
+    assert gate.withheld == ("content",)
+
+
+def test_complete_text_after_half_a_character() -> None:
+    """Half a character that waits for its second half isn't repeated."""
+    events = [delta(0, "a\ud83d"), done(0, "a\U0001f600")]
+    (_, last) = read(Gate(lambda _text: True), *events)
+    assert last == done(0, "a\U0001f600")

@@ -529,13 +529,19 @@ def test_misuse() -> None:
         ResponseAccumulator(max_accumulated_bytes=0)
 
 
+def part_added(index: int) -> dict[str, Any]:
+    part = {"type": "output_text", "text": ""}
+    event = {"type": "response.content_part.added", "output_index": 0, "part": part}
+    return {**event, "content_index": index}
+
+
 def test_limits() -> None:
     """Too many items, parts, commands or bytes are errors with the result so far."""
     command = delta("a", 0, "response.shell_call_command.delta", command_index=9)
     beyond: list[list[dict[str, Any]]] = [
         [added(message(), at) for at in range(3)],
         [added(message(), 9)],
-        [added(message()), *(delta("a", content_index=at) for at in range(3))],
+        [added(message()), *(part_added(at) for at in range(3))],
         [command],
         [completed(output=[message()] * 3)],
     ]

@@ -37,55 +37,10 @@ from sseparse.testing import run_stage
 
 CASES = load_cases("responses")
 # Cases that fail so far.
-OPEN: set[str] = {
-    "agentgateway-empty-done",
-    "agentgateway-empty-done-call",
-    "arguments-after-item-done",
-    "bifrost-call-missing-in-completed",
-    "delta-after-item-done",
-    "omniroute-closed-early",
-    "sglang-call-missing-in-completed",
-    "vllm-code-interpreter",
-    "vllm-code-interpreter-cut",
-}
-OPEN_VIEWS: set[str] = {
-    "added-out-of-order",
-    "agentgateway-empty-done",
-    "agentgateway-empty-done-call",
-    "bifrost-call-missing-in-completed",
-    "sglang-call-missing-in-completed",
-    "unannounced-custom-input",
-}
-OPEN_GATED: set[str] = {
-    "added-again",
-    "added-out-of-order",
-    "annotations",
-    "codex-empty-output-deltas-only",
-    "copilot-ids-rotate-no-part-empty-output",
-    "created-again",
-    "delta-null",
-    "empty-reasoning",
-    "event-name-message",
-    "ids-shared",
-    "incomplete-empty-output",
-    "index-gaps",
-    "indexes-as-text",
-    "item-done-null",
-    "item-null",
-    "item-prefilled",
-    "lemonade-two-parts-without-indexes",
-    "litellm-orphan-text",
-    "litellm-output-beside-response",
-    "llm-rosetta-thin",
-    "no-content-part",
-    "part-announced-late",
-    "part-prefilled",
-    "sglang-first-index-one",
-    "two-items-interleave",
-    "unknown-event-item-field",
-    "unknown-part",
-    "vllm-content-index-drift-text",
-}
+OPEN: set[str] = set()
+OPEN_VIEWS: set[str] = set()
+# Two parts without indexes are one text to a gate.
+OPEN_GATED: set[str] = {"lemonade-two-parts-without-indexes"}
 
 
 @pytest.mark.parametrize("case", parameters(CASES, OPEN))

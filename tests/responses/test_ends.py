@@ -178,6 +178,13 @@ def test_truncated_streams(done: bool) -> None:
         reader.result()
 
 
+def test_streams_of_other_apis() -> None:
+    """The error for a stream of another API names the class that reads it."""
+    other = '{"type":"message_start","message":{"id":"m","content":[]}}'
+    reader, _ = read([body(other)])
+    assert "(ChatStream reads chat completions, MessageStream reads" in str(reader.error)
+
+
 def test_accepted_ends() -> None:
     """With on_incomplete="accept", the response so far is the result."""
     reader, _ = read([body(*BEGIN)], on_incomplete="accept")

@@ -223,7 +223,7 @@ def test_events_without_text() -> None:
     assert [type(part) for part in split({"type": "keepalive"})] == [Rest]
     assert split({"type": "new", "x": 1}) == [Dropped("extra")]
     assert split({"type": "error", "message": "x"}) == [Dropped("error")]
-    assert [type(part) for part in split({"type": "response.completed"})] == [Rest]
+    assert [type(part) for part in split({"type": "response.completed"})] == [TextEnd, Rest]
     (event,) = parse({"type": "keepalive"})
     assert event.with_text("a") is event
     assert event.with_approved(lambda _: "a") is event

@@ -90,6 +90,8 @@ def test_resuming() -> None:
     second = ResponseStream(pieces(body(*numbered[1:])), resumes=first.accumulator)
     assert "".join(second.text_deltas()) == "lo"
     assert second.result().text == "Hello"
+    with pytest.raises(ValueError, match="resumes has limits of its own"):
+        ResponseStream(pieces(b""), resumes=first.accumulator, max_items=5)
     # Without the accumulator, the terminal event has all.
     third = ResponseStream(pieces(body(*numbered[1:])), starting_after=2)
     assert [event.sequence_number for event in third] == [3, 4]

@@ -34,6 +34,7 @@ from .events import (
     done,
     lifecycle,
     message,
+    notes,
     parse,
 )
 from .recordings import Recording
@@ -169,13 +170,29 @@ def test_items_that_the_end_completes() -> None:
         "ToolCallDone 1 0 call_1 {}",
         "ChoiceFinished completed",
     ]
-    # If it has no output, or other items, they end as they are.
-    for last in ([], [call("{}"), message("x")]):
-        assert values(*events, completed(output=last))[2:] == [
-            "ContentDone 0 ab",
-            "ToolCallDone 1 0 call_1 ",
-            "ChoiceFinished completed",
-        ]
+    # If it has no output, or contradicts them, they end as they are.
+    assert values(*events, completed(output=[]))[2:] == [
+        "ContentDone 0 ab",
+        "ToolCallDone 1 0 call_1 ",
+        "ChoiceFinished completed",
+    ]
+    assert values(*events, completed(output=[call("{}"), message("x")]))[2:] == [
+        "ArgumentsDelta 1 0 {}",
+        "ToolCallDone 1 0 call_1 {}",
+        "ContentDone 0 x",
+        "ChoiceFinished completed",
+    ]
+
+
+def test_call_that_becomes_another_item() -> None:
+    """A call that begins again as an item of another type is done with what it had."""
+    other = {"type": "web_search_call", "id": "fc_1"}
+    assert values(added(call("{}")), added(other)) == [
+        "ToolCallStarted 0 0 call_1 get_weather",
+        "ArgumentsDelta 0 0 {}",
+        "ToolCallDone 0 0 call_1 {}",
+    ]
+    assert notes(added(call("{}")), added(other)) == ["ITEM_REPLACED"]
 
 
 def test_finishes() -> None:
@@ -209,7 +226,11 @@ def test_calls_without_a_name() -> None:
         "ArgumentsDelta 0 0 {}",
         "ToolCallDone 0 0 None {}",
     ]
-    assert values(*unnamed) == ["ToolCallStarted 0 0 None ", "ToolCallDone 0 0 None {}"]
+    assert values(*unnamed) == [
+        "ToolCallStarted 0 0 None ",
+        "ArgumentsDelta 0 0 {}",
+        "ToolCallDone 0 0 None {}",
+    ]
 
 
 def test_truncated_arguments() -> None:
@@ -279,12 +300,12 @@ def test_transcripts() -> None:
 
 
 def test_positions() -> None:
-    """The position is that in the output, where indexes can have gaps; calls are counted."""
+    """Items are numbered as they begin, whatever their indexes are; calls are counted."""
     events = [added(message(id="a"), 0), added(call(id="b"), 5), added(call(id="c"), 7)]
     events += [added(message(id="d"), 3), delta("x", 3, item_id="d")]
     starts = [u for u in updates(*events, last=False) if isinstance(u, ToolCallStarted)]
     assert [(each.item, each.call) for each in starts] == [(1, 0), (2, 1)]
-    assert updates(*events, last=False)[-1] == ContentDelta(0, "x", 1)
+    assert updates(*events, last=False)[-1] == ContentDelta(0, "x", 3)
 
 
 def test_text_with_which_items_begin() -> None:
@@ -332,7 +353,8 @@ def texts_of(response: Response) -> dict[tuple[type, int], str]:
     for place, item in enumerate(response.output):
         texts[ContentDone, place] = item.text
         texts[RefusalDone, place] = item.refusal
-        texts[ReasoningDone, place] = item.reasoning_text
+        parts = item.content or item.summary or () if item.type == "reasoning" else ()
+        texts[ReasoningDone, place] = "".join(part.text or "" for part in parts)
     return {key: text for key, text in texts.items() if text}
 
 

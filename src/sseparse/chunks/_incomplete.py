@@ -23,7 +23,10 @@ def _describe_missing(end: End) -> str:
         missing = (
             "with [DONE] but without a choice" if end.done_seen else "without [DONE] or a choice"
         )
-        advice = "EventStream reads streams that aren't chat or legacy completions"
+        advice = (
+            "ResponseStream reads OpenAI responses, MessageStream reads Anthropic messages, and "
+            "EventStream other streams that aren't chat or legacy completions"
+        )
         return f"{place_of(end)} {missing} ({advice})"
     return f"{place_of(end)} without [DONE] or a finish_reason{whose}"
 

@@ -15,6 +15,9 @@ def _describe_missing(end: End) -> str:
     if end.one_object:
         return "The body is one JSON object without a stop_reason"
     if end.events_seen and not end.finish_reasons:
-        advice = "EventStream reads the streams of other APIs"
+        advice = (
+            "ChatStream reads chat completions, ResponseStream reads OpenAI responses, and "
+            "EventStream other streams"
+        )
         return f"{place_of(end)} without message_start ({advice})"
     return f"{place_of(end)} without a stop_reason or message_stop"

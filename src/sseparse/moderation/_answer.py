@@ -95,7 +95,12 @@ class GatedAnswer:
             self._leave(lane, output)
             lane.open = lane.texts[key] = state
         self._last_lane = lane
-        windows = state.feed(text[state.received :] if is_complete else text, template)
+        rest = state.rest_of(text) if is_complete else text
+        if rest is None:
+            # Part of it was in no delta, as in a stream that was resumed: what is new isn't known.
+            self.withheld[key.kind] = None
+            rest = ""
+        windows = state.feed(rest, template)
         if windows or self._releases_first:
             self._put(lane, state, windows, output)
 

@@ -218,6 +218,7 @@ class WindowedText:
         self._tail = ""  # approved, but waits with the next window
         self._ends: set[int] = set()  # numbers of windows that release all text
         self._released: list[str] = []
+        self._is_replaced = False  # whether it isn't known any more what was received
 
     @property
     def released(self) -> str:
@@ -234,6 +235,17 @@ class WindowedText:
             return self._half
         waiting = [each.new for each in self._held.values()]
         return "".join([self._tail, *waiting, self._text, self._half])
+
+    def rest_of(self, complete: str) -> str | None:
+        """Return what a complete text adds to the text received, or None if it's another text."""
+        if len(complete) < self.received:
+            return None
+        if not self._is_replaced:
+            known = self.released + self.held
+            if not complete.startswith(known[: len(known) - len(self._half)]):
+                return None
+        self._half = ""  # the complete text has it
+        return complete[self.received :]
 
     def feed(self, text: str, template: Any = None) -> list[Window]:
         """Add text and return the windows that it completes."""
@@ -297,6 +309,7 @@ class WindowedText:
                 "got, with changes only after that, and raise `hold` to release text later"
             )
         self._tail = ""
+        self._is_replaced = True
         self._held[window.number] = self._window(text, len(kept), window.number)
         return self._rebuild(window.number + 1, self._end_of(text))
 

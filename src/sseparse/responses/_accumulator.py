@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import is_
 from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
@@ -9,7 +10,7 @@ from msgspec.structs import replace
 from .._end import End
 from .._errors import LimitExceeded, ServerSentError
 from .._options import check_bytes, check_number
-from .._stage import Breakable, breaking
+from .._stage import breaking
 from ..payloads._growing import Budget, GrowingText
 from ..payloads._model import ignored_fields
 from ..payloads._results import Note
@@ -29,26 +30,28 @@ from ._events import (
     is_terminal,
     raise_misuse,
 )
+from ._head import ResponseHead
 from ._incomplete import incomplete, unfinished
 from ._item_table import ItemTable
-from ._items import ItemState, PartState, at_least_0, check_item_limit, rest_of
-from ._results import ContentPart, NoteKind, OutputItem, Response, ResponseUsage
+from ._items import ItemState, PartState, check_item_limit, rest_of
+from ._output import match_output
+from ._results import ContentPart, NoteKind, OutputItem, Response
 from ._targets import DELTAS, DONES, PARTS, Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ..payloads._partial_json import PartialJSON
     from ._updates import Update, UpdateTracker
 
 
 MAX_ITEMS = 16384
 MAX_ACCUMULATED = 512 * 1024 * 1024
-_CREATED: Final = "response.created"
 _FAILED: Final = "failed"
 _NO_DELTA: Final = DeltaEvent(type="", delta="")
 
 
-class ResponseAccumulator(Breakable):
+class ResponseAccumulator(ResponseHead):
     """
     Accumulator of events: builds the response that the non-streaming API would have returned.
 
@@ -59,9 +62,9 @@ class ResponseAccumulator(Breakable):
 
     Args:
         max_items: Maximum number of output items, and of the parts of an item; every index must be
-            below it. None for no limit.
+            below it. None for no limit. Default: 16,384.
         max_accumulated_bytes: Maximum size of the accumulated data, approximately in bytes of
-            memory. None for no limit.
+            memory. None for no limit. Default: 512 MiB.
 
     Attributes:
         finished: Whether the terminal event was added.
@@ -74,9 +77,9 @@ class ResponseAccumulator(Breakable):
 
     # Most accumulators never get a `__dict__`: only those with attributes that a user sets.
     __slots__ = (
-        *("__dict__", "__weakref__", "_active_tracker", "_audio", "_budget", "_failure", "_head"),
-        *("_items", "_last", "_make_update", "_max_bytes", "_max_items", "_notes", "_text"),
-        *("_tracker", "finished", "last_sequence_number"),
+        *("__dict__", "__weakref__", "_active_tracker", "_budget", "_failure"),
+        *("_last", "_make_update", "_max_bytes", "_max_items", "_notes", "_text"),
+        *("_tracker", "last_sequence_number"),
     )
 
     def __init__(
@@ -98,11 +101,11 @@ class ResponseAccumulator(Breakable):
 
     def _begin(self) -> None:
         self._budget = Budget(self._max_bytes, None)
-        self._items: ItemTable | None = None  # an idle accumulator needs none
-        self._head: Response | None = None
-        self.finished: bool = False
+        self._items = None  # an idle accumulator needs none
+        self._head = None
+        self.finished = False
         self._failure: ServerSentError | None = None
-        self._audio: dict[str, GrowingText] | None = None
+        self._audio = None
         # The text that the last delta was added to, and that delta.
         self._text: GrowingText | None = None
         self._last = _NO_DELTA
@@ -268,22 +271,20 @@ class ResponseAccumulator(Breakable):
         self.finished = True
         if response.status == _FAILED or event.type.endswith(_FAILED):
             self._failure = find_error(event.type, event.to_dict())
-        if self._active_tracker is not None:
-            self._active_tracker.complete(self._table, response.output)
-            if self._failure is None:
-                self._active_tracker.finish(response, self._transcript)
         if response.output:
+            matches = match_output(self._table.ordered(), response.output)
+            output = [item for _, item in matches]
+            if len(output) > len(response.output) or not all(map(is_, output, response.output)):
+                self._note(NoteKind.VALUE_KEPT, detail="output")
+                self._head = response = replace(response, output=output)
+            if self._active_tracker is not None:
+                self._active_tracker.complete(self._table, matches)
             # The response has all items: those streamed before it are no longer needed.
             self._budget = Budget(self._max_bytes, None)
             self._budget.charge(response)
             self._items = None
-
-    def _is_another(self, event: LifecycleEvent, response: Response) -> bool:
-        """Return whether a response isn't the one before it; some servers change its id."""
-        is_start = event.type == _CREATED
-        if self._head is None or response.id is None:
-            return is_start and self.finished
-        return response.id != self._head.id and (is_start or self.finished)
+        if self._active_tracker is not None and self._failure is None:
+            self._active_tracker.finish(response, self._transcript)
 
     def _restart(self) -> None:
         detail = (self._head and self._head.id) or ""
@@ -299,6 +300,8 @@ class ResponseAccumulator(Breakable):
             self._note(NoteKind.VALUE_IGNORED, detail="item")
         elif event.type.endswith(".done"):
             state, before = self._table.finish(index, item)
+            if state.item is not item:
+                self._note(NoteKind.VALUE_KEPT, state.index)
             if self._active_tracker is not None:
                 self._active_tracker.add_item(state, before)
         else:
@@ -332,6 +335,7 @@ class ResponseAccumulator(Breakable):
             return
         state = self._find_item(event, target)
         if state.is_done:
+            self._note(NoteKind.VALUE_IGNORED, state.index, "delta")
             return
         if target.parts:
             part = self._find_part(state, event, target)
@@ -377,10 +381,12 @@ class ResponseAccumulator(Breakable):
         if target.parts:
             part = self._find_part(state, event, target)
             before = part.value(target.field)
-            part.set_text(target.field, value, event.logprobs)
+            part.set_text(target.field, value or before, event.logprobs)
         else:
             before = state.text(target, event.command_index).value or ""
-            state.set_text(target, event.command_index, value)
+            state.set_text(target, event.command_index, value or before)
+        if before and not value:
+            self._note(NoteKind.VALUE_KEPT, state.index, target.field)
         if self._active_tracker is not None:
             self._active_tracker.add_text(state, target, rest_of(before, value))
 
@@ -403,32 +409,19 @@ class ResponseAccumulator(Breakable):
             state = self._find_item(event, Target(kind, None, ""))
         if state.is_done:
             return
-        index = event.summary_index if event.parts == "summary" else event.content_index
-        parts = state.parts(event.parts)
-        set_part = parts.finish if event.type.endswith(".done") else parts.announce
-        before = set_part(at_least_0(index), part)
+        is_done = event.type.endswith(".done")
+        before = state.set_part(event, part, is_done=is_done)
         target = PARTS.get((event.parts, part.type))
-        if self._active_tracker is not None and target is not None:
-            old, new = (getattr(each, target.field, None) or "" for each in (before, part))
+        if target is None:
+            return
+        old, new = (getattr(each, target.field, None) or "" for each in (before, part))
+        if is_done and old and not new:
+            self._note(NoteKind.VALUE_KEPT, state.index, target.field)
+        if self._active_tracker is not None:
             self._active_tracker.add_text(state, target, rest_of(old, new))
 
     def _note(self, kind: NoteKind, item: int | None = None, detail: str = "") -> None:
         self._notes[Note(kind, detail=detail, item=item)] = None
-
-    @property
-    def id(self) -> str | None:
-        """The id of the response, or None."""
-        return None if self._head is None else self._head.id
-
-    @property
-    def model(self) -> str | None:
-        """The model of the response, or None."""
-        return None if self._head is None else self._head.model
-
-    @property
-    def usage(self) -> ResponseUsage | None:
-        """The token counts that the server sent; None if it sent none so far."""
-        return None if self._head is None else self._head.usage
 
     @property
     @breaking
@@ -436,10 +429,22 @@ class ResponseAccumulator(Breakable):
         """The text of all messages so far, joined; "" if there is none."""
         return "".join(item.text for item in self._output() if item.type == "message")
 
-    @property
-    def _transcript(self) -> str | None:
-        text = (self._audio or {}).get("transcript")
-        return None if text is None else text.value
+    @breaking
+    def json_arguments(self, call: int = 0) -> PartialJSON:
+        """
+        Return the parser of a tool call's arguments as partial JSON.
+
+        The first call parses the arguments received so far; new ones are parsed as they are added.
+
+        Args:
+            call: The position in `tool_calls`.
+
+        Returns:
+            The parser of the arguments; a new one if there is no such call yet.
+        """
+        if self._items is None and self.finished:
+            self._items = ItemTable.of(self._output())
+        return self._table.json_arguments(call)
 
     def _output(self) -> list[OutputItem]:
         if self.finished and self._head is not None and self._head.output:
@@ -481,7 +486,8 @@ class ResponseAccumulator(Breakable):
         error = self.error or self._failure
         if error is None and self.finished:
             return self.snapshot()
-        error = error or (incomplete(end) if end is not None else unfinished())
+        if error is None:
+            error = unfinished() if end is None else incomplete(end, is_other=self._is_empty)
         error.partial = self.snapshot()
         raise error.with_traceback(None)
 

@@ -24,7 +24,7 @@ def find_error(event_type: str, body: dict[str, Any]) -> ServerSentError | None:
     Source: OpenAI API reference, "error"; field reports of Azure, vLLM and LiteLLM.
     """
     kind = body.get("type")
-    if kind in TERMINAL_TYPES:
+    if isinstance(kind, str) and kind in TERMINAL_TYPES:
         response = body.get("response")
         response = response if is_object(response) else {}
         has_failed = kind == "response.failed" or response.get("status") == _FAILED

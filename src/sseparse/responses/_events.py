@@ -77,7 +77,7 @@ class ResponseEvent(Model, kw_only=True):
 
 class LifecycleEvent(ResponseEvent, kw_only=True):
     """
-    A response as it is at a point of its life.
+    A response at one stage of its life: created, queued, in progress or ended.
 
     Its types are "response.created", "response.queued", "response.in_progress", and the terminal
     ones: "response.completed", "response.incomplete" and "response.failed".
@@ -245,7 +245,7 @@ class DeltaEvent(PartEvent, kw_only=True):
 
 class DoneEvent(PartEvent, kw_only=True):
     """
-    The complete text of what deltas brought before.
+    The complete text that the deltas before it added up to.
 
     `value` is that text. On the wire it has a name of its own for each type, such as `text`,
     `arguments` or `code`, under which it's in `extra`.

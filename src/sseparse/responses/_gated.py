@@ -145,7 +145,8 @@ def _split_part(event: ContentPartEvent, unchecked: Container[Kind]) -> list[Par
     parts: list[Part] = []
     if text:
         delta = _delta(event, _delta_type(target), text)
-        parts = [GatedText(_key_of(event, target), text, delta, is_complete=is_end)]
+        # An announcement has all text so far, if deltas came before it.
+        parts = [GatedText(_key_of(event, target), text, delta, is_complete=True)]
     parts = [*parts, *end, rest] if is_end else [rest, *parts]
     names = ("annotations", "logprobs")
     parts += [Dropped(name) for name in names if getattr(part, name)]
@@ -272,11 +273,12 @@ def _approve_item(item: OutputItem, place: int, approved: Approved) -> OutputIte
 
 def _split_response(event: LifecycleEvent, unchecked: Container[Kind]) -> list[Part]:
     response = event.response
-    if response is None:
-        return [Rest(replace(event, extra={}), 0), *_extra(event)]
-    parts: list[Part] = []
-    output: list[OutputItem] = []
     is_end = is_terminal(event)
+    parts: list[Part] = []
+    if response is None:
+        parts = [TextEnd()] if is_end else []
+        return [*parts, Rest(replace(event, extra={}), 0), *_extra(event)]
+    output: list[OutputItem] = []
     for place, item in enumerate(response.output if is_end else ()):
         if _is_unchecked(item, unchecked):
             output.append(item)

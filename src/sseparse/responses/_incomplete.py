@@ -6,11 +6,23 @@ from .._end import End, EndCause
 from .._errors import IncompleteStream, describe_end, place_of
 
 _TERMINAL = "a terminal event (response.completed, response.incomplete or response.failed)"
+_ADVICE = (
+    "ChatStream reads chat completions, MessageStream reads Anthropic messages, and EventStream "
+    "other streams"
+)
 
 
-def incomplete(end: End) -> IncompleteStream:
-    """Return the error for a stream that ended before its response did."""
-    return IncompleteStream(describe_end(end, _describe_missing), end=end)
+def incomplete(end: End, *, is_other: bool) -> IncompleteStream:
+    """
+    Return the error for a stream that ended before its response did.
+
+    Args:
+        end: How the stream ended.
+        is_other: Whether no event was one of a response.
+    """
+    advice = f" ({_ADVICE})" if end.events_seen and is_other else ""
+    message = describe_end(end, lambda end: _describe_missing(end) + advice)
+    return IncompleteStream(message, end=end)
 
 
 def unfinished() -> IncompleteStream:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from typing import TYPE_CHECKING
 
-from ..payloads._growing import Budget
+from ..payloads._growing import Budget, no_json
 from ._items import ItemState, at_least_0, check_item_limit, fits
 from ._results import OutputItem
+
+if TYPE_CHECKING:
+    from ..payloads._partial_json import PartialJSON
 
 
 class ItemTable:
@@ -28,7 +31,7 @@ class ItemTable:
         "_at_by_type",
         "_budget",
         "_by_id",
-        "_indexes",
+        "_calls",
         "_latest",
         "_max_items",
         "_next",
@@ -39,13 +42,21 @@ class ItemTable:
         self._budget = budget
         self._max_items = max_items
         self._states: list[ItemState] = []
-        self._indexes: list[int] = []  # sorted
         self._by_id: dict[str, ItemState | None] = {}  # None if two have the id
         # The latest at an index, and the latest of each type.
         self._at: dict[int, ItemState] = {}
         self._at_by_type: dict[tuple[int, str], ItemState] = {}
         self._latest: dict[str, ItemState] = {}
         self._next = 0  # the index of an item without one
+        self._calls: list[ItemState] | None = None  # in order; None until it's needed
+
+    @classmethod
+    def of(cls, output: list[OutputItem]) -> ItemTable:
+        """Return the table of complete items."""
+        table = cls(Budget(None, None), None)
+        for item in output:
+            table.add(None, item, is_announced=True)
+        return table
 
     def __len__(self) -> int:
         return len(self._states)
@@ -67,6 +78,9 @@ class ItemTable:
             state = self._latest.get(kind) or (self._states[-1] if self._states else None)
         else:
             state = self._at_by_type.get((index, kind)) or self._at.get(index)
+            if state is None and not item_id and (latest := self._latest.get(kind)):
+                # vLLM ends code at the next index (vllm#23927).
+                state = None if latest.is_done else latest
         return state if state is not None and fits(state.item.type, kind) else None
 
     def announce(
@@ -77,7 +91,7 @@ class ItemTable:
 
         Returns:
             The item; what it was before, if it was known; and what was unusual: "", "shared" if
-            another item has the index, "replaced" if text of the item is dropped.
+            another item has the index, "replaced" if text of the item, or its type, is dropped.
         """
         index = at_least_0(index)
         known = self._at.get(index) if index is not None else self._find_id(item.id)
@@ -85,12 +99,14 @@ class ItemTable:
             return self.add(index, item, is_announced=True), None, ""
         before = known.result()
         if not known.is_announced and fits(known.item.type, item.type):
+            self._calls = None
             known.announce(item, keep=True)
             self._name(known)
             return known, before, ""
         if _is_other(known, item):
             return self.add(index, item, is_announced=True), None, "shared"
-        had_text = known.has_text
+        had_text = known.has_text or before.type != item.type
+        self._calls = None if before.type != item.type else self._calls
         known.announce(item, keep=False)
         known.is_done = False
         self._name(known)
@@ -103,8 +119,16 @@ class ItemTable:
         before = None if state is None else state.result()
         if state is None:
             state = self.add(index, item, is_announced=True)
+        elif state.item.type != item.type:
+            self._calls = None
         state.finish(item)
         return state, before
+
+    def json_arguments(self, call: int) -> PartialJSON:
+        """Return the parser of the arguments of a call, by its position among the calls."""
+        if self._calls is None:
+            self._calls = [each for each in self.ordered() if each.item.tool_call() is not None]
+        return self._calls[call].arguments if 0 <= call < len(self._calls) else no_json()
 
     def _find_done(self, index: int | None, item: OutputItem) -> ItemState | None:
         state = self._find_id(item.id)
@@ -130,12 +154,15 @@ class ItemTable:
         if index is None:
             index = self._next
         check_item_limit(index, len(self._states), self._max_items, "output items")
-        place = bisect_right(self._indexes, index)
-        self._indexes.insert(place, index)
+        place = len(self._states)
         state = ItemState(
             index, place, item, self._budget, self._max_items, is_announced=is_announced
         )
         self._states.append(state)
+        if self._calls is not None and index < self._next - 1:
+            self._calls = None  # not the last one
+        elif self._calls is not None and item.tool_call() is not None:
+            self._calls.append(state)
         self._at[index] = state
         self._next = max(index + 1, self._next)
         self._name(state)

@@ -9,9 +9,9 @@ from msgspec.structs import replace
 from .._errors import LimitExceeded
 from .._json import is_list, is_object
 from ..payloads._growing import OBJECT, Budget, GrowingText, no_json
-from ._events import PartEvent
+from ._events import ContentPartEvent, PartEvent
 from ._results import ContentPart, OutputItem
-from ._targets import DELTAS, ITEM_TYPES, Target
+from ._targets import ITEM_TYPES, Target
 
 if TYPE_CHECKING:
     from ..payloads._partial_json import PartialJSON
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 _PART_TYPES: Final = ("output_text", "refusal", "reasoning_text", "summary_text")
 # The texts that are in an object of the item, not in a field of its own.
 _NESTED: Final = ("diff", "command")
-_ARGUMENTS: Final = DELTAS["response.function_call_arguments.delta"]
+# What a complete item keeps of the one before it, if it has none of it.
+_KEPT: Final = ("arguments", "input", "code", "name", "call_id")
 
 
 def check_item_limit(index: int, known: int, maximum: int | None, what: str) -> None:
@@ -43,12 +44,47 @@ def rest_of(before: str, after: str) -> str:
     return after[len(before) :] if after.startswith(before) else ""
 
 
-class PartState:
-    """A part of an item."""
+def keep_streamed(item: OutputItem, streamed: OutputItem) -> OutputItem:
+    """
+    Return a complete item, with what was streamed of it where it has nothing.
 
-    __slots__ = ("_annotations", "_budget", "_logprobs", "_part", "_texts")
+    Some gateways end what they streamed with empty texts (agentgateway/agentgateway#2281).
+    """
+    if item.type != streamed.type:
+        return item
+    kept: dict[str, Any] = {
+        name: value
+        for name in _KEPT
+        if not getattr(item, name) and (value := getattr(streamed, name))
+    }
+    if item.type == "message" and not _has_text(item) and _has_text(streamed):
+        kept["content"] = streamed.content
+    return replace(item, **kept) if kept else item
+
+
+def _has_text(item: OutputItem) -> bool:
+    """Return whether a message has text, or a part that isn't known."""
+    return any(
+        part.text or part.refusal or (part.extra and part.type not in _PART_TYPES)
+        for part in item.content or ()
+    )
+
+
+class PartState:
+    """
+    A part of an item.
+
+    Attributes:
+        is_announced: Whether an event announced it.
+        is_done: Whether its complete text was received.
+    """
+
+    __slots__ = (
+        *("_annotations", "_budget", "_logprobs", "_part", "_texts", "is_announced", "is_done"),
+    )
 
     def __init__(self, part: ContentPart, budget: Budget) -> None:
+        self.is_announced = self.is_done = False
         self._part = part
         self._budget = budget
         self._texts: dict[str, GrowingText] = {}
@@ -80,16 +116,20 @@ class PartState:
         texts = ((self.value(name), getattr(part, name) or "") for name in ("text", "refusal"))
         return part.type == self.type and all(new.startswith(old) for old, new in texts)
 
-    def set(self, part: ContentPart) -> None:
-        """Replace the part; what deltas brought is dropped."""
-        self._budget.replace(self.result(), part)
+    def set(self, part: ContentPart, *, keep: bool) -> None:
+        """Replace the part; what deltas brought is dropped, or kept if the part has no text."""
+        old = self.result()
+        if keep and part.type == old.type and not (part.text or part.refusal):
+            part = replace(part, text=old.text or part.text, refusal=old.refusal or part.refusal)
+        self._budget.replace(old, part)
         self._part = part
         self._texts.clear()
         self._annotations.clear()
         self._logprobs.clear()
 
     def set_text(self, field: str, value: str, logprobs: list[dict[str, Any]] | None) -> None:
-        """Replace the text, and its log-probabilities if there are some."""
+        """Set the complete text, and its log-probabilities if there are some."""
+        self.is_done = True
         old = self._texts.pop(field, None)
         self._budget.replace(getattr(self._part, field) if old is None else old.value, value)
         changes: dict[str, Any] = {field: value}
@@ -132,7 +172,11 @@ class PartList:
     def announce(self, index: int | None, part: ContentPart) -> ContentPart | None:
         """Set a part that begins, and return what it was before, if it was known."""
         index = self._highest + 1 if index is None else index
-        before = self._set(index, self._by_index.get(index), part)
+        known = self._by_index.get(index)
+        # One that is announced again begins again.
+        keep = known is not None and not known.is_announced
+        before = self._set(index, known, part, keep=keep)
+        self._by_index[index].is_announced = True
         self._last_announced = max(index, self._last_announced)
         return before
 
@@ -140,16 +184,23 @@ class PartList:
         """Set a complete part, announced or not, and return what it was before."""
         known = self._by_type.get(part.type) if index is None else self._by_index.get(index)
         last = self._by_index.get(self._last_announced)
+        if last is None:
+            last = self._undone(part.type, index)
         if known is None and last is not None and last.is_continued_by(part):
             known = last  # at an index that counts deltas: see find()
-        return self._set(self._highest + 1 if index is None else index, known, part)
+        index = self._highest + 1 if index is None else index
+        before = self._set(index, known, part, keep=True)
+        (known or self._by_index[index]).is_done = True
+        return before
 
-    def _set(self, index: int, known: PartState | None, part: ContentPart) -> ContentPart | None:
+    def _set(
+        self, index: int, known: PartState | None, part: ContentPart, *, keep: bool
+    ) -> ContentPart | None:
         if known is None:
             self._add(index, part)
             return None
         before = known.result()
-        known.set(part)
+        known.set(part, keep=keep)
         self._by_type[part.type] = known
         return before
 
@@ -163,11 +214,19 @@ class PartList:
             return latest, False
         last = self._by_index.get(self._last_announced)
         is_beyond = index is not None and index > self._last_announced
+        if last is None and is_beyond:
+            last = self._undone(kind, index)
         if last is not None and is_beyond and _can_be(last, kind):
             # vLLM counts the deltas, or goes on counting in the next item (vllm#35184, #45742).
             return last, True
         place = self._highest + 1 if index is None or at_index is not None else index
         return self._add(place, ContentPart(type=kind)), False
+
+    def _undone(self, kind: str, index: int | None) -> PartState | None:
+        """Return the part that a text at a new index continues: the latest, unless it is done."""
+        latest = self._by_type.get(kind)
+        is_known = index is not None and index <= self._highest
+        return None if latest is None or latest.is_done or is_known else latest
 
     def _add(self, index: int, part: ContentPart) -> PartState:
         check_item_limit(index, len(self._by_index), self._max_items, "parts of an output item")
@@ -190,14 +249,15 @@ class ItemState:
 
     Attributes:
         index: The item's `output_index`.
-        place: Position among the output items, when the item began.
+        place: Position among the output items in the order in which they began, so that no two
+            have the same one; that in the result, unless a server sends them in another order.
         is_announced: Whether an event had the item itself.
         is_done: Whether the item is complete.
     """
 
     __slots__ = (
-        *("_budget", "_item", "_lists", "_max_items", "_texts", "index", "is_announced"),
-        *("is_done", "place"),
+        *("_budget", "_item", "_json", "_lists", "_max_items", "_texts", "index"),
+        *("is_announced", "is_done", "place"),
     )
 
     def __init__(
@@ -219,6 +279,7 @@ class ItemState:
         self._lists: dict[str, PartList] = {}
         self._texts: dict[tuple[str, int], GrowingText] = {}
         self._item = item
+        self._json: PartialJSON | None = None  # of arguments that no delta brought
         budget.left -= OBJECT
         budget.charge(item)
         self._announce_parts(item)
@@ -239,7 +300,7 @@ class ItemState:
             self._budget.replace(self.result(), item)
             self._lists.clear()
             self._texts.clear()
-        self._item = item
+        self._item, self._json = item, None
         self.is_announced = True
         if not self.has_text:
             self._announce_parts(item)
@@ -250,11 +311,13 @@ class ItemState:
                 self.parts(name).announce(index, part)
 
     def finish(self, item: OutputItem) -> None:
-        """Set the complete item."""
-        self._budget.replace(self.result(), item)
+        """Set the complete item; what it has none of stays as it was streamed."""
+        old = self.result()
+        item = keep_streamed(item, old)
+        self._budget.replace(old, item)
         self._lists.clear()
         self._texts.clear()
-        self._item = item
+        self._item, self._json = item, None
         self.is_done = self.is_announced = True
 
     def parts(self, name: str) -> PartList:
@@ -262,6 +325,14 @@ class ItemState:
         if found is None:
             found = self._lists[name] = PartList(self._budget, self._max_items)
         return found
+
+    def set_part(
+        self, event: ContentPartEvent, part: ContentPart, *, is_done: bool
+    ) -> ContentPart | None:
+        """Set a part that begins or is complete; return what it was before, if it was known."""
+        index = event.summary_index if event.parts == "summary" else event.content_index
+        parts = self.parts(event.parts)
+        return (parts.finish if is_done else parts.announce)(at_least_0(index), part)
 
     def find_part(self, event: PartEvent, target: Target) -> tuple[PartState, bool]:
         """Return the part that an event is about, and whether that is assumed."""
@@ -290,11 +361,14 @@ class ItemState:
     @property
     def arguments(self) -> PartialJSON:
         """The arguments so far, parsed as JSON."""
-        if self.is_done:
-            json = no_json()
-            json.feed(self._item.arguments or "")
-            return json
-        return self.text(_ARGUMENTS, None).json
+        field = "input" if self._item.type == "custom_tool_call" else "arguments"
+        text = self._texts.get((field, 0))
+        if text is not None:
+            return text.json
+        if self._json is None:
+            self._json = no_json()
+            self._json.feed(self._start_of(field, 0) or "")
+        return self._json
 
     def set_name(self, name: str) -> None:
         """Set the name of a function that no event had before."""

@@ -36,6 +36,11 @@ class NoteKind(BaseNoteKind):
         "a content index lies beyond the last part; its text belongs to that part",
     )
     """The index of a text was that of no part; some servers count the deltas."""
+    VALUE_KEPT = (
+        "value_kept",
+        "a complete event lacks a text or call that was streamed; what was streamed is used",
+    )
+    """A complete text, item or output is empty where deltas or earlier events brought something."""
     EVENT_SPLIT = (
         "event_split",
         "an event had several values, or a repeated data:; each value was read",
@@ -163,11 +168,15 @@ class OutputItem(ParsableModel, kw_only=True):
 
     @property
     def reasoning_text(self) -> str:
-        """The reasoning, or its summary if the server shows only that; or ""."""
+        """
+        The reasoning, or its summary if the server shows only that; or "".
+
+        A blank line separates the parts of a summary. Updates have only the text of the parts.
+        """
         if self.type != "reasoning":
             return ""
-        parts = self.content or self.summary or ()
-        return "".join(part.text or "" for part in parts)
+        texts = [part.text for part in self.content or self.summary or () if part.text]
+        return ("" if self.content else "\n\n").join(texts)
 
     def parts(self, kind: str) -> Iterator[ContentPart]:
         """Yield the parts of `content` that have a type."""
@@ -224,6 +233,11 @@ class Response(Parsable, AccumulatedResult, kw_only=True, eq=False):
         return "".join(item.text for item in self.output if item.type == "message")
 
     @property
+    def refusal(self) -> str:
+        """The refusals of all messages, joined; "" if the model refused nothing."""
+        return "".join(item.refusal for item in self.output)
+
+    @property
     def tool_calls(self) -> list[ToolCallView]:
         """The calls of functions and custom tools, in order."""
         calls = (item.tool_call() for item in self.output)
@@ -243,5 +257,6 @@ class Response(Parsable, AccumulatedResult, kw_only=True, eq=False):
 
     def _generated_text(self) -> tuple[str, str | None]:
         what = f"text of the response (status {self.status!r})"
-        refusal = "".join(item.refusal for item in self.output)
-        return (f"{what}: the model refused: {refusal}", None) if refusal else (what, self.text)
+        if self.refusal:
+            return f"{what}: the model refused: {self.refusal}", None
+        return what, self.text

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Unpack
 
 from msgspec.structs import replace
 
+from .._end import End
+from .._errors import IncompleteStream
 from .._options import check_choice, check_seconds
 from ..adapters._registry import SyncReadable, open_sync
 from ..payloads._results import Note
@@ -16,7 +18,7 @@ from ..streams._state import StreamState
 from ..streams._sync import ItemStream, UpdateTexts
 from ._accumulator import MAX_ACCUMULATED, MAX_ITEMS, ResponseAccumulator
 from ._decoder import ResponseOptions, ResponseParser
-from ._events import ResponseEvent
+from ._events import OtherEvent, ResponseEvent
 from ._incomplete import incomplete
 from ._results import NoteKind, Response, ResponseUsage
 
@@ -72,14 +74,14 @@ class ResponseReader(Reader[ResponseEvent, Response]):
         timeline: Recorder of arrival times, such as a `sseparse.timing.Timeline`. Default: None.
         resumes: The accumulator of a stream that broke off and that this one continues: its events
             are completed, and those that it has already, by their `sequence_number`, are dropped.
-            Default: None.
+            It keeps its limits. Default: None.
         options: The options of `ResponseParser`.
 
     Attributes:
         accumulator: The accumulator of the events returned so far.
 
     Raises:
-        ValueError: An option has an invalid value.
+        ValueError: An option has an invalid value, or there are limits in addition to `resumes`.
     """
 
     __slots__ = ("accumulator",)
@@ -102,6 +104,11 @@ class ResponseReader(Reader[ResponseEvent, Response]):
             resumes = ResponseAccumulator(
                 max_items=max_items, max_accumulated_bytes=max_accumulated_bytes
             )
+        elif (max_items, max_accumulated_bytes) != (MAX_ITEMS, MAX_ACCUMULATED):
+            raise ValueError(
+                "resumes has limits of its own: leave out max_items and max_accumulated_bytes, and "
+                "give them to the ResponseAccumulator or the stream that is resumed"
+            )
         else:
             options = {"starting_after": resumes.last_sequence_number, **options}
         self.accumulator = resumes
@@ -110,8 +117,14 @@ class ResponseReader(Reader[ResponseEvent, Response]):
             self.accumulator,
             response=response,
             timeline=timeline,
-            incomplete=incomplete if on_incomplete == "raise" else None,
+            incomplete=self._incomplete if on_incomplete == "raise" else None,
         )
+
+    def _incomplete(self, end: End) -> IncompleteStream:
+        # Events that weren't returned yet are still to be added.
+        has_ready = any(not isinstance(event, OtherEvent) for event in self._ready or ())
+        is_empty = self.accumulator.snapshot() == Response(output=[])
+        return incomplete(end, is_other=is_empty and not has_ready)
 
     def snapshot(self) -> Response:
         """Return the response of the events returned so far."""

@@ -26,6 +26,7 @@ from ..payloads._updates import (
 )
 from ._item_table import ItemTable
 from ._items import ItemState, rest_of
+from ._output import Match
 from ._results import OutputItem, Response, ResponseUsage
 from ._targets import Target
 
@@ -148,6 +149,8 @@ class UpdateTracker:
     def add_item(self, state: ItemState, before: OutputItem | None) -> None:
         """Record an item as an event has it; what deltas didn't bring is new text."""
         tracker, item = self._track(state), state.result()
+        if tracker.call is not None and before is not None and item.tool_call() is None:
+            self._end_call(tracker, before)  # it begins again as an item of another type
         for kind in _TEXT_UPDATES:
             old = tracker.text_of(before, kind)
             self._add_piece(tracker, kind, rest_of(old, tracker.text_of(item, kind)))
@@ -161,19 +164,23 @@ class UpdateTracker:
         if call is None or (tracker.call is None and not call.name):
             return  # the arguments are reported once the name is known
         if tracker.call is None:
-            item = tracker.state.result()
-            self._start(tracker, item)
-            text = _arguments_of(item)
-        if text:
-            # The value is decoded as the text grows; a complete one is decoded at its end.
-            value = None if call.type == "custom" else tracker.state.arguments.value
-            place = tracker.state.place
-            self._updates.append(ArgumentsDelta(0, tracker.call, text, value, place))
+            self._start(tracker, tracker.state.result())
+        else:
+            self._add_arguments_of(tracker, tracker.call, text)
 
     def _start(self, tracker: ItemTracker, item: OutputItem) -> None:
-        tracker.call = self._calls
+        """Report a call, with the arguments received so far."""
+        call = tracker.call = self._calls
         self._calls += 1
         self._updates.append(ToolCallStarted(*_identify(tracker, item), tracker.state.place))
+        self._add_arguments_of(tracker, call, _arguments_of(item))
+
+    def _add_arguments_of(self, tracker: ItemTracker, call: int, text: str) -> None:
+        if text:
+            # The value is decoded as the text grows; a complete one is decoded at its end.
+            state = tracker.state
+            value = None if state.item.type == "custom_tool_call" else state.arguments.value
+            self._updates.append(ArgumentsDelta(0, call, text, value, state.place))
 
     def _end(
         self, tracker: ItemTracker, item: OutputItem, before: OutputItem | None = None
@@ -185,6 +192,9 @@ class UpdateTracker:
             text = tracker.text_of(item, kind) or tracker.text_of(before, kind)
             self._updates.append(_TEXT_UPDATES[kind][1](0, text, place))
         tracker.open.clear()
+        self._end_call(tracker, item)
+
+    def _end_call(self, tracker: ItemTracker, item: OutputItem) -> None:
         call = item.tool_call()
         if call is None or tracker.is_call_done:
             return
@@ -193,23 +203,22 @@ class UpdateTracker:
         tracker.is_call_done = True
         value, fault = _decode(item, call.arguments)
         self._updates.append(
-            ToolCallDone(*_identify(tracker, item), call.arguments, value, fault, place)
+            ToolCallDone(
+                *_identify(tracker, item), call.arguments, value, fault, tracker.state.place
+            )
         )
 
-    def complete(self, table: ItemTable, output: list[OutputItem]) -> None:
-        """Record what only the output of the terminal event has of the items, or which of them."""
-        states = table.ordered()
-        for place, item in enumerate(output):
-            before = None
-            if place >= len(states):
-                state = table.add(None, item, is_announced=True)
+    def complete(self, table: ItemTable, matches: list[Match]) -> None:
+        """Record the items of the terminal event, of which it can have more than was streamed."""
+        for state, item in matches:
+            if state is None:
+                known, before = table.add(None, item, is_announced=True), None
+            elif state.is_done:
+                continue
             else:
-                state = states[place]
-                if state.is_done or state.item.type != item.type:
-                    continue
-                before = state.result()
-            state.finish(item)
-            self.add_item(state, before)
+                known, before = state, state.result()
+            known.finish(item)
+            self.add_item(known, before)
 
     def finish(self, response: Response, transcript: str | None) -> None:
         """Record the terminal event, after the items that it has."""
