@@ -86,6 +86,7 @@ class ResponseDecoder(TypedDecoder[ResponseEvent]):
     # `+=` below would leave their types to be inferred, which type checkers do differently.
     events_seen: int
     skipped: int
+    done: bool
 
     def __init__(
         self,
