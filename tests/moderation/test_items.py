@@ -8,7 +8,7 @@ from attrs import evolve, frozen
 
 from sseparse import BrokenStage
 from sseparse.moderation import Gate, Release, Replace, Window
-from sseparse.payloads._gated import Dropped, GatedText, Part, Rest, TextEnd, TextKey
+from sseparse.payloads._gated import Dropped, GatedText, Outlet, Part, Rest, TextEnd, TextKey
 from sseparse.payloads._model import Kind
 
 from .answers import Blocklist
@@ -44,6 +44,9 @@ class Event:
             return self
         text = approved(TextKey(self.kind, 0, self.item))
         return self if text is None else evolve(self, text=text)
+
+    def make_outlet(self) -> Outlet:
+        return Outlet()
 
     def with_stop(self, choice: int) -> Sequence[Self]:
         assert choice == 0

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from sseparse.moderation import Gate
 from sseparse.payloads._gated import Dropped, GatedText, Part, Rest, TextEnd, TextKey
 from sseparse.payloads._model import Kind
 from sseparse.responses import (
-    DeltaEvent,
     LifecycleEvent,
     Response,
     ResponseAccumulator,
@@ -223,7 +223,7 @@ def test_events_without_text() -> None:
     assert [type(part) for part in split({"type": "keepalive"})] == [Rest]
     assert split({"type": "new", "x": 1}) == [Dropped("extra")]
     assert split({"type": "error", "message": "x"}) == [Dropped("error")]
-    assert [type(part) for part in split({"type": "response.completed"})] == [Rest]
+    assert [type(part) for part in split({"type": "response.completed"})] == [TextEnd, Rest]
     (event,) = parse({"type": "keepalive"})
     assert event.with_text("a") is event
     assert event.with_approved(lambda _: "a") is event
@@ -244,13 +244,44 @@ def test_events_without_text() -> None:
     assert isinstance(kept, Rest)
 
 
+def stopped(*events: dict[str, Any]) -> list[ResponseEvent]:
+    gate = Gate(lambda text: "bad" not in text, on_flagged="stop_choice")
+    return [*gate.chunks(parse(*events))]
+
+
 def test_stopping() -> None:
     """A stopped response is incomplete because of a filter, with what was released."""
-    events = parse(created(), added(message()), delta("a"))
-    template = events[-1]
-    assert isinstance(template, DeltaEvent)
-    (stop,) = template.with_stop(0)
+    part = {"type": "output_text", "text": "", "annotations": []}
+    where = {"output_index": 0, "content_index": 0}
+    events = [
+        created(model="m", created_at=5),
+        added(message(content=[], status="in_progress")),
+        {"type": "response.content_part.added", "part": part, **where},
+        *(delta("One. "), delta("bad. "), delta("Two. ")),
+        {"type": "response.output_text.done", "text": "One. bad. Two. ", **where},
+        done(message("One. bad. Two. ")),
+    ]
+    end = completed(output=[message("One. bad. Two. ")], usage={"input_tokens": 1})
+    *released, stop = stopped(*events, end)
+    assert [event.type for event in released[-4:]] == [
+        *("response.output_text.delta", "response.output_text.done"),
+        *("response.content_part.done", "response.output_item.done"),
+    ]
     assert isinstance(stop, LifecycleEvent)
-    result = accumulated([*events, stop])
-    assert (result.id, result.text, result.status) == ("resp_1", "a", "incomplete")
-    assert result.incomplete_reason == "content_filter"
+    assert stop.response is not None
+    assert stop.response == accumulated([*released, stop])
+    result = stop.response.to_dict()
+    assert result.pop("output")[0]["content"] == [{**part, "text": "One. "}]
+    assert result == {
+        "id": "resp_1",
+        "object": "response",
+        "model": "m",
+        "created_at": 5,
+        "status": "incomplete",
+        "incomplete_details": {"reason": "content_filter"},
+        "usage": {"input_tokens": 1},
+    }
+    (*_, cut) = stopped(*events)
+    assert isinstance(cut, LifecycleEvent)
+    assert cut.response is not None
+    assert (cut.response.usage, cut.response.text) == (None, "One. ")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from msgspec.structs import replace
 
 from .._json import is_list, is_object
-from ..payloads._gated import Dropped, GatedText, Part, Rest, TextEnd, TextKey
+from ..payloads._gated import Dropped, GatedText, Outlet, Part, Rest, TextEnd, TextKey
 from ..payloads._model import Kind, Model, ModelT, build
 from ._texts import REASONING_NAMES, is_reasoning, other_parts
 
@@ -58,6 +58,10 @@ class GatedChunk(Model, kw_only=True):
     def with_approved(self, _: Callable[[TextKey], str | None], /) -> Self:
         """Return the chunk itself: chunks don't repeat texts."""
         return self
+
+    def make_outlet(self) -> Outlet:
+        """Return an outlet that changes nothing, and ends a choice by `with_stop()`."""
+        return Outlet()
 
     def with_stop(self, choice: int, /) -> list[Self]:
         """Return a chunk that ends the choice with the finish reason "content_filter"."""

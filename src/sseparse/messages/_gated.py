@@ -72,16 +72,6 @@ def split_delta(event: ContentBlockDeltaEvent, unchecked: Container[Kind]) -> li
     return [*parts, *_extra(event, delta)]
 
 
-def stop_message(event: MessageEvent) -> list[MessageEvent]:
-    """Return the events that end a message because a gate stopped it."""
-    stop: list[MessageEvent] = []
-    if isinstance(event, ContentBlockDeltaEvent):
-        stop.append(ContentBlockStopEvent(type="content_block_stop", index=event.index))
-    # The server's own `message_stop` follows.
-    end = MessageDelta(stop_reason="refusal")
-    return [*stop, MessageDeltaEvent(type="message_delta", delta=end)]
-
-
 def _delta(index: int, kind: str, text: str) -> ContentBlockDeltaEvent:
     fields: dict[str, Any] = {GENERATED[kind][1]: text}
     delta = BlockDelta(type=kind, **fields)
@@ -116,7 +106,8 @@ def _split_start(event: MessageStartEvent, unchecked: Container[Kind]) -> Iterat
     if message.stop_reason is not None:
         reason, sequence = message.stop_reason, message.stop_sequence
         end = MessageDelta(stop_reason=reason, stop_sequence=sequence)
-        yield Rest(MessageDeltaEvent(type="message_delta", delta=end), 0)
+        usage = _numbers_of(message.usage)
+        yield Rest(MessageDeltaEvent(type="message_delta", delta=end, usage=usage))
     for name in ("stop_details", "container", "context_management"):
         if getattr(message, name) is not None:
             yield Dropped(name)
@@ -159,11 +150,9 @@ def _split_message_delta(event: MessageDeltaEvent, _: Container[Kind]) -> Iterat
         container=_strings(delta.container, "id", "expires_at"),
     )
     yield TextEnd(is_final=False)
-    yield Rest(MessageDeltaEvent(type=event.type, delta=end), 0)
-    if event.usage is not None:
-        # Of its own, because it's released even if the message is stopped.
-        usage = _numbers_of(event.usage)
-        yield Rest(MessageDeltaEvent(type=event.type, delta=MessageDelta(), usage=usage))
+    # Of no choice: the token counts are released even if the message is stopped.
+    usage = _numbers_of(event.usage)
+    yield Rest(MessageDeltaEvent(type=event.type, delta=end, usage=usage))
     for name, kept in (("stop_details", end.stop_details), ("container", end.container)):
         if getattr(delta, name) != kept:
             yield Dropped(name)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, field
 
-from ..payloads._gated import GatedText, Part, Rest, TextEnd, TextKey
+from ..payloads._gated import GatedText, Outlet, Part, Rest, TextEnd, TextKey
 from ..payloads._model import Kind
 from ._options import GateOptions
 from ._windows import Release, Window, WindowedText, key_of
@@ -60,6 +60,7 @@ class GatedAnswer:
         self.texts: dict[TextKey, WindowedText] = {}
         self.flags: dict[int, Flagged] = {}
         self.withheld: dict[str, None] = {}
+        self._outlet: Outlet | None = None
 
     def add(self, parts: Iterable[Part]) -> list[Output]:
         """Add the parts of an item, and return the windows and items that they complete."""
@@ -123,6 +124,7 @@ class GatedAnswer:
     def _add_rest(self, rest: Rest, output: list[Output]) -> None:
         if rest.kind is not None and rest.kind not in self._kinds | self.unchecked:
             self.withheld[rest.kind] = None
+            self._outlet_of(rest.rest).withhold(rest.rest)
             return
         lane = self._last_lane
         if rest.choice is not None:
@@ -183,10 +185,27 @@ class GatedAnswer:
             return None
         return self.texts[key].released if key in self.texts else ""
 
-    def make_item(self, release: Release) -> Any:
-        return self.texts[key_of(release)].template.with_text(release.text)
+    def text_items(self, release: Release) -> Sequence[Any]:
+        """Return the items that leave for a release."""
+        item = self.texts[key_of(release)].template.with_text(release.text)
+        return self._outlet_of(item).add(item)
 
-    def make_stop(self, window: Window) -> list[Any]:
+    def rest_items(self, rest: Rest) -> Sequence[Any]:
+        """Return the items that leave for an item that is released."""
+        if rest.choice in self.flags:
+            return []
+        return self._outlet_of(rest.rest).add(rest.rest.with_approved(self.approved))
+
+    def stop_items(self, window: Window) -> Sequence[Any]:
         """Return the items that end the choice of a window, if items were added."""
         template = self.texts[key_of(window)].newest
-        return [] if template is None else [*template.with_stop(window.choice)]
+        return [] if template is None else self._outlet_of(template).stop(window.choice, template)
+
+    def last_items(self) -> Sequence[Any]:
+        """Return the items that leave after all others."""
+        return [] if self._outlet is None else self._outlet.close()
+
+    def _outlet_of(self, item: Any) -> Outlet:
+        if self._outlet is None:
+            self._outlet = item.make_outlet()
+        return self._outlet

@@ -353,7 +353,7 @@ class Gate(Breakable):
             raise flagged from flagged.failure
         flagged.__cause__ = flagged.failure
         self._answer.flags[flagged.choice] = flagged
-        return Applied(stops=self._answer.make_stop(flagged.window))
+        return Applied(stops=self._answer.stop_items(flagged.window))
 
     def _record(self, releases: Sequence[Release]) -> list[Release]:
         if self._timeline is not None:

@@ -88,6 +88,30 @@ class Dropped(NamedTuple):
 Part = GatedText | TextEnd | Rest | Dropped
 
 
+class Outlet:
+    """
+    The items of one answer on their way out of a gate.
+
+    This one changes nothing. An API whose items depend on each other has one of its own, which
+    keeps what leaves readable when other items were withheld, or the answer was stopped.
+    """
+
+    def add(self, item: Any, /) -> Sequence[Any]:
+        """Return the items that leave for one that is released."""
+        return [item]
+
+    def withhold(self, item: Any, /) -> None:
+        """Note that an item is withheld, because its kind of text is."""
+
+    def stop(self, choice: int, template: Any, /) -> Sequence[Any]:
+        """Return the items that end a choice at once; the template is one of its items."""
+        return [*template.with_stop(choice)]
+
+    def close(self) -> Sequence[Any]:
+        """Return the items that end a stopped answer whose stream didn't end it."""
+        return []
+
+
 class GatedItem(Protocol):
     """
     An item that a gate can release in parts, after its texts were approved.
@@ -118,6 +142,6 @@ class GatedItem(Protocol):
         """
         ...
 
-    def with_stop(self, choice: int, /) -> Sequence[Self]:
-        """Return the items that end a choice before its end, made from one of its templates."""
+    def make_outlet(self) -> Outlet:
+        """Return an outlet for the items of an answer like this one."""
         ...

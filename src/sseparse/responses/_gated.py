@@ -44,17 +44,6 @@ def approve_event(event: EventT, approved: Approved) -> EventT:
     return event if approve is None else approve(event, approved)
 
 
-def stop_event() -> list[LifecycleEvent]:
-    """Return the event that ends a response because of a filter."""
-    response = Response(
-        object="response",
-        status="incomplete",
-        output=[],
-        incomplete_details={"reason": "content_filter"},
-    )
-    return [LifecycleEvent(type="response.incomplete", response=response)]
-
-
 def _split_progress(event: ProgressEvent, _: Container[Kind]) -> list[Part]:
     return [Rest(replace(event, extra={}), 0, event.output_index or 0), *_extra(event)]
 
@@ -102,7 +91,8 @@ def _split_done(event: DoneEvent, unchecked: Container[Kind]) -> list[Part]:
         return [*end, Rest(event, 0, item, target.kind)]
     value = event.value or ""
     kept = {target.field: value if is_end else ""} if event.value is not None else {}
-    bare = Rest(replace(event, logprobs=None, extra=kept), 0, item, target.kind)
+    logprobs: list[dict[str, Any]] | None = None if event.logprobs is None else []
+    bare = Rest(replace(event, logprobs=logprobs, extra=kept), 0, item, target.kind)
     parts: list[Part] = [bare]
     if value:
         delta = _delta(event, _delta_type(target), value)
@@ -139,8 +129,7 @@ def _split_part(event: ContentPartEvent, unchecked: Container[Kind]) -> list[Par
     if target.kind in unchecked:
         return [*end, Rest(event, 0, item, target.kind)]
     text = getattr(part, target.field) or ""
-    fields: dict[str, Any] = {target.field: text if is_end else ""}
-    bare = replace(event, part=ContentPart(type=part.type, **fields), extra={})
+    bare = replace(event, part=_part_with(part, target, text if is_end else ""), extra={})
     rest = Rest(bare, 0, item, target.kind)
     parts: list[Part] = []
     if text:
@@ -170,10 +159,10 @@ def _with_texts(item: OutputItem, texts: list[ItemText]) -> OutputItem:
     for name in ("content", "summary"):
         if getattr(item, name) is not None:
             fields[name] = []
-    for _, target, _, text in texts:
+    for _, target, at, text in texts:
         if target.parts:
-            part: dict[str, Any] = {"type": target.part_type, target.field: text}
-            fields[target.parts].append(ContentPart(**part))
+            part = getattr(item, target.parts)[at]
+            fields[target.parts].append(_part_with(part, target, text))
         elif target.field == "command":
             extra.setdefault("action", {"commands": []})["commands"].append(text)
         elif target.field == "diff":
@@ -181,6 +170,15 @@ def _with_texts(item: OutputItem, texts: list[ItemText]) -> OutputItem:
         else:
             fields[target.field] = text
     return OutputItem(**fields, extra=extra)
+
+
+def _part_with(part: ContentPart, target: Target, text: str) -> ContentPart:
+    """Return a part with this text, and with the lists that its type requires."""
+    fields: dict[str, Any] = {target.field: text}
+    for name in ("annotations", "logprobs"):
+        if getattr(part, name) is not None:
+            fields[name] = []
+    return ContentPart(type=part.type, **fields)
 
 
 def _is_unchecked(item: OutputItem, unchecked: Container[Kind]) -> bool:
@@ -220,7 +218,9 @@ def _bare(item: OutputItem, unchecked: Container[Kind], *, is_empty: bool = Fals
         text._replace(text="") if is_empty and text.kind not in unchecked else text
         for text in texts_of(item)
     ]
-    return _with_texts(item, [] if is_empty and not any(text.text for text in texts) else texts)
+    if is_empty and not any(text.text for text in texts):
+        texts = [text for text in texts if not text.target.parts]  # parts have events of their own
+    return _with_texts(item, texts)
 
 
 def _gate_texts(
@@ -273,7 +273,8 @@ def _approve_item(item: OutputItem, place: int, approved: Approved) -> OutputIte
 def _split_response(event: LifecycleEvent, unchecked: Container[Kind]) -> list[Part]:
     response = event.response
     if response is None:
-        return [Rest(replace(event, extra={}), 0), *_extra(event)]
+        end = [TextEnd()] if is_terminal(event) else []
+        return [*end, Rest(replace(event, extra={})), *_extra(event)]
     parts: list[Part] = []
     output: list[OutputItem] = []
     is_end = is_terminal(event)
@@ -300,7 +301,7 @@ def _split_response(event: LifecycleEvent, unchecked: Container[Kind]) -> list[P
     if response.incomplete_reason is not None:
         bare.incomplete_details = {"reason": response.incomplete_reason}
     rest = LifecycleEvent(type=event.type, sequence_number=event.sequence_number, response=bare)
-    parts.append(Rest(rest, 0 if is_end else None))
+    parts.append(Rest(rest))  # of no choice: see `ResponseOutlet`
     if response.error:
         parts.append(Dropped("error"))
     if response.extra or event.extra:
