@@ -22,7 +22,7 @@ REQUEST: dict[str, Any] = {
     "messages": [{"role": "user", "content": "Hello"}],
 }
 SIGNATURE = "EqQBCkYIBRgCKkA" * 8
-MESSAGE = {
+MESSAGE: dict[str, Any] = {
     "id": "msg_1",
     "type": "message",
     "role": "assistant",
@@ -50,6 +50,10 @@ STREAM: list[dict[str, Any]] = [
     {"type": "message_stop"},
 ]
 ALL = ("content", "reasoning", "arguments")
+
+
+def approve(_: str) -> bool:
+    return True
 
 
 def mask(text: str) -> Replace:
@@ -101,12 +105,15 @@ MASKED = ("text", "One. Call ***. Two.")
 )
 def test_released(options: dict[str, Any], content: list[Any]) -> None:
     """The client has the blocks that were released, the stop reason and the token counts."""
-    gate = Gate(**{"check": lambda _: True, **options})
+    settings: dict[str, Any] = {"check": approve, **options}
+    gate = Gate(**settings)
     message = read(gate.chunks(parsed(*STREAM)))
 
     assert content_of(message) == content
     assert message["stop_reason"] == "tool_use"
     assert message["usage"]["output_tokens"] == 7
+    signatures = [block["signature"] for block in message["content"] if block["type"] == "thinking"]
+    assert signatures == [SIGNATURE if THINKING in content else ""] * len(signatures)
 
 
 @pytest.mark.parametrize("kinds", [("content",), ALL])

@@ -15,7 +15,7 @@ from sseparse.messages import (
     MessageParser,
     encode_event,
 )
-from sseparse.moderation import Gate
+from sseparse.moderation import Gate, Replace
 from sseparse.payloads._gated import Dropped, GatedText, Rest, TextEnd, TextKey
 from sseparse.payloads._model import Kind
 
@@ -105,7 +105,7 @@ SECRETS = [
     message_start(content=[{"type": "tool_use", "name": "f", "input": SECRET}]),
     {**message_start(), **SECRET},
     block_start(0, "text", text="SECRET", citations=[SECRET]),
-    block_start(0, "thinking", thinking="SECRET", signature="SECRET"),
+    block_start(0, "thinking", thinking="SECRET", signature="The SECRET"),
     block_start(0, "redacted_thinking", data="SECRET"),
     tool_start(0, input=SECRET, caller=SECRET),
     block_start(0, "web_search_tool_result", tool_use_id="t", content=[SECRET]),
@@ -118,7 +118,7 @@ SECRETS = [
     delta(0, "thinking_delta", thinking="SECRET", signature="SECRET"),
     json_piece(0, "SECRET"),
     delta(0, "input_json_delta", partial_json="", **SECRET),
-    delta(0, "signature_delta", signature="SECRET"),
+    delta(0, "signature_delta", signature="The SECRET"),
     delta(0, "citations_delta", citation=SECRET),
     delta(0, "compaction_delta", content="SECRET", encrypted_content="SECRET"),
     *(delta(0, "new_delta", text="SECRET"), delta(0, "", text="SECRET")),
@@ -236,6 +236,34 @@ def test_stop_without_an_end(end: list[dict[str, Any]]) -> None:
     assert reason.delta.stop_reason == "refusal"
     assert reason.usage is not None
     assert reason.usage.output_tokens == 1
+
+
+def shape(gate: Gate, *events: dict[str, Any]) -> list[Any]:
+    """Return what a gate releases of the deltas of a message."""
+    deltas = [item.to_dict().get("delta", {}) for item in gate.chunks(parsed(*events))]
+    return [each.get("thinking", each.get("signature")) for each in deltas if "type" in each]
+
+
+@pytest.mark.parametrize("hold", [0, 3])
+def test_signature(hold: int) -> None:
+    """The signature of reasoning is released if all of that text was, as it was received."""
+    thought = [*(delta(0, "thinking_delta", thinking=each) for each in ("One. ", "Two"))]
+    sign = delta(0, "signature_delta", signature="EqQB+/9w==", new=1)
+    block = [block_start(0, "thinking", thinking=""), *thought, sign, block_stop()]
+    filled = {"type": "thinking", "thinking": "One. Two", "signature": "EqQB"}
+    approved = Gate(lambda _: True, kinds=("reasoning",), hold=hold)
+    masked = Gate(lambda text: Replace(text[:-1]), kinds=("reasoning",), hold=hold)
+
+    *texts, signature = shape(approved, *block)
+    assert ("".join(texts), signature) == ("One. Two", "EqQB+/9w==")
+    assert approved.withheld == ("new",)
+    assert "EqQB+/9w==" not in shape(masked, *block)
+    assert masked.withheld == ("new", "signature")
+    *texts, signature = shape(
+        Gate(lambda _: True, kinds=("reasoning",)), message_start(content=[filled])
+    )
+    assert ("".join(texts), signature) == ("One. Two", "EqQB")
+    assert shape(Gate(lambda _: True, kinds=("reasoning",)), block[0], sign) == ["EqQB+/9w=="]
 
 
 def test_withheld_blocks() -> None:

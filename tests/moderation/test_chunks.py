@@ -336,7 +336,7 @@ class TestKinds:
         gate = Gate(Blocklist(), unchecked=("reasoning",))
 
         assert shape(gate.chunks([delta(extra=fields)])) == [{"thinking": "Hm. "}]
-        assert gate.withheld == ("extra",)
+        assert gate.withheld == ("unknown",)
 
     def test_releases(self) -> None:
         """releases() has all kinds that are checked; text_deltas() only content."""

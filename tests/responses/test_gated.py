@@ -153,7 +153,8 @@ def test_unapproved_text_is_nowhere(mask: str) -> None:
     assert FORBIDDEN not in b"".join(map(encode_event, released)).decode()
     result = accumulated(released)
     assert FORBIDDEN not in json.dumps(result.to_dict())
-    assert {"extra", "logprobs", "annotations", "part", "partial_image_b64"} <= approver.dropped
+    named = {"extra_field", "encrypted_content", "obfuscation", "logprobs", "annotations"}
+    assert {*named, "part", "partial_image_b64"} <= approver.dropped
 
 
 def test_unchecked_text_is_received_as_it_was() -> None:
@@ -171,7 +172,7 @@ def test_parts_of_a_delta() -> None:
     (event,) = parse(delta("a", 2, logprobs=[{}], obfuscation="x", new=1))
     text, *dropped = event.split_texts(())
     assert text == GatedText(TextKey("content", 0, 2, 0), "a", event)
-    assert dropped == [Dropped("logprobs"), Dropped("extra")]
+    assert dropped == [Dropped("logprobs"), Dropped("obfuscation"), Dropped("new")]
     assert event.with_text("b").to_dict() == delta("b", 2, logprobs=[])
     (rest,) = event.split_texts(("content",))
     assert rest == Rest(event, 0, 2, "content")
@@ -221,7 +222,7 @@ def test_kinds_of_items() -> None:
 def test_events_without_text() -> None:
     """Events that have no text are released; errors and unknown events with fields aren't."""
     assert [type(part) for part in split({"type": "keepalive"})] == [Rest]
-    assert split({"type": "new", "x": 1}) == [Dropped("extra")]
+    assert split({"type": "new", "x": 1}) == [Dropped("x")]
     assert split({"type": "error", "message": "x"}) == [Dropped("error")]
     assert [type(part) for part in split({"type": "response.completed"})] == [TextEnd, Rest]
     (event,) = parse({"type": "keepalive"})

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # Of the items that follow one window. Each takes about 1 KiB.
 MOST_RESTS: Final = 1000
+# Of fields that are withheld, and of characters of each name.
+MOST_NAMES: Final = 100
 
 Output = Window | Rest | Release
 """A window to check, an item that follows the windows before it, or text released at once."""
@@ -72,8 +74,8 @@ class GatedAnswer:
                 self._add_rest(part, output)
             elif isinstance(part, TextEnd):
                 self._end(part, output)
-            else:
-                self.withheld[part.name] = None
+            elif len(self.withheld) < MOST_NAMES:  # the names of unknown fields are the server's
+                self.withheld[part.name[:MOST_NAMES]] = None
         return output
 
     def _add_text(self, part: GatedText, output: list[Output]) -> None:
@@ -194,7 +196,15 @@ class GatedAnswer:
         """Return the items that leave for an item that is released."""
         if rest.choice in self.flags:
             return []
+        if rest.signs is not None and not self._is_as_received(rest.signs):
+            self.withheld["signature"] = None
+            return []
         return self._outlet_of(rest.rest).add(rest.rest.with_approved(self.approved))
+
+    def _is_as_received(self, key: TextKey) -> bool:
+        """Return whether all of a text was released, and none of it was changed."""
+        text = self.texts.get(key)
+        return text is None or not (text.is_changed or text.held)
 
     def stop_items(self, window: Window) -> Sequence[Any]:
         """Return the items that end the choice of a window, if items were added."""

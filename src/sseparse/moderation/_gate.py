@@ -178,7 +178,7 @@ class Gate(Breakable):
 
     @property
     def withheld(self) -> tuple[str, ...]:
-        """Kinds of text and names of fields that the gate received and doesn't release."""
+        """Kinds of text, and up to 100 names of fields, that were received and aren't released."""
         return tuple(self._answer.withheld)
 
     @property

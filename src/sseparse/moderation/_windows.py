@@ -189,6 +189,7 @@ class WindowedText:
         lane: Where the answer has it.
         newest: The newest item that brought only this text; None for text without an item.
         template: The first such item of the last release.
+        is_changed: Whether a replacement changed it.
     """
 
     def __init__(self, key: TextKey, options: GateOptions) -> None:
@@ -199,6 +200,7 @@ class WindowedText:
         self.lane: Any = None
         self.newest: Any = None
         self.template: Any = None
+        self.is_changed = False
         self._boundary = TokenBoundary(window) if isinstance(window, int) else SentenceBoundary()
         self._boundary.begin(0)
         lookback = options.lookback
@@ -297,6 +299,7 @@ class WindowedText:
                 "got, with changes only after that, and raise `hold` to release text later"
             )
         self._tail = ""
+        self.is_changed |= text != window.text
         self._held[window.number] = self._window(text, len(kept), window.number)
         return self._rebuild(window.number + 1, self._end_of(text))
 

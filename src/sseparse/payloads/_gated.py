@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol, Self
 
-from ._model import Kind
+from ._model import Kind, Model
 
 
 class TextKey(NamedTuple):
@@ -71,12 +71,14 @@ class Rest(NamedTuple):
         kind: Kind of the text that it has, introduces or ends, such as "arguments" for the name of
             a tool. It is withheld if that kind is, and completes a text of another kind before it.
             None if it doesn't depend on a text.
+        signs: The text that it signs. It's released only if that text was, without a change.
     """
 
     rest: Any
     choice: int | None = None
     item: int | None = None
     kind: Kind | None = None
+    signs: TextKey | None = None
 
 
 class Dropped(NamedTuple):
@@ -86,6 +88,11 @@ class Dropped(NamedTuple):
 
 
 Part = GatedText | TextEnd | Rest | Dropped
+
+
+def dropped_fields(*models: Model) -> list[Part]:
+    """Return the unknown fields of models as dropped."""
+    return [Dropped(name) for model in models for name in model.extra]
 
 
 class Outlet:

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 
 from msgspec.structs import replace
 
-from ..payloads._gated import Dropped, GatedText, Part, Rest, TextEnd, TextKey
+from ..payloads._gated import Dropped, GatedText, Part, Rest, TextEnd, TextKey, dropped_fields
 from ..payloads._model import Kind
 from ._events import (
     AnnotationEvent,
@@ -35,7 +35,7 @@ def split_event(event: ResponseEvent, unchecked: Container[Kind]) -> list[Part]:
     if split is not None:
         return split(event, unchecked)
     # Of an event that isn't known, only one without fields is known to have no text.
-    return _extra(event) or [Rest(event)]
+    return dropped_fields(event) or [Rest(event)]
 
 
 def approve_event(event: EventT, approved: Approved) -> EventT:
@@ -45,7 +45,7 @@ def approve_event(event: EventT, approved: Approved) -> EventT:
 
 
 def _split_progress(event: ProgressEvent, _: Container[Kind]) -> list[Part]:
-    return [Rest(replace(event, extra={}), 0, event.output_index or 0), *_extra(event)]
+    return [Rest(replace(event, extra={}), 0, event.output_index or 0), *dropped_fields(event)]
 
 
 def _split_annotation(event: AnnotationEvent, unchecked: Container[Kind]) -> list[Part]:
@@ -60,10 +60,6 @@ def _split_image(_: PartialImageEvent, __: Container[Kind]) -> list[Part]:
 
 def _split_error(_: ErrorEvent, __: Container[Kind]) -> list[Part]:
     return [Dropped("error")]
-
-
-def _extra(event: ResponseEvent) -> list[Part]:
-    return [Dropped("extra")] if event.extra else []
 
 
 def _key_of(event: DoneEvent | ContentPartEvent, target: Target) -> TextKey:
@@ -84,7 +80,7 @@ def _delta(event: DoneEvent | ContentPartEvent, kind: str, text: str) -> DeltaEv
 def _split_done(event: DoneEvent, unchecked: Container[Kind]) -> list[Part]:
     target, item = DONES.get(event.type), event.output_index or 0
     if target is None or target.kind is None:
-        return [Rest(replace(event, logprobs=None, extra={}), 0, item), *_extra(event)]
+        return [Rest(replace(event, logprobs=None, extra={}), 0, item), *dropped_fields(event)]
     is_end = event.type.endswith(".done")
     end: list[Part] = [TextEnd(0, item)] if is_end else []
     if target.kind in unchecked:
@@ -102,9 +98,7 @@ def _split_done(event: DoneEvent, unchecked: Container[Kind]) -> list[Part]:
         parts = [*end, bare]
     if event.logprobs:
         parts.append(Dropped("logprobs"))
-    if event.extra.keys() - {target.field}:
-        parts.append(Dropped("extra"))
-    return parts
+    return parts + [Dropped(name) for name in event.extra if name != target.field]
 
 
 def _approve_done(event: DoneEvent, approved: Approved) -> DoneEvent:
@@ -138,7 +132,7 @@ def _split_part(event: ContentPartEvent, unchecked: Container[Kind]) -> list[Par
     parts = [*parts, *end, rest] if is_end else [rest, *parts]
     names = ("annotations", "logprobs")
     parts += [Dropped(name) for name in names if getattr(part, name)]
-    return [*parts, *([Dropped("extra")] if part.extra or event.extra else [])]
+    return parts + dropped_fields(part, event)
 
 
 def _approve_part(event: ContentPartEvent, approved: Approved) -> ContentPartEvent:
@@ -209,7 +203,7 @@ def _split_item(event: OutputItemEvent, unchecked: Container[Kind]) -> list[Part
     bare = _bare(item, unchecked) if is_end else _bare(item, unchecked, is_empty=True)
     rest = Rest(replace(event, item=bare, extra={}), 0, place, _kind_of(item))
     parts = [*parts, *end, rest] if is_end else [rest, *parts]
-    return [*parts, *map(Dropped, _dropped(item))]
+    return parts + _dropped(item)
 
 
 def _bare(item: OutputItem, unchecked: Container[Kind], *, is_empty: bool = False) -> OutputItem:
@@ -247,11 +241,10 @@ def _item_delta(item: OutputItem, place: int, event: ResponseEvent, text: ItemTe
     return DeltaEvent(type=text.delta, delta=text.text, sequence_number=number, **fields)
 
 
-def _dropped(item: OutputItem) -> list[str]:
+def _dropped(item: OutputItem) -> list[Part]:
     parts = [*(item.content or ()), *(item.summary or ())]
     names = [name for name in ("annotations", "logprobs") if any(getattr(p, name) for p in parts)]
-    has_extra = bool(item.extra) or any(part.extra for part in parts)
-    return [*names, *(["extra"] if has_extra else [])]
+    return [*map(Dropped, names), *dropped_fields(item, *parts)]
 
 
 def _approve_item_event(event: OutputItemEvent, approved: Approved) -> OutputItemEvent:
@@ -274,7 +267,7 @@ def _split_response(event: LifecycleEvent, unchecked: Container[Kind]) -> list[P
     response = event.response
     if response is None:
         end = [TextEnd()] if is_terminal(event) else []
-        return [*end, Rest(replace(event, extra={})), *_extra(event)]
+        return [*end, Rest(replace(event, extra={})), *dropped_fields(event)]
     parts: list[Part] = []
     output: list[OutputItem] = []
     is_end = is_terminal(event)
@@ -286,7 +279,7 @@ def _split_response(event: LifecycleEvent, unchecked: Container[Kind]) -> list[P
         parts += [*_gate_texts(item, place, event, unchecked, is_complete=True)]
         parts.append(TextEnd(0, place))
         output.append(_bare(item, unchecked))
-        parts += map(Dropped, _dropped(item))
+        parts += _dropped(item)
     if is_end:
         parts.append(TextEnd())
     bare = Response(
@@ -304,9 +297,7 @@ def _split_response(event: LifecycleEvent, unchecked: Container[Kind]) -> list[P
     parts.append(Rest(rest))  # of no choice: see `ResponseOutlet`
     if response.error:
         parts.append(Dropped("error"))
-    if response.extra or event.extra:
-        parts.append(Dropped("extra"))
-    return parts
+    return parts + dropped_fields(response, event)
 
 
 def _approve_response(event: LifecycleEvent, approved: Approved) -> LifecycleEvent:
