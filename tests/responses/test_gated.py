@@ -1,7 +1,7 @@
 """Tests of the parts of events for a moderation gate."""
 
 import json
-from collections.abc import Container, Iterable
+from collections.abc import AsyncIterator, Container, Iterable
 from typing import Any
 
 import pytest
@@ -286,3 +286,55 @@ def test_stopping() -> None:
     assert isinstance(cut, LifecycleEvent)
     assert cut.response is not None
     assert (cut.response.usage, cut.response.text) == (None, "One. ")
+
+
+@pytest.mark.anyio
+async def test_stopping_a_cut_stream() -> None:
+    """A stopped response has an end even if the server sends none, also in async iteration."""
+
+    async def stream() -> AsyncIterator[ResponseEvent]:
+        for event in parse(added(message(content=[])), delta("bad. ")):
+            yield event
+
+    gate = Gate(lambda _: False, on_flagged="stop_choice")
+    assert [event.type async for event in gate.achunks(stream())] == [
+        *("response.output_item.added", "response.output_item.done", "response.incomplete"),
+    ]
+
+
+def test_withheld_items() -> None:
+    """Nothing of a withheld item is released, and the indexes of the others have no gap."""
+    reasoning = {"type": "reasoning", "id": "r", "summary": []}
+    code = {"type": "code_interpreter_call", "id": "ci", "code": ""}
+    progress = {"type": "response.code_interpreter_call.in_progress", "output_index": 1}
+    events = parse(
+        *(created(), added(reasoning), added(reasoning), done(reasoning)),
+        *(added(code, 1), progress, done(code, 1)),
+        *(added(message(content=[]), 2), delta("One. ", 2), done(message("One. "), 2)),
+        completed(output=[reasoning, code, message("One. ")]),
+    )
+    items = [*Gate(lambda _: True, unchecked=()).chunks(events)]
+
+    assert [getattr(item, "output_index", None) for item in items] == [None, 0, 0, 0, None]
+    last = items[-1]
+    assert isinstance(last, LifecycleEvent)
+    assert last.response is not None
+    assert [item.type for item in last.response.output] == ["message"]
+
+
+def test_stopping_between_gaps() -> None:
+    """Only the open items of a stopped response are ended, whatever their indexes are."""
+    items = stopped(
+        *(created(), added(call(), 0), done(call("{}"), 0), added(call(id="fc_2"), 2)),
+        *(arguments("{", 2), added(message(content=[]), 5), delta("bad. ", 5), completed()),
+    )
+    ends = [(item.type, getattr(item, "output_index", None)) for item in items[-4:]]
+
+    assert ends == [
+        *(("response.function_call_arguments.done", 2), ("response.output_item.done", 2)),
+        *(("response.output_item.done", 5), ("response.incomplete", None)),
+    ]
+    last = items[-1]
+    assert isinstance(last, LifecycleEvent)
+    assert last.response is not None
+    assert [item.status for item in last.response.output] == ["in_progress", "incomplete", None]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, field
 
-from ..payloads._gated import GatedText, Outlet, Part, Rest, TextEnd, TextKey
+from ..payloads._gated import GatedItem, GatedText, Outlet, Part, Rest, TextEnd, TextKey
 from ..payloads._model import Kind
 from ._options import GateOptions
 from ._windows import Release, Window, WindowedText, key_of
@@ -215,7 +215,8 @@ class GatedAnswer:
         """Return the items that leave after all others."""
         return [] if self._outlet is None else self._outlet.close()
 
-    def _outlet_of(self, item: Any) -> Outlet:
-        if self._outlet is None:
-            self._outlet = item.make_outlet()
-        return self._outlet
+    def _outlet_of(self, item: GatedItem) -> Outlet:
+        outlet = self._outlet
+        if outlet is None:
+            outlet = self._outlet = item.make_outlet()
+        return outlet

@@ -19,7 +19,7 @@ from ._events import (
     ResponseEvent,
     is_terminal,
 )
-from ._results import OutputItem, Response, ResponseUsage
+from ._results import Response, ResponseUsage
 
 
 class ResponseOutlet(Outlet):
@@ -34,6 +34,7 @@ class ResponseOutlet(Outlet):
         # What is released was received within the limits of the stream.
         self._accumulator = ResponseAccumulator(max_items=None, max_accumulated_bytes=None)
         self._open: dict[int, set[object]] = {}  # the ends that were sent of each open item
+        self._seen: set[int] = set()  # received indexes
         self._withheld: list[int] = []  # received indexes, sorted
         self._stopped: Response | None = None
         self._number: int | None = None
@@ -51,6 +52,10 @@ class ResponseOutlet(Outlet):
             item = replace(item, output_index=index - gaps) if gaps else item
         elif isinstance(item, LifecycleEvent):
             item = self._without_withheld(item)
+            if item.type == "response.created":
+                self._open.clear()
+                self._seen.clear()
+                self._withheld.clear()
         self._accumulator.add(item)
         return [item]
 
@@ -65,12 +70,14 @@ class ResponseOutlet(Outlet):
         self._number = self._accumulator.last_sequence_number
         output = [*response.output]
         events: list[ResponseEvent] = []
-        for index in sorted(self._open):
-            place = index - bisect_left(self._withheld, index)
-            if place < len(output):
-                item = output[place] = _incomplete(output[place])
-                sent = self._open[index]
-                ends = [each for each in item_events(place, item) if _end_of(each) not in sent]
+        for at, (index, item) in enumerate(zip(sorted(self._seen), response.output, strict=False)):
+            sent = self._open.get(index)
+            if sent is not None:
+                output[at] = _incomplete(item)
+                place = index - bisect_left(self._withheld, index)
+                ends = [
+                    each for each in item_events(place, output[at]) if _end_of(each) not in sent
+                ]
                 events += [self._numbered(each) for each in ends if each.type.endswith(".done")]
         details = {"reason": "content_filter"}
         self._stopped = replace(
@@ -95,6 +102,7 @@ class ResponseOutlet(Outlet):
         return replace(event, sequence_number=self._number)
 
     def _track(self, item: OutputItemEvent | ItemEvent, index: int) -> None:
+        self._seen.add(index)
         if isinstance(item, OutputItemEvent):
             if item.type.endswith(".added"):
                 self._open[index] = set()
@@ -117,10 +125,6 @@ class ResponseOutlet(Outlet):
 
 def _is_end(event: ResponseEvent) -> bool:
     return isinstance(event, LifecycleEvent) and is_terminal(event)
-
-
-def _incomplete(item: OutputItem) -> OutputItem:
-    return replace(item, status=item.status and "incomplete")
 
 
 def _end_of(event: ResponseEvent) -> object:
