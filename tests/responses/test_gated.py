@@ -325,7 +325,8 @@ def test_withheld_items() -> None:
 def test_stopping_between_gaps() -> None:
     """Only the open items of a stopped response are ended, whatever their indexes are."""
     items = stopped(
-        *(created(), added(call(), 0), done(call("{}"), 0), added(call(id="fc_2"), 2)),
+        *(created(), {"type": "keepalive"}, added(call(), 0), done(call("{}"), 0)),
+        added(call(id="fc_2"), 2),
         *(arguments("{", 2), added(message(content=[]), 5), delta("bad. ", 5), completed()),
     )
     ends = [(item.type, getattr(item, "output_index", None)) for item in items[-4:]]

@@ -73,12 +73,10 @@ class ResponseOutlet(Outlet):
         for at, (index, item) in enumerate(zip(sorted(self._seen), response.output, strict=False)):
             sent = self._open.get(index)
             if sent is not None:
-                output[at] = _incomplete(item)
+                output[at] = ended = replace(item, status=item.status and "incomplete")
                 place = index - bisect_left(self._withheld, index)
-                ends = [
-                    each for each in item_events(place, output[at]) if _end_of(each) not in sent
-                ]
-                events += [self._numbered(each) for each in ends if each.type.endswith(".done")]
+                ends = [each for each in item_events(place, ended) if each.type.endswith(".done")]
+                events += [self._numbered(each) for each in ends if _end_of(each) not in sent]
         details = {"reason": "content_filter"}
         self._stopped = replace(
             response, status="incomplete", output=output, incomplete_details=details, notes=()
