@@ -7,7 +7,15 @@ from typing import Any, get_args
 
 import pytest
 
-from sseparse.messages import Message, MessageAccumulator, MessageEvent, MessageParser, encode_event
+from sseparse.messages import (
+    Message,
+    MessageAccumulator,
+    MessageDeltaEvent,
+    MessageEvent,
+    MessageParser,
+    encode_event,
+)
+from sseparse.moderation import Gate, Replace
 from sseparse.payloads._gated import Dropped, GatedText, Rest, TextEnd, TextKey
 from sseparse.payloads._model import Kind
 
@@ -97,7 +105,7 @@ SECRETS = [
     message_start(content=[{"type": "tool_use", "name": "f", "input": SECRET}]),
     {**message_start(), **SECRET},
     block_start(0, "text", text="SECRET", citations=[SECRET]),
-    block_start(0, "thinking", thinking="SECRET", signature="SECRET"),
+    block_start(0, "thinking", thinking="SECRET", signature="The SECRET"),
     block_start(0, "redacted_thinking", data="SECRET"),
     tool_start(0, input=SECRET, caller=SECRET),
     block_start(0, "web_search_tool_result", tool_use_id="t", content=[SECRET]),
@@ -110,7 +118,7 @@ SECRETS = [
     delta(0, "thinking_delta", thinking="SECRET", signature="SECRET"),
     json_piece(0, "SECRET"),
     delta(0, "input_json_delta", partial_json="", **SECRET),
-    delta(0, "signature_delta", signature="SECRET"),
+    delta(0, "signature_delta", signature="The SECRET"),
     delta(0, "citations_delta", citation=SECRET),
     delta(0, "compaction_delta", content="SECRET", encrypted_content="SECRET"),
     *(delta(0, "new_delta", text="SECRET"), delta(0, "", text="SECRET")),
@@ -144,7 +152,7 @@ def test_stream() -> None:
 
     assert [type(part) for part in parts] == [
         *(TextEnd, Rest, Rest, GatedText, GatedText, TextEnd, Rest),
-        *(TextEnd, Rest, Rest, TextEnd, Rest),
+        *(TextEnd, Rest, TextEnd, Rest),
     ]
     assert [part.key for part in parts if isinstance(part, GatedText)] == [
         TextKey("content", 0, 0)
@@ -152,7 +160,7 @@ def test_stream() -> None:
     rests = [part for part in parts if isinstance(part, Rest)]
     assert [(rest.choice, rest.item) for rest in rests] == [
         *((None, None), (0, 0), (0, 0)),
-        *((0, None), (None, None), (None, None)),
+        *((None, None), (None, None)),
     ]
     ends = [(part.item, part.is_final) for part in parts if isinstance(part, TextEnd)]
     assert ends == [(None, True), (0, True), (None, False), (None, True)]
@@ -201,21 +209,80 @@ def test_masked() -> None:
 
 
 def test_stop() -> None:
-    """A stopped message ends as a refusal; its token counts and its end follow."""
-    events = parsed(*HELLO)
-    stop = events[2].with_stop(0)
-    assert [event.type for event in stop] == ["content_block_stop", "message_delta"]
-    rest = [
-        part for event in events[5:] for part in event.split_texts(()) if isinstance(part, Rest)
+    """A stopped message ends as a refusal, with its token counts."""
+    gate = Gate(lambda _: False, on_flagged="stop_choice")
+    items = [*gate.chunks(parsed(*HELLO))]
+    assert [item.type for item in items] == [
+        *("message_start", "content_block_start", "content_block_stop"),
+        *("message_delta", "message_stop"),
     ]
-    kept = [part.rest for part in rest if part.choice is None]
-    message = result_of([*events[:3], *stop, *kept])
+    message = result_of(items)
 
     assert message.stop_reason == "refusal"
     assert message.usage is not None
     assert message.usage.output_tokens == 5
-    assert kept[-1].type == "message_stop"
-    assert [event.type for event in events[0].with_stop(0)] == ["message_delta"]
+
+
+@pytest.mark.parametrize("end", [[], [STOP]], ids=["cut", "stop"])
+def test_stop_without_an_end(end: list[dict[str, Any]]) -> None:
+    """A stopped message has a stop reason and the first token counts, if the server sends none."""
+    gate = Gate(lambda _: False, on_flagged="stop_choice")
+    start = message_start(usage={"input_tokens": 3, "output_tokens": 1})
+    events = parsed(start, text_start(), text(0, "a"), block_stop(), *end)
+    items = [*gate.chunks(events)]
+
+    assert [item.type for item in items[3:]] == ["message_delta", *[item["type"] for item in end]]
+    (reason,) = (item for item in items if isinstance(item, MessageDeltaEvent))
+    assert reason.delta.stop_reason == "refusal"
+    assert reason.usage is not None
+    assert reason.usage.output_tokens == 1
+
+
+def shape(gate: Gate, *events: dict[str, Any]) -> list[Any]:
+    """Return what a gate releases of the deltas of a message."""
+    deltas = [item.to_dict().get("delta", {}) for item in gate.chunks(parsed(*events))]
+    return [each.get("thinking", each.get("signature")) for each in deltas if "type" in each]
+
+
+@pytest.mark.parametrize("hold", [0, 3])
+def test_signature(hold: int) -> None:
+    """The signature of reasoning is released if all of that text was, as it was received."""
+    thought = [*(delta(0, "thinking_delta", thinking=each) for each in ("One. ", "Two"))]
+    sign = delta(0, "signature_delta", signature="EqQB+/9w==", new=1)
+    block = [block_start(0, "thinking", thinking=""), *thought, sign, block_stop()]
+    filled = {"type": "thinking", "thinking": "One. Two", "signature": "EqQB"}
+    approved = Gate(lambda _: True, kinds=("reasoning",), hold=hold)
+    masked = Gate(lambda text: Replace(text[:-1]), kinds=("reasoning",), hold=hold)
+
+    *texts, signature = shape(approved, *block)
+    assert ("".join(texts), signature) == ("One. Two", "EqQB+/9w==")
+    assert approved.withheld == ("new",)
+    assert "EqQB+/9w==" not in shape(masked, *block)
+    assert masked.withheld == ("new", "signature")
+    *texts, signature = shape(
+        Gate(lambda _: True, kinds=("reasoning",)), message_start(content=[filled])
+    )
+    assert ("".join(texts), signature) == ("One. Two", "EqQB")
+    assert shape(Gate(lambda _: True, kinds=("reasoning",)), block[0], sign) == ["EqQB+/9w=="]
+
+
+def test_withheld_blocks() -> None:
+    """Nothing of a withheld block is released, and the indexes of the others have no gap."""
+    events = parsed(
+        message_start(),
+        *(block_start(0, "thinking", thinking=""), block_stop(0)),
+        *(text_start(1), text(1, "One. "), block_stop(1)),
+        *(block_start(2, "thinking", thinking=""), block_start(2, "thinking", thinking="")),
+        *(delta(2, "signature_delta", signature="s"), block_stop(2)),
+        *(tool_start(3), json_piece(3, "{}"), block_stop(3)),
+        *(message_delta(), STOP),
+    )
+    items = [*Gate(lambda _: True).chunks(events)]
+
+    assert [(item.type, getattr(item, "index", None)) for item in items[1:-2]] == [
+        *(("content_block_start", 0), ("content_block_delta", 0), ("content_block_stop", 0)),
+        *(("content_block_start", 1), ("content_block_delta", 1), ("content_block_stop", 1)),
+    ]
 
 
 def test_filled_start() -> None:

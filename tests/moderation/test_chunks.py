@@ -4,6 +4,7 @@ from typing import Any, get_args
 
 import anyio
 import pytest
+from msgspec.structs import replace
 
 from sseparse import (
     Accumulator,
@@ -336,7 +337,16 @@ class TestKinds:
         gate = Gate(Blocklist(), unchecked=("reasoning",))
 
         assert shape(gate.chunks([delta(extra=fields)])) == [{"thinking": "Hm. "}]
-        assert gate.withheld == ("extra",)
+        assert gate.withheld == ("unknown",)
+
+    @pytest.mark.parametrize("fields", [{}, {"x": 1}])
+    def test_obfuscation(self, fields: dict[str, Any]) -> None:
+        """The padding of chunks is left out, and named."""
+        chunks = [replace(delta(content="Hm. "), obfuscation="xyz", extra=fields)]
+        gate = Gate(Blocklist())
+
+        assert shape(gate.chunks(chunks)) == [{"content": "Hm. "}]
+        assert gate.withheld == ("obfuscation", *fields)
 
     def test_releases(self) -> None:
         """releases() has all kinds that are checked; text_deltas() only content."""

@@ -8,7 +8,7 @@ from attrs import evolve, frozen
 
 from sseparse import BrokenStage
 from sseparse.moderation import Gate, Release, Replace, Window
-from sseparse.payloads._gated import Dropped, GatedText, Part, Rest, TextEnd, TextKey
+from sseparse.payloads._gated import Dropped, GatedText, Outlet, Part, Rest, TextEnd, TextKey
 from sseparse.payloads._model import Kind
 
 from .answers import Blocklist
@@ -44,6 +44,9 @@ class Event:
             return self
         text = approved(TextKey(self.kind, 0, self.item))
         return self if text is None else evolve(self, text=text)
+
+    def make_outlet(self) -> Outlet:
+        return Outlet()
 
     def with_stop(self, choice: int) -> Sequence[Self]:
         assert choice == 0
@@ -126,6 +129,24 @@ def test_stop_choice() -> None:
     assert gate.withheld == ("padding",)
 
 
+def test_many_names() -> None:
+    """A server can't fill the memory with the names of fields."""
+    events: Any = [Named(str(number) * 1000) for number in range(200)]
+    gate = Gate(Blocklist())
+
+    assert read(gate, *events) == []
+    assert len(gate.withheld) == 100
+    assert max(map(len, gate.withheld)) == 100
+
+
+class Named(Event):
+    """Event with an unknown field, which is its type."""
+
+    def split_texts(self, unchecked: Container[Kind]) -> Iterator[Part]:
+        assert unchecked == {"arguments"}
+        yield Dropped(self.type)
+
+
 def test_feed() -> None:
     """feed() and decide() work with items too."""
     gate = Gate()
@@ -157,6 +178,8 @@ async def test_item_that_raises() -> None:
     """An exception of an item breaks the iteration, because its text is lost."""
     events: Any = [delta(0, "One. "), Hostile("delta")]
 
+    with pytest.raises(MemoryError):
+        list(Gate(Blocklist()).releases(events))
     for concurrent in (1, 2):
         texts = Gate(Blocklist(), concurrent=concurrent).areleases(Chunks(*events))
         with pytest.raises(MemoryError):

@@ -1,15 +1,15 @@
 """Tests of the parts of events for a moderation gate."""
 
 import json
-from collections.abc import Container, Iterable
+from collections.abc import AsyncIterator, Container, Iterable
 from typing import Any
 
 import pytest
 
+from sseparse.moderation import Gate
 from sseparse.payloads._gated import Dropped, GatedText, Part, Rest, TextEnd, TextKey
 from sseparse.payloads._model import Kind
 from sseparse.responses import (
-    DeltaEvent,
     LifecycleEvent,
     Response,
     ResponseAccumulator,
@@ -153,7 +153,8 @@ def test_unapproved_text_is_nowhere(mask: str) -> None:
     assert FORBIDDEN not in b"".join(map(encode_event, released)).decode()
     result = accumulated(released)
     assert FORBIDDEN not in json.dumps(result.to_dict())
-    assert {"extra", "logprobs", "annotations", "part", "partial_image_b64"} <= approver.dropped
+    named = {"extra_field", "encrypted_content", "obfuscation", "logprobs", "annotations"}
+    assert {*named, "part", "partial_image_b64"} <= approver.dropped
 
 
 def test_unchecked_text_is_received_as_it_was() -> None:
@@ -171,7 +172,7 @@ def test_parts_of_a_delta() -> None:
     (event,) = parse(delta("a", 2, logprobs=[{}], obfuscation="x", new=1))
     text, *dropped = event.split_texts(())
     assert text == GatedText(TextKey("content", 0, 2, 0), "a", event)
-    assert dropped == [Dropped("logprobs"), Dropped("extra")]
+    assert dropped == [Dropped("logprobs"), Dropped("obfuscation"), Dropped("new")]
     assert event.with_text("b").to_dict() == delta("b", 2, logprobs=[])
     (rest,) = event.split_texts(("content",))
     assert rest == Rest(event, 0, 2, "content")
@@ -221,7 +222,7 @@ def test_kinds_of_items() -> None:
 def test_events_without_text() -> None:
     """Events that have no text are released; errors and unknown events with fields aren't."""
     assert [type(part) for part in split({"type": "keepalive"})] == [Rest]
-    assert split({"type": "new", "x": 1}) == [Dropped("extra")]
+    assert split({"type": "new", "x": 1}) == [Dropped("x")]
     assert split({"type": "error", "message": "x"}) == [Dropped("error")]
     assert [type(part) for part in split({"type": "response.completed"})] == [TextEnd, Rest]
     (event,) = parse({"type": "keepalive"})
@@ -244,13 +245,97 @@ def test_events_without_text() -> None:
     assert isinstance(kept, Rest)
 
 
+def stopped(*events: dict[str, Any]) -> list[ResponseEvent]:
+    gate = Gate(lambda text: "bad" not in text, on_flagged="stop_choice")
+    return [*gate.chunks(parse(*events))]
+
+
 def test_stopping() -> None:
     """A stopped response is incomplete because of a filter, with what was released."""
-    events = parse(created(), added(message()), delta("a"))
-    template = events[-1]
-    assert isinstance(template, DeltaEvent)
-    (stop,) = template.with_stop(0)
+    part = {"type": "output_text", "text": "", "annotations": []}
+    where = {"output_index": 0, "content_index": 0}
+    events = [
+        created(model="m", created_at=5),
+        added(message(content=[], status="in_progress")),
+        {"type": "response.content_part.added", "part": part, **where},
+        *(delta("One. "), delta("bad. "), delta("Two. ")),
+        {"type": "response.output_text.done", "text": "One. bad. Two. ", **where},
+        done(message("One. bad. Two. ")),
+    ]
+    end = completed(output=[message("One. bad. Two. ")], usage={"input_tokens": 1})
+    *released, stop = stopped(*events, end)
+    assert [event.type for event in released[-4:]] == [
+        *("response.output_text.delta", "response.output_text.done"),
+        *("response.content_part.done", "response.output_item.done"),
+    ]
     assert isinstance(stop, LifecycleEvent)
-    result = accumulated([*events, stop])
-    assert (result.id, result.text, result.status) == ("resp_1", "a", "incomplete")
-    assert result.incomplete_reason == "content_filter"
+    assert stop.response is not None
+    assert stop.response == accumulated([*released, stop])
+    result = stop.response.to_dict()
+    assert result.pop("output")[0]["content"] == [{**part, "text": "One. "}]
+    assert result == {
+        "id": "resp_1",
+        "object": "response",
+        "model": "m",
+        "created_at": 5,
+        "status": "incomplete",
+        "incomplete_details": {"reason": "content_filter"},
+        "usage": {"input_tokens": 1},
+    }
+    (*_, cut) = stopped(*events)
+    assert isinstance(cut, LifecycleEvent)
+    assert cut.response is not None
+    assert (cut.response.usage, cut.response.text) == (None, "One. ")
+
+
+@pytest.mark.anyio
+async def test_stopping_a_cut_stream() -> None:
+    """A stopped response has an end even if the server sends none, also in async iteration."""
+
+    async def stream() -> AsyncIterator[ResponseEvent]:
+        for event in parse(added(message(content=[])), delta("bad. ")):
+            yield event
+
+    gate = Gate(lambda _: False, on_flagged="stop_choice")
+    assert [event.type async for event in gate.achunks(stream())] == [
+        *("response.output_item.added", "response.output_item.done", "response.incomplete"),
+    ]
+
+
+def test_withheld_items() -> None:
+    """Nothing of a withheld item is released, and the indexes of the others have no gap."""
+    reasoning = {"type": "reasoning", "id": "r", "summary": []}
+    code = {"type": "code_interpreter_call", "id": "ci", "code": ""}
+    progress = {"type": "response.code_interpreter_call.in_progress", "output_index": 1}
+    events = parse(
+        *(created(), added(reasoning), added(reasoning), done(reasoning)),
+        *(added(code, 1), progress, done(code, 1)),
+        *(added(message(content=[]), 2), delta("One. ", 2), done(message("One. "), 2)),
+        completed(output=[reasoning, code, message("One. ")]),
+    )
+    items = [*Gate(lambda _: True, unchecked=()).chunks(events)]
+
+    assert [getattr(item, "output_index", None) for item in items] == [None, 0, 0, 0, None]
+    last = items[-1]
+    assert isinstance(last, LifecycleEvent)
+    assert last.response is not None
+    assert [item.type for item in last.response.output] == ["message"]
+
+
+def test_stopping_between_gaps() -> None:
+    """Only the open items of a stopped response are ended, whatever their indexes are."""
+    items = stopped(
+        *(created(), {"type": "keepalive"}, added(call(), 0), done(call("{}"), 0)),
+        added(call(id="fc_2"), 2),
+        *(arguments("{", 2), added(message(content=[]), 5), delta("bad. ", 5), completed()),
+    )
+    ends = [(item.type, getattr(item, "output_index", None)) for item in items[-4:]]
+
+    assert ends == [
+        *(("response.function_call_arguments.done", 2), ("response.output_item.done", 2)),
+        *(("response.output_item.done", 5), ("response.incomplete", None)),
+    ]
+    last = items[-1]
+    assert isinstance(last, LifecycleEvent)
+    assert last.response is not None
+    assert [item.status for item in last.response.output] == ["in_progress", "incomplete", None]

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from msgspec.structs import replace
 
 from .._json import is_list, is_object
-from ..payloads._gated import Dropped, GatedText, Part, Rest, TextEnd, TextKey
+from ..payloads._gated import (
+    Dropped,
+    GatedText,
+    Outlet,
+    Part,
+    Rest,
+    TextEnd,
+    TextKey,
+    dropped_fields,
+)
 from ..payloads._model import Kind, Model, ModelT, build
 from ._texts import REASONING_NAMES, is_reasoning, other_parts
 
@@ -30,6 +39,7 @@ if TYPE_CHECKING:
 
 _STRINGS = ("content", "reasoning_content", "reasoning", "refusal")
 _FIRST_CONTENT = TextKey("content")
+_OBFUSCATION = Dropped("obfuscation")
 _FUNCTION_CALL = -1  # the part of the arguments of a legacy function call
 
 
@@ -59,6 +69,10 @@ class GatedChunk(Model, kw_only=True):
         """Return the chunk itself: chunks don't repeat texts."""
         return self
 
+    def make_outlet(self) -> Outlet:
+        """Return an outlet that changes nothing, and ends a choice by `with_stop()`."""
+        return Outlet()
+
     def with_stop(self, choice: int, /) -> list[Self]:
         """Return a chunk that ends the choice with the finish reason "content_filter"."""
         chunk: Any = self
@@ -81,7 +95,9 @@ def split_chat(self: ChatCompletionChunk, unchecked: Container[Kind], /) -> list
         if text and "content" not in unchecked:
             key = TextKey("content", choice.index) if choice.index else _FIRST_CONTENT
             part = GatedText(key, text, self)
-            return [part] if self.usage is None and not self.extra else [part, *_split_chunk(self)]
+            if self.usage is not None or self.extra:
+                return [part, *_split_chunk(self)]
+            return [part] if self.obfuscation is None else [part, _OBFUSCATION]
     parts = [part for choice in choices for part in _split_choice(self, choice, unchecked)]
     if self.moderation is not None:
         parts.append(Dropped("moderation"))
@@ -103,8 +119,7 @@ def split_legacy(self: CompletionChunk, unchecked: Container[Kind], /) -> list[P
             parts += [TextEnd(index, is_final=False), Rest(_bare(self, end), index)]
         if choice.logprobs is not None:
             parts.append(Dropped("logprobs"))
-        if choice.extra:
-            parts.append(Dropped("extra"))
+        parts += dropped_fields(choice)
     return parts + _split_chunk(self)
 
 
@@ -126,9 +141,9 @@ def _split_chunk(chunk: ChatCompletionChunk | CompletionChunk) -> list[Part]:
     usage = _usage_of(chunk)
     if usage is not None or not chunk.choices:
         parts.append(Rest(replace(_bare(chunk), usage=usage)))
-    if chunk.extra:
-        parts.append(Dropped("extra"))
-    return parts
+    if getattr(chunk, "obfuscation", None) is not None:
+        parts.append(_OBFUSCATION)
+    return parts + dropped_fields(chunk)
 
 
 def _usage_of(chunk: ChatCompletionChunk | CompletionChunk) -> CompletionUsage | None:
@@ -286,6 +301,7 @@ def _dropped(choice: ChunkChoice, unchecked: Container[Kind]) -> Iterator[str]:
         yield "audio"
     if delta.reasoning_details and "reasoning" not in unchecked:
         yield "reasoning_details"
-    of_calls = [call.extra for call in delta.tool_calls or () if "arguments" not in unchecked]
-    if choice.extra or delta.extra.keys() - REASONING_NAMES or any(of_calls):
-        yield "extra"
+    yield from choice.extra
+    yield from (name for name in delta.extra if name not in REASONING_NAMES)
+    if "arguments" not in unchecked:
+        yield from (name for call in delta.tool_calls or () for name in call.extra)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Final, Self
 
 from msgspec.structs import replace
 
-from ..payloads._gated import GatedText, Part, TextKey
+from ..payloads._gated import GatedText, Outlet, Part, TextKey
 from ..payloads._model import Kind, Model, Piece
 from ._results import CALLS, ContentBlock, Message, MessageUsage, empty_message
 
@@ -63,11 +63,11 @@ class MessageEvent(Model, kw_only=True):
         """Return the event itself: events of messages don't repeat texts."""
         return self
 
-    def with_stop(self, _choice: int, /) -> list[Any]:
-        """Return the events that end the message because a gate stopped it."""
-        from ._gated import stop_message  # noqa: PLC0415 - most programs need none
+    def make_outlet(self) -> Outlet:
+        """Return an outlet for the events of a message that a moderation gate releases."""
+        from ._outlet import MessageOutlet  # noqa: PLC0415 - most programs need none
 
-        return stop_message(self)
+        return MessageOutlet()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the event as JSON-ready dictionaries and lists, as it was received."""

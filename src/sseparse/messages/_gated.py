@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Container, Iterator, Mapping
 from typing import Any, Final
 
 from msgspec.structs import replace
 
 from .._json import is_object
-from ..payloads._gated import Dropped, GatedText, Part, Rest, TextEnd, TextKey
+from ..payloads._gated import Dropped, GatedText, Part, Rest, TextEnd, TextKey, dropped_fields
 from ..payloads._model import Kind
 from ._events import (
     GENERATED,
@@ -35,6 +36,7 @@ _TEXTS: Final[Mapping[str, tuple[Kind, str]]] = {
 _DELTAS: Final = {kind: name for name, (kind, _) in GENERATED.items()}
 # The fields of a block that have no generated text.
 _BLOCK: Final = ("type", "id", "name", "server_name", "tool_use_id", "is_error")
+_BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]+=*")
 # The kinds of text that deltas without generated text complete.
 _COMPLETED: Final[Mapping[str, tuple[Kind, str]]] = {
     "citations_delta": ("content", "citations"),
@@ -48,7 +50,7 @@ def split_event(event: MessageEvent, unchecked: Container[Kind]) -> list[Part]:
     if split is not None:
         return [*split(event, unchecked)]
     # Of an event that isn't known, only one without fields is known to have no text.
-    parts = [*_extra(event)]
+    parts = dropped_fields(event)
     return [Rest(replace(event, extra={})), *parts] if not parts or event.type == "ping" else parts
 
 
@@ -57,7 +59,9 @@ def split_delta(event: ContentBlockDeltaEvent, unchecked: Container[Kind]) -> li
     delta, index = event.delta, event.index
     if delta.type in _COMPLETED:
         kind, name = _COMPLETED[delta.type]
-        return [Rest(event, 0, index, kind)] if kind in unchecked else [Dropped(name)]
+        if kind in unchecked:
+            return [Rest(event, 0, index, kind)]
+        return _split_signature(event) if _is_opaque(delta.signature) else [Dropped(name)]
     if delta.type not in GENERATED:
         return [Dropped(delta.type or "delta")]
     kind, field = GENERATED[delta.type]
@@ -69,28 +73,30 @@ def split_delta(event: ContentBlockDeltaEvent, unchecked: Container[Kind]) -> li
         if text
         else Rest(event.with_text(""), 0, index, kind)
     ]
-    return [*parts, *_extra(event, delta)]
+    return [*parts, *dropped_fields(event, delta)]
 
 
-def stop_message(event: MessageEvent) -> list[MessageEvent]:
-    """Return the events that end a message because a gate stopped it."""
-    stop: list[MessageEvent] = []
-    if isinstance(event, ContentBlockDeltaEvent):
-        stop.append(ContentBlockStopEvent(type="content_block_stop", index=event.index))
-    # The server's own `message_stop` follows.
-    end = MessageDelta(stop_reason="refusal")
-    return [*stop, MessageDeltaEvent(type="message_delta", delta=end)]
+def _is_opaque(signature: str | None) -> bool:
+    return signature is not None and _BASE64.fullmatch(signature) is not None
+
+
+def _split_signature(event: ContentBlockDeltaEvent) -> list[Part]:
+    """Return the parts of a signature. It's encrypted, and valid only for the text it signs."""
+    delta, index = event.delta, event.index
+    bare = _signature(index, delta.signature)
+    signed = Rest(bare, 0, index, "reasoning", signs=TextKey("reasoning", 0, index))
+    return [TextEnd(0, index, "reasoning"), signed, *dropped_fields(event, delta)]
+
+
+def _signature(index: int, signature: str | None) -> ContentBlockDeltaEvent:
+    delta = BlockDelta(type="signature_delta", signature=signature)
+    return ContentBlockDeltaEvent(type="content_block_delta", index=index, delta=delta)
 
 
 def _delta(index: int, kind: str, text: str) -> ContentBlockDeltaEvent:
     fields: dict[str, Any] = {GENERATED[kind][1]: text}
     delta = BlockDelta(type=kind, **fields)
     return ContentBlockDeltaEvent(type="content_block_delta", index=index, delta=delta)
-
-
-def _extra(*models: MessageEvent | BlockDelta | ContentBlock | Message) -> Iterator[Part]:
-    if any(model.extra for model in models):
-        yield Dropped("extra")
 
 
 def _split_start(event: MessageStartEvent, unchecked: Container[Kind]) -> Iterator[Part]:
@@ -116,12 +122,13 @@ def _split_start(event: MessageStartEvent, unchecked: Container[Kind]) -> Iterat
     if message.stop_reason is not None:
         reason, sequence = message.stop_reason, message.stop_sequence
         end = MessageDelta(stop_reason=reason, stop_sequence=sequence)
-        yield Rest(MessageDeltaEvent(type="message_delta", delta=end), 0)
+        usage = _numbers_of(message.usage)
+        yield Rest(MessageDeltaEvent(type="message_delta", delta=end, usage=usage))
     for name in ("stop_details", "container", "context_management"):
         if getattr(message, name) is not None:
             yield Dropped(name)
     yield from _dropped_usage(message.usage)
-    yield from _extra(event, message)
+    yield from dropped_fields(event, message)
 
 
 def _split_block(event: ContentBlockStartEvent, unchecked: Container[Kind]) -> Iterator[Part]:
@@ -135,19 +142,23 @@ def _split_block(event: ContentBlockStartEvent, unchecked: Container[Kind]) -> I
     value = values.get(field)
     if value and field != "data":
         fields[field] = {} if field == "input" else ""
+    if kind == "reasoning" and block.signature:
+        fields["signature"] = ""
     yield Rest(replace(event, content_block=ContentBlock(**fields), extra={}), 0, index, kind)
     if kind is not None and value and field != "data":
         text = block.arguments if field == "input" else value
         key = TextKey(kind, 0, index)
         yield GatedText(key, text, _delta(index, _DELTAS[kind], text))
+    if kind == "reasoning" and block.signature:
+        yield from split_delta(_signature(index, block.signature), unchecked)
     yield from (Dropped(name) for name in values if name not in fields)
-    yield from _extra(event, block)
+    yield from dropped_fields(event, block)
 
 
 def _split_stop(event: ContentBlockStopEvent, _: Container[Kind]) -> Iterator[Part]:
     yield TextEnd(0, event.index)
     yield Rest(replace(event, extra={}), 0, event.index)
-    yield from _extra(event)
+    yield from dropped_fields(event)
 
 
 def _split_message_delta(event: MessageDeltaEvent, _: Container[Kind]) -> Iterator[Part]:
@@ -159,25 +170,22 @@ def _split_message_delta(event: MessageDeltaEvent, _: Container[Kind]) -> Iterat
         container=_strings(delta.container, "id", "expires_at"),
     )
     yield TextEnd(is_final=False)
-    yield Rest(MessageDeltaEvent(type=event.type, delta=end), 0)
-    if event.usage is not None:
-        # Of its own, because it's released even if the message is stopped.
-        usage = _numbers_of(event.usage)
-        yield Rest(MessageDeltaEvent(type=event.type, delta=MessageDelta(), usage=usage))
+    # Of no choice: the token counts are released even if the message is stopped.
+    usage = _numbers_of(event.usage)
+    yield Rest(MessageDeltaEvent(type=event.type, delta=end, usage=usage))
     for name, kept in (("stop_details", end.stop_details), ("container", end.container)):
         if getattr(delta, name) != kept:
             yield Dropped(name)
     if event.context_management is not None:
         yield Dropped("context_management")
     yield from _dropped_usage(event.usage)
-    if event.extra or delta.extra:
-        yield Dropped("extra")
+    yield from dropped_fields(event, delta)
 
 
 def _split_message_stop(event: MessageStopEvent, _: Container[Kind]) -> Iterator[Part]:
     yield TextEnd()
     yield Rest(replace(event, extra={}))
-    yield from _extra(event)
+    yield from dropped_fields(event)
 
 
 def _strings(fields: dict[str, Any] | None, *names: str) -> dict[str, Any] | None:

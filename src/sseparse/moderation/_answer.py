@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, field
 
-from ..payloads._gated import GatedText, Part, Rest, TextEnd, TextKey
+from ..payloads._gated import GatedItem, GatedText, Outlet, Part, Rest, TextEnd, TextKey
 from ..payloads._model import Kind
 from ._options import GateOptions
 from ._windows import Release, Window, WindowedText, key_of
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # Of the items that follow one window. Each takes about 1 KiB.
 MOST_RESTS: Final = 1000
+# Of fields that are withheld, and of characters of each name.
+MOST_NAMES: Final = 100
 
 Output = Window | Rest | Release
 """A window to check, an item that follows the windows before it, or text released at once."""
@@ -60,6 +62,7 @@ class GatedAnswer:
         self.texts: dict[TextKey, WindowedText] = {}
         self.flags: dict[int, Flagged] = {}
         self.withheld: dict[str, None] = {}
+        self._outlet: Outlet | None = None
 
     def add(self, parts: Iterable[Part]) -> list[Output]:
         """Add the parts of an item, and return the windows and items that they complete."""
@@ -71,8 +74,8 @@ class GatedAnswer:
                 self._add_rest(part, output)
             elif isinstance(part, TextEnd):
                 self._end(part, output)
-            else:
-                self.withheld[part.name] = None
+            elif len(self.withheld) < MOST_NAMES:  # the names of unknown fields are the server's
+                self.withheld[part.name[:MOST_NAMES]] = None
         return output
 
     def _add_text(self, part: GatedText, output: list[Output]) -> None:
@@ -128,6 +131,7 @@ class GatedAnswer:
     def _add_rest(self, rest: Rest, output: list[Output]) -> None:
         if rest.kind is not None and rest.kind not in self._kinds | self.unchecked:
             self.withheld[rest.kind] = None
+            self._outlet_of(rest.rest).withhold(rest.rest)
             return
         lane = self._last_lane
         if rest.choice is not None:
@@ -188,10 +192,36 @@ class GatedAnswer:
             return None
         return self.texts[key].released if key in self.texts else ""
 
-    def make_item(self, release: Release) -> Any:
-        return self.texts[key_of(release)].template.with_text(release.text)
+    def text_items(self, release: Release) -> Sequence[Any]:
+        """Return the items that leave for a release."""
+        item = self.texts[key_of(release)].template.with_text(release.text)
+        return self._outlet_of(item).add(item)
 
-    def make_stop(self, window: Window) -> list[Any]:
+    def rest_items(self, rest: Rest) -> Sequence[Any]:
+        """Return the items that leave for an item that is released."""
+        if rest.choice in self.flags:
+            return []
+        if rest.signs is not None and not self._is_as_received(rest.signs):
+            self.withheld["signature"] = None
+            return []
+        return self._outlet_of(rest.rest).add(rest.rest.with_approved(self.approved))
+
+    def _is_as_received(self, key: TextKey) -> bool:
+        """Return whether all of a text was released, and none of it was changed."""
+        text = self.texts.get(key)
+        return text is None or not (text.is_changed or text.held)
+
+    def stop_items(self, window: Window) -> Sequence[Any]:
         """Return the items that end the choice of a window, if items were added."""
         template = self.texts[key_of(window)].newest
-        return [] if template is None else [*template.with_stop(window.choice)]
+        return [] if template is None else self._outlet_of(template).stop(window.choice, template)
+
+    def last_items(self) -> Sequence[Any]:
+        """Return the items that leave after all others."""
+        return [] if self._outlet is None else self._outlet.close()
+
+    def _outlet_of(self, item: GatedItem) -> Outlet:
+        outlet = self._outlet
+        if outlet is None:
+            outlet = self._outlet = item.make_outlet()
+        return outlet

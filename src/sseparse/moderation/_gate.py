@@ -178,7 +178,7 @@ class Gate(Breakable):
 
     @property
     def withheld(self) -> tuple[str, ...]:
-        """Kinds of text and names of fields that the gate received and doesn't release."""
+        """Kinds of text, and up to 100 names of fields, that were received and aren't released."""
         return tuple(self._answer.withheld)
 
     @property
@@ -353,7 +353,7 @@ class Gate(Breakable):
             raise flagged from flagged.failure
         flagged.__cause__ = flagged.failure
         self._answer.flags[flagged.choice] = flagged
-        return Applied(stops=self._answer.make_stop(flagged.window))
+        return Applied(stops=self._answer.stop_items(flagged.window))
 
     def _record(self, releases: Sequence[Release]) -> list[Release]:
         if self._timeline is not None:

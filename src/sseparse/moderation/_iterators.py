@@ -117,9 +117,9 @@ class ReleaseIterator(Breakable):
             while not self._ready:
                 if self._needs_verdict():
                     self._check_window()
-                elif self._is_ended:
+                elif self._is_ended and not self._finish():
                     raise self._end_error() or StopIteration
-                else:
+                elif not self._is_ended:
                     self._read_item()
             # No call: an interrupt after one would lose the item.
             item = self._ready[0]
@@ -135,9 +135,9 @@ class ReleaseIterator(Breakable):
             while not self._ready:
                 if self._needs_verdict():
                     await self._acheck_window()
-                elif self._is_ended:
+                elif self._is_ended and not self._finish():
                     raise self._end_error() or StopAsyncIteration
-                else:
+                elif not self._is_ended:
                     await self._aread_item()
             # No call: an interrupt after one would lose the item.
             item = self._ready[0]
@@ -332,6 +332,13 @@ class ReleaseIterator(Breakable):
         self._is_ended = True
         return releases
 
+    @breaking
+    def _finish(self) -> bool:
+        """Add the items that end a stopped answer; return whether there are any."""
+        if self.makes_items:
+            self._ready += self._answer.last_items()
+        return bool(self._ready)
+
     def _add(self, output: list[Output]) -> list[Release]:
         """Add windows and what follows them, and return the text that is released at once."""
         releases: list[Release] = []
@@ -349,11 +356,11 @@ class ReleaseIterator(Breakable):
         return releases
 
     def _release(self, release: Release) -> None:
-        self._ready.append(self._answer.make_item(release) if self.makes_items else release)
+        self._ready += self._answer.text_items(release) if self.makes_items else [release]
 
     def _release_rest(self, rest: Rest) -> None:
-        if self.makes_items and rest.choice not in self._answer.flags:
-            self._ready.append(rest.rest.with_approved(self._answer.approved))
+        if self.makes_items:
+            self._ready += self._answer.rest_items(rest)
 
     def _decide(self, verdict: object, failure: Exception | None = None) -> None:
         # Not by the gate's methods, which call the timeline: if that raised, the releases would be

@@ -189,6 +189,7 @@ class WindowedText:
         lane: Where the answer has it.
         newest: The newest item that brought only this text; None for text without an item.
         template: The first such item of the last release.
+        is_changed: Whether a replacement changed it.
     """
 
     def __init__(self, key: TextKey, options: GateOptions) -> None:
@@ -199,6 +200,7 @@ class WindowedText:
         self.lane: Any = None
         self.newest: Any = None
         self.template: Any = None
+        self.is_changed = False
         self._boundary = TokenBoundary(window) if isinstance(window, int) else SentenceBoundary()
         self._boundary.begin(0)
         lookback = options.lookback
@@ -218,7 +220,6 @@ class WindowedText:
         self._tail = ""  # approved, but waits with the next window
         self._ends: set[int] = set()  # numbers of windows that release all text
         self._released: list[str] = []
-        self._is_replaced = False  # whether it isn't known any more what was received
 
     @property
     def released(self) -> str:
@@ -240,7 +241,7 @@ class WindowedText:
         """Return what a complete text adds to the text received, or None if it's another text."""
         if len(complete) < self.received:
             return None
-        if not self._is_replaced:
+        if not self.is_changed:
             known = self.released + self.held
             if not complete.startswith(known[: len(known) - len(self._half)]):
                 return None
@@ -309,7 +310,7 @@ class WindowedText:
                 "got, with changes only after that, and raise `hold` to release text later"
             )
         self._tail = ""
-        self._is_replaced = True
+        self.is_changed |= text != window.text
         self._held[window.number] = self._window(text, len(kept), window.number)
         return self._rebuild(window.number + 1, self._end_of(text))
 

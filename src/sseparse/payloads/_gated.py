@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol, Self
 
-from ._model import Kind
+from ._model import Kind, Model
 
 
 class TextKey(NamedTuple):
@@ -71,12 +71,14 @@ class Rest(NamedTuple):
         kind: Kind of the text that it has, introduces or ends, such as "arguments" for the name of
             a tool. It is withheld if that kind is, and completes a text of another kind before it.
             None if it doesn't depend on a text.
+        signs: The text that it signs. It's released only if that text was, without a change.
     """
 
     rest: Any
     choice: int | None = None
     item: int | None = None
     kind: Kind | None = None
+    signs: TextKey | None = None
 
 
 class Dropped(NamedTuple):
@@ -86,6 +88,35 @@ class Dropped(NamedTuple):
 
 
 Part = GatedText | TextEnd | Rest | Dropped
+
+
+def dropped_fields(*models: Model) -> list[Part]:
+    """Return the unknown fields of models as dropped."""
+    return [Dropped(name) for model in models for name in model.extra]
+
+
+class Outlet:
+    """
+    The items of one answer on their way out of a gate.
+
+    This one changes nothing. An API whose items depend on each other has one of its own, which
+    keeps what leaves readable when other items were withheld, or the answer was stopped.
+    """
+
+    def add(self, item: Any, /) -> Sequence[Any]:
+        """Return the items that leave for one that is released."""
+        return [item]
+
+    def withhold(self, item: Any, /) -> None:
+        """Note that an item is withheld, because its kind of text is."""
+
+    def stop(self, choice: int, template: Any, /) -> Sequence[Any]:
+        """Return the items that end a choice at once; the template is one of its items."""
+        return [*template.with_stop(choice)]
+
+    def close(self) -> Sequence[Any]:
+        """Return the items that end a stopped answer whose stream didn't end it."""
+        return []
 
 
 class GatedItem(Protocol):
@@ -118,6 +149,6 @@ class GatedItem(Protocol):
         """
         ...
 
-    def with_stop(self, choice: int, /) -> Sequence[Self]:
-        """Return the items that end a choice before its end, made from one of its templates."""
+    def make_outlet(self) -> Outlet:
+        """Return an outlet for the items of an answer like this one."""
         ...

@@ -90,6 +90,11 @@ def to_events(response: Response, *, pieces: int | None = None) -> Iterator[Resp
     return _numbered(_EventMaker(replace(response, notes=()), pieces).events())
 
 
+def item_events(index: int, item: OutputItem) -> Iterator[ResponseEvent]:
+    """Return the events that would have streamed an item, without numbers."""
+    return _EventMaker(Response(output=[]), None).item(index, item)
+
+
 def _numbered(events: Iterator[ResponseEvent]) -> Iterator[ResponseEvent]:
     for number, event in enumerate(events):
         event.sequence_number = number
@@ -112,12 +117,12 @@ class _EventMaker:
             head = replace(head, incomplete_details=None)
         yield LifecycleEvent(type="response.created", response=head)
         for index, item in enumerate(response.output):
-            yield from self._item(index, item)
+            yield from self.item(index, item)
         if not is_partial:
             end = _ENDS.get(response.status or "completed", "response.incomplete")
             yield LifecycleEvent(type=end, response=response)
 
-    def _item(self, index: int, item: OutputItem) -> Iterator[ResponseEvent]:
+    def item(self, index: int, item: OutputItem) -> Iterator[ResponseEvent]:
         is_open = item.status in _OPEN
         yield _item_event("added", index, _emptied(item, is_open=is_open))
         for name in ("content", "summary"):

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Final, NoReturn, Self
 
 from msgspec.structs import replace
 
-from ..payloads._gated import Dropped, GatedText, Part, Rest, TextKey
+from ..payloads._gated import Dropped, GatedText, Outlet, Part, Rest, TextKey, dropped_fields
 from ..payloads._model import Kind, Model, Piece
 from ._results import ContentPart, OutputItem, Response, ResponseUsage
 from ._targets import DELTAS, DONES, PARTS, part_number, texts_of
@@ -68,11 +68,11 @@ class ResponseEvent(Model, kw_only=True):
 
         return approve_event(self, approved)
 
-    def with_stop(self, _choice: int, /) -> list[Any]:
-        """Return the event that ends the response because a gate stopped it."""
-        from ._gated import stop_event  # noqa: PLC0415 - most programs need none
+    def make_outlet(self) -> Outlet:
+        """Return an outlet for the events of a response that a moderation gate releases."""
+        from ._outlet import ResponseOutlet  # noqa: PLC0415 - most programs need none
 
-        return stop_event()
+        return ResponseOutlet()
 
 
 class LifecycleEvent(ResponseEvent, kw_only=True):
@@ -183,6 +183,9 @@ class ContentPartEvent(PartEvent, kw_only=True):
         return [Piece(target.kind, text, 0, self.output_index)] if text else []
 
 
+_OBFUSCATION: Final = Dropped("obfuscation")
+
+
 class DeltaEvent(PartEvent, kw_only=True):
     """
     A piece of generated text: of an answer, a refusal, reasoning or the input of a tool.
@@ -226,9 +229,9 @@ class DeltaEvent(PartEvent, kw_only=True):
         parts: list[Part] = [GatedText(key, self.delta, self)]
         if self.logprobs:
             parts.append(Dropped("logprobs"))
-        if self.extra:
-            parts.append(Dropped("extra"))
-        return parts
+        if self.obfuscation:
+            parts.append(_OBFUSCATION)
+        return parts + dropped_fields(self) if self.extra else parts
 
     def with_text(self, text: str, /) -> Self:
         """Return a copy with another text, and only other fields that have none."""

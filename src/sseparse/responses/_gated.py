@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 
 from msgspec.structs import replace
 
-from ..payloads._gated import Dropped, GatedText, Part, Rest, TextEnd, TextKey
+from ..payloads._gated import Dropped, GatedText, Part, Rest, TextEnd, TextKey, dropped_fields
 from ..payloads._model import Kind
 from ._events import (
     AnnotationEvent,
@@ -35,7 +35,7 @@ def split_event(event: ResponseEvent, unchecked: Container[Kind]) -> list[Part]:
     if split is not None:
         return split(event, unchecked)
     # Of an event that isn't known, only one without fields is known to have no text.
-    return _extra(event) or [Rest(event)]
+    return dropped_fields(event) or [Rest(event)]
 
 
 def approve_event(event: EventT, approved: Approved) -> EventT:
@@ -44,19 +44,8 @@ def approve_event(event: EventT, approved: Approved) -> EventT:
     return event if approve is None else approve(event, approved)
 
 
-def stop_event() -> list[LifecycleEvent]:
-    """Return the event that ends a response because of a filter."""
-    response = Response(
-        object="response",
-        status="incomplete",
-        output=[],
-        incomplete_details={"reason": "content_filter"},
-    )
-    return [LifecycleEvent(type="response.incomplete", response=response)]
-
-
 def _split_progress(event: ProgressEvent, _: Container[Kind]) -> list[Part]:
-    return [Rest(replace(event, extra={}), 0, event.output_index or 0), *_extra(event)]
+    return [Rest(replace(event, extra={}), 0, event.output_index or 0), *dropped_fields(event)]
 
 
 def _split_annotation(event: AnnotationEvent, unchecked: Container[Kind]) -> list[Part]:
@@ -71,10 +60,6 @@ def _split_image(_: PartialImageEvent, __: Container[Kind]) -> list[Part]:
 
 def _split_error(_: ErrorEvent, __: Container[Kind]) -> list[Part]:
     return [Dropped("error")]
-
-
-def _extra(event: ResponseEvent) -> list[Part]:
-    return [Dropped("extra")] if event.extra else []
 
 
 def _key_of(event: DoneEvent | ContentPartEvent, target: Target) -> TextKey:
@@ -95,14 +80,15 @@ def _delta(event: DoneEvent | ContentPartEvent, kind: str, text: str) -> DeltaEv
 def _split_done(event: DoneEvent, unchecked: Container[Kind]) -> list[Part]:
     target, item = DONES.get(event.type), event.output_index or 0
     if target is None or target.kind is None:
-        return [Rest(replace(event, logprobs=None, extra={}), 0, item), *_extra(event)]
+        return [Rest(replace(event, logprobs=None, extra={}), 0, item), *dropped_fields(event)]
     is_end = event.type.endswith(".done")
     end: list[Part] = [TextEnd(0, item)] if is_end else []
     if target.kind in unchecked:
         return [*end, Rest(event, 0, item, target.kind)]
     value = event.value or ""
     kept = {target.field: value if is_end else ""} if event.value is not None else {}
-    bare = Rest(replace(event, logprobs=None, extra=kept), 0, item, target.kind)
+    logprobs: list[dict[str, Any]] | None = None if event.logprobs is None else []
+    bare = Rest(replace(event, logprobs=logprobs, extra=kept), 0, item, target.kind)
     parts: list[Part] = [bare]
     if value:
         delta = _delta(event, _delta_type(target), value)
@@ -112,9 +98,7 @@ def _split_done(event: DoneEvent, unchecked: Container[Kind]) -> list[Part]:
         parts = [*end, bare]
     if event.logprobs:
         parts.append(Dropped("logprobs"))
-    if event.extra.keys() - {target.field}:
-        parts.append(Dropped("extra"))
-    return parts
+    return parts + [Dropped(name) for name in event.extra if name != target.field]
 
 
 def _approve_done(event: DoneEvent, approved: Approved) -> DoneEvent:
@@ -139,8 +123,7 @@ def _split_part(event: ContentPartEvent, unchecked: Container[Kind]) -> list[Par
     if target.kind in unchecked:
         return [*end, Rest(event, 0, item, target.kind)]
     text = getattr(part, target.field) or ""
-    fields: dict[str, Any] = {target.field: text if is_end else ""}
-    bare = replace(event, part=ContentPart(type=part.type, **fields), extra={})
+    bare = replace(event, part=_part_with(part, target, text if is_end else ""), extra={})
     rest = Rest(bare, 0, item, target.kind)
     parts: list[Part] = []
     if text:
@@ -150,7 +133,7 @@ def _split_part(event: ContentPartEvent, unchecked: Container[Kind]) -> list[Par
     parts = [*parts, *end, rest] if is_end else [rest, *parts]
     names = ("annotations", "logprobs")
     parts += [Dropped(name) for name in names if getattr(part, name)]
-    return [*parts, *([Dropped("extra")] if part.extra or event.extra else [])]
+    return parts + dropped_fields(part, event)
 
 
 def _approve_part(event: ContentPartEvent, approved: Approved) -> ContentPartEvent:
@@ -171,10 +154,10 @@ def _with_texts(item: OutputItem, texts: list[ItemText]) -> OutputItem:
     for name in ("content", "summary"):
         if getattr(item, name) is not None:
             fields[name] = []
-    for _, target, _, text in texts:
+    for _, target, at, text in texts:
         if target.parts:
-            part: dict[str, Any] = {"type": target.part_type, target.field: text}
-            fields[target.parts].append(ContentPart(**part))
+            part = getattr(item, target.parts)[at]
+            fields[target.parts].append(_part_with(part, target, text))
         elif target.field == "command":
             extra.setdefault("action", {"commands": []})["commands"].append(text)
         elif target.field == "diff":
@@ -182,6 +165,15 @@ def _with_texts(item: OutputItem, texts: list[ItemText]) -> OutputItem:
         else:
             fields[target.field] = text
     return OutputItem(**fields, extra=extra)
+
+
+def _part_with(part: ContentPart, target: Target, text: str) -> ContentPart:
+    """Return a part with this text, and with the lists that its type requires."""
+    fields: dict[str, Any] = {target.field: text}
+    for name in ("annotations", "logprobs"):
+        if getattr(part, name) is not None:
+            fields[name] = []
+    return ContentPart(type=part.type, **fields)
 
 
 def _is_unchecked(item: OutputItem, unchecked: Container[Kind]) -> bool:
@@ -212,7 +204,7 @@ def _split_item(event: OutputItemEvent, unchecked: Container[Kind]) -> list[Part
     bare = _bare(item, unchecked) if is_end else _bare(item, unchecked, is_empty=True)
     rest = Rest(replace(event, item=bare, extra={}), 0, place, _kind_of(item))
     parts = [*parts, *end, rest] if is_end else [rest, *parts]
-    return [*parts, *map(Dropped, _dropped(item))]
+    return parts + _dropped(item)
 
 
 def _bare(item: OutputItem, unchecked: Container[Kind], *, is_empty: bool = False) -> OutputItem:
@@ -221,7 +213,9 @@ def _bare(item: OutputItem, unchecked: Container[Kind], *, is_empty: bool = Fals
         text._replace(text="") if is_empty and text.kind not in unchecked else text
         for text in texts_of(item)
     ]
-    return _with_texts(item, [] if is_empty and not any(text.text for text in texts) else texts)
+    if is_empty and not any(text.text for text in texts):
+        texts = [text for text in texts if not text.target.parts]  # parts have events of their own
+    return _with_texts(item, texts)
 
 
 def _gate_texts(
@@ -248,11 +242,10 @@ def _item_delta(item: OutputItem, place: int, event: ResponseEvent, text: ItemTe
     return DeltaEvent(type=text.delta, delta=text.text, sequence_number=number, **fields)
 
 
-def _dropped(item: OutputItem) -> list[str]:
+def _dropped(item: OutputItem) -> list[Part]:
     parts = [*(item.content or ()), *(item.summary or ())]
     names = [name for name in ("annotations", "logprobs") if any(getattr(p, name) for p in parts)]
-    has_extra = bool(item.extra) or any(part.extra for part in parts)
-    return [*names, *(["extra"] if has_extra else [])]
+    return [*map(Dropped, names), *dropped_fields(item, *parts)]
 
 
 def _approve_item_event(event: OutputItemEvent, approved: Approved) -> OutputItemEvent:
@@ -277,7 +270,7 @@ def _split_response(event: LifecycleEvent, unchecked: Container[Kind]) -> list[P
     parts: list[Part] = []
     if response is None:
         parts = [TextEnd()] if is_end else []
-        return [*parts, Rest(replace(event, extra={}), 0), *_extra(event)]
+        return [*parts, Rest(replace(event, extra={})), *dropped_fields(event)]
     output: list[OutputItem] = []
     for place, item in enumerate(response.output if is_end else ()):
         if _is_unchecked(item, unchecked):
@@ -287,7 +280,7 @@ def _split_response(event: LifecycleEvent, unchecked: Container[Kind]) -> list[P
         parts += [*_gate_texts(item, place, event, unchecked, is_complete=True)]
         parts.append(TextEnd(0, place))
         output.append(_bare(item, unchecked))
-        parts += map(Dropped, _dropped(item))
+        parts += _dropped(item)
     if is_end:
         parts.append(TextEnd())
     bare = Response(
@@ -302,12 +295,10 @@ def _split_response(event: LifecycleEvent, unchecked: Container[Kind]) -> list[P
     if response.incomplete_reason is not None:
         bare.incomplete_details = {"reason": response.incomplete_reason}
     rest = LifecycleEvent(type=event.type, sequence_number=event.sequence_number, response=bare)
-    parts.append(Rest(rest, 0 if is_end else None))
+    parts.append(Rest(rest))  # of no choice: see `ResponseOutlet`
     if response.error:
         parts.append(Dropped("error"))
-    if response.extra or event.extra:
-        parts.append(Dropped("extra"))
-    return parts
+    return parts + dropped_fields(response, event)
 
 
 def _approve_response(event: LifecycleEvent, approved: Approved) -> LifecycleEvent:

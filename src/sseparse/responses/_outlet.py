@@ -1,0 +1,132 @@
+"""Events of a response on their way out of a moderation gate."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from ..payloads._gated import Outlet
+from ._accumulator import ResponseAccumulator
+from ._encode import item_events
+from ._events import (
+    ContentPartEvent,
+    DoneEvent,
+    ItemEvent,
+    LifecycleEvent,
+    OutputItemEvent,
+    ResponseEvent,
+    is_terminal,
+)
+from ._results import Response, ResponseUsage
+
+
+class ResponseOutlet(Outlet):
+    """
+    Outlet that leaves no gap where an item was withheld, and ends a stopped response as incomplete.
+
+    A stopped response has what was released. It gets its end when the server sends it, with the
+    token counts.
+    """
+
+    def __init__(self) -> None:
+        # What is released was received within the limits of the stream.
+        self._accumulator = ResponseAccumulator(max_items=None, max_accumulated_bytes=None)
+        self._open: dict[int, set[object]] = {}  # the ends that were sent of each open item
+        self._seen: set[int] = set()  # received indexes
+        self._withheld: list[int] = []  # received indexes, sorted
+        self._stopped: Response | None = None
+        self._number: int | None = None
+        self._has_end = True  # whether a stopped response has its terminal event
+
+    def add(self, item: ResponseEvent, /) -> Sequence[ResponseEvent]:
+        if self._stopped is not None:
+            return [self._end(item.usage) if _is_end(item) else item]
+        if isinstance(item, OutputItemEvent | ItemEvent):
+            index = item.output_index or 0
+            if self._is_withheld(index) and index not in self._open:
+                return []
+            self._track(item, index)
+            gaps = bisect_left(self._withheld, index)
+            item = replace(item, output_index=index - gaps) if gaps else item
+        elif isinstance(item, LifecycleEvent):
+            item = self._without_withheld(item)
+            if item.type == "response.created":
+                self._open.clear()
+                self._seen.clear()
+                self._withheld.clear()
+        self._accumulator.add(item)
+        return [item]
+
+    def withhold(self, item: ResponseEvent, /) -> None:
+        if isinstance(item, OutputItemEvent) and item.type.endswith(".added"):
+            index = item.output_index or 0
+            if not self._is_withheld(index):
+                insort(self._withheld, index)
+
+    def stop(self, _choice: int, _template: ResponseEvent, /) -> Sequence[ResponseEvent]:
+        response = self._accumulator.snapshot()
+        self._number = self._accumulator.last_sequence_number
+        output = [*response.output]
+        events: list[ResponseEvent] = []
+        for at, (index, item) in enumerate(zip(sorted(self._seen), response.output, strict=False)):
+            sent = self._open.get(index)
+            if sent is not None:
+                output[at] = ended = replace(item, status=item.status and "incomplete")
+                place = index - bisect_left(self._withheld, index)
+                ends = [each for each in item_events(place, ended) if each.type.endswith(".done")]
+                events += [self._numbered(each) for each in ends if _end_of(each) not in sent]
+        details = {"reason": "content_filter"}
+        self._stopped = replace(
+            response, status="incomplete", output=output, incomplete_details=details, notes=()
+        )
+        self._has_end = False
+        return events
+
+    def close(self) -> Sequence[ResponseEvent]:
+        return [] if self._has_end else [self._end(None)]
+
+    def _end(self, usage: ResponseUsage | None) -> ResponseEvent:
+        self._has_end = True
+        response = self._stopped
+        if response is not None and usage is not None:
+            response = replace(response, usage=usage)
+        return self._numbered(LifecycleEvent(type="response.incomplete", response=response))
+
+    def _numbered(self, event: ResponseEvent) -> ResponseEvent:
+        if self._number is not None:
+            self._number += 1
+        return replace(event, sequence_number=self._number)
+
+    def _track(self, item: OutputItemEvent | ItemEvent, index: int) -> None:
+        self._seen.add(index)
+        if isinstance(item, OutputItemEvent):
+            if item.type.endswith(".added"):
+                self._open[index] = set()
+            else:
+                self._open.pop(index, None)
+        elif index in self._open and item.type.endswith(".done"):
+            self._open[index].add(_end_of(item))
+
+    def _is_withheld(self, index: int) -> bool:
+        at = bisect_left(self._withheld, index)
+        return at < len(self._withheld) and self._withheld[at] == index
+
+    def _without_withheld(self, event: LifecycleEvent) -> LifecycleEvent:
+        response = event.response
+        if response is None or not self._withheld:
+            return event
+        kept = [each for at, each in enumerate(response.output) if not self._is_withheld(at)]
+        return replace(event, response=replace(response, output=kept))
+
+
+def _is_end(event: ResponseEvent) -> bool:
+    return isinstance(event, LifecycleEvent) and is_terminal(event)
+
+
+def _end_of(event: ResponseEvent) -> object:
+    """Return what identifies the end of a text or a part among those of its item."""
+    if isinstance(event, DoneEvent | ContentPartEvent):
+        return event.type, event.content_index, event.summary_index, event.command_index
+    return None
