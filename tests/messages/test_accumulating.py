@@ -323,6 +323,11 @@ def test_json_input() -> None:
     assert accumulator.json_input(7).value is None
     assert MessageAccumulator().json_input(0).value is None
 
+    accumulator = accumulator_of(message_start(), text_start(), text(0, "a"))
+    before = accumulator.snapshot().to_dict()
+    assert accumulator.json_input(0).value is None
+    assert accumulator.snapshot().to_dict() == before
+
 
 def test_thinking() -> None:
     """Reasoning and its signature are joined; hidden reasoning has a signature only."""

@@ -5,7 +5,13 @@ from typing import Any
 import pytest
 
 from sseparse import BrokenStage, EndCause, IncompleteStream, LimitExceeded, ServerSentError
-from sseparse.responses import DeltaEvent, NoteKind, ResponseAccumulator, ResponseParser
+from sseparse.responses import (
+    DeltaEvent,
+    NoteKind,
+    ResponseAccumulator,
+    ResponseParser,
+    ResponseStream,
+)
 
 from .events import (
     accumulate,
@@ -579,3 +585,42 @@ def test_interrupted_calls(monkeypatch: pytest.MonkeyPatch) -> None:
         accumulator.updates(parse(delta("a"))[0])
     with pytest.raises(BrokenStage):
         accumulator.last_updates()
+
+
+def test_events_without_their_response_change_the_status_only() -> None:
+    """An event about the response that doesn't have it changes the status until the end."""
+    bare = {"type": "response.in_progress"}
+    head = created(tools=[{"type": "function", "name": "f"}])
+    accumulator = accumulate(head, bare)
+    assert accumulator.snapshot().status == "in_progress"
+    assert accumulator.snapshot().extra["tools"] == [{"type": "function", "name": "f"}]
+    assert accumulate(created(), completed(), bare).snapshot().status == "completed"
+
+
+@pytest.mark.parametrize(
+    "large",
+    [
+        [delta("a"), added({**message(), "x": "x" * 5000})],
+        [
+            {
+                "type": "response.function_call_arguments.done",
+                "output_index": 0,
+                "arguments": "{}",
+                "name": "x" * 5000,
+            }
+        ],
+    ],
+    ids=["an item announced late", "a late name"],
+)
+def test_late_data_counts(large: list[Any]) -> None:
+    """What an event adds to an item that is known counts towards the limit."""
+    with pytest.raises(LimitExceeded):
+        accumulate(created(), *large, max_accumulated_bytes=4000)
+
+
+def test_failure_under_a_new_type() -> None:
+    """A failed response is an error, whatever the type of its event is."""
+    failed = lifecycle("failed", error={"code": "a", "message": "Busy"})
+    stream = ResponseStream([body(created(), {**failed, "type": "response.new"})])
+    with pytest.raises(ServerSentError, match="Busy"):
+        stream.result()

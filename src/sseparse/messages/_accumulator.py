@@ -412,10 +412,10 @@ class MessageAccumulator(Breakable):
             block: The index of the block, as its events have it.
 
         Returns:
-            The parser of the input; a new one if the block has no streamed input yet.
+            The parser of the input; a new one if there is no such block, or it has no input.
         """
         state = self._blocks.get(block)
-        return no_json() if state is None else state.text(INPUT).json
+        return state.text(INPUT).json if state is not None and state.has_input else no_json()
 
     @breaking
     def snapshot(self) -> Message:

@@ -146,6 +146,11 @@ class BlockState:
         self._budget.replace(self._fields.get(name), value)
         self._fields[name] = value
 
+    @property
+    def has_input(self) -> bool:
+        """Whether the block is a call of a tool, or received the input of one."""
+        return self.start.type in CALLS or INPUT in self._texts
+
     def full_text(self, name: str) -> str:
         """Return one of the texts of the block so far."""
         text = self._texts.get(name)

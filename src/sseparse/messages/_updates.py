@@ -105,7 +105,9 @@ class UpdateTracker:
             self._updates.append(done(0, state.full_text(name), state.place))
         # As in chat: an input that is {} can be a placeholder, and one that isn't complete can go
         # on, so that only the finish counts.
-        if self._is_finished or state.start.input or decode_input(state.full_text(INPUT)):
+        if state.place in self._calls and (
+            self._is_finished or state.start.input or decode_input(state.full_text(INPUT))
+        ):
             self._end_call(state)
 
     def _end_call(self, state: BlockState) -> None:

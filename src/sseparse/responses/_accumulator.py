@@ -247,10 +247,13 @@ class ResponseAccumulator(ResponseHead):
             self._add_to_item(event)
 
     def _add_response(self, event: LifecycleEvent) -> None:
-        response = event.response
+        response, status = event.response, event.type.rpartition(".")[2]
+        if response is None and self._head is not None and not is_terminal(event):
+            if not self.finished:
+                self._head = replace(self._head, status=status)
+            return
         if response is None:
-            response = self._head or Response(output=[])
-            response = replace(response, status=event.type.rpartition(".")[2])
+            response = replace(self._head or Response(output=[]), status=status)
         if self._is_another(event, response):
             self._restart()
         elif self.finished and not is_terminal(event):

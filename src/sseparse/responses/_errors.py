@@ -7,7 +7,7 @@ from typing import Any, Final
 from .._errors import ServerSentError
 from .._json import is_list, is_object
 from ..payloads._decoder import make_error
-from ._events import ERROR_TYPE, TERMINAL_TYPES
+from ._events import ERROR_TYPE, KINDS, TERMINAL_TYPES
 
 _MESSAGES: Final = ("message", "msg")
 _FAILED: Final = "failed"
@@ -24,9 +24,11 @@ def find_error(event_type: str, body: dict[str, Any]) -> ServerSentError | None:
     Source: OpenAI API reference, "error"; field reports of Azure, vLLM and LiteLLM.
     """
     kind = body.get("type")
-    if isinstance(kind, str) and kind in TERMINAL_TYPES:
-        response = body.get("response")
-        response = response if is_object(response) else {}
+    response = body.get("response")
+    response = response if is_object(response) else {}
+    # A terminal event can have a type that isn't known yet.
+    is_new = isinstance(kind, str) and kind not in KINDS and response.get("object") == "response"
+    if is_new or (isinstance(kind, str) and kind in TERMINAL_TYPES):
         has_failed = kind == "response.failed" or response.get("status") == _FAILED
         inner: Any = response.get("error") or body.get("error") or {}
         return _make(inner, body) if has_failed else None

@@ -296,7 +296,9 @@ class ItemState:
 
     def announce(self, item: OutputItem, *, keep: bool) -> None:
         """Set the item as it begins, and keep or drop what was received of it before."""
-        if not keep:
+        if keep:
+            self._budget.replace(self._item, item)
+        else:
             self._budget.replace(self.result(), item)
             self._lists.clear()
             self._texts.clear()
@@ -373,6 +375,7 @@ class ItemState:
     def set_name(self, name: str) -> None:
         """Set the name of a function that no event had before."""
         if not self._item.name:
+            self._budget.charge(name)
             self._item = replace(self._item, name=name)
 
     def set_status(self, status: str) -> None:
