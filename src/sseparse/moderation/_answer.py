@@ -58,6 +58,8 @@ class GatedAnswer:
         self._kinds = frozenset(options.kinds)
         self.unchecked = frozenset(options.unchecked) - self._kinds
         self._lanes: dict[tuple[int, int | None], Lane] = {}
+        # Those with something since their last end, by identity: there can be thousands of lanes.
+        self._live: dict[int, Lane] = {}
         self._last_lane: Lane | None = None
         self.texts: dict[TextKey, WindowedText] = {}
         self.flags: dict[int, Flagged] = {}
@@ -98,6 +100,7 @@ class GatedAnswer:
             self._leave(lane, output)
             lane.open = lane.texts[key] = state
         self._last_lane = lane
+        self._live[id(lane)] = lane
         rest = state.rest_of(text) if is_complete else text
         if rest is None:
             # Part of it was in no delta, as in a stream that was resumed: what is new isn't known.
@@ -143,6 +146,7 @@ class GatedAnswer:
             output.append(rest)
         elif lane.open.is_open or self._options.hold:
             lane.rests.append(rest)
+            self._live[id(lane)] = lane
             if len(lane.rests) >= MOST_RESTS:
                 self._leave(lane, output)
         else:
@@ -152,10 +156,11 @@ class GatedAnswer:
         if end.item is not None:
             lanes = [self._lanes.get((end.choice, end.item))]
         else:
-            lanes = [lane for lane in self._lanes.values() if lane.choice == end.choice]
+            lanes = [lane for lane in self._live.values() if lane.choice == end.choice]
         for lane in lanes:
             if lane is not None:
                 self._end_lane(lane, end, output)
+                self._live.pop(id(lane), None)
 
     def _end_lane(self, lane: Lane, end: TextEnd, output: list[Output]) -> None:
         if end.is_final:
