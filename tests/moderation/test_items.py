@@ -32,6 +32,8 @@ class Event:
             yield GatedText(key, self.text, evolve(self, type="delta"), is_complete=True)
             yield TextEnd(0, self.item)
             yield Rest(self, 0, self.item)
+        elif self.type == "pause":
+            yield TextEnd(0, self.item, is_final=False)
         else:
             yield Rest(self, None if self.item is None else 0, self.item)
             yield Dropped("padding")
@@ -102,6 +104,14 @@ def test_complete_texts() -> None:
         *(delta(0, "One. "), delta(0, "Two"), done(0, "One. Two"), done(0, "One. Two"))
     ]
     assert check.seen == ["One. ", "One. Two"]
+
+
+def test_ends_that_are_not_final() -> None:
+    """An end after which text can follow completes the window; without an open text, nothing."""
+    pause = Event("pause", 0)
+    events = [pause, delta(0, "On"), pause, delta(0, "e"), done(0, "One"), pause]
+
+    assert read(Gate(Blocklist()), *events) == [delta(0, "On"), delta(0, "e"), done(0, "One")]
 
 
 def test_masks() -> None:

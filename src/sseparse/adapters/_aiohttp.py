@@ -131,8 +131,8 @@ class AiohttpSource(ContentSource):
     def __init__(self, response: ClientResponse) -> None:
         body: object = getattr(response, "_body", None)
         super().__init__(response.content, body if isinstance(body, bytes) else None)
-        self.status = response.status
-        self.headers = response.headers
+        self.status: int | None = response.status
+        self.headers: Mapping[str, str] = response.headers
         self._response = response
         hops = [(each.method, each.status, each.headers) for each in response.history]
         # aiohttp decodes a single coding only.

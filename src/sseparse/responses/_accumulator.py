@@ -103,7 +103,7 @@ class ResponseAccumulator(ResponseHead):
         self._budget = Budget(self._max_bytes, None)
         self._items = None  # an idle accumulator needs none
         self._head = None
-        self.finished = False
+        self.finished: bool = False
         self._failure: ServerSentError | None = None
         self._audio = None
         # The text that the last delta was added to, and that delta.

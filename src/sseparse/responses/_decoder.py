@@ -87,6 +87,7 @@ class ResponseDecoder(TypedDecoder[ResponseEvent]):
     events_seen: int
     skipped: int
     done: bool
+    stopped: bool
 
     def __init__(
         self,
