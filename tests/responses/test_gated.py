@@ -339,3 +339,13 @@ def test_stopping_between_gaps() -> None:
     assert isinstance(last, LifecycleEvent)
     assert last.response is not None
     assert [item.status for item in last.response.output] == ["in_progress", "incomplete", None]
+
+
+def test_call_without_arguments() -> None:
+    """A call that begins without arguments has no text, and passes a gate."""
+    items = [{"type": "function_call", "id": "fc_1", "name": "f"}, {"type": "custom_tool_call"}]
+    events = parse(created(), *[added(item, at) for at, item in enumerate(items)])
+    gate = Gate(lambda _: True, kinds=("content", "arguments"))
+
+    assert [event.pieces() for event in events] == [[], [], []]
+    assert len(list(gate.chunks(events))) == 3
