@@ -215,6 +215,6 @@ class TestLines:
                     list(reader(iter(pieces)))
 
     def test_cut_lines(self) -> None:
-        """A line that a truncated body ends in is no such line."""
+        """A line in which a truncated body ends isn't such a line."""
         for body in (b"data: a", b"data: a\ndata: b", b": data", b"data: adata: b", b"id: 5\n"):
             assert list(EventStream([body])) == []

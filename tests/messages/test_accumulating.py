@@ -436,7 +436,7 @@ def test_message_deltas() -> None:
 
 
 def test_misplaced_fields() -> None:
-    """A field of the message that is beside its place leaves a note."""
+    """A field of the message that is outside of it leaves a note."""
     message = message_of(message_start(), {**message_delta(), "stop_reason": "x", "model": "y"})
 
     assert (message.stop_reason, message.model) == ("end_turn", "claude-opus-4-8")

@@ -161,7 +161,7 @@ FAULTS: dict[str, Fault] = {
     "thin starts": thin_starts,
     "thin message": thin_message,
 }
-# Without starts, nothing tells the blocks of one index apart.
+# Without starts, the blocks of one index can't be distinguished.
 PAIRS = [
     pair for pair in combinations(FAULTS, 2) if set(pair) != {"one index", "no starts of texts"}
 ]

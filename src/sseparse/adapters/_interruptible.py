@@ -58,7 +58,7 @@ class InterruptibleBody:
             # At the end of a body, before its reader returns, another task can have the connection.
             if body is None or not body._is_running:  # noqa: SLF001 - this class
                 return receive(max_bytes, timeout=timeout)
-            body._request(max_bytes, timeout)  # noqa: SLF001
+            body._request(max_bytes, timeout)  # noqa: SLF001 - this class
             return _request_bytes()
 
         return read

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any, Final
 
 from msgspec.structs import replace
 
-from ..sse._event import Event, encode
+from ..payloads._encode import encode_typed
 from ._events import (
     BlockDelta,
     ContentBlockDeltaEvent,
@@ -22,9 +21,6 @@ from ._events import (
 )
 from ._results import ContentBlock, Message
 
-# The standard doesn't end lines at these characters, but some line readers do (`str.splitlines`).
-_LINE_ENDS: Final = {end: f"\\u{ord(end):04x}" for end in "\u0085\u2028\u2029"}
-_NAME: Final = re.compile(r"[!-~]+")
 # The fields of a message that a stream sends at its end.
 _LAST: Final = ("stop_reason", "stop_sequence", "stop_details", "container")
 
@@ -52,11 +48,7 @@ def encode_event(event: MessageEvent) -> bytes:
             f"encode_event() takes a MessageEvent, not {type(event).__name__}: use to_events() "
             "for a message, sseparse.encode() for an event of the standard"
         )
-    data = event.to_json()
-    for raw, escaped in _LINE_ENDS.items():
-        data = data.replace(raw, escaped)
-    # A type that can't be the name of an event is in the data only.
-    return encode(Event(data, event.type if _NAME.fullmatch(event.type) else "message"))
+    return encode_typed(event, event.type)
 
 
 def to_events(message: Message, *, pieces: int | None = None) -> Iterator[MessageEvent]:

@@ -140,7 +140,7 @@ class ItemTable:
         if at_index is not None:
             is_other = at_index.is_announced and _is_other(at_index, item, is_done=True)
             return None if is_other else at_index
-        # Without an index, or at one that nobody announced: vLLM ends items at the next index.
+        # Without an index, or at one that wasn't announced: vLLM ends items at the next index.
         latest = self._latest.get(item.type)
         if latest is None or latest.is_done:
             return None
