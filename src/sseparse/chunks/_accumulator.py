@@ -10,7 +10,15 @@ from .._errors import IncompleteStream, LimitExceeded, count
 from .._json import is_object
 from .._options import check_bytes, check_choice, check_number
 from .._stage import Breakable, breaking
-from ..payloads._growing import Budget, GrowingText, copy_fields, keep_last, no_json, unknown_fields
+from ..payloads._growing import (
+    MAX_ACCUMULATED,
+    Budget,
+    GrowingText,
+    copy_fields,
+    keep_last,
+    no_json,
+    unknown_fields,
+)
 from ..payloads._model import Model, build
 from ..payloads._results import Note
 from ._choices import ChatChoiceState, CompletionChoiceState, NoteRecorder
@@ -35,7 +43,6 @@ if TYPE_CHECKING:
 
 MAX_CHOICES = 16384
 MAX_TOOL_CALLS = 4096
-MAX_ACCUMULATED = 512 * 1024 * 1024
 
 
 def check_choice_limit(index: int, known: int, maximum: int | None) -> None:

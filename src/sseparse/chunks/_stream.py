@@ -9,12 +9,13 @@ from msgspec.structs import replace
 
 from .._options import check_choice, check_seconds
 from ..adapters._registry import SyncReadable, open_sync
+from ..payloads._growing import MAX_ACCUMULATED
 from ..payloads._results import Note
 from ..streams._protocols import Recorder
 from ..streams._reader import Reader
 from ..streams._state import StreamState
 from ..streams._sync import ItemStream
-from ._accumulator import MAX_ACCUMULATED, MAX_TOOL_CALLS, Accumulator
+from ._accumulator import MAX_TOOL_CALLS, Accumulator
 from ._decoder import ChunkOptions, ChunkParser
 from ._incomplete import incomplete
 from ._models import (

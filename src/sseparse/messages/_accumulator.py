@@ -12,7 +12,14 @@ from .._errors import IncompleteStream, LimitExceeded, count
 from .._json import is_object
 from .._options import check_bytes, check_number
 from .._stage import Breakable, breaking
-from ..payloads._growing import Budget, GrowingText, no_json, unknown_fields
+from ..payloads._growing import (
+    MAX_ACCUMULATED,
+    MAX_ITEMS,
+    Budget,
+    GrowingText,
+    no_json,
+    unknown_fields,
+)
 from ..payloads._results import Note
 from ._blocks import INPUT, BlockState, NoteRecorder, assumed_block
 from ._events import (
@@ -35,8 +42,6 @@ if TYPE_CHECKING:
     from ..payloads._partial_json import PartialJSON
     from ._updates import Update, UpdateTracker
 
-MAX_ITEMS: Final = 16384
-MAX_ACCUMULATED: Final = 512 * 1024 * 1024
 _NOTHING: Final = ("", None)
 # The fields of a message that the events after its start can change.
 _CHANGING: Final = ("stop_reason", "stop_sequence", "stop_details", "container")

@@ -8,12 +8,13 @@ from msgspec.structs import replace
 
 from .._options import check_choice, check_seconds
 from ..adapters._registry import SyncReadable, open_sync
+from ..payloads._growing import MAX_ACCUMULATED, MAX_ITEMS
 from ..payloads._results import Note
 from ..streams._protocols import Recorder
 from ..streams._reader import Reader
 from ..streams._state import StreamState
 from ..streams._sync import ItemStream
-from ._accumulator import MAX_ACCUMULATED, MAX_ITEMS, MessageAccumulator
+from ._accumulator import MessageAccumulator
 from ._decoder import MessageOptions, MessageParser
 from ._events import MessageEvent
 from ._incomplete import incomplete

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from ._partial_json import PartialJSON
 
 
+MAX_ITEMS: Final = 16384
+"""Default limit of the output items or content blocks of a result."""
+MAX_ACCUMULATED: Final = 512 * 1024 * 1024
+"""Default limit of the size of a result, approximately in bytes of memory."""
 OVERHEAD = 64  # roughly the bytes of an object without its text
 OBJECT = 512  # roughly the bytes of the state of a choice or a tool call without its texts
 

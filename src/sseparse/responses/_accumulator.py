@@ -11,7 +11,7 @@ from .._end import End
 from .._errors import LimitExceeded, ServerSentError
 from .._options import check_bytes, check_number
 from .._stage import breaking
-from ..payloads._growing import Budget, GrowingText
+from ..payloads._growing import MAX_ACCUMULATED, MAX_ITEMS, Budget, GrowingText
 from ..payloads._model import ignored_fields
 from ..payloads._results import Note
 from ._errors import find_error
@@ -45,8 +45,6 @@ if TYPE_CHECKING:
     from ._updates import Update, UpdateTracker
 
 
-MAX_ITEMS = 16384
-MAX_ACCUMULATED = 512 * 1024 * 1024
 _FAILED: Final = "failed"
 _NO_DELTA: Final = DeltaEvent(type="", delta="")
 

@@ -11,12 +11,13 @@ from .._end import End
 from .._errors import IncompleteStream
 from .._options import check_choice, check_seconds
 from ..adapters._registry import SyncReadable, open_sync
+from ..payloads._growing import MAX_ACCUMULATED, MAX_ITEMS
 from ..payloads._results import Note
 from ..streams._protocols import Recorder
 from ..streams._reader import Reader
 from ..streams._state import StreamState
 from ..streams._sync import ItemStream, UpdateTexts
-from ._accumulator import MAX_ACCUMULATED, MAX_ITEMS, ResponseAccumulator
+from ._accumulator import ResponseAccumulator
 from ._decoder import ResponseOptions, ResponseParser
 from ._events import OtherEvent, ResponseEvent
 from ._incomplete import incomplete
