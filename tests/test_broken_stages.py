@@ -4,21 +4,27 @@ import _thread
 import asyncio
 import importlib.util
 import itertools
-import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
-from pathlib import Path
-from types import FrameType
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx2
 import pytest
 
-import sseparse
+from interruptions import (
+    BODY,
+    CHUNKS,
+    DATA,
+    PIECES,
+    Interruption,
+    Trickle,
+    chunk_data,
+    interrupting,
+)
 from sseparse import (
     ACCELERATED,
     Accumulator,
@@ -28,12 +34,9 @@ from sseparse import (
     Chunk,
     ChunkDecoder,
     ChunkParser,
-    Deadlines,
     EndCause,
     Event,
-    EventStream,
     Parser,
-    SSEError,
     Stream,
     ThinkTags,
 )
@@ -45,35 +48,7 @@ from sseparse.reconnect import EventSource
 from sseparse.timing import Timeline
 from sseparse.tokens import TokenCounter
 
-# Between the lines of these, an interruption would lose the current item or piece; Python handles
-# no signal there.
-DRIVERS = {
-    "SyncDriver.__next__",
-    "SyncDriver._read_piece",
-    "EventReader.pop",
-    "_TextDeltas.__next__",
-    "ReleaseIterator.__next__",
-    "TextIterator.__next__",
-    "ReleaseIterator._read_item",
-}
-SRC = str(Path(sseparse.__file__).parent)
-
-
-def chunk_data(text: str, finish: str | None = None) -> str:
-    choice = {"index": 0, "delta": {"content": text}, "finish_reason": finish}
-    return json.dumps({"id": "1", "created": 1, "model": "m", "choices": [choice]})
-
-
-DATA = [chunk_data("one. "), chunk_data("two. "), chunk_data("three.", "stop")]
-TEXT = "one. two. three."
-BODY = "".join(f"id: {number}\ndata: {data}\n\n" for number, data in enumerate(DATA)).encode()
-PIECES = [b": hello\n\n", BODY[:40], BODY[40:], b"data: [DO", b"NE]\n\n"]
-CHUNKS = [ChunkDecoder().feed(Event(data))[0] for data in DATA]
 (CHUNK_WITH_TAGS,) = ChunkDecoder().feed(Event(chunk_data("a</think>b<think>c</")))
-
-
-class Interruption(BaseException):
-    """A BaseException, like KeyboardInterrupt."""
 
 
 def raises(*_: object, **__: object) -> Any:
@@ -340,21 +315,6 @@ def describe(stage: Any, returned: list[Any]) -> list[Any]:
     return [*map(repr, returned), repr(getattr(stage, "end", None)), repr(value)]
 
 
-def interrupting(at: int, places: list[str]) -> Callable[[FrameType, str, Any], Any]:
-    """Return a trace function that raises at the given count of executed lines of the library."""
-
-    def trace(frame: FrameType, event: str, _argument: Any) -> Any:
-        if not frame.f_code.co_filename.startswith(SRC):
-            return None
-        if event == "line" and frame.f_code.co_qualname not in DRIVERS:
-            places.append(f"{frame.f_code.co_name}:{frame.f_lineno}")
-            if len(places) == at:
-                raise Interruption
-        return trace
-
-    return trace
-
-
 STAGES: dict[str, Callable[[], Any]] = {
     **{name: make for name, (make, _, _) in HOSTILE.items()},
     "Accumulator": Accumulator,
@@ -406,150 +366,6 @@ def test_interruption_at_any_line(name: str) -> None:
         if not place:
             break
     assert at > 10
-
-
-class Trickle:
-    """An iterator of bytes that can be continued after an exception."""
-
-    def __init__(self) -> None:
-        self._pieces = iter(PIECES)
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self
-
-    def __next__(self) -> bytes:
-        return next(self._pieces)
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    async def __anext__(self) -> bytes:
-        for piece in self._pieces:
-            return piece
-        raise StopAsyncIteration
-
-
-def read_twice(stream: Any, at: int) -> tuple[list[Any], str]:
-    """Iterate a stream, interrupt that at one line, and iterate again to its end."""
-    items: list[Any] = []
-    places: list[str] = []
-    before = sys.gettrace()
-    sys.settrace(interrupting(at, places))
-    try:
-        for item in stream:
-            items.append(item)  # noqa: PERF402 - keeps the items before an exception
-    except Interruption:
-        sys.settrace(before)
-        for item in stream:
-            items.append(item)  # noqa: PERF402 - keeps the items before an exception
-    finally:
-        sys.settrace(before)
-    return items, places[at - 1] if len(places) >= at else ""
-
-
-def rewriting_stream(source: Any, **options: Any) -> Stream:
-    return Stream(source, think_tags=True, deltas="cumulative", **options)
-
-
-@pytest.mark.parametrize(
-    ("kind", "timed"),
-    [
-        *((kind, timed) for kind in (EventStream, Stream) for timed in (False, True)),
-        (rewriting_stream, False),
-    ],
-)
-def test_stream_interrupted_at_any_line(kind: Any, *, timed: bool) -> None:
-    """Iterating again returns all other items or raises, so no loss is silent."""
-    deadlines = Deadlines(total=1e6) if timed else None
-    expected = list(kind(Trickle()))
-    for at in itertools.count(1):
-        stream = kind(Trickle(), deadlines=deadlines)
-        try:
-            items, place = read_twice(stream, at)
-        except (SSEError, RuntimeError):
-            assert not stream.end.complete
-            if kind is not EventStream:
-                with pytest.raises((SSEError, RuntimeError)):
-                    stream.result()
-            continue
-        assert items == expected
-        assert stream.end.complete
-        assert kind is EventStream or stream.result().choices[0].message.content == TEXT
-        if not place:
-            break
-    assert at > 100
-
-
-READERS: dict[str, Callable[[Accumulator], object]] = {
-    "text": lambda accumulator: accumulator.text,
-    "snapshot": lambda accumulator: accumulator.snapshot(),
-    "json_content": lambda accumulator: accumulator.json_content(),
-    "result": lambda accumulator: accumulator.result(),
-}
-
-
-@pytest.mark.parametrize("reader", READERS)
-def test_reader_interrupted_at_any_line(reader: str) -> None:
-    """Afterwards the text is complete or the accumulator is broken; it's never truncated."""
-    at, place, broken = 0, "x", 0
-    while place:
-        at += 1
-        accumulator = Accumulator()
-        for chunk in CHUNKS:
-            accumulator.add(chunk)
-        places: list[str] = []
-        before = sys.gettrace()
-        sys.settrace(interrupting(at, places))
-        try:
-            READERS[reader](accumulator)
-        except Interruption:
-            broken += accumulator.error is not None
-        finally:
-            sys.settrace(before)
-        if accumulator.error is None:
-            assert accumulator.result().text == TEXT, places[-1]
-        else:
-            with pytest.raises(BrokenStage):
-                accumulator.result()
-        place = places[at - 1] if len(places) >= at else ""
-    assert broken > 5
-
-
-def test_interrupted_result() -> None:
-    """result() of a stream raises if its accumulator is broken."""
-    broken = 0
-    for at in itertools.count(1):
-        stream = Stream(Trickle())
-        list(stream)
-        places: list[str] = []
-        before = sys.gettrace()
-        sys.settrace(interrupting(at, places))
-        try:
-            stream.result()
-            break
-        except Interruption:
-            pass
-        finally:
-            sys.settrace(before)
-        if stream.accumulator.error is not None:
-            broken += 1
-            with pytest.raises(BrokenStage):
-                stream.result()
-    assert broken
-
-
-def test_texts_interrupted_at_any_line() -> None:
-    """Iterating text deltas again returns all other texts or raises."""
-    at, place = 0, "x"
-    while place:
-        at += 1
-        stream = Stream(Trickle())
-        try:
-            texts, place = read_twice(stream.text_deltas(), at)
-        except SSEError:
-            continue
-        assert "".join(texts) == TEXT, place
-    assert at > 50
 
 
 class HostileTimeline(Timeline):
@@ -698,23 +514,6 @@ def test_interrupt_between_the_chunks_of_a_gate() -> None:
         list(releases)
     with pytest.raises(BrokenStage):
         list(releases)
-
-
-@pytest.mark.parametrize(("read", "concurrent"), [(Gate.text_deltas, 1), (Gate.chunks, 2)])
-def test_gate_interrupted_at_any_line(read: Any, concurrent: int) -> None:
-    """Iterating again returns all other text or raises, so no loss is silent."""
-    at, place, intact = 0, "x", 0
-    while place:
-        at += 1
-        gate = Gate(lambda _: True, hold=2, concurrent=concurrent)
-        try:
-            items, place = read_twice(read(gate, iter(CHUNKS)), at)
-        except SSEError:
-            continue
-        assert "".join(getattr(item, "text", item) for item in items) == TEXT, place
-        intact += 1
-    assert at > 50
-    assert intact > 10
 
 
 def test_exception_between_the_chunks_of_a_gate() -> None:
