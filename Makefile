@@ -8,10 +8,10 @@ BIN := $(VENV)/bin
 FUZZ_SECONDS ?= 600
 FUZZ_SEED ?= 0
 SANITIZE_SECONDS ?= 60
-CORE_TESTS := tests/test_parser.py tests/test_lines.py tests/test_growth.py tests/test_memory.py tests/test_broken_stages.py tests/chunks/decoding
+CORE_TESTS := tests/test_parser.py tests/test_lines.py tests/test_growth.py tests/test_memory.py tests/test_broken_stages.py
 # Measuring coverage doubles the time of these, and they cover nothing that others don't.
 UNCOVERED := tests/test_docs.py tests/test_load.py tests/test_accelerated.py tests/test_fuzz.py tests/test_recorded_streams.py \
-  tests/test_wheels.py tests/examples $(foreach api,chunks responses messages,tests/$(api)/test_corpus.py tests/$(api)/test_linear_cost.py) \
+  tests/test_wheels.py tests/test_interrupted_streams.py tests/tokens/test_borders.py tests/examples $(foreach api,chunks responses messages,tests/$(api)/test_corpus.py tests/$(api)/test_linear_cost.py) \
   $(foreach api,responses messages,tests/$(api)/test_dialects.py tests/$(api)/test_faults.py) \
   tests/chunks/encoding/test_openai_types.py tests/responses/test_openai_types.py tests/messages/test_anthropic_types.py
 SANITIZED := .sanitized
@@ -79,7 +79,7 @@ sanitize: $(VENV)/test ## test the compiled core with AddressSanitizer and UBSan
 	export PYTHONPATH=$(CURDIR)/$(SANITIZED) PYTHONMALLOC=malloc LD_PRELOAD="$(LIBASAN)" \
 	  ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1; \
 	$(BIN)/python -c 'import sseparse.sse._core_c as core; assert "$(SANITIZED)" in core.__file__, core'; \
-	$(BIN)/python -m pytest -n auto $(CORE_TESTS) tests/test_accelerated.py; \
+	$(BIN)/python -m pytest -n auto tests/test_parser.py tests/test_lines.py tests/test_broken_stages.py tests/test_accelerated.py; \
 	$(BIN)/python fuzz/fuzz_cores.py --seconds $(SANITIZE_SECONDS) --seed $(FUZZ_SEED)
 
 clean: ## remove the files that the other targets created

@@ -317,11 +317,13 @@ SHAPES = {
     },
     "eight": {f"stream {number}": STALLED for number in range(8)},
 }
+CROWDED = ("stalls", "short stalls", "late", "several", "eight")
 
 
 @pytest.mark.filterwarnings("ignore:(?s)Glyph .* missing from")
-@pytest.mark.parametrize("width", [4, 9.6])
-@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize(
+    ("name", "width"), [*((name, 9.6) for name in SHAPES), *((name, 4) for name in CROWDED)]
+)
 def test_texts_do_not_touch(name: str, width: float) -> None:
     """No text touches another text or leaves the figure, whatever the stream and the width."""
     assert overlapping(figure(SHAPES[name], width=width)) == []
