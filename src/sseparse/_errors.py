@@ -258,6 +258,21 @@ class ServerSentError(SSEError):
         self.param = param
         self.body = body
 
+    @property
+    def request_id(self) -> str | None:
+        """
+        The id of the request, for a report to the provider; None if unknown.
+
+        It's the first of `request_id` in the body (Anthropic) and of the headers `request-id`
+        (Anthropic) and `x-request-id` (OpenAI and others).
+
+        Source: Anthropic API reference, "Request id"; OpenAI API reference, "Debugging requests".
+        """
+        body = self.body if isinstance(self.body, dict) else {}
+        headers = (self.headers.get(name) for name in ("request-id", "x-request-id"))
+        ids = (each for each in (body.get("request_id"), *headers) if isinstance(each, str))
+        return next(filter(None, ids), None)
+
 
 class IncompleteStream(SSEError):
     """
