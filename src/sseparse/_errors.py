@@ -133,7 +133,7 @@ class NotEventStream(SSEError):
 def _redirect(status: int | None, headers: Mapping[str, str]) -> tuple[str, str] | None:
     if status not in (301, 302, 303, 307, 308) or "location" not in headers:
         return None
-    # The message goes into logs: it holds neither the user and password nor the query.
+    # The message goes into logs: it has neither the user and password nor the query.
     shown = re.sub("//[^/?#]*@", "//", re.split("[?#]", headers["location"], maxsplit=1)[0])
     return f": it's a redirect to {shown}", (
         "following it can turn a POST into a GET or send a key to another host, so request that "
