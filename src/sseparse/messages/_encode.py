@@ -31,7 +31,8 @@ def encode_event(event: MessageEvent) -> bytes:
     Encode an event of a message as one server-sent event whose data is the event's JSON.
 
     A decoded event is restored exactly: unknown fields are written at the level where they were
-    received, and absent fields stay absent. The JSON is a single line.
+    received, and absent fields stay absent, except the type and the role of a message. The JSON is
+    a single line.
 
     Args:
         event: The event.
