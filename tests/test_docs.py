@@ -39,6 +39,8 @@ from typing import Any
 import pytest
 
 import model
+from sseparse.messages import MessageStream
+from sseparse.responses import ResponseStream
 from sseparse.testing import ReplayServer
 
 ROOT = Path(__file__).parents[1]
@@ -135,6 +137,7 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     monkeypatch.setenv("OPENAI_API_KEY", "none")
     folder = tmp_path / "work"
     folder.mkdir()
+    (folder / "examples").symlink_to(ROOT / "examples")
     monkeypatch.chdir(folder)
     with ReplayServer(model.answer) as server:
         monkeypatch.setenv("OPENAI_BASE_URL", server.url.rstrip("/"))
@@ -289,6 +292,19 @@ def test_recorded_answer() -> None:
     """The recorded answer for examples without a key is that of the tests' server."""
     body = model.chat_body(model.pieces_of("Count to 5, separated by commas."))
     assert (ROOT / "examples" / "answer.sse").read_bytes() == body
+
+
+@pytest.mark.parametrize(
+    ("name", "stream"), [("response", ResponseStream), ("message", MessageStream)]
+)
+def test_recordings_of_other_apis(name: str, stream: type[Any]) -> None:
+    """The recorded answers of the other APIs are complete streams of the same answer."""
+    body = (ROOT / "examples" / f"{name}.sse").read_bytes()
+    result = stream([body]).result()
+    module = importlib.import_module(stream.__module__.rpartition(".")[0])
+    events = module.to_events(result, pieces=1)
+    assert body == b"".join(map(module.encode_event, events))
+    assert (result.text, result.notes) == ("1, 2, 3, 4, 5", ())
 
 
 def test_typed_code() -> None:

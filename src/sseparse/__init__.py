@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from .chunks import ThinkTags as ThinkTags
     from .chunks import WrongKind as WrongKind
     from .chunks import encode_chunk as encode_chunk
+    from .chunks import encode_error as encode_error
     from .chunks import to_chunks as to_chunks
     from .payloads._decoder import DecodeError as DecodeError
     from .sse._event import Comment as Comment
@@ -85,7 +86,7 @@ else:
             "chunks": "Accumulator AsyncChatStream AsyncCompletionStream AsyncStream "
             "ChatCompletion ChatCompletionChunk ChatStream Chunk ChunkDecoder ChunkParser "
             "ChunkReader Completion CompletionChunk CompletionStream Result Stream ThinkTags "
-            "WrongKind encode_chunk to_chunks",
+            "WrongKind encode_chunk encode_error to_chunks",
             "payloads._decoder": "DecodeError",
             "sse._event": "Comment Event encode",
             "sse._parser": "ACCELERATED Parser",

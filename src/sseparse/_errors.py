@@ -133,7 +133,7 @@ class NotEventStream(SSEError):
 def _redirect(status: int | None, headers: Mapping[str, str]) -> tuple[str, str] | None:
     if status not in (301, 302, 303, 307, 308) or "location" not in headers:
         return None
-    # The message goes into logs: it holds neither the user and password nor the query.
+    # The message goes into logs: it has neither the user and password nor the query.
     shown = re.sub("//[^/?#]*@", "//", re.split("[?#]", headers["location"], maxsplit=1)[0])
     return f": it's a redirect to {shown}", (
         "following it can turn a POST into a GET or send a key to another host, so request that "
@@ -257,6 +257,21 @@ class ServerSentError(SSEError):
         self.code = code
         self.param = param
         self.body = body
+
+    @property
+    def request_id(self) -> str | None:
+        """
+        The id of the request, for a report to the provider; None if unknown.
+
+        It's the first of `request_id` in the body (Anthropic) and of the headers `request-id`
+        (Anthropic) and `x-request-id` (OpenAI and others).
+
+        Source: Anthropic API reference, "Request id"; OpenAI API reference, "Debugging requests".
+        """
+        body = self.body if isinstance(self.body, dict) else {}
+        headers = (self.headers.get(name) for name in ("request-id", "x-request-id"))
+        ids = (each for each in (body.get("request_id"), *headers) if isinstance(each, str))
+        return next(filter(None, ids), None)
 
 
 class IncompleteStream(SSEError):

@@ -85,7 +85,7 @@ def test_chat_against_serve(saved: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert reported.pop() == "sseparse: stopped"
     got, posted = sorted(reported)
     assert posted.startswith("sseparse: POST /v1/chat/completions -> a b.sse, ")
-    assert posted.endswith(" bytes, complete")
+    assert posted.endswith(" bytes with headers, complete")
     assert got.startswith("sseparse: GET /v1/anything -> a b.sse, ")
 
 
@@ -237,7 +237,7 @@ def test_faults(saved: Path, fault: str, how: str, capsys: pytest.CaptureFixture
     with serving("--fault", fault, str(saved)) as (output, reported):
         assert main(["chat", "--base-url", base_of(output), "hi"]) in (1, 2)
     assert f"with a fault: {FAULTS[fault]}" in output
-    assert reported[0].endswith(f" bytes, {how}")
+    assert reported[0].endswith(f" bytes with headers, {how}")
 
 
 def test_unfinished_responses(saved: Path) -> None:

@@ -340,7 +340,7 @@ def by_urllib3(url: str, headers: Headers) -> Any:
 
 def by_urllib(url: str, headers: Headers) -> Any:
     request = urllib.request.Request(url, headers=dict(headers))  # noqa: S310 - on loopback
-    return urllib.request.urlopen(request)  # noqa: S310
+    return urllib.request.urlopen(request)  # noqa: S310 - on loopback
 
 
 def by_http_client(url: str, headers: Headers) -> Any:

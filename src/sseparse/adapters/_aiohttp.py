@@ -146,7 +146,7 @@ class AiohttpSource(ContentSource):
             self._response.close()
 
     def _require_complete(self) -> None:
-        # aiohttp takes a reset for the end of a body without a length. Bodies with a known end are
+        # aiohttp treats a reset as the end of a body without a length. Bodies with a known end are
         # complete, and their connection can have failed since.
         framing = {"content-length", "transfer-encoding"} & {key.lower() for key in self.headers}
         error = None if framing or self._protocol is None else self._protocol.exception()

@@ -74,7 +74,7 @@ class BlockingSource(Uncopyable):
     def _set_head(self) -> BodyCheck:
         self.status, self.headers, self._check = self.read_head()
         if self.status == 101:
-            # The libraries take it for a response without a body.
+            # The libraries treat it as a response without a body.
             self._socket.shut_down()
         return self._check
 
@@ -313,7 +313,7 @@ class _ResponseSocket:
 
     def __init__(self, http_response: object) -> None:
         # There is no public way: the connection has forgotten the socket of its last response.
-        # That of urllib3-future reads the socket itself; it makes a file only when asked for it.
+        # That of urllib3-future reads the socket itself; it makes a file only on request.
         is_direct = type(http_response).__name__ == "LowLevelResponse"
         file = None if is_direct else getattr(http_response, "fp", None)
         self._file: Any = getattr(file, "raw", None)

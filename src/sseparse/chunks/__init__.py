@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from ._decoder import ChunkOptions as ChunkOptions
     from ._decoder import ChunkParser as ChunkParser
     from ._encode import encode_chunk as encode_chunk
+    from ._encode import encode_error as encode_error
     from ._encode import to_chunks as to_chunks
     from ._errors import WrongKind as WrongKind
     from ._estimate import ChoiceTokens as ChoiceTokens
@@ -88,7 +89,7 @@ else:
             "_accumulator": "Accumulator",
             "_async_stream": "AsyncChatStream AsyncCompletionStream AsyncStream",
             "_decoder": "ChunkDecoder ChunkOptions ChunkParser",
-            "_encode": "encode_chunk to_chunks",
+            "_encode": "encode_chunk encode_error to_chunks",
             "_errors": "WrongKind",
             "_estimate": "ChoiceTokens EstimatedUsage estimate_usage",
             "_models": "AudioDelta ChatCompletionChunk ChoiceDelta ChoiceLogprobs Chunk "

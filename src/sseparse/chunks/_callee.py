@@ -76,8 +76,8 @@ class FunctionState:
         self.notes: set[NoteKind] = set()
         self.arguments = GrowingText(budget)  # or the input of a custom tool
         self.is_name_complete = False  # arguments followed the name
-        # Whether the name came again, without arguments, after others. It's that of another call if
-        # the arguments are complete and others follow.
+        # Whether the name was sent again, without arguments, after others. It belongs to another
+        # call if the arguments are complete and others follow.
         self.is_named_again = False
         self.has_placeholder = False  # the arguments are `{}`, which text can still replace
         self._is_custom = False

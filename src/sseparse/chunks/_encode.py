@@ -12,6 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from .._json import is_list, read_as_null
+from ..payloads._encode import describe_error, encode_object
 from ..payloads._model import Model
 from ._models import (
     ENCRYPTED,
@@ -358,6 +359,26 @@ def encode_chunk(chunk: Chunk) -> bytes:
             f"{type(chunk).__name__}: use to_chunks() for a completion, encode() for an event"
         )
     return b"data: %b\n\n" % _encode_json(chunk)
+
+
+def encode_error(error: Exception) -> bytes:
+    """
+    Encode an error as the event that ends a stream of chunks. Don't send `[DONE]` after it.
+
+    Args:
+        error: The error. For a `ServerSentError`, its message, type, param and code are written;
+            you can make one to choose them. For any other exception, only the name of its class is
+            written: the message can quote text that the client must not see.
+
+    Returns:
+        The event in UTF-8.
+
+    Raises:
+        TypeError: `error` isn't an exception.
+
+    Source: OpenAI API reference, "Errors"; recorded streams.
+    """
+    return encode_object({"error": describe_error(error)})
 
 
 def _encode_json(chunk: Chunk) -> bytes:

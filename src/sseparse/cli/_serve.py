@@ -81,7 +81,9 @@ class FileServer(ReplayServer):
         self.requests.clear()
         self.connections.clear()
         how = _HOW.get(answered.how, answered.how)
-        sent, request = f"{count(answered.bytes_sent, 'byte')}, {how}", answered.request
+        # Unlike the size of the file, it includes the framing.
+        sent = f"{count(answered.bytes_sent, 'byte')} with headers, {how}"
+        request = answered.request
         if request is None:
             report(f"invalid request, {sent}")
             return

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ._decoder import MessageDecoder as MessageDecoder
     from ._decoder import MessageOptions as MessageOptions
     from ._decoder import MessageParser as MessageParser
+    from ._encode import encode_error as encode_error
     from ._encode import encode_event as encode_event
     from ._encode import to_events as to_events
     from ._events import BlockDelta as BlockDelta
@@ -59,7 +60,7 @@ else:
             "_accumulator": "MessageAccumulator",
             "_async_stream": "AsyncMessageStream",
             "_decoder": "MessageDecoder MessageOptions MessageParser",
-            "_encode": "encode_event to_events",
+            "_encode": "encode_error encode_event to_events",
             "_events": "BlockDelta ContentBlockDeltaEvent ContentBlockStartEvent "
             "ContentBlockStopEvent MessageDelta MessageDeltaEvent MessageEvent MessageStartEvent "
             "MessageStopEvent OtherEvent",

@@ -155,7 +155,7 @@ class MessageDecoder(TypedDecoder[MessageEvent]):
         end = evolve(end, done_seen=self._stop_seen, finish_reasons=reasons)
         if end.cause is not EndCause.DONE or (self._has_message and self._stop_seen):
             return end
-        # [DONE] says nothing about the message, and without a message nothing is complete.
+        # [DONE] doesn't mean that the message is complete, and a stream can have no message.
         cause = EndCause.FINISHED if self.is_finished else EndCause.INCOMPLETE
         return evolve(end, cause=cause)
 

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from ..payloads._encode import encode_typed
+from .._errors import ServerSentError
+from ..payloads._encode import describe_error, encode_object, encode_typed
 from ._events import (
     BlockDelta,
     ContentBlockDeltaEvent,
@@ -30,7 +31,8 @@ def encode_event(event: MessageEvent) -> bytes:
     Encode an event of a message as one server-sent event whose data is the event's JSON.
 
     A decoded event is restored exactly: unknown fields are written at the level where they were
-    received, and absent fields stay absent. The JSON is a single line.
+    received, and absent fields stay absent, except the type and the role of a message. The JSON is
+    a single line.
 
     Args:
         event: The event.
@@ -49,6 +51,29 @@ def encode_event(event: MessageEvent) -> bytes:
             "for a message, sseparse.encode() for an event of the standard"
         )
     return encode_typed(event, event.type)
+
+
+def encode_error(error: Exception) -> bytes:
+    """
+    Encode an error as the `error` event that ends the stream of a message.
+
+    Args:
+        error: The error; see `sseparse.encode_error`. An error without a type gets "api_error".
+
+    Returns:
+        The event in UTF-8.
+
+    Raises:
+        TypeError: `error` isn't an exception.
+
+    Source: Anthropic documentation, "Streaming messages", "Error events".
+    """
+    known = {name: value for name, value in describe_error(error).items() if value is not None}
+    is_own = isinstance(error, ServerSentError) and error.type
+    body = {"type": "error", "error": known if is_own else {**known, "type": "api_error"}}
+    if isinstance(error, ServerSentError) and error.request_id is not None:
+        body["request_id"] = error.request_id
+    return encode_object(body, "error")
 
 
 def to_events(message: Message, *, pieces: int | None = None) -> Iterator[MessageEvent]:

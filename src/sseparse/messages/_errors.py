@@ -33,7 +33,7 @@ def find_error(event_type: str, body: dict[str, Any]) -> ServerSentError | None:
     if inner and inner is not True:
         return make_error(inner, body)
     if is_error or inner or _is_flat(body):
-        # The type of the event says nothing about the error.
+        # The type "error" is that of the event, not of the error.
         return make_error({**body, "type": None} if kind == _ERROR else body, body)
     return None
 

@@ -55,11 +55,11 @@ class MessageEvent(Model, kw_only=True):
 
         return split_event(self, unchecked)
 
-    def with_text(self, text: str, /) -> Self:  # noqa: ARG002 - events without a text
+    def with_text(self, _: str, /) -> Self:
         """Return the event itself: only deltas have a text that a gate releases."""
         return self
 
-    def with_approved(self, approved: Callable[[TextKey], str | None], /) -> Self:  # noqa: ARG002
+    def with_approved(self, _: Callable[[TextKey], str | None], /) -> Self:
         """Return the event itself: events of messages don't repeat texts."""
         return self
 
@@ -279,6 +279,7 @@ class MessageDeltaEvent(MessageEvent, kw_only=True):
     }
 
     delta: MessageDelta
+    # The base class has a property of this name.
     usage: MessageUsage | None = None  # pyright: ignore[reportIncompatibleMethodOverride]
     context_management: dict[str, Any] | None = None
 
@@ -304,5 +305,5 @@ KINDS: Final[Mapping[str, type[MessageEvent]]] = {
 
 
 def is_other(one: str | None, other: str | None) -> bool:
-    """Return whether two ids are those of different messages. No id says nothing."""
+    """Return whether two ids are those of different messages; False if one is missing."""
     return bool(one and other) and one != other

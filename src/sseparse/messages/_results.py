@@ -35,7 +35,7 @@ class NoteKind(BaseNoteKind):
     """A `message_start` with another id arrived. `detail` is the id of the message before it."""
     BEFORE_MESSAGE = (
         "before_message",
-        "an event came before the start of the message; it is ignored",
+        "an event arrived before the start of the message; it is ignored",
     )
     """An event with content arrived before `message_start`. `detail` is its type."""
     BLOCK_ASSUMED = (

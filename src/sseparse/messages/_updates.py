@@ -46,7 +46,7 @@ class UpdateTracker:
         """Forget the message: another one begins."""
         self._is_finished = False
         self._usage: MessageUsage | None = None
-        # By place. What was reported, and isn't done: texts and calls. A call is done once.
+        # The texts and calls that were reported and aren't done, by place. A call is done once.
         self._texts: dict[int, BlockState] = {}
         self._calls: dict[int, BlockState] = {}
         self._started: set[int] = set()

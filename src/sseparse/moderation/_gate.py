@@ -113,7 +113,7 @@ class Gate(Breakable):
         on_failure: What to do if a check raises an exception or times out: "block", the default,
             raises `Flagged`, with the failure as its cause; "release" approves the window, and adds
             the failure to `failures`. An invalid verdict always blocks.
-        timeline: Records each release of choice 0, by `on_release(text)`.
+        timeline: Records each release of content of choice 0, by `on_release(text)`.
 
     Raises:
         ValueError: An option has an invalid value.

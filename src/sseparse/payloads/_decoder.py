@@ -17,7 +17,7 @@ from .._stage import Breakable, IterableStage, breaking
 from ..sse._event import Event
 
 MAX_OBJECTS = 1 << 19
-# Values of a field `error` that say nothing.
+# Values of a field `error` that don't report an error.
 _NO_ERRORS: Final = ("", "null", "false", "none", "None", "{}", "[]")
 # In characters: a longer text outside fields is one value, not one for each line.
 _MAX_STRAY_LINES: Final = 65536

@@ -1,10 +1,12 @@
-"""Encoding of items that have a type as server-sent events."""
+"""Encoding of items and errors, shared by the APIs."""
 
 from __future__ import annotations
 
+import json
 import re
-from typing import Final
+from typing import Any, Final
 
+from .._errors import ServerSentError
 from ..sse._event import Event, encode
 from ._model import Model
 
@@ -20,3 +22,24 @@ def encode_typed(item: Model, kind: str) -> bytes:
         data = data.replace(raw, escaped)
     # A type that can't be the name of an event is in the data only.
     return encode(Event(data, kind if _NAME.fullmatch(kind) else "message"))
+
+
+def encode_object(fields: dict[str, Any], kind: str = "message") -> bytes:
+    """Encode an object that isn't an item as an event."""
+    return encode(Event(json.dumps(fields, separators=(",", ":")), kind))
+
+
+def describe_error(error: Exception) -> dict[str, Any]:
+    """
+    Return the fields of OpenAI's error objects for an error.
+
+    The message of an error that the server didn't send isn't quoted: it can have a part of a body,
+    or the address of a server.
+    """
+    if not isinstance(error, Exception):
+        raise TypeError(f"encode_error() takes an exception, not {type(error).__name__}")
+    names = ("message", "type", "param", "code")
+    if isinstance(error, ServerSentError):
+        return {name: getattr(error, name) for name in names}
+    message = f"The stream failed: {type(error).__name__}"
+    return dict(zip(names, (message, "server_error", None, None), strict=True))

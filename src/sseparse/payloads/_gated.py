@@ -97,14 +97,14 @@ def dropped_fields(*models: Model) -> list[Part]:
 
 class Outlet:
     """
-    The items of one answer on their way out of a gate.
+    The released items of one answer, in the form in which a gate returns them.
 
-    This one changes nothing. An API whose items depend on each other has one of its own, which
-    keeps what leaves readable when other items were withheld, or the answer was stopped.
+    This base class changes nothing. An API whose items depend on each other has a subclass, so that
+    clients can read the released items when others were withheld, or the answer was stopped.
     """
 
     def add(self, item: Any, /) -> Sequence[Any]:
-        """Return the items that leave for one that is released."""
+        """Return the items to send for one that is released."""
         return [item]
 
     def withhold(self, item: Any, /) -> None:

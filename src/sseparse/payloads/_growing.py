@@ -94,7 +94,7 @@ def weigh(value: Any) -> int:
 
 
 def no_json() -> PartialJSON:
-    from ._partial_json import PartialJSON  # noqa: PLC0415 # most programs don't need it
+    from ._partial_json import PartialJSON  # noqa: PLC0415 - most programs don't need it
 
     return PartialJSON()
 

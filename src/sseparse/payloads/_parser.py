@@ -26,7 +26,7 @@ from ..sse._event import Event
 from ..sse._parser import BODY_START, Parser, looks_like_events
 from ._decoder import Decoder, ItemT
 
-# A byte-order mark and blanks say nothing about a body.
+# A byte-order mark and blanks don't show what a body is.
 _FIRST = re.compile(rb"[^ \t\r\n\xef\xbb\xbf]")
 _NOT_BLANK = re.compile(rb"[^ \t\r\n]")
 _LINE_END = re.compile(rb"[\r\n]")

@@ -204,7 +204,7 @@ class BaseEventSource(Breakable, Generic[EventT]):
     def _begin_again(self) -> None:
         """Drop the connection, or the wait for one; see `restart()`."""
         self._restarting = False
-        # The caller's wish is no failure.
+        # A restart that the caller requests isn't a failed attempt.
         self._state = evolve(self._state, attempts=0)
         self.last_error = None
         if self.ready_state == "open":

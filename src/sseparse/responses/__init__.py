@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ._decoder import ResponseDecoder as ResponseDecoder
     from ._decoder import ResponseOptions as ResponseOptions
     from ._decoder import ResponseParser as ResponseParser
+    from ._encode import encode_error as encode_error
     from ._encode import encode_event as encode_event
     from ._encode import to_events as to_events
     from ._events import AnnotationEvent as AnnotationEvent
@@ -70,7 +71,7 @@ else:
             "_accumulator": "ResponseAccumulator",
             "_async_stream": "AsyncResponseStream",
             "_decoder": "DecoderOptions ResponseDecoder ResponseOptions ResponseParser",
-            "_encode": "encode_event to_events",
+            "_encode": "encode_error encode_event to_events",
             "_events": "AnnotationEvent ContentPartEvent DeltaEvent DoneEvent ErrorEvent ItemEvent "
             "LifecycleEvent OtherEvent OutputItemEvent PartEvent PartialImageEvent "
             "ProgressEvent ResponseEvent",

@@ -140,7 +140,7 @@ class ResponseAccumulator(ResponseHead):
                 and event.summary_index == last.summary_index
                 and event.command_index == last.command_index
                 and not event.logprobs
-                and not event.extra  # it can have what the text should have been
+                and not event.extra  # where a delta of another type is
             ):
                 text.add(event.delta)
             else:

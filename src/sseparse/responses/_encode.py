@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from ..payloads._encode import encode_typed
+from ..payloads._encode import describe_error, encode_object, encode_typed
 from ._events import (
     ContentPartEvent,
     DeltaEvent,
@@ -50,6 +50,35 @@ def encode_event(event: ResponseEvent) -> bytes:
             "for a response, sseparse.encode() for an event of the standard"
         )
     return encode_typed(event, event.type)
+
+
+def encode_error(error: Exception) -> bytes:
+    """
+    Encode an error as the events that end the stream of a response.
+
+    These are an `error` event and, if `error.partial` is a response with an id, `response.failed`,
+    as OpenAI sends them. The failed response has no output, because `error.partial` can have text
+    that a moderation gate didn't release.
+
+    Args:
+        error: The error; see `sseparse.encode_error`.
+
+    Returns:
+        The events in UTF-8.
+
+    Raises:
+        TypeError: `error` isn't an exception.
+
+    Source: OpenAI API reference, "Streaming events" of the Responses API; recorded streams.
+    """
+    fields = describe_error(error)
+    encoded = encode_object({"type": "error", "error": fields}, "error")
+    partial = getattr(error, "partial", None)
+    if not isinstance(partial, Response) or partial.id is None:
+        return encoded
+    failed = Response(object="response", status="failed", output=[], error=fields)
+    failed = replace(failed.with_head(partial), usage=partial.usage)
+    return encoded + encode_event(LifecycleEvent(type="response.failed", response=failed))
 
 
 def to_events(response: Response, *, pieces: int | None = None) -> Iterator[ResponseEvent]:

@@ -54,7 +54,7 @@ def _find_untyped(body: dict[str, Any]) -> ServerSentError | None:
 def _make(inner: Any, body: dict[str, Any]) -> ServerSentError:
     error = make_error(inner, body)
     if error.type == ERROR_TYPE:
-        # The type of the event, which says nothing about the error.
+        # It's the type of the event, not of the error.
         return make_error({**inner, "type": None}, body)
     return error
 

@@ -58,7 +58,7 @@ class ResponseEvent(Model, kw_only=True):
 
         return split_event(self, unchecked)
 
-    def with_text(self, text: str, /) -> Self:  # noqa: ARG002 - events without a text
+    def with_text(self, _: str, /) -> Self:
         """Return the event itself: only deltas have a text that a gate releases."""
         return self
 

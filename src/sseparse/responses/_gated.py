@@ -128,7 +128,7 @@ def _split_part(event: ContentPartEvent, unchecked: Container[Kind]) -> list[Par
     parts: list[Part] = []
     if text:
         delta = _delta(event, _delta_type(target), text)
-        # An announcement has all text so far, if deltas came before it.
+        # An announcement has all text so far, also that of deltas before it.
         parts = [GatedText(_key_of(event, target), text, delta, is_complete=True)]
     parts = [*parts, *end, rest] if is_end else [rest, *parts]
     names = ("annotations", "logprobs")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _PART_TYPES: Final = ("output_text", "refusal", "reasoning_text", "summary_text")
 # The texts that are in an object of the item, not in a field of its own.
 _NESTED: Final = ("diff", "command")
-# What a complete item keeps of the one before it, if it has none of it.
+# The fields that a complete item keeps from its earlier form if it lacks them.
 _KEPT: Final = ("arguments", "input", "code", "name", "call_id")
 
 
@@ -46,7 +46,7 @@ def rest_of(before: str, after: str) -> str:
 
 def keep_streamed(item: OutputItem, streamed: OutputItem) -> OutputItem:
     """
-    Return a complete item, with what was streamed of it where it has nothing.
+    Return a complete item, with the streamed values of the fields that it lacks.
 
     Some gateways end what they streamed with empty texts (agentgateway/agentgateway#2281).
     """
@@ -313,7 +313,7 @@ class ItemState:
                 self.parts(name).announce(index, part)
 
     def finish(self, item: OutputItem) -> None:
-        """Set the complete item; what it has none of stays as it was streamed."""
+        """Set the complete item; fields that it lacks stay as they were streamed."""
         old = self.result()
         item = keep_streamed(item, old)
         self._budget.replace(old, item)

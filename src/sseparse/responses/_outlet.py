@@ -1,4 +1,4 @@
-"""Events of a response on their way out of a moderation gate."""
+"""Events of a response as a moderation gate returns them."""
 
 from __future__ import annotations
 

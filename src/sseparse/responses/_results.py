@@ -24,7 +24,7 @@ class NoteKind(BaseNoteKind):
     """The terminal event's `output` is missing or empty, although items were streamed."""
     ITEM_UNANNOUNCED = (
         "item_unannounced",
-        "a part of the item came before or without the item; its type is assumed",
+        "a part of the item arrived before or without the item; its type is assumed",
     )
     """No event announced the item: its type is that which the event's own type implies."""
     ITEM_REPLACED = "item_replaced", "the item began again; what came before it is dropped"

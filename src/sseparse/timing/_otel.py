@@ -61,7 +61,7 @@ def _common_values(
     operation: str = "chat",
     estimated: bool = False,
 ) -> tuple[TokenCounts, dict[str, str]]:
-    """Return the token counts that may be reported, and the attributes of metrics and spans."""
+    """Return the token counts to report, and the attributes of metrics and spans."""
     reported = TokenCounts()
     for counts in (token_counts_of(each, record) for each in (record.usage, usage)):
         if counts is not None and (estimated or not counts.estimated):

@@ -81,7 +81,7 @@ class PooledSummary:
         sooner: How many seconds before the end the first content arrived.
         sooner_ratio: `total` divided by `time_to_first_text`, of each stream.
         release_delay: Times from the arrival of each character to its release, of all streams.
-        released: Number of characters released.
+        released: Number of characters of the content released.
     """
 
     requests: int

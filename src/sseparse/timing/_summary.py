@@ -61,7 +61,8 @@ class Record:
         bytes: Number of bytes of the body.
         last_byte: Time of the last piece that wasn't empty, or None.
         silence: Longest time between two such pieces, or None for fewer than two.
-        releases: Time of each release of a moderation gate, and its number of characters.
+        releases: Time of each release of content of choice 0 by a moderation gate, and its number
+            of characters.
         ended: Time of the end, or None while the stream is open.
         end: How the stream ended, or None if that is unknown.
         reasoned: Whether reasoning was received as text.
@@ -197,7 +198,7 @@ class Summary:
         release_delay: With a moderation gate: times from the arrival of each character of the
             content to its release. They are exact for one choice. With several choices, characters
             are matched in order of arrival.
-        released: With a moderation gate: number of characters released.
+        released: With a moderation gate: number of characters of the content released.
         end: How the stream ended, or None if that is unknown.
     """
 

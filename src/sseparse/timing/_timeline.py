@@ -146,7 +146,7 @@ class Timeline(Uncopyable):
             self._first_usage = usage
 
     def on_release(self, text: str) -> None:
-        """Record text that a moderation gate released."""
+        """Record content that a moderation gate released. `Gate` reports that of choice 0."""
         self._releases.append((self._clock(), len(text)))
 
     def on_end(self, end: End | None = None, result: StreamResult | None = None) -> None:

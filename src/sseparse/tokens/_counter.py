@@ -70,7 +70,7 @@ def find_text_counter(
         which: A name, an encoding or a tokenizer; None for a model without a name.
         count: A function that counts the tokens of a text, used instead of `which`.
         fallback: The name of the encoding for an unknown model.
-        download: Whether tiktoken may download a vocabulary.
+        download: Whether to let tiktoken download a vocabulary.
     """
     if count is not None:
         if not callable(count):

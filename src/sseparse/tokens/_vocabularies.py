@@ -131,7 +131,7 @@ def find_encoding(
     Args:
         which: The name; None stands for a model without a name.
         fallback: The name for a model that tiktoken doesn't know; None to raise UnknownEncoding.
-        download: Whether tiktoken may download the vocabulary.
+        download: Whether to let tiktoken download the vocabulary.
     """
     check_installed()
     import tiktoken  # noqa: PLC0415 - an optional dependency
