@@ -24,7 +24,7 @@ from ._concurrent import ConcurrentIterator
 from ._iterators import Applied, ReleaseIterator, TextIterator
 from ._options import GateOptions
 from ._verdicts import Flagged, Replace, Verdict, is_flagged
-from ._windows import Release, Window, WindowedText, key_of
+from ._windows import Release, TextChain, Window, key_of
 
 Check = Callable[[str], Verdict]
 """A function that gets a window's text and returns a verdict on it."""
@@ -185,21 +185,21 @@ class Gate(Breakable):
     def waiting(self) -> tuple[Window, ...]:
         """The windows that wait for a verdict, by choice and in the order of the text."""
         answer = self._answer
-        texts = [text for key, text in answer.texts.items() if key.choice not in answer.flags]
-        return tuple(window for text in texts for window in text.waiting)
+        chains = [chain for key, chain in answer.chains.items() if key.choice not in answer.flags]
+        return tuple(window for chain in chains for window in chain.waiting)
 
     def released(self, choice: int = 0, kind: Kind = "content") -> str:
         """Return the released text of a choice, with its replacements."""
-        return "".join(text.released for text in self._texts(choice, kind))
+        return "".join(chain.released for chain in self._chains(choice, kind))
 
     def held(self, choice: int = 0, kind: Kind = "content") -> str:
         """Return the text of a choice that was received but not released."""
-        return "".join(text.held for text in self._texts(choice, kind))
+        return "".join(chain.held for chain in self._chains(choice, kind))
 
-    def _texts(self, choice: int, kind: Kind) -> Iterator[WindowedText]:
-        for key, text in self._answer.texts.items():
+    def _chains(self, choice: int, kind: Kind) -> Iterator[TextChain]:
+        for key, chain in self._answer.chains.items():
             if key.choice == choice and key.kind == kind:
-                yield text
+                yield chain
 
     def feed(self, item: GatedItem) -> list[Window]:
         """
@@ -310,22 +310,23 @@ class Gate(Breakable):
         if window.choice in self._answer.flags:
             return Applied()
         text = self._answer.texts.get(key_of(window))
-        if text is None or not text.is_waiting(window):
+        chain = None if text is None else text.chain
+        if chain is None or not chain.is_waiting(window):
             raise RuntimeError(
                 f"window {window.number} of choice {window.choice} isn't waiting for a verdict: it "
                 "was decided before, a replacement before it changed its text (see `waiting`), or "
                 "it belongs to another gate"
             )
-        if isinstance(verdict, Replace) and not text.is_first(window):
+        if isinstance(verdict, Replace) and not chain.is_first(window):
             raise RuntimeError(
                 f"window {window.number} of choice {window.choice} can't be replaced before the "
                 "windows before it are decided; decide them first"
             )
-        return self._approve(text, window, verdict, failure)
+        return self._approve(chain, window, verdict, failure)
 
     @breaking
     def _approve(
-        self, text: WindowedText, window: Window, verdict: object, failure: Exception | None
+        self, chain: TextChain, window: Window, verdict: object, failure: Exception | None
     ) -> Applied:
         """Approve a window unless its verdict or failure blocks it."""
         rebuilt: list[Window] = []
@@ -335,18 +336,18 @@ class Gate(Breakable):
             try:
                 is_blocked = is_flagged(verdict)
                 if isinstance(verdict, Replace):
-                    rebuilt = text.replace(window, verdict.text)
+                    rebuilt = chain.replace(window, verdict.text)
             except Exception as error:  # a property of a verdict may raise anything
                 is_blocked, verdict, failure = True, None, error
             finally:
                 self._is_reading_verdict = False
         if is_blocked:
-            texts = {"released": text.released, "held": text.held}
+            texts = {"released": chain.released, "held": chain.held}
             flagged = Flagged(window=window, verdict=verdict, failure=failure, **texts)
             return self._block(flagged)
         if failure is not None:
             self._failures.append(failure.with_traceback(None))
-        return Applied(text.approve(window), rebuilt)
+        return Applied(chain.approve(window), rebuilt)
 
     def _block(self, flagged: Flagged) -> Applied:
         if self._options.on_flagged == "stop":
