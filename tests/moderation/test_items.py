@@ -47,8 +47,8 @@ class Event:
         text = approved(TextKey(self.kind, 0, self.item))
         return self if text is None else evolve(self, text=text)
 
-    def make_outlet(self) -> Outlet:
-        return Outlet()
+    def make_outlet(self, kinds: Container[Kind]) -> Outlet:
+        return Outlet(kinds)
 
     def with_stop(self, choice: int) -> Sequence[Self]:
         assert choice == 0

@@ -401,6 +401,56 @@ def test_withheld_items() -> None:
     assert [item.type for item in last.response.output] == ["message"]
 
 
+def test_withheld_items_without_a_beginning() -> None:
+    """Items and parts of kinds that are withheld aren't in complete items and responses."""
+    reasoning = {"type": "reasoning", "id": "r", "summary": [{"type": "summary_text", "text": "a"}]}
+    refusal = {"type": "refusal", "refusal": "No."}
+    answer = message("One.")
+    answer["content"] = [refusal, *answer["content"], {"type": "new"}]
+    events = parse(
+        done(call("{}")), done(answer, 1), completed(output=[call("{}"), answer, reasoning])
+    )
+    items = [*Gate(lambda _: True, unchecked=()).chunks(events)]
+
+    assert [item.type for item in items] == [
+        *("response.output_text.delta", "response.output_item.done", "response.completed"),
+    ]
+    result = accumulated(items)
+    assert [item.type for item in result.output] == ["message"]
+    assert [part.type for part in result.output[0].content or ()] == ["output_text"]
+    assert accumulated(items[:2]).text == result.text == "One."
+
+
+def test_withheld_parts() -> None:
+    """A part that is withheld leaves no gap in the indexes of the content."""
+    refusal = {"type": "refusal", "refusal": "No."}
+    new = {"type": "new", "text": "x"}
+    part = {"type": "output_text", "text": ""}
+    whole = message("One.")
+    whole["content"] = [refusal, new, *whole["content"]]
+    names = [
+        *("response.content_part.added", "response.output_text.delta"),
+        *("response.output_text.done", "response.content_part.done"),
+    ]
+
+    def at(index: int, name: str, **fields: Any) -> dict[str, Any]:
+        return {"type": name, "output_index": 0, "content_index": index, **fields}
+
+    events = [
+        *(created(), added(message(content=[]))),
+        *(at(0, names[0], part={**refusal, "refusal": ""}), at(0, names[3], part=refusal)),
+        *(at(1, names[0], part=new), at(1, names[3], part=new)),
+        *(at(2, names[0], part=part), at(2, names[1], delta="One.")),
+        *(at(2, names[2], text="One."), at(2, names[3], part={**part, "text": "One."})),
+        *(done(whole), completed(output=[whole])),
+    ]
+    items = [*Gate(lambda _: True).chunks(parse(*events))]
+
+    assert [item.type for item in items[2:6]] == names
+    assert {getattr(item, "content_index", 0) for item in items} == {0}
+    assert accumulated(items[:-2]).text == accumulated(items).text == "One."
+
+
 def test_stopping_between_gaps() -> None:
     """Only the open items of a stopped response are ended, whatever their indexes are."""
     items = stopped(

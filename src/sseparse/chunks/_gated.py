@@ -69,9 +69,9 @@ class GatedChunk(Model, kw_only=True):
         """Return the chunk itself: chunks don't repeat texts."""
         return self
 
-    def make_outlet(self) -> Outlet:
+    def make_outlet(self, kinds: Container[Kind], /) -> Outlet:
         """Return an outlet that changes nothing, and ends a choice by `with_stop()`."""
-        return Outlet()
+        return Outlet(kinds)
 
     def with_stop(self, choice: int, /) -> list[Self]:
         """Return a chunk that ends the choice with the finish reason "content_filter"."""
@@ -209,8 +209,10 @@ def _split_choice(
     if "arguments" not in unchecked:
         yield from _split_calls(chunk, choice)
     elif delta.tool_calls or delta.function_call:
-        calls = make(tool_calls=delta.tool_calls, function_call=delta.function_call)
-        yield Rest(_bare(chunk, calls), index, kind="arguments")
+        calls = [_known_call(call) for call in delta.tool_calls or ()] or None
+        function = delta.function_call and replace(delta.function_call, extra={})
+        called = make(tool_calls=calls, function_call=function)
+        yield Rest(_bare(chunk, called), index, kind="arguments")
     if choice.finish_reason:
         end = make()
         end.finish_reason = choice.finish_reason
@@ -247,7 +249,8 @@ def _unchecked_fields(delta: ChoiceDelta, kind: Kind) -> dict[str, Any]:
     elif kind == "content":
         fields["content"] = delta.text if is_list(delta.content) else delta.content
     else:
-        fields = {"refusal": delta.refusal} if kind == "refusal" else {"audio": delta.audio}
+        audio = delta.audio and replace(delta.audio, extra={})
+        fields = {"refusal": delta.refusal} if kind == "refusal" else {"audio": audio}
     return {name: value for name, value in fields.items() if value}
 
 
@@ -283,6 +286,16 @@ def _call(call: ToolCallDelta, name: str | None, text: str, **fields: Any) -> To
     return type(call)(index=call.index, function=function, custom=custom, **fields)
 
 
+def _known_call(call: ToolCallDelta) -> ToolCallDelta:
+    function, custom = call.function, call.custom
+    return replace(
+        call,
+        function=function and replace(function, extra={}),
+        custom=custom and replace(custom, extra={}),
+        extra={},
+    )
+
+
 def _callee(callee: CalleeT, name: str | None, text: str) -> CalleeT:
     fields: dict[str, Any] = {"input" if hasattr(callee, "input") else "arguments": text}
     return type(callee)(name=name, **fields)
@@ -303,5 +316,4 @@ def _dropped(choice: ChunkChoice, unchecked: Container[Kind]) -> Iterator[str]:
         yield "reasoning_details"
     yield from choice.extra
     yield from (name for name in delta.extra if name not in REASONING_NAMES)
-    if "arguments" not in unchecked:
-        yield from (name for call in delta.tool_calls or () for name in call.extra)
+    yield from (name for call in delta.tool_calls or () for name in call.extra)

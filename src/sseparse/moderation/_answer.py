@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, field
 
-from ..payloads._gated import GatedItem, GatedText, Outlet, Part, Rest, TextEnd, TextKey
+from ..payloads._gated import Dropped, GatedItem, GatedText, Outlet, Part, Rest, TextEnd, TextKey
 from ..payloads._model import Kind
 from ._options import GateOptions
 from ._windows import Release, Text, TextChain, Window, key_of
@@ -82,8 +82,8 @@ class GatedAnswer:
                     self._add_rest(part, output)
             elif isinstance(part, TextEnd):
                 self._end(part, output)
-            elif len(self.withheld) < MOST_NAMES:  # the names of unknown fields are the server's
-                self.withheld[part.name[:MOST_NAMES]] = None
+            else:
+                self._drop(part)
         return output
 
     def _add_text(self, part: GatedText, output: list[Output]) -> bool:
@@ -114,6 +114,12 @@ class GatedAnswer:
         # The complete texts of an event are replaced by what was released. The server sent as much,
         # or each of a few bytes would be answered with all of the text.
         return not is_contradiction or text.contradictions <= _MOST_CONTRADICTIONS
+
+    def _drop(self, part: Dropped) -> None:
+        if part.item is not None:
+            self._outlet_of(part.item).withhold(part.item)
+        if len(self.withheld) < MOST_NAMES:  # the names of unknown fields are the server's
+            self.withheld[part.name[:MOST_NAMES]] = None
 
     def _find_text(self, part: GatedText) -> Text:
         """Return the text that a key continues: usually a new one."""
@@ -271,7 +277,7 @@ class GatedAnswer:
     def _outlet_of(self, item: GatedItem) -> Outlet:
         outlet = self._outlet
         if outlet is None:
-            outlet = self._outlet = item.make_outlet()
+            outlet = self._outlet = item.make_outlet(self._kinds | self.unchecked)
         return outlet
 
 

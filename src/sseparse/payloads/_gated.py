@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol, Self
 
@@ -82,9 +83,16 @@ class Rest(NamedTuple):
 
 
 class Dropped(NamedTuple):
-    """A field that a gate drops because it can have text in another form, by its name."""
+    """
+    A field that a gate drops because it can have text in another form.
+
+    Attributes:
+        name: Its name.
+        item: The item that is withheld because it makes no sense without the field, or None.
+    """
 
     name: str
+    item: Any = None
 
 
 Part = GatedText | TextEnd | Rest | Dropped
@@ -95,13 +103,41 @@ def dropped_fields(*models: Model) -> list[Part]:
     return [Dropped(name) for model in models for name in model.extra]
 
 
+class Withheld:
+    """The indexes of what was withheld, so that what follows leaves no gap."""
+
+    def __init__(self) -> None:
+        self._indexes: list[int] = []  # sorted
+
+    def __contains__(self, index: int) -> bool:
+        at = bisect_left(self._indexes, index)
+        return at < len(self._indexes) and self._indexes[at] == index
+
+    def add(self, index: int) -> None:
+        if index not in self:
+            insort(self._indexes, index)
+
+    def place(self, index: int) -> int:
+        """Return the index without the gaps before it."""
+        return index - bisect_left(self._indexes, index)
+
+    def clear(self) -> None:
+        self._indexes.clear()
+
+
 class Outlet:
     """
     The items of one answer on their way out of a gate.
 
     This one changes nothing. An API whose items depend on each other has one of its own, which
     keeps what leaves readable when other items were withheld, or the answer was stopped.
+
+    Args:
+        kinds: The kinds of text that leave, checked or not.
     """
+
+    def __init__(self, kinds: Container[Kind] = ()) -> None:
+        self._kinds = kinds
 
     def add(self, item: Any, /) -> Sequence[Any]:
         """Return the items that leave for one that is released."""
@@ -149,6 +185,6 @@ class GatedItem(Protocol):
         """
         ...
 
-    def make_outlet(self) -> Outlet:
+    def make_outlet(self, kinds: Container[Kind], /) -> Outlet:
         """Return an outlet for the items of an answer like this one."""
         ...

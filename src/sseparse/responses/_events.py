@@ -68,11 +68,11 @@ class ResponseEvent(Model, kw_only=True):
 
         return approve_event(self, approved)
 
-    def make_outlet(self) -> Outlet:
+    def make_outlet(self, kinds: Container[Kind], /) -> Outlet:
         """Return an outlet for the events of a response that a moderation gate releases."""
         from ._outlet import ResponseOutlet  # noqa: PLC0415 - most programs need none
 
-        return ResponseOutlet()
+        return ResponseOutlet(kinds)
 
 
 class LifecycleEvent(ResponseEvent, kw_only=True):

@@ -125,7 +125,7 @@ def _split_part(event: ContentPartEvent, unchecked: Container[Kind]) -> list[Par
     part, item = event.part, event.output_index or 0
     target = None if part is None else PARTS.get((event.parts, part.type))
     if part is None or target is None or target.kind is None:
-        return [Dropped("part")]
+        return [Dropped("part", event)]
     is_end = event.type.endswith(".done")
     bare = _bare_part(part, target, unchecked, is_empty=not is_end)
     rest = Rest(replace(event, part=bare, extra={}), 0, item, target.kind)
@@ -195,7 +195,7 @@ def _dropped_of_parts(
     return [Dropped(name) for name in dropped]
 
 
-def _kind_of(item: OutputItem) -> Kind | None:
+def item_kind(item: OutputItem) -> Kind | None:
     """Return the kind of text without which an item makes no sense."""
     if item.type == "message":
         return None
@@ -210,7 +210,7 @@ def _split_item(event: OutputItemEvent, unchecked: Container[Kind]) -> list[Part
     is_end = event.type.endswith(".done")
     parts: list[Part] = [*_gate_texts(item, place, event, unchecked, is_complete=is_end)]
     bare = _bare(item, unchecked, is_empty=not is_end)
-    rest = Rest(replace(event, item=bare, extra={}), 0, place, _kind_of(item))
+    rest = Rest(replace(event, item=bare, extra={}), 0, place, item_kind(item))
     parts = [*parts, TextEnd(0, place), rest] if is_end else [rest, *parts]
     return parts + _dropped(item, unchecked) + dropped_fields(event)
 
@@ -242,8 +242,14 @@ def _bare(item: OutputItem, unchecked: Container[Kind], *, is_empty: bool = Fals
 
 def _kept(item: OutputItem, unchecked: Container[Kind]) -> Collection[str]:
     """Return the names of unknown fields that an item has if its text isn't checked."""
-    kind = _kind_of(item)
+    kind = item_kind(item)
     return _UNCHECKED_FIELDS.get(kind, ()) if kind is not None and kind in unchecked else ()
+
+
+def part_kind(part: ContentPart) -> Kind | None:
+    """Return the kind of the text of a part of the content, or None if it isn't known."""
+    target = PARTS.get(("content", part.type))
+    return None if target is None else target.kind
 
 
 def _gate_texts(
