@@ -198,11 +198,12 @@ def test_unchecked() -> None:
 def test_unchecked_kinds_bring_nothing_else(kind: Kind) -> None:
     """Text that isn't checked brings what belongs to it, and no other text or unknown field."""
     fields = dict.fromkeys(("text", "thinking", "partial_json", "data", "secret"), "SECRET")
-    own = {
+    owns: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         "content": ("text", {"text": "a", "citations": [{"a": 1}]}, {"text": "a"}),
         "reasoning": ("thinking", {"thinking": "a", "signature": "s"}, {"thinking": "a"}),
         "arguments": ("tool_use", {"input": {}, "caller": {"a": 1}}, {"partial_json": "a"}),
-    }[kind]
+    }
+    own = owns[kind]
     name = {"tool_use": "input_json"}.get(own[0], own[0])
     known = [
         block_start(0, own[0], id="i", name="f", **own[1]),
@@ -216,7 +217,7 @@ def test_unchecked_kinds_bring_nothing_else(kind: Kind) -> None:
         delta(0, "signature_delta", **fields, signature="s"),
         delta(0, "citations_delta", **fields, citation={"a": 1}),
     ]
-    kinds = ("refusal",)
+    kinds: tuple[Kind, ...] = ("refusal",)
     expected = [*Gate(lambda _: True, kinds=kinds, unchecked=(kind,)).chunks(parsed(*known))]
     gate = Gate(lambda _: True, kinds=kinds, unchecked=(kind,))
     assert [*gate.chunks(parsed(*events))] == expected

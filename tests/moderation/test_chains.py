@@ -64,7 +64,7 @@ def test_not_across_calls_and_choices() -> None:
     for choice, kind in ((0, "reasoning"), (0, "content"), (1, "content")):
         gate.feed_text("One. ", choice, kind)  # type: ignore[arg-type]  # kinds
     for at in (0, 1):
-        gate.feed(Event("delta", at, "[1]", "arguments"))  # type: ignore[arg-type]  # an item
+        gate.feed(Event("delta", at, "[1]", "arguments"))
 
     gate.close()
     assert [window.overlap for window in gate.waiting] == [0] * 5

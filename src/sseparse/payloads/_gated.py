@@ -157,9 +157,11 @@ class Outlet:
 
 class GatedItem(Protocol):
     """
-    An item that a gate can release in parts, after its texts were approved.
+    An item that a gate takes and releases: a chunk, or an event of Responses or Messages.
 
-    No method changes the item. Parts can share values with it.
+    A function of your own that wraps a gate can have a type variable with this bound. The methods
+    are internal: a gate uses them to release an item in parts, after its texts were approved. None
+    of them changes the item. Parts can share values with it.
     """
 
     def split_texts(self, unchecked: Container[Kind], /) -> Iterable[Part]:

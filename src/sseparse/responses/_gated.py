@@ -169,13 +169,17 @@ def _with_texts(item: OutputItem, texts: list[ItemText]) -> OutputItem:
     return replace(item, **fields, extra=extra)
 
 
+def _is_unchecked(target: Target | None, unchecked: Container[Kind]) -> bool:
+    return target is not None and target.kind is not None and target.kind in unchecked
+
+
 def _bare_part(
     part: ContentPart, target: Target | None, unchecked: Container[Kind], *, is_empty: bool = False
 ) -> ContentPart:
     """Return a part with its text, and what the API sends with text that isn't checked."""
     fields: dict[str, Any] = {}
     if target is not None and (text := getattr(part, target.field)) is not None:
-        is_unchecked = target.kind in unchecked
+        is_unchecked = _is_unchecked(target, unchecked)
         fields[target.field] = text if is_unchecked or not is_empty else ""
         for name in _PART_FIELDS:
             if (value := getattr(part, name)) is not None:
@@ -189,7 +193,7 @@ def _dropped_of_parts(
     dropped: dict[str, None] = {}
     for part in parts:
         target = PARTS.get((name, part.type))
-        if target is None or target.kind not in unchecked:
+        if not _is_unchecked(target, unchecked):
             dropped |= dict.fromkeys(name for name in _PART_FIELDS if getattr(part, name))
         dropped |= dict.fromkeys(part.extra)
     return [Dropped(name) for name in dropped]
@@ -228,15 +232,16 @@ def _bare(item: OutputItem, unchecked: Container[Kind], *, is_empty: bool = Fals
                 for part in (parts if has_parts else ())
             ]
     extra = {name: item.extra[name] for name in _kept(item, unchecked) if name in item.extra}
-    for _, target, _, text in texts:
-        new = text if target.kind in unchecked or not is_empty else ""
+    for each in texts:
+        target, is_unchecked = each.target, each.kind in unchecked
+        text = each.text if is_unchecked or not is_empty else ""
         if target.field == "command":
-            if target.kind not in unchecked:
-                extra.setdefault("action", {"commands": []})["commands"].append(new)
+            if not is_unchecked:
+                extra.setdefault("action", {"commands": []})["commands"].append(text)
         elif target.field == "diff":
-            extra.setdefault("operation", {"diff": new})
+            extra.setdefault("operation", {"diff": text})
         elif not target.parts:
-            fields[target.field] = new
+            fields[target.field] = text
     return OutputItem(**fields, extra=extra)
 
 

@@ -125,7 +125,7 @@ class ResponseOutlet(Outlet):
 
     def _without_parts(self, item: OutputItem) -> OutputItem:
         parts = item.content
-        kept = [part for part in parts or () if part_kind(part) in self._kinds]
+        kept = [part for part in parts or () if (kind := part_kind(part)) and kind in self._kinds]
         return item if parts is None or len(kept) == len(parts) else replace(item, content=kept)
 
     def _is_released(self, item: OutputItem) -> bool:
