@@ -195,6 +195,14 @@ async def test_item_that_raises() -> None:
             await anext(texts)
 
 
+def test_complete_text_released_first() -> None:
+    """With release="first", what a complete text adds is released at once too."""
+    gate = Gate(Blocklist(), release="first")
+    assert read(gate, delta(0, "One. Tw"), done(0, "One. Two")) == [
+        *(delta(0, "One. Tw"), delta(0, "o"), done(0, "One. Two")),
+    ]
+
+
 @pytest.mark.parametrize("complete", ["Red green", "gre"])
 def test_complete_text_that_begins_otherwise(complete: str) -> None:
     """A complete text that doesn't begin with the received text adds nothing to it."""

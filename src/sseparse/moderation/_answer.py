@@ -165,7 +165,7 @@ class GatedAnswer:
     def _leave(self, lane: Lane, output: list[Output]) -> None:
         """Release the open text, so that what comes next follows it; more of it can follow."""
         if lane.open is not None:
-            self._put(lane.open, lane.open.chain.close(), output)
+            self._put(lane.open, lane.open.chain.close(lane.open), output)
             lane.open = None
         output += lane.rests
         lane.rests = []
@@ -205,7 +205,7 @@ class GatedAnswer:
         if end.is_final:
             self._close_texts(lane, end.kind, output)
         elif lane.open is not None:
-            self._put(lane.open, lane.open.chain.flush(), output)
+            self._put(lane.open, lane.open.chain.flush(lane.open), output)
         if lane.open is None:
             output += lane.rests
             lane.rests = []
@@ -216,7 +216,7 @@ class GatedAnswer:
             text = lane.texts.pop(key)
             text.last = None
             if lane.open is text:
-                self._put(text, text.chain.close(), output)
+                self._put(text, text.chain.close(text), output)
                 lane.open = None
         lane.rests = rests
 

@@ -157,7 +157,8 @@ class TextChain:
         self._number = 0
         self._before = -1  # number of the window that the next one overlaps
         self._ends: dict[int, str] = {}  # the overlaps of later windows, by that number
-        self._pending: dict[int, _Pending] = {}  # in order
+        self._pending: dict[int, _Pending] = {}  # in order, from the oldest one
+        self._oldest = 0
         self._tail = ""  # approved, but waits with the next window
 
     @property
@@ -189,9 +190,8 @@ class TextChain:
     def _held_of(self, text: Text) -> str:
         if self._releases_first:
             return ""
-        pending = self._pending.values()
-        first = next(iter(pending), None)
-        waiting = [each.window.new for each in pending if each.text is text]
+        first = self._pending.get(self._oldest)
+        waiting = [each.window.new for each in self._pending.values() if each.text is text]
         if (self.current if first is None else first.text) is text:
             waiting.insert(0, self._tail)
         return "".join([*waiting, self._text if text is self.current else ""])
@@ -214,23 +214,21 @@ class TextChain:
                 new = join_halves(new)
         return self._split(text, new)
 
-    def flush(self) -> list[Window]:
-        """Complete the last window; more of the text can follow."""
-        if self.current is None:
-            return []
+    def flush(self, text: Text) -> list[Window]:
+        """Complete the last window of the current text; more of the text can follow."""
         half, self._half = self._half, ""
-        windows = self._split(self.current, half)
+        windows = self._split(text, half)
         if self._text:
-            windows.append(self._make_window(self.current, self._text))
+            windows.append(self._make_window(text, self._text))
         self._text = ""
         self._boundary.begin(0)
         return windows
 
-    def close(self) -> list[Window]:
-        """Complete the last window, which releases all text."""
-        windows = self.flush()
-        if self.current is not None and self._tail and not self._pending:
-            windows.append(self._make_window(self.current, ""))
+    def close(self, text: Text) -> list[Window]:
+        """Complete the last window of the current text, which releases all of it."""
+        windows = self.flush(text)
+        if self._tail and not self._pending:
+            windows.append(self._make_window(text, ""))
         if self._pending:
             self._pending[self._number - 1].releases_all = True
         return windows
@@ -245,7 +243,7 @@ class TextChain:
         return [each.window for each in self._pending.values() if not each.is_approved]
 
     def is_first(self, window: Window) -> bool:
-        return next(iter(self._pending)) == window.number
+        return window.number == self._oldest
 
     def replace(self, window: Window, text: str) -> list[Window]:
         """
@@ -294,8 +292,9 @@ class TextChain:
         """Approve a window and return the text that can now be released."""
         self._pending[window.number].is_approved = True
         releases: list[Release] = []
-        while (first := next(iter(self._pending.values()), None)) and first.is_approved:
-            del self._pending[first.window.number]
+        while (first := self._pending.get(self._oldest)) is not None and first.is_approved:
+            del self._pending[self._oldest]
+            self._oldest += 1
             if not self._releases_first:
                 releases += self._release_window(first)
         return releases
