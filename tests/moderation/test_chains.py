@@ -1,5 +1,6 @@
 """Texts that a reader reads as one are checked as one."""
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -198,3 +199,50 @@ def test_every_phrase(
     start = data.draw(st.integers(0, max(len(text) - lookback, 0)))
     if text:
         assert any(text[start : start + lookback] in window.text for window in windows)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["delta", "delta", "done", "pause", "part"]),
+            st.integers(0, 2),
+            st.sampled_from(["a", "X", "XX", "X. ", "bad", "b", "d. "]),
+            st.sampled_from(["content", "reasoning", "arguments"]),
+        ),
+        max_size=14,
+    ),
+    st.fixed_dictionaries(
+        {
+            "window": st.sampled_from(["sentence", 1, 2]),
+            "hold": st.integers(0, 3),
+            "lookback": st.sampled_from([0, 1, 3, 200]),
+            "on_flagged": st.sampled_from(["stop", "stop_choice"]),
+        }
+    ),
+)
+def test_same_result(steps: list[tuple[str, int, str, Any]], options: Any) -> None:
+    """However many checks run at a time, the items, the texts and the flags are the same."""
+    events: list[Event] = []
+    for name, item, text, kind in steps:
+        if name == "part":
+            events.append(part(len(events), text, item=item))
+        else:
+            events.append(Event(name, item, text if name == "delta" else "", kind))
+
+    def judge(text: str) -> Verdict:
+        return "bad" not in text and Replace(text.replace("XX", "-"))
+
+    def result(concurrent: int) -> Any:
+        gate = Gate(
+            judge, kinds=("content", "reasoning", "arguments"), concurrent=concurrent, **options
+        )
+        out: list[tuple[str, int | None, str]] = []
+        with suppress(Flagged):
+            out.extend((each.type, each.item, each.text) for each in gate.chunks(events))
+        texts = [gate.released(), gate.released(kind="reasoning"), gate.released(kind="arguments")]
+        sent = "".join(text for name, _, text in out if name == "delta")
+        assert sorted(sent) == sorted("".join(texts))
+        windows = {choice: flagged.window for choice, flagged in gate.flags.items()}
+        return texts, windows, gate.flagged and gate.flagged.window, out
+
+    assert result(1) == result(3)

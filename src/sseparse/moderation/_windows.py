@@ -22,7 +22,7 @@ class Window:
         text: The text to check: the end of the text before it, then the new text.
         overlap: How many characters at its beginning were part of earlier windows too.
         choice: The choice it belongs to, by its index.
-        number: Its number among the windows of that text, from 0.
+        number: Its number among the windows of its kind and choice, or of its tool call, from 0.
         kind: Kind of the text: "content", "reasoning", "refusal", "transcript" or "arguments".
         item: Position among the result's output items or content blocks; None for an API without.
         part: Position among the texts of that kind in the choice or item, such as the index of a
