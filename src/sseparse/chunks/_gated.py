@@ -18,6 +18,7 @@ from ..payloads._gated import (
     TextEnd,
     TextKey,
     dropped_fields,
+    numbers_in,
 )
 from ..payloads._model import Kind, Model, ModelT, build
 from ._texts import REASONING_NAMES, is_reasoning, other_parts
@@ -156,31 +157,20 @@ def _usage_of(chunk: ChatCompletionChunk | CompletionChunk) -> CompletionUsage |
             return None
         from ._models import CompletionUsage  # noqa: PLC0415 - it imports this module
 
-        return build(CompletionUsage, _numbers(found))
+        return build(CompletionUsage, numbers_in(found))
     prompt, completion = usage.prompt_tokens_details, usage.completion_tokens_details
     return replace(
         usage,
-        prompt_tokens_details=prompt and replace(prompt, extra=_numbers(prompt.extra)),
+        prompt_tokens_details=prompt and replace(prompt, extra=numbers_in(prompt.extra)),
         completion_tokens_details=completion
-        and replace(completion, extra=_numbers(completion.extra)),
-        extra=_numbers(usage.extra),
+        and replace(completion, extra=numbers_in(completion.extra)),
+        extra=numbers_in(usage.extra),
     )
 
 
 def _usage_in(fields: Any) -> dict[str, Any] | None:
     usage = fields.get("usage") if is_object(fields) else None
     return usage if is_object(usage) else None
-
-
-def _numbers(fields: dict[str, Any]) -> dict[str, Any]:
-    """Return numbers, and objects of numbers."""
-    kept: dict[str, Any] = {}
-    for name, value in fields.items():
-        if isinstance(value, int | float):
-            kept[name] = value
-        elif is_object(value):
-            kept[name] = {key: each for key, each in value.items() if isinstance(each, int | float)}
-    return kept
 
 
 def _split_choice(

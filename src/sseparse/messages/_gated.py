@@ -8,8 +8,16 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from .._json import is_object
-from ..payloads._gated import Dropped, GatedText, Part, Rest, TextEnd, TextKey, dropped_fields
+from ..payloads._gated import (
+    Dropped,
+    GatedText,
+    Part,
+    Rest,
+    TextEnd,
+    TextKey,
+    dropped_fields,
+    numbers_in,
+)
 from ..payloads._model import Kind
 from ._events import (
     GENERATED,
@@ -211,18 +219,7 @@ def _numbers_of(usage: MessageUsage | None) -> MessageUsage | None:
     if usage is None:
         return None
     fields: dict[str, Any] = {name: getattr(usage, name) for name in usage.wire_fields()}
-    return MessageUsage(**_numbers(fields), extra=_numbers(usage.extra))
-
-
-def _numbers(fields: dict[str, Any]) -> dict[str, Any]:
-    """Return numbers, and objects of numbers."""
-    kept: dict[str, Any] = {}
-    for name, value in fields.items():
-        if isinstance(value, int | float):
-            kept[name] = value
-        elif is_object(value) and (inner := _numbers(value)):
-            kept[name] = inner
-    return kept
+    return MessageUsage(**numbers_in(fields), extra=numbers_in(usage.extra))
 
 
 def _dropped_usage(usage: MessageUsage | None) -> Iterator[Part]:

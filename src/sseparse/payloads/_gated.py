@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, Self
 
+from .._json import is_object
 from ._model import Kind, Model
 
 
@@ -101,6 +102,17 @@ Part = GatedText | TextEnd | Rest | Dropped
 def dropped_fields(*models: Model) -> list[Part]:
     """Return the unknown fields of models as dropped."""
     return [Dropped(name) for model in models for name in model.extra]
+
+
+def numbers_in(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields that are numbers, and objects of them, such as those of token counts."""
+    kept: dict[str, Any] = {}
+    for name, value in fields.items():
+        if isinstance(value, int | float):
+            kept[name] = value
+        elif is_object(value) and (inner := numbers_in(value)):
+            kept[name] = inner
+    return kept
 
 
 class Withheld:

@@ -7,7 +7,16 @@ from typing import Any, Final, TypeVar
 
 from msgspec.structs import replace
 
-from ..payloads._gated import Dropped, GatedText, Part, Rest, TextEnd, TextKey, dropped_fields
+from ..payloads._gated import (
+    Dropped,
+    GatedText,
+    Part,
+    Rest,
+    TextEnd,
+    TextKey,
+    dropped_fields,
+    numbers_in,
+)
 from ..payloads._model import Kind
 from ._events import (
     AnnotationEvent,
@@ -353,14 +362,10 @@ def _usage_of(usage: ResponseUsage | None) -> ResponseUsage | None:
     details, output = usage.input_tokens_details, usage.output_tokens_details
     return replace(
         usage,
-        input_tokens_details=details and replace(details, extra=_numbers(details.extra)),
-        output_tokens_details=output and replace(output, extra=_numbers(output.extra)),
-        extra=_numbers(usage.extra),
+        input_tokens_details=details and replace(details, extra=numbers_in(details.extra)),
+        output_tokens_details=output and replace(output, extra=numbers_in(output.extra)),
+        extra=numbers_in(usage.extra),
     )
-
-
-def _numbers(fields: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if isinstance(value, int | float)}
 
 
 _SPLITTERS: Final[Mapping[type[ResponseEvent], Callable[[Any, Container[Kind]], list[Part]]]] = {
