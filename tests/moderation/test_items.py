@@ -47,8 +47,8 @@ class Event:
         text = approved(TextKey(self.kind, 0, self.item))
         return self if text is None else evolve(self, text=text)
 
-    def make_outlet(self) -> Outlet:
-        return Outlet()
+    def make_outlet(self, kinds: Container[Kind]) -> Outlet:
+        return Outlet(kinds)
 
     def with_stop(self, choice: int) -> Sequence[Self]:
         assert choice == 0
@@ -72,18 +72,15 @@ def read(gate: Gate, *events: Event) -> list[Event]:
 
 
 def test_items() -> None:
-    """Texts of different items are checked apart, and the end of one completes its last window."""
+    """A text completes the window of the one before it, and one that goes on sees its own end."""
     check = Blocklist()
     events = [
-        *(start(0), delta(0, "On"), start(1), delta(1, "Uno"), delta(0, "e")),
-        *(done(0, "One"), done(1, "Uno"), Event("end")),
+        *(start(0), start(1), delta(0, "On"), delta(1, "Uno"), delta(0, "e")),
+        *(done(0, "One"), delta(1, "s"), done(1, "Unos"), Event("end")),
     ]
 
-    assert read(Gate(check), *events) == [
-        *(start(0), start(1), delta(0, "One"), done(0, "One"), delta(1, "Uno"), done(1, "Uno")),
-        Event("end"),
-    ]
-    assert check.seen == ["One", "Uno"]
+    assert read(Gate(check), *events) == events
+    assert check.seen == ["On", "OnUno", "One", "OnUnos"]
 
 
 def test_hold() -> None:
@@ -196,6 +193,14 @@ async def test_item_that_raises() -> None:
             [each async for each in texts]
         with pytest.raises(BrokenStage):
             await anext(texts)
+
+
+def test_complete_text_released_first() -> None:
+    """With release="first", what a complete text adds is released at once too."""
+    gate = Gate(Blocklist(), release="first")
+    assert read(gate, delta(0, "One. Tw"), done(0, "One. Two")) == [
+        *(delta(0, "One. Tw"), delta(0, "o"), done(0, "One. Two")),
+    ]
 
 
 @pytest.mark.parametrize("complete", ["Red green", "gre"])

@@ -164,6 +164,26 @@ def test_approved(place: str) -> None:
     assert texts or gate.withheld
 
 
+def test_unchecked_calls() -> None:
+    """Calls whose arguments aren't checked bring no unknown fields."""
+    call = {
+        "index": 0,
+        "id": "c",
+        "x": TEXT,
+        "function": {"name": "f", "arguments": "{}", "y": TEXT},
+    }
+    tool = {"index": 1, "custom": {"name": "g", "input": "a", "y": TEXT}}
+    delta = {"tool_calls": [call, tool], "function_call": {"name": "h", "y": TEXT}}
+    audio = {"audio": {"id": "a", "transcript": "Ok.", "x": TEXT}}
+    for each in (delta, audio):
+        gate = Gate(has_no_word, unchecked=("arguments", "transcript"))
+        (chunk, *_) = gate.chunks(stream_of({"choices": [{"index": 0, "delta": each}]}))
+        assert WORD.encode() not in encode_chunk(chunk)
+        assert [piece.text for piece in chunk.pieces()] == (
+            ["Ok."] if each is audio else ["{}", "a"]
+        )
+
+
 @pytest.mark.parametrize("unchecked", ["content", "reasoning"])
 def test_mixed_parts(unchecked: Kind) -> None:
     """In a list with text and reasoning, the kind that isn't checked doesn't bring the other."""

@@ -158,13 +158,93 @@ def test_unapproved_text_is_nowhere(mask: str) -> None:
 
 
 def test_unchecked_text_is_received_as_it_was() -> None:
-    """Text of kinds that aren't checked stays as it was received."""
+    """Text of kinds that aren't checked stays as it was received, with what belongs to it."""
     events = parse(*everything("text"))
-    released = Approver(KINDS).feed_all(events)
-    result = accumulated(released)
-    assert texts_of(result) == texts_of(accumulated(events))
+    approver = Approver(KINDS)
+    released = approver.feed_all(events)
+    result, received = accumulated(released), accumulated(events)
+    assert texts_of(result) == texts_of(received)
     assert result.output[1].extra["encrypted_content"] == "text"
-    assert result.output[2].extra == {"extra_field": "text"}
+    for place in (6, 7):
+        assert result.output[place].extra == received.output[place].extra
+    part = (result.output[0].content or [])[0]
+    assert (part.annotations, part.logprobs) == ([{"title": "text"}], [{"token": "text"}])
+    assert {"output", "outputs", "extra_field", "action", "result"} <= approver.dropped
+
+
+@pytest.mark.parametrize("unchecked", KINDS)
+def test_unchecked_kinds_bring_nothing_else(unchecked: Kind) -> None:
+    """With one kind of text that isn't checked, fields of no kind are dropped all the same."""
+    text = {
+        "extra_field": FORBIDDEN,
+        "output": FORBIDDEN,
+        "outputs": [{"logs": FORBIDDEN}],
+        "obfuscation": FORBIDDEN,
+    }
+    part = {"type": "output_text", "text": "a", "refusal": FORBIDDEN, **text}
+    items = [
+        message(content=[part, {"type": "new", "text": FORBIDDEN}], code=FORBIDDEN, **text),
+        call("{}", content=[{"type": "new", "text": FORBIDDEN}], input=FORBIDDEN, **text),
+        {"type": "mcp_call", "arguments": "{}", **text},
+        {"type": "code_interpreter_call", "code": "1", **text},
+        {"type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", **text}]},
+    ]
+    events = [
+        *(added(item, at) for at, item in enumerate(items)),
+        {"type": "response.content_part.added", "output_index": 0, "part": part},
+        *({**delta("a"), **text}, {**arguments("{}", 1), **text}),
+        {**delta("a", None, "response.audio.delta"), **text},
+        {"type": "response.output_text.done", "output_index": 0, "text": "a", **text},
+        {"type": "response.output_text.annotation.added", "annotation": {}, **text},
+        {"type": "response.content_part.done", "output_index": 0, "part": part},
+        *(done(item, at) for at, item in enumerate(items)),
+        completed(output=items),
+    ]
+    kinds = [each for each in KINDS if each not in (unchecked, "refusal")]
+    gate = Gate(lambda _: True, kinds=tuple(kinds), unchecked=(unchecked,))
+    released = [*gate.chunks(parse(*events))]
+    if unchecked != "refusal":  # its text
+        assert FORBIDDEN.encode() not in b"".join(map(encode_event, released))
+    assert {"extra_field", "output", "outputs"} <= set(gate.withheld)
+
+
+def test_counted_deltas() -> None:
+    """Deltas that a server counts as parts are checked as one text, which is released once."""
+    words = ["how to make", " a bo", "mb at home."]
+    deltas = [delta(word, content_index=index) for index, word in enumerate(words)]
+    text = "".join(words)
+    end = {"type": "response.output_text.done", "output_index": 0, "content_index": 2, "text": text}
+    events = [
+        *(created(), added(message(content=[])), *deltas, end),
+        *(done(message(text)), completed(output=[message(text)])),
+    ]
+    seen: list[str] = []
+
+    def check(each: str) -> bool:
+        seen.append(each)
+        return True
+
+    gate = Gate(check)
+    items = [*gate.chunks(parse(*events))]
+
+    assert seen == [text]
+    assert [item.text for item in items if item.text] == [text]
+    assert accumulated(items).text == text
+
+
+def test_repeated_contradictions() -> None:
+    """A complete text that isn't what was received is replaced by what was, but not each time."""
+    text = "Hello you. " * 100
+    ends = [{"type": "response.output_text.done", "output_index": 0, "text": "x"}] * 20
+    items = [done(message("x"))] * 20
+    empty = [added(message("")), done(message(""))] * 20
+    events = parse(delta(text), *ends, *items, *empty, completed(output=[message("x")]))
+    released = [*Gate(lambda _: True).chunks(events)]
+
+    assert b"".join(map(encode_event, released)).count(b"Hello") == 100 * (1 + 8 + 1)
+    assert len([event for event in released if event.type.endswith("text.done")]) == 8
+    assert released[-1].type == "response.completed"
+    assert accumulated(released).text == text
 
 
 def test_parts_of_a_delta() -> None:
@@ -174,8 +254,12 @@ def test_parts_of_a_delta() -> None:
     assert text == GatedText(TextKey("content", 0, 2, 0), "a", event)
     assert dropped == [Dropped("logprobs"), Dropped("obfuscation"), Dropped("new")]
     assert event.with_text("b").to_dict() == delta("b", 2, logprobs=[])
-    (rest,) = event.split_texts(("content",))
-    assert rest == Rest(event, 0, 2, "content")
+    rest, *dropped = event.split_texts(("content",))
+    known = delta("a", 2, logprobs=[{}])
+    assert rest == Rest(parse(known)[0], 0, 2, "content")
+    assert dropped == [Dropped("obfuscation"), Dropped("new")]
+    (event,) = parse(known)
+    assert event.split_texts(("content",)) == [Rest(event, 0, 2, "content")]
     assert split(delta("")) == []
     (text,) = split(delta("a", None, f"{SUMMARY}.delta", summary_index=1))
     assert isinstance(text, GatedText)
@@ -320,6 +404,56 @@ def test_withheld_items() -> None:
     assert isinstance(last, LifecycleEvent)
     assert last.response is not None
     assert [item.type for item in last.response.output] == ["message"]
+
+
+def test_withheld_items_without_a_beginning() -> None:
+    """Items and parts of kinds that are withheld aren't in complete items and responses."""
+    reasoning = {"type": "reasoning", "id": "r", "summary": [{"type": "summary_text", "text": "a"}]}
+    refusal = {"type": "refusal", "refusal": "No."}
+    answer = message("One.")
+    answer["content"] = [refusal, *answer["content"], {"type": "new"}]
+    events = parse(
+        done(call("{}")), done(answer, 1), completed(output=[call("{}"), answer, reasoning])
+    )
+    items = [*Gate(lambda _: True, unchecked=()).chunks(events)]
+
+    assert [item.type for item in items] == [
+        *("response.output_text.delta", "response.output_item.done", "response.completed"),
+    ]
+    result = accumulated(items)
+    assert [item.type for item in result.output] == ["message"]
+    assert [part.type for part in result.output[0].content or ()] == ["output_text"]
+    assert accumulated(items[:2]).text == result.text == "One."
+
+
+def test_withheld_parts() -> None:
+    """A part that is withheld leaves no gap in the indexes of the content."""
+    refusal = {"type": "refusal", "refusal": "No."}
+    new = {"type": "new", "text": "x"}
+    part = {"type": "output_text", "text": ""}
+    whole = message("One.")
+    whole["content"] = [refusal, new, *whole["content"]]
+    names = [
+        *("response.content_part.added", "response.output_text.delta"),
+        *("response.output_text.done", "response.content_part.done"),
+    ]
+
+    def at(index: int, name: str, **fields: Any) -> dict[str, Any]:
+        return {"type": name, "output_index": 0, "content_index": index, **fields}
+
+    events = [
+        *(created(), added(message(content=[]))),
+        *(at(0, names[0], part={**refusal, "refusal": ""}), at(0, names[3], part=refusal)),
+        *(at(1, names[0], part=new), at(1, names[3], part=new)),
+        *(at(2, names[0], part=part), at(2, names[1], delta="One.")),
+        *(at(2, names[2], text="One."), at(2, names[3], part={**part, "text": "One."})),
+        *(done(whole), completed(output=[whole])),
+    ]
+    items = [*Gate(lambda _: True).chunks(parse(*events))]
+
+    assert [item.type for item in items[2:6]] == names
+    assert {getattr(item, "content_index", 0) for item in items} == {0}
+    assert accumulated(items[:-2]).text == accumulated(items).text == "One."
 
 
 def test_stopping_between_gaps() -> None:

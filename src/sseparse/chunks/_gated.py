@@ -18,6 +18,7 @@ from ..payloads._gated import (
     TextEnd,
     TextKey,
     dropped_fields,
+    numbers_in,
 )
 from ..payloads._model import Kind, Model, ModelT, build
 from ._texts import REASONING_NAMES, is_reasoning, other_parts
@@ -69,9 +70,9 @@ class GatedChunk(Model, kw_only=True):
         """Return the chunk itself: chunks don't repeat texts."""
         return self
 
-    def make_outlet(self) -> Outlet:
+    def make_outlet(self, kinds: Container[Kind], /) -> Outlet:
         """Return an outlet that changes nothing, and ends a choice by `with_stop()`."""
-        return Outlet()
+        return Outlet(kinds)
 
     def with_stop(self, choice: int, /) -> list[Self]:
         """Return a chunk that ends the choice with the finish reason "content_filter"."""
@@ -156,31 +157,20 @@ def _usage_of(chunk: ChatCompletionChunk | CompletionChunk) -> CompletionUsage |
             return None
         from ._models import CompletionUsage  # noqa: PLC0415 - it imports this module
 
-        return build(CompletionUsage, _numbers(found))
+        return build(CompletionUsage, numbers_in(found))
     prompt, completion = usage.prompt_tokens_details, usage.completion_tokens_details
     return replace(
         usage,
-        prompt_tokens_details=prompt and replace(prompt, extra=_numbers(prompt.extra)),
+        prompt_tokens_details=prompt and replace(prompt, extra=numbers_in(prompt.extra)),
         completion_tokens_details=completion
-        and replace(completion, extra=_numbers(completion.extra)),
-        extra=_numbers(usage.extra),
+        and replace(completion, extra=numbers_in(completion.extra)),
+        extra=numbers_in(usage.extra),
     )
 
 
 def _usage_in(fields: Any) -> dict[str, Any] | None:
     usage = fields.get("usage") if is_object(fields) else None
     return usage if is_object(usage) else None
-
-
-def _numbers(fields: dict[str, Any]) -> dict[str, Any]:
-    """Return numbers, and objects of numbers."""
-    kept: dict[str, Any] = {}
-    for name, value in fields.items():
-        if isinstance(value, int | float):
-            kept[name] = value
-        elif is_object(value):
-            kept[name] = {key: each for key, each in value.items() if isinstance(each, int | float)}
-    return kept
 
 
 def _split_choice(
@@ -209,8 +199,10 @@ def _split_choice(
     if "arguments" not in unchecked:
         yield from _split_calls(chunk, choice)
     elif delta.tool_calls or delta.function_call:
-        calls = make(tool_calls=delta.tool_calls, function_call=delta.function_call)
-        yield Rest(_bare(chunk, calls), index, kind="arguments")
+        calls = [_known_call(call) for call in delta.tool_calls or ()] or None
+        function = delta.function_call and replace(delta.function_call, extra={})
+        called = make(tool_calls=calls, function_call=function)
+        yield Rest(_bare(chunk, called), index, kind="arguments")
     if choice.finish_reason:
         end = make()
         end.finish_reason = choice.finish_reason
@@ -247,7 +239,8 @@ def _unchecked_fields(delta: ChoiceDelta, kind: Kind) -> dict[str, Any]:
     elif kind == "content":
         fields["content"] = delta.text if is_list(delta.content) else delta.content
     else:
-        fields = {"refusal": delta.refusal} if kind == "refusal" else {"audio": delta.audio}
+        audio = delta.audio and replace(delta.audio, extra={})
+        fields = {"refusal": delta.refusal} if kind == "refusal" else {"audio": audio}
     return {name: value for name, value in fields.items() if value}
 
 
@@ -283,6 +276,16 @@ def _call(call: ToolCallDelta, name: str | None, text: str, **fields: Any) -> To
     return type(call)(index=call.index, function=function, custom=custom, **fields)
 
 
+def _known_call(call: ToolCallDelta) -> ToolCallDelta:
+    function, custom = call.function, call.custom
+    return replace(
+        call,
+        function=function and replace(function, extra={}),
+        custom=custom and replace(custom, extra={}),
+        extra={},
+    )
+
+
 def _callee(callee: CalleeT, name: str | None, text: str) -> CalleeT:
     fields: dict[str, Any] = {"input" if hasattr(callee, "input") else "arguments": text}
     return type(callee)(name=name, **fields)
@@ -303,5 +306,4 @@ def _dropped(choice: ChunkChoice, unchecked: Container[Kind]) -> Iterator[str]:
         yield "reasoning_details"
     yield from choice.extra
     yield from (name for name in delta.extra if name not in REASONING_NAMES)
-    if "arguments" not in unchecked:
-        yield from (name for call in delta.tool_calls or () for name in call.extra)
+    yield from (name for call in delta.tool_calls or () for name in call.extra)

@@ -63,11 +63,11 @@ class MessageEvent(Model, kw_only=True):
         """Return the event itself: events of messages don't repeat texts."""
         return self
 
-    def make_outlet(self) -> Outlet:
+    def make_outlet(self, kinds: Container[Kind], /) -> Outlet:
         """Return an outlet for the events of a message that a moderation gate releases."""
         from ._outlet import MessageOutlet  # noqa: PLC0415 - most programs need none
 
-        return MessageOutlet()
+        return MessageOutlet(kinds)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the event as JSON-ready dictionaries and lists, as it was received."""

@@ -8,8 +8,16 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from .._json import is_object
-from ..payloads._gated import Dropped, GatedText, Part, Rest, TextEnd, TextKey, dropped_fields
+from ..payloads._gated import (
+    Dropped,
+    GatedText,
+    Part,
+    Rest,
+    TextEnd,
+    TextKey,
+    dropped_fields,
+    numbers_in,
+)
 from ..payloads._model import Kind
 from ._events import (
     GENERATED,
@@ -37,10 +45,16 @@ _DELTAS: Final = {kind: name for name, (kind, _) in GENERATED.items()}
 # The fields of a block that have no generated text.
 _BLOCK: Final = ("type", "id", "name", "server_name", "tool_use_id", "is_error")
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]+=*")
-# The kinds of text that deltas without generated text complete.
+# The kinds of text that deltas without generated text complete, and their field.
 _COMPLETED: Final[Mapping[str, tuple[Kind, str]]] = {
-    "citations_delta": ("content", "citations"),
+    "citations_delta": ("content", "citation"),
     "signature_delta": ("reasoning", "signature"),
+}
+# The fields of a block that belong to text that isn't checked.
+_UNCHECKED: Final[Mapping[Kind, str]] = {
+    "content": "citations",
+    "reasoning": "signature",
+    "arguments": "caller",
 }
 
 
@@ -57,16 +71,19 @@ def split_event(event: MessageEvent, unchecked: Container[Kind]) -> list[Part]:
 def split_delta(event: ContentBlockDeltaEvent, unchecked: Container[Kind]) -> list[Part]:
     """Return the parts of a delta."""
     delta, index = event.delta, event.index
-    if delta.type in _COMPLETED:
-        kind, name = _COMPLETED[delta.type]
-        if kind in unchecked:
-            return [Rest(event, 0, index, kind)]
-        return _split_signature(event) if _is_opaque(delta.signature) else [Dropped(name)]
-    if delta.type not in GENERATED:
+    kind, field = GENERATED.get(delta.type) or _COMPLETED.get(delta.type) or (None, "")
+    if kind is None:
         return [Dropped(delta.type or "delta")]
-    kind, field = GENERATED[delta.type]
     if kind in unchecked:
-        return [Rest(event, 0, index, kind)]
+        known: dict[str, Any] = {field: getattr(delta, field)}
+        if kind == "reasoning":
+            known["estimated_tokens"] = delta.estimated_tokens
+        bare = BlockDelta(type=delta.type, **known)
+        rest = Rest(replace(event, delta=bare, extra={}), 0, index, kind)
+        return [rest, *dropped_fields(event, delta)]
+    if delta.type in _COMPLETED:
+        is_opaque = _is_opaque(delta.signature)
+        return _split_signature(event) if is_opaque else [Dropped(_UNCHECKED[kind])]
     text = getattr(delta, field)
     parts: list[Part] = [
         GatedText(TextKey(kind, 0, index), text, event)
@@ -134,23 +151,26 @@ def _split_start(event: MessageStartEvent, unchecked: Container[Kind]) -> Iterat
 def _split_block(event: ContentBlockStartEvent, unchecked: Container[Kind]) -> Iterator[Part]:
     block, index = event.content_block, event.index
     kind, field = _TEXTS.get(block.type, (None, ""))
-    if kind is not None and kind in unchecked:
-        yield Rest(event, 0, index, kind)
+    is_unchecked = kind is not None and kind in unchecked
+    if field == "data" and not is_unchecked:  # it makes no sense without its data
+        yield Dropped(block.type, event)
         return
     values = {name: getattr(block, name) for name in block.wire_fields()}
-    fields = {name: value for name, value in values.items() if name in _BLOCK or not value}
-    value = values.get(field)
-    if value and field != "data":
+    known = {*_BLOCK, field, _UNCHECKED[kind]} if kind is not None and is_unchecked else _BLOCK
+    fields = {name: value for name, value in values.items() if name in known or not value}
+    value = None if is_unchecked else values.get(field)
+    signature = None if is_unchecked or kind != "reasoning" else block.signature
+    if value:
         fields[field] = {} if field == "input" else ""
-    if kind == "reasoning" and block.signature:
+    if signature:
         fields["signature"] = ""
     yield Rest(replace(event, content_block=ContentBlock(**fields), extra={}), 0, index, kind)
-    if kind is not None and value and field != "data":
+    if kind is not None and value:
         text = block.arguments if field == "input" else value
         key = TextKey(kind, 0, index)
         yield GatedText(key, text, _delta(index, _DELTAS[kind], text))
-    if kind == "reasoning" and block.signature:
-        yield from split_delta(_signature(index, block.signature), unchecked)
+    if signature:
+        yield from split_delta(_signature(index, signature), unchecked)
     yield from (Dropped(name) for name in values if name not in fields)
     yield from dropped_fields(event, block)
 
@@ -199,18 +219,7 @@ def _numbers_of(usage: MessageUsage | None) -> MessageUsage | None:
     if usage is None:
         return None
     fields: dict[str, Any] = {name: getattr(usage, name) for name in usage.wire_fields()}
-    return MessageUsage(**_numbers(fields), extra=_numbers(usage.extra))
-
-
-def _numbers(fields: dict[str, Any]) -> dict[str, Any]:
-    """Return numbers, and objects of numbers."""
-    kept: dict[str, Any] = {}
-    for name, value in fields.items():
-        if isinstance(value, int | float):
-            kept[name] = value
-        elif is_object(value) and (inner := _numbers(value)):
-            kept[name] = inner
-    return kept
+    return MessageUsage(**numbers_in(fields), extra=numbers_in(usage.extra))
 
 
 def _dropped_usage(usage: MessageUsage | None) -> Iterator[Part]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from msgspec.structs import replace
 
-from ..payloads._gated import Outlet
+from ..payloads._gated import Outlet, Withheld
+from ..payloads._model import Kind
 from ._events import (
     ContentBlockDeltaEvent,
     ContentBlockStartEvent,
@@ -28,9 +28,10 @@ class MessageOutlet(Outlet):
     A stopped message gets its end when the server sends it, with the token counts.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, kinds: Container[Kind]) -> None:
+        super().__init__(kinds)
         self._open: set[int] = set()  # received indexes
-        self._withheld: list[int] = []  # received indexes, sorted
+        self._withheld = Withheld()
         self._usage: MessageUsage | None = None
         self._has_end = True  # whether a stopped message has its stop reason
         self._is_stopped = False
@@ -55,8 +56,8 @@ class MessageOutlet(Outlet):
         return [item]
 
     def withhold(self, item: MessageEvent, /) -> None:
-        if isinstance(item, ContentBlockStartEvent) and not self._is_withheld(item.index):
-            insort(self._withheld, item.index)
+        if isinstance(item, ContentBlockStartEvent):
+            self._withheld.add(item.index)
 
     def stop(self, _choice: int, _template: MessageEvent, /) -> Sequence[MessageEvent]:
         self._is_stopped, self._has_end = True, False
@@ -73,17 +74,13 @@ class MessageOutlet(Outlet):
         return MessageDeltaEvent(type="message_delta", delta=end, usage=usage or self._usage)
 
     def _stop_block(self, item: ContentBlockStopEvent) -> list[MessageEvent]:
-        if item.index not in self._open and self._is_withheld(item.index):
+        if item.index not in self._open and item.index in self._withheld:
             return []
         self._open.discard(item.index)
         return [self._numbered(item)]
 
-    def _is_withheld(self, index: int) -> bool:
-        at = bisect_left(self._withheld, index)
-        return at < len(self._withheld) and self._withheld[at] == index
-
     def _numbered(
         self, item: ContentBlockStartEvent | ContentBlockDeltaEvent | ContentBlockStopEvent
     ) -> MessageEvent:
-        gaps = bisect_left(self._withheld, item.index)
-        return replace(item, index=item.index - gaps) if gaps else item
+        index = self._withheld.place(item.index)
+        return item if index == item.index else replace(item, index=index)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, field
 
-from ..payloads._gated import GatedItem, GatedText, Outlet, Part, Rest, TextEnd, TextKey
+from ..payloads._gated import Dropped, GatedItem, GatedText, Outlet, Part, Rest, TextEnd, TextKey
 from ..payloads._model import Kind
 from ._options import GateOptions
-from ._windows import Release, Window, WindowedText, key_of
+from ._windows import Release, Text, TextChain, Window, key_of
 
 if TYPE_CHECKING:
     from ._verdicts import Flagged
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 MOST_RESTS: Final = 1000
 # Of fields that are withheld, and of characters of each name.
 MOST_NAMES: Final = 100
+# Of events with a complete text that isn't what was received of it: a response repeats it 4 times.
+_MOST_CONTRADICTIONS: Final = 8
 
 Output = Window | Rest | Release
 """A window to check, an item that follows the windows before it, or text released at once."""
@@ -36,8 +38,8 @@ class Lane:
     """
 
     choice: int
-    texts: dict[TextKey, WindowedText] = field(factory=dict[TextKey, WindowedText])
-    open: WindowedText | None = None
+    texts: dict[TextKey, Text] = field(factory=dict[TextKey, Text])
+    open: Text | None = None
     rests: list[Rest] = field(factory=list[Rest])
 
 
@@ -46,7 +48,8 @@ class GatedAnswer:
     An answer split into windows and items, in the order of their release.
 
     Attributes:
-        texts: The texts that are checked, by their key.
+        texts: The texts that are checked, by their keys. Several keys can have the same one.
+        chains: The texts that are checked together, by the key that they share.
         flags: The errors that stopped single choices, by their index.
         unchecked: The kinds of text that pass without a check.
         withheld: Kinds of text and names of fields that were received and are never released.
@@ -61,7 +64,8 @@ class GatedAnswer:
         # Those with something since their last end, by identity: there can be thousands of lanes.
         self._live: dict[int, Lane] = {}
         self._last_lane: Lane | None = None
-        self.texts: dict[TextKey, WindowedText] = {}
+        self.texts: dict[TextKey, Text] = {}
+        self.chains: dict[TextKey, TextChain] = {}
         self.flags: dict[int, Flagged] = {}
         self.withheld: dict[str, None] = {}
         self._outlet: Outlet | None = None
@@ -69,55 +73,89 @@ class GatedAnswer:
     def add(self, parts: Iterable[Part]) -> list[Output]:
         """Add the parts of an item, and return the windows and items that they complete."""
         output: list[Output] = []
+        is_repeated = False
         for part in parts:
             if isinstance(part, GatedText):
-                self._add_text(part, output)
+                is_repeated |= not self._add_text(part, output)
             elif isinstance(part, Rest):
-                self._add_rest(part, output)
+                if not is_repeated or part.choice is None:  # the end of the answer
+                    self._add_rest(part, output)
             elif isinstance(part, TextEnd):
                 self._end(part, output)
-            elif len(self.withheld) < MOST_NAMES:  # the names of unknown fields are the server's
-                self.withheld[part.name[:MOST_NAMES]] = None
+            else:
+                self._drop(part)
         return output
 
-    def _add_text(self, part: GatedText, output: list[Output]) -> None:
-        key, text, template, is_complete = part
-        state = self.texts.get(key)
-        if state is None:
+    def _add_text(self, part: GatedText, output: list[Output]) -> bool:
+        """Add text. Return False if it contradicts what was received of the text once too often."""
+        key, new, template, is_complete = part
+        text = self.texts.get(key)
+        if text is None:
             if key.kind not in self._kinds:
                 self.withheld[key.kind] = None
-                return
-            at = key.choice, key.item
-            lane = self._lanes.get(at)
-            if lane is None:
-                lane = self._lanes[at] = Lane(key.choice)
-            state = self.texts[key] = WindowedText(key, self._options)
-            state.lane = lane
+                return True
+            text = self.texts[key] = self._find_text(part)
         if key.choice in self.flags:
-            return
-        lane = state.lane
-        if lane.open is not state:
-            self._leave(lane, output)
-            lane.open = lane.texts[key] = state
+            return True
+        chain, lane = text.chain, text.lane
+        self._open(text, output)
         self._last_lane = lane
         self._live[id(lane)] = lane
-        rest = state.rest_of(text) if is_complete else text
+        rest = chain.rest_of(text, new) if is_complete else new
+        is_contradiction = rest is None
         if rest is None:
             # Part of it was in no delta, as in a stream that was resumed: what is new isn't known.
             self.withheld[key.kind] = None
+            text.contradictions += 1
             rest = ""
-        windows = state.feed(rest, template)
+        windows = chain.feed(text, rest, template)
         if windows or self._releases_first:
-            self._put(lane, state, windows, output)
+            self._put(text, windows, output)
+        # The complete texts of an event are replaced by what was released. The server sent as much,
+        # or each of a few bytes would be answered with all of the text.
+        return not is_contradiction or text.contradictions <= _MOST_CONTRADICTIONS
 
-    def _put(
-        self, lane: Lane, state: WindowedText, windows: list[Window], output: list[Output]
-    ) -> None:
+    def _drop(self, part: Dropped) -> None:
+        if part.item is not None:
+            self._outlet_of(part.item).withhold(part.item)
+        if len(self.withheld) < MOST_NAMES:  # the names of unknown fields are the server's
+            self.withheld[part.name[:MOST_NAMES]] = None
+
+    def _find_text(self, part: GatedText) -> Text:
+        """Return the text that a key continues: usually a new one."""
+        key = part.key
+        # What a reader reads as one: all texts of a kind, but not the arguments of several calls.
+        shared = key if key.kind == "arguments" else TextKey(key.kind, key.choice)
+        chain = self.chains.get(shared)
+        if chain is None:
+            chain = self.chains[shared] = TextChain(self._options)
+        latest = chain.current
+        if latest is not None and latest.key.item == key.item and _is_counted_on(latest, part):
+            return latest
+        at = key.choice, key.item
+        lane = self._lanes.get(at)
+        if lane is None:
+            lane = self._lanes[at] = Lane(key.choice)
+        text = Text(key, chain, lane)
+        chain.texts.append(text)
+        return text
+
+    def _open(self, text: Text, output: list[Output]) -> None:
+        """Complete the windows of the texts before a text."""
+        current, lane = text.chain.current, text.lane
+        if current is not None and current is not text and current.lane.open is current:
+            self._leave(current.lane, output)
+        if lane.open is not text:
+            self._leave(lane, output)
+            lane.open = lane.texts[text.key] = text
+
+    def _put(self, text: Text, windows: list[Window], output: list[Output]) -> None:
         """Add windows, and after the first one the items that followed its text."""
+        lane = text.lane
         if lane.choice in self.flags:
             return
         if self._releases_first:
-            output += state.release_arrived()
+            output += text.chain.release_arrived(text)
         output += windows[:1]
         if windows and lane.rests:
             output += lane.rests
@@ -125,9 +163,10 @@ class GatedAnswer:
         output += windows[1:]
 
     def _leave(self, lane: Lane, output: list[Output]) -> None:
-        """Complete the last window of the open text; more of the text can follow."""
+        """Release the open text, so that what comes next follows it; more of it can follow."""
         if lane.open is not None:
-            self._put(lane, lane.open, lane.open.flush(), output)
+            self._put(lane.open, lane.open.chain.close(lane.open), output)
+            lane.open = None
         output += lane.rests
         lane.rests = []
 
@@ -144,7 +183,7 @@ class GatedAnswer:
         elif rest.kind not in (None, lane.open.key.kind):
             self._leave(lane, output)
             output.append(rest)
-        elif lane.open.is_open or self._options.hold:
+        elif lane.open.chain.is_open or self._options.hold:
             lane.rests.append(rest)
             self._live[id(lane)] = lane
             if len(lane.rests) >= MOST_RESTS:
@@ -166,7 +205,7 @@ class GatedAnswer:
         if end.is_final:
             self._close_texts(lane, end.kind, output)
         elif lane.open is not None:
-            self._put(lane, lane.open, lane.open.flush(), output)
+            self._put(lane.open, lane.open.chain.flush(lane.open), output)
         if lane.open is None:
             output += lane.rests
             lane.rests = []
@@ -174,9 +213,10 @@ class GatedAnswer:
     def _close_texts(self, lane: Lane, kind: Kind | None, output: list[Output]) -> None:
         rests, lane.rests = lane.rests, []  # they follow all texts, or one that isn't ended
         for key in [key for key in lane.texts if kind is None or key.kind == kind]:
-            state = lane.texts.pop(key)
-            self._put(lane, state, state.close(), output)
-            if lane.open is state:
+            text = lane.texts.pop(key)
+            text.last = None
+            if lane.open is text:
+                self._put(text, text.chain.close(text), output)
                 lane.open = None
         lane.rests = rests
 
@@ -191,11 +231,20 @@ class GatedAnswer:
             lane.rests = []
         return output + last
 
-    def approved(self, key: TextKey) -> str | None:
-        """Return the released text of a key, or None if texts of its kind pass without a check."""
-        if key.kind in self.unchecked:
-            return None
-        return self.texts[key].released if key in self.texts else ""
+    def _approver(self) -> Callable[[TextKey], str | None]:
+        """Return what returns the released text of a key, once if several keys have the same."""
+        seen: set[int] = set()
+
+        def approved(key: TextKey) -> str | None:
+            if key.kind in self.unchecked:
+                return None
+            text = self.texts.get(key)
+            if text is None or id(text) in seen:
+                return ""
+            seen.add(id(text))
+            return text.released
+
+        return approved
 
     def text_items(self, release: Release) -> Sequence[Any]:
         """Return the items that leave for a release."""
@@ -209,12 +258,12 @@ class GatedAnswer:
         if rest.signs is not None and not self._is_as_received(rest.signs):
             self.withheld["signature"] = None
             return []
-        return self._outlet_of(rest.rest).add(rest.rest.with_approved(self.approved))
+        return self._outlet_of(rest.rest).add(rest.rest.with_approved(self._approver()))
 
     def _is_as_received(self, key: TextKey) -> bool:
         """Return whether all of a text was released, and none of it was changed."""
         text = self.texts.get(key)
-        return text is None or not (text.is_changed or text.held)
+        return text is None or not (text.is_changed or text.sent < text.received)
 
     def stop_items(self, window: Window) -> Sequence[Any]:
         """Return the items that end the choice of a window, if items were added."""
@@ -228,5 +277,17 @@ class GatedAnswer:
     def _outlet_of(self, item: GatedItem) -> Outlet:
         outlet = self._outlet
         if outlet is None:
-            outlet = self._outlet = item.make_outlet()
+            outlet = self._outlet = item.make_outlet(self._kinds | self.unchecked)
         return outlet
+
+
+def _is_counted_on(latest: Text, part: GatedText) -> bool:
+    """
+    Return whether a part continues a text under another number.
+
+    vLLM counts the deltas of a text, and goes on counting in the next item (vllm#35184, #45742).
+    """
+    number, first = part.key.part, latest.key.part
+    if number > first:
+        return latest.key in latest.lane.texts  # isn't ended
+    return number >= 0 and part.is_complete and latest.chain.rest_of(latest, part.text) == ""

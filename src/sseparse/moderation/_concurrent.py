@@ -34,14 +34,12 @@ class ConcurrentIterator(ReleaseIterator):
         return super().__next__()
 
     async def __anext__(self) -> Any:
+        # If a step is cancelled, its checks run on, and the next step waits for them.
         self._start = self._start_task
-        try:
-            return await super().__anext__()
-        except Exception:
-            raise
-        except BaseException:  # cancelled or interrupted: the next step calls the checks again
-            self._abandon()
-            raise
+        for at, check in enumerate(self._running):
+            if check.is_cancelled:  # with the event loop of an earlier step
+                self._running[at] = self._begin(check.window)
+        return await super().__anext__()
 
     def _needs_verdict(self) -> bool:
         if self._is_changed:
@@ -75,20 +73,23 @@ class ConcurrentIterator(ReleaseIterator):
     def _call(self) -> Any:
         """Wait for the first check and return its verdict."""
         self._join(self._running[0])
-        try:
-            return verdict_of(self._running[0])
-        except Exception:
-            raise
-        except BaseException:  # the check was interrupted: the next step calls it again
-            self._abandon()
-            raise
+        return self._verdict_of(self._running[0])
 
     async def _acall(self, timers: Any) -> Any:
         first = self._running[0]
         while first.outcome is None:
             self._event = timers.module.Event()
             await self._event.wait()
-        return verdict_of(first)
+        return self._verdict_of(first)
+
+    def _verdict_of(self, check: RunningCheck) -> Any:
+        try:
+            return verdict_of(check)
+        except Exception:
+            raise
+        except BaseException:  # the check was interrupted: the next step calls it again
+            self._abandon()
+            raise
 
     def _abandon(self) -> None:
         for check in self._running:

@@ -24,7 +24,7 @@ from ._concurrent import ConcurrentIterator
 from ._iterators import Applied, ReleaseIterator, TextIterator
 from ._options import GateOptions
 from ._verdicts import Flagged, Replace, Verdict, is_flagged
-from ._windows import Release, Window, WindowedText, key_of
+from ._windows import Release, TextChain, Window, key_of
 
 Check = Callable[[str], Verdict]
 """A function that gets a window's text and returns a verdict on it."""
@@ -55,9 +55,12 @@ class Gate(Breakable):
     thread at a time.
 
     Each window is checked together with the `lookback` characters before it, so the check sees
-    every phrase of up to `lookback` characters in one piece. If a phrase spans two windows, its
-    first part has already been released when the second part is checked, unless `hold` is at least
-    the length of the phrase.
+    every phrase of up to `lookback` characters in one piece, also across content blocks and output
+    items. If a phrase spans two windows, its first part has already been released when the second
+    part is checked, unless `hold` is at least the length of the phrase.
+
+    Texts of one kind and choice are checked as one, in the order in which they begin. Different
+    kinds, choices and tool calls are checked apart.
 
     **Only the kinds of text in `kinds` are checked**: by default the content of chat deltas and the
     text of legacy chunks. `chunks()` releases the arguments of tool calls without a check, unless
@@ -71,17 +74,20 @@ class Gate(Breakable):
         check_window: A check that gets the `Window`, which has the choice, the number and the kind
             too, instead of the text. Give either this or `check`.
         kinds: The kinds of text that are checked: "content", "reasoning", "refusal", "transcript"
-            of a spoken answer, and "arguments" of tool calls. Default: only content. Each tool
-            call, and each kind of a choice, is a text of its own.
+            of a spoken answer, and "arguments" of tool calls. Default: only content.
         unchecked: The kinds of text that `chunks()` passes on without a check, unless they are in
-            `kinds`. Default: only arguments, with the tool calls. All other text is withheld.
+            `kinds`. Default: only arguments, with the tool calls. With them pass the known fields
+            that belong to them: all arguments of a call, annotations of content, signatures and
+            encrypted reasoning. Everything else in the same event is withheld, such as outputs of
+            tools and unknown fields, and so is all other text.
         window: Where windows end. "sentence", the default: after a mark that ends a sentence, such
             as "." or "?", and a space; after a CJK mark, such as "。"; and after each line. The
             window needs a letter. Common abbreviations, such as "Dr." and "e.g.", and lines that
             end with a colon don't end it. A number: after that number of words, punctuation marks
-            and single CJK characters. The last window of a choice ends with its text.
-        lookback: Number of characters before a window that the check sees too, up to 100,000.
-            Default: 200.
+            and single CJK characters. The end of a content block or output item ends a window too,
+            and so do text of another kind and the end of the choice.
+        lookback: Number of characters before a window that the check sees too, up to 100,000. They
+            can be those of the block or item before it. Default: 200.
         longest: Maximum number of characters of new text in a window, up to 100,000. A longer
             window is split at its last space, if it has one. Default: 1,000.
         release: "checked", the default, releases text after its window was approved. "first"
@@ -94,9 +100,11 @@ class Gate(Breakable):
             lookback is at least this number. A compiled pattern: the longest end of the text, of up
             to `lookback` characters, that the pattern matches in full. Write it so that it matches
             every beginning of a forbidden phrase, for example `re.compile("[0-9 -]+")` for card
-            numbers. If the answer ends when all windows of a choice are approved, `close()` returns
-            a window without new text for it; iteration approves that without a check. `chunks()`
-            then releases finish reasons at the end of the stream.
+            numbers. What waits is released at the end of its content block or output item, and
+            before text of another kind or a tool call: all kinds leave in their order, and the
+            check of later text still sees it. If all windows are approved then, `feed()` or
+            `close()` returns a window without new text for it; iteration approves that without a
+            check. `chunks()` then releases finish reasons at the end of the stream.
         concurrent: Maximum number of windows that are checked at the same time. 1, the default:
             iteration doesn't read the stream during a check. With a larger number, it does;
             synchronous iteration then calls the check in threads, so it must be thread-safe.
@@ -185,21 +193,21 @@ class Gate(Breakable):
     def waiting(self) -> tuple[Window, ...]:
         """The windows that wait for a verdict, by choice and in the order of the text."""
         answer = self._answer
-        texts = [text for key, text in answer.texts.items() if key.choice not in answer.flags]
-        return tuple(window for text in texts for window in text.waiting)
+        chains = [chain for key, chain in answer.chains.items() if key.choice not in answer.flags]
+        return tuple(window for chain in chains for window in chain.waiting)
 
     def released(self, choice: int = 0, kind: Kind = "content") -> str:
         """Return the released text of a choice, with its replacements."""
-        return "".join(text.released for text in self._texts(choice, kind))
+        return "".join(chain.released for chain in self._chains(choice, kind))
 
     def held(self, choice: int = 0, kind: Kind = "content") -> str:
         """Return the text of a choice that was received but not released."""
-        return "".join(text.held for text in self._texts(choice, kind))
+        return "".join(chain.held for chain in self._chains(choice, kind))
 
-    def _texts(self, choice: int, kind: Kind) -> Iterator[WindowedText]:
-        for key, text in self._answer.texts.items():
+    def _chains(self, choice: int, kind: Kind) -> Iterator[TextChain]:
+        for key, chain in self._answer.chains.items():
             if key.choice == choice and key.kind == kind:
-                yield text
+                yield chain
 
     def feed(self, item: GatedItem) -> list[Window]:
         """
@@ -212,12 +220,9 @@ class Gate(Breakable):
             RuntimeError: The gate is closed.
             TypeError: The argument isn't an item.
         """
-        return self._add_windows(self._parts_of(item))
+        return _windows(self._feed(item))
 
     def _feed(self, item: GatedItem) -> list[Output]:
-        return self._add(self._parts_of(item))
-
-    def _parts_of(self, item: GatedItem) -> Callable[[], Iterable[Part]]:
         self._check_open()
         split = getattr(item, "split_texts", None)
         if split is None:
@@ -225,7 +230,7 @@ class Gate(Breakable):
                 f"a gate takes chunks, not {type(item).__name__}: those of a Stream, of a "
                 "ChunkDecoder or of to_chunks(); feed_text() takes text"
             )
-        return partial(split, self._answer.unchecked)
+        return self._add(partial(split, self._answer.unchecked))
 
     def feed_text(self, text: str, choice: int = 0, kind: Kind = "content") -> list[Window]:
         """
@@ -241,17 +246,12 @@ class Gate(Breakable):
         if kind not in self._options.kinds:
             raise ValueError(f"the gate doesn't check {kind!r}; give it in Gate(kinds=...)")
         part = GatedText(TextKey(kind, choice), text, None)
-        return self._add_windows(lambda: [part]) if text else []
+        return _windows(self._add(lambda: [part])) if text else []
 
     @breaking
     def _add(self, parts: Callable[[], Iterable[Part]]) -> list[Output]:
         return self._answer.add(parts())
 
-    @breaking
-    def _add_windows(self, parts: Callable[[], Iterable[Part]]) -> list[Window]:
-        return _windows(self._answer.add(parts()))
-
-    @breaking
     def close(self) -> list[Window]:
         """
         Process the end of the answer and return the last window of each choice.
@@ -274,9 +274,10 @@ class Gate(Breakable):
         Apply the verdict on a window and return the text that can now be released.
 
         Verdicts can be given in any order. Text is released in the order in which it was received:
-        an approved window waits until all windows before it, of the same choice, are approved. A
-        `Replace` is accepted only when the windows before it are decided. It changes the text that
-        later windows overlap, so these are made again and wait for a new verdict: see `waiting`.
+        an approved window waits until all windows before it, of the same choice and kind, are
+        approved. A `Replace` is accepted only when the windows before it are decided. It changes
+        the text that later windows overlap, so these are made again and wait for a new verdict: see
+        `waiting`.
 
         Args:
             window: A window that `feed()` or `close()` returned.
@@ -310,22 +311,23 @@ class Gate(Breakable):
         if window.choice in self._answer.flags:
             return Applied()
         text = self._answer.texts.get(key_of(window))
-        if text is None or not text.is_waiting(window):
+        chain = None if text is None else text.chain
+        if chain is None or not chain.is_waiting(window):
             raise RuntimeError(
                 f"window {window.number} of choice {window.choice} isn't waiting for a verdict: it "
                 "was decided before, a replacement before it changed its text (see `waiting`), or "
                 "it belongs to another gate"
             )
-        if isinstance(verdict, Replace) and not text.is_first(window):
+        if isinstance(verdict, Replace) and not chain.is_first(window):
             raise RuntimeError(
                 f"window {window.number} of choice {window.choice} can't be replaced before the "
                 "windows before it are decided; decide them first"
             )
-        return self._approve(text, window, verdict, failure)
+        return self._approve(chain, window, verdict, failure)
 
     @breaking
     def _approve(
-        self, text: WindowedText, window: Window, verdict: object, failure: Exception | None
+        self, chain: TextChain, window: Window, verdict: object, failure: Exception | None
     ) -> Applied:
         """Approve a window unless its verdict or failure blocks it."""
         rebuilt: list[Window] = []
@@ -335,18 +337,18 @@ class Gate(Breakable):
             try:
                 is_blocked = is_flagged(verdict)
                 if isinstance(verdict, Replace):
-                    rebuilt = text.replace(window, verdict.text)
+                    rebuilt = chain.replace(window, verdict.text)
             except Exception as error:  # a property of a verdict may raise anything
                 is_blocked, verdict, failure = True, None, error
             finally:
                 self._is_reading_verdict = False
         if is_blocked:
-            texts = {"released": text.released, "held": text.held}
+            texts = {"released": chain.released, "held": chain.held}
             flagged = Flagged(window=window, verdict=verdict, failure=failure, **texts)
             return self._block(flagged)
         if failure is not None:
             self._failures.append(failure.with_traceback(None))
-        return Applied(text.approve(window), rebuilt)
+        return Applied(chain.approve(window), rebuilt)
 
     def _block(self, flagged: Flagged) -> Applied:
         if self._options.on_flagged == "stop":
@@ -404,7 +406,7 @@ class Gate(Breakable):
         order, and the token counts. A finish reason comes after the text. Accumulating the chunks
         gives what the reader got. Log-probabilities, annotations, audio, the padding
         `obfuscation`, unknown fields and kinds of text in neither `kinds` nor `unchecked` are left
-        out: see `withheld`.
+        out: see `withheld`. Events with a complete text have the released text instead.
 
         Otherwise this works like `releases()`. With on_flagged="stop_choice", the last chunk of a
         flagged choice has the finish reason "content_filter", and `Flagged` isn't raised.
@@ -415,9 +417,10 @@ class Gate(Breakable):
         """
         Iterate the approved text of an `AsyncStream`, or another asynchronous iterable of chunks.
 
-        An async check is awaited. A synchronous check blocks the event loop while it runs. A
-        cancelled check is called again by the next loop. Otherwise this works like `releases()`,
-        and raises the same exceptions.
+        An async check is awaited. A synchronous check blocks the event loop while it runs. If a
+        step is cancelled, so is its check, and the next step calls it again. With `concurrent`, the
+        checks run on in their tasks, and the next step waits for them. Otherwise this works like
+        `releases()`, and raises the same exceptions.
         """
         return self._iterate(stream)
 

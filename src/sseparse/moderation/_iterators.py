@@ -53,6 +53,12 @@ class RunningCheck:
         self.deadline: float | None = None  # only of a thread
         self.cancel: Callable[[], object] | None = None  # only of a task
 
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether its task ended with a cancellation, of asyncio or of trio."""
+        error = None if self.outcome is None else self.outcome[1]
+        return error is not None and type(error).__name__ in {"CancelledError", "Cancelled"}
+
     def finish(self, verdict: object, error: BaseException | None = None) -> None:
         """Set the outcome, unless it was set before: a check that timed out can end later."""
         # One assignment, because the thread of the check and the one that waits can both call this.

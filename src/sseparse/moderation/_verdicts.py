@@ -125,9 +125,9 @@ class Flagged(SSEError):
     Attributes:
         window: The window; `window.text` is the text that the check got.
         choice: The choice it belongs to, by its index.
-        released: What was released of the window's text, as in `gate.released()`. With
-            release="first", the window is part of it: retract it.
-        held: What was received of that text and not released.
+        released: What was released of its choice and kind, as in `gate.released()`, or of its tool
+            call. With release="first", the window is part of it: retract it.
+        held: What was received of that and not released.
         verdict: The return value of the check, or None if it failed.
         failure: The exception that the check raised, or that describes its invalid verdict; None
             for a verdict. It is the `__cause__` too.

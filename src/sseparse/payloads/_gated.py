@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Sequence
+from bisect import bisect_left, insort
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, Self
 
+from .._json import is_object
 from ._model import Kind, Model
 
 
@@ -82,9 +84,16 @@ class Rest(NamedTuple):
 
 
 class Dropped(NamedTuple):
-    """A field that a gate drops because it can have text in another form, by its name."""
+    """
+    A field that a gate drops because it can have text in another form.
+
+    Attributes:
+        name: Its name.
+        item: The item that is withheld because it makes no sense without the field, or None.
+    """
 
     name: str
+    item: Any = None
 
 
 Part = GatedText | TextEnd | Rest | Dropped
@@ -95,13 +104,52 @@ def dropped_fields(*models: Model) -> list[Part]:
     return [Dropped(name) for model in models for name in model.extra]
 
 
+def numbers_in(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields that are numbers, and objects of them, such as those of token counts."""
+    kept: dict[str, Any] = {}
+    for name, value in fields.items():
+        if isinstance(value, int | float):
+            kept[name] = value
+        elif is_object(value) and (inner := numbers_in(value)):
+            kept[name] = inner
+    return kept
+
+
+class Withheld:
+    """The indexes of what was withheld, so that what follows leaves no gap."""
+
+    def __init__(self) -> None:
+        self._indexes: list[int] = []  # sorted
+
+    def __contains__(self, index: int) -> bool:
+        at = bisect_left(self._indexes, index)
+        return at < len(self._indexes) and self._indexes[at] == index
+
+    def add(self, index: int) -> None:
+        if index not in self:
+            insort(self._indexes, index)
+
+    def place(self, index: int) -> int:
+        """Return the index without the gaps before it."""
+        return index - bisect_left(self._indexes, index)
+
+    def clear(self) -> None:
+        self._indexes.clear()
+
+
 class Outlet:
     """
     The released items of one answer, in the form in which a gate returns them.
 
     This base class changes nothing. An API whose items depend on each other has a subclass, so that
     clients can read the released items when others were withheld, or the answer was stopped.
+
+    Args:
+        kinds: The kinds of text that leave, checked or not.
     """
+
+    def __init__(self, kinds: Container[Kind] = ()) -> None:
+        self._kinds = kinds
 
     def add(self, item: Any, /) -> Sequence[Any]:
         """Return the items to send for one that is released."""
@@ -121,9 +169,11 @@ class Outlet:
 
 class GatedItem(Protocol):
     """
-    An item that a gate can release in parts, after its texts were approved.
+    An item that a gate takes and releases: a chunk, or an event of Responses or Messages.
 
-    No method changes the item. Parts can share values with it.
+    A function of your own that wraps a gate can have a type variable with this bound. The methods
+    are internal: a gate uses them to release an item in parts, after its texts were approved. None
+    of them changes the item. Parts can share values with it.
     """
 
     def split_texts(self, unchecked: Container[Kind], /) -> Iterable[Part]:
@@ -149,6 +199,6 @@ class GatedItem(Protocol):
         """
         ...
 
-    def make_outlet(self) -> Outlet:
+    def make_outlet(self, kinds: Container[Kind], /) -> Outlet:
         """Return an outlet for the items of an answer like this one."""
         ...

@@ -68,11 +68,11 @@ class ResponseEvent(Model, kw_only=True):
 
         return approve_event(self, approved)
 
-    def make_outlet(self) -> Outlet:
+    def make_outlet(self, kinds: Container[Kind], /) -> Outlet:
         """Return an outlet for the events of a response that a moderation gate releases."""
         from ._outlet import ResponseOutlet  # noqa: PLC0415 - most programs need none
 
-        return ResponseOutlet()
+        return ResponseOutlet(kinds)
 
 
 class LifecycleEvent(ResponseEvent, kw_only=True):
@@ -216,22 +216,28 @@ class DeltaEvent(PartEvent, kw_only=True):
         target = DELTAS.get(self.type)
         item = self.output_index or 0
         if target is None or target.kind is None:
-            is_unchecked = "transcript" in unchecked
-            return [Rest(self, 0, kind="transcript")] if is_unchecked else [Dropped("audio")]
-        if target.kind in unchecked:
-            return [Rest(self, 0, item, target.kind)]
-        if not self.delta:
+            if "transcript" not in unchecked:
+                return [Dropped("audio")]
+            parts: list[Part] = [Rest(self._known(), 0, kind="transcript")]
+        elif target.kind in unchecked:
+            parts = [Rest(self._known(), 0, item, target.kind)]
+        elif self.delta:
+            index = self.command_index
+            if target.parts:
+                index = self.summary_index if target.parts == "summary" else self.content_index
+            key = TextKey(target.kind, 0, item, part_number(target, index or 0))
+            parts = [GatedText(key, self.delta, self)]
+            if self.logprobs:
+                parts.append(Dropped("logprobs"))
+        else:
             return []
-        index = self.command_index
-        if target.parts:
-            index = self.summary_index if target.parts == "summary" else self.content_index
-        key = TextKey(target.kind, 0, item, part_number(target, index or 0))
-        parts: list[Part] = [GatedText(key, self.delta, self)]
-        if self.logprobs:
-            parts.append(Dropped("logprobs"))
         if self.obfuscation:
             parts.append(_OBFUSCATION)
         return parts + dropped_fields(self) if self.extra else parts
+
+    def _known(self) -> Self:
+        is_known = not self.extra and self.obfuscation is None
+        return self if is_known else replace(self, obfuscation=None, extra={})
 
     def with_text(self, text: str, /) -> Self:
         """Return a copy with another text, and only other fields that have none."""

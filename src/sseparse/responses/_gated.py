@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
 from typing import Any, Final, TypeVar
 
 from msgspec.structs import replace
 
-from ..payloads._gated import Dropped, GatedText, Part, Rest, TextEnd, TextKey, dropped_fields
+from ..payloads._gated import (
+    Dropped,
+    GatedText,
+    Part,
+    Rest,
+    TextEnd,
+    TextKey,
+    dropped_fields,
+    numbers_in,
+)
 from ..payloads._model import Kind
 from ._events import (
     AnnotationEvent,
@@ -27,6 +36,14 @@ from ._targets import DELTAS, DONES, PARTS, ItemText, Target, part_number, texts
 
 EventT = TypeVar("EventT", bound=ResponseEvent)
 Approved = Callable[[TextKey], str | None]
+
+_PART_FIELDS: Final = ("annotations", "logprobs")
+_ITEM_FIELDS: Final = ("type", "id", "status", "role", "call_id", "name")
+# What belongs to text that isn't checked: all arguments of a call, and encrypted reasoning.
+_UNCHECKED_FIELDS: Final[Mapping[Kind, Collection[str]]] = {
+    "arguments": ("action", "operation", "server_label", "container_id", "namespace", "caller"),
+    "reasoning": ("encrypted_content",),
+}
 
 
 def split_event(event: ResponseEvent, unchecked: Container[Kind]) -> list[Part]:
@@ -50,7 +67,8 @@ def _split_progress(event: ProgressEvent, _: Container[Kind]) -> list[Part]:
 
 def _split_annotation(event: AnnotationEvent, unchecked: Container[Kind]) -> list[Part]:
     if "content" in unchecked:
-        return [Rest(event, 0, event.output_index or 0, "content")]
+        rest = Rest(replace(event, extra={}), 0, event.output_index or 0, "content")
+        return [rest, *dropped_fields(event)]
     return [Dropped("annotations")]
 
 
@@ -83,20 +101,19 @@ def _split_done(event: DoneEvent, unchecked: Container[Kind]) -> list[Part]:
         return [Rest(replace(event, logprobs=None, extra={}), 0, item), *dropped_fields(event)]
     is_end = event.type.endswith(".done")
     end: list[Part] = [TextEnd(0, item)] if is_end else []
-    if target.kind in unchecked:
-        return [*end, Rest(event, 0, item, target.kind)]
-    value = event.value or ""
-    kept = {target.field: value if is_end else ""} if event.value is not None else {}
+    is_unchecked, value = target.kind in unchecked, event.value or ""
+    kept = (
+        {target.field: value if is_end or is_unchecked else ""} if event.value is not None else {}
+    )
     logprobs: list[dict[str, Any]] | None = None if event.logprobs is None else []
+    logprobs = event.logprobs if is_unchecked else logprobs
     bare = Rest(replace(event, logprobs=logprobs, extra=kept), 0, item, target.kind)
-    parts: list[Part] = [bare]
-    if value:
+    parts: list[Part] = []
+    if value and not is_unchecked:
         delta = _delta(event, _delta_type(target), value)
-        text = GatedText(_key_of(event, target), value, delta, is_complete=is_end)
-        parts = [text, *end, bare] if is_end else [bare, text]
-    elif is_end:
-        parts = [*end, bare]
-    if event.logprobs:
+        parts = [GatedText(_key_of(event, target), value, delta, is_complete=is_end)]
+    parts = [*parts, *end, bare] if is_end else [bare, *parts]
+    if event.logprobs and not is_unchecked:
         parts.append(Dropped("logprobs"))
     return parts + [Dropped(name) for name in event.extra if name != target.field]
 
@@ -117,23 +134,19 @@ def _split_part(event: ContentPartEvent, unchecked: Container[Kind]) -> list[Par
     part, item = event.part, event.output_index or 0
     target = None if part is None else PARTS.get((event.parts, part.type))
     if part is None or target is None or target.kind is None:
-        return [Dropped("part")]
+        return [Dropped("part", event)]
     is_end = event.type.endswith(".done")
-    end: list[Part] = [TextEnd(0, item)] if is_end else []
-    if target.kind in unchecked:
-        return [*end, Rest(event, 0, item, target.kind)]
-    text = getattr(part, target.field) or ""
-    bare = replace(event, part=_part_with(part, target, text if is_end else ""), extra={})
-    rest = Rest(bare, 0, item, target.kind)
+    bare = _bare_part(part, target, unchecked, is_empty=not is_end)
+    rest = Rest(replace(event, part=bare, extra={}), 0, item, target.kind)
+    text = getattr(part, target.field)
     parts: list[Part] = []
-    if text:
+    if text and target.kind not in unchecked:
         delta = _delta(event, _delta_type(target), text)
         # An announcement has all text so far, also that of deltas before it.
         parts = [GatedText(_key_of(event, target), text, delta, is_complete=True)]
-    parts = [*parts, *end, rest] if is_end else [rest, *parts]
-    names = ("annotations", "logprobs")
-    parts += [Dropped(name) for name in names if getattr(part, name)]
-    return parts + dropped_fields(part, event)
+    # A part that begins ends the one before it.
+    parts = [*parts, TextEnd(0, item), rest] if is_end else [TextEnd(0, item), rest, *parts]
+    return parts + _dropped_of_parts([part], event.parts, unchecked) + dropped_fields(event)
 
 
 def _approve_part(event: ContentPartEvent, approved: Approved) -> ContentPartEvent:
@@ -147,44 +160,55 @@ def _approve_part(event: ContentPartEvent, approved: Approved) -> ContentPartEve
 
 
 def _with_texts(item: OutputItem, texts: list[ItemText]) -> OutputItem:
-    """Return an item with these texts, and with only other fields that have no text."""
-    names = ("type", "id", "status", "role", "call_id", "name")
-    fields: dict[str, Any] = {name: getattr(item, name) for name in names}
-    extra: dict[str, Any] = {}
-    for name in ("content", "summary"):
-        if getattr(item, name) is not None:
-            fields[name] = []
+    """Return a copy of an item with other texts."""
+    fields: dict[str, Any] = {"content": item.content, "summary": item.summary}
+    fields = {name: [*parts] for name, parts in fields.items() if parts is not None}
+    extra = {**item.extra}
+    commands = [text.text for text in texts if text.target.field == "command"]
     for _, target, at, text in texts:
         if target.parts:
-            part = getattr(item, target.parts)[at]
-            fields[target.parts].append(_part_with(part, target, text))
+            changes: dict[str, Any] = {target.field: text}
+            fields[target.parts][at] = replace(fields[target.parts][at], **changes)
         elif target.field == "command":
-            extra.setdefault("action", {"commands": []})["commands"].append(text)
+            extra["action"] = {**extra["action"], "commands": commands}
         elif target.field == "diff":
-            extra["operation"] = {"diff": text}
+            extra["operation"] = {**extra["operation"], "diff": text}
         else:
             fields[target.field] = text
-    return OutputItem(**fields, extra=extra)
+    return replace(item, **fields, extra=extra)
 
 
-def _part_with(part: ContentPart, target: Target, text: str) -> ContentPart:
-    """Return a part with this text, and with the lists that its type requires."""
-    fields: dict[str, Any] = {target.field: text}
-    for name in ("annotations", "logprobs"):
-        if getattr(part, name) is not None:
-            fields[name] = []
+def _is_unchecked(target: Target | None, unchecked: Container[Kind]) -> bool:
+    return target is not None and target.kind is not None and target.kind in unchecked
+
+
+def _bare_part(
+    part: ContentPart, target: Target | None, unchecked: Container[Kind], *, is_empty: bool = False
+) -> ContentPart:
+    """Return a part with its text, and what the API sends with text that isn't checked."""
+    fields: dict[str, Any] = {}
+    if target is not None and (text := getattr(part, target.field)) is not None:
+        is_unchecked = _is_unchecked(target, unchecked)
+        fields[target.field] = text if is_unchecked or not is_empty else ""
+        for name in _PART_FIELDS:
+            if (value := getattr(part, name)) is not None:
+                fields[name] = value if is_unchecked else []
     return ContentPart(type=part.type, **fields)
 
 
-def _is_unchecked(item: OutputItem, unchecked: Container[Kind]) -> bool:
-    """Return whether all texts that an item of this type has are of kinds that aren't checked."""
-    if item.type == "message":
-        return "content" in unchecked and "refusal" in unchecked
-    kind = _kind_of(item)
-    return kind is not None and kind in unchecked
+def _dropped_of_parts(
+    parts: Iterable[ContentPart], name: str, unchecked: Container[Kind]
+) -> list[Part]:
+    dropped: dict[str, None] = {}
+    for part in parts:
+        target = PARTS.get((name, part.type))
+        if not _is_unchecked(target, unchecked):
+            dropped |= dict.fromkeys(name for name in _PART_FIELDS if getattr(part, name))
+        dropped |= dict.fromkeys(part.extra)
+    return [Dropped(name) for name in dropped]
 
 
-def _kind_of(item: OutputItem) -> Kind | None:
+def item_kind(item: OutputItem) -> Kind | None:
     """Return the kind of text without which an item makes no sense."""
     if item.type == "message":
         return None
@@ -197,25 +221,49 @@ def _split_item(event: OutputItemEvent, unchecked: Container[Kind]) -> list[Part
     if item is None:
         return []
     is_end = event.type.endswith(".done")
-    end: list[Part] = [TextEnd(0, place)] if is_end else []
-    if _is_unchecked(item, unchecked):
-        return [*end, Rest(event, 0, place, _kind_of(item))]
     parts: list[Part] = [*_gate_texts(item, place, event, unchecked, is_complete=is_end)]
-    bare = _bare(item, unchecked) if is_end else _bare(item, unchecked, is_empty=True)
-    rest = Rest(replace(event, item=bare, extra={}), 0, place, _kind_of(item))
-    parts = [*parts, *end, rest] if is_end else [rest, *parts]
-    return parts + _dropped(item)
+    bare = _bare(item, unchecked, is_empty=not is_end)
+    rest = Rest(replace(event, item=bare, extra={}), 0, place, item_kind(item))
+    parts = [*parts, TextEnd(0, place), rest] if is_end else [rest, *parts]
+    return parts + _dropped(item, unchecked) + dropped_fields(event)
 
 
 def _bare(item: OutputItem, unchecked: Container[Kind], *, is_empty: bool = False) -> OutputItem:
-    """Return an item with its texts, or without those that are checked."""
-    texts = [
-        text._replace(text="") if is_empty and text.kind not in unchecked else text
-        for text in texts_of(item)
-    ]
-    if is_empty and not any(text.text for text in texts):
-        texts = [text for text in texts if not text.target.parts]  # parts have events of their own
-    return _with_texts(item, texts)
+    """Return an item with its texts, or without those that are checked, and nothing unknown."""
+    fields: dict[str, Any] = {name: getattr(item, name) for name in _ITEM_FIELDS}
+    texts = [*texts_of(item)]
+    # Parts have events of their own.
+    has_parts = not is_empty or any(text.text and text.kind in unchecked for text in texts)
+    for name in ("content", "summary"):
+        if (parts := getattr(item, name)) is not None:
+            fields[name] = [
+                _bare_part(part, PARTS.get((name, part.type)), unchecked, is_empty=is_empty)
+                for part in (parts if has_parts else ())
+            ]
+    extra = {name: item.extra[name] for name in _kept(item, unchecked) if name in item.extra}
+    for each in texts:
+        target, is_unchecked = each.target, each.kind in unchecked
+        text = each.text if is_unchecked or not is_empty else ""
+        if target.field == "command":
+            if not is_unchecked:
+                extra.setdefault("action", {"commands": []})["commands"].append(text)
+        elif target.field == "diff":
+            extra.setdefault("operation", {"diff": text})
+        elif not target.parts:
+            fields[target.field] = text
+    return OutputItem(**fields, extra=extra)
+
+
+def _kept(item: OutputItem, unchecked: Container[Kind]) -> Collection[str]:
+    """Return the names of unknown fields that an item has if its text isn't checked."""
+    kind = item_kind(item)
+    return _UNCHECKED_FIELDS.get(kind, ()) if kind is not None and kind in unchecked else ()
+
+
+def part_kind(part: ContentPart) -> Kind | None:
+    """Return the kind of the text of a part of the content, or None if it isn't known."""
+    target = PARTS.get(("content", part.type))
+    return None if target is None else target.kind
 
 
 def _gate_texts(
@@ -242,10 +290,12 @@ def _item_delta(item: OutputItem, place: int, event: ResponseEvent, text: ItemTe
     return DeltaEvent(type=text.delta, delta=text.text, sequence_number=number, **fields)
 
 
-def _dropped(item: OutputItem) -> list[Part]:
-    parts = [*(item.content or ()), *(item.summary or ())]
-    names = [name for name in ("annotations", "logprobs") if any(getattr(p, name) for p in parts)]
-    return [*map(Dropped, names), *dropped_fields(item, *parts)]
+def _dropped(item: OutputItem, unchecked: Container[Kind]) -> list[Part]:
+    kept = _kept(item, unchecked)
+    dropped: list[Part] = [Dropped(name) for name in item.extra if name not in kept]
+    for name in ("content", "summary"):
+        dropped += _dropped_of_parts(getattr(item, name) or (), name, unchecked)
+    return dropped
 
 
 def _approve_item_event(event: OutputItemEvent, approved: Approved) -> OutputItemEvent:
@@ -258,7 +308,7 @@ def _approve_item(item: OutputItem, place: int, approved: Approved) -> OutputIte
     texts: list[ItemText] = []
     is_same = True
     for text in texts_of(item):
-        new = approved(text.key(place))
+        new = approved(text.key(place)) if text.text else None
         is_same &= new is None
         texts.append(text if new is None else text._replace(text=new))
     return item if is_same else _with_texts(item, texts)
@@ -273,14 +323,10 @@ def _split_response(event: LifecycleEvent, unchecked: Container[Kind]) -> list[P
         return [*parts, Rest(replace(event, extra={})), *dropped_fields(event)]
     output: list[OutputItem] = []
     for place, item in enumerate(response.output if is_end else ()):
-        if _is_unchecked(item, unchecked):
-            output.append(item)
-            parts.append(TextEnd(0, place))
-            continue
         parts += [*_gate_texts(item, place, event, unchecked, is_complete=True)]
         parts.append(TextEnd(0, place))
         output.append(_bare(item, unchecked))
-        parts += _dropped(item)
+        parts += _dropped(item, unchecked)
     if is_end:
         parts.append(TextEnd())
     bare = Response(
@@ -316,14 +362,10 @@ def _usage_of(usage: ResponseUsage | None) -> ResponseUsage | None:
     details, output = usage.input_tokens_details, usage.output_tokens_details
     return replace(
         usage,
-        input_tokens_details=details and replace(details, extra=_numbers(details.extra)),
-        output_tokens_details=output and replace(output, extra=_numbers(output.extra)),
-        extra=_numbers(usage.extra),
+        input_tokens_details=details and replace(details, extra=numbers_in(details.extra)),
+        output_tokens_details=output and replace(output, extra=numbers_in(output.extra)),
+        extra=numbers_in(usage.extra),
     )
-
-
-def _numbers(fields: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if isinstance(value, int | float)}
 
 
 _SPLITTERS: Final[Mapping[type[ResponseEvent], Callable[[Any, Container[Kind]], list[Part]]]] = {

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from msgspec.structs import replace
 
-from ..payloads._gated import Outlet
+from ..payloads._gated import Outlet, Withheld
+from ..payloads._model import Kind
 from ._accumulator import ResponseAccumulator
 from ._encode import item_events
 from ._events import (
@@ -16,10 +16,12 @@ from ._events import (
     ItemEvent,
     LifecycleEvent,
     OutputItemEvent,
+    PartEvent,
     ResponseEvent,
     is_terminal,
 )
-from ._results import Response, ResponseUsage
+from ._gated import item_kind, part_kind
+from ._results import OutputItem, Response, ResponseUsage
 
 
 class ResponseOutlet(Outlet):
@@ -30,12 +32,14 @@ class ResponseOutlet(Outlet):
     token counts.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, kinds: Container[Kind]) -> None:
+        super().__init__(kinds)
         # What is released was received within the limits of the stream.
         self._accumulator = ResponseAccumulator(max_items=None, max_accumulated_bytes=None)
         self._open: dict[int, set[object]] = {}  # the ends that were sent of each open item
         self._seen: set[int] = set()  # received indexes
-        self._withheld: list[int] = []  # received indexes, sorted
+        self._withheld = Withheld()
+        self._parts: dict[int, Withheld] = {}  # of each item, those of its content
         self._stopped: Response | None = None
         self._number: int | None = None
         self._has_end = True  # whether a stopped response has its terminal event
@@ -45,25 +49,26 @@ class ResponseOutlet(Outlet):
             return [self._end(item.usage) if _is_end(item) else item]
         if isinstance(item, OutputItemEvent | ItemEvent):
             index = item.output_index or 0
-            if self._is_withheld(index) and index not in self._open:
+            if index in self._withheld and index not in self._open:
                 return []
+            item = self._placed(item, index)
             self._track(item, index)
-            gaps = bisect_left(self._withheld, index)
-            item = replace(item, output_index=index - gaps) if gaps else item
         elif isinstance(item, LifecycleEvent):
             item = self._without_withheld(item)
             if item.type == "response.created":
                 self._open.clear()
                 self._seen.clear()
                 self._withheld.clear()
+                self._parts.clear()
         self._accumulator.add(item)
         return [item]
 
     def withhold(self, item: ResponseEvent, /) -> None:
-        if isinstance(item, OutputItemEvent) and item.type.endswith(".added"):
-            index = item.output_index or 0
-            if not self._is_withheld(index):
-                insort(self._withheld, index)
+        if isinstance(item, OutputItemEvent):
+            self._withheld.add(item.output_index or 0)
+        elif isinstance(item, ContentPartEvent) and item.parts == "content":
+            parts = self._parts.setdefault(item.output_index or 0, Withheld())
+            parts.add(item.content_index or 0)
 
     def stop(self, _choice: int, _template: ResponseEvent, /) -> Sequence[ResponseEvent]:
         response = self._accumulator.snapshot()
@@ -74,7 +79,7 @@ class ResponseOutlet(Outlet):
             sent = self._open.get(index)
             if sent is not None:
                 output[at] = ended = replace(item, status=item.status and "incomplete")
-                place = index - bisect_left(self._withheld, index)
+                place = self._withheld.place(index)
                 ends = [each for each in item_events(place, ended) if each.type.endswith(".done")]
                 events += [self._numbered(each) for each in ends if _end_of(each) not in sent]
         details = {"reason": "content_filter"}
@@ -109,15 +114,33 @@ class ResponseOutlet(Outlet):
         elif index in self._open and item.type.endswith(".done"):
             self._open[index].add(_end_of(item))
 
-    def _is_withheld(self, index: int) -> bool:
-        at = bisect_left(self._withheld, index)
-        return at < len(self._withheld) and self._withheld[at] == index
+    def _placed(self, item: OutputItemEvent | ItemEvent, index: int) -> OutputItemEvent | ItemEvent:
+        """Return an event without withheld parts and the gaps that they leave."""
+        place = self._withheld.place(index)
+        if isinstance(item, OutputItemEvent) and item.item is not None:
+            item = replace(item, item=self._without_parts(item.item))
+        if isinstance(item, PartEvent) and item.content_index and index in self._parts:
+            item = replace(item, content_index=self._parts[index].place(item.content_index))
+        return item if place == index else replace(item, output_index=place)
+
+    def _without_parts(self, item: OutputItem) -> OutputItem:
+        parts = item.content
+        kept = [part for part in parts or () if (kind := part_kind(part)) and kind in self._kinds]
+        return item if parts is None or len(kept) == len(parts) else replace(item, content=kept)
+
+    def _is_released(self, item: OutputItem) -> bool:
+        kind = item_kind(item)
+        return kind is None or kind in self._kinds
 
     def _without_withheld(self, event: LifecycleEvent) -> LifecycleEvent:
         response = event.response
-        if response is None or not self._withheld:
+        if response is None or not response.output:
             return event
-        kept = [each for at, each in enumerate(response.output) if not self._is_withheld(at)]
+        kept = [
+            self._without_parts(item)
+            for at, item in enumerate(response.output)
+            if at not in self._withheld and self._is_released(item)
+        ]
         return replace(event, response=replace(response, output=kept))
 
 
