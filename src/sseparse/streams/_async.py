@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar, Unpack, cast, overload
@@ -14,13 +14,14 @@ from ..adapters._registry import AsyncReadable, is_interruptible, is_pooled, ope
 from ..sse._core import ItemT as EventT
 from ..sse._event import Comment, Event
 from ..sse._parser import Parser
+from ._event_reader import EventReader
 from ._protocols import ItemT, Recorder, ResultT, TextItem, TextItemT
-from ._reader import EventReader, Reader
 from ._state import EventStreamOptions, ItemStreamView, StreamState, StreamView
 
 if TYPE_CHECKING:
     # Streams of events load no library of JSON.
     from ..payloads._parse import TextType
+    from ._reader import Reader
 
 T = TypeVar("T")
 UpdateT = TypeVar("UpdateT")
@@ -221,6 +222,22 @@ class AsyncItemStream(
     Generic[TextItemT, ResultT, UpdateT],
 ):
     """Base class of the asynchronous streams of an API's items."""
+
+    accumulator: Any  # each API has its own
+
+    def __init__(
+        self,
+        source: AsyncReadable,
+        make_reader: Callable[..., Reader[Any, Any]],
+        *,
+        deadlines: Deadlines | None = None,
+        drain: float = 0.1,
+        **options: Any,
+    ) -> None:
+        opened = open_async(source, type(self).__name__)
+        reader = make_reader(opened, **options)
+        super().__init__(opened, reader, StreamState(reader, deadlines, drain))
+        self.accumulator = reader.accumulator
 
     def text_deltas(self) -> AsyncIterator[str]:
         """Iterate over the new text of choice 0. Items without text are skipped."""

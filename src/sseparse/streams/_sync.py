@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from time import monotonic
 from types import TracebackType
@@ -14,8 +14,8 @@ from ..adapters._registry import SyncReadable, is_pooled, open_sync, wait_at_mos
 from ..sse._core import ItemT as EventT
 from ..sse._event import Comment, Event
 from ..sse._parser import Parser
+from ._event_reader import EventReader
 from ._protocols import ItemT, Recorder, ResultT, TextItem, TextItemT
-from ._reader import EventReader, Reader
 from ._state import EventStreamOptions, ItemStreamView, StreamState, StreamView
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     # Streams of events load no library of JSON.
     from ..payloads._parse import TextType
+    from ._reader import Reader
 
 T = TypeVar("T")
 UpdateT = TypeVar("UpdateT")
@@ -236,6 +237,22 @@ class ItemStream(
     Generic[TextItemT, ResultT, UpdateT],
 ):
     """Base class of the streams of an API's items."""
+
+    accumulator: Any  # each API has its own
+
+    def __init__(
+        self,
+        source: SyncReadable,
+        make_reader: Callable[..., Reader[Any, Any]],
+        *,
+        deadlines: Deadlines | None = None,
+        drain: float = 0.1,
+        **options: Any,
+    ) -> None:
+        opened = open_sync(source, type(self).__name__)
+        reader = make_reader(opened, **options)
+        super().__init__(opened, reader, StreamState(reader, deadlines, drain))
+        self.accumulator = reader.accumulator
 
     def text_deltas(self) -> Iterator[str]:
         """Iterate over the new text of choice 0. Items without text are skipped."""
