@@ -24,6 +24,7 @@ from ..payloads._updates import (
     ToolCallStarted,
     TranscriptDelta,
     TranscriptDone,
+    UpdateRecorder,
     UsageReported,
 )
 from ._choices import ChoiceState
@@ -63,13 +64,12 @@ _TEXT_UPDATES: Final[Mapping[Kind, tuple[Callable[[int, str], Update], ...]]] = 
 }
 
 
-class UpdateTracker:
+class UpdateTracker(UpdateRecorder[Update, CompletionUsage]):
     """Updates of a completion that weren't returned yet."""
 
     def __init__(self) -> None:
-        self._updates: list[Update] = []
+        super().__init__()
         self._choices: dict[int, ChoiceTracker] = {}
-        self._usage: CompletionUsage | None = None
 
     def add(
         self,
@@ -95,19 +95,9 @@ class UpdateTracker:
         if choice.finish_reason:
             tracker.finish(choice.finish_reason)
 
-    def add_usage(self, usage: CompletionUsage | None) -> None:
-        if usage is not None and usage != self._usage:
-            self._usage = usage
-            self._updates.append(UsageReported(usage))
-
     def close(self) -> None:
         for tracker in self._choices.values():
             tracker.close()
-
-    def pop_updates(self) -> list[Update]:
-        updates = [*self._updates]
-        self._updates.clear()
-        return updates
 
 
 class ChoiceTracker:

@@ -15,6 +15,7 @@ from ..payloads._updates import (
     ReasoningDone,
     ToolCallDone,
     ToolCallStarted,
+    UpdateRecorder,
     UsageReported,
 )
 from ._blocks import INPUT, BlockState, decode_input
@@ -35,17 +36,17 @@ Update = (
 """Any of the updates above: what `updates()` returns."""
 
 
-class UpdateTracker:
+class UpdateTracker(UpdateRecorder[Update, MessageUsage]):
     """Updates of a message that weren't returned yet."""
 
     def __init__(self) -> None:
-        self._updates: list[Update] = []
+        super().__init__()
         self.restart()
 
     def restart(self) -> None:
         """Forget the message: another one begins."""
         self._is_finished = False
-        self._usage: MessageUsage | None = None
+        self._usage = None
         # By place. What was reported, and isn't done: texts and calls. A call is done once.
         self._texts: dict[int, BlockState] = {}
         self._calls: dict[int, BlockState] = {}
@@ -132,22 +133,12 @@ class UpdateTracker:
             self.close()
             self._updates.append(ChoiceFinished(0, reason))
 
-    def add_usage(self, usage: MessageUsage | None) -> None:
-        if usage is not None and usage is not self._usage and usage != self._usage:
-            self._usage = usage
-            self._updates.append(UsageReported(usage))
-
     def close(self) -> None:
         """End all blocks."""
         states = {**self._texts, **self._calls}
         for place in sorted(states):
             self.end(states[place])
             self._end_call(states[place])
-
-    def pop_updates(self) -> list[Update]:
-        updates = [*self._updates]
-        self._updates.clear()
-        return updates
 
 
 def _decode(text: str) -> tuple[Any, JSONFault | None]:

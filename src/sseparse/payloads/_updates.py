@@ -9,6 +9,7 @@ from attrs import define
 from ._partial_json import JSONFault
 
 LogprobsT = TypeVar("LogprobsT")
+UpdateT = TypeVar("UpdateT")
 UsageT = TypeVar("UsageT")
 
 
@@ -188,3 +189,21 @@ class UsageReported(Generic[UsageT]):
     """
 
     usage: UsageT
+
+
+class UpdateRecorder(Generic[UpdateT, UsageT]):
+    """Base class of the recorders of updates: those that weren't returned yet."""
+
+    def __init__(self) -> None:
+        self._updates: list[Any] = []
+        self._usage: UsageT | None = None
+
+    def add_usage(self, usage: UsageT | None) -> None:
+        if usage is not None and usage is not self._usage and usage != self._usage:
+            self._usage = usage
+            self._updates.append(UsageReported(usage))
+
+    def pop_updates(self) -> list[UpdateT]:
+        updates = [*self._updates]
+        self._updates.clear()
+        return updates

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 
-from .._errors import LimitExceeded
 from .._json import is_list, is_object
-from ..payloads._growing import OBJECT, Budget, GrowingText, no_json
+from ..payloads._growing import OBJECT, Budget, GrowingText, check_count, no_json
 from ._events import ContentPartEvent, PartEvent
 from ._results import ContentPart, OutputItem
 from ._targets import ITEM_TYPES, Target
@@ -21,17 +20,6 @@ _PART_TYPES: Final = ("output_text", "refusal", "reasoning_text", "summary_text"
 _NESTED: Final = ("diff", "command")
 # What a complete item keeps of the one before it, if it has none of it.
 _KEPT: Final = ("arguments", "input", "code", "name", "call_id")
-
-
-def check_item_limit(index: int, known: int, maximum: int | None, what: str) -> None:
-    """Raise LimitExceeded if an item or a part with this index is one too many."""
-    if maximum is not None and (known >= maximum or index >= maximum):
-        raise LimitExceeded(
-            limit="items",
-            maximum=maximum,
-            what=f"More than {maximum:,} {what}, or an index as large",
-            advice="raise max_items if you trust the server",
-        )
 
 
 def fits(known: str, wanted: str) -> bool:
@@ -229,7 +217,7 @@ class PartList:
         return None if latest is None or latest.is_done or is_known else latest
 
     def _add(self, index: int, part: ContentPart) -> PartState:
-        check_item_limit(index, len(self._by_index), self._max_items, "parts of an output item")
+        check_count("items", "parts of an output item", self._max_items, len(self._by_index), index)
         state = PartState(part, self._budget)
         self._by_index[index] = self._by_type[part.type] = state
         self._highest = max(index, self._highest)
@@ -346,7 +334,9 @@ class ItemState:
         key = target.field, at_least_0(index) or 0
         text = self._texts.get(key)
         if text is None:
-            check_item_limit(key[1], len(self._texts), self._max_items, "texts of an output item")
+            check_count(
+                "items", "texts of an output item", self._max_items, len(self._texts), key[1]
+            )
             text = self._texts[key] = GrowingText(self._budget)
             if start := self._start_of(*key):
                 text.add(start)

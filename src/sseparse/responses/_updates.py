@@ -22,6 +22,7 @@ from ..payloads._updates import (
     ToolCallStarted,
     TranscriptDelta,
     TranscriptDone,
+    UpdateRecorder,
     UsageReported,
 )
 from ._item_table import ItemTable
@@ -92,11 +93,11 @@ class ItemTracker:
         return item.text if kind == "content" else item.refusal
 
 
-class UpdateTracker:
+class UpdateTracker(UpdateRecorder[Update, ResponseUsage]):
     """Updates of a response that weren't returned yet."""
 
     def __init__(self) -> None:
-        self._updates: list[Update] = []
+        super().__init__()
         self.restart()
 
     def restart(self) -> None:
@@ -238,11 +239,6 @@ class UpdateTracker:
         if self._transcript and transcript is not None:
             self._transcript = False
             self._updates.append(TranscriptDone(0, transcript))
-
-    def pop_updates(self) -> list[Update]:
-        updates = [*self._updates]
-        self._updates.clear()
-        return updates
 
 
 def _place_of(tracker: ItemTracker) -> int:
