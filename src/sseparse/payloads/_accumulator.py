@@ -58,14 +58,14 @@ class ResultAccumulator(Breakable, ABC, Generic[ItemT, ResultT, UpdateT]):
             if self._tracker is None:
                 self._tracker = self._make_tracker()
             self._active_tracker = self._tracker
-            return self._add_tracked(item, self._tracker)
+            updates = self._add_tracked(item, self._tracker)
+            self._active_tracker = None
+            return updates  # noqa: TRY300 - an exception before the return loses them
         except BaseException as error:
             # The updates of an interrupted call are discarded.
-            self._tracker = None
+            self._tracker = self._active_tracker = None
             super()._break_off(error)
             raise
-        finally:
-            self._active_tracker = None
 
     @breaking
     def last_updates(self) -> list[UpdateT]:
