@@ -47,8 +47,10 @@ class UpdateTracker(UpdateRecorder[Update, MessageUsage]):
         """Forget the message: another one begins."""
         self._is_finished = False
         self._usage = None
-        # By place. What was reported, and isn't done: texts and calls. A call is done once.
+        # By place. What was reported, and isn't done: texts and calls. A call is done once, a text
+        # at the first end of its block, and at the end of the message if more came.
         self._texts: dict[int, BlockState] = {}
+        self._ended: set[int] = set()
         self._calls: dict[int, BlockState] = {}
         self._started: set[int] = set()
 
@@ -99,17 +101,22 @@ class UpdateTracker(UpdateRecorder[Update, MessageUsage]):
 
     def end(self, state: BlockState) -> None:
         """Record the end of a block."""
-        if self._texts.pop(state.place, None) is not None:
-            done, name = (
-                (ContentDone, "text") if state.start.type == "text" else (ReasoningDone, "thinking")
-            )
-            self._updates.append(done(0, state.full_text(name), state.place))
+        if state.place in self._texts and state.place not in self._ended:
+            self._end_text(state)
         # As in chat: an input that is {} can be a placeholder, and one that isn't complete can go
         # on, so that only the finish counts.
         if state.place in self._calls and (
-            self._is_finished or state.start.input or decode_input(state.full_text(INPUT))
+            self._is_finished or state.start.input or state.text(INPUT).json.complete
         ):
             self._end_call(state)
+
+    def _end_text(self, state: BlockState) -> None:
+        del self._texts[state.place]
+        self._ended.add(state.place)
+        done, name = (
+            (ContentDone, "text") if state.start.type == "text" else (ReasoningDone, "thinking")
+        )
+        self._updates.append(done(0, state.full_text(name), state.place))
 
     def _end_call(self, state: BlockState) -> None:
         if self._calls.pop(state.place, None) is None:
@@ -137,7 +144,8 @@ class UpdateTracker(UpdateRecorder[Update, MessageUsage]):
         """End all blocks."""
         states = {**self._texts, **self._calls}
         for place in sorted(states):
-            self.end(states[place])
+            if place in self._texts:
+                self._end_text(states[place])
             self._end_call(states[place])
 
 
