@@ -150,6 +150,13 @@ class GrowingText:
         self._text = text
         self._max_pieces = max(_MIN_PIECES, len(text) // _CHARACTERS_PER_PIECE)
 
+    def release(self) -> None:
+        """Give back what the text takes of the budget, because another value replaces it."""
+        text = self.value or ""
+        self._budget.left += len(text)
+        if self._json is not None:
+            self._budget.left += _weigh_json(text)
+
     @property
     def json(self) -> PartialJSON:
         """The text so far, parsed as JSON; from the first use on, `add()` feeds it each piece."""
@@ -160,8 +167,12 @@ class GrowingText:
 
     def _feed_json(self, json: PartialJSON, text: str) -> None:
         json.feed(text)
-        # Each decoded value follows one of these characters.
-        self._budget.left -= OVERHEAD * sum(map(text.count, "[{,:"))
+        self._budget.left -= _weigh_json(text)
+
+
+def _weigh_json(text: str) -> int:
+    # Each decoded value follows one of these characters.
+    return OVERHEAD * sum(map(text.count, "[{,:"))
 
 
 # Google's field: the features of a provider arrive on different chunks and are sent back together.

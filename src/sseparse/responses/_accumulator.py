@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 
 _FAILED: Final = "failed"
+_UNFINISHED: Final = (None, "queued", "in_progress")
 _NO_DELTA: Final = DeltaEvent(type="", delta="")
 
 
@@ -206,23 +207,30 @@ class ResponseAccumulator(ResponseHead):
 
     def _add_response(self, event: LifecycleEvent) -> None:
         response, status = event.response, event.type.rpartition(".")[2]
-        if response is None and self._head is not None and not is_terminal(event):
+        is_end = is_terminal(event)
+        if response is None and self._head is not None and (self._is_finished or not is_end):
             if not self._is_finished:
+                self._budget.replace(self._head.status, status)
                 self._head = replace(self._head, status=status)
             return
         if response is None:
             response = replace(self._head or Response(output=[]), status=status)
         if self._is_another(event, response):
             self._restart()
-        elif self._is_finished and not is_terminal(event):
+        elif self._is_finished and not is_end:
             return
         elif self._head is not None:
             response = response.with_head(self._head)
         if last := len(response.output):
             check_count("items", "output items", self._max_items, last - 1, last - 1)
+        if is_end and response.status in _UNFINISHED:
+            # The type of the event says that the response ended.
+            if response.status is not None:
+                self._notes.add(NoteKind.VALUE_IGNORED, "status")
+            response = replace(response, status=status)
         self._budget.replace(self._head, response)
         self._head = response
-        if is_terminal(event):
+        if is_end:
             self._finish(event, response)
         elif response.output and not self._table:
             for index, item in enumerate(response.output):
@@ -239,6 +247,7 @@ class ResponseAccumulator(ResponseHead):
                 self._notes.add(NoteKind.VALUE_KEPT, "output")
                 self._head = response = replace(response, output=output)
             if self._active_tracker is not None:
+                self._table.max_items = None  # `add()` doesn't add these items to the table
                 self._active_tracker.complete(self._table, matches)
             # The response has all items: those streamed before it are no longer needed.
             self._budget = Budget(self._max_bytes)
@@ -336,6 +345,7 @@ class ResponseAccumulator(ResponseHead):
             return
         state = self._find_item(event, target)
         if state.is_done:
+            self._notes.add(NoteKind.VALUE_IGNORED, target.field, item=state.index)
             return
         if event.name:
             state.set_name(event.name)
@@ -356,7 +366,9 @@ class ResponseAccumulator(ResponseHead):
             self._add_part(event, event.part)
         elif isinstance(event, AnnotationEvent) and event.annotation is not None:
             state = self._find_item(event, _ANNOTATED)
-            if not state.is_done:
+            if state.is_done:
+                self._notes.add(NoteKind.VALUE_IGNORED, "annotation", item=state.index)
+            else:
                 self._find_part(state, event, _ANNOTATED).add_annotation(event.annotation)
         elif isinstance(event, ProgressEvent):
             known = self._table.find(event.item_id, event.output_index)
@@ -369,6 +381,7 @@ class ResponseAccumulator(ResponseHead):
             kind = "reasoning" if part.type in ("reasoning_text", "summary_text") else "message"
             state = self._find_item(event, Target(kind, None, ""))
         if state.is_done:
+            self._notes.add(NoteKind.VALUE_IGNORED, "part", item=state.index)
             return
         is_done = event.type.endswith(".done")
         before = state.set_part(event, part, is_done=is_done)
