@@ -9,7 +9,7 @@ from attrs import define
 
 from ..payloads._growing import GrowingText
 from ..payloads._model import Kind
-from ..payloads._partial_json import JSONFault, PartialJSON
+from ..payloads._partial_json import JSONFault
 from ..payloads._updates import (
     ArgumentsDelta,
     ChoiceFinished,
@@ -26,6 +26,7 @@ from ..payloads._updates import (
     TranscriptDone,
     UpdateRecorder,
     UsageReported,
+    decode_arguments,
 )
 from ._choices import ChoiceState
 from ._models import (
@@ -271,10 +272,4 @@ def _decode_arguments(call: ToolCallState, reason: str | None) -> tuple[Any, JSO
         if reason not in ("length", "content_filter"):
             return None, None
         return None, JSONFault(len(text), f"the input is truncated: {reason}")
-    if not text:
-        return None, JSONFault(0, "no arguments received")
-    # Decoded again: the value in the updates can still grow, and its reader can change it.
-    json = PartialJSON()
-    json.feed(text)
-    json.close()
-    return json.value, json.fault
+    return decode_arguments(text)

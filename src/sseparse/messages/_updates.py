@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..payloads._growing import no_json
-from ..payloads._partial_json import JSONFault
 from ..payloads._updates import (
     ArgumentsDelta,
     ChoiceFinished,
@@ -17,6 +15,7 @@ from ..payloads._updates import (
     ToolCallStarted,
     UpdateRecorder,
     UsageReported,
+    decode_arguments,
 )
 from ._blocks import INPUT, BlockState, decode_input
 from ._events import BlockDelta
@@ -122,7 +121,8 @@ class UpdateTracker(UpdateRecorder[Update, MessageUsage]):
         if self._calls.pop(state.place, None) is None:
             return
         start, text = state.start, state.full_text(INPUT)
-        value, fault = _decode(text)
+        decoded = decode_input(text)
+        value, fault = decode_arguments(text) if decoded is None else (decoded[0], None)
         if not text.strip():
             # The input is what the block began with.
             value, fault = state.result().input, None
@@ -147,14 +147,3 @@ class UpdateTracker(UpdateRecorder[Update, MessageUsage]):
             if place in self._texts:
                 self._end_text(states[place])
             self._end_call(states[place])
-
-
-def _decode(text: str) -> tuple[Any, JSONFault | None]:
-    """Return the value of an input, up to the place where it isn't JSON, and that place."""
-    decoded = decode_input(text)
-    if decoded is not None:
-        return decoded[0], None
-    json = no_json()
-    json.feed(text)
-    json.close()
-    return json.value, json.fault

@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar
 
 from attrs import define
 
-from ._partial_json import JSONFault
+from ._partial_json import JSONFault, PartialJSON
 
 LogprobsT = TypeVar("LogprobsT")
 UpdateT = TypeVar("UpdateT")
@@ -207,3 +207,14 @@ class UpdateRecorder(Generic[UpdateT, UsageT]):
         updates = [*self._updates]
         self._updates.clear()
         return updates
+
+
+def decode_arguments(text: str) -> tuple[Any, JSONFault | None]:
+    """Return the value of arguments, up to the place where they aren't JSON, and that place."""
+    if not text:
+        return None, JSONFault(0, "no arguments received")
+    # Decoded again: the value in the updates can still grow, and its reader can change it.
+    json = PartialJSON()
+    json.feed(text)
+    json.close()
+    return json.value, json.fault

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
 
 from ..adapters._registry import AsyncReadable
-from ..streams._async import AsyncItemStream, AsyncUpdateTexts
+from ..streams._async import AsyncItemStream, AsyncStreamIterator
 from ._accumulator import ResponseAccumulator
 from ._events import ResponseEvent
 from ._results import Response
@@ -47,4 +47,12 @@ class AsyncResponseStream(AsyncItemStream[ResponseEvent, Response, Update]):
         """Iterate over the new text of the answer, as `ResponseStream.text_deltas()` does."""
         from ..payloads._updates import ContentDelta  # noqa: PLC0415 - as updates are loaded
 
-        return AsyncUpdateTexts(self.updates(), ContentDelta)
+        updates = self.updates()
+
+        async def next_text() -> str:
+            async for update in updates:
+                if type(update) is ContentDelta:
+                    return update.text
+            raise StopAsyncIteration
+
+        return AsyncStreamIterator(next_text)

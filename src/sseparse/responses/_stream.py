@@ -13,7 +13,7 @@ from ..payloads._growing import MAX_ACCUMULATED, MAX_ITEMS
 from ..payloads._results import Note
 from ..streams._protocols import Recorder
 from ..streams._reader import Reader
-from ..streams._sync import ItemStream, UpdateTexts
+from ..streams._sync import ItemStream, StreamIterator
 from ._accumulator import ResponseAccumulator
 from ._decoder import ResponseOptions, ResponseParser
 from ._events import OtherEvent, ResponseEvent
@@ -173,4 +173,12 @@ class ResponseStream(ItemStream[ResponseEvent, Response, Update]):
         """
         from ..payloads._updates import ContentDelta  # noqa: PLC0415 - as updates are loaded
 
-        return UpdateTexts(self.updates(), ContentDelta)
+        updates = self.updates()
+
+        def next_text() -> str:
+            for update in updates:
+                if type(update) is ContentDelta:
+                    return update.text
+            raise StopIteration
+
+        return StreamIterator(next_text)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from ..payloads._growing import no_json
 from ..payloads._model import Kind
 from ..payloads._partial_json import JSONFault
 from ..payloads._updates import (
@@ -24,6 +23,7 @@ from ..payloads._updates import (
     TranscriptDone,
     UpdateRecorder,
     UsageReported,
+    decode_arguments,
 )
 from ._item_table import ItemTable
 from ._items import ItemState, rest_of
@@ -259,9 +259,4 @@ def _decode(item: OutputItem, text: str) -> tuple[Any, JSONFault | None]:
     if item.type == "custom_tool_call":
         is_truncated = item.status == "incomplete"
         return None, JSONFault(len(text), "the input is truncated") if is_truncated else None
-    if not text:
-        return None, JSONFault(0, "no arguments received")
-    json = no_json()
-    json.feed(text)
-    json.close()
-    return json.value, json.fault
+    return decode_arguments(text)
