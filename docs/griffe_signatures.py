@@ -15,13 +15,13 @@ import msgspec
 # Where the parameters are that a function receives as `**options`, by the path of their type.
 SOURCES = {
     "chunks._stream.StreamOptions": (
-        "chunks._stream.open_reader",
+        "streams._sync.ItemStream.__init__",
         "chunks._stream.ChunkReader.__init__",
         "chunks._decoder.ChunkParser.__init__",
     ),
     "chunks._decoder.ChunkOptions": ("chunks._decoder.ChunkParser.__init__",),
     "responses._stream.StreamOptions": (
-        "responses._stream.open_reader",
+        "streams._sync.ItemStream.__init__",
         "responses._stream.ResponseReader.__init__",
         "responses._decoder.ResponseParser.__init__",
         "responses._decoder.ResponseDecoder.__init__",
@@ -32,7 +32,7 @@ SOURCES = {
     ),
     "responses._decoder.DecoderOptions": ("responses._decoder.ResponseDecoder.__init__",),
     "messages._stream.StreamOptions": (
-        "messages._stream.open_reader",
+        "streams._sync.ItemStream.__init__",
         "messages._stream.MessageReader.__init__",
         "messages._decoder.MessageParser.__init__",
     ),

@@ -2,11 +2,9 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from sseparse import EndCause, ServerSentError, SSEError
 from sseparse.chunks import (
@@ -37,16 +35,6 @@ def load_cases(name: str) -> list[Case]:
 def id_of(case: Case) -> str:
     name: str = case["name"]
     return name
-
-
-def parameters(cases: Iterable[Case], failing: set[str]) -> list[Any]:
-    """Return the cases as parameters; those that fail so far are marked."""
-    return [
-        pytest.param(
-            case, id=id_of(case), marks=pytest.mark.xfail if case["name"] in failing else ()
-        )
-        for case in cases
-    ]
 
 
 def pieces_of(case: Case) -> list[bytes]:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
 import pytest
 
 from line_counts import count_lines
@@ -36,6 +37,15 @@ LOADS: dict[str, Callable[[int], Sequence[dict[str, Any]]]] = {
     ],
     "open blocks": lambda count: [tool_start(at) for at in range(count)],
     "one index": lambda count: [tool_start(0, id=f"t{at}") for at in range(count)],
+    "ends": lambda count: [
+        *(text(at, "a") for at in range(count)),
+        *(block_stop(at) for at in range(count)),
+    ],
+    "open texts": lambda count: [text(at, "a") for at in range(count)],
+    "repeated ends": lambda count: [
+        *(tool_start(), json_piece(0, "[1")),
+        *[json_piece(0, ",1"), block_stop()] * count,
+    ],
     "the same start": lambda count: [tool_start()] * count,
     "descending indexes": lambda count: [text(-at, "a") for at in range(count)],
     "no indexes": lambda count: [
@@ -108,6 +118,24 @@ def test_snapshots(load: str) -> None:
         return task
 
     check_linear(make_task)
+
+
+def test_repeated_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pieces of an input that alternate with ends of its block aren't decoded again and again."""
+    events = parsed(message_start(), tool_start(), *[json_piece(0, "[1,"), block_stop()] * COUNT)
+    decoded: list[int] = []
+    decode = msgspec.json.decode
+
+    def count(data: str) -> object:
+        decoded.append(len(data))
+        return decode(data)
+
+    monkeypatch.setattr(msgspec.json, "decode", count)
+    accumulator = MessageAccumulator()
+    for event in events:
+        accumulator.updates(event)
+    accumulator.last_updates()
+    assert sum(decoded) <= 2 * 3 * COUNT
 
 
 @pytest.mark.parametrize("load", ["text", "input", "unknown deltas", "names"])

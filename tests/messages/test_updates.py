@@ -165,6 +165,15 @@ def test_after_the_finish() -> None:
     ]
 
 
+def test_repeated_ends() -> None:
+    """A text is done at the first end of its block, and again at the end if more came."""
+    pieces = [text(0, "!"), block_stop()] * 3
+    updates = updates_of(*HELLO[:5], *pieces, message_delta("end_turn"), STOP)
+
+    done = [update for update in updates if isinstance(update, ContentDone)]
+    assert done == [ContentDone(0, "Hello world", 0), ContentDone(0, "Hello world!!!", 0)]
+
+
 def test_filled_start() -> None:
     """A message that begins with its content brings all its updates at once."""
     blocks = [

@@ -7,6 +7,7 @@ import pytest
 from sseparse import BrokenStage, EndCause, IncompleteStream, LimitExceeded, ServerSentError
 from sseparse.responses import (
     DeltaEvent,
+    Note,
     NoteKind,
     ResponseAccumulator,
     ResponseParser,
@@ -89,6 +90,25 @@ def test_complete_items_count_more_than_deltas() -> None:
     assert output(*events, *late) == [item]
     # The last complete item counts.
     assert text_of(*events, done(message("again"))) == "again"
+
+
+@pytest.mark.parametrize(
+    ("late", "detail"),
+    [
+        (delta("x"), "delta"),
+        ({"type": "response.output_text.done", "text": "x"}, "text"),
+        ({"type": "response.content_part.added", "part": {"type": "output_text"}}, "part"),
+        ({"type": "response.content_part.done", "part": {"type": "output_text"}}, "part"),
+        ({"type": "response.output_text.annotation.added", "annotation": {}}, "annotation"),
+    ],
+    ids=range(5),
+)
+def test_after_the_end_of_an_item(late: dict[str, Any], detail: str) -> None:
+    """What arrives after the end of its item is ignored, with a note."""
+    accumulator = accumulate(done(message("a")), {"output_index": 0, "content_index": 0, **late})
+    (note,) = accumulator.snapshot().notes
+    assert note == Note(NoteKind.VALUE_IGNORED, detail=detail, item=0)
+    assert accumulator.text == "a"
 
 
 def test_texts_of_all_kinds() -> None:

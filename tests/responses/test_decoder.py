@@ -311,7 +311,7 @@ def test_a_response_in_an_event() -> None:
     """A response in an event without a type, and one without `object`, are read."""
     (*_, last) = parse(RESPONSE)
     assert last.type == "response.completed"
-    (*_, last) = parse({"id": "a", "output": []})
+    (*_, last) = parse({"id": "a", "output": [], "status": "completed"})
     assert last.type == "response.completed"
 
 

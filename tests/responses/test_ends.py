@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from sseparse import EndCause, IncompleteStream, NotEventStream, ServerSentError, TransportError
-from sseparse.responses import NoteKind, ResponseReader
+from sseparse.responses import Note, NoteKind, ResponseReader, to_events
 
 from .events import added, body, completed, created, delta, lifecycle, message
 from .recordings import TERMINAL, Recording, read
@@ -150,6 +150,18 @@ def test_complete_ends(last: dict[str, Any], status: str) -> None:
     assert reader.end.finish_reasons == {0: status}
 
 
+@pytest.mark.parametrize("status", ["in_progress", "queued", None])
+def test_the_type_says_that_the_response_ended(status: str | None) -> None:
+    """A terminal event ends a response that has another status, or none, and gives it its own."""
+    reader, _ = read([body(*BEGIN, completed(status=status))])
+    assert reader.end.cause is EndCause.DONE
+    result = reader.result()
+    assert result.status == "completed"
+    notes = [Note(NoteKind.VALUE_IGNORED, detail="status")] if status else []
+    assert [note for note in result.notes if note.kind is NoteKind.VALUE_IGNORED] == notes
+    assert [*to_events(result)][-1].type == "response.completed"
+
+
 def test_incomplete_responses() -> None:
     """A response that reached a limit is a result, with its reason."""
     last = lifecycle("incomplete", incomplete_details={"reason": "max_output_tokens"})
@@ -199,6 +211,9 @@ def test_unfinished_bodies() -> None:
     reader, _ = read([json.dumps(BEGIN[0]["response"]).encode()])
     assert isinstance(reader.error, IncompleteStream)
     assert str(reader.error).startswith("The body is one JSON object, a response that isn't fin")
+    reader, _ = read([json.dumps({"object": "response", "output": [message("Hello")]}).encode()])
+    assert isinstance(reader.error, IncompleteStream)
+    assert reader.error.partial.text == "Hello"
 
 
 def test_other_ends() -> None:

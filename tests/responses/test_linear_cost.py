@@ -7,7 +7,13 @@ from typing import Any
 import pytest
 
 from line_counts import count_lines
-from sseparse.responses import ResponseAccumulator, ResponseEvent, ResponseParser
+from sseparse.responses import (
+    OutputItem,
+    OutputItemEvent,
+    ResponseAccumulator,
+    ResponseEvent,
+    ResponseParser,
+)
 
 from .events import (
     added,
@@ -19,6 +25,7 @@ from .events import (
     delta,
     done,
     message,
+    parse,
 )
 
 FEW, MANY = 50, 400
@@ -80,6 +87,24 @@ def many_commands(count: int) -> Iterator[dict[str, Any]]:
         yield delta("ls", 0, "response.shell_call_command.delta", command_index=at)
 
 
+def bare_heads(count: int) -> Iterator[dict[str, Any]]:
+    yield created(tools=[{"type": "function"}] * count)
+    for _ in range(count):
+        yield {"type": "response.in_progress"}
+
+
+def ends_of_items(count: int) -> Iterator[dict[str, Any]]:
+    for at in range(count):
+        yield delta("a", at, item_id=f"m{at}")
+    for at in range(count):
+        yield done(message("ab", id=f"m{at}"), at)
+
+
+def open_items(count: int) -> Iterator[dict[str, Any]]:
+    for at in range(count):
+        yield delta("a", at, item_id=f"m{at}")
+
+
 def changing_ids(count: int) -> Iterator[dict[str, Any]]:
     yield added(message())
     for at in range(count):
@@ -138,6 +163,9 @@ STREAMS: list[Callable[[int], Iterator[dict[str, Any]]]] = [
     many_items_without_index,
     alternating,
     many_commands,
+    bare_heads,
+    ends_of_items,
+    open_items,
     changing_ids,
     unnamed_calls,
     many_logprobs,
@@ -171,6 +199,45 @@ def test_accumulating(stream: Callable[[int], Iterator[dict[str, Any]]]) -> None
         costs.append(count_lines(work, most=MOST * len(events)) / len(events))
     few, many = costs
     assert many < 1.5 * few
+
+
+def test_repeated_ends() -> None:
+    """A terminal event without a response, repeated, doesn't cost the size of the response."""
+    (first,) = parse(created(tools=[{"type": "function"}] * 1000))
+    (last,) = parse({"type": "response.completed"})
+    accumulator = ResponseAccumulator()
+    accumulator.add(first)
+    accumulator.add(last)
+
+    def work() -> None:
+        for _ in range(100):
+            accumulator.add(last)
+
+    count_lines(work, most=10_000)
+    assert accumulator.result().status == "completed"
+
+
+class CountedList(list[Any]):
+    """A list that counts how often it's iterated over."""
+
+    iterations = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        self.iterations += 1
+        return super().__iter__()
+
+
+def test_commands() -> None:
+    """A delta of a command doesn't cost the number of commands that its item began with."""
+    commands = CountedList(["a"] * 100)
+    item = OutputItem(type="shell_call", extra={"action": {"commands": commands}})
+    accumulator, tracked = ResponseAccumulator(), ResponseAccumulator()
+    first = OutputItemEvent(type="response.output_item.added", output_index=0, item=item)
+    for event in (first, *parse(*many_commands(100))):
+        accumulator.add(event)
+        tracked.updates(event)
+    assert commands.iterations < 20
+    assert accumulator.snapshot().output[0].extra["action"]["commands"] == ["als"] * 100
 
 
 @pytest.mark.parametrize("named", [True, False])

@@ -43,6 +43,18 @@ SUMMARY = "response.reasoning_summary_text"
 REASONING = {"type": "reasoning", "id": "rs_1", "summary": []}
 
 
+def test_the_limit_of_indexes() -> None:
+    """Items that only the terminal event has need no index, so that none exceeds the limit."""
+    output = [message("a", id="m1"), message(*"bc", id="m2")]
+    events = parse(delta("a", 1, item_id="m1"), completed(output=output))
+    plain, tracked = ResponseAccumulator(max_items=2), ResponseAccumulator(max_items=2)
+    for event in events:
+        plain.add(event)
+        tracked.updates(event)
+    assert plain.result() == tracked.result()
+    assert tracked.result().text == "abc"
+
+
 def updates(*events: Any, last: bool = True) -> list[Update]:
     accumulator = ResponseAccumulator()
     found = [update for event in parse(*events) for update in accumulator.updates(event)]

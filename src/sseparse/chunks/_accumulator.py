@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypedDict, Unpack, cast, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Generic,
+    Literal,
+    TypeAlias,
+    TypedDict,
+    Unpack,
+    cast,
+    overload,
+)
 
 from .._end import End, EndCause
-from .._errors import IncompleteStream, LimitExceeded, count
+from .._errors import IncompleteStream, count
 from .._json import is_object
-from .._options import check_bytes, check_choice, check_number
-from .._stage import Breakable, breaking
+from .._options import check_choice, check_number
+from .._stage import breaking
+from ..payloads._accumulator import ResultAccumulator
 from ..payloads._growing import (
     MAX_ACCUMULATED,
     Budget,
     GrowingText,
+    check_count,
     copy_fields,
     keep_last,
     no_json,
@@ -39,22 +51,12 @@ from ._usage import UsageState
 if TYPE_CHECKING:
     from ..payloads._partial_json import PartialJSON
     from ._updates import Update, UpdateTracker
+else:
+    Update: TypeAlias = Any  # most programs do without updates
 
 
 MAX_CHOICES = 16384
 MAX_TOOL_CALLS = 4096
-
-
-def check_choice_limit(index: int, known: int, maximum: int | None) -> None:
-    """Raise LimitExceeded if a choice with this index, after `known` others, is one too many."""
-    # Choices are numbered from 0: an index beyond the limit means that there are too many.
-    if maximum is not None and (known >= maximum or index >= maximum):
-        raise LimitExceeded(
-            limit="choices",
-            maximum=maximum,
-            what=f"More than {maximum:,} choices, or an index as large",
-            advice="raise max_choices if you trust the server",
-        )
 
 
 class AccumulatorOptions(TypedDict, total=False):
@@ -65,7 +67,7 @@ class AccumulatorOptions(TypedDict, total=False):
     max_accumulated_bytes: int | None
 
 
-class Accumulator(Breakable, Generic[ChunkT, ResultT]):
+class Accumulator(ResultAccumulator[ChunkT, ResultT, Update], Generic[ChunkT, ResultT]):
     """
     Accumulator of chunks: builds the completion that the non-streaming API would have returned.
 
@@ -88,6 +90,8 @@ class Accumulator(Breakable, Generic[ChunkT, ResultT]):
     Raises:
         ValueError: A limit isn't a valid number.
     """
+
+    _active_tracker: UpdateTracker | None
 
     @overload
     def __init__(
@@ -121,10 +125,9 @@ class Accumulator(Breakable, Generic[ChunkT, ResultT]):
         max_tool_calls: int | None = MAX_TOOL_CALLS,
         max_accumulated_bytes: int | None = MAX_ACCUMULATED,
     ) -> None:
-        super().__init__()
+        super().__init__(max_accumulated_bytes)
         check_number("max_choices", max_choices)
         check_number("max_tool_calls", max_tool_calls)
-        check_bytes("max_accumulated_bytes", max_accumulated_bytes)
         self._max_choices = max_choices
         self._budget = Budget(max_accumulated_bytes, max_tool_calls)
         self.id: str | None = None
@@ -147,8 +150,6 @@ class Accumulator(Breakable, Generic[ChunkT, ResultT]):
             self._kind = ChatCompletion if kind == "chat" else Completion
         self._likely_kind: type[Result] = self._kind or ChatCompletion
         self._chunks_seen = 0
-        self._tracker: UpdateTracker | None = None
-        self._active_tracker: UpdateTracker | None = None  # set while updates() runs
         # The texts that the fast path of add() can append to: those of choices that didn't finish
         # and whose updates aren't tracked.
         self._texts: dict[int, GrowingText] = {}
@@ -170,7 +171,7 @@ class Accumulator(Breakable, Generic[ChunkT, ResultT]):
             self._raise_error()
         chat = chunk if isinstance(chunk, ChatCompletionChunk) else None
         if chat is None or self._kind is not ChatCompletion:
-            self._set_kind(chunk)
+            self._check(chunk)
         try:
             if chat is not None:
                 # Fast path: a chat choice that brings only text, for a choice that began, didn't
@@ -202,61 +203,17 @@ class Accumulator(Breakable, Generic[ChunkT, ResultT]):
             self._break_off(error)
             raise
 
-    def updates(self, chunk: ChunkT) -> list[Update]:
-        """
-        Add a chunk and return what it changed.
+    def _make_tracker(self) -> UpdateTracker:
+        from ._updates import UpdateTracker  # noqa: PLC0415 - most programs need none
 
-        `last_updates()` returns the updates that the end of the stream completes. Chunks added
-        with `add()` have no updates.
+        return UpdateTracker()
 
-        Args:
-            chunk: The next chunk, as for `add()`.
-
-        Returns:
-            The updates, in order. Those of each choice are texts, tool calls, log-probabilities,
-            what the finish completes, and the finish reason. Token counts come last. Empty if no
-            update reports what the chunk changed.
-
-        Raises:
-            TypeError, SSEError: As for `add()`.
-        """
-        self._raise_error()
-        self._set_kind(chunk)
-        try:
-            if self._tracker is None:
-                from ._updates import UpdateTracker  # noqa: PLC0415 - most programs need none
-
-                self._tracker = UpdateTracker()
-            tracker = self._active_tracker = self._tracker
-            # The fast path of add() doesn't report its changes.
-            self._texts.clear()
-            self.add(chunk)
-            self._active_tracker = None
-            tracker.add_usage(self.usage)
-            return tracker.pop_updates()
-        except BaseException as error:
-            # The updates of an interrupted call are discarded.
-            self._tracker = None
-            super()._break_off(error)
-            raise
-
-    @breaking
-    def last_updates(self) -> list[Update]:
-        """
-        Process the end of the stream and return the updates that it completes.
-
-        Call it only if the stream is complete: the texts and calls of a truncated stream aren't
-            done.
-
-        Returns:
-            The `...Done` updates of the texts and tool calls that were still open.
-        """
-        if self.stopped and not isinstance(self._error, LimitExceeded):
-            self._raise_error()
-        if self._tracker is None:
-            return []
-        self._tracker.close()
-        return self._tracker.pop_updates()
+    def _add_tracked(self, item: ChunkT, tracker: UpdateTracker, /) -> list[Update]:
+        # The fast path of add() doesn't report its changes.
+        self._texts.clear()
+        self.add(item)
+        tracker.add_usage(self.usage)
+        return tracker.pop_updates()
 
     def _add_head(self, chunk: Chunk) -> None:
         # The first value that isn't empty counts.
@@ -293,7 +250,8 @@ class Accumulator(Breakable, Generic[ChunkT, ResultT]):
     def _add_choice(self, choice: ChunkChoice | CompletionChunkChoice) -> None:
         state: Any = self._choices.get(choice.index)
         if state is None:
-            check_choice_limit(choice.index, len(self._choices), self._max_choices)
+            # Choices are numbered from 0: an index beyond the limit means that there are too many.
+            check_count("choices", "choices", self._max_choices, len(self._choices), choice.index)
             is_chat = isinstance(choice, ChunkChoice)
             kind = ChatChoiceState if is_chat else CompletionChoiceState
             state = self._choices[choice.index] = kind(choice.index, self._budget)
@@ -307,12 +265,7 @@ class Accumulator(Breakable, Generic[ChunkT, ResultT]):
         if self._active_tracker is not None:
             self._active_tracker.add(state, choice, calls)
 
-    def _break_off(self, error: BaseException) -> None:
-        super()._break_off(error)
-        if isinstance(error, LimitExceeded):
-            error.partial = self.snapshot()
-
-    def _set_kind(self, chunk: Chunk) -> None:
+    def _check(self, chunk: Chunk, /) -> None:
         """Check the kind of a chunk. The first chunk with choices decides the completion's kind."""
         kind = ChatCompletion if isinstance(chunk, ChatCompletionChunk) else Completion
         if kind is Completion and not isinstance(chunk, CompletionChunk):
@@ -431,36 +384,13 @@ class Accumulator(Breakable, Generic[ChunkT, ResultT]):
         for index in sorted(self._choices):
             yield from self._choices[index].notes()
 
-    def result(self, end: End | None = None) -> ResultT:
-        """
-        Return the completion if it is complete.
+    @property
+    def _is_empty(self) -> bool:
+        return not self._choices
 
-        Args:
-            end: How the stream ended: the `end` of its parser. With it, [DONE] also makes a
-                completion complete, because some responses, such as audio, have no finish reason;
-                an error makes it incomplete. Without it, only finish reasons count.
-
-        Raises:
-            IncompleteStream: A choice has no finish reason, there is no choice, or `end` isn't
-                complete. `partial` has the completion so far, as returned by `snapshot()`.
-            SSEError: An earlier call raised it, or was interrupted (`BrokenStage`).
-        """
-        if self.error is not None:
-            self.error.partial = self.snapshot()
-            self._raise_error()
-        if end is not None and not end.finish_reasons:
-            # This can be the end of an event parser. It doesn't know choices, so that it reports
-            # FINISHED whenever the input ends between two events.
-            is_incomplete = end.cause is EndCause.INCOMPLETE
-            if end.cause is EndCause.FINISHED or (is_incomplete and self._choices):
-                end = None
-        if self.finished if end is None else end.complete:
-            return self.snapshot()
-        error = self._missing_finish_reason() if end is None else incomplete(end)
-        error.partial = self.snapshot()
-        raise error
-
-    def _missing_finish_reason(self) -> IncompleteStream:
+    def _missing(self, end: End | None) -> IncompleteStream:
+        if end is not None:
+            return incomplete(end)
         reasons = {index: state.finish_reason for index, state in self._choices.items()}
         chunks = count(self._chunks_seen, "chunk")
         if reasons:

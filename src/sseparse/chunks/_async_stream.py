@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, Unpack
 
-from ..adapters._registry import AsyncReadable, open_async
+from ..adapters._registry import AsyncReadable
 from ..streams._async import AsyncItemStream
 from ._accumulator import Accumulator
 from ._models import ChatCompletionChunk, Chunk, ChunkT, CompletionChunk, CompletionKind
 from ._results import ChatCompletion, Completion, Result, ResultT
-from ._stream import StreamOptions, open_reader
+from ._stream import ChunkReader, StreamOptions
 
 if TYPE_CHECKING:
     from ._updates import Update
@@ -24,10 +24,7 @@ class AsyncChunkStream(AsyncItemStream[ChunkT, ResultT, Update], Generic[ChunkT,
     accumulator: Accumulator[ChunkT, ResultT]
 
     def __init__(self, source: AsyncReadable, **options: Unpack[StreamOptions]) -> None:
-        opened = open_async(source, type(self).__name__)
-        reader, state = open_reader(opened, self._kind, **options)
-        super().__init__(opened, reader, state)
-        self.accumulator = reader.accumulator
+        super().__init__(source, ChunkReader, kind=self._kind, **options)
 
 
 class AsyncChatStream(AsyncChunkStream[ChatCompletionChunk, ChatCompletion]):

@@ -17,8 +17,9 @@ from ..payloads._growing import (
     keep_last,
     unknown_fields,
 )
-from ..payloads._model import Kind, Model, ignored_fields
+from ..payloads._model import Kind
 from ..payloads._results import Note
+from ..payloads._results import NoteRecorder as BaseNoteRecorder
 from ._message_parts import AudioState, ReasoningDetails
 from ._models import (
     ChoiceDelta,
@@ -48,27 +49,12 @@ _CONTENT = tuple(name for name in ChoiceDelta.__struct_fields__ if name not in (
 LogprobsT = TypeVar("LogprobsT", ChoiceLogprobs, CompletionLogprobs)
 
 
-class NoteRecorder:
-    """Notes on a choice, or on the completion, each once and in the order of their first record."""
+class NoteRecorder(BaseNoteRecorder):
+    """Notes on a choice, or on the completion."""
 
-    __slots__ = ("_choice", "_notes")
+    __slots__ = ()
 
-    def __init__(self, choice: int | None = None) -> None:
-        self._choice = choice
-        self._notes: dict[Note, None] | None = None  # most completions have none
-
-    def add(self, kind: NoteKind, call: int | None = None, detail: str = "") -> None:
-        if self._notes is None:
-            self._notes = {}
-        self._notes[Note(kind, self._choice, call, detail)] = None
-
-    def add_ignored_values(self, model: Model, call: int | None = None) -> None:
-        """Record the known fields of a model whose values have an unexpected type."""
-        for name in ignored_fields(model):
-            self.add(NoteKind.VALUE_IGNORED, call, name)
-
-    def __iter__(self) -> Iterator[Note]:
-        return iter(self._notes or ())
+    value_ignored = NoteKind.VALUE_IGNORED
 
 
 class ChoiceExtra:
@@ -298,7 +284,7 @@ class ChatChoiceState(ChoiceState):
             changes.append(change)
             for part in (delta, delta.function, delta.custom):
                 if part is not None and part.extra:
-                    self._notes.add_ignored_values(part, change[0].position)
+                    self._notes.add_ignored_values(part, call=change[0].position)
         return changes
 
     def _add_function_call(self, delta: FunctionDelta) -> CallChange:

@@ -14,11 +14,12 @@ from .._errors import LimitExceeded, ServerSentError
 from .._json import UNREADABLE, is_deep, is_list, is_object
 from .._options import ItemOptions, check_choice, check_number
 from ..payloads._decoder import MAX_OBJECTS, Decoder
+from ..payloads._growing import check_count
 from ..payloads._model import build, to_integer
 from ..payloads._parser import ItemParser
 from ..sse._event import Event
 from ..sse._parser import DEFAULT_MAXIMUM, Parser
-from ._accumulator import MAX_CHOICES, check_choice_limit
+from ._accumulator import MAX_CHOICES
 from ._errors import ERROR_FINISH_REASONS, WrongKind, check_reasons, find_error
 from ._models import (
     LEGACY,
@@ -219,7 +220,7 @@ class ChunkDecoder(Decoder[ChunkT]):
             index = choice.index
             if index not in reasons:
                 try:
-                    check_choice_limit(index, len(reasons), self._max_choices)
+                    check_count("choices", "choices", self._max_choices, len(reasons), index)
                 except LimitExceeded as error:
                     self.stop(error)
                     return False

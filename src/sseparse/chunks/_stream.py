@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeAlias, Unpack, cast, overload
 
-from msgspec.structs import replace
-
-from .._options import check_choice, check_seconds
-from ..adapters._registry import SyncReadable, open_sync
+from .._options import check_choice
+from ..adapters._registry import SyncReadable
 from ..payloads._growing import MAX_ACCUMULATED
 from ..payloads._results import Note
 from ..streams._protocols import Recorder
 from ..streams._reader import Reader
-from ..streams._state import StreamState
 from ..streams._sync import ItemStream
 from ._accumulator import MAX_TOOL_CALLS, Accumulator
 from ._decoder import ChunkOptions, ChunkParser
@@ -123,7 +120,12 @@ class ChunkReader(Reader[ChunkT, ResultT]):
         SSEError: An estimate is requested, and its encoding is unknown or not on this machine.
     """
 
-    __slots__ = ("_estimate", "_rewriters", "accumulator")
+    _split_note = Note(NoteKind.EVENT_SPLIT)
+
+    __slots__ = (
+        "_estimate",
+        "_rewriters",
+    )
 
     accumulator: Accumulator[ChunkT, ResultT]
 
@@ -191,11 +193,10 @@ class ChunkReader(Reader[ChunkT, ResultT]):
             max_tool_calls=max_tool_calls,
             max_accumulated_bytes=max_accumulated_bytes,
         )
-        self.accumulator = accumulator
         parser: ChunkParser[Any] = ChunkParser(kind=kind, **options)
         super().__init__(
             self._add_rewriters(parser, think_tags, deltas),
-            self.accumulator,
+            accumulator,
             response=response,
             timeline=timeline,
             incomplete=incomplete if on_incomplete == "raise" else None,
@@ -226,8 +227,6 @@ class ChunkReader(Reader[ChunkT, ResultT]):
         result = super().snapshot()
         for rewriter in self._rewriters:
             result = rewriter.correct(result)
-        if self.item_parser.was_split:
-            return replace(result, notes=(*result.notes, Note(NoteKind.EVENT_SPLIT)))
         return result
 
     @property
@@ -250,20 +249,6 @@ class ChunkReader(Reader[ChunkT, ResultT]):
         return cast("ResultT", self._estimate.complete(result))
 
 
-def open_reader(
-    response: object,
-    kind: CompletionKind | None,
-    *,
-    deadlines: Deadlines | None = None,
-    drain: float = 0.1,
-    **options: Unpack[ReaderOptions],
-) -> tuple[ChunkReader[Any, Any], StreamState[Any]]:
-    """Return the reader of a stream, and the state that its driver uses."""
-    check_seconds("drain", drain)
-    reader: ChunkReader[Any, Any] = ChunkReader(response, kind=kind, **options)
-    return reader, StreamState(reader, deadlines, drain)
-
-
 class ChunkStream(ItemStream[ChunkT, ResultT, Update], Generic[ChunkT, ResultT]):
     """Base class of `Stream`, `ChatStream` and `CompletionStream`."""
 
@@ -271,10 +256,7 @@ class ChunkStream(ItemStream[ChunkT, ResultT, Update], Generic[ChunkT, ResultT])
     accumulator: Accumulator[ChunkT, ResultT]
 
     def __init__(self, source: SyncReadable, **options: Unpack[StreamOptions]) -> None:
-        opened = open_sync(source, type(self).__name__)
-        reader, state = open_reader(opened, self._kind, **options)
-        super().__init__(opened, reader, state)
-        self.accumulator = reader.accumulator
+        super().__init__(source, ChunkReader, kind=self._kind, **options)
 
 
 class ChatStream(ChunkStream[ChatCompletionChunk, ChatCompletion]):

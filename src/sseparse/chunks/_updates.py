@@ -9,7 +9,7 @@ from attrs import define
 
 from ..payloads._growing import GrowingText
 from ..payloads._model import Kind
-from ..payloads._partial_json import JSONFault, PartialJSON
+from ..payloads._partial_json import JSONFault
 from ..payloads._updates import (
     ArgumentsDelta,
     ChoiceFinished,
@@ -24,7 +24,9 @@ from ..payloads._updates import (
     ToolCallStarted,
     TranscriptDelta,
     TranscriptDone,
+    UpdateRecorder,
     UsageReported,
+    decode_arguments,
 )
 from ._choices import ChoiceState
 from ._models import (
@@ -63,13 +65,12 @@ _TEXT_UPDATES: Final[Mapping[Kind, tuple[Callable[[int, str], Update], ...]]] = 
 }
 
 
-class UpdateTracker:
+class UpdateTracker(UpdateRecorder[Update, CompletionUsage]):
     """Updates of a completion that weren't returned yet."""
 
     def __init__(self) -> None:
-        self._updates: list[Update] = []
+        super().__init__()
         self._choices: dict[int, ChoiceTracker] = {}
-        self._usage: CompletionUsage | None = None
 
     def add(
         self,
@@ -95,19 +96,9 @@ class UpdateTracker:
         if choice.finish_reason:
             tracker.finish(choice.finish_reason)
 
-    def add_usage(self, usage: CompletionUsage | None) -> None:
-        if usage is not None and usage != self._usage:
-            self._usage = usage
-            self._updates.append(UsageReported(usage))
-
     def close(self) -> None:
         for tracker in self._choices.values():
             tracker.close()
-
-    def pop_updates(self) -> list[Update]:
-        updates = [*self._updates]
-        self._updates.clear()
-        return updates
 
 
 class ChoiceTracker:
@@ -281,10 +272,4 @@ def _decode_arguments(call: ToolCallState, reason: str | None) -> tuple[Any, JSO
         if reason not in ("length", "content_filter"):
             return None, None
         return None, JSONFault(len(text), f"the input is truncated: {reason}")
-    if not text:
-        return None, JSONFault(0, "no arguments received")
-    # Decoded again: the value in the updates can still grow, and its reader can change it.
-    json = PartialJSON()
-    json.feed(text)
-    json.close()
-    return json.value, json.fault
+    return decode_arguments(text)

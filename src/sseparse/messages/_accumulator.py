@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from msgspec.structs import replace
 
 from .._end import End, EndCause
-from .._errors import IncompleteStream, LimitExceeded, count
+from .._errors import IncompleteStream, count
 from .._json import is_object
-from .._options import check_bytes, check_number
-from .._stage import Breakable, breaking
+from .._options import check_number
+from .._stage import breaking
+from ..payloads._accumulator import ResultAccumulator
 from ..payloads._growing import (
     MAX_ACCUMULATED,
     MAX_ITEMS,
     Budget,
     GrowingText,
+    check_count,
     no_json,
     unknown_fields,
 )
@@ -41,13 +43,15 @@ from ._usage import UsageState
 if TYPE_CHECKING:
     from ..payloads._partial_json import PartialJSON
     from ._updates import Update, UpdateTracker
+else:
+    Update: TypeAlias = Any  # most programs do without updates
 
 _NOTHING: Final = ("", None)
 # The fields of a message that the events after its start can change.
 _CHANGING: Final = ("stop_reason", "stop_sequence", "stop_details", "container")
 
 
-class MessageAccumulator(Breakable):
+class MessageAccumulator(ResultAccumulator[MessageEvent, Message, Update]):
     """
     Accumulator of events: builds the message that the non-streaming API would have returned.
 
@@ -64,26 +68,24 @@ class MessageAccumulator(Breakable):
         ValueError: A limit isn't a valid number.
     """
 
+    _active_tracker: UpdateTracker | None
+
     def __init__(
         self,
         *,
         max_items: int | None = MAX_ITEMS,
         max_accumulated_bytes: int | None = MAX_ACCUMULATED,
     ) -> None:
-        super().__init__()
+        super().__init__(max_accumulated_bytes)
         check_number("max_items", max_items)
-        check_bytes("max_accumulated_bytes", max_accumulated_bytes)
         self._max_items = max_items
-        self._max_bytes = max_accumulated_bytes
         self._events_seen = 0
         self._is_stopped = False  # whether the server sent the end of the message
-        self._tracker: UpdateTracker | None = None
-        self._active_tracker: UpdateTracker | None = None  # set while updates() runs
         self._notes = NoteRecorder()
         self._clear()
 
     def _clear(self) -> None:
-        self._budget = Budget(self._max_bytes, None)
+        self._budget = Budget(self._max_bytes)
         self._head: Message | None = None
         self._extra: dict[str, Any] = {}
         self._usage: UsageState | None = None
@@ -134,63 +136,21 @@ class MessageAccumulator(Breakable):
             self._break_off(error)
             raise
 
-    def updates(self, event: MessageEvent) -> list[Update]:
-        """
-        Add an event and return what it changed.
+    def _check(self, item: MessageEvent, /) -> None:
+        if not isinstance(item, MessageEvent):
+            raise _wrong_type(item)
 
-        `last_updates()` returns the updates that the end of the stream completes. Events added with
-        `add()` have no updates.
+    def _make_tracker(self) -> UpdateTracker:
+        from ._updates import UpdateTracker  # noqa: PLC0415 - most programs need none
 
-        Args:
-            event: The next event, as for `add()`.
+        return UpdateTracker()
 
-        Returns:
-            The updates, in order: texts, reasoning and calls of tools; what the end of a block
-            completes; the stop reason; token counts. Empty if no update reports what the event
-            changed.
-
-        Raises:
-            TypeError, SSEError: As for `add()`.
-        """
-        self._raise_error()
-        if not isinstance(event, MessageEvent):
-            raise _wrong_type(event)
-        try:
-            if self._tracker is None:
-                from ._updates import UpdateTracker  # noqa: PLC0415 - most programs need none
-
-                self._tracker = UpdateTracker()
-            tracker = self._active_tracker = self._tracker
-            # The fast path of add() doesn't report its changes.
-            self._growing.clear()
-            self.add(event)
-            tracker.add_usage(self.usage)
-            return tracker.pop_updates()
-        except BaseException as error:
-            # The updates of an interrupted call are discarded.
-            self._tracker = None
-            super()._break_off(error)
-            raise
-        finally:
-            self._active_tracker = None
-
-    @breaking
-    def last_updates(self) -> list[Update]:
-        """
-        Process the end of the stream and return the updates that it completes.
-
-        Call it only if the stream is complete: the texts and calls of a truncated stream aren't
-        done.
-
-        Returns:
-            The `...Done` updates of the texts and calls that were still open.
-        """
-        if self.stopped and not isinstance(self._error, LimitExceeded):
-            self._raise_error()
-        if self._tracker is None:
-            return []
-        self._tracker.close()
-        return self._tracker.pop_updates()
+    def _add_tracked(self, item: MessageEvent, tracker: UpdateTracker, /) -> list[Update]:
+        # The fast path of add() doesn't report its changes.
+        self._growing.clear()
+        self.add(item)
+        tracker.add_usage(self.usage)
+        return tracker.pop_updates()
 
     def _add_event(self, event: MessageEvent) -> None:
         match event:
@@ -252,13 +212,7 @@ class MessageAccumulator(Breakable):
     def _begin(self, block: ContentBlock, index: int) -> BlockState:
         """Begin a block, behind all others if its index is in use."""
         place = len(self._order)
-        if self._max_items is not None and place >= self._max_items:
-            raise LimitExceeded(
-                limit="items",
-                maximum=self._max_items,
-                what=f"More than {self._max_items:,} blocks",
-                advice="raise max_items if you trust the server",
-            )
+        check_count("items", "blocks", self._max_items, place)
         self._round += (self._round, index) in self._order
         call = None
         if block.type == TOOL_USE:
@@ -449,35 +403,13 @@ class MessageAccumulator(Breakable):
         for item, state in enumerate(states):
             yield from state.all_notes(item)
 
-    def result(self, end: End | None = None) -> Message:
-        """
-        Return the message if it is complete.
+    @property
+    def _is_empty(self) -> bool:
+        return self._head is None
 
-        Args:
-            end: How the stream ended: the `end` of its parser. Without it, the stop reason and
-                `message_stop` count.
-
-        Raises:
-            IncompleteStream: There is no message, it has neither a stop reason nor an end, or `end`
-                isn't complete. `partial` has the message so far, as returned by `snapshot()`.
-            SSEError: An earlier call raised it, or was interrupted (`BrokenStage`).
-        """
-        if self.error is not None:
-            self.error.partial = self.snapshot()
-            self._raise_error()
-        if end is not None and not end.finish_reasons:
-            # This can be the end of an event parser. It doesn't know messages, so that it reports
-            # FINISHED whenever the input ends between two events.
-            is_incomplete = end.cause is EndCause.INCOMPLETE
-            if end.cause is EndCause.FINISHED or (is_incomplete and self._head is not None):
-                end = None
-        if self.finished if end is None else end.complete:
-            return self.snapshot()
-        error = self._missing_stop() if end is None else incomplete(end)
-        error.partial = self.snapshot()
-        raise error
-
-    def _missing_stop(self) -> IncompleteStream:
+    def _missing(self, end: End | None) -> IncompleteStream:
+        if end is not None:
+            return incomplete(end)
         events = count(self._events_seen, "event")
         missing = "a stop_reason or message_stop" if self._head is not None else "message_start"
         return IncompleteStream(
@@ -486,11 +418,6 @@ class MessageAccumulator(Breakable):
             ".partial.",
             end=End(EndCause.INCOMPLETE, events_seen=self._events_seen),
         )
-
-    def _break_off(self, error: BaseException) -> None:
-        super()._break_off(error)
-        if isinstance(error, LimitExceeded):
-            error.partial = self.snapshot()
 
 
 def _wrong_type(event: object) -> TypeError:

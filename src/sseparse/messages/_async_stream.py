@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
 
-from ..adapters._registry import AsyncReadable, open_async
+from ..adapters._registry import AsyncReadable
 from ..streams._async import AsyncItemStream
 from ._accumulator import MessageAccumulator
 from ._events import MessageEvent
 from ._results import Message
-from ._stream import StreamOptions, open_reader
+from ._stream import MessageReader, StreamOptions
 
 if TYPE_CHECKING:
     from ._updates import Update
@@ -40,7 +40,4 @@ class AsyncMessageStream(AsyncItemStream[MessageEvent, Message, Update]):
     accumulator: MessageAccumulator
 
     def __init__(self, source: AsyncReadable, **options: Unpack[StreamOptions]) -> None:
-        opened = open_async(source, type(self).__name__)
-        reader, state = open_reader(opened, **options)
-        super().__init__(opened, reader, state)
-        self.accumulator = reader.accumulator
+        super().__init__(source, MessageReader, **options)

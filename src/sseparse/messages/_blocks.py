@@ -10,8 +10,9 @@ from msgspec.structs import replace
 
 from .._json import UNREADABLE, is_deep
 from ..payloads._growing import OBJECT, OVERHEAD, Budget, GrowingText, unknown_fields
-from ..payloads._model import Model, build, ignored_fields
+from ..payloads._model import build
 from ..payloads._results import Note
+from ..payloads._results import NoteRecorder as BaseNoteRecorder
 from ._events import BlockDelta
 from ._results import CALLS, TOOL_USE, ContentBlock, NoteKind
 
@@ -26,31 +27,12 @@ _TYPES: Final = {
 }
 
 
-class NoteRecorder:
-    """Notes on a message or a block, each once and in the order of their first record."""
+class NoteRecorder(BaseNoteRecorder):
+    """Notes on a message or a block."""
 
-    __slots__ = ("_notes",)
+    __slots__ = ()
 
-    def __init__(self) -> None:
-        self._notes: dict[Note, None] | None = None  # most messages have none
-
-    def add(self, kind: NoteKind, detail: str = "") -> bool:
-        """Record a note; return whether it's new."""
-        if self._notes is None:
-            self._notes = {}
-        known = len(self._notes)
-        self._notes[Note(kind, detail=detail)] = None
-        return len(self._notes) > known
-
-    def add_ignored_values(self, *models: Model) -> None:
-        """Record the known fields of models whose values have an unexpected type."""
-        for model in models:
-            if model.extra:
-                for name in ignored_fields(model):
-                    self.add(NoteKind.VALUE_IGNORED, name)
-
-    def __iter__(self) -> Iterator[Note]:
-        return iter(self._notes or ())
+    value_ignored = NoteKind.VALUE_IGNORED
 
 
 class BlockState:

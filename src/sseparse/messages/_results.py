@@ -100,7 +100,8 @@ class MessageUsage(Model, kw_only=True):
 
     Attributes:
         input_tokens: Tokens of the request that were neither written to the cache nor read from it.
-        output_tokens: Tokens of the message.
+        output_tokens: Tokens of the message. In the partial message of a truncated stream, the
+            count of `message_start`, usually 1: servers count the tokens at the end.
         cache_creation_input_tokens: Tokens of the request written to the cache.
         cache_read_input_tokens: Tokens of the request read from the cache.
         cache_creation: Breakdown of `cache_creation_input_tokens` by lifetime.

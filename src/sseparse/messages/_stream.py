@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Unpack
 
-from msgspec.structs import replace
-
-from .._options import check_choice, check_seconds
-from ..adapters._registry import SyncReadable, open_sync
+from .._options import check_choice
+from ..adapters._registry import SyncReadable
 from ..payloads._growing import MAX_ACCUMULATED, MAX_ITEMS
 from ..payloads._results import Note
 from ..streams._protocols import Recorder
 from ..streams._reader import Reader
-from ..streams._state import StreamState
 from ..streams._sync import ItemStream
 from ._accumulator import MessageAccumulator
 from ._decoder import MessageOptions, MessageParser
@@ -76,7 +73,9 @@ class MessageReader(Reader[MessageEvent, Message]):
         ValueError: An option has an invalid value.
     """
 
-    __slots__ = ("accumulator",)
+    _split_note = Note(NoteKind.EVENT_SPLIT)
+
+    __slots__ = ()
 
     accumulator: MessageAccumulator
 
@@ -91,41 +90,18 @@ class MessageReader(Reader[MessageEvent, Message]):
         **options: Unpack[MessageOptions],
     ) -> None:
         check_choice("on_incomplete", on_incomplete, "raise", "accept")
-        self.accumulator = MessageAccumulator(
-            max_items=max_items, max_accumulated_bytes=max_accumulated_bytes
-        )
         super().__init__(
             MessageParser(**options),
-            self.accumulator,
+            MessageAccumulator(max_items=max_items, max_accumulated_bytes=max_accumulated_bytes),
             response=response,
             timeline=timeline,
             incomplete=incomplete if on_incomplete == "raise" else None,
         )
 
-    def snapshot(self) -> Message:
-        """Return the message of the events returned so far."""
-        result = super().snapshot()
-        if self.item_parser.was_split:
-            return replace(result, notes=(*result.notes, Note(NoteKind.EVENT_SPLIT)))
-        return result
-
     @property
     def usage(self) -> MessageUsage | None:
         """The token counts that the server reported, or None."""
         return self.accumulator.usage
-
-
-def open_reader(
-    response: object,
-    *,
-    deadlines: Deadlines | None = None,
-    drain: float = 0.1,
-    **options: Unpack[ReaderOptions],
-) -> tuple[MessageReader, StreamState[MessageEvent]]:
-    """Return the reader of a stream, and the state that its driver uses."""
-    check_seconds("drain", drain)
-    reader = MessageReader(response, **options)
-    return reader, StreamState(reader, deadlines, drain)
 
 
 class MessageStream(ItemStream[MessageEvent, Message, Update]):
@@ -160,7 +136,4 @@ class MessageStream(ItemStream[MessageEvent, Message, Update]):
     accumulator: MessageAccumulator
 
     def __init__(self, source: SyncReadable, **options: Unpack[StreamOptions]) -> None:
-        opened = open_sync(source, type(self).__name__)
-        reader, state = open_reader(opened, **options)
-        super().__init__(opened, reader, state)
-        self.accumulator = reader.accumulator
+        super().__init__(source, MessageReader, **options)

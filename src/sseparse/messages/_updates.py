@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..payloads._growing import no_json
-from ..payloads._partial_json import JSONFault
 from ..payloads._updates import (
     ArgumentsDelta,
     ChoiceFinished,
@@ -15,7 +13,9 @@ from ..payloads._updates import (
     ReasoningDone,
     ToolCallDone,
     ToolCallStarted,
+    UpdateRecorder,
     UsageReported,
+    decode_arguments,
 )
 from ._blocks import INPUT, BlockState, decode_input
 from ._events import BlockDelta
@@ -35,19 +35,21 @@ Update = (
 """Any of the updates above: what `updates()` returns."""
 
 
-class UpdateTracker:
+class UpdateTracker(UpdateRecorder[Update, MessageUsage]):
     """Updates of a message that weren't returned yet."""
 
     def __init__(self) -> None:
-        self._updates: list[Update] = []
+        super().__init__()
         self.restart()
 
     def restart(self) -> None:
         """Forget the message: another one begins."""
         self._is_finished = False
-        self._usage: MessageUsage | None = None
-        # The texts and calls that were reported and aren't done, by place. A call is done once.
+        self._usage = None
+        # By place. What was reported, and isn't done: texts and calls. A call is done once, a text
+        # at the first end of its block, and at the end of the message if more came.
         self._texts: dict[int, BlockState] = {}
+        self._ended: set[int] = set()
         self._calls: dict[int, BlockState] = {}
         self._started: set[int] = set()
 
@@ -98,23 +100,29 @@ class UpdateTracker:
 
     def end(self, state: BlockState) -> None:
         """Record the end of a block."""
-        if self._texts.pop(state.place, None) is not None:
-            done, name = (
-                (ContentDone, "text") if state.start.type == "text" else (ReasoningDone, "thinking")
-            )
-            self._updates.append(done(0, state.full_text(name), state.place))
+        if state.place in self._texts and state.place not in self._ended:
+            self._end_text(state)
         # As in chat: an input that is {} can be a placeholder, and one that isn't complete can go
         # on, so that only the finish counts.
         if state.place in self._calls and (
-            self._is_finished or state.start.input or decode_input(state.full_text(INPUT))
+            self._is_finished or state.start.input or state.text(INPUT).json.complete
         ):
             self._end_call(state)
+
+    def _end_text(self, state: BlockState) -> None:
+        del self._texts[state.place]
+        self._ended.add(state.place)
+        done, name = (
+            (ContentDone, "text") if state.start.type == "text" else (ReasoningDone, "thinking")
+        )
+        self._updates.append(done(0, state.full_text(name), state.place))
 
     def _end_call(self, state: BlockState) -> None:
         if self._calls.pop(state.place, None) is None:
             return
         start, text = state.start, state.full_text(INPUT)
-        value, fault = _decode(text)
+        decoded = decode_input(text)
+        value, fault = decode_arguments(text) if decoded is None else (decoded[0], None)
         if not text.strip():
             # The input is what the block began with.
             value, fault = state.result().input, None
@@ -132,30 +140,10 @@ class UpdateTracker:
             self.close()
             self._updates.append(ChoiceFinished(0, reason))
 
-    def add_usage(self, usage: MessageUsage | None) -> None:
-        if usage is not None and usage is not self._usage and usage != self._usage:
-            self._usage = usage
-            self._updates.append(UsageReported(usage))
-
     def close(self) -> None:
         """End all blocks."""
         states = {**self._texts, **self._calls}
         for place in sorted(states):
-            self.end(states[place])
+            if place in self._texts:
+                self._end_text(states[place])
             self._end_call(states[place])
-
-    def pop_updates(self) -> list[Update]:
-        updates = [*self._updates]
-        self._updates.clear()
-        return updates
-
-
-def _decode(text: str) -> tuple[Any, JSONFault | None]:
-    """Return the value of an input, up to the place where it isn't JSON, and that place."""
-    decoded = decode_input(text)
-    if decoded is not None:
-        return decoded[0], None
-    json = no_json()
-    json.feed(text)
-    json.close()
-    return json.value, json.fault

@@ -22,6 +22,16 @@ OVERHEAD = 64  # roughly the bytes of an object without its text
 OBJECT = 512  # roughly the bytes of the state of a choice or a tool call without its texts
 
 
+def check_count(
+    limit: str, what: str, maximum: int | None, known: int, index: int | None = None
+) -> None:
+    """Raise LimitExceeded if one more than `known`, with an index from 0 if any, is too many."""
+    if maximum is not None and (known >= maximum or (index is not None and index >= maximum)):
+        what = f"More than {maximum:,} {what}" + ("" if index is None else ", or an index as large")
+        advice = f"raise max_{limit} if you trust the server"
+        raise LimitExceeded(limit=limit, maximum=maximum, what=what, advice=advice)
+
+
 class Budget:
     """
     Memory budget of one result, for all its choices together. A limit can be None.
@@ -30,12 +40,12 @@ class Budget:
         left: How many bytes are left; negative once the limit is exceeded.
     """
 
-    __slots__ = ("_calls_left", "_max_bytes", "_max_calls", "left")
+    __slots__ = ("_calls", "_max_bytes", "_max_calls", "left")
 
-    def __init__(self, max_bytes: int | None, max_calls: int | None) -> None:
+    def __init__(self, max_bytes: int | None, max_calls: int | None = None) -> None:
         self._max_bytes = max_bytes
         self._max_calls = max_calls
-        self._calls_left: float = float("inf") if max_calls is None else max_calls
+        self._calls = 0
         self.left: float = float("inf") if max_bytes is None else max_bytes
 
     def charge(self, value: Any) -> None:
@@ -47,14 +57,8 @@ class Budget:
     def charge_call(self) -> None:
         """Charge for a tool call without its texts; raise `LimitExceeded` beyond the limit."""
         self.left -= OBJECT
-        self._calls_left -= 1
-        if self._calls_left < 0:
-            raise LimitExceeded(
-                limit="tool_calls",
-                maximum=self._max_calls or 0,
-                what=f"More than {self._max_calls:,} tool calls",
-                advice="raise max_tool_calls if you trust the server",
-            )
+        check_count("tool_calls", "tool calls", self._max_calls, self._calls)
+        self._calls += 1
 
     def raise_overrun(self) -> NoReturn:
         raise LimitExceeded(
@@ -146,6 +150,13 @@ class GrowingText:
         self._text = text
         self._max_pieces = max(_MIN_PIECES, len(text) // _CHARACTERS_PER_PIECE)
 
+    def release(self) -> None:
+        """Give back what the text takes of the budget, because another value replaces it."""
+        text = self.value or ""
+        self._budget.left += len(text)
+        if self._json is not None:
+            self._budget.left += _weigh_json(text)
+
     @property
     def json(self) -> PartialJSON:
         """The text so far, parsed as JSON; from the first use on, `add()` feeds it each piece."""
@@ -156,8 +167,12 @@ class GrowingText:
 
     def _feed_json(self, json: PartialJSON, text: str) -> None:
         json.feed(text)
-        # Each decoded value follows one of these characters.
-        self._budget.left -= OVERHEAD * sum(map(text.count, "[{,:"))
+        self._budget.left -= _weigh_json(text)
+
+
+def _weigh_json(text: str) -> int:
+    # Each decoded value follows one of these characters.
+    return OVERHEAD * sum(map(text.count, "[{,:"))
 
 
 # Google's field: the features of a provider arrive on different chunks and are sent back together.

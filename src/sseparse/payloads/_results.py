@@ -1,6 +1,7 @@
 """What the results of all APIs share: notes, equality, and the neutral view of tool calls."""
 
 # No `from __future__ import annotations`: see `_model`.
+from collections.abc import Iterator
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeAlias
 
@@ -8,7 +9,7 @@ import msgspec
 from attrs import frozen
 
 from ._growing import no_json
-from ._model import NEVER, Model
+from ._model import NEVER, Model, ignored_fields
 from ._parse import Parsable
 
 
@@ -55,6 +56,43 @@ class Note:
         fields = (*numbers, ("detail", self.detail or None))
         shown = "".join(f", {name}={value!r}" for name, value in fields if value is not None)
         return f"Note({self.kind.name}{shown})"
+
+
+class NoteRecorder:
+    """
+    Notes, each once and in the order of their first record.
+
+    Args:
+        choice: Index of the choice that all notes are about; None if they aren't about one.
+    """
+
+    value_ignored: ClassVar[NoteKind]  # the API's kind of notes on values that can't be read
+
+    __slots__ = ("_choice", "_notes")
+
+    def __init__(self, choice: int | None = None) -> None:
+        self._choice = choice
+        self._notes: dict[Note, None] | None = None  # most results have none
+
+    def add(
+        self, kind: NoteKind, detail: str = "", *, call: int | None = None, item: int | None = None
+    ) -> bool:
+        """Record a note; return whether it's new."""
+        if self._notes is None:
+            self._notes = {}
+        known = len(self._notes)
+        self._notes[Note(kind, self._choice, call, detail, item)] = None
+        return len(self._notes) > known
+
+    def add_ignored_values(self, *models: Model, call: int | None = None) -> None:
+        """Record the known fields of models whose values have an unexpected type."""
+        for model in models:
+            if model.extra:
+                for name in ignored_fields(model):
+                    self.add(self.value_ignored, name, call=call)
+
+    def __iter__(self) -> Iterator[Note]:
+        return iter(self._notes or ())
 
 
 if TYPE_CHECKING:

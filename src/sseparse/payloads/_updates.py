@@ -6,9 +6,10 @@ from typing import Any, Generic, TypeVar
 
 from attrs import define
 
-from ._partial_json import JSONFault
+from ._partial_json import JSONFault, PartialJSON
 
 LogprobsT = TypeVar("LogprobsT")
+UpdateT = TypeVar("UpdateT")
 UsageT = TypeVar("UsageT")
 
 
@@ -188,3 +189,32 @@ class UsageReported(Generic[UsageT]):
     """
 
     usage: UsageT
+
+
+class UpdateRecorder(Generic[UpdateT, UsageT]):
+    """Base class of the recorders of updates: those that weren't returned yet."""
+
+    def __init__(self) -> None:
+        self._updates: list[Any] = []
+        self._usage: UsageT | None = None
+
+    def add_usage(self, usage: UsageT | None) -> None:
+        if usage is not None and usage is not self._usage and usage != self._usage:
+            self._usage = usage
+            self._updates.append(UsageReported(usage))
+
+    def pop_updates(self) -> list[UpdateT]:
+        updates = [*self._updates]
+        self._updates.clear()
+        return updates
+
+
+def decode_arguments(text: str) -> tuple[Any, JSONFault | None]:
+    """Return the value of arguments, up to the place where they aren't JSON, and that place."""
+    if not text:
+        return None, JSONFault(0, "no arguments received")
+    # Decoded again: the value in the updates can still grow, and its reader can change it.
+    json = PartialJSON()
+    json.feed(text)
+    json.close()
+    return json.value, json.fault

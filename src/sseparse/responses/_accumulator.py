@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Final
 from msgspec.structs import replace
 
 from .._end import End
-from .._errors import LimitExceeded, ServerSentError
-from .._options import check_bytes, check_number
+from .._errors import IncompleteStream, ServerSentError
+from .._options import check_number
 from .._stage import breaking
-from ..payloads._growing import MAX_ACCUMULATED, MAX_ITEMS, Budget, GrowingText
-from ..payloads._model import ignored_fields
+from ..payloads._growing import MAX_ACCUMULATED, MAX_ITEMS, Budget, GrowingText, check_count
 from ..payloads._results import Note
+from ..payloads._results import NoteRecorder as BaseNoteRecorder
 from ._errors import find_error
 from ._events import (
     AnnotationEvent,
@@ -33,7 +33,7 @@ from ._events import (
 from ._head import ResponseHead
 from ._incomplete import incomplete, unfinished
 from ._item_table import ItemTable
-from ._items import ItemState, PartState, check_item_limit, rest_of
+from ._items import ItemState, PartState, rest_of
 from ._output import match_output
 from ._results import ContentPart, NoteKind, OutputItem, Response
 from ._targets import DELTAS, DONES, PARTS, Target
@@ -46,7 +46,16 @@ if TYPE_CHECKING:
 
 
 _FAILED: Final = "failed"
+_UNFINISHED: Final = (None, "queued", "in_progress")
 _NO_DELTA: Final = DeltaEvent(type="", delta="")
+
+
+class NoteRecorder(BaseNoteRecorder):
+    """Notes on a response."""
+
+    __slots__ = ()
+
+    value_ignored = NoteKind.VALUE_IGNORED
 
 
 class ResponseAccumulator(ResponseHead):
@@ -65,7 +74,6 @@ class ResponseAccumulator(ResponseHead):
             memory. None for no limit. Default: 512 MiB.
 
     Attributes:
-        finished: Whether the terminal event was added.
         last_sequence_number: The `sequence_number` of the last event that has one; None before it.
             A request with it as `starting_after` resumes the stream.
 
@@ -73,11 +81,12 @@ class ResponseAccumulator(ResponseHead):
         ValueError: A limit isn't a valid number.
     """
 
+    _active_tracker: UpdateTracker | None
+
     # Most accumulators never get a `__dict__`: only those with attributes that a user sets.
     __slots__ = (
-        *("__dict__", "__weakref__", "_active_tracker", "_budget", "_failure"),
-        *("_last", "_make_update", "_max_bytes", "_max_items", "_notes", "_text"),
-        *("_tracker", "last_sequence_number"),
+        *("__dict__", "__weakref__", "_failure", "_last", "_make_update", "_max_items"),
+        *("_notes", "_text", "last_sequence_number"),
     )
 
     def __init__(
@@ -86,22 +95,18 @@ class ResponseAccumulator(ResponseHead):
         max_items: int | None = MAX_ITEMS,
         max_accumulated_bytes: int | None = MAX_ACCUMULATED,
     ) -> None:
-        super().__init__()
+        super().__init__(max_accumulated_bytes)
         check_number("max_items", max_items)
-        check_bytes("max_accumulated_bytes", max_accumulated_bytes)
         self._max_items = max_items
-        self._max_bytes = max_accumulated_bytes
         self.last_sequence_number: int | None = None
-        self._notes: dict[Note, None] = {}
-        self._tracker: UpdateTracker | None = None
-        self._active_tracker: UpdateTracker | None = None  # set while updates() runs
+        self._notes = NoteRecorder()
         self._begin()
 
     def _begin(self) -> None:
-        self._budget = Budget(self._max_bytes, None)
+        self._budget = Budget(self._max_bytes)
         self._items = None  # an idle accumulator needs none
         self._head = None
-        self.finished: bool = False
+        self._is_finished = False
         self._failure: ServerSentError | None = None
         self._audio = None
         # The text that the last delta was added to, and that delta.
@@ -154,70 +159,28 @@ class ResponseAccumulator(ResponseHead):
             self._break_off(error)
             raise
 
-    def updates(self, event: ResponseEvent) -> list[Update]:
-        """
-        Add an event and return what it changed.
+    def _check(self, item: ResponseEvent, /) -> None:
+        if not isinstance(item, ResponseEvent):
+            raise_misuse(item)
 
-        `last_updates()` returns the updates that the end of the stream completes. Events added with
-        `add()` have no updates.
+    def _make_tracker(self) -> UpdateTracker:
+        from ._updates import UpdateTracker  # noqa: PLC0415 - most programs need none
 
-        Args:
-            event: The next event, as for `add()`.
+        return UpdateTracker()
 
-        Returns:
-            The updates, in order. Empty if no update reports what the event changed.
-
-        Raises:
-            TypeError, SSEError: As for `add()`.
-        """
-        self._raise_error()
-        if not isinstance(event, ResponseEvent):
-            raise_misuse(event)
-        try:
-            if self._tracker is None:
-                from ._updates import UpdateTracker  # noqa: PLC0415 - most programs need none
-
-                self._tracker = UpdateTracker()
-            tracker = self._active_tracker = self._tracker
-            # The fast path of add() doesn't report its changes; the slow path makes another update.
-            make, self._make_update = self._make_update, None
-            if make is None:
-                self._text = None
-            self.add(event)
-            if make is None or self._text is None or self._make_update is not None:
-                return tracker.pop_updates()
-            self._make_update = make
-            return [make(event.delta)] if isinstance(event, DeltaEvent) and event.delta else []
-        except BaseException as error:
-            # The updates of an interrupted call are discarded.
-            self._tracker = None
-            super()._break_off(error)
-            raise
-        finally:
-            self._active_tracker = None
-
-    @breaking
-    def last_updates(self) -> list[Update]:
-        """
-        Process the end of the stream and return the updates that it completes.
-
-        Call it only if the stream is complete: the texts and calls of a truncated stream aren't
-        done.
-
-        Returns:
-            The `...Done` updates of the texts and tool calls that were still open.
-        """
-        if self.stopped and not isinstance(self._error, LimitExceeded):
-            self._raise_error()
-        if self._tracker is None:
-            return []
+    def _close_tracker(self) -> None:
         self._tracker.close(self._transcript)
-        return self._tracker.pop_updates()
 
-    def _break_off(self, error: BaseException) -> None:
-        super()._break_off(error)
-        if isinstance(error, LimitExceeded):
-            error.partial = self.snapshot()
+    def _add_tracked(self, item: ResponseEvent, tracker: UpdateTracker, /) -> list[Update]:
+        # The fast path of add() doesn't report its changes; the slow path makes another update.
+        make, self._make_update = self._make_update, None
+        if make is None:
+            self._text = None
+        self.add(item)
+        if make is None or self._text is None or self._make_update is not None:
+            return tracker.pop_updates()
+        self._make_update = make
+        return [make(item.delta)] if isinstance(item, DeltaEvent) and item.delta else []
 
     @property
     def _table(self) -> ItemTable:
@@ -226,16 +189,14 @@ class ResponseAccumulator(ResponseHead):
         return self._items
 
     def _add(self, event: ResponseEvent) -> None:
-        if event.extra:
-            for name in ignored_fields(event):
-                self._note(NoteKind.VALUE_IGNORED, detail=name)
+        self._notes.add_ignored_values(event)
         if isinstance(event, DeltaEvent):
             self._add_delta(event)
         elif isinstance(event, LifecycleEvent):
             self._add_response(event)
         elif isinstance(event, ErrorEvent):
             self._failure = find_error(event.type, event.to_dict())
-        elif self.finished:
+        elif self._is_finished:
             return  # what follows the terminal event doesn't belong to the response
         elif isinstance(event, OutputItemEvent):
             self._add_item(event)
@@ -246,42 +207,50 @@ class ResponseAccumulator(ResponseHead):
 
     def _add_response(self, event: LifecycleEvent) -> None:
         response, status = event.response, event.type.rpartition(".")[2]
-        if response is None and self._head is not None and not is_terminal(event):
-            if not self.finished:
+        is_end = is_terminal(event)
+        if response is None and self._head is not None and (self._is_finished or not is_end):
+            if not self._is_finished:
+                self._budget.replace(self._head.status, status)
                 self._head = replace(self._head, status=status)
             return
         if response is None:
             response = replace(self._head or Response(output=[]), status=status)
         if self._is_another(event, response):
             self._restart()
-        elif self.finished and not is_terminal(event):
+        elif self._is_finished and not is_end:
             return
         elif self._head is not None:
             response = response.with_head(self._head)
         if last := len(response.output):
-            check_item_limit(last - 1, last - 1, self._max_items, "output items")
+            check_count("items", "output items", self._max_items, last - 1, last - 1)
+        if is_end and response.status in _UNFINISHED:
+            # The type of the event says that the response ended.
+            if response.status is not None:
+                self._notes.add(NoteKind.VALUE_IGNORED, "status")
+            response = replace(response, status=status)
         self._budget.replace(self._head, response)
         self._head = response
-        if is_terminal(event):
+        if is_end:
             self._finish(event, response)
         elif response.output and not self._table:
             for index, item in enumerate(response.output):
                 self._announce(index, item)
 
     def _finish(self, event: LifecycleEvent, response: Response) -> None:
-        self.finished = True
+        self._is_finished = True
         if response.status == _FAILED or event.type.endswith(_FAILED):
             self._failure = find_error(event.type, event.to_dict())
         if response.output:
             matches = match_output(self._table.ordered(), response.output)
             output = [item for _, item in matches]
             if len(output) > len(response.output) or not all(map(is_, output, response.output)):
-                self._note(NoteKind.VALUE_KEPT, detail="output")
+                self._notes.add(NoteKind.VALUE_KEPT, "output")
                 self._head = response = replace(response, output=output)
             if self._active_tracker is not None:
+                self._table.max_items = None  # `add()` doesn't add these items to the table
                 self._active_tracker.complete(self._table, matches)
             # The response has all items: those streamed before it are no longer needed.
-            self._budget = Budget(self._max_bytes, None)
+            self._budget = Budget(self._max_bytes)
             self._budget.charge(response)
             self._items = None
         if self._active_tracker is not None and self._failure is None:
@@ -290,19 +259,19 @@ class ResponseAccumulator(ResponseHead):
     def _restart(self) -> None:
         detail = (self._head and self._head.id) or ""
         self._begin()
-        self._notes = {}
-        self._note(NoteKind.RESTARTED, detail=detail)
+        self._notes = NoteRecorder()
+        self._notes.add(NoteKind.RESTARTED, detail)
         if self._active_tracker is not None:
             self._active_tracker.restart()
 
     def _add_item(self, event: OutputItemEvent) -> None:
         index, item = event.output_index, event.item
         if item is None:
-            self._note(NoteKind.VALUE_IGNORED, detail="item")
+            self._notes.add(NoteKind.VALUE_IGNORED, "item")
         elif event.type.endswith(".done"):
             state, before = self._table.finish(index, item)
             if state.item is not item:
-                self._note(NoteKind.VALUE_KEPT, state.index)
+                self._notes.add(NoteKind.VALUE_KEPT, item=state.index)
             if self._active_tracker is not None:
                 self._active_tracker.add_item(state, before)
         else:
@@ -312,7 +281,7 @@ class ResponseAccumulator(ResponseHead):
         state, before, unusual = self._table.announce(index, item)
         if unusual:
             kind = NoteKind.INDEX_SHARED if unusual == "shared" else NoteKind.ITEM_REPLACED
-            self._note(kind, state.index)
+            self._notes.add(kind, item=state.index)
         if self._active_tracker is not None:
             self._active_tracker.add_item(state, before)
 
@@ -324,19 +293,19 @@ class ResponseAccumulator(ResponseHead):
             if target.item_type == "message":
                 item.role = "assistant"
             state = self._table.add(event.output_index, item, is_announced=False)
-            self._note(NoteKind.ITEM_UNANNOUNCED, state.index)
+            self._notes.add(NoteKind.ITEM_UNANNOUNCED, item=state.index)
         return state
 
     def _add_delta(self, event: DeltaEvent) -> None:
         target, tracker = DELTAS.get(event.type), self._active_tracker
-        if target is None or self.finished:
+        if target is None or self._is_finished:
             return
         if not target.item_type:
             self._add_audio(target, event.delta)
             return
         state = self._find_item(event, target)
         if state.is_done:
-            self._note(NoteKind.VALUE_IGNORED, state.index, "delta")
+            self._notes.add(NoteKind.VALUE_IGNORED, "delta", item=state.index)
             return
         if target.parts:
             part = self._find_part(state, event, target)
@@ -363,7 +332,7 @@ class ResponseAccumulator(ResponseHead):
     def _find_part(self, state: ItemState, event: PartEvent, target: Target) -> PartState:
         part, is_assumed = state.find_part(event, target)
         if is_assumed:
-            self._note(NoteKind.PART_ASSUMED, state.index)
+            self._notes.add(NoteKind.PART_ASSUMED, item=state.index)
         return part
 
     def _add_text(self, event: DoneEvent) -> None:
@@ -372,10 +341,11 @@ class ResponseAccumulator(ResponseHead):
             return
         if value is None:
             if event.extra.get(target.field) is not None:
-                self._note(NoteKind.VALUE_IGNORED, detail=target.field)
+                self._notes.add(NoteKind.VALUE_IGNORED, target.field)
             return
         state = self._find_item(event, target)
         if state.is_done:
+            self._notes.add(NoteKind.VALUE_IGNORED, target.field, item=state.index)
             return
         if event.name:
             state.set_name(event.name)
@@ -387,7 +357,7 @@ class ResponseAccumulator(ResponseHead):
             before = state.text(target, event.command_index).value or ""
             state.set_text(target, event.command_index, value or before)
         if before and not value:
-            self._note(NoteKind.VALUE_KEPT, state.index, target.field)
+            self._notes.add(NoteKind.VALUE_KEPT, target.field, item=state.index)
         if self._active_tracker is not None:
             self._active_tracker.add_text(state, target, rest_of(before, value))
 
@@ -396,7 +366,9 @@ class ResponseAccumulator(ResponseHead):
             self._add_part(event, event.part)
         elif isinstance(event, AnnotationEvent) and event.annotation is not None:
             state = self._find_item(event, _ANNOTATED)
-            if not state.is_done:
+            if state.is_done:
+                self._notes.add(NoteKind.VALUE_IGNORED, "annotation", item=state.index)
+            else:
                 self._find_part(state, event, _ANNOTATED).add_annotation(event.annotation)
         elif isinstance(event, ProgressEvent):
             known = self._table.find(event.item_id, event.output_index)
@@ -409,6 +381,7 @@ class ResponseAccumulator(ResponseHead):
             kind = "reasoning" if part.type in ("reasoning_text", "summary_text") else "message"
             state = self._find_item(event, Target(kind, None, ""))
         if state.is_done:
+            self._notes.add(NoteKind.VALUE_IGNORED, "part", item=state.index)
             return
         is_done = event.type.endswith(".done")
         before = state.set_part(event, part, is_done=is_done)
@@ -417,12 +390,9 @@ class ResponseAccumulator(ResponseHead):
             return
         old, new = (getattr(each, target.field, None) or "" for each in (before, part))
         if is_done and old and not new:
-            self._note(NoteKind.VALUE_KEPT, state.index, target.field)
+            self._notes.add(NoteKind.VALUE_KEPT, target.field, item=state.index)
         if self._active_tracker is not None:
             self._active_tracker.add_text(state, target, rest_of(old, new))
-
-    def _note(self, kind: NoteKind, item: int | None = None, detail: str = "") -> None:
-        self._notes[Note(kind, detail=detail, item=item)] = None
 
     @property
     @breaking
@@ -443,12 +413,12 @@ class ResponseAccumulator(ResponseHead):
         Returns:
             The parser of the arguments; a new one if there is no such call yet.
         """
-        if self._items is None and self.finished:
+        if self._items is None and self._is_finished:
             self._items = ItemTable.of(self._output())
         return self._table.json_arguments(call)
 
     def _output(self) -> list[OutputItem]:
-        if self.finished and self._head is not None and self._head.output:
+        if self._is_finished and self._head is not None and self._head.output:
             return self._head.output
         return [state.result() for state in self._table.ordered()]
 
@@ -462,7 +432,7 @@ class ResponseAccumulator(ResponseHead):
         """
         response = self._head or Response(output=[])
         output, notes = self._output(), [*self._notes]
-        if self.finished and output and not response.output:
+        if self._is_finished and output and not response.output:
             notes.append(Note(NoteKind.OUTPUT_ASSEMBLED))
         extra = response.extra
         if output is not response.output:
@@ -485,12 +455,14 @@ class ResponseAccumulator(ResponseHead):
             SSEError: An earlier call raised it, or was interrupted (`BrokenStage`).
         """
         error = self.error or self._failure
-        if error is None and self.finished:
+        if error is None and self._is_finished:
             return self.snapshot()
-        if error is None:
-            error = unfinished() if end is None else incomplete(end, is_other=self._is_empty)
+        error = error or self._missing(end)
         error.partial = self.snapshot()
         raise error.with_traceback(None)
+
+    def _missing(self, end: End | None) -> IncompleteStream:
+        return unfinished() if end is None else incomplete(end, is_other=self._is_empty)
 
 
 _ANNOTATED: Final = DELTAS["response.output_text.delta"]

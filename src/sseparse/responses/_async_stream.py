@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
 
-from ..adapters._registry import AsyncReadable, open_async
-from ..streams._async import AsyncItemStream, AsyncUpdateTexts
+from ..adapters._registry import AsyncReadable
+from ..streams._async import AsyncItemStream, AsyncStreamIterator
 from ._accumulator import ResponseAccumulator
 from ._events import ResponseEvent
 from ._results import Response
-from ._stream import StreamOptions, open_reader
+from ._stream import ResponseReader, StreamOptions
 
 if TYPE_CHECKING:
     from ._updates import Update
@@ -41,13 +41,18 @@ class AsyncResponseStream(AsyncItemStream[ResponseEvent, Response, Update]):
     accumulator: ResponseAccumulator
 
     def __init__(self, source: AsyncReadable, **options: Unpack[StreamOptions]) -> None:
-        opened = open_async(source, type(self).__name__)
-        reader, state = open_reader(opened, **options)
-        super().__init__(opened, reader, state)
-        self.accumulator = reader.accumulator
+        super().__init__(source, ResponseReader, **options)
 
     def text_deltas(self) -> AsyncIterator[str]:
         """Iterate over the new text of the answer, as `ResponseStream.text_deltas()` does."""
         from ..payloads._updates import ContentDelta  # noqa: PLC0415 - as updates are loaded
 
-        return AsyncUpdateTexts(self.updates(), ContentDelta)
+        updates = self.updates()
+
+        async def next_text() -> str:
+            async for update in updates:
+                if type(update) is ContentDelta:
+                    return update.text
+            raise StopAsyncIteration
+
+        return AsyncStreamIterator(next_text)

@@ -86,7 +86,7 @@ def to_events(response: Response, *, pieces: int | None = None) -> Iterator[Resp
     Return the events that would have streamed a response, in the shape of OpenAI's streams.
 
     A `ResponseAccumulator` turns them back into an equal response. The events of a response that is
-    still in progress have no terminal event, so that it doesn't look complete.
+    still in progress, or has no status, have no terminal event, so that it doesn't look complete.
 
     Args:
         response: The response.
@@ -209,9 +209,7 @@ def _place(index: int, item: OutputItem) -> dict[str, Any]:
 
 
 def _is_partial(response: Response) -> bool:
-    if response.status is None:
-        return response.id is None  # nothing about the response was received
-    return response.status in _UNFINISHED
+    return response.status is None or response.status in _UNFINISHED
 
 
 def _emptied(item: OutputItem, *, is_open: bool) -> OutputItem:

@@ -2,40 +2,43 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from .._stage import Breakable
-from ._events import LifecycleEvent
+from ..payloads._accumulator import ResultAccumulator
+from ._events import LifecycleEvent, ResponseEvent
 from ._results import Response, ResponseUsage
 
 if TYPE_CHECKING:
     from ..payloads._growing import GrowingText
     from ._item_table import ItemTable
+    from ._updates import Update
+else:
+    Update: TypeAlias = Any  # most programs do without updates
 
 _CREATED: Final = "response.created"
 
 
-class ResponseHead(Breakable):
-    """
-    Base class of the accumulator: the response of the last event that had one, and its fields.
+class ResponseHead(ResultAccumulator[ResponseEvent, Response, Update]):
+    """The response of the last event that had one, and its fields."""
 
-    Attributes:
-        finished: Whether the terminal event was added.
-    """
-
-    __slots__ = ("_audio", "_head", "_items", "finished")
+    __slots__ = ("_audio", "_head", "_is_finished", "_items")
 
     _audio: dict[str, GrowingText] | None
     _head: Response | None
     _items: ItemTable | None
-    finished: bool
+    _is_finished: bool
+
+    @property
+    def finished(self) -> bool:
+        """Whether the terminal event was added."""
+        return self._is_finished
 
     def _is_another(self, event: LifecycleEvent, response: Response) -> bool:
         """Return whether a response isn't the one before it; some servers change its id."""
         is_start = event.type == _CREATED
         if self._head is None or response.id is None:
-            return is_start and self.finished
-        return response.id != self._head.id and (is_start or self.finished)
+            return is_start and self._is_finished
+        return response.id != self._head.id and (is_start or self._is_finished)
 
     @property
     def _is_empty(self) -> bool:

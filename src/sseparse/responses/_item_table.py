@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..payloads._growing import Budget, no_json
-from ._items import ItemState, at_least_0, check_item_limit, fits
+from ..payloads._growing import Budget, check_count, no_json
+from ._items import ItemState, at_least_0, fits
 from ._results import OutputItem
 
 if TYPE_CHECKING:
@@ -33,14 +33,14 @@ class ItemTable:
         "_by_id",
         "_calls",
         "_latest",
-        "_max_items",
         "_next",
         "_states",
+        "max_items",
     )
 
     def __init__(self, budget: Budget, max_items: int | None) -> None:
         self._budget = budget
-        self._max_items = max_items
+        self.max_items = max_items
         self._states: list[ItemState] = []
         self._by_id: dict[str, ItemState | None] = {}  # None if two have the id
         # The latest at an index, and the latest of each type.
@@ -53,7 +53,7 @@ class ItemTable:
     @classmethod
     def of(cls, output: list[OutputItem]) -> ItemTable:
         """Return the table of complete items."""
-        table = cls(Budget(None, None), None)
+        table = cls(Budget(None), None)
         for item in output:
             table.add(None, item, is_announced=True)
         return table
@@ -153,10 +153,10 @@ class ItemTable:
         """Add an item, behind the others if it has no index."""
         if index is None:
             index = self._next
-        check_item_limit(index, len(self._states), self._max_items, "output items")
+        check_count("items", "output items", self.max_items, len(self._states), index)
         place = len(self._states)
         state = ItemState(
-            index, place, item, self._budget, self._max_items, is_announced=is_announced
+            index, place, item, self._budget, self.max_items, is_announced=is_announced
         )
         self._states.append(state)
         if self._calls is not None and index < self._next - 1:

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 
-from .._errors import LimitExceeded
 from .._json import is_list, is_object
-from ..payloads._growing import OBJECT, Budget, GrowingText, no_json
+from ..payloads._growing import OBJECT, Budget, GrowingText, check_count, no_json, weigh
 from ._events import ContentPartEvent, PartEvent
 from ._results import ContentPart, OutputItem
 from ._targets import ITEM_TYPES, Target
@@ -21,17 +20,6 @@ _PART_TYPES: Final = ("output_text", "refusal", "reasoning_text", "summary_text"
 _NESTED: Final = ("diff", "command")
 # The fields that a complete item keeps from its earlier form if it lacks them.
 _KEPT: Final = ("arguments", "input", "code", "name", "call_id")
-
-
-def check_item_limit(index: int, known: int, maximum: int | None, what: str) -> None:
-    """Raise LimitExceeded if an item or a part with this index is one too many."""
-    if maximum is not None and (known >= maximum or index >= maximum):
-        raise LimitExceeded(
-            limit="items",
-            maximum=maximum,
-            what=f"More than {maximum:,} {what}, or an index as large",
-            advice="raise max_items if you trust the server",
-        )
 
 
 def fits(known: str, wanted: str) -> bool:
@@ -80,7 +68,8 @@ class PartState:
     """
 
     __slots__ = (
-        *("_annotations", "_budget", "_logprobs", "_part", "_texts", "is_announced", "is_done"),
+        *("_annotations", "_budget", "_logprobs", "_part", "_texts"),
+        *("is_announced", "is_done"),
     )
 
     def __init__(self, part: ContentPart, budget: Budget) -> None:
@@ -121,27 +110,38 @@ class PartState:
         old = self.result()
         if keep and part.type == old.type and not (part.text or part.refusal):
             part = replace(part, text=old.text or part.text, refusal=old.refusal or part.refusal)
-        self._budget.replace(old, part)
+        self._clear()
+        self._budget.replace(self._part, part)
         self._part = part
-        self._texts.clear()
+
+    def _clear(self) -> None:
+        _release(self._texts)
+        self._budget.left += sum(map(weigh, (*self._annotations, *self._logprobs)))
         self._annotations.clear()
         self._logprobs.clear()
+
+    def release(self) -> None:
+        """Give back what the part takes of the budget, because it is dropped."""
+        self._clear()
+        self._budget.left += OBJECT + weigh(self._part)
 
     def set_text(self, field: str, value: str, logprobs: list[dict[str, Any]] | None) -> None:
         """Set the complete text, and its log-probabilities if there are some."""
         self.is_done = True
-        old = self._texts.pop(field, None)
-        self._budget.replace(getattr(self._part, field) if old is None else old.value, value)
+        if field in self._texts:
+            self._texts.pop(field).release()
         changes: dict[str, Any] = {field: value}
         if logprobs:
-            self._budget.replace([*(self._part.logprobs or ()), *self._logprobs], logprobs)
+            self._budget.left += sum(map(weigh, self._logprobs))
             self._logprobs.clear()
             changes["logprobs"] = logprobs
+        for name, new in changes.items():
+            self._budget.replace(getattr(self._part, name), new)
         self._part = replace(self._part, **changes)
 
     def add_logprobs(self, logprobs: list[dict[str, Any]]) -> None:
         self._logprobs += logprobs
-        self._budget.charge(logprobs)
+        self._budget.left -= sum(map(weigh, logprobs))
 
     def add_annotation(self, annotation: dict[str, Any]) -> None:
         self._annotations.append(annotation)
@@ -229,11 +229,16 @@ class PartList:
         return None if latest is None or latest.is_done or is_known else latest
 
     def _add(self, index: int, part: ContentPart) -> PartState:
-        check_item_limit(index, len(self._by_index), self._max_items, "parts of an output item")
+        check_count("items", "parts of an output item", self._max_items, len(self._by_index), index)
         state = PartState(part, self._budget)
         self._by_index[index] = self._by_type[part.type] = state
         self._highest = max(index, self._highest)
         return state
+
+    def release(self) -> None:
+        """Give back what the parts take of the budget."""
+        for part in self._by_index.values():
+            part.release()
 
     def result(self) -> list[ContentPart]:
         return [self._by_index[index].result() for index in sorted(self._by_index)]
@@ -296,13 +301,9 @@ class ItemState:
 
     def announce(self, item: OutputItem, *, keep: bool) -> None:
         """Set the item as it begins, and keep or drop what was received of it before."""
-        if keep:
-            self._budget.replace(self._item, item)
-        else:
-            self._budget.replace(self.result(), item)
-            self._lists.clear()
-            self._texts.clear()
-        self._item, self._json = item, None
+        if not keep:
+            self._clear()
+        self._set(item)
         self.is_announced = True
         if not self.has_text:
             self._announce_parts(item)
@@ -314,13 +315,21 @@ class ItemState:
 
     def finish(self, item: OutputItem) -> None:
         """Set the complete item; fields that it lacks stay as they were streamed."""
-        old = self.result()
-        item = keep_streamed(item, old)
-        self._budget.replace(old, item)
-        self._lists.clear()
-        self._texts.clear()
-        self._item, self._json = item, None
+        item = keep_streamed(item, self.result())
+        self._clear()
+        self._set(item)
         self.is_done = self.is_announced = True
+
+    def _clear(self) -> None:
+        """Drop what was received of the item besides the item itself."""
+        _release(self._texts)
+        for parts in self._lists.values():
+            parts.release()
+        self._lists.clear()
+
+    def _set(self, item: OutputItem) -> None:
+        self._budget.replace(self._item, item)
+        self._item, self._json = item, None
 
     def parts(self, name: str) -> PartList:
         found = self._lists.get(name)
@@ -346,7 +355,9 @@ class ItemState:
         key = target.field, at_least_0(index) or 0
         text = self._texts.get(key)
         if text is None:
-            check_item_limit(key[1], len(self._texts), self._max_items, "texts of an output item")
+            check_count(
+                "items", "texts of an output item", self._max_items, len(self._texts), key[1]
+            )
             text = self._texts[key] = GrowingText(self._budget)
             if start := self._start_of(*key):
                 text.add(start)
@@ -355,8 +366,7 @@ class ItemState:
     def set_text(self, target: Target, index: int | None, value: str) -> None:
         """Replace the text of a field."""
         key = target.field, at_least_0(index) or 0
-        old = self.text(target, index)
-        self._budget.left += len(old.value or "")
+        self.text(target, index).release()
         new = self._texts[key] = GrowingText(self._budget)
         new.add(value)
 
@@ -381,6 +391,7 @@ class ItemState:
     def set_status(self, status: str) -> None:
         """Set the status, of an item that has one."""
         if self._item.status is not None:
+            self._budget.replace(self._item.status, status)
             self._item = replace(self._item, status=status)
 
     def _start_of(self, field: str, index: int) -> str | None:
@@ -398,7 +409,7 @@ class ItemState:
         if not self.has_text:
             return item
         changes: dict[str, Any] = {name: parts.result() for name, parts in self._lists.items()}
-        commands = _commands(item)
+        commands = [*_commands(item)]
         extra = {**item.extra}
         for (field, index), text in sorted(self._texts.items(), key=_key):
             if field == "diff":
@@ -411,6 +422,12 @@ class ItemState:
         for name in changes:
             extra.pop(name, None)  # a value of another type
         return replace(item, extra=extra, **changes)
+
+
+def _release(texts: dict[Any, GrowingText]) -> None:
+    for text in texts.values():
+        text.release()
+    texts.clear()
 
 
 def _key(entry: tuple[tuple[str, int], GrowingText]) -> tuple[str, int]:
@@ -428,4 +445,4 @@ def _object(value: Any) -> dict[str, Any]:
 
 def _commands(item: OutputItem) -> list[Any]:
     commands = _object(item.extra.get("action")).get("commands")
-    return [*commands] if is_list(commands) else []
+    return commands if is_list(commands) else []

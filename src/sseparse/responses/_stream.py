@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Unpack
 
-from msgspec.structs import replace
-
 from .._end import End
 from .._errors import IncompleteStream
-from .._options import check_choice, check_seconds
-from ..adapters._registry import SyncReadable, open_sync
+from .._options import check_choice
+from ..adapters._registry import SyncReadable
 from ..payloads._growing import MAX_ACCUMULATED, MAX_ITEMS
 from ..payloads._results import Note
 from ..streams._protocols import Recorder
 from ..streams._reader import Reader
-from ..streams._state import StreamState
-from ..streams._sync import ItemStream, UpdateTexts
+from ..streams._sync import ItemStream, StreamIterator
 from ._accumulator import ResponseAccumulator
 from ._decoder import ResponseOptions, ResponseParser
 from ._events import OtherEvent, ResponseEvent
@@ -85,7 +82,9 @@ class ResponseReader(Reader[ResponseEvent, Response]):
         ValueError: An option has an invalid value, or there are limits in addition to `resumes`.
     """
 
-    __slots__ = ("accumulator",)
+    _split_note = Note(NoteKind.EVENT_SPLIT)
+
+    __slots__ = ()
 
     accumulator: ResponseAccumulator
 
@@ -112,10 +111,9 @@ class ResponseReader(Reader[ResponseEvent, Response]):
             )
         else:
             options = {"starting_after": resumes.last_sequence_number, **options}
-        self.accumulator = resumes
         super().__init__(
             ResponseParser(**options),
-            self.accumulator,
+            resumes,
             response=response,
             timeline=timeline,
             incomplete=self._incomplete if on_incomplete == "raise" else None,
@@ -127,30 +125,10 @@ class ResponseReader(Reader[ResponseEvent, Response]):
         is_empty = self.accumulator.snapshot() == Response(output=[])
         return incomplete(end, is_other=is_empty and not has_ready)
 
-    def snapshot(self) -> Response:
-        """Return the response of the events returned so far."""
-        result = super().snapshot()
-        if self.item_parser.was_split:
-            return replace(result, notes=(*result.notes, Note(NoteKind.EVENT_SPLIT)))
-        return result
-
     @property
     def usage(self) -> ResponseUsage | None:
         """The token counts that the server reported, or None."""
         return self.accumulator.usage
-
-
-def open_reader(
-    response: object,
-    *,
-    deadlines: Deadlines | None = None,
-    drain: float = 0.1,
-    **options: Unpack[ReaderOptions],
-) -> tuple[ResponseReader, StreamState[ResponseEvent]]:
-    """Return the reader of a stream, and the state that its driver uses."""
-    check_seconds("drain", drain)
-    reader = ResponseReader(response, **options)
-    return reader, StreamState(reader, deadlines, drain)
 
 
 class ResponseStream(ItemStream[ResponseEvent, Response, Update]):
@@ -185,10 +163,7 @@ class ResponseStream(ItemStream[ResponseEvent, Response, Update]):
     accumulator: ResponseAccumulator
 
     def __init__(self, source: SyncReadable, **options: Unpack[StreamOptions]) -> None:
-        opened = open_sync(source, type(self).__name__)
-        reader, state = open_reader(opened, **options)
-        super().__init__(opened, reader, state)
-        self.accumulator = reader.accumulator
+        super().__init__(source, ResponseReader, **options)
 
     def text_deltas(self) -> Iterator[str]:
         """
@@ -198,4 +173,12 @@ class ResponseStream(ItemStream[ResponseEvent, Response, Update]):
         """
         from ..payloads._updates import ContentDelta  # noqa: PLC0415 - as updates are loaded
 
-        return UpdateTexts(self.updates(), ContentDelta)
+        updates = self.updates()
+
+        def next_text() -> str:
+            for update in updates:
+                if type(update) is ContentDelta:
+                    return update.text
+            raise StopIteration
+
+        return StreamIterator(next_text)

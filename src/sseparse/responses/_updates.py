@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from ..payloads._growing import no_json
 from ..payloads._model import Kind
 from ..payloads._partial_json import JSONFault
 from ..payloads._updates import (
@@ -22,7 +21,9 @@ from ..payloads._updates import (
     ToolCallStarted,
     TranscriptDelta,
     TranscriptDone,
+    UpdateRecorder,
     UsageReported,
+    decode_arguments,
 )
 from ._item_table import ItemTable
 from ._items import ItemState, rest_of
@@ -92,11 +93,11 @@ class ItemTracker:
         return item.text if kind == "content" else item.refusal
 
 
-class UpdateTracker:
+class UpdateTracker(UpdateRecorder[Update, ResponseUsage]):
     """Updates of a response that weren't returned yet."""
 
     def __init__(self) -> None:
-        self._updates: list[Update] = []
+        super().__init__()
         self.restart()
 
     def restart(self) -> None:
@@ -239,11 +240,6 @@ class UpdateTracker:
             self._transcript = False
             self._updates.append(TranscriptDone(0, transcript))
 
-    def pop_updates(self) -> list[Update]:
-        updates = [*self._updates]
-        self._updates.clear()
-        return updates
-
 
 def _place_of(tracker: ItemTracker) -> int:
     return tracker.state.place
@@ -263,9 +259,4 @@ def _decode(item: OutputItem, text: str) -> tuple[Any, JSONFault | None]:
     if item.type == "custom_tool_call":
         is_truncated = item.status == "incomplete"
         return None, JSONFault(len(text), "the input is truncated") if is_truncated else None
-    if not text:
-        return None, JSONFault(0, "no arguments received")
-    json = no_json()
-    json.feed(text)
-    json.close()
-    return json.value, json.fault
+    return decode_arguments(text)

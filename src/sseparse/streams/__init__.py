@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .._options import EventOptions as EventOptions
     from ._async import AsyncEventStream as AsyncEventStream
+    from ._event_reader import EventReader as EventReader
     from ._protocols import Recorder as Recorder
-    from ._reader import EventReader as EventReader
     from ._reader import Reader as Reader
     from ._sync import EventStream as EventStream
 else:
@@ -18,8 +18,9 @@ else:
         {
             "._options": "EventOptions",
             "_async": "AsyncEventStream",
+            "_event_reader": "EventReader",
             "_protocols": "Recorder",
-            "_reader": "EventReader Reader",
+            "_reader": "Reader",
             "_sync": "EventStream",
         },
     )

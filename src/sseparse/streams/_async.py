@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar, Unpack, cast, overload
@@ -14,13 +14,14 @@ from ..adapters._registry import AsyncReadable, is_interruptible, is_pooled, ope
 from ..sse._core import ItemT as EventT
 from ..sse._event import Comment, Event
 from ..sse._parser import Parser
-from ._protocols import ItemT, Recorder, ResultT, TextItem, TextItemT
-from ._reader import EventReader, Reader
+from ._event_reader import EventReader
+from ._protocols import ItemT, Recorder, ResultT, TextItemT
 from ._state import EventStreamOptions, ItemStreamView, StreamState, StreamView
 
 if TYPE_CHECKING:
     # Streams of events load no library of JSON.
     from ..payloads._parse import TextType
+    from ._reader import Reader
 
 T = TypeVar("T")
 UpdateT = TypeVar("UpdateT")
@@ -222,9 +223,25 @@ class AsyncItemStream(
 ):
     """Base class of the asynchronous streams of an API's items."""
 
+    accumulator: Any  # each API has its own
+
+    def __init__(
+        self,
+        source: AsyncReadable,
+        make_reader: Callable[..., Reader[Any, Any]],
+        *,
+        deadlines: Deadlines | None = None,
+        drain: float = 0.1,
+        **options: Any,
+    ) -> None:
+        opened = open_async(source, type(self).__name__)
+        reader = make_reader(opened, **options)
+        super().__init__(opened, reader, StreamState(reader, deadlines, drain))
+        self.accumulator = reader.accumulator
+
     def text_deltas(self) -> AsyncIterator[str]:
         """Iterate over the new text of choice 0. Items without text are skipped."""
-        return _AsyncTextDeltas(self, self._reader)
+        return AsyncStreamIterator(self._next_text)
 
     def updates(self) -> AsyncIterator[UpdateT]:
         """
@@ -233,7 +250,31 @@ class AsyncItemStream(
         If the stream is complete, the updates that its end completes come last. Errors are raised
         as when you iterate over the items.
         """
-        return _AsyncUpdates(self, self._reader)
+        return AsyncStreamIterator(self._next_update)
+
+    async def _next_text(self) -> str:
+        async for item in self:
+            try:
+                text = item.text
+            except BaseException:
+                self._reader.stopped = True
+                raise
+            if text:
+                return text
+        raise StopAsyncIteration
+
+    async def _next_update(self) -> Any:
+        reader = self._reader
+        while (update := reader.pop_update()) is None:
+            reader.tracks_updates = True
+            try:
+                await anext(self)
+            except StopAsyncIteration:
+                if not reader.push_last_updates():
+                    raise
+            finally:
+                reader.tracks_updates = False
+        return update
 
     async def result(self) -> ResultT:
         """
@@ -268,63 +309,16 @@ class AsyncItemStream(
         return result.parse(kind)
 
 
-class _AsyncTextDeltas(Uncopyable):
+class AsyncStreamIterator(Uncopyable, Generic[T]):
+    """Iterator over what a function of a stream returns until it raises StopAsyncIteration."""
+
     # A class, not an async generator, whose clean-up would be left to the garbage collector.
 
-    def __init__(self, stream: AsyncIterator[TextItem], reader: Reader[Any, Any]) -> None:
-        self._stream = stream
-        self._reader = reader
+    def __init__(self, read: Callable[[], Coroutine[Any, Any, T]]) -> None:
+        self._read = read
 
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> str:
-        async for item in self._stream:
-            try:
-                text = item.text
-            except BaseException:
-                self._reader.stopped = True
-                raise
-            if text:
-                return text
-        raise StopAsyncIteration
-
-
-class _AsyncUpdates(Uncopyable):
-    def __init__(self, stream: AsyncIterator[Any], reader: Reader[Any, Any]) -> None:
-        self._stream = stream
-        self._reader = reader
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> Any:
-        reader = self._reader
-        while (update := reader.pop_update()) is None:
-            reader.tracks_updates = True
-            try:
-                await anext(self._stream)
-            except StopAsyncIteration:
-                if not reader.push_last_updates():
-                    raise
-            finally:
-                reader.tracks_updates = False
-        return update
-
-
-class AsyncUpdateTexts(Uncopyable):
-    """`UpdateTexts` for an asynchronous stream."""
-
-    def __init__(self, updates: AsyncIterator[Any], kind: type[Any]) -> None:
-        self._updates = updates
-        self._kind = kind
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> str:
-        async for update in self._updates:
-            if type(update) is self._kind:
-                text: str = update.text
-                return text
-        raise StopAsyncIteration
+    def __anext__(self) -> Coroutine[Any, Any, T]:
+        return self._read()

@@ -10,13 +10,14 @@ from attrs import evolve
 
 from .._end import End
 from .._errors import StreamTimeout, describe_seen
-from .._options import EventOptions
+from .._options import EventOptions, check_seconds
 from .._stage import Uncopyable
+from ._event_reader import EventReader
 from ._protocols import ItemT, Recorder, ResultT
-from ._reader import EventReader, Reader
 
 if TYPE_CHECKING:
     from .._deadlines import Clock, Deadlines
+    from ._reader import Reader
 
 # In seconds: the clock of a transport can be early by this much.
 _EARLY = 0.001
@@ -44,6 +45,9 @@ class StreamState(Generic[ItemT]):
         deadlines: How long to wait for the source; None for no limit.
         drain: How long to continue to read after the API's terminal event, in seconds.
 
+    Raises:
+        ValueError: `drain` isn't a valid number.
+
     Attributes:
         reader: The stages of the stream.
         timed: Whether there are deadlines. Then the driver reports when it waits and receives.
@@ -56,6 +60,7 @@ class StreamState(Generic[ItemT]):
     def __init__(
         self, reader: EventReader[ItemT], deadlines: Deadlines | None, drain: float = 0.0
     ) -> None:
+        check_seconds("drain", drain)
         if deadlines is not None:
             self._deadlines = _copy_deadlines(deadlines)
         self.reader: EventReader[ItemT] = reader

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from time import monotonic
 from types import TracebackType
@@ -14,8 +14,8 @@ from ..adapters._registry import SyncReadable, is_pooled, open_sync, wait_at_mos
 from ..sse._core import ItemT as EventT
 from ..sse._event import Comment, Event
 from ..sse._parser import Parser
-from ._protocols import ItemT, Recorder, ResultT, TextItem, TextItemT
-from ._reader import EventReader, Reader
+from ._event_reader import EventReader
+from ._protocols import ItemT, Recorder, ResultT, TextItemT
 from ._state import EventStreamOptions, ItemStreamView, StreamState, StreamView
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     # Streams of events load no library of JSON.
     from ..payloads._parse import TextType
+    from ._reader import Reader
 
 T = TypeVar("T")
 UpdateT = TypeVar("UpdateT")
@@ -237,9 +238,25 @@ class ItemStream(
 ):
     """Base class of the streams of an API's items."""
 
+    accumulator: Any  # each API has its own
+
+    def __init__(
+        self,
+        source: SyncReadable,
+        make_reader: Callable[..., Reader[Any, Any]],
+        *,
+        deadlines: Deadlines | None = None,
+        drain: float = 0.1,
+        **options: Any,
+    ) -> None:
+        opened = open_sync(source, type(self).__name__)
+        reader = make_reader(opened, **options)
+        super().__init__(opened, reader, StreamState(reader, deadlines, drain))
+        self.accumulator = reader.accumulator
+
     def text_deltas(self) -> Iterator[str]:
         """Iterate over the new text of choice 0. Items without text are skipped."""
-        return _TextDeltas(self, self._reader)
+        return StreamIterator(self._next_text)
 
     def updates(self) -> Iterator[UpdateT]:
         """
@@ -248,7 +265,31 @@ class ItemStream(
         If the stream is complete, the updates that its end completes come last. Errors are raised
         as when you iterate over the items.
         """
-        return _Updates(self, self._reader)
+        return StreamIterator(self._next_update)
+
+    def _next_text(self) -> str:
+        for item in self:
+            try:
+                text = item.text
+            except BaseException:
+                self._reader.stopped = True
+                raise
+            if text:
+                return text
+        raise StopIteration
+
+    def _next_update(self) -> Any:
+        reader = self._reader
+        while (update := reader.pop_update()) is None:
+            reader.tracks_updates = True
+            try:
+                next(self)
+            except StopIteration:
+                if not reader.push_last_updates():
+                    raise
+            finally:
+                reader.tracks_updates = False
+        return update
 
     def result(self) -> ResultT:
         """
@@ -283,64 +324,17 @@ class ItemStream(
         return result.parse(kind)
 
 
-class _TextDeltas(Uncopyable):
+class StreamIterator(Uncopyable, Generic[T]):
+    """Iterator over what a function of a stream returns until it raises StopIteration."""
+
     # A class, not a generator: a generator is exhausted after an exception, and a later loop would
     # look complete.
 
-    def __init__(self, stream: Iterator[TextItem], reader: Reader[Any, Any]) -> None:
-        self._stream = stream
-        self._reader = reader
+    def __init__(self, read: Callable[[], T]) -> None:
+        self._read = read
 
     def __iter__(self) -> Self:
         return self
 
-    def __next__(self) -> str:
-        for item in self._stream:
-            try:
-                text = item.text
-            except BaseException:
-                self._reader.stopped = True
-                raise
-            if text:
-                return text
-        raise StopIteration
-
-
-class _Updates(Uncopyable):
-    def __init__(self, stream: Iterator[Any], reader: Reader[Any, Any]) -> None:
-        self._stream = stream
-        self._reader = reader
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> Any:
-        reader = self._reader
-        while (update := reader.pop_update()) is None:
-            reader.tracks_updates = True
-            try:
-                next(self._stream)
-            except StopIteration:
-                if not reader.push_last_updates():
-                    raise
-            finally:
-                reader.tracks_updates = False
-        return update
-
-
-class UpdateTexts(Uncopyable):
-    """Iterator over the texts of one kind of update, for APIs whose items can repeat text."""
-
-    def __init__(self, updates: Iterator[Any], kind: type[Any]) -> None:
-        self._updates = updates
-        self._kind = kind
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> str:
-        for update in self._updates:
-            if type(update) is self._kind:
-                text: str = update.text
-                return text
-        raise StopIteration
+    def __next__(self) -> T:
+        return self._read()
