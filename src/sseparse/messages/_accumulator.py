@@ -114,16 +114,17 @@ class MessageAccumulator(Breakable):
         if self.stopped:
             self._raise_error()
         # The class first: isinstance() goes through msgspec's metaclass.
-        if type(event) is not ContentBlockDeltaEvent and not isinstance(event, MessageEvent):
+        delta = event.delta if type(event) is ContentBlockDeltaEvent else None
+        if delta is None and not isinstance(event, MessageEvent):
             raise _wrong_type(event)
         try:
             self._events_seen += 1
-            if type(event) is not ContentBlockDeltaEvent:
+            if delta is None:
                 self._add_event(event)
             else:
                 # Fast path: only text, or a piece of an input, for an open block that isn't
                 # tracked.
-                delta, (kind, text) = event.delta, self._growing.get(event.index, _NOTHING)
+                kind, text = self._growing.get(event.index, _NOTHING)
                 if text is None or delta.type != kind or delta.extra or event.absent:
                     self._add_delta(event)
                 else:
