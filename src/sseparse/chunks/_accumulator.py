@@ -13,7 +13,6 @@ from .._stage import Breakable, breaking
 from ..payloads._growing import (
     MAX_ACCUMULATED,
     Budget,
-    GrowingText,
     copy_fields,
     keep_last,
     no_json,
@@ -149,9 +148,8 @@ class Accumulator(Breakable, Generic[ChunkT, ResultT]):
         self._chunks_seen = 0
         self._tracker: UpdateTracker | None = None
         self._active_tracker: UpdateTracker | None = None  # set while updates() runs
-        # The texts that the fast path of add() can append to: those of choices that didn't finish
-        # and whose updates aren't tracked.
-        self._texts: dict[int, GrowingText] = {}
+        # The choices that the fast path of add() can append to: those that didn't finish.
+        self._open: dict[int, ChatChoiceState | CompletionChoiceState] = {}
 
     def add(self, chunk: ChunkT) -> None:
         """
@@ -173,12 +171,14 @@ class Accumulator(Breakable, Generic[ChunkT, ResultT]):
             self._set_kind(chunk)
         try:
             if chat is not None:
-                # Fast path: a chat choice that brings only text, for a choice that began, didn't
-                # finish and isn't tracked. All other choices take the slow path, `_add_choice`.
+                # Fast path: a chat choice that brings only text, for a choice that began and didn't
+                # finish. All other choices take the slow path, `_add_choice`.
                 for choice in chat.choices:
                     text = choice.only_text()
-                    if text is not None and (content := self._texts.get(choice.index)) is not None:
-                        content.add(text)
+                    if text is not None and (state := self._open.get(choice.index)) is not None:
+                        state.content.add(text)
+                        if self._active_tracker is not None:
+                            self._active_tracker.add_text(state, text)
                     else:
                         self._add_choice(choice)
                 if chat.service_tier is not None:
@@ -220,7 +220,8 @@ class Accumulator(Breakable, Generic[ChunkT, ResultT]):
         Raises:
             TypeError, SSEError: As for `add()`.
         """
-        self._raise_error()
+        if self.stopped:
+            self._raise_error()
         self._set_kind(chunk)
         try:
             if self._tracker is None:
@@ -228,8 +229,6 @@ class Accumulator(Breakable, Generic[ChunkT, ResultT]):
 
                 self._tracker = UpdateTracker()
             tracker = self._active_tracker = self._tracker
-            # The fast path of add() doesn't report its changes.
-            self._texts.clear()
             self.add(chunk)
             self._active_tracker = None
             tracker.add_usage(self.usage)
@@ -297,13 +296,12 @@ class Accumulator(Breakable, Generic[ChunkT, ResultT]):
             is_chat = isinstance(choice, ChunkChoice)
             kind = ChatChoiceState if is_chat else CompletionChoiceState
             state = self._choices[choice.index] = kind(choice.index, self._budget)
-            if self._active_tracker is None:
-                self._texts[choice.index] = state.content
+            self._open[choice.index] = state
         calls = state.add(choice)
         if choice.extra:
             self._add_usage_elsewhere(choice.extra)
         if choice.finish_reason:
-            self._texts.pop(choice.index, None)
+            self._open.pop(choice.index, None)
         if self._active_tracker is not None:
             self._active_tracker.add(state, choice, calls)
 

@@ -78,9 +78,7 @@ class UpdateTracker:
         changes: Sequence[CallChange] = (),
     ) -> None:
         """Record what a chunk's choice changed in `state` and in its calls."""
-        tracker = self._choices.get(state.index)
-        if tracker is None:
-            tracker = self._choices[state.index] = ChoiceTracker(state, self._updates)
+        tracker = self._find(state)
         if isinstance(choice, CompletionChunkChoice):
             if choice.text:
                 tracker.add_text("content", choice.text)
@@ -94,6 +92,17 @@ class UpdateTracker:
             self._updates.append(LogprobsDelta(choice.index, choice.logprobs))
         if choice.finish_reason:
             tracker.finish(choice.finish_reason)
+
+    def add_text(self, state: ChoiceState, text: str) -> None:
+        """Record text that a chunk added to a choice."""
+        if text:
+            self._find(state).add_text("content", text)
+
+    def _find(self, state: ChoiceState) -> ChoiceTracker:
+        tracker = self._choices.get(state.index)
+        if tracker is None:
+            tracker = self._choices[state.index] = ChoiceTracker(state, self._updates)
+        return tracker
 
     def add_usage(self, usage: CompletionUsage | None) -> None:
         if usage is not None and usage != self._usage:

@@ -114,17 +114,16 @@ class MessageAccumulator(Breakable):
         if self.stopped:
             self._raise_error()
         # The class first: isinstance() goes through msgspec's metaclass.
-        delta = event.delta if type(event) is ContentBlockDeltaEvent else None
-        if delta is None and not isinstance(event, MessageEvent):
+        if type(event) is not ContentBlockDeltaEvent and not isinstance(event, MessageEvent):
             raise _wrong_type(event)
         try:
             self._events_seen += 1
-            if delta is None:
+            if type(event) is not ContentBlockDeltaEvent:
                 self._add_event(event)
             else:
                 # Fast path: only text, or a piece of an input, for an open block that isn't
                 # tracked.
-                kind, text = self._growing.get(event.index, _NOTHING)
+                delta, (kind, text) = event.delta, self._growing.get(event.index, _NOTHING)
                 if text is None or delta.type != kind or delta.extra or event.absent:
                     self._add_delta(event)
                 else:
