@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from ..payloads._partial_json import PartialJSON
     from ._updates import Update, UpdateTracker
 
-_NOTHING: Final = ("", None)
 # The fields of a message that the events after its start can change.
 _CHANGING: Final = ("stop_reason", "stop_sequence", "stop_details", "container")
 
@@ -95,9 +94,9 @@ class MessageAccumulator(Breakable):
         self._next_index = 0
         self._calls = 0
         self._last: BlockState | None = None
-        # The texts and inputs that the fast path of add() can append to, with the type of their
-        # deltas: those of open blocks whose updates aren't tracked.
-        self._growing: dict[int, tuple[str, GrowingText | None]] = {}
+        # The open blocks that the fast path of add() can append to, by index: the type of their
+        # deltas, the block, and the text or input that grows.
+        self._growing: dict[int, tuple[str, BlockState, GrowingText]] = {}
 
     def add(self, event: MessageEvent) -> None:
         """
@@ -121,13 +120,15 @@ class MessageAccumulator(Breakable):
             if type(event) is not ContentBlockDeltaEvent:
                 self._add_event(event)
             else:
-                # Fast path: only text, or a piece of an input, for an open block that isn't
-                # tracked.
-                delta, (kind, text) = event.delta, self._growing.get(event.index, _NOTHING)
-                if text is None or delta.type != kind or delta.extra or event.absent:
+                # Fast path: only text, or a piece of an input, for an open block.
+                delta, grown = event.delta, self._growing.get(event.index)
+                if grown is None or delta.type != grown[0] or delta.extra or event.absent:
                     self._add_delta(event)
                 else:
+                    kind, state, text = grown
                     text.add((delta.text if kind == TEXT_DELTA else delta.partial_json) or "")
+                    if self._active_tracker is not None:
+                        self._active_tracker.add(state, delta)
             if self._budget.left < 0:
                 self._budget.raise_overrun()
         except BaseException as error:
@@ -161,8 +162,6 @@ class MessageAccumulator(Breakable):
 
                 self._tracker = UpdateTracker()
             tracker = self._active_tracker = self._tracker
-            # The fast path of add() doesn't report its changes.
-            self._growing.clear()
             self.add(event)
             tracker.add_usage(self.usage)
             return tracker.pop_updates()
@@ -271,10 +270,10 @@ class MessageAccumulator(Breakable):
             self._change_model(self._head, block)
         if self._active_tracker is not None:
             self._active_tracker.begin(state)
-        elif block.type == "text":
-            self._growing[index] = TEXT_DELTA, state.text("text")
+        if block.type == "text":
+            self._growing[index] = TEXT_DELTA, state, state.text("text")
         elif block.type in CALLS:
-            self._growing[index] = INPUT_DELTA, state.text(INPUT)
+            self._growing[index] = INPUT_DELTA, state, state.text(INPUT)
         return state
 
     def _change_model(self, head: Message, block: ContentBlock) -> None:

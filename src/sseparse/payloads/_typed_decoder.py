@@ -80,9 +80,8 @@ class TypedDecoder(Decoder[TypedItemT]):
                 if name != last:
                     decode, last = decoders.get(name), name
                     is_noted, has_missed = name in noted, name in misses
-                if decode is None or (has_missed and self._skips(name)):
-                    return event
-                if len(data) > small and (not self.fits(data) or is_deep(data)):
+                is_large = len(data) > small and (not self.fits(data) or is_deep(data))
+                if decode is None or is_large or (has_missed and self._skips(name)):
                     return event
                 try:
                     item = decode(data)
