@@ -73,33 +73,30 @@ class TypedDecoder(Decoder[TypedItemT]):
             return next(events, None)
         decoders, misses, small, noted = self._decoders, self._misses, self._small, self._noted
         decode, last, is_noted, has_missed = None, "", False, False
-        before = len(items)
-        try:
-            for event in events:
-                name, data = event.event, event.data
-                if name != last:
-                    decode, last = decoders.get(name), name
-                    is_noted, has_missed = name in noted, name in misses
-                is_large = len(data) > small and (not self.fits(data) or is_deep(data))
-                if decode is None or is_large or (has_missed and self._skips(name)):
-                    return event
-                try:
-                    item = decode(data)
-                except UNREADABLE:
-                    return event
-                if item.type != name and (name != UNNAMED or item.type not in self._unnamed):
-                    return event
-                items.append(item)
-                if has_missed:
-                    has_missed = False
-                    del misses[name]
-                if is_noted:
-                    self._note_last(items)
-                    if self.done:
-                        return next(events, None)
-            return None
-        finally:
-            self.events_seen += len(items) - before
+        for event in events:
+            name, data = event.event, event.data
+            if name != last:
+                decode, last = decoders.get(name), name
+                is_noted, has_missed = name in noted, name in misses
+            is_large = len(data) > small and (not self.fits(data) or is_deep(data))
+            if decode is None or is_large or (has_missed and self._skips(name)):
+                return event
+            try:
+                item = decode(data)
+            except UNREADABLE:
+                return event
+            if item.type != name and (name != UNNAMED or item.type not in self._unnamed):
+                return event
+            self.events_seen += 1
+            items.append(item)
+            if has_missed:
+                has_missed = False
+                del misses[name]
+            if is_noted:
+                self._note_last(items)
+                if self.done:
+                    return next(events, None)
+        return None
 
     def decode_values(self, values: list[bytes], last_event_id: str) -> list[TypedItemT]:
         """Decode the data of several events of type "message", as proxies send them."""
@@ -118,32 +115,28 @@ class TypedDecoder(Decoder[TypedItemT]):
             return next(values, None)
         decode, misses, small = self._decoders[UNNAMED], self._misses, self._small
         is_noted = UNNAMED in self._noted
-        before = len(items)
-        try:
-            for value in values:
-                if misses and self._skips(UNNAMED):
-                    return value
-                if len(value) > small and (not self.fits(value) or is_deep(value)):
-                    return value
-                try:
-                    item = decode(value)
-                except UNREADABLE:
-                    return value
-                if item.type not in self._unnamed:
-                    return value
-                items.append(item)
-                if misses:
-                    misses.pop(UNNAMED, None)
-                if is_noted:
-                    self._note_last(items)
-            return None
-        finally:
-            self.events_seen += len(items) - before
+        for value in values:
+            if misses and self._skips(UNNAMED):
+                return value
+            if len(value) > small and (not self.fits(value) or is_deep(value)):
+                return value
+            try:
+                item = decode(value)
+            except UNREADABLE:
+                return value
+            if item.type not in self._unnamed:
+                return value
+            self.events_seen += 1
+            items.append(item)
+            if misses:
+                misses.pop(UNNAMED, None)
+            if is_noted:
+                self._note_last(items)
+        return None
 
     def _note_last(self, items: list[TypedItemT]) -> None:
         if not self._note(items[-1]):
             items.pop()
-            self.events_seen += 1
 
     def _skips(self, name: str) -> bool:
         """Return whether the fast path isn't tried for an event; count if it isn't."""
