@@ -114,9 +114,9 @@ class TypedDecoder(Decoder[TypedItemT]):
         if self.done:
             return next(values, None)
         decode, misses, small = self._decoders[UNNAMED], self._misses, self._small
-        is_noted = UNNAMED in self._noted
+        is_noted, has_missed = UNNAMED in self._noted, UNNAMED in misses
         for value in values:
-            if misses and self._skips(UNNAMED):
+            if has_missed and self._skips(UNNAMED):
                 return value
             if len(value) > small and (not self.fits(value) or is_deep(value)):
                 return value
@@ -128,8 +128,9 @@ class TypedDecoder(Decoder[TypedItemT]):
                 return value
             self.events_seen += 1
             items.append(item)
-            if misses:
-                misses.pop(UNNAMED, None)
+            if has_missed:
+                has_missed = False
+                del misses[UNNAMED]
             if is_noted:
                 self._note_last(items)
         return None
