@@ -335,16 +335,20 @@ class ChunkChoice(Model, kw_only=True):
 
     def pieces(self) -> list[Piece]:
         """Return the pieces of generated text in the choice, reasoning first."""
+        index, callees = self.index, self.delta.callees()
+        pieces = [Piece(kind, text, index) for kind, text in self.texts()]
+        return pieces + [Piece("arguments", each.text, index) for each in callees if each.text]
+
+    def texts(self) -> list[tuple[Kind, str]]:
+        """Return the texts in the choice that aren't of calls, with their kinds."""
         delta = self.delta
-        transcript = delta.audio.transcript if delta.audio is not None else None
-        texts: list[tuple[Kind, str | None]] = [
+        texts: tuple[tuple[Kind, str | None], ...] = (
             ("reasoning", delta.reasoning_text),
             ("content", delta.text),
             ("refusal", delta.refusal),
-            ("transcript", transcript),
-            *[("arguments", callee.text) for callee in delta.callees()],
-        ]
-        return [Piece(kind, text, self.index) for kind, text in texts if text]
+            ("transcript", None if delta.audio is None else delta.audio.transcript),
+        )
+        return [(kind, text) for kind, text in texts if text]
 
 
 class ChatCompletionChunk(GatedChunk, kw_only=True):

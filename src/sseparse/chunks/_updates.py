@@ -83,9 +83,8 @@ class UpdateTracker:
             if choice.text:
                 tracker.add_text("content", choice.text)
         else:
-            for piece in choice.pieces():
-                if piece.kind != "arguments":  # `ToolCallTracker` knows which call they belong to
-                    tracker.add_text(piece.kind, piece.text)
+            for kind, text in choice.texts():
+                tracker.add_text(kind, text)
             if changes:
                 tracker.calls.add(changes)
         if choice.logprobs is not None and choice.logprobs != type(choice.logprobs)():

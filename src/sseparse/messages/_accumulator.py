@@ -153,7 +153,8 @@ class MessageAccumulator(Breakable):
         Raises:
             TypeError, SSEError: As for `add()`.
         """
-        self._raise_error()
+        if self.stopped:
+            self._raise_error()
         if not isinstance(event, MessageEvent):
             raise _wrong_type(event)
         try:

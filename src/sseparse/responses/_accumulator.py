@@ -170,7 +170,8 @@ class ResponseAccumulator(ResponseHead):
         Raises:
             TypeError, SSEError: As for `add()`.
         """
-        self._raise_error()
+        if self.stopped:
+            self._raise_error()
         if not isinstance(event, ResponseEvent):
             raise_misuse(event)
         try:
