@@ -24,7 +24,6 @@ from ..payloads._accumulator import ResultAccumulator
 from ..payloads._growing import (
     MAX_ACCUMULATED,
     Budget,
-    GrowingText,
     check_count,
     copy_fields,
     keep_last,
@@ -150,9 +149,8 @@ class Accumulator(ResultAccumulator[ChunkT, ResultT, Update], Generic[ChunkT, Re
             self._kind = ChatCompletion if kind == "chat" else Completion
         self._likely_kind: type[Result] = self._kind or ChatCompletion
         self._chunks_seen = 0
-        # The texts that the fast path of add() can append to: those of choices that didn't finish
-        # and whose updates aren't tracked.
-        self._texts: dict[int, GrowingText] = {}
+        # The choices that the fast path of add() can append to: those that didn't finish.
+        self._open: dict[int, ChatChoiceState | CompletionChoiceState] = {}
 
     def add(self, chunk: ChunkT) -> None:
         """
@@ -174,12 +172,14 @@ class Accumulator(ResultAccumulator[ChunkT, ResultT, Update], Generic[ChunkT, Re
             self._check(chunk)
         try:
             if chat is not None:
-                # Fast path: a chat choice that brings only text, for a choice that began, didn't
-                # finish and isn't tracked. All other choices take the slow path, `_add_choice`.
+                # Fast path: a chat choice that brings only text, for a choice that began and didn't
+                # finish. All other choices take the slow path, `_add_choice`.
                 for choice in chat.choices:
                     text = choice.only_text()
-                    if text is not None and (content := self._texts.get(choice.index)) is not None:
-                        content.add(text)
+                    if text is not None and (state := self._open.get(choice.index)) is not None:
+                        state.content.add(text)
+                        if self._active_tracker is not None:
+                            self._active_tracker.add_text(state, text)
                     else:
                         self._add_choice(choice)
                 if chat.service_tier is not None:
@@ -207,13 +207,6 @@ class Accumulator(ResultAccumulator[ChunkT, ResultT, Update], Generic[ChunkT, Re
         from ._updates import UpdateTracker  # noqa: PLC0415 - most programs need none
 
         return UpdateTracker()
-
-    def _add_tracked(self, item: ChunkT, tracker: UpdateTracker, /) -> list[Update]:
-        # The fast path of add() doesn't report its changes.
-        self._texts.clear()
-        self.add(item)
-        tracker.add_usage(self.usage)
-        return tracker.pop_updates()
 
     def _add_head(self, chunk: Chunk) -> None:
         # The first value that isn't empty counts.
@@ -255,13 +248,12 @@ class Accumulator(ResultAccumulator[ChunkT, ResultT, Update], Generic[ChunkT, Re
             is_chat = isinstance(choice, ChunkChoice)
             kind = ChatChoiceState if is_chat else CompletionChoiceState
             state = self._choices[choice.index] = kind(choice.index, self._budget)
-            if self._active_tracker is None:
-                self._texts[choice.index] = state.content
+            self._open[choice.index] = state
         calls = state.add(choice)
         if choice.extra:
             self._add_usage_elsewhere(choice.extra)
         if choice.finish_reason:
-            self._texts.pop(choice.index, None)
+            self._open.pop(choice.index, None)
         if self._active_tracker is not None:
             self._active_tracker.add(state, choice, calls)
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from .._json import is_list, is_object
-from ..payloads._model import Model, Piece, TokenCounts
+from ..payloads._model import Kind, Model, Piece, TokenCounts
 from ._gated import GatedChunk, split_chat, split_legacy
 from ._texts import other_reasoning, reasoning_of, reasoning_texts, text_of
 
@@ -267,8 +267,10 @@ class ChoiceDelta(Model, kw_only=True):
     @property
     def reasoning_text(self) -> str:
         """The next piece of reasoning under any name, or ""."""
-        one, other = reasoning_of(self.reasoning_content), other_reasoning(self) or ""
-        return "".join(reasoning_texts(one, other, self.reasoning_details))
+        one, other = self.reasoning_content, other_reasoning(self)
+        if one is None and other is None and self.reasoning_details is None:
+            return ""
+        return "".join(reasoning_texts(reasoning_of(one), other or "", self.reasoning_details))
 
     def callees(self) -> Iterator[FunctionDelta | CustomToolDelta]:
         """Yield the pieces of functions and custom tools that are called, in order."""
@@ -333,16 +335,20 @@ class ChunkChoice(Model, kw_only=True):
 
     def pieces(self) -> list[Piece]:
         """Return the pieces of generated text in the choice, reasoning first."""
-        delta, index = self.delta, self.index
-        transcript = delta.audio.transcript if delta.audio is not None else None
-        pieces = [
-            Piece("reasoning", delta.reasoning_text, index),
-            Piece("content", delta.text, index),
-            Piece("refusal", delta.refusal or "", index),
-            Piece("transcript", transcript or "", index),
-            *[Piece("arguments", callee.text, index) for callee in delta.callees()],
-        ]
-        return [piece for piece in pieces if piece.text]
+        index, callees = self.index, self.delta.callees()
+        pieces = [Piece(kind, text, index) for kind, text in self.texts()]
+        return pieces + [Piece("arguments", each.text, index) for each in callees if each.text]
+
+    def texts(self) -> list[tuple[Kind, str]]:
+        """Return the texts in the choice that aren't of calls, with their kinds."""
+        delta = self.delta
+        texts: tuple[tuple[Kind, str | None], ...] = (
+            ("reasoning", delta.reasoning_text),
+            ("content", delta.text),
+            ("refusal", delta.refusal),
+            ("transcript", None if delta.audio is None else delta.audio.transcript),
+        )
+        return [(kind, text) for kind, text in texts if text]
 
 
 class ChatCompletionChunk(GatedChunk, kw_only=True):

@@ -93,9 +93,9 @@ def is_reasoning(value: Any) -> bool:
 
 def text_of(content: str | list[Any] | None) -> str:
     """Return the text of a content, which is a string or a list of parts."""
-    if isinstance(content, str):
-        return content
-    return "".join(_text_in(part) for part in content or () if _has_text(part))
+    if content is None or isinstance(content, str):
+        return content or ""
+    return "".join(_text_in(part) for part in content if _has_text(part))
 
 
 def _has_text(part: Any) -> bool:

@@ -79,22 +79,30 @@ class UpdateTracker(UpdateRecorder[Update, CompletionUsage]):
         changes: Sequence[CallChange] = (),
     ) -> None:
         """Record what a chunk's choice changed in `state` and in its calls."""
-        tracker = self._choices.get(state.index)
-        if tracker is None:
-            tracker = self._choices[state.index] = ChoiceTracker(state, self._updates)
+        tracker = self._find(state)
         if isinstance(choice, CompletionChunkChoice):
             if choice.text:
                 tracker.add_text("content", choice.text)
         else:
-            for piece in choice.pieces():
-                if piece.kind != "arguments":  # `ToolCallTracker` knows which call they belong to
-                    tracker.add_text(piece.kind, piece.text)
+            for kind, text in choice.texts():
+                tracker.add_text(kind, text)
             if changes:
                 tracker.calls.add(changes)
         if choice.logprobs is not None and choice.logprobs != type(choice.logprobs)():
             self._updates.append(LogprobsDelta(choice.index, choice.logprobs))
         if choice.finish_reason:
             tracker.finish(choice.finish_reason)
+
+    def add_text(self, state: ChoiceState, text: str) -> None:
+        """Record text that a chunk added to a choice."""
+        if text:
+            self._find(state).add_text("content", text)
+
+    def _find(self, state: ChoiceState) -> ChoiceTracker:
+        tracker = self._choices.get(state.index)
+        if tracker is None:
+            tracker = self._choices[state.index] = ChoiceTracker(state, self._updates)
+        return tracker
 
     def close(self) -> None:
         for tracker in self._choices.values():

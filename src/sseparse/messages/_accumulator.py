@@ -46,7 +46,6 @@ if TYPE_CHECKING:
 else:
     Update: TypeAlias = Any  # most programs do without updates
 
-_NOTHING: Final = ("", None)
 # The fields of a message that the events after its start can change.
 _CHANGING: Final = ("stop_reason", "stop_sequence", "stop_details", "container")
 
@@ -97,9 +96,9 @@ class MessageAccumulator(ResultAccumulator[MessageEvent, Message, Update]):
         self._next_index = 0
         self._calls = 0
         self._last: BlockState | None = None
-        # The texts and inputs that the fast path of add() can append to, with the type of their
-        # deltas: those of open blocks whose updates aren't tracked.
-        self._growing: dict[int, tuple[str, GrowingText | None]] = {}
+        # The open blocks that the fast path of add() can append to, by index: the type of their
+        # deltas, the block, and the text or input that grows.
+        self._growing: dict[int, tuple[str, BlockState, GrowingText]] = {}
 
     def add(self, event: MessageEvent) -> None:
         """
@@ -123,13 +122,15 @@ class MessageAccumulator(ResultAccumulator[MessageEvent, Message, Update]):
             if type(event) is not ContentBlockDeltaEvent:
                 self._add_event(event)
             else:
-                # Fast path: only text, or a piece of an input, for an open block that isn't
-                # tracked.
-                delta, (kind, text) = event.delta, self._growing.get(event.index, _NOTHING)
-                if text is None or delta.type != kind or delta.extra or event.absent:
+                # Fast path: only text, or a piece of an input, for an open block.
+                delta, grown = event.delta, self._growing.get(event.index)
+                if grown is None or delta.type != grown[0] or delta.extra or event.absent:
                     self._add_delta(event)
                 else:
+                    kind, state, text = grown
                     text.add((delta.text if kind == TEXT_DELTA else delta.partial_json) or "")
+                    if self._active_tracker is not None:
+                        self._active_tracker.add(state, delta)
             if self._budget.left < 0:
                 self._budget.raise_overrun()
         except BaseException as error:
@@ -144,13 +145,6 @@ class MessageAccumulator(ResultAccumulator[MessageEvent, Message, Update]):
         from ._updates import UpdateTracker  # noqa: PLC0415 - most programs need none
 
         return UpdateTracker()
-
-    def _add_tracked(self, item: MessageEvent, tracker: UpdateTracker, /) -> list[Update]:
-        # The fast path of add() doesn't report its changes.
-        self._growing.clear()
-        self.add(item)
-        tracker.add_usage(self.usage)
-        return tracker.pop_updates()
 
     def _add_event(self, event: MessageEvent) -> None:
         match event:
@@ -225,10 +219,10 @@ class MessageAccumulator(ResultAccumulator[MessageEvent, Message, Update]):
             self._change_model(self._head, block)
         if self._active_tracker is not None:
             self._active_tracker.begin(state)
-        elif block.type == "text":
-            self._growing[index] = TEXT_DELTA, state.text("text")
+        if block.type == "text":
+            self._growing[index] = TEXT_DELTA, state, state.text("text")
         elif block.type in CALLS:
-            self._growing[index] = INPUT_DELTA, state.text(INPUT)
+            self._growing[index] = INPUT_DELTA, state, state.text(INPUT)
         return state
 
     def _change_model(self, head: Message, block: ContentBlock) -> None:

@@ -34,7 +34,7 @@ from ._events import (
 _DONE_MARKS: Final = ("[DONE]", '"[DONE]"')
 _DELTA: Final = "content_block_delta"
 # The types of events that say something about the end of the message.
-_NOTED: Final = ("message_start", "message_delta", "message_stop")
+_NOTED: Final = frozenset(("message_start", "message_delta", "message_stop"))
 # In characters. No server has longer ones; this bounds what a hostile one can make us keep.
 _LONGEST_REASON: Final = 256
 

@@ -52,7 +52,8 @@ class ResultAccumulator(Breakable, ABC, Generic[ItemT, ResultT, UpdateT]):
         Raises:
             TypeError, SSEError: As for `add()`.
         """
-        self._raise_error()
+        if self.stopped:
+            self._raise_error()
         self._check(item)
         try:
             if self._tracker is None:
@@ -121,6 +122,13 @@ class ResultAccumulator(Breakable, ABC, Generic[ItemT, ResultT, UpdateT]):
         if isinstance(error, LimitExceeded):
             error.partial = self.snapshot()
 
+    def _add_tracked(self, item: ItemT, tracker: Any, /) -> list[UpdateT]:
+        """Add an item while the tracker is active, and return its updates."""
+        self.add(item)
+        tracker.add_usage(self.usage)
+        updates: list[UpdateT] = tracker.pop_updates()
+        return updates
+
     def _close_tracker(self) -> None:
         self._tracker.close()
 
@@ -133,6 +141,11 @@ class ResultAccumulator(Breakable, ABC, Generic[ItemT, ResultT, UpdateT]):
     @abstractmethod
     def snapshot(self) -> ResultT:
         """Return the result so far."""
+
+    @property
+    @abstractmethod
+    def usage(self) -> object:
+        """The token counts so far, or None."""
 
     @property
     @abstractmethod
@@ -151,10 +164,6 @@ class ResultAccumulator(Breakable, ABC, Generic[ItemT, ResultT, UpdateT]):
     @abstractmethod
     def _make_tracker(self) -> Any:
         """Return the recorder of the updates."""
-
-    @abstractmethod
-    def _add_tracked(self, item: ItemT, tracker: Any, /) -> list[UpdateT]:
-        """Add an item while the tracker is active, and return its updates."""
 
     @abstractmethod
     def _missing(self, end: End | None) -> IncompleteStream:

@@ -38,7 +38,7 @@ class TypedDecoder(Decoder[TypedItemT]):
         decoders: The functions that decode the data of an event, by the names of events; the one of
             `UNNAMED` decodes events without a name.
         unnamed: The types of events that have a fast path without a name.
-        noted: The types of events that `_note()` gets.
+        noted: The names of the events that `_note()` gets.
         on_bad_json, max_objects: As for `Decoder`.
     """
 
@@ -72,11 +72,14 @@ class TypedDecoder(Decoder[TypedItemT]):
         if self.done or self.stopped:
             return next(events, None)
         decoders, misses, small, noted = self._decoders, self._misses, self._small, self._noted
+        decode, last, is_noted, has_missed = None, "", False, False
         for event in events:
             name, data = event.event, event.data
-            decode = decoders.get(name)
+            if name != last:
+                decode, last = decoders.get(name), name
+                is_noted, has_missed = name in noted, name in misses
             is_large = len(data) > small and (not self.fits(data) or is_deep(data))
-            if decode is None or is_large or (misses and self._skips(name)):
+            if decode is None or is_large or (has_missed and self._skips(name)):
                 return event
             try:
                 item = decode(data)
@@ -86,9 +89,10 @@ class TypedDecoder(Decoder[TypedItemT]):
                 return event
             self.events_seen += 1
             items.append(item)
-            if misses:
-                misses.pop(name, None)
-            if item.type in noted:
+            if has_missed:
+                has_missed = False
+                del misses[name]
+            if is_noted:
                 self._note_last(items)
                 if self.done:
                     return next(events, None)
@@ -109,12 +113,10 @@ class TypedDecoder(Decoder[TypedItemT]):
         """Decode events without a name, as `decode_fast()` does; return the first other."""
         if self.done:
             return next(values, None)
-        decode, misses, small, noted = (
-            *(self._decoders[UNNAMED], self._misses),
-            *(self._small, self._noted),
-        )
+        decode, misses, small = self._decoders[UNNAMED], self._misses, self._small
+        is_noted, has_missed = UNNAMED in self._noted, UNNAMED in misses
         for value in values:
-            if misses and self._skips(UNNAMED):
+            if has_missed and self._skips(UNNAMED):
                 return value
             if len(value) > small and (not self.fits(value) or is_deep(value)):
                 return value
@@ -126,9 +128,10 @@ class TypedDecoder(Decoder[TypedItemT]):
                 return value
             self.events_seen += 1
             items.append(item)
-            if misses:
-                misses.pop(UNNAMED, None)
-            if item.type in noted:
+            if has_missed:
+                has_missed = False
+                del misses[UNNAMED]
+            if is_noted:
                 self._note_last(items)
         return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 from ..payloads._model import Kind
@@ -128,6 +129,8 @@ class UpdateTracker(UpdateRecorder[Update, ResponseUsage]):
     def find_delta(self, state: ItemState, target: Target) -> Callable[[str], Update] | None:
         """Return what makes the update of a delta of an open text; None if more is to be done."""
         tracker, kind = self._track(state), target.kind
+        if kind == "arguments" and tracker.call is not None and state.item.tool_call() is not None:
+            return partial(_arguments_delta, state, tracker.call)
         is_other = kind == "reasoning" and tracker.reasoning != target.parts
         if kind is None or kind not in tracker.open or is_other:
             return None
@@ -178,10 +181,7 @@ class UpdateTracker(UpdateRecorder[Update, ResponseUsage]):
 
     def _add_arguments_of(self, tracker: ItemTracker, call: int, text: str) -> None:
         if text:
-            # The value is decoded as the text grows; a complete one is decoded at its end.
-            state = tracker.state
-            value = None if state.item.type == "custom_tool_call" else state.arguments.value
-            self._updates.append(ArgumentsDelta(0, call, text, value, state.place))
+            self._updates.append(_arguments_delta(tracker.state, call, text))
 
     def _end(
         self, tracker: ItemTracker, item: OutputItem, before: OutputItem | None = None
@@ -243,6 +243,12 @@ class UpdateTracker(UpdateRecorder[Update, ResponseUsage]):
 
 def _place_of(tracker: ItemTracker) -> int:
     return tracker.state.place
+
+
+def _arguments_delta(state: ItemState, call: int, text: str) -> ArgumentsDelta:
+    # The value is decoded as the text grows; a complete one is decoded at its end.
+    value = None if state.item.type == "custom_tool_call" else state.arguments.value
+    return ArgumentsDelta(0, call, text, value, state.place)
 
 
 def _arguments_of(item: OutputItem | None) -> str:
