@@ -220,9 +220,12 @@ class Gate(Breakable):
             RuntimeError: The gate is closed.
             TypeError: The argument isn't an item.
         """
-        return _windows(self._feed(item))
+        return self._add_windows(self._parts_of(item))
 
     def _feed(self, item: GatedItem) -> list[Output]:
+        return self._add(self._parts_of(item))
+
+    def _parts_of(self, item: GatedItem) -> Callable[[], Iterable[Part]]:
         self._check_open()
         split = getattr(item, "split_texts", None)
         if split is None:
@@ -230,7 +233,7 @@ class Gate(Breakable):
                 f"a gate takes chunks, not {type(item).__name__}: those of a Stream, of a "
                 "ChunkDecoder or of to_chunks(); feed_text() takes text"
             )
-        return self._add(partial(split, self._answer.unchecked))
+        return partial(split, self._answer.unchecked)
 
     def feed_text(self, text: str, choice: int = 0, kind: Kind = "content") -> list[Window]:
         """
@@ -246,12 +249,17 @@ class Gate(Breakable):
         if kind not in self._options.kinds:
             raise ValueError(f"the gate doesn't check {kind!r}; give it in Gate(kinds=...)")
         part = GatedText(TextKey(kind, choice), text, None)
-        return _windows(self._add(lambda: [part])) if text else []
+        return self._add_windows(lambda: [part]) if text else []
 
     @breaking
     def _add(self, parts: Callable[[], Iterable[Part]]) -> list[Output]:
         return self._answer.add(parts())
 
+    @breaking
+    def _add_windows(self, parts: Callable[[], Iterable[Part]]) -> list[Window]:
+        return _windows(self._answer.add(parts()))
+
+    @breaking
     def close(self) -> list[Window]:
         """
         Process the end of the answer and return the last window of each choice.
