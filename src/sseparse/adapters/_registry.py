@@ -33,6 +33,8 @@ _ADAPTERS: Final[Mapping[tuple[str, str], tuple[str, str]]] = {
     ("niquests", "Response"): ("_read1", "requests_source"),
     # urllib3-future, which replaces urllib3 where niquests is installed.
     ("urllib3", "HTTPResponse"): ("_read1", "urllib3_source"),
+    ("werkzeug", "Response"): ("_frameworks", "werkzeug_source"),  # and Flask's
+    ("django", "HttpResponse"): ("_frameworks", "django_source"),
     ("socket", "socket"): ("sockets", "source"),
     ("gevent", "socket"): ("sockets", "source"),
     ("trio", "ReceiveStream"): ("trio", "source"),
@@ -157,7 +159,8 @@ def source(response: object) -> object:
     Args:
         response: A streamed response of httpx, httpx2, requests, niquests, urllib3, aiohttp,
             curl_cffi, http.client or urllib; the `content` of a response of aiohttp; an
-            `asyncio.StreamReader`; a socket, also of gevent; or a stream of trio or anyio.
+            `asyncio.StreamReader`; a socket, also of gevent; a stream of trio or anyio; or
+            a response of werkzeug, Flask or Django.
 
     Returns:
         An iterable of bytes, asynchronous if the response is, with `close()` (or `aclose()`),
@@ -251,7 +254,8 @@ def _check_unadapted(source: object, reader: str) -> None:
 
 def _check_unopened(source: object, reader: str) -> None:
     named = _name(source)
-    if callable(getattr(source, "request", None)):
+    # Of a mock, every attribute can be called.
+    if callable(getattr(type(source), "request", None)):
         raise TypeError(
             f"{reader} cannot read {named}, which sends requests; pass the response to one of them"
         )
@@ -273,9 +277,12 @@ def _find_adapter(response: object) -> Any:
 
 
 def _name(source: object) -> str:
-    kind = type(source)
-    package = kind.__module__.partition(".")[0]
-    return kind.__name__ if package == "builtins" else f"{kind.__name__} of {package}"
+    name, package = type(source).__name__, _package(source)
+    return name if package == "builtins" else f"{name} of {package}"
+
+
+def _package(source: object) -> str:
+    return type(source).__module__.partition(".")[0]
 
 
 def _describe_unreadable(source: object, reader: str, wanted: str) -> str:
