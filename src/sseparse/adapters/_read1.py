@@ -162,7 +162,8 @@ def http_client_source(response: HTTPResponse | HTTPError) -> BlockingSource:
     is_response = isinstance(response, HTTPResponse)
     inner: Any = response if is_response else getattr(response, "fp", None)
     # vcrpy's response is a closed one, which has no file of a socket, and says that it's open.
-    is_real = isinstance(inner, HTTPResponse) and (inner.fp is not None or inner.isclosed())
+    file: Any = getattr(inner, "fp", None)
+    is_real = isinstance(inner, HTTPResponse) and (file is not None or inner.isclosed())
     if not is_real and hasattr(inner, "read1"):
         return _double_source("http.client", response, inner)
     if not isinstance(inner, HTTPResponse):
@@ -258,7 +259,8 @@ def requests_source(response: Response) -> BlockingSource:
     """Return the bytes of a response of requests or niquests, decompressed."""
     # `iter_content()` and `iter_lines()` delay bytes unless the server sends each event as one
     # chunk; urllib3's response underneath doesn't.
-    body, raw = getattr(response, "_content", None), response.raw
+    body = getattr(response, "_content", None)
+    raw: Any = response.raw
     codings = getattr(raw, "CONTENT_DECODERS", None)
     history = response.history
     hops = [(each.request.method or "", each.status_code, each.headers) for each in history]
