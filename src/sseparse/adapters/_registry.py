@@ -35,6 +35,14 @@ _ADAPTERS: Final[Mapping[tuple[str, str], tuple[str, str]]] = {
     ("urllib3", "HTTPResponse"): ("_read1", "urllib3_source"),
     ("werkzeug", "Response"): ("_frameworks", "werkzeug_source"),  # and Flask's
     ("django", "HttpResponse"): ("_frameworks", "django_source"),
+    ("openai", "BaseAPIResponse"): ("_httpx", "sdk_source"),
+    ("openai", "LegacyAPIResponse"): ("_httpx", "sdk_source"),
+    ("openai", "Stream"): ("_httpx", "sdk_stream_source"),
+    ("openai", "AsyncStream"): ("_httpx", "sdk_stream_source"),
+    ("anthropic", "BaseAPIResponse"): ("_httpx", "sdk_source"),
+    ("anthropic", "LegacyAPIResponse"): ("_httpx", "sdk_source"),
+    ("anthropic", "Stream"): ("_httpx", "sdk_stream_source"),
+    ("anthropic", "AsyncStream"): ("_httpx", "sdk_stream_source"),
     ("socket", "socket"): ("sockets", "source"),
     ("gevent", "socket"): ("sockets", "source"),
     ("trio", "ReceiveStream"): ("trio", "source"),
@@ -44,6 +52,8 @@ _ADAPTERS: Final[Mapping[tuple[str, str], tuple[str, str]]] = {
 
 _OPENERS: Final = re.compile("(?!Abstract).*ContextManager|a?closing|nullcontext")
 """The names of context managers that return another object. Most classes return themselves."""
+
+_SDKS: Final = ("openai", "anthropic")
 
 _LINES: Final = frozenset({"iter_lines", "aiter_lines"})
 """The names of methods that iterate over lines, without their ends."""
@@ -132,16 +142,38 @@ class AiohttpResponse(Protocol):
         """Release the connection."""
 
 
-SyncReadable: TypeAlias = "Iterable[bytes] | HTTPXResponse | socket"
-"""What `ChatStream` reads: an iterable of bytes, a response of httpx, or a socket."""
+class SDKResponse(Protocol):
+    """
+    Protocol of a response of openai or anthropic.
+
+    The SDKs return it from `with_streaming_response` and `with_raw_response`.
+    """
+
+    http_response: Any  # of httpx or httpx2
+
+
+class SDKStream(Protocol):
+    """Protocol of a stream of openai or anthropic, which `create(stream=True)` returns."""
+
+    response: Any  # of httpx or httpx2
+
+    def close(self) -> Any:
+        """Close the response."""
+
+
+_Responses: TypeAlias = "HTTPXResponse | SDKResponse | SDKStream"
+SyncReadable: TypeAlias = "Iterable[bytes] | _Responses | socket"
+"""What `ChatStream` reads: an iterable of bytes, a response of httpx or an SDK, or a socket."""
 AsyncReadable: TypeAlias = (
-    "AsyncIterable[bytes] | AsyncIterable[bytes | bytearray] | HTTPXResponse | AiohttpResponse"
+    "AsyncIterable[bytes] | AsyncIterable[bytes | bytearray] | _Responses | AiohttpResponse"
 )
 """What `AsyncChatStream` reads: an asynchronous iterable of bytes, or a response."""
 
 
 @overload
 def source(response: HTTPXResponse) -> HTTPXSource: ...
+@overload
+def source(response: SDKResponse | SDKStream) -> HTTPXSource: ...
 @overload
 def source(response: Iterable[bytes]) -> BlockingSource: ...
 @overload
@@ -159,8 +191,9 @@ def source(response: object) -> object:
     Args:
         response: A streamed response of httpx, httpx2, requests, niquests, urllib3, aiohttp,
             curl_cffi, http.client or urllib; the `content` of a response of aiohttp; an
-            `asyncio.StreamReader`; a socket, also of gevent; a stream of trio or anyio; or
-            a response of werkzeug, Flask or Django.
+            `asyncio.StreamReader`; a socket, also of gevent; a stream of trio or anyio; what
+            `with_streaming_response`, `with_raw_response` or `create(stream=True)` of openai or
+            anthropic returns; or a response of werkzeug, Flask or Django.
 
     Returns:
         An iterable of bytes, asynchronous if the response is, with `close()` (or `aclose()`),
@@ -247,13 +280,14 @@ def _check_unadapted(source: object, reader: str) -> None:
         )
     # An awaitable can be iterable, as generator-based coroutines are.
     is_iterable = isinstance(source, Iterable) and not isinstance(source, Awaitable)
-    if is_iterable or isinstance(source, AsyncIterable):
+    # What else an SDK has that is iterable has items, not bytes.
+    if _package(given) not in _SDKS and (is_iterable or isinstance(source, AsyncIterable)):
         return
     _check_unopened(given, reader)
 
 
 def _check_unopened(source: object, reader: str) -> None:
-    named = _name(source)
+    named, package = _name(source), _package(source)
     # Of a mock, every attribute can be called.
     if callable(getattr(type(source), "request", None)):
         raise TypeError(
@@ -267,6 +301,11 @@ def _check_unopened(source: object, reader: str) -> None:
         how = "await it"
     if how is not None:
         raise TypeError(f"{reader} cannot read {named}, which gives a response: {how}")
+    if package in _SDKS:
+        raise TypeError(
+            f"{reader} cannot read {named}, which isn't a response; pass the one of "
+            "with_streaming_response.create(..., stream=True), entered"
+        )
 
 
 def _find_adapter(response: object) -> Any:
