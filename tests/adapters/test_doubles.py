@@ -237,6 +237,14 @@ class TestFrameworks:
             assert next(stream).text == "Hel"
         assert closed == ["generator", "response"]
 
+    def test_closing_a_complete_body(self, request: Request) -> None:
+        """A complete response of Django isn't closed: that would report the request's end again."""
+        answer = next(each for each in IN_PROCESS if each.name == "django")
+        with answer.open(GOOD, request) as response:
+            with mock.patch.object(response, "close") as close, Stream(response) as stream:
+                assert stream.result().text == "Hello"
+        assert not close.called
+
     def test_an_encoded_body(self) -> None:
         """A compressed body raises NotEventStream."""
         flask = pytest.importorskip("flask")

@@ -33,7 +33,7 @@ class FrameworkSource(Uncopyable):
 
 
 class MemorySource(FrameworkSource):
-    """Bytes of a response that has its complete body: no one waits for them."""
+    """Bytes of a response of Django that has its complete body: no one waits for them."""
 
     def __aiter__(self) -> Self:
         return self
@@ -44,9 +44,13 @@ class MemorySource(FrameworkSource):
         except StopIteration:
             raise StopAsyncIteration from None
 
+    def close(self) -> None:
+        # The test client has closed the response. Each close() reports the end of the request, at
+        # which Django closes connections to databases.
+        pass
+
     async def aclose(self) -> None:
-        """Close the response."""
-        self.close()
+        """Close nothing, as `close()`."""
 
 
 def werkzeug_source(response: Any) -> FrameworkSource:

@@ -9,6 +9,7 @@ Private attributes used:
   `_fp` it's an error; without `_body` a response that was read already is.
 * The class name of `_fp`, and its `_sock`, of urllib3-future (2.25.904), which replaces urllib3
   where niquests is installed. Fallback: as for a socket that isn't found.
+* `HTTPResponse.fp`, which vcrpy's response lacks (9.4.2). Fallback: a recorded one is an error.
 * `_content` of a requests response (2.34.2). Fallback: a response that was read already is an
   error.
 

@@ -161,12 +161,9 @@ class SDKStream(Protocol):
         """Close the response."""
 
 
-_Responses: TypeAlias = "HTTPXResponse | SDKResponse | SDKStream"
-SyncReadable: TypeAlias = "Iterable[bytes] | _Responses | socket"
+SyncReadable: TypeAlias = "Iterable[bytes] | HTTPXResponse | SDKResponse | SDKStream | socket"
 """What `ChatStream` reads: an iterable of bytes, a response of httpx or an SDK, or a socket."""
-AsyncReadable: TypeAlias = (
-    "AsyncIterable[bytes] | AsyncIterable[bytes | bytearray] | _Responses | AiohttpResponse"
-)
+AsyncReadable: TypeAlias = "AsyncIterable[bytes] | AsyncIterable[bytes | bytearray] | HTTPXResponse | AiohttpResponse | SDKResponse | SDKStream"  # noqa: E501 - pyright joins no literals
 """What `AsyncChatStream` reads: an asynchronous iterable of bytes, or a response."""
 
 
