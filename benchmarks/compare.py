@@ -20,6 +20,7 @@ import growth
 import partial_json
 import plot
 import report
+import sdk_sources
 import tool_input
 from goals import Results
 from measure import Missing, Row
@@ -115,13 +116,15 @@ def run(workers: Workers, missing: dict[str, str], options: argparse.Namespace) 
     partial = partial_json.measure(min(rounds, 5), missing)
     report_progress("tool input")
     inputs = tool_input.measure(rounds, missing)
+    report_progress("official SDKs")
+    sources = sdk_sources.measure(min(rounds, 5), missing)
     report_progress("token counter")
     counter = counting.measure(min(rounds, 5), missing)
     report_progress("growth")
     grown = growth.growths(min(rounds, 7), fewer)
     report_progress("footprint")
     held = footprint.measure(15 if not options.quick else 3)
-    return Results(sizes, shapes, partial, counter, inputs, grown, held)
+    return Results(sizes, shapes, partial, counter, inputs, sources, grown, held)
 
 
 def main() -> None:

@@ -41,6 +41,7 @@ class Results:
         partial: Partial JSON.
         counter: Token counter.
         inputs: Tool input of each API, from bytes to a parsed view at each delta.
+        sources: Requests of the official SDKs, over a connection.
         growths: Growth of time and memory.
         footprint: Memory and start times.
     """
@@ -50,6 +51,7 @@ class Results:
     partial: list[Row]
     counter: list[Row]
     inputs: list[Row]
+    sources: list[Row]
     growths: list[Growth]
     footprint: Footprint
 

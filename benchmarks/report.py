@@ -127,6 +127,7 @@ def render(results: Results, header: str, missing: dict[str, str]) -> str:
         if task.name in results.by_shape:
             parts += _every_shape(results.by_shape[task.name])
     parts += ["## Tool input", NOTES["inputs"], long_table(results.inputs, "input", "a delta")]
+    parts += ["## Official SDKs", NOTES["sources"], long_table(results.sources, "API", "an event")]
     parts += ["## Partial JSON", NOTES["partial"], long_table(results.partial, "JSON", "a delta")]
     if results.counter:
         parts += ["## Token counter", NOTES["counter"]]
@@ -227,6 +228,12 @@ NOTES = {
         "each feed. sseparse's updates have the parsed input so far, and so have the events of "
         "anthropic's `client.messages.stream()`, which parses all of the text again. openai's "
         "have only the text so far."
+    ),
+    "sources": (
+        "A complete request by the SDK's client over a connection, with one event in each read. "
+        "sseparse reads the response of `with_streaming_response.create()`; the SDK's own stream "
+        "is that of `create(stream=True)`. The floor reads the same response and parses nothing: "
+        "it is the cost of the socket and of the HTTP client."
     ),
     "partial": (
         "Deltas of 4 characters, with a parse after each. Peers parse the entire text each time: "

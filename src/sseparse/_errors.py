@@ -414,8 +414,9 @@ def cause_of(error: SSEError | None) -> EndCause | None:
 
 def status_of(response: object) -> int | None:
     """Return the HTTP status of a response or source, or None."""
-    status: int | None = getattr(response, "status", None)
-    return status
+    # In some libraries `status` is a text, such as "200 OK".
+    known = (getattr(response, name, None) for name in ("status", "status_code"))
+    return next((status for status in known if isinstance(status, int)), None)
 
 
 def headers_of(response: object) -> dict[str, str]:

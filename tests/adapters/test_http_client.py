@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from email.message import Message
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -127,10 +128,13 @@ class TestErrors:
             assert raised.value.closed
 
     def test_an_error_without_a_response(self) -> None:
-        """An HTTPError without a response raises TypeError."""
-        error = urllib.error.HTTPError("http://test", 500, "no", Message(), io.BytesIO())
+        """An HTTPError that has no response raises TypeError, or has an empty body."""
+        text: Any = io.StringIO()
+        error = urllib.error.HTTPError("http://test", 500, "no", Message(), text)
         with closing(error), pytest.raises(TypeError, match="HTTPError isn't a response"):
             adapters.source(error)
+        with pytest.raises(NotEventStream, match="status 500, no body"):
+            Stream(urllib.error.HTTPError("http://test", 500, "no", Message(), None)).result()
 
     def test_another_scheme(self) -> None:
         """A response of another scheme raises TypeError."""

@@ -1,6 +1,5 @@
 """Responses of requests, over real connections."""
 
-import io
 import pickle
 import subprocess
 import sys
@@ -80,10 +79,9 @@ class TestRequests(Decoding):
         """A response that isn't read by urllib3 raises TypeError with what to pass instead."""
         response = requests.Response()
         response.status_code = 200
-        response.raw = io.BytesIO(BODY)
-        with pytest.raises(TypeError, match=r"BytesIO.*pass response.iter_content\(None\)"):
+        response.raw = iter([BODY])  # as an adapter of requests can do
+        with pytest.raises(TypeError, match=r"iterator.*pass response.iter_content\(None\)"):
             adapters.source(response)
-        assert Stream(response.iter_content(None)).result().text == "Hello"
 
 
 def plain_session() -> requests.Session:

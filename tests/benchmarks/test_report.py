@@ -45,6 +45,7 @@ def fake_results(ours: float = 0.5) -> Results:
             for api in APIS
             for deltas in DELTAS
         ],
+        sources=rows,
         growths=[Growth("token chat", "16 B", 10, 0.1, (2.0, 2.1), 5, 2048, (1.5, 1.9))],
         footprint=Footprint(2.0, None, 1500.0, 3000.0, dict.fromkeys(STARTS, 0.05)),
     )

@@ -24,7 +24,7 @@ from .._errors import TransportError, translated
 from .._stage import Breakable, Uncopyable, breaking
 from ._http import USUAL_CODINGS, BodyCheck, loaded_exceptions, shortest_timeout, shut_down
 from ._interruptible import InterruptibleBody
-from ._registry import HTTPXResponse
+from ._registry import HTTPXResponse, SDKResponse, SDKStream
 
 # How many compressed bytes are decompressed at once. A few bytes of Brotli hold one meta-block at
 # most, which is up to 16 MiB. The others need far more for that: gzip makes at most 1,032 bytes of
@@ -254,6 +254,21 @@ class HTTPXSource(Uncopyable):
     def _require(self, name: str, otherwise: str) -> None:
         if not hasattr(self._response.stream, name):
             raise TypeError(f"this response is {otherwise}")
+
+
+def sdk_source(response: SDKResponse) -> HTTPXSource:
+    """Return the bytes of what `with_streaming_response` or `with_raw_response` returns."""
+    return HTTPXSource(response.http_response)
+
+
+def sdk_stream_source(stream: SDKStream) -> HTTPXSource:
+    """Return the bytes of a stream of openai or anthropic of which nothing was read."""
+    if stream.response.is_stream_consumed:
+        library = type(stream).__module__.partition(".")[0]
+        raise RuntimeError(
+            f"this stream of {library} was read already; pass it before its first item is read"
+        )
+    return HTTPXSource(stream.response)
 
 
 def _make_check(response: HTTPXResponse) -> BodyCheck:

@@ -9,6 +9,7 @@ Private attributes used:
   `_fp` it's an error; without `_body` a response that was read already is.
 * The class name of `_fp`, and its `_sock`, of urllib3-future (2.25.904), which replaces urllib3
   where niquests is installed. Fallback: as for a socket that isn't found.
+* `HTTPResponse.fp`, which vcrpy's response lacks (9.4.2). Fallback: a recorded one is an error.
 * `_content` of a requests response (2.34.2). Fallback: a response that was read already is an
   error.
 
@@ -19,16 +20,17 @@ response if `headers` is None. There is no fallback: after an interim response, 
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from http.client import HTTPResponse, IncompleteRead
+from io import BytesIO
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, Self, cast
 
 from attrs import define, field
 
-from .._errors import TransportError, content_codings, lower_case, translated
+from .._errors import TransportError, content_codings, lower_case, status_of, translated
 from .._stage import Uncopyable
 from ._http import READ_SIZE, BodyCheck, is_socket, loaded_exceptions, shortest_timeout, shut_down
 
@@ -143,7 +145,7 @@ class BlockingSource(Uncopyable):
 
 
 class _Head(NamedTuple):
-    status: int
+    status: int | None
     headers: Mapping[str, str]
     check: BodyCheck
 
@@ -159,7 +161,12 @@ def http_client_source(response: HTTPResponse | HTTPError) -> BlockingSource:
     """Return the bytes of a response of http.client or `urllib.request.urlopen()`."""
     # An HTTPError wraps the response that it reports.
     is_response = isinstance(response, HTTPResponse)
-    inner: object = response if is_response else getattr(response, "fp", None)
+    inner: Any = response if is_response else getattr(response, "fp", None)
+    # vcrpy's response is a closed one, which has no file of a socket, and says that it's open.
+    file: Any = getattr(inner, "fp", None)
+    is_real = isinstance(inner, HTTPResponse) and (file is not None or inner.isclosed())
+    if not is_real and hasattr(inner, "read1"):
+        return _double_source("http.client", response, inner)
     if not isinstance(inner, HTTPResponse):
         raise TypeError(
             f"{type(response).__name__} isn't a response of http.client and wraps none; pass an "
@@ -183,6 +190,33 @@ def http_client_source(response: HTTPResponse | HTTPError) -> BlockingSource:
         read_piece=partial(_read_http_client, inner),
         is_finished=inner.isclosed,
         pooled=not inner.will_close,
+    )
+
+
+def _double_source(
+    library: str,
+    response: Any,
+    file: Any,
+    hops: Iterable[tuple[str, int, object]] = (),
+    method: str = "",
+) -> BlockingSource:
+    """Return the bytes of a file that a test or a recorder has in the place of a connection."""
+    if file.closed:
+        raise RuntimeError("this response was read or closed already; pass one that hasn't been")
+
+    def read_head() -> _Head:
+        # Nothing decompresses the file.
+        check = BodyCheck(status_of(response), response.headers, (), hops, method)
+        return _Head(status_of(response), response.headers, check)
+
+    return BlockingSource(
+        library,
+        response,
+        http_response=None,
+        read_head=read_head,
+        read_piece=partial(file.read1, READ_SIZE),
+        is_finished=lambda: file.closed,
+        pooled=False,
     )
 
 
@@ -226,17 +260,23 @@ def requests_source(response: Response) -> BlockingSource:
     """Return the bytes of a response of requests or niquests, decompressed."""
     # `iter_content()` and `iter_lines()` delay bytes unless the server sends each event as one
     # chunk; urllib3's response underneath doesn't.
-    body, raw = getattr(response, "_content", None), response.raw
+    body = getattr(response, "_content", None)
+    raw: Any = response.raw
     codings = getattr(raw, "CONTENT_DECODERS", None)
-    if not isinstance(body, bytes) and codings is None:
-        raise TypeError(
-            f"this response is read from {type(raw).__name__}, and not by urllib3; "
-            "pass response.iter_content(None) instead"
-        )
     history = response.history
     hops = [(each.request.method or "", each.status_code, each.headers) for each in history]
     # A response made by hand has no request, and no history.
     method = (response.request.method or "") if hops else ""
+    if isinstance(body, bytes):
+        # Without `raw`, requests can't close a response made by hand.
+        response.raw = raw = BytesIO() if raw is None else raw
+    elif codings is None:
+        if not hasattr(raw, "read1"):
+            raise TypeError(
+                f"this response is read from {type(raw).__name__}, and not by urllib3; "
+                "pass response.iter_content(None) instead"
+            )
+        return _double_source("requests", response, raw, hops, method)
 
     def read_head() -> _Head:
         if _copy_head(raw):

@@ -33,6 +33,16 @@ _ADAPTERS: Final[Mapping[tuple[str, str], tuple[str, str]]] = {
     ("niquests", "Response"): ("_read1", "requests_source"),
     # urllib3-future, which replaces urllib3 where niquests is installed.
     ("urllib3", "HTTPResponse"): ("_read1", "urllib3_source"),
+    ("werkzeug", "Response"): ("_frameworks", "werkzeug_source"),  # and Flask's
+    ("django", "HttpResponse"): ("_frameworks", "django_source"),
+    ("openai", "BaseAPIResponse"): ("_httpx", "sdk_source"),
+    ("openai", "LegacyAPIResponse"): ("_httpx", "sdk_source"),
+    ("openai", "Stream"): ("_httpx", "sdk_stream_source"),
+    ("openai", "AsyncStream"): ("_httpx", "sdk_stream_source"),
+    ("anthropic", "BaseAPIResponse"): ("_httpx", "sdk_source"),
+    ("anthropic", "LegacyAPIResponse"): ("_httpx", "sdk_source"),
+    ("anthropic", "Stream"): ("_httpx", "sdk_stream_source"),
+    ("anthropic", "AsyncStream"): ("_httpx", "sdk_stream_source"),
     ("socket", "socket"): ("sockets", "source"),
     ("gevent", "socket"): ("sockets", "source"),
     ("trio", "ReceiveStream"): ("trio", "source"),
@@ -42,6 +52,8 @@ _ADAPTERS: Final[Mapping[tuple[str, str], tuple[str, str]]] = {
 
 _OPENERS: Final = re.compile("(?!Abstract).*ContextManager|a?closing|nullcontext")
 """The names of context managers that return another object. Most classes return themselves."""
+
+_SDKS: Final = ("openai", "anthropic")
 
 _LINES: Final = frozenset({"iter_lines", "aiter_lines"})
 """The names of methods that iterate over lines, without their ends."""
@@ -130,16 +142,35 @@ class AiohttpResponse(Protocol):
         """Release the connection."""
 
 
-SyncReadable: TypeAlias = "Iterable[bytes] | HTTPXResponse | socket"
-"""What `ChatStream` reads: an iterable of bytes, a response of httpx, or a socket."""
-AsyncReadable: TypeAlias = (
-    "AsyncIterable[bytes] | AsyncIterable[bytes | bytearray] | HTTPXResponse | AiohttpResponse"
-)
+class SDKResponse(Protocol):
+    """
+    Protocol of a response of openai or anthropic.
+
+    The SDKs return it from `with_streaming_response` and `with_raw_response`.
+    """
+
+    http_response: Any  # of httpx or httpx2
+
+
+class SDKStream(Protocol):
+    """Protocol of a stream of openai or anthropic, which `create(stream=True)` returns."""
+
+    response: Any  # of httpx or httpx2
+
+    def close(self) -> Any:
+        """Close the response."""
+
+
+SyncReadable: TypeAlias = "Iterable[bytes] | HTTPXResponse | SDKResponse | SDKStream | socket"
+"""What `ChatStream` reads: an iterable of bytes, a response of httpx or an SDK, or a socket."""
+AsyncReadable: TypeAlias = "AsyncIterable[bytes] | AsyncIterable[bytes | bytearray] | HTTPXResponse | AiohttpResponse | SDKResponse | SDKStream"  # noqa: E501 - pyright joins no literals
 """What `AsyncChatStream` reads: an asynchronous iterable of bytes, or a response."""
 
 
 @overload
 def source(response: HTTPXResponse) -> HTTPXSource: ...
+@overload
+def source(response: SDKResponse | SDKStream) -> HTTPXSource: ...
 @overload
 def source(response: Iterable[bytes]) -> BlockingSource: ...
 @overload
@@ -157,7 +188,9 @@ def source(response: object) -> object:
     Args:
         response: A streamed response of httpx, httpx2, requests, niquests, urllib3, aiohttp,
             curl_cffi, http.client or urllib; the `content` of a response of aiohttp; an
-            `asyncio.StreamReader`; a socket, also of gevent; or a stream of trio or anyio.
+            `asyncio.StreamReader`; a socket, also of gevent; a stream of trio or anyio; what
+            `with_streaming_response`, `with_raw_response` or `create(stream=True)` of openai or
+            anthropic returns; or a response of werkzeug, Flask or Django.
 
     Returns:
         An iterable of bytes, asynchronous if the response is, with `close()` (or `aclose()`),
@@ -244,14 +277,16 @@ def _check_unadapted(source: object, reader: str) -> None:
         )
     # An awaitable can be iterable, as generator-based coroutines are.
     is_iterable = isinstance(source, Iterable) and not isinstance(source, Awaitable)
-    if is_iterable or isinstance(source, AsyncIterable):
+    # What else an SDK has that is iterable has items, not bytes.
+    if _package(given) not in _SDKS and (is_iterable or isinstance(source, AsyncIterable)):
         return
     _check_unopened(given, reader)
 
 
 def _check_unopened(source: object, reader: str) -> None:
-    named = _name(source)
-    if callable(getattr(source, "request", None)):
+    named, package = _name(source), _package(source)
+    # Of a mock, every attribute can be called.
+    if callable(getattr(type(source), "request", None)):
         raise TypeError(
             f"{reader} cannot read {named}, which sends requests; pass the response to one of them"
         )
@@ -263,6 +298,11 @@ def _check_unopened(source: object, reader: str) -> None:
         how = "await it"
     if how is not None:
         raise TypeError(f"{reader} cannot read {named}, which gives a response: {how}")
+    if package in _SDKS:
+        raise TypeError(
+            f"{reader} cannot read {named}, which isn't a response; pass the one of "
+            "with_streaming_response.create(..., stream=True), entered"
+        )
 
 
 def _find_adapter(response: object) -> Any:
@@ -273,9 +313,12 @@ def _find_adapter(response: object) -> Any:
 
 
 def _name(source: object) -> str:
-    kind = type(source)
-    package = kind.__module__.partition(".")[0]
-    return kind.__name__ if package == "builtins" else f"{kind.__name__} of {package}"
+    name, package = type(source).__name__, _package(source)
+    return name if package == "builtins" else f"{name} of {package}"
+
+
+def _package(source: object) -> str:
+    return type(source).__module__.partition(".")[0]
 
 
 def _describe_unreadable(source: object, reader: str, wanted: str) -> str:
