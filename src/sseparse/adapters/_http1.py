@@ -19,6 +19,7 @@ from attrs import evolve, field, frozen
 
 from .._end import End, EndCause
 from .._errors import NotEventStream, TransportError, cause_of, translated
+from .._log import debug
 from .._stage import SLICE, Breakable, Uncopyable, breaking, check_piece, raise_stored
 from ._http import (
     DEFAULT_PORTS,
@@ -203,9 +204,9 @@ class Request:
         return (self.proxy or self.origin).host, (self.proxy or self.origin).port
 
     @property
-    def connecting(self) -> str:
-        """What connecting does, for the message of an error: empty without a proxy."""
-        return "" if self.proxy is None else f" to connect through the proxy {self.proxy}"
+    def via(self) -> str:
+        """What the connection goes through, for messages: empty without a proxy."""
+        return "" if self.proxy is None else f" through the proxy {self.proxy}"
 
     def open_tunnel(self) -> Tunnel | None:
         """Return the handshake with the proxy, or None if there is none before the request."""
@@ -415,11 +416,12 @@ class AsyncResponseReader(ResponseReader, Generic[StreamT]):
     async def _open(cls, request: Request) -> StreamT:
         """Connect to the request's origin, through the proxy if there is one."""
         stream: StreamT
-        with cls._limit(request.timeout, request.connecting):
+        doing = f" to connect{request.via}" if request.via else ""
+        with cls._limit(request.timeout, doing):
             stream = await cls._connect(*request.address)
         try:
             if (tunnel := request.open_tunnel()) is not None:
-                with cls._limit(request.timeout, request.connecting):
+                with cls._limit(request.timeout, doing):
                     await cls._send(stream, tunnel.request)
                     while not tunnel.is_open:
                         tunnel.feed(await cls._receive(stream))
@@ -429,6 +431,7 @@ class AsyncResponseReader(ResponseReader, Generic[StreamT]):
         except BaseException:  # a cancellation, too, leaves no stream open
             await cls._library.aclose_forcefully(stream)
             raise
+        debug("connected%s to %s:%d", request.via, *request.origin[1:])
         return stream
 
     @classmethod

@@ -14,6 +14,7 @@ from time import monotonic
 from typing import Any, Self, Unpack
 
 from .._errors import TransportError, translated
+from .._log import debug
 from ._http import READ_SIZE, is_socket, shortest_timeout, shut_down
 from ._http1 import Request, RequestOptions, ResponseReader, prepare_request
 
@@ -157,7 +158,7 @@ def request(method: str, url: str, **options: Unpack[RequestOptions]) -> SocketS
 
 def _send(prepared: Request) -> SocketSource:
     data = prepared.to_bytes()
-    doing = prepared.connecting
+    doing = f" to connect{prepared.via}" if prepared.via else ""
     sock: socket.socket | None = None
     try:
         sock = _connect(*prepared.address, prepared.timeout)
@@ -172,6 +173,7 @@ def _send(prepared: Request) -> SocketSource:
                 sock, server_hostname=prepared.origin.host, do_handshake_on_connect=False
             )
             sock.do_handshake()
+        debug("connected%s to %s:%d", prepared.via, *prepared.origin[1:])
         # A server can respond and close before it has read everything: then the read shows it.
         with suppress(BrokenPipeError, ConnectionResetError):
             sock.sendall(data)
