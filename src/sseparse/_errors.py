@@ -397,7 +397,7 @@ class ProxyError(TransportError):
     ) -> None:
         super().__init__(message)
         self.status = status
-        self.headers = dict(headers or {})
+        self.headers: Mapping[str, str] = dict(headers or {})
 
 
 _CAUSES: Final = (

@@ -201,7 +201,8 @@ class Request:
     @property
     def address(self) -> tuple[str, int]:
         """The host and port to connect to."""
-        return (self.proxy or self.origin).host, (self.proxy or self.origin).port
+        reached = self.proxy or self.origin
+        return reached.host, reached.port
 
     @property
     def via(self) -> str:
@@ -210,7 +211,7 @@ class Request:
 
     def open_tunnel(self) -> Tunnel | None:
         """Return the handshake with the proxy, or None if there is none before the request."""
-        if self.proxy is None or self.origin.scheme == "http":
+        if self.proxy is None or self._forwarder is not None:
             return None
         return Tunnel(self.proxy, self.origin)
 
@@ -219,7 +220,7 @@ class Request:
         http = h11.Connection(h11.CLIENT)
         parts = urlsplit(self.url)
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        if self._is_forwarded:
+        if self._forwarder is not None:
             # RFC 9112, 3.2.2 "absolute-form".
             target = f"http://{self._host}{target}"
         try:
@@ -237,8 +238,8 @@ class Request:
 
     def _all_headers(self) -> list[tuple[str, str]]:
         defaults = {"Host": self._host, **_DEFAULT_HEADERS}
-        if self.proxy is not None and self._is_forwarded:
-            defaults.update(self.proxy.headers)
+        if self._forwarder is not None:
+            defaults.update(self._forwarder.headers)
         if self.body is not None or self.method in ("POST", "PUT", "PATCH"):
             defaults["Content-Length"] = str(len(self.body or b""))
         given = {name.lower() for name, _ in self.headers}
@@ -252,9 +253,9 @@ class Request:
         return host if port == DEFAULT_PORTS[scheme] else f"{host}:{port}"
 
     @property
-    def _is_forwarded(self) -> bool:
-        """Whether the proxy reads the request; otherwise it's in a tunnel, or there is no proxy."""
-        return self.proxy is not None and self.origin.scheme == "http"
+    def _forwarder(self) -> Proxy | None:
+        """The proxy that reads the request; None without a proxy, and for a tunnel through one."""
+        return self.proxy if self.origin.scheme == "http" else None
 
     def redirected(self, status: int | None, headers: Mapping[str, str]) -> Request | None:
         """
@@ -264,8 +265,8 @@ class Request:
             NotEventStream: The redirect leads to another origin.
             ProxyError: The response is the proxy's own: it wants a user name and password.
         """
-        if status == 407 and self.proxy is not None and self._is_forwarded:
-            raise self.proxy.refusal(status, headers)
+        if status == 407 and self._forwarder is not None:
+            raise self._forwarder.refusal(status, headers)
         if status not in REDIRECTS or "location" not in headers:
             return None
         target = headers["location"]

@@ -92,8 +92,8 @@ class Tunnel:
         headers = [("Host", self._target), ("User-Agent", USER_AGENT), *proxy.headers]
         head = h11.Request(method="CONNECT", target=self._target, headers=headers)
         events = (head, h11.EndOfMessage())
-        self.request = b"".join(filter(None, map(self._http.send, events)))
-        self.is_open = False
+        self.request: bytes = b"".join(filter(None, map(self._http.send, events)))
+        self.is_open: bool = False
 
     def feed(self, data: bytes) -> None:
         """Process bytes from the proxy, b"" for the end of them; raise ProxyError if it refuses."""
