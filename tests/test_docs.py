@@ -24,6 +24,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import io
+import logging
 import os
 import pkgutil
 import re
@@ -111,9 +112,10 @@ COUNTING = [
 
 
 def as_printed(expected: str) -> re.Pattern[str]:
-    """Return a pattern for an output: any times match, and `...` alone matches any lines."""
+    """Return a pattern for an output: any times and ids match, `...` alone any lines."""
     pattern = re.escape(expected)
     pattern = re.sub(r"\d+\\\.\d+(?=\\ seconds)", r"\\d+\\.\\d+", pattern)
+    pattern = re.sub(r"(?<=stream\\ )[0-9a-f]{8,}", "[0-9a-f]+", pattern)
     pattern = re.sub(r"^\\\.\\\.\\\.\\\n", r"(?:.*\\n)*?", pattern, flags=re.MULTILINE)
     return re.compile(pattern)
 
@@ -135,6 +137,7 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     monkeypatch.setenv("PATH", f"{command.parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
     monkeypatch.setenv("OPENAI_API_KEY", "none")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     folder = tmp_path / "work"
     folder.mkdir()
     (folder / "examples").symlink_to(ROOT / "examples")
@@ -142,6 +145,7 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     with ReplayServer(model.answer) as server:
         monkeypatch.setenv("OPENAI_BASE_URL", server.url.rstrip("/"))
         yield folder
+    logging.getLogger("sseparse").setLevel(logging.NOTSET)  # an example sets it
 
 
 def write_files(page: Path, directory: Path) -> None:

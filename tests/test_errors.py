@@ -16,6 +16,7 @@ from sseparse import (
     LimitExceeded,
     NotEventStream,
     ParseError,
+    ProxyError,
     ServerSentError,
     SSEError,
     StreamTimeout,
@@ -35,6 +36,7 @@ ERRORS = [
     BrokenStage(),
     TransportError("reset"),
     ParseError("no text", text=""),
+    ProxyError("refused", status=407, headers={"via": "a"}),
     StreamTimeout("late", clock="transport"),
 ]
 

@@ -18,7 +18,7 @@ RANKS = {
     **dict.fromkeys(("chunks", "messages", "responses", "_recognize.py"), 5),
     **dict.fromkeys(("moderation", "reconnect"), 6),
     "testing": 7,
-    "cli": 8,
+    **dict.fromkeys(("cli", "_pytest_plugin.py"), 8),
 }
 DEPENDENCIES = {
     **{name: {"attrs"} for name in ("ground", "sse")},

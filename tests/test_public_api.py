@@ -81,7 +81,7 @@ def test_stable_names() -> None:
         *("EventStream", "AsyncEventStream", "Stream", "AsyncStream", "End", "EndCause"),
         *("SSEError", "LimitExceeded", "NotEventStream", "DecodeError", "ServerSentError"),
         *("IncompleteStream", "TransportError", "StreamTimeout", "Deadlines", "BrokenStage"),
-        *("ParseError",),
+        *("ParseError", "ProxyError"),
     }
 
 

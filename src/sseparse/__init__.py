@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ._errors import LimitExceeded as LimitExceeded
     from ._errors import NotEventStream as NotEventStream
     from ._errors import ParseError as ParseError
+    from ._errors import ProxyError as ProxyError
     from ._errors import ServerSentError as ServerSentError
     from ._errors import SSEError as SSEError
     from ._errors import StreamTimeout as StreamTimeout
@@ -79,7 +80,7 @@ else:
             "_deadlines": "Deadlines",
             "_end": "End EndCause",
             "_errors": "BrokenStage EncodingError IncompleteStream LimitExceeded NotEventStream "
-            "ParseError SSEError ServerSentError StreamTimeout TransportError",
+            "ParseError ProxyError SSEError ServerSentError StreamTimeout TransportError",
             "_recognize": "recognize",
             "_stage": "Stage",
             **dict.fromkeys(_PACKAGES, ""),

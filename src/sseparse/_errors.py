@@ -398,6 +398,23 @@ class StreamTimeout(TransportError):
         self.clock = clock
 
 
+class ProxyError(TransportError):
+    """
+    Raised if a proxy refuses a connection or a request, or isn't an HTTP proxy.
+
+    Attributes:
+        status: The HTTP status of the proxy's response; None if it sent no valid one.
+        headers: The headers of that response by lower-case name.
+    """
+
+    def __init__(
+        self, message: str, *, status: int | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers: Mapping[str, str] = dict(headers or {})
+
+
 _CAUSES: Final = (
     (NotEventStream, EndCause.NOT_A_STREAM),
     (StreamTimeout, EndCause.TIMEOUT),

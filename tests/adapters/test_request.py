@@ -3,28 +3,16 @@
 import socket
 import ssl
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-import anyio
 import pytest
-import trio
 import trustme
-from attrs import frozen
 
-from sseparse import (
-    AsyncStream,
-    EndCause,
-    NotEventStream,
-    Stream,
-    StreamTimeout,
-    TransportError,
-)
-from sseparse.adapters import anyio as anyio_adapter
-from sseparse.adapters import sockets
-from sseparse.adapters import trio as trio_adapter
+from sseparse import EndCause, NotEventStream, StreamTimeout, TransportError
 from sseparse.testing import Framing, Replay, ReplayServer
 
+from .clients import CLIENTS, Client, run_anyio_on_asyncio
 from .raw_server import RawServer
 
 BODY = (
@@ -35,84 +23,9 @@ BODY = (
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 5\r\n\r\n: hi\n"
 
 
-@frozen
-class Answer:
-    """The response to a request."""
-
-    status: int | None
-    headers: dict[str, str]
-    body: bytes
-
-
-def run_trio(work: Callable[[Any], Awaitable[Any]]) -> Any:
-    return trio.run(work, trio_adapter)
-
-
-def run_anyio_on_asyncio(work: Callable[[Any], Awaitable[Any]]) -> Any:
-    return anyio.run(work, anyio_adapter, backend="asyncio")
-
-
-def run_anyio_on_trio(work: Callable[[Any], Awaitable[Any]]) -> Any:
-    return anyio.run(work, anyio_adapter, backend="trio")
-
-
-class Client:
-    """One of the clients; asynchronous ones are run to their end."""
-
-    def __init__(self, run: Callable[[Callable[[Any], Awaitable[Any]]], Any] | None) -> None:
-        self.run = run
-
-    def fetch(self, *args: Any, **options: Any) -> Answer:
-        """Send a request, and read the complete response."""
-        if self.run is None:
-            response = sockets.request(*args, **options)
-            try:
-                body = b"".join(response)
-            finally:
-                response.close()
-            return Answer(response.status, dict(response.headers), body)
-
-        async def work(adapter: Any) -> Answer:
-            response = await adapter.request(*args, **options)
-            try:
-                body = b"".join([piece async for piece in response])
-            finally:
-                await response.aclose()
-            return Answer(response.status, dict(response.headers), body)
-
-        answer: Answer = self.run(work)
-        return answer
-
-    def stream(self, url: str, stop_after: int | None = None) -> Any:
-        """Read a stream of chunks to its end or up to a chunk, and return the stream."""
-        if self.run is None:
-            with Stream(sockets.request("POST", url, json={})) as stream:
-                for number, _ in enumerate(stream, start=1):
-                    if number == stop_after:
-                        break
-            return stream
-
-        async def work(adapter: Any) -> AsyncStream:
-            async with AsyncStream(await adapter.request("POST", url, json={})) as stream:
-                number = 0
-                async for _ in stream:
-                    number += 1
-                    if number == stop_after:
-                        break
-            return stream
-
-        return self.run(work)
-
-
-@pytest.fixture(params=["sockets", "trio", "anyio on asyncio", "anyio on trio"])
+@pytest.fixture(params=CLIENTS)
 def client(request: pytest.FixtureRequest) -> Client:
-    runs = {
-        "sockets": None,
-        "trio": run_trio,
-        "anyio on asyncio": run_anyio_on_asyncio,
-        "anyio on trio": run_anyio_on_trio,
-    }
-    return Client(runs[request.param])
+    return CLIENTS[request.param]
 
 
 @pytest.fixture(scope="module")

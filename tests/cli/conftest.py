@@ -28,7 +28,8 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("BASE_URL", "MODEL"):
         monkeypatch.delenv(f"OPENAI_{name}", raising=False)
         monkeypatch.delenv(f"ANTHROPIC_{name}", raising=False)
-    for name in ("NO_COLOR", "DATA_GYM_CACHE_DIR"):
+    proxies = [f"{name}_PROXY" for name in ("HTTP", "HTTPS", "ALL", "NO")]
+    for name in ("NO_COLOR", "DATA_GYM_CACHE_DIR", *proxies, *map(str.lower, proxies)):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     monkeypatch.setenv("ANTHROPIC_API_KEY", OTHER_KEY)

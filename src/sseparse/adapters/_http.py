@@ -11,6 +11,7 @@ from ipaddress import IPv6Address
 from time import monotonic
 from typing import Any, Final, NamedTuple, TypeGuard
 
+from .. import __version__
 from .._errors import (
     TEXT_SAMPLE,
     NotEventStream,
@@ -28,6 +29,7 @@ REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 SHORTEST_WAIT: Final = 0.001
 LONGEST_WAIT: Final = 2_000_000.0
 READ_SIZE: Final = 65536  # the most bytes that one read returns
+USER_AGENT: Final = f"sseparse/{__version__}"
 
 # RFC 9110, 5.6.2: a method, or the name of a header.
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -133,6 +135,16 @@ def is_socket(found: object) -> TypeGuard[socket.socket]:
         kind.__name__ == "socket" and kind.__module__.partition(".")[0] in ("socket", "gevent")
         for kind in type(found).__mro__
     )
+
+
+def join_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Return raw headers by lower-case name, with the values of a repeated one joined."""
+    # RFC 9110, 5.3: they can be joined.
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in raw:
+        name, value = raw_name.decode("ascii").lower(), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
 
 
 class Origin(NamedTuple):

@@ -10,31 +10,35 @@ import json as jsonlib
 import math
 import re
 import ssl
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, ClassVar, Final, Generic, Self, TypedDict, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from attrs import evolve, field, frozen
 
-from .. import __version__
 from .._end import End, EndCause
 from .._errors import NotEventStream, TransportError, cause_of, translated
+from .._log import debug
 from .._stage import SLICE, Breakable, Uncopyable, breaking, check_piece, raise_stored
 from ._http import (
     DEFAULT_PORTS,
     REDIRECTS,
+    USER_AGENT,
     BodyCheck,
     Origin,
     check_timeout,
     checked_content,
     checked_headers,
     checked_method,
+    join_headers,
     origin_of,
 )
 
 try:
     import h11
+
+    from ._proxy import Proxy, Tunnel
 except ModuleNotFoundError as error:
     message = "this adapter needs h11: pip install 'sseparse[h11]'"
     raise ModuleNotFoundError(message, name=error.name) from error
@@ -137,7 +141,7 @@ class HTTPBody(Breakable):
             self._check_start(self._http.trailing_data[0])
         elif isinstance(event, h11.Response):
             self.status = event.status_code
-            self.headers = _join_headers(event.headers)
+            self.headers = join_headers(event.headers)
             self._check = BodyCheck(self.status, self.headers, ())
         else:
             self.is_complete = True
@@ -169,21 +173,12 @@ class HTTPBody(Breakable):
             self._stop(TransportError(message))
 
 
-def _join_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    # RFC 9110, 5.3: the values of a repeated header can be joined.
-    headers: dict[str, str] = {}
-    for raw_name, raw_value in raw:
-        name, value = raw_name.decode("ascii").lower(), raw_value.decode("latin-1")
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return headers
-
-
 _NOT_GIVEN: Final = object()  # the default of `json`, whose None is null
 _DEFAULT_HEADERS: Final[Mapping[str, str]] = {
     "Accept": "text/event-stream",
     # Nothing here decompresses.
     "Accept-Encoding": "identity",
-    "User-Agent": f"sseparse/{__version__}",
+    "User-Agent": USER_AGENT,
     "Connection": "close",
 }
 _VISIBLE = re.compile(r"[!-~]+")
@@ -200,13 +195,34 @@ class Request:
     body: bytes | None = field(repr=False)
     ssl_context: ssl.SSLContext | None
     timeout: float | None
+    proxy: Proxy | None
     redirects_left: int = 5
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """The host and port to connect to."""
+        reached = self.proxy or self.origin
+        return reached.host, reached.port
+
+    @property
+    def via(self) -> str:
+        """What the connection goes through, for messages: empty without a proxy."""
+        return "" if self.proxy is None else f" through the proxy {self.proxy}"
+
+    def open_tunnel(self) -> Tunnel | None:
+        """Return the handshake with the proxy, or None if there is none before the request."""
+        if self.proxy is None or self._forwarder is not None:
+            return None
+        return Tunnel(self.proxy, self.origin)
 
     def to_bytes(self) -> bytes:
         """Return the request's bytes; raise ValueError if its headers contradict each other."""
         http = h11.Connection(h11.CLIENT)
         parts = urlsplit(self.url)
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        if self._forwarder is not None:
+            # RFC 9112, 3.2.2 "absolute-form".
+            target = f"http://{self._host}{target}"
         try:
             head = h11.Request(method=self.method, target=target, headers=self._all_headers())
         except h11.LocalProtocolError as error:
@@ -221,18 +237,36 @@ class Request:
         return self.ssl_context or ssl.create_default_context()
 
     def _all_headers(self) -> list[tuple[str, str]]:
-        scheme, host, port = self.origin
-        host = f"[{host}]" if ":" in host else host
-        host = host if port == DEFAULT_PORTS[scheme] else f"{host}:{port}"
-        defaults = {"Host": host, **_DEFAULT_HEADERS}
+        defaults = {"Host": self._host, **_DEFAULT_HEADERS}
+        if self._forwarder is not None:
+            defaults.update(self._forwarder.headers)
         if self.body is not None or self.method in ("POST", "PUT", "PATCH"):
             defaults["Content-Length"] = str(len(self.body or b""))
         given = {name.lower() for name, _ in self.headers}
         kept = [header for header in defaults.items() if header[0].lower() not in given]
         return [*kept, *self.headers]
 
+    @property
+    def _host(self) -> str:
+        scheme, host, port = self.origin
+        host = f"[{host}]" if ":" in host else host
+        return host if port == DEFAULT_PORTS[scheme] else f"{host}:{port}"
+
+    @property
+    def _forwarder(self) -> Proxy | None:
+        """The proxy that reads the request; None without a proxy, and for a tunnel through one."""
+        return self.proxy if self.origin.scheme == "http" else None
+
     def redirected(self, status: int | None, headers: Mapping[str, str]) -> Request | None:
-        """Return the request that follows a redirect, if any; raise NotEventStream if forbidden."""
+        """
+        Return the request that follows a redirect, if any.
+
+        Raises:
+            NotEventStream: The redirect leads to another origin.
+            ProxyError: The response is the proxy's own: it wants a user name and password.
+        """
+        if status == 407 and self._forwarder is not None:
+            raise self._forwarder.refusal(status, headers)
         if status not in REDIRECTS or "location" not in headers:
             return None
         target = headers["location"]
@@ -258,6 +292,7 @@ class RequestOptions(TypedDict, total=False):
     content: bytes | None
     ssl_context: ssl.SSLContext | None
     timeout: float | None
+    proxy: str | None
 
 
 def prepare_request(
@@ -269,6 +304,7 @@ def prepare_request(
     content: bytes | None = None,
     ssl_context: ssl.SSLContext | None = None,
     timeout: float | None = None,
+    proxy: str | None = None,
 ) -> Request:
     """Check the arguments of `request()` and return the request."""
     check_timeout(timeout)
@@ -284,7 +320,8 @@ def prepare_request(
         body = text.encode()
         if not any(name.lower() == "content-type" for name, _ in pairs):
             pairs = (("Content-Type", "application/json"), *pairs)
-    return Request(method, url, origin, pairs, body, ssl_context, timeout)
+    through = None if proxy is None else Proxy.from_url(proxy)
+    return Request(method, url, origin, pairs, body, ssl_context, timeout, through)
 
 
 def _check_url(url: str) -> Origin:
@@ -347,7 +384,8 @@ class AsyncResponseReader(ResponseReader, Generic[StreamT]):
     _library: Any  # trio or anyio: the names that both have are used from here
     _failures: ClassVar[tuple[type[Exception], ...]]
     # Static methods; type checkers would take a Callable for a method of the class.
-    _connect: Any  # async (host, port, SSLContext or None) -> stream
+    _connect: Any  # async (host, port) -> stream
+    _secure: Any  # async (stream, SSLContext, host) -> stream after the handshake
     _send: Any  # async (stream, bytes) -> None
     _receive: Any  # async (stream) -> bytes, b"" at the end of the stream
 
@@ -360,14 +398,11 @@ class AsyncResponseReader(ResponseReader, Generic[StreamT]):
     async def send(cls, request: Request) -> Self:
         """Send a request, follow its redirects, and return the response after its head."""
         data = request.to_bytes()
-        origin = request.origin
-        with cls._limit(request.timeout):
-            stream = await cls._connect(origin.host, origin.port, request.tls_context())
-        response = cls(stream, request.method, request.timeout)
+        response = cls(await cls._open(request), request.method, request.timeout)
         try:
             # A server can respond and close before it has read everything: a read shows it.
             with cls._limit(request.timeout), suppress(cls._library.BrokenResourceError):
-                await cls._send(stream, data)
+                await cls._send(response._stream, data)
             await response.read_head()
             following = request.redirected(response.status, response.headers)
         except BaseException:  # a cancellation, too, leaves no stream open
@@ -379,20 +414,42 @@ class AsyncResponseReader(ResponseReader, Generic[StreamT]):
         return await cls.send(following)
 
     @classmethod
+    async def _open(cls, request: Request) -> StreamT:
+        """Connect to the request's origin, through the proxy if there is one."""
+        stream: StreamT
+        doing = f" to connect{request.via}" if request.via else ""
+        with cls._limit(request.timeout, doing):
+            stream = await cls._connect(*request.address)
+        try:
+            if (tunnel := request.open_tunnel()) is not None:
+                with cls._limit(request.timeout, doing):
+                    await cls._send(stream, tunnel.request)
+                    while not tunnel.is_open:
+                        tunnel.feed(await cls._receive(stream))
+            if (context := request.tls_context()) is not None:
+                with cls._limit(request.timeout):
+                    stream = await cls._secure(stream, context, request.origin.host)
+        except BaseException:  # a cancellation, too, leaves no stream open
+            await cls._library.aclose_forcefully(stream)
+            raise
+        debug("connected%s to %s:%d", request.via, *request.origin[1:])
+        return stream
+
+    @classmethod
     @contextmanager
-    def _limit(cls, timeout: float | None) -> Generator[None]:
+    def _limit(cls, timeout: float | None, doing: str = "") -> Generator[None]:
         """Translate the exceptions of a block, and limit its time."""
         try:
             with cls._library.fail_after(math.inf if timeout is None else timeout):
                 yield
         except cls._failures as error:
-            raise cls._translate(error) from error
+            raise cls._translate(error, doing) from error
 
     @classmethod
-    def _translate(cls, error: Exception) -> Exception:
+    def _translate(cls, error: Exception, doing: str = "") -> Exception:
         if isinstance(error, cls._library.BusyResourceError):
             return RuntimeError("another task reads from this source")
-        return translated(cls._library.__name__, error)
+        return translated(cls._library.__name__, error, doing)
 
     async def __aenter__(self) -> Self:
         return self

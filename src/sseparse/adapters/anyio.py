@@ -50,11 +50,13 @@ class StreamSource(AsyncResponseReader[ByteReceiveStream]):
         await super().aclose()
 
     @staticmethod
-    async def _connect(host: str, port: int, context: ssl.SSLContext | None) -> ByteStream:
-        if context is None:
-            return await anyio.connect_tcp(host, port)
-        return await anyio.connect_tcp(
-            host, port, ssl_context=context, tls_standard_compatible=False
+    async def _connect(host: str, port: int) -> ByteStream:
+        return await anyio.connect_tcp(host, port)
+
+    @staticmethod
+    async def _secure(stream: ByteStream, context: ssl.SSLContext, host: str) -> TLSStream:
+        return await TLSStream.wrap(
+            stream, ssl_context=context, hostname=host, standard_compatible=False
         )
 
     @staticmethod

@@ -14,6 +14,7 @@ from time import monotonic
 from typing import Any, Self, Unpack
 
 from .._errors import TransportError, translated
+from .._log import debug
 from ._http import READ_SIZE, is_socket, shortest_timeout, shut_down
 from ._http1 import Request, RequestOptions, ResponseReader, prepare_request
 
@@ -124,8 +125,8 @@ def request(method: str, url: str, **options: Unpack[RequestOptions]) -> SocketS
     """
     Send a request and return its response after the head of the response.
 
-    Each request uses a new connection and no proxy. Redirects within the URL's origin are followed,
-    at most five, if they keep the method. Any other redirect within the origin is returned.
+    Each request uses a new connection. Redirects within the URL's origin are followed, at most
+    five, if they keep the method. Any other redirect within the origin is returned.
 
     Args:
         method: The method, such as "POST".
@@ -138,6 +139,8 @@ def request(method: str, url: str, **options: Unpack[RequestOptions]) -> SocketS
         timeout: Maximum time for each step (connecting, sending, reading some bytes), in seconds;
             None, the default, for no limit. The lookup of the host name is limited only in trio and
             anyio.
+        proxy: The URL of an HTTP proxy, such as "http://user:password@host:3128". Requests to https
+            go through a tunnel (CONNECT). Default: None, for no proxy: the environment isn't read.
 
     Returns:
         An iterable of bytes, with `status`, `headers` and `close()`.
@@ -145,6 +148,7 @@ def request(method: str, url: str, **options: Unpack[RequestOptions]) -> SocketS
     Raises:
         NotEventStream: A redirect leads to another origin; the error names it.
         TransportError: No response was received.
+        ProxyError: The proxy refused the connection, or wants a user name and password.
         StreamTimeout: A step took longer than the timeout.
         ValueError: An argument has an invalid value.
         TypeError: The content isn't bytes, a header isn't str, or `json` can't be encoded.
@@ -154,16 +158,22 @@ def request(method: str, url: str, **options: Unpack[RequestOptions]) -> SocketS
 
 def _send(prepared: Request) -> SocketSource:
     data = prepared.to_bytes()
-    origin = prepared.origin
+    doing = f" to connect{prepared.via}" if prepared.via else ""
     sock: socket.socket | None = None
     try:
-        sock = _connect(origin.host, origin.port, prepared.timeout)
+        sock = _connect(*prepared.address, prepared.timeout)
+        if (tunnel := prepared.open_tunnel()) is not None:
+            sock.sendall(tunnel.request)
+            while not tunnel.is_open:
+                tunnel.feed(sock.recv(READ_SIZE))
+        doing = ""
         if (context := prepared.tls_context()) is not None:
             # An interrupt of a handshake inside wrap_socket() would leave the socket open.
             sock = context.wrap_socket(
-                sock, server_hostname=origin.host, do_handshake_on_connect=False
+                sock, server_hostname=prepared.origin.host, do_handshake_on_connect=False
             )
             sock.do_handshake()
+        debug("connected%s to %s:%d", prepared.via, *prepared.origin[1:])
         # A server can respond and close before it has read everything: then the read shows it.
         with suppress(BrokenPipeError, ConnectionResetError):
             sock.sendall(data)
@@ -174,7 +184,7 @@ def _send(prepared: Request) -> SocketSource:
         if sock is not None:
             sock.close()
         if isinstance(error, OSError):
-            raise translated("socket", error) from error
+            raise translated("socket", error, doing) from error
         raise
     if following is None:
         return response

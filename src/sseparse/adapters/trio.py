@@ -34,16 +34,15 @@ class StreamSource(AsyncResponseReader[trio.abc.ReceiveStream]):
     )
 
     @staticmethod
-    async def _connect(host: str, port: int, context: ssl.SSLContext | None) -> trio.abc.Stream:
-        stream = await trio.open_tcp_stream(host, port)
-        if context is None:
-            return stream
+    async def _connect(host: str, port: int) -> trio.SocketStream:
+        return await trio.open_tcp_stream(host, port)
+
+    @staticmethod
+    async def _secure(
+        stream: trio.SocketStream, context: ssl.SSLContext, host: str
+    ) -> trio.SSLStream[trio.SocketStream]:
         secure = trio.SSLStream(stream, context, server_hostname=host, https_compatible=True)
-        try:
-            await secure.do_handshake()
-        except BaseException:  # a cancellation, too, leaves no stream open
-            await trio.aclose_forcefully(stream)
-            raise
+        await secure.do_handshake()
         return secure
 
     @staticmethod

@@ -25,6 +25,8 @@ _VARIABLES: Final = {
     "ANTHROPIC_API_KEY": "the key, with --api messages",
     "ANTHROPIC_BASE_URL": "the URL, with --api messages (default: https://api.anthropic.com)",
     "ANTHROPIC_MODEL": "the model, with --api messages (default: claude-haiku-4-5)",
+    "HTTPS_PROXY": "the proxy for https; HTTP_PROXY for http, ALL_PROXY for both",
+    "NO_PROXY": "the hosts to connect to without the proxy",
 }
 _STATUSES: Final = {
     "0": "the response is complete",

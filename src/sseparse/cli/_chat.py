@@ -131,6 +131,9 @@ class _Exchange:
             reason = describe_cause(error)
             variable = self.request.api.url_variable
             advice = f"is the server running, and is --base-url (or {variable}) right?"
+            if self.request.proxy is not None:
+                advice = "is the proxy right? It's set by HTTP_PROXY, HTTPS_PROXY or ALL_PROXY; "
+                advice += "NO_PROXY lists hosts to connect to without it"
             return self._report(f"no response from {self.request.host}: {reason}; {advice}", 2)
         except (ValueError, RecursionError) as error:
             # An invalid URL or JSON body; the message shows neither.
@@ -157,9 +160,16 @@ class _Exchange:
         return RedactedSource(response, prefix, self.request.key, self.file)
 
     def _send(self) -> SocketSource:
-        url, headers, body = self.request.url, self.request.headers, self.request.body
+        asked = self.request
         self.timeline.on_request()
-        return request("POST", url, headers=headers, json=body, timeout=self.options.timeout)
+        return request(
+            "POST",
+            asked.url,
+            headers=asked.headers,
+            json=asked.body,
+            timeout=self.options.timeout,
+            proxy=asked.proxy,
+        )
 
     def _read_reason(self, response: SocketSource) -> bytes:
         reason = b""

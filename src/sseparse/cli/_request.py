@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from attrs import field, frozen
 
 from .._json import is_list, is_object
+from ..adapters._proxy import Proxy
 from . import _output
 from ._apis import API, APIS, CHAT, MESSAGES
 from ._output import CommandError
@@ -34,6 +35,7 @@ class APIRequest:
     host: str
     key: str = field(repr=False)
     body: dict[str, Any]
+    proxy: str | None = field(repr=False)
 
     @property
     def headers(self) -> dict[str, str]:
@@ -68,7 +70,25 @@ def make_request(options: Namespace) -> APIRequest:
             f"{host} needs a key: set {api.key_variable}, or set --base-url (or "
             f"{api.url_variable}) to a server that needs none"
         )
-    return APIRequest(api, url, host, key, _make_body(options, api))
+    proxy, shown = _find_proxy(parts.scheme, parts.netloc.rpartition("@")[2])
+    return APIRequest(api, url, f"{host}{shown}", key, _make_body(options, api), proxy)
+
+
+def _find_proxy(scheme: str, host: str) -> tuple[str | None, str]:
+    """Return the proxy that the environment or the system sets for a host, and its description."""
+    # Only `chat` needs it, and importing it takes long.
+    from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415
+
+    proxies = getproxies()
+    name = scheme if scheme in proxies else "all"
+    if name not in proxies or proxy_bypass(host):
+        return None, ""
+    # Most programs also accept one without a scheme.
+    url = proxies[name] if "://" in proxies[name] else f"http://{proxies[name]}"
+    try:
+        return url, f" (through the proxy {Proxy.from_url(url)})"
+    except ValueError as error:
+        raise CommandError(f"{name.upper()}_PROXY: {error}") from error
 
 
 def _path(base: str, api: API, *, legacy: bool) -> str:

@@ -11,6 +11,7 @@ from .. import (
     EndCause,
     IncompleteStream,
     NotEventStream,
+    ProxyError,
     SSEError,
     StreamTimeout,
     TransportError,
@@ -121,6 +122,8 @@ def _describe_error(error: SSEError, api: API | None) -> str:
 
 def describe_cause(error: TransportError) -> str:
     """Return the reason for a failed connection, without the names of Python's exceptions."""
+    if isinstance(error, ProxyError):
+        return str(error).removesuffix(".")
     cause: Any = error.__cause__
     return getattr(cause, "strerror", None) or str(cause or error)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar, Unpack, 
 
 from .._deadlines import Timers, TimeUp, running_timers
 from .._errors import NotEventStream, StreamTimeout
+from .._log import debug
 from ..adapters._registry import AsyncReadable
 from ..sse._core import ItemT as EventT
 from ..sse._event import Comment, Event
@@ -187,6 +188,7 @@ class AsyncEventSource(BaseEventSource[EventT]):
     def _begin(self) -> Background[Any]:
         """Begin to wait for a new connection, to connect or to read."""
         if (delay := self._delay) is not None:
+            debug("event source %x: waits for %.3f s", id(self), delay)
             self._delay, self._then = None, Background[object].result
             return Background(lambda: self._sleep(delay))
         if self._source is None:

@@ -12,6 +12,7 @@ from attrs import evolve
 
 from .._end import End, EndCause
 from .._errors import NotEventStream, SSEError, StreamTimeout, TransportError, translated
+from .._log import debug
 from .._options import ParserOptions
 from .._stage import Breakable, breaking
 from ..adapters._http import check_timeout
@@ -105,6 +106,7 @@ class BaseEventSource(Breakable, Generic[EventT]):
 
     def _begin_connection(self) -> None:
         self.last_error = self._state.header_error or self.last_error
+        debug("event source %x: connects", id(self))
 
     def _on_open_failure(self, error: Exception) -> None:
         if isinstance(error, ValueError) and not isinstance(error, self._connector.permanent):
@@ -131,6 +133,7 @@ class BaseEventSource(Breakable, Generic[EventT]):
     def _open(self, headers: Mapping[str, str]) -> None:
         self.ready_state = "open"
         self._opened = headers
+        debug("event source %x: open", id(self))
 
     def _report(self) -> None:
         """Call on_open or on_error if it's due. An exception there changes nothing."""
@@ -214,13 +217,15 @@ class BaseEventSource(Breakable, Generic[EventT]):
         self._delay = None
 
     def _finish(self, error: SSEError | None) -> None:
-        self._set_closed()
+        self._set_closed("the server" if error is None else type(error).__name__)
         self._error = error
         if error is not None:
             self.last_error = error
             self._lost = True
 
-    def _set_closed(self) -> None:
+    def _set_closed(self, by: str = "its reader") -> None:
+        if self.ready_state != "closed":
+            debug("event source %x: closed by %s", id(self), by)
         self.ready_state = "closed"
 
     @breaking

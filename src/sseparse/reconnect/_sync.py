@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Literal, Self, Unpack, overload
 
 from .._errors import NotEventStream
+from .._log import debug
 from ..adapters._registry import SyncReadable, wake
 from ..sse._core import ItemT as EventT
 from ..sse._event import Comment, Event
@@ -168,6 +169,7 @@ class EventSource(BaseEventSource[EventT]):
             self._interruption.clear()
             self._begin_again()
         elif (delay := self._delay) is not None:
+            debug("event source %x: waits for %.3f s", id(self), delay)
             self._sleep(delay)
             self._delay = None
         elif self._source is None:

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar, Unpack, cast, overload
 
 from .._deadlines import Deadlines, Timers, TimeUp, running_timers
+from .._log import debug
 from .._options import EventOptions
 from .._stage import Uncopyable
 from ..adapters._registry import AsyncReadable, is_interruptible, is_pooled, open_async
@@ -130,6 +131,7 @@ class AsyncDriver(StreamView[ItemT]):
         pieces, timers = self._pieces, running_timers()
         if not seconds or pieces is None or timers is None or not is_pooled(self._source):
             return
+        debug("stream %x: reads on for at most %s s", id(self._reader), seconds)
         until = timers.now() + seconds
         # An error here doesn't change how the stream ended.
         with suppress(Exception):

@@ -21,6 +21,7 @@ from .._errors import (
     status_of,
     translated,
 )
+from .._log import debug
 from .._stage import Breakable, breaking, check_piece, raise_stored
 from ..sse._parser import BODY_START, EVENT_STREAM, is_event_stream_type, looks_like_events
 from ._protocols import ItemT, Recorder, StreamParser
@@ -268,6 +269,10 @@ class EventReader(Breakable, Generic[ItemT]):
         end = self.seen
         self._error = error
         self._end = evolve(end, cause=cause or cause_of(error) or end.cause)
+        # Only the error's class: its message can have text that the server sent.
+        what = self._end.cause.value if error is None else type(error).__name__
+        seen = end.events_seen, end.bytes_seen
+        debug("stream %x: ended by %s, events: %d, bytes: %d", id(self), what, *seen)
         # Once, even if the timeline raises.
         timeline, self._timeline = self._timeline, None
         if timeline is not None:

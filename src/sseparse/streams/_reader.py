@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from .._end import End, EndCause
 from .._errors import IncompleteStream, ServerSentError, SSEError
+from .._log import debug
 from .._stage import breaking, check_piece, raise_stored
 from ._event_reader import EventReader
 from ._protocols import ItemAccumulator, ItemT, Recorder, ResultT
@@ -115,6 +116,8 @@ class Reader(EventReader[ItemT], Generic[ItemT, ResultT]):
     def finish(self, error: SSEError | None, cause: EndCause | None = None) -> None:
         """End the stream, with or without an error."""
         super().finish(error, cause)
+        if self.item_parser.skipped:
+            debug("stream %x: skipped events: %d", id(self), self.item_parser.skipped)
         self.continues: bool = isinstance(error, ServerSentError)
         if not self._ready:
             self._add_late()

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, Generic, cast
 from attrs import evolve
 
 from .._end import End
-from .._errors import StreamTimeout, describe_seen
+from .._errors import StreamTimeout, describe_seen, status_of
+from .._log import debug
 from .._options import EventOptions, check_seconds
 from .._stage import Uncopyable
 from ._event_reader import EventReader
@@ -67,7 +68,8 @@ class StreamState(Generic[ItemT]):
         self.timed: bool = deadlines is not None
         self._until = math.inf
         self._drain = drain
-        self._interrupted = False
+        # None before the first bytes: then receive() has one check for both cases.
+        self._interrupted: bool | None = None
 
     def receive(self, piece: bytes) -> None:
         """Process bytes from the source. After the terminal event, the stream is over."""
@@ -75,7 +77,10 @@ class StreamState(Generic[ItemT]):
         if reader.over:
             # It was closed while the driver waited for the source.
             return
-        self._interrupted = False
+        if self._interrupted is not False:
+            if self._interrupted is None:
+                debug("stream %x: first bytes", id(reader))
+            self._interrupted = False
         reader.push(piece)
         reader.push_terminal()
 
@@ -168,6 +173,8 @@ class StreamView(Uncopyable, Generic[ItemT]):
         self._source: Any = source
         self._reader = reader
         self._state = state
+        kind, status = type(source).__qualname__, status_of(source)
+        debug("stream %x: opened over %s, status %s", id(reader), kind, status)
 
     @property
     def end(self) -> End | None:

@@ -8,6 +8,7 @@ from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar, Unpack, cast, overload
 
+from .._log import debug
 from .._options import EventOptions
 from .._stage import Uncopyable
 from ..adapters._registry import SyncReadable, is_pooled, open_sync, wait_at_most, wake
@@ -152,6 +153,7 @@ class SyncDriver(StreamView[ItemT]):
         is_limited = is_pooled(self._source) or type(self._source) in (list, tuple)
         if not seconds or pieces is None or not is_limited:
             return
+        debug("stream %x: reads on for at most %s s", id(self._reader), seconds)
         until = monotonic() + seconds
         # An error here doesn't change how the stream ended.
         with suppress(Exception):
