@@ -7,6 +7,7 @@ import pytest
 from sseparse import BrokenStage, EndCause, IncompleteStream, LimitExceeded, ServerSentError
 from sseparse.responses import (
     DeltaEvent,
+    LifecycleEvent,
     Note,
     NoteKind,
     ResponseAccumulator,
@@ -109,6 +110,15 @@ def test_after_the_end_of_an_item(late: dict[str, Any], detail: str) -> None:
     (note,) = accumulator.snapshot().notes
     assert note == Note(NoteKind.VALUE_IGNORED, detail=detail, item=0)
     assert accumulator.text == "a"
+
+
+def test_after_the_end_of_the_response() -> None:
+    """An event without a response, after the terminal event, changes nothing."""
+    accumulator = accumulate(created(), done(message("a")), completed())
+    result = accumulator.result()
+    for kind in ("response.in_progress", "response.failed"):
+        accumulator.add(LifecycleEvent(type=kind))
+    assert accumulator.result() == result
 
 
 def test_texts_of_all_kinds() -> None:
