@@ -614,6 +614,8 @@ def test_interrupted_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ZeroDivisionError):
         accumulator.updates(parse(delta("a"))[0])
     with pytest.raises(BrokenStage):
+        accumulator.updates(parse(delta("a"))[0])
+    with pytest.raises(BrokenStage):
         accumulator.last_updates()
 
 
