@@ -49,7 +49,7 @@ from sseparse.tokens import TokenCounter
 # no signal there.
 DRIVERS = {
     "SyncDriver.__next__",
-    "SyncDriver._read_piece",
+    "SyncDriver._read",
     "EventReader.pop",
     "_TextDeltas.__next__",
     "ReleaseIterator.__next__",

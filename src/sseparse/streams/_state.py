@@ -67,9 +67,6 @@ class StreamState(Generic[ItemT]):
     def receive(self, piece: bytes) -> None:
         """Process bytes from the source. After the terminal event, the stream is over."""
         reader = self.reader
-        if reader.over:
-            # It was closed while the driver waited for the source.
-            return
         self._interrupted = False
         reader.push(piece)
         reader.push_terminal()
