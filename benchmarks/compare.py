@@ -14,6 +14,7 @@ import time
 from importlib import metadata
 from pathlib import Path
 
+import client_cost
 import counting
 import footprint
 import growth
@@ -32,7 +33,7 @@ import sseparse
 HERE = Path(__file__).parent
 PACKAGES = (
     *("msgspec", "attrs", "httpx-sse", "httpx2", "openai", "anthropic", "sseclient-py", "assel"),
-    *("launchdarkly-eventsource", "litellm", "langchain-core", "jiter", "tiktoken"),
+    *("launchdarkly-eventsource", "litellm", "langchain-core", "jiter", "tiktoken", "f3dx"),
 )
 
 
@@ -120,11 +121,13 @@ def run(workers: Workers, missing: dict[str, str], options: argparse.Namespace) 
     sources = sdk_sources.measure(min(rounds, 5), missing)
     report_progress("token counter")
     counter = counting.measure(min(rounds, 5), missing)
+    report_progress("clients")
+    clients = client_cost.measure(rounds, missing)
     report_progress("growth")
     grown = growth.growths(min(rounds, 7), fewer)
     report_progress("footprint")
     held = footprint.measure(15 if not options.quick else 3)
-    return Results(sizes, shapes, partial, counter, inputs, sources, grown, held)
+    return Results(sizes, shapes, partial, counter, inputs, sources, grown, clients, held)
 
 
 def main() -> None:

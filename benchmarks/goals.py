@@ -3,12 +3,15 @@
 from collections.abc import Callable, Iterator
 
 from attrs import frozen
+from client_cost import GOAL, ClientCost
 from footprint import BASE, USED, Footprint
 from growth import MOST, Growth
 from measure import Row
 from tool_input import APIS, DELTAS, label
 
 PARSED_VIEW = 10.0
+CLIENT_PEERS = {"openai-python": 30.0, "f3dx": 2.0}
+"""Client, and the smallest ratio to it that is a goal."""
 SIBLINGS = {"response": ("openai", 60.0), "message": ("anthropic", 40.0)}
 """Task, peer, and the smallest ratio to it that is a goal."""
 KIB = 1024
@@ -43,6 +46,7 @@ class Results:
         inputs: Tool input of each API, from bytes to a parsed view at each delta.
         sources: Requests of the official SDKs, over a connection.
         growths: Growth of time and memory.
+        clients: Processor time of clients over each transport.
         footprint: Memory and start times.
     """
 
@@ -53,6 +57,7 @@ class Results:
     inputs: list[Row]
     sources: list[Row]
     growths: list[Growth]
+    clients: list[ClientCost]
     footprint: Footprint
 
 
@@ -77,6 +82,7 @@ def goals(results: Results) -> list[Goal]:
         *_completions(results),
         *_siblings(results),
         *_inputs(results),
+        *_clients(results.clients),
         *_others(results),
     ]
 
@@ -134,6 +140,21 @@ def _inputs(results: Results) -> Iterator[Goal]:
         name = label(api, max(DELTAS))
         text = f"tool input, {name}, bytes to a parsed view at each: at most 10 \u00b5s each"
         yield _limit(text, find(rows[name], "ours"), PARSED_VIEW, "{:.2f} \u00b5s")
+
+
+def _clients(costs: list[ClientCost]) -> Iterator[Goal]:
+    added = [(cost.added, cost) for cost in costs if cost.added is not None]
+    if added:
+        most, cost = max(added, key=lambda each: each[0])
+        text = f"client: at most {GOAL:.0f} \u00b5s per chunk over the bare library"
+        yield _limit(text, most, GOAL, "{:.2f} \u00b5s at worst" + f" ({cost.name}, {cost.mode})")
+    # Without HTTP, the streams of asyncio are no client.
+    http = [cost for _, cost in added if cost.name != "asyncio streams" and cost.mode == "at once"]
+    ours = min((cost.full for cost in http), default=None)
+    for peer, least in CLIENT_PEERS.items():
+        found = [cost.full for cost in costs if (cost.name, cost.mode) == (peer, "at once")]
+        text = f"client, the fastest transport: at least {least:.0f} times as fast as {peer}"
+        yield _at_least(text, min(found, default=None), ours, least)
 
 
 def _others(results: Results) -> Iterator[Goal]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Container, Sequence
 
+from client_cost import ClientCost
 from goals import Goal, Results, find, goals
 from growth import Growth
 from measure import Figure, Row
@@ -107,6 +108,17 @@ def growth_table(growths: list[Growth]) -> str:
     return table(head, rows, left=(0, 1))
 
 
+def client_table(costs: list[ClientCost]) -> str:
+    """Return a table of the processor time of clients."""
+    head = ["server sends", "transport or client", "bare", "to the result", "added", "floors added"]
+    rows = []
+    for cost in costs:
+        floors = None if cost.added is None else cost.added / cost.floor
+        figures = (cost.bare, cost.full, cost.added, floors)
+        rows.append([cost.mode, cost.name, *map(number, figures)])
+    return table(head, rows, left=(0, 1))
+
+
 def goal_table(all_goals: list[Goal]) -> str:
     """Return a table of the goals."""
     labels = {True: "yes", False: "NO", None: "not measured"}
@@ -132,6 +144,7 @@ def render(results: Results, header: str, missing: dict[str, str]) -> str:
     if results.counter:
         parts += ["## Token counter", NOTES["counter"]]
         parts.append(long_table(results.counter, "text", "a piece"))
+    parts += ["## Clients", NOTES["clients"], client_table(results.clients)]
     parts += ["## Growth", NOTES["growth"], growth_table(results.growths)]
     parts += ["## Footprint", _footprint(results)]
     return "\n\n".join(parts) + "\n"
@@ -242,6 +255,13 @@ NOTES = {
     "counter": (
         "Pieces of 4 characters. tiktoken, which encodes the entire text again at each piece, is "
         "measured at pieces spread evenly over the text, and the figure is the mean."
+    ),
+    "clients": (
+        "Processor time of the client's process per chunk, in microseconds, from the bytes of a "
+        "server in another process to the finished completion. Bare is the usual code of the "
+        "library, which only reads the bytes; sseparse reads the same response. Each event is an "
+        "HTTP chunk of its own; the server sends all at once, or one by one. Minimum of the "
+        "rounds. The floor is msgspec decoding one chunk, measured at about the same time."
     ),
     "growth": (
         "Time for n units and peak memory (tracemalloc, in a separate run) for m units, and the "

@@ -14,7 +14,7 @@ from sseparse import ChunkDecoder, Event
 # no signal there.
 DRIVERS = {
     "SyncDriver.__next__",
-    "SyncDriver._read_piece",
+    "SyncDriver._read",
     "EventReader.pop",
     "ItemStream._next_text",
     "StreamIterator.__next__",

@@ -329,3 +329,21 @@ async def test_wait_for(library: Any) -> None:
                     await asyncio.wait_for(anext(stream), 0.01)
             answer.go.set()
             assert (await asyncio.wait_for(anext(stream), SAFETY)).data == "two"
+
+
+@both
+async def test_pieces_of_one_read(library: Any) -> None:
+    """What one read brings is returned together, and before the error that follows it."""
+    second = chunk(b"data: two\n\n") + chunk(b"data: three\n\n") + b"not a chunk\r\n"
+    answer = Halting(chunk(b"data: one\n\n"), second)
+    with serving(answer) as server:
+        client = library.AsyncClient(timeout=None)
+        async with client, client.stream("GET", server.url) as response:
+            pieces = source(response)
+            assert await anext(pieces) == b"data: one\n\n"
+            await interrupt(lambda: anext(pieces))
+            answer.go.set()
+            assert await anext(pieces) == b"data: two\n\ndata: three\n\n"
+            with pytest.raises(TransportError):
+                await anext(pieces)
+            await pieces.aclose()

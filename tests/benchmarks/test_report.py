@@ -1,6 +1,7 @@
 """Tests of the benchmark report."""
 
 import pytest
+from client_cost import ClientCost
 from footprint import STARTS, Footprint
 from goals import Results, goals
 from growth import Growth
@@ -46,6 +47,10 @@ def fake_results(ours: float = 0.5) -> Results:
             for deltas in DELTAS
         ],
         sources=rows,
+        clients=[
+            ClientCost("at once", "sockets", 20.0, 20.0 + 2 * ours, 0.5),
+            ClientCost("at once", "openai", None, 800.0, 0.5),
+        ],
         growths=[Growth("token chat", "16 B", 10, 0.1, (2.0, 2.1), 5, 2048, (1.5, 1.9))],
         footprint=Footprint(2.0, None, 1500.0, 3000.0, dict.fromkeys(STARTS, 0.05)),
     )

@@ -81,18 +81,21 @@ class HTTPBody(Breakable):
 
     def feed(self, data: bytes | bytearray | memoryview) -> list[bytes]:
         """Feed bytes, cut anywhere, and return the pieces of the body in them."""
-        self._raise_error()
+        if self.stopped:
+            self._raise_error()
         if self._closed:
             raise RuntimeError("the parser was closed; make a new one for the next response")
         check_piece(data)
-        return self._feed(data)
+        try:
+            return self._feed(bytes(data))
+        except BaseException as error:
+            self._break_off(error)
+            raise
 
-    @breaking
-    def _feed(self, data: bytes | bytearray | memoryview) -> list[bytes]:
-        data = bytes(data)
+    def _feed(self, data: bytes) -> list[bytes]:
         pieces: list[bytes] = []
         at = 0
-        while at < len(data) and self.end is None:
+        while at < len(data) and not (self.is_complete or self.stopped):
             # The next offset at which incomplete parts are measured ends a part.
             part = data[at : at + SLICE - self._received % SLICE]
             at += len(part)
@@ -101,8 +104,8 @@ class HTTPBody(Breakable):
                 self._check_start(self._start + part[: len(_START)])
             if not self.stopped:
                 self._http.receive_data(part)
-                pieces += self._read_events()
-            if self._received % SLICE == 0 and self.end is None:
+                self._read_events(pieces)
+            if self._received % SLICE == 0:
                 self._check_size()
         return pieces
 
@@ -117,24 +120,29 @@ class HTTPBody(Breakable):
             self._stop(TransportError("the connection was closed before the head of a response"))
             return []
         self._http.receive_data(b"")
-        return self._read_events()
-
-    def _read_events(self) -> list[bytes]:
         pieces: list[bytes] = []
+        self._read_events(pieces)
+        return pieces
+
+    def _read_events(self, pieces: list[bytes]) -> None:
+        next_event = self._http.next_event
         try:
-            while self.end is None and (event := self._http.next_event()) is not h11.NEED_DATA:
-                if isinstance(event, h11.Data):
-                    pieces += self._checked(bytes(event.data))
-                else:
+            while not (self.is_complete or self.stopped):
+                event = next_event()
+                if event is h11.NEED_DATA:
+                    break
+                if not isinstance(event, h11.Data):
                     self._process_event(event)
+                elif self._check.passed:
+                    self._add(bytes(event.data), pieces)
+                else:
+                    self._check_piece(bytes(event.data), pieces)
         except h11.RemoteProtocolError as error:
             # After the colon, h11 shows the bytes received so far, which depend on the cut.
             reason = str(error).partition(":")[0]
             failure = TransportError(f"h11 failed: RemoteProtocolError: {reason}")
             failure.__cause__ = error
             self._stop(failure)
-        self._body_bytes += sum(map(len, pieces))
-        return pieces
 
     def _process_event(self, event: object) -> None:
         if isinstance(event, h11.InformationalResponse):
@@ -146,15 +154,15 @@ class HTTPBody(Breakable):
         else:
             self.is_complete = True
 
-    def _checked(self, piece: bytes) -> list[bytes]:
-        if self._check.passed:
-            return [piece]
-        released: list[bytes] = []
+    def _add(self, piece: bytes, pieces: list[bytes]) -> None:
+        self._body_bytes += len(piece)
+        pieces.append(piece)
+
+    def _check_piece(self, piece: bytes, pieces: list[bytes]) -> None:
         with suppress(NotEventStream):
-            released.append(self._check.release(piece))
+            self._add(self._check.release(piece), pieces)
         if self._check.error is not None:
             self._stop(self._check.error)
-        return released
 
     def _check_start(self, received: bytes) -> None:
         self._start = received[: len(_START)]
@@ -167,6 +175,8 @@ class HTTPBody(Breakable):
             )
 
     def _check_size(self) -> None:
+        if self.is_complete or self.stopped:
+            return
         if len(self._http.trailing_data[0]) > _LONGEST_PART:
             part = "head" if self.status is None else "chunk header or trailer"
             message = f"the response has a {part} of more than {_LONGEST_PART} bytes"
@@ -369,7 +379,7 @@ class ResponseReader(Uncopyable):
         if self._closed:
             raise RuntimeError("the source was closed; send the request again")
         piece, self._ready = self._ready, b""
-        if not piece:
+        if not piece and self._http.stopped:
             raise_stored(self._http.error)
         return None if not piece and self._http.is_complete else piece
 

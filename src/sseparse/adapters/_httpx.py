@@ -14,15 +14,22 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from time import monotonic
 from typing import Any, Final, Self
 
 from .._deadlines import running_timers
 from .._errors import TransportError, translated
 from .._stage import Breakable, Uncopyable, breaking
-from ._http import USUAL_CODINGS, BodyCheck, loaded_exceptions, shortest_timeout, shut_down
+from ._http import (
+    READ_SIZE,
+    USUAL_CODINGS,
+    BodyCheck,
+    loaded_exceptions,
+    shortest_timeout,
+    shut_down,
+)
 from ._interruptible import InterruptibleBody
 from ._registry import HTTPXResponse, SDKResponse, SDKStream
 
@@ -31,35 +38,33 @@ from ._registry import HTTPXResponse, SDKResponse, SDKStream
 # one, zstd 128 KiB of four.
 _STEPS: Final = {"BrotliDecoder": 8, "ZStandardDecoder": 64}
 _DEFAULT_STEP: Final = 512
-_PIECE_SIZE: Final = 65536
 _FAILURES: Final = (("httpx", "RequestError"), ("httpx2", "RequestError"))
 
 
 class BoundedDecoder(Breakable):
     """Decompressor of a body of httpx, in pieces of bounded size."""
 
-    def __init__(self, decoder: Any, decoders: list[Any]) -> None:
+    def __init__(self, raw: Any, decoder: Any, decoders: list[Any]) -> None:
         super().__init__()
+        self._raw = raw
         self._decoder = decoder
         self._decoders = decoders
         self._decoded: Iterator[bytes] = iter(())
         self._failure: Exception | None = None
 
-    def read(self, raw: Iterator[bytes]) -> bytes:
-        """Return the next decompressed bytes; raise StopIteration at the end of the body."""
+    def __next__(self) -> bytes:
         while not (piece := self._pop()):
             try:
-                self._decoded = _decode(self._decoders, next(raw))
+                self._decoded = _decode(self._decoders, next(self._raw))
             except StopIteration:
                 self._decoder.flush()  # raises if the body is incomplete
                 raise
         return piece
 
-    async def aread(self, raw: AsyncIterator[bytes]) -> bytes:
-        """Return the next decompressed bytes; raise StopAsyncIteration at the end of the body."""
+    async def __anext__(self) -> bytes:
         while not (piece := self._pop()):
             try:
-                self._decoded = _decode(self._decoders, await anext(raw))
+                self._decoded = _decode(self._decoders, await anext(self._raw))
             except StopAsyncIteration:
                 self._decoder.flush()
                 raise
@@ -74,7 +79,7 @@ class BoundedDecoder(Breakable):
         parts: list[bytes] = []
         size = 0
         try:
-            while size < _PIECE_SIZE and (part := next(self._decoded, None)) is not None:
+            while size < READ_SIZE and (part := next(self._decoded, None)) is not None:
                 parts.append(part)
                 size += len(part)
         except Exception as error:  # the bytes decompressed before it are returned first
@@ -131,13 +136,12 @@ class BoundedReads:
             timeout = shortest_timeout(timeout, self._until)
         return self._read(max_bytes, timeout=timeout)
 
-    @contextmanager
-    def reading(self) -> Generator[None]:
-        """Limit the reads of this thread in a block."""
+    def next_piece(self, pieces: Iterator[bytes]) -> bytes:
+        """Return the next piece, for which the reads of this thread are limited."""
         self._until = None if self.seconds is None else monotonic() + self.seconds
         self._reader = threading.get_ident()
         try:
-            yield
+            return next(pieces)
         finally:
             self._reader = None
 
@@ -159,8 +163,8 @@ class HTTPXSource(Uncopyable):
         self.status: int | None = response.status_code
         self.headers: Mapping[str, str] = response.headers
         self._response = response
-        self._pieces: Any = None
-        self._decoder: BoundedDecoder | None = None
+        self._body: Any = None  # of the library
+        self._pieces: Any = None  # the body, decompressed
         self._bounded: BoundedReads | None = None
         network = response.extensions.get("network_stream")
         is_shared = response.extensions.get("http_version") not in (b"HTTP/1.0", b"HTTP/1.1")
@@ -176,10 +180,11 @@ class HTTPXSource(Uncopyable):
         return self
 
     def __next__(self) -> bytes:
-        pieces = self._open("iter")
+        if self._check.error is not None:
+            raise self._check.error
         try:
-            with nullcontext() if self._bounded is None else self._bounded.reading():
-                piece = next(pieces) if self._decoder is None else self._decoder.read(pieces)
+            pieces = self._pieces or self._open("iter")
+            piece = next(pieces) if self._bounded is None else self._bounded.next_piece(pieces)
         except StopIteration:
             _require_all_decoded(self._response)
             raise
@@ -188,15 +193,15 @@ class HTTPXSource(Uncopyable):
         return piece if self._check.passed else self._check.release(piece)
 
     def _open(self, kind: str) -> Any:
-        if self._check.error is not None:
-            raise self._check.error
-        if self._pieces is None:
-            self._decoder = _make_bounded_decoder(self._response)
-            # Without a size: with one, the library waits for that many bytes.
-            content = "bytes" if self._decoder is None else "raw"
-            self._pieces = getattr(self._response, f"{kind}_{content}")()
-            if self.interruptible:
-                self._pieces = InterruptibleBody(self._pieces, self._network)
+        response: Any = self._response
+        decoder, decoders = _find_unbounded_decoders(response)
+        # Without a size: with one, the library waits for that many bytes.
+        self._body = getattr(response, f"{kind}_{'raw' if decoders else 'bytes'}")()
+        if self.interruptible:
+            # Compressed pieces aren't joined, or damage to one would lose those before it.
+            enough = 1 if decoders else READ_SIZE
+            self._body = InterruptibleBody(self._body, self._network, enough)
+        self._pieces = BoundedDecoder(self._body, decoder, decoders) if decoders else self._body
         return self._pieces
 
     def wait_at_most(self, seconds: float | None) -> None:
@@ -222,9 +227,10 @@ class HTTPXSource(Uncopyable):
         return self
 
     async def __anext__(self) -> bytes:
-        pieces = self._open("aiter")
+        if self._check.error is not None:
+            raise self._check.error
         try:
-            piece = await (anext(pieces) if self._decoder is None else self._decoder.aread(pieces))
+            piece = await anext(self._pieces or self._open("aiter"))
         except StopAsyncIteration:
             _require_all_decoded(self._response)
             raise
@@ -233,7 +239,7 @@ class HTTPXSource(Uncopyable):
         return piece if self._check.passed else self._check.release(piece)
 
     async def aclose(self) -> None:
-        pieces: Any = self._pieces
+        pieces: Any = self._body
         if isinstance(pieces, InterruptibleBody):
             await pieces.aclose()
             pieces = pieces.pieces
@@ -283,17 +289,16 @@ def _make_check(response: HTTPXResponse) -> BodyCheck:
     return BodyCheck(response.status_code, response.headers, codings, hops, method)
 
 
-def _make_bounded_decoder(response: Any) -> BoundedDecoder | None:
-    """Return the decompressor of a response that httpx would decompress unbounded, or None."""
+def _find_unbounded_decoders(response: Any) -> tuple[Any, list[Any]]:
+    """Return the decoder by which httpx would decompress unbounded, and all that it applies."""
     is_httpx = any(kind.__module__.partition(".")[0] == "httpx" for kind in type(response).__mro__)
     make: Any = getattr(response, "_get_content_decoder", None)
     if not is_httpx or make is None or hasattr(response, "_content"):
-        return None
+        return None, []
     decoder = make()
     children = getattr(decoder, "children", [decoder])
     # The decoder of "identity" has no decompressor.
-    decoders = [child for child in children if hasattr(child, "decompressor")]
-    return BoundedDecoder(decoder, decoders) if decoders else None
+    return decoder, [child for child in children if hasattr(child, "decompressor")]
 
 
 def _require_all_decoded(response: HTTPXResponse) -> None:

@@ -6,13 +6,16 @@ from collections.abc import Awaitable, Callable, Generator
 from contextlib import suppress
 from time import monotonic
 from types import coroutine
-from typing import Any, Final
+from typing import Any, Final, cast
 from weakref import ref
 
 from .._errors import TransportError
 from ._http import SHORTEST_WAIT
 
+# What the generators wait for, if it's nothing that the event loop must do. _START: not known yet.
 _BYTES_NEEDED: Final = object()
+_NOTHING: Final = object()
+_START: Final = object()
 
 
 class _Closed(Exception):
@@ -35,17 +38,19 @@ class InterruptibleBody:
     scope at that moment.
     """
 
-    def __init__(self, pieces: Any, stream: Any) -> None:
+    def __init__(self, pieces: Any, stream: Any, enough: int) -> None:
         self.pieces = pieces  # the outermost generator
+        self._enough = enough  # bytes, after which no further piece is joined
         self._stream = stream
         self._receive: Callable[..., Awaitable[bytes]] = stream.read
+        self._ready: list[bytes] = []
+        self._failure: Exception | None = None  # after the bytes that are ready
         self._call: Any = None  # of the generators, while it's suspended
         self._is_reading = False
         self._is_running = False  # a step of the call
         self._is_broken = False
         self._size = 0
         self._timeout: float | None = None
-        self._waited = 0.0  # in seconds, for the same bytes
         self._read = stream.read = self._make_read()
 
     def _make_read(self) -> Callable[..., Awaitable[bytes]]:
@@ -64,7 +69,7 @@ class InterruptibleBody:
         return read
 
     def _request(self, size: int, timeout: float | None) -> None:
-        self._size, self._timeout, self._waited = size, timeout, 0.0
+        self._size, self._timeout = size, timeout
 
     def __del__(self) -> None:
         """End an interrupted read, or the event loop would find its generators running."""
@@ -73,103 +78,101 @@ class InterruptibleBody:
             while self._call is not None:
                 self._run(self._call.throw, _Closed())
 
+    def __anext__(self) -> Awaitable[bytes]:
+        """Return all bytes that need not be waited for; wait if there are none."""
+        return self._advance(_START)
+
     @coroutine
-    def __anext__(self) -> Generator[Any, Any, bytes]:
+    def _advance(self, trap: object) -> Generator[Any, Any, bytes]:
+        """Wait until there are bytes, and for what the event loop must do before that."""
+        if trap is _START:
+            trap = self._start()
+        while trap is not _NOTHING and (trap is not _BYTES_NEEDED or not self._ready):
+            resume = self._call.send
+            value: object
+            started = monotonic()
+            self._is_reading = True
+            try:
+                if trap is _BYTES_NEEDED:
+                    reading = self._receive(self._size, timeout=self._timeout)
+                    value = yield from reading.__await__()
+                else:
+                    value = yield trap
+            except BaseException as error:
+                if trap is _BYTES_NEEDED and not isinstance(error, Exception):
+                    # A cancellation: the generators stay suspended.
+                    self._use_time(monotonic() - started)
+                    raise
+                resume, value = self._call.throw, error  # httpx translates it
+            finally:
+                self._is_reading = False
+            trap = self._run(resume, value)
+        if self._ready:
+            piece = self._ready[0] if len(self._ready) == 1 else b"".join(self._ready)
+            self._ready.clear()
+            return piece
+        failure, self._failure = self._failure, None
+        raise cast("Exception", failure)
+
+    def _start(self) -> object:
+        """Run the generators unless they wait for bytes already; return for what they wait."""
         if self._is_reading:
             raise RuntimeError("another task reads from this source")
+        if self._call is not None:
+            return _BYTES_NEEDED
+        if self._ready or self._failure is not None:
+            return _NOTHING
         if self._is_broken:
             raise TransportError(
                 "a cancellation interrupted httpx at a moment other than a read, and closed the "
                 "connection; send the request again"
             )
-        call = self._call
-        if call is None:
-            call = self._call = anext(self.pieces)
-            # Most often the bytes were read with others before: then this is all.
-            self._is_running = True
-            try:
-                trap = call.send(None)
-            except StopIteration as end:
-                self._call = None
-                piece: bytes = end.value
-                return piece
-            except BaseException as error:
-                self._on_end(error)
-                raise
-            finally:
-                self._is_running = False
-        else:
-            trap = _BYTES_NEEDED
-        resume, value = yield from self._wait(call, trap)
-        return (yield from self._drive(call, resume, value))
+        return self._run(self._begin_call(), None)
 
-    def _drive(
-        self, call: Any, resume: Callable[[Any], object], value: object
-    ) -> Generator[Any, Any, bytes]:
-        """Run the generators until they return bytes."""
-        try:
-            while True:
-                trap = self._run(resume, value)
-                resume, value = yield from self._wait(call, trap)
-        except StopIteration as end:
-            piece: bytes = end.value
-            return piece
+    def _use_time(self, seconds: float) -> None:
+        if self._timeout is not None:
+            self._timeout = max(self._timeout - seconds, SHORTEST_WAIT)
+
+    def _begin_call(self) -> Callable[[Any], object]:
+        call = self._call = anext(self.pieces)
+        resume: Callable[[Any], object] = call.send
+        return resume
 
     def _run(self, resume: Callable[[Any], object], value: object) -> object:
-        """Run the generators until they wait; return for what."""
+        """Run the generators until they wait, and return for what."""
+        size = 0
         self._is_running = True
         try:
-            return resume(value)
-        except StopIteration:
-            self._call = None
-            raise
-        except BaseException as error:
-            self._on_end(error)
+            while True:
+                try:
+                    return resume(value)
+                except StopIteration as end:
+                    self._call = None
+                    self._ready.append(end.value)
+                    size += len(end.value)
+                if size >= self._enough:
+                    return _NOTHING
+                resume, value = self._begin_call(), None
+        except Exception as error:  # also at the end of the body
+            self._failure = error
+            self._on_end()
+            return _NOTHING
+        except BaseException:
+            self._is_broken = True
+            self._on_end()
             raise
         finally:
             self._is_running = False
 
-    def _on_end(self, error: BaseException) -> None:
+    def _on_end(self) -> None:
         self._call = None
-        self._is_broken = not isinstance(error, Exception)
         self._undo()
 
-    def _wait(
-        self, call: Any, trap: object
-    ) -> Generator[Any, Any, tuple[Callable[[Any], object], object]]:
-        """Wait for bytes, or for what the event loop must do; return how to go on."""
-        self._is_reading = True
-        try:
-            if trap is _BYTES_NEEDED:
-                value = yield from self._receive_bytes().__await__()
-            else:
-                value = yield trap
-        except Exception as error:  # httpx translates it
-            return call.throw, error
-        except BaseException as error:
-            if trap is _BYTES_NEEDED:
-                raise  # and the generators stay suspended
-            return call.throw, error
-        finally:
-            self._is_reading = False
-        return call.send, value
-
-    async def _receive_bytes(self) -> bytes:
-        left = self._timeout
-        if left is not None:
-            left = max(left - self._waited, SHORTEST_WAIT)
-        started = monotonic()
-        try:
-            return await self._receive(self._size, timeout=left)
-        finally:
-            self._waited += monotonic() - started
-
-    @coroutine
-    def aclose(self) -> Generator[Any, Any, None]:
+    async def aclose(self) -> None:
         """End an interrupted read, which closes the connection."""
-        if (call := self._call) is not None:
+        if self._call is not None:
             with suppress(_Closed):
-                yield from self._drive(call, call.throw, _Closed())
+                await self._advance(self._run(self._call.throw, _Closed()))
         self._undo()
 
     def _undo(self) -> None:

@@ -57,13 +57,15 @@ class BlockingSource(Uncopyable):
     response: Any
     http_response: object  # of http.client, underneath; its socket is read
     read_head: Callable[[], _Head]  # called once, after interim responses
-    read_piece: Callable[[], bytes]  # returns b"" at the end of the body
+    open_body: Callable[[], _Read]  # called after that
     is_finished: Callable[[], bool]  # then the connection can be another response's
     pooled: bool = True
     status: int | None = field(default=None, init=False)
     headers: Mapping[str, str] = field(factory=dict[str, str], init=False)
     _is_kept: bool = field(default=True, init=False)  # whether the connection is, after the body
+    _is_changed: bool = field(default=False, init=False)  # the connection, until the body's end
     _check: BodyCheck | None = field(default=None, init=False)
+    _read: _Read = field(init=False)
     _error: TransportError | None = field(default=None, init=False)
     _is_woken: bool = field(default=False, init=False)
     _bound: float | None = field(default=None, init=False)
@@ -75,6 +77,7 @@ class BlockingSource(Uncopyable):
 
     def _set_head(self) -> BodyCheck:
         self.status, self.headers, self._check = self.read_head()
+        self._read = self.open_body()
         if self.status == 101:
             # The libraries treat it as a response without a body.
             self._socket.shut_down()
@@ -88,22 +91,22 @@ class BlockingSource(Uncopyable):
             response.headers = response.msg = None
             response.begin()
         # The libraries decided by the first head whether the connection stays open.
-        self._is_kept = False
+        self._is_kept, self._is_changed = False, True
         return self._set_head()
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> bytes:
-        known = self._error if self._check is None else self._error or self._check.error
-        if known is not None:
+        if self._error is not None:
             # After an error the libraries close the response, which then looks complete.
-            raise known
-        # A piece can take many reads.
-        self._socket.begin_piece(None if self._bound is None else monotonic() + self._bound)
+            raise self._error
+        if self._bound is not None:
+            # A piece can take many reads.
+            self._socket.begin_piece(monotonic() + self._bound)
         try:
             check = self._check or self._skip_interim()
-            piece = b"" if check.error else self.read_piece()
+            piece = b"" if check.error else self._read()
             if not piece and self._is_woken:
                 raise ConnectionAbortedError("wake() shut the connection down during a read")
         except loaded_exceptions(*_FAILURES) as error:
@@ -112,7 +115,7 @@ class BlockingSource(Uncopyable):
             self._socket.release()
             self._error = translated(self.library, error)
             raise self._error from error
-        if not piece or self.is_finished():
+        if not piece or (self._is_changed and self.is_finished()):
             if not self._is_kept:
                 self._socket.shut_down()
             self._socket.release()
@@ -123,13 +126,16 @@ class BlockingSource(Uncopyable):
         return piece if check.passed else check.release(piece)
 
     def wait_at_most(self, seconds: float | None) -> None:
-        self._bound = seconds
+        self._bound, self._is_changed = seconds, True
         self._socket.limit_reads()
+        if seconds is None:
+            self._socket.begin_piece(None)
 
     def wake(self) -> None:
         """Make a read that waits in another thread fail. The response isn't closed."""
         self._is_woken = True
-        self._socket.shut_down()
+        if not self.is_finished():
+            self._socket.shut_down()
 
     def close(self) -> None:
         try:
@@ -142,6 +148,9 @@ class BlockingSource(Uncopyable):
                 self.response.release_conn()
         finally:
             self._socket.release()
+
+
+_Read = Callable[[], bytes]  # returns b"" at the end of the body
 
 
 class _Head(NamedTuple):
@@ -187,7 +196,7 @@ def http_client_source(response: HTTPResponse | HTTPError) -> BlockingSource:
         response,
         http_response=inner,
         read_head=read_head,
-        read_piece=partial(_read_http_client, inner),
+        open_body=lambda: partial(_read_http_client, inner),
         is_finished=inner.isclosed,
         pooled=not inner.will_close,
     )
@@ -214,7 +223,7 @@ def _double_source(
         response,
         http_response=None,
         read_head=read_head,
-        read_piece=partial(file.read1, READ_SIZE),
+        open_body=lambda: partial(file.read1, READ_SIZE),
         is_finished=lambda: file.closed,
         pooled=False,
     )
@@ -299,29 +308,34 @@ def _open(
     read_head: Callable[[], _Head],
 ) -> BlockingSource:
     """Read the body if the library kept it, else `raw`, the response of urllib3."""
-    if isinstance(body, bytes):
-        read = partial(next, iter([body]), b"")
-    elif not hasattr(raw, "_fp") or not hasattr(raw, "read1"):
+    is_kept = isinstance(body, bytes)
+    if not is_kept and not (hasattr(raw, "_fp") and hasattr(raw, "read1")):
         raise TypeError(
             f"{type(raw).__name__} can't be read piece by piece: it is of HTTP/2, or of "
             "urllib3 before 2.7; pass [response.data] to parse the complete body at once"
         )
-    elif raw.closed:
+    if not is_kept and raw.closed:
         option = "stream=True" if library == "requests" else "preload_content=False"
         raise RuntimeError(
             "this response was read or closed already, and its body wasn't kept; pass a response "
             f"that hasn't been read, requested with {option}"
         )
-    else:
+
+    def open_body() -> _Read:
+        if isinstance(body, bytes):
+            return partial(next, iter([body]), b"")
+        # Decoding takes time for each piece even if there is nothing to decode.
+        is_coded = bool(content_codings(lower_case(raw.headers)))
         # Without a size, a short Content-Length isn't noticed, and decompressing has no bounds.
-        read = partial(raw.read1, READ_SIZE, decode_content=True)
+        return partial(raw.read1, READ_SIZE, decode_content=is_coded)
+
     return BlockingSource(
         library,
         response,
         http_response=getattr(raw, "_fp", None),
         read_head=read_head,
-        read_piece=read,
-        is_finished=lambda: isinstance(body, bytes) or raw.closed,
+        open_body=open_body,
+        is_finished=lambda: is_kept or raw.closed,
     )
 
 

@@ -57,11 +57,10 @@ class SocketSource(ResponseReader):
         while not (piece := self._pop_piece()):
             if piece is None:
                 raise StopIteration
-            # A piece can take many reads, if they return only framing.
-            timeout = shortest_timeout(self._own_timeout, until)
-            if timeout != self._timeout:
-                self._sock.settimeout(timeout)
-                self._timeout = timeout
+            if until is not None or self._timeout != self._own_timeout:
+                # A piece can take many reads, if they return only framing.
+                self._timeout = shortest_timeout(self._own_timeout, until)
+                self._sock.settimeout(self._timeout)
             self._process(self._read())
         return piece
 

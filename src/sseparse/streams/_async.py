@@ -92,6 +92,8 @@ class AsyncDriver(StreamView[ItemT]):
                 state.interrupt()
             raise
         else:
+            if self._reader.over:  # another task closed the stream during the read
+                return
             try:
                 if timers is None:
                     state.receive(piece)

@@ -74,9 +74,6 @@ class StreamState(Generic[ItemT]):
     def receive(self, piece: bytes) -> None:
         """Process bytes from the source. After the terminal event, the stream is over."""
         reader = self.reader
-        if reader.over:
-            # It was closed while the driver waited for the source.
-            return
         if self._interrupted is not False:
             if self._interrupted is None:
                 debug("stream %x: first bytes", id(reader))

@@ -66,22 +66,14 @@ class SyncDriver(StreamView[ItemT]):
         return item
 
     def _read(self) -> None:
+        state = self._state
         # If another thread calls close() meanwhile, this one closes the source after its read.
         self._reading = True
         try:
-            self._read_piece()
-        finally:
-            self._reading = False
-            if self._to_close:
-                self._reader.cancel()
-
-    def _read_piece(self) -> None:
-        state = self._state
-        if state.timed:
-            wait_at_most(self._source, state.wait(monotonic()))
-            if self._reader.over:
-                return
-        try:
+            if state.timed:
+                wait_at_most(self._source, state.wait(monotonic()))
+                if self._reader.over:
+                    return
             if self._pieces is None:
                 self._pieces = iter(self._source)
             piece = next(self._pieces)
@@ -103,6 +95,10 @@ class SyncDriver(StreamView[ItemT]):
             except BaseException:
                 self._reader.stopped = True
                 raise
+        finally:
+            self._reading = False
+            if self._to_close:
+                self._reader.cancel()
 
     def _handle_exception(self, error: Exception) -> None:
         match error:
