@@ -195,3 +195,23 @@ class TestAsync:
                     assert raised.value.clock == "between_bytes"
 
         anyio.run(main, backend=backend)
+
+    def test_interrupted_read(self, library: Any, backend: str, server: Server) -> None:
+        """A cancelled read ends the response: the next one raises, and no event is lost silently."""
+
+        async def main() -> None:
+            server.permits.release()
+            async with library.AsyncClient(http2=True, verify=server.context) as client:
+                async with client.stream("POST", server.url) as response:
+                    stream = AsyncStream(response)
+                    assert (await anext(stream)).text == "Hel"
+                    with anyio.move_on_after(0.05) as scope:
+                        await anext(stream)
+                    assert scope.cancelled_caught
+                    server.permits.release(2)
+                    with pytest.raises(RuntimeError, match="interrupted"):
+                        await anext(stream)
+                    assert stream.end is not None
+                    assert not stream.end.complete
+
+        anyio.run(main, backend=backend)
