@@ -155,6 +155,7 @@ def test_the_type_says_that_the_response_ended(status: str | None) -> None:
     """A terminal event ends a response that has another status, or none, and gives it its own."""
     reader, _ = read([body(*BEGIN, completed(status=status))])
     assert reader.end.cause is EndCause.DONE
+    assert reader.end.finish_reasons == {0: "completed"}
     result = reader.result()
     assert result.status == "completed"
     notes = [Note(NoteKind.VALUE_IGNORED, detail="status")] if status else []

@@ -16,6 +16,7 @@ from ..payloads._results import Note
 from ..payloads._results import NoteRecorder as BaseNoteRecorder
 from ._errors import find_error
 from ._events import (
+    UNFINISHED,
     AnnotationEvent,
     ContentPartEvent,
     DeltaEvent,
@@ -29,6 +30,7 @@ from ._events import (
     ResponseEvent,
     is_terminal,
     raise_misuse,
+    status_of,
 )
 from ._head import ResponseHead
 from ._incomplete import incomplete, unfinished
@@ -46,7 +48,6 @@ if TYPE_CHECKING:
 
 
 _FAILED: Final = "failed"
-_UNFINISHED: Final = (None, "queued", "in_progress")
 _NO_DELTA: Final = DeltaEvent(type="", delta="")
 
 
@@ -206,8 +207,7 @@ class ResponseAccumulator(ResponseHead):
             self._add_to_item(event)
 
     def _add_response(self, event: LifecycleEvent) -> None:
-        response, status = event.response, event.type.rpartition(".")[2]
-        is_end = is_terminal(event)
+        response, status, is_end = event.response, status_of(event), is_terminal(event)
         if response is None and self._head is not None and (self._is_finished or not is_end):
             if not self._is_finished:
                 self._budget.replace(self._head.status, status)
@@ -223,7 +223,7 @@ class ResponseAccumulator(ResponseHead):
             response = response.with_head(self._head)
         if last := len(response.output):
             check_count("items", "output items", self._max_items, last - 1, last - 1)
-        if is_end and response.status in _UNFINISHED:
+        if is_end and response.status in UNFINISHED:
             # The type of the event says that the response ended.
             if response.status is not None:
                 self._notes.add(NoteKind.VALUE_IGNORED, "status")

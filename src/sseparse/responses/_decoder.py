@@ -34,6 +34,7 @@ from ._events import (
     ProgressEvent,
     ResponseEvent,
     is_terminal,
+    status_of,
 )
 from ._results import Response
 from ._targets import DELTAS
@@ -178,8 +179,7 @@ class ResponseDecoder(TypedDecoder[ResponseEvent]):
         return [event]
 
     def _finish(self, event: LifecycleEvent) -> None:
-        status = event.response.status if event.response is not None else None
-        self.status = status or event.type.rpartition(".")[2]
+        self.status = status_of(event)
         # Azure sends the reason of a failure after it.
         error = self._error
         self.done = not isinstance(error, ServerSentError) or bool(error.message)

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from ..payloads._encode import describe_error, encode_object, encode_typed
 from ._events import (
+    UNFINISHED,
     ContentPartEvent,
     DeltaEvent,
     DoneEvent,
@@ -22,7 +23,6 @@ from ._targets import DELTAS
 
 # The statuses of items that no event ends yet.
 _OPEN: Final = ("in_progress", "searching", "generating", "interpreting")
-_UNFINISHED: Final = ("queued", "in_progress")
 _ENDS: Final = {"failed": "response.failed", "completed": "response.completed"}
 
 
@@ -209,7 +209,7 @@ def _place(index: int, item: OutputItem) -> dict[str, Any]:
 
 
 def _is_partial(response: Response) -> bool:
-    return response.status is None or response.status in _UNFINISHED
+    return response.status in UNFINISHED
 
 
 def _emptied(item: OutputItem, *, is_open: bool) -> OutputItem:

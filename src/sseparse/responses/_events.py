@@ -363,6 +363,8 @@ KINDS: Final[Mapping[str, type[ResponseEvent]]] = {
 }
 """The class of each known type of event."""
 _STATUSES: Final = ("completed", "incomplete", "failed", "cancelled")
+UNFINISHED: Final = (None, "queued", "in_progress")
+"""The statuses of a response that hasn't ended."""
 
 
 def is_terminal(event: LifecycleEvent) -> bool:
@@ -373,6 +375,14 @@ def is_terminal(event: LifecycleEvent) -> bool:
     return event.type not in KINDS and (
         event.response is not None and event.response.status in _STATUSES
     )
+
+
+def status_of(event: LifecycleEvent) -> str:
+    """Return the status that an event gives its response: it ends with a terminal event."""
+    status = event.response.status if event.response is not None else None
+    if status is None or (status in UNFINISHED and is_terminal(event)):
+        return event.type.rpartition(".")[2]
+    return status
 
 
 def raise_misuse(event: object) -> NoReturn:
