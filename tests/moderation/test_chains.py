@@ -59,6 +59,15 @@ def test_across_items() -> None:
     assert (caught.value.released, caught.value.held) == ("a bo", "mb.")
 
 
+def test_across_repeated_texts() -> None:
+    """A complete text that repeats an earlier one doesn't come between two others."""
+    check = Blocklist()
+    events = [done(0, "Sure"), done(1, "a bo"), done(0, "Sure"), delta(2, "mb.")]
+
+    read(Gate(check), *events)
+    assert check.seen == ["Sure", "Surea bo", "Surea bomb."]
+
+
 def test_not_across_calls_and_choices() -> None:
     """The arguments of two calls, two kinds and two choices aren't read as one text."""
     gate = Gate(kinds=("content", "reasoning", "arguments"))

@@ -214,10 +214,10 @@ class GatedAnswer:
         rests, lane.rests = lane.rests, []  # they follow all texts, or one that isn't ended
         for key in [key for key in lane.texts if kind is None or key.kind == kind]:
             text = lane.texts.pop(key)
-            text.last = None
             if lane.open is text:
                 self._put(text, text.chain.close(text), output)
                 lane.open = None
+            text.last = None
         lane.rests = rests
 
     def close(self) -> list[Output]:

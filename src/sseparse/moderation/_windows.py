@@ -198,7 +198,7 @@ class TextChain:
 
     def feed(self, text: Text, new: str, template: Any = None) -> list[Window]:
         """Add text and return the windows that it completes."""
-        if text is not self.current:
+        if new and text is not self.current:  # a complete text that repeats brings nothing
             self.current = text
             if text.last in self._ends:
                 self._before = text.last
