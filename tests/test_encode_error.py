@@ -2,14 +2,27 @@
 
 import json
 import pickle
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
 
 import pytest
 from attrs import frozen
 
 import sseparse
-from sseparse import Parser, ServerSentError, Stream, StreamTimeout, messages, responses
+from sseparse import (
+    DecodeError,
+    IncompleteStream,
+    LimitExceeded,
+    NotEventStream,
+    Parser,
+    ServerSentError,
+    SSEError,
+    Stream,
+    StreamTimeout,
+    TransportError,
+    messages,
+    responses,
+)
 from sseparse.testing import Replay, ReplayServer
 
 ENCODERS: dict[str, tuple[Callable[[Exception], bytes], Callable[..., Any]]] = {
@@ -117,6 +130,39 @@ def test_request_id(api: str, answered: Answered) -> None:
         error = read_error(api, response)
     assert error.request_id == answered.request_id
     assert pickle.loads(pickle.dumps(error)).request_id == answered.request_id
+
+
+class Response(list[Any]):
+    """A response whose body ends with an exception of the transport, if it has one."""
+
+    status_code = 200
+    headers: ClassVar = {"X-Request-Id": "req_1", "Content-Type": "text/event-stream"}
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in super().__iter__():
+            if isinstance(piece, Exception):
+                raise piece
+            yield piece
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        ([b'data: {"choices":[]}\n\n'], IncompleteStream),
+        ([b'data: {"choices":[]}\n\n', ConnectionResetError()], TransportError),
+        ([b"data: x\n\n"], DecodeError),
+        ([b"data: " + b" " * 100], LimitExceeded),
+        ([b"<!DOCTYPE html>"], NotEventStream),
+    ],
+    ids=lambda each: getattr(each, "__name__", ""),
+)
+def test_every_error_has_the_response(body: list[Any], kind: type[SSEError]) -> None:
+    """Each error of a stream has the status, the headers and the request id of its response."""
+    with pytest.raises(kind) as caught:
+        Stream(Response(body), max_line_bytes=99).result()
+    error = caught.value
+    assert (error.status, error.request_id) == (200, "req_1")
+    assert error.headers["content-type"] == "text/event-stream"
 
 
 def test_text_has_no_request_id() -> None:

@@ -24,9 +24,25 @@ class SSEError(Exception):
     Attributes:
         partial: The result accumulated before the error; None if the stage or stream has no
             accumulator.
+        status: The HTTP status of the stream's response; None if unknown.
+        headers: The headers of that response by lower-case name; empty if unknown.
     """
 
     partial: Any = None
+    status: int | None = None
+    headers: Mapping[str, str] = MappingProxyType({})
+
+    @property
+    def request_id(self) -> str | None:
+        """
+        The id of the request, for a report to the provider; None if unknown.
+
+        It's the first of the headers `request-id` (Anthropic) and `x-request-id` (OpenAI and
+        others), or `request_id` in the body of an error that the server sent (Anthropic).
+
+        Source: Anthropic API reference, "Request id"; OpenAI API reference, "Debugging requests".
+        """
+        return self.headers.get("request-id") or self.headers.get("x-request-id") or None
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Exception's own pickling calls the class with `args` alone, which would lose the
@@ -230,12 +246,7 @@ class ServerSentError(SSEError):
         param: The parameter of the request that caused the error, or None.
         body: The event's data, or the complete body if the body was the error: the JSON object, or
             the text if it isn't JSON.
-        status: The HTTP status, or None if unknown.
-        headers: The response's headers by lower-case name; empty if unknown.
     """
-
-    status: int | None = None
-    headers: Mapping[str, str] = MappingProxyType({})
 
     def __init__(
         self,
@@ -260,18 +271,9 @@ class ServerSentError(SSEError):
 
     @property
     def request_id(self) -> str | None:
-        """
-        The id of the request, for a report to the provider; None if unknown.
-
-        It's the first of `request_id` in the body (Anthropic) and of the headers `request-id`
-        (Anthropic) and `x-request-id` (OpenAI and others).
-
-        Source: Anthropic API reference, "Request id"; OpenAI API reference, "Debugging requests".
-        """
-        body = self.body if isinstance(self.body, dict) else {}
-        headers = (self.headers.get(name) for name in ("request-id", "x-request-id"))
-        ids = (each for each in (body.get("request_id"), *headers) if isinstance(each, str))
-        return next(filter(None, ids), None)
+        """The id of the request, from the error itself or the response; None if unknown."""
+        own = self.body.get("request_id") if isinstance(self.body, dict) else None
+        return own if own and isinstance(own, str) else super().request_id
 
 
 class IncompleteStream(SSEError):
@@ -412,7 +414,7 @@ class ProxyError(TransportError):
     ) -> None:
         super().__init__(message)
         self.status = status
-        self.headers: Mapping[str, str] = dict(headers or {})
+        self.headers = dict(headers or {})
 
 
 _CAUSES: Final = (
@@ -453,12 +455,12 @@ def lower_case(headers: Any) -> dict[str, str]:
 
 def add_response(error: SSEError, response: object) -> SSEError:
     """Return the error with the status and headers of the response that it's about."""
+    if error.status is not None:
+        return error  # an adapter knew it
+    status, headers = status_of(response), headers_of(response)
     if isinstance(error, NotEventStream):
-        headers = getattr(response, "headers", None)
-        return NotEventStream.from_response(status_of(response), headers, error.body_start)
-    if isinstance(error, ServerSentError):
-        error.status = status_of(response)
-        error.headers = headers_of(response)
+        return NotEventStream.from_response(status, headers, error.body_start)
+    error.status, error.headers = status, headers
     return error
 
 

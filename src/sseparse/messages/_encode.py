@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from .._errors import ServerSentError
+from .._errors import ServerSentError, SSEError
 from ..payloads._encode import describe_error, encode_object, encode_typed
 from ._events import (
     BlockDelta,
@@ -71,7 +71,7 @@ def encode_error(error: Exception) -> bytes:
     known = {name: value for name, value in describe_error(error).items() if value is not None}
     is_own = isinstance(error, ServerSentError) and error.type
     body = {"type": "error", "error": known if is_own else {**known, "type": "api_error"}}
-    if isinstance(error, ServerSentError) and error.request_id is not None:
+    if isinstance(error, SSEError) and error.request_id is not None:
         body["request_id"] = error.request_id
     return encode_object(body, "error")
 

@@ -167,7 +167,7 @@ class EventReader(Breakable, Generic[ItemT]):
         elif not parser.events_seen:
             self._body_start += bytes(data[: BODY_START - len(self._body_start)])
         if parser.error is not None:
-            self.finish(add_response(parser.error, self._response))
+            self.finish(parser.error)
 
     def pop(self) -> ItemT | None:
         """Return the next item, or None if another piece is needed."""
@@ -190,7 +190,7 @@ class EventReader(Breakable, Generic[ItemT]):
             return
         self._close_parser()
         error = self.parser.error
-        self.finish(add_response(error, self._response) if error else self._judge(self.seen))
+        self.finish(error or self._judge(self.seen))
 
     @breaking
     def push_failure(self, cause: Exception | Callable[[End], SSEError]) -> None:
@@ -211,7 +211,7 @@ class EventReader(Breakable, Generic[ItemT]):
             error = cause(self.seen)
         # What the server said explains more than the failure after it.
         if isinstance(self.parser.error, ServerSentError):
-            error = add_response(self.parser.error, self._response)
+            error = self.parser.error
         self.finish(error)
 
     @breaking
@@ -267,7 +267,7 @@ class EventReader(Breakable, Generic[ItemT]):
         if self.parser.end is None:
             self.parser.close()
         end = self.seen
-        self._error = error
+        self._error = error = error and add_response(error, self._response)
         self._end = evolve(end, cause=cause or cause_of(error) or end.cause)
         # Only the error's class: its message can have text that the server sent.
         what = self._end.cause.value if error is None else type(error).__name__
@@ -306,7 +306,7 @@ class EventReader(Breakable, Generic[ItemT]):
         is_empty = not self._body_start and not is_event_stream_type(content_type or EVENT_STREAM)
         if can_be_stream and not is_empty and status_of(self._response) in (None, 200):
             return None
-        return add_response(NotEventStream(body_start=self._body_start), self._response)
+        return NotEventStream(body_start=self._body_start)
 
     def _record(self, size: int, _items: list[ItemT]) -> None:
         timeline = cast(Recorder, self._timeline)
