@@ -296,8 +296,9 @@ class TestSync:
             async def __aiter__(self) -> AsyncIterator[bytes]:
                 yield b""
 
-        with pytest.raises(TypeError, match=r"asynchronous; read it with AsyncStream"):
-            next(Stream(library.Response(200, stream=Pieces())))
+        with pytest.raises(TypeError, match=r"asynchronous; use a class such as AsyncChatStream"):
+            with Stream(library.Response(200, stream=Pieces())) as stream:
+                next(stream)
 
     def test_compressed_in_parts(self, library: Any) -> None:
         """A body in several compressed parts raises TransportError, because some are dropped."""
@@ -421,8 +422,9 @@ class TestAsync:
             def __iter__(self) -> Iterator[bytes]:
                 yield b""
 
-        with pytest.raises(TypeError, match=r"synchronous; read it with Stream"):
-            await anext(AsyncStream(library.Response(200, stream=Pieces())))
+        with pytest.raises(TypeError, match=r" synchronous; use a class such as ChatStream"):
+            async with AsyncStream(library.Response(200, stream=Pieces())) as stream:
+                await anext(stream)
 
 
 @pytest.mark.parametrize("name", ["httpx", "httpx2"])

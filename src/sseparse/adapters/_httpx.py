@@ -176,7 +176,7 @@ class HTTPXSource(Uncopyable):
         self.interruptible: bool = is_async and self._network is not None
 
     def __iter__(self) -> Self:
-        self._require("__iter__", "asynchronous; read it with AsyncStream or AsyncEventStream")
+        self._require("__iter__", "asynchronous; use a class such as AsyncChatStream")
         return self
 
     def __next__(self) -> bytes:
@@ -220,10 +220,12 @@ class HTTPXSource(Uncopyable):
     def close(self) -> None:
         if self._bounded is not None:
             self._bounded.undo()
-        self._response.close()
+        # The error for an asynchronous response says what is wrong; closing it here would hide it.
+        if hasattr(self._response.stream, "__iter__"):
+            self._response.close()
 
     def __aiter__(self) -> Self:
-        self._require("__aiter__", "synchronous; read it with Stream or EventStream")
+        self._require("__aiter__", "synchronous; use a class such as ChatStream")
         return self
 
     async def __anext__(self) -> bytes:
@@ -239,6 +241,9 @@ class HTTPXSource(Uncopyable):
         return piece if self._check.passed else self._check.release(piece)
 
     async def aclose(self) -> None:
+        if not hasattr(self._response.stream, "__aiter__"):
+            self._response.close()
+            return
         pieces: Any = self._body
         if isinstance(pieces, InterruptibleBody):
             await pieces.aclose()
