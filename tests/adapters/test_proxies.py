@@ -196,6 +196,8 @@ def test_unreachable_proxies(client: Client) -> None:
         ("http://me:s3@cret@p", "proxy: url has an invalid host: .* percent-encode"),
         ("http://me:s3/cret@p", "proxy: url has an invalid port"),
         ("http://me:s3cret@p/proxy.pac", "proxy has a path"),
+        ("http://me:s3cret@p\u2028x", "proxy contains a blank, a control character or"),
+        ("http://me:s3cret\udc80@p", "proxy contains a blank, a control character or"),
         ("http://me:s3cret@p?", None),
         ("HTTP://me:s3cret@[::1]:8/", None),
     ],

@@ -205,7 +205,9 @@ class TestAdvice:
 
         async def main() -> None:
             with chat.create(**QUESTION) as response:
-                with pytest.raises(TypeError, match="is synchronous; use a class such as ChatStream"):
+                with pytest.raises(
+                    TypeError, match="is synchronous; use a class such as ChatStream"
+                ):
                     await AsyncEventStream(response).__anext__()
 
         anyio.run(main)

@@ -186,6 +186,14 @@ def origin_of(url: str) -> Origin:
     return Origin(scheme, host, int(port))
 
 
+def check_visible(name: str, url: str) -> None:
+    """Raise ValueError if a URL has a character that it can have only in quoted form."""
+    if not re.fullmatch("[!-~]+", url):
+        raise ValueError(
+            f"{name} contains a blank, a control character or one outside ASCII; quote it"
+        )
+
+
 def _check_host(host: str) -> None:
     if not _HOST.fullmatch(host):
         # Not shown: it can be a part of a password that contains an "@" or a "/".

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json as jsonlib
 import math
-import re
 import ssl
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
@@ -28,6 +27,7 @@ from ._http import (
     BodyCheck,
     Origin,
     check_timeout,
+    check_visible,
     checked_content,
     checked_headers,
     checked_method,
@@ -191,7 +191,6 @@ _DEFAULT_HEADERS: Final[Mapping[str, str]] = {
     "User-Agent": USER_AGENT,
     "Connection": "close",
 }
-_VISIBLE = re.compile(r"[!-~]+")
 
 
 @frozen
@@ -336,8 +335,7 @@ def prepare_request(
 
 def _check_url(url: str) -> Origin:
     origin = origin_of(url)
-    if not _VISIBLE.fullmatch(url):
-        raise ValueError("url contains a blank, a control character or one outside ASCII; quote it")
+    check_visible("url", url)
     if "@" in urlsplit(url).netloc:
         raise ValueError("url contains a user name or password; send them in a header")
     return origin

@@ -11,7 +11,7 @@ import h11
 from attrs import field, frozen
 
 from .._errors import ProxyError
-from ._http import USER_AGENT, Origin, join_headers, origin_of
+from ._http import USER_AGENT, Origin, check_visible, join_headers, origin_of
 
 _SHAPE: Final = "http://host:3128 or http://user:password@host:3128"
 
@@ -42,6 +42,7 @@ class Proxy:
             origin = origin_of(url)
         except ValueError as error:
             raise ValueError(f"proxy: {error}") from error
+        check_visible("proxy", url)
         parts = urlsplit(url)
         if parts.path not in ("", "/") or parts.query or parts.fragment:
             raise ValueError(f"proxy has a path; give only {_SHAPE}")
