@@ -93,6 +93,14 @@ def test_hold() -> None:
     ]
 
 
+def test_items_without_an_end() -> None:
+    """The text of an item that no event ends leaves before the text of a later item."""
+    events = [Event("delta", 0, "Hm", "reasoning"), start(1), delta(1, "One."), Event("usage")]
+    gate = Gate(Blocklist(), kinds=("content", "reasoning"), hold=5)
+
+    assert read(gate, *events) == events
+
+
 def test_complete_texts() -> None:
     """Of a complete text, what wasn't received before is checked, and all is as approved."""
     check = Blocklist()

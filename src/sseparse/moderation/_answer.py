@@ -94,7 +94,7 @@ class GatedAnswer:
             if key.kind not in self._kinds:
                 self.withheld[key.kind] = None
                 return True
-            text = self.texts[key] = self._find_text(part)
+            text = self.texts[key] = self._find_text(part, output)
         if key.choice in self.flags:
             return True
         chain, lane = text.chain, text.lane
@@ -121,7 +121,7 @@ class GatedAnswer:
         if len(self.withheld) < MOST_NAMES:  # the names of unknown fields are the server's
             self.withheld[part.name[:MOST_NAMES]] = None
 
-    def _find_text(self, part: GatedText) -> Text:
+    def _find_text(self, part: GatedText, output: list[Output]) -> Text:
         """Return the text that a key continues: usually a new one."""
         key = part.key
         # What a reader reads as one: all texts of a kind, but not the arguments of several calls.
@@ -132,11 +132,7 @@ class GatedAnswer:
         latest = chain.current
         if latest is not None and latest.key.item == key.item and _is_counted_on(latest, part):
             return latest
-        at = key.choice, key.item
-        lane = self._lanes.get(at)
-        if lane is None:
-            lane = self._lanes[at] = Lane(key.choice)
-        text = Text(key, chain, lane)
+        text = Text(key, chain, self._lane_of(key.choice, key.item, output))
         chain.texts.append(text)
         return text
 
@@ -170,6 +166,17 @@ class GatedAnswer:
         output += lane.rests
         lane.rests = []
 
+    def _lane_of(self, choice: int, item: int | None, output: list[Output]) -> Lane:
+        """Return the lane of an item. A new one follows the texts before it, which may not end."""
+        known = self._lanes.get((choice, item))
+        if known is not None:
+            return known
+        for lane in [lane for lane in self._live.values() if lane.choice == choice]:
+            self._leave(lane, output)
+            del self._live[id(lane)]
+        lane = self._lanes[choice, item] = Lane(choice)
+        return lane
+
     def _add_rest(self, rest: Rest, output: list[Output]) -> None:
         if rest.kind is not None and rest.kind not in self._kinds | self.unchecked:
             self.withheld[rest.kind] = None
@@ -177,7 +184,7 @@ class GatedAnswer:
             return
         lane = self._last_lane
         if rest.choice is not None:
-            lane = self._lanes.get((rest.choice, rest.item))
+            lane = self._lane_of(rest.choice, rest.item, output)
         if lane is None or lane.open is None or self._releases_first or lane.choice in self.flags:
             output.append(rest)
         elif rest.kind not in (None, lane.open.key.kind):
