@@ -24,6 +24,7 @@ from ..payloads._growing import (
 )
 from ..payloads._results import Note
 from ._blocks import INPUT, BlockState, NoteRecorder, assumed_block
+from ._errors import incomplete
 from ._events import (
     INPUT_DELTA,
     TEXT_DELTA,
@@ -36,7 +37,6 @@ from ._events import (
     MessageStopEvent,
     is_other,
 )
-from ._incomplete import incomplete
 from ._results import CALLS, TOOL_USE, ContentBlock, Message, MessageUsage, NoteKind, empty_message
 from ._usage import UsageState
 

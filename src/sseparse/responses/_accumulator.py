@@ -14,7 +14,7 @@ from .._stage import breaking
 from ..payloads._growing import MAX_ACCUMULATED, MAX_ITEMS, Budget, GrowingText, check_count
 from ..payloads._results import Note
 from ..payloads._results import NoteRecorder as BaseNoteRecorder
-from ._errors import find_error
+from ._errors import find_error, incomplete, unfinished
 from ._events import (
     AnnotationEvent,
     ContentPartEvent,
@@ -31,7 +31,6 @@ from ._events import (
     raise_misuse,
 )
 from ._head import ResponseHead
-from ._incomplete import incomplete, unfinished
 from ._item_table import ItemTable
 from ._items import ItemState, PartState, rest_of
 from ._output import match_output
