@@ -28,7 +28,6 @@ from ._events import (
     ProgressEvent,
     ResponseEvent,
     is_terminal,
-    raise_misuse,
 )
 from ._head import ResponseHead
 from ._item_table import ItemTable
@@ -128,8 +127,8 @@ class ResponseAccumulator(ResponseHead):
         """
         if self.stopped:
             self._raise_error()
-        if type(event) is not DeltaEvent and not isinstance(event, ResponseEvent):
-            raise_misuse(event)
+        if type(event) is not DeltaEvent:
+            self._check(event)
         text, last = self._text, self._last
         try:
             # Fast path: a delta of the same text as the one before it. All other events take the
@@ -160,7 +159,10 @@ class ResponseAccumulator(ResponseHead):
 
     def _check(self, item: ResponseEvent, /) -> None:
         if not isinstance(item, ResponseEvent):
-            raise_misuse(item)
+            raise TypeError(
+                f"add() takes a ResponseEvent, not {type(item).__name__}: ResponseParser parses "
+                "bytes into events"
+            )
 
     def _make_tracker(self) -> UpdateTracker:
         from ._updates import UpdateTracker  # noqa: PLC0415 - most programs need none

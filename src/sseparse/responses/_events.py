@@ -2,7 +2,7 @@
 
 # No `from __future__ import annotations`: see `payloads._model`.
 from collections.abc import Callable, Container, Mapping
-from typing import Any, ClassVar, Final, NoReturn, Self
+from typing import Any, ClassVar, Final, Self
 
 from msgspec.structs import replace
 
@@ -372,12 +372,4 @@ def is_terminal(event: LifecycleEvent) -> bool:
     # A type that isn't known yet.
     return event.type not in KINDS and (
         event.response is not None and event.response.status in _STATUSES
-    )
-
-
-def raise_misuse(event: object) -> NoReturn:
-    """Raise TypeError for an argument that isn't an event of a response."""
-    raise TypeError(
-        f"add() takes a ResponseEvent, not {type(event).__name__}: ResponseParser parses bytes "
-        "into events"
     )
