@@ -18,25 +18,33 @@ SOURCES = {
         "streams._sync.ItemStream.__init__",
         "chunks._stream.ChunkReader.__init__",
         "chunks._decoder.ChunkParser.__init__",
+        "payloads._parser.ItemParser.__init__",
     ),
-    "chunks._decoder.ChunkOptions": ("chunks._decoder.ChunkParser.__init__",),
+    "chunks._decoder.ChunkOptions": (
+        "chunks._decoder.ChunkParser.__init__",
+        "payloads._parser.ItemParser.__init__",
+    ),
     "responses._stream.StreamOptions": (
         "streams._sync.ItemStream.__init__",
         "responses._stream.ResponseReader.__init__",
         "responses._decoder.ResponseParser.__init__",
-        "responses._decoder.ResponseDecoder.__init__",
+        "payloads._parser.ItemParser.__init__",
     ),
     "responses._decoder.ResponseOptions": (
         "responses._decoder.ResponseParser.__init__",
-        "responses._decoder.ResponseDecoder.__init__",
+        "payloads._parser.ItemParser.__init__",
     ),
-    "responses._decoder.DecoderOptions": ("responses._decoder.ResponseDecoder.__init__",),
     "messages._stream.StreamOptions": (
         "streams._sync.ItemStream.__init__",
         "messages._stream.MessageReader.__init__",
         "messages._decoder.MessageParser.__init__",
+        "payloads._parser.ItemParser.__init__",
     ),
-    "messages._decoder.MessageOptions": ("messages._decoder.MessageParser.__init__",),
+    "messages._decoder.MessageOptions": (
+        "messages._decoder.MessageParser.__init__",
+        "payloads._parser.ItemParser.__init__",
+    ),
+    "_options.ParserOptions": ("payloads._parser.ItemParser.__init__",),
     "_options.EventOptions": ("sse._parser.Parser.__init__",),
     "reconnect._session.EventSourceOptions": (
         "reconnect._session.BaseEventSource.__init__",

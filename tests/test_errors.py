@@ -22,7 +22,7 @@ from sseparse import (
     StreamTimeout,
     TransportError,
 )
-from sseparse.chunks._incomplete import incomplete
+from sseparse.chunks._errors import incomplete
 
 ERRORS = [
     LimitExceeded(

@@ -63,13 +63,10 @@ class InterruptibleBody:
             # At the end of a body, before its reader returns, another task can have the connection.
             if body is None or not body._is_running:  # noqa: SLF001 - this class
                 return receive(max_bytes, timeout=timeout)
-            body._request(max_bytes, timeout)  # noqa: SLF001 - this class
+            body._size, body._timeout = max_bytes, timeout  # noqa: SLF001 - this class
             return _request_bytes()
 
         return read
-
-    def _request(self, size: int, timeout: float | None) -> None:
-        self._size, self._timeout = size, timeout
 
     def __del__(self) -> None:
         """End an interrupted read, or the event loop would find its generators running."""
@@ -101,7 +98,9 @@ class InterruptibleBody:
             except BaseException as error:
                 if trap is _BYTES_NEEDED and not isinstance(error, Exception):
                     # A cancellation: the generators stay suspended.
-                    self._use_time(monotonic() - started)
+                    if self._timeout is not None:
+                        left = self._timeout - (monotonic() - started)
+                        self._timeout = max(left, SHORTEST_WAIT)
                     raise
                 resume, value = self._call.throw, error  # httpx translates it
             finally:
@@ -128,10 +127,6 @@ class InterruptibleBody:
                 "connection; send the request again"
             )
         return self._run(self._begin_call(), None)
-
-    def _use_time(self, seconds: float) -> None:
-        if self._timeout is not None:
-            self._timeout = max(self._timeout - seconds, SHORTEST_WAIT)
 
     def _begin_call(self) -> Callable[[Any], object]:
         call = self._call = anext(self.pieces)

@@ -33,7 +33,7 @@ from ..payloads._growing import (
 from ..payloads._model import Model, build
 from ..payloads._results import Note
 from ._choices import ChatChoiceState, CompletionChoiceState, NoteRecorder
-from ._incomplete import describe_unfinished, incomplete
+from ._errors import describe_unfinished, incomplete
 from ._models import (
     ChatCompletionChunk,
     Chunk,

@@ -12,13 +12,12 @@ from attrs import evolve
 from .._end import End, EndCause
 from .._errors import LimitExceeded, ServerSentError
 from .._json import UNREADABLE, is_deep, is_list, is_object
-from .._options import ItemOptions, check_choice, check_number
+from .._options import ItemOptions, ParserOptions, check_choice, check_number
 from ..payloads._decoder import MAX_OBJECTS, Decoder
 from ..payloads._growing import check_count
 from ..payloads._model import build, to_integer
 from ..payloads._parser import ItemParser
 from ..sse._event import Event
-from ..sse._parser import DEFAULT_MAXIMUM, Parser
 from ._accumulator import MAX_CHOICES
 from ._errors import ERROR_FINISH_REASONS, WrongKind, check_reasons, find_error
 from ._models import (
@@ -428,23 +427,12 @@ class ChunkParser(ItemParser[ChunkT]):
         self,
         *,
         kind: CompletionKind | None = None,
-        last_event_id: str = "",
-        retry: int | None = None,
-        errors: Literal["replace", "strict"] = "replace",
-        max_line_bytes: int | None = DEFAULT_MAXIMUM,
-        max_event_bytes: int | None = DEFAULT_MAXIMUM,
         on_bad_json: Literal["raise", "skip"] = "raise",
         max_choices: int | None = MAX_CHOICES,
         max_objects: int | None = MAX_OBJECTS,
         error_finish_reasons: Collection[str] = ERROR_FINISH_REASONS,
+        **options: Unpack[ParserOptions],
     ) -> None:
-        parser = Parser(
-            last_event_id=last_event_id,
-            retry=retry,
-            errors=errors,
-            max_line_bytes=max_line_bytes,
-            max_event_bytes=max_event_bytes,
-        )
         decoder: ChunkDecoder[Any] = ChunkDecoder(
             kind=kind,
             on_bad_json=on_bad_json,
@@ -452,4 +440,4 @@ class ChunkParser(ItemParser[ChunkT]):
             max_objects=max_objects,
             error_finish_reasons=error_finish_reasons,
         )
-        super().__init__(parser, decoder, errors=errors, max_event_bytes=max_event_bytes)
+        super().__init__(decoder, **options)

@@ -19,6 +19,7 @@ from ..payloads._gated import (
     TextKey,
     dropped_fields,
     numbers_in,
+    with_numbers,
 )
 from ..payloads._model import Kind, Model, ModelT, build
 from ._texts import REASONING_NAMES, is_reasoning, other_parts
@@ -148,24 +149,16 @@ def _split_chunk(chunk: ChatCompletionChunk | CompletionChunk) -> list[Part]:
 
 
 def _usage_of(chunk: ChatCompletionChunk | CompletionChunk) -> CompletionUsage | None:
-    """Return token counts without unknown fields, except numbers such as a cost."""
-    usage = chunk.usage
-    if usage is None:  # some servers send it in other fields
-        places = [chunk.extra.get("x_groq"), *[choice.extra for choice in chunk.choices]]
-        found = next(filter(None, map(_usage_in, places)), None)
-        if found is None:
-            return None
-        from ._models import CompletionUsage  # noqa: PLC0415 - it imports this module
+    if chunk.usage is not None:
+        return with_numbers(chunk.usage)
+    # Some servers send it in other fields.
+    places = [chunk.extra.get("x_groq"), *[choice.extra for choice in chunk.choices]]
+    found = next(filter(None, map(_usage_in, places)), None)
+    if found is None:
+        return None
+    from ._models import CompletionUsage  # noqa: PLC0415 - it imports this module
 
-        return build(CompletionUsage, numbers_in(found))
-    prompt, completion = usage.prompt_tokens_details, usage.completion_tokens_details
-    return replace(
-        usage,
-        prompt_tokens_details=prompt and replace(prompt, extra=numbers_in(prompt.extra)),
-        completion_tokens_details=completion
-        and replace(completion, extra=numbers_in(completion.extra)),
-        extra=numbers_in(usage.extra),
-    )
+    return build(CompletionUsage, numbers_in(found))
 
 
 def _usage_in(fields: Any) -> dict[str, Any] | None:

@@ -14,7 +14,7 @@ from ..streams._reader import Reader
 from ..streams._sync import ItemStream
 from ._accumulator import MAX_TOOL_CALLS, Accumulator
 from ._decoder import ChunkOptions, ChunkParser
-from ._incomplete import incomplete
+from ._errors import incomplete
 from ._models import (
     ChatCompletionChunk,
     Chunk,

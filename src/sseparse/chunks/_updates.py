@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Any
 
 from attrs import define
 
@@ -11,6 +11,7 @@ from ..payloads._growing import GrowingText
 from ..payloads._model import Kind
 from ..payloads._partial_json import JSONFault
 from ..payloads._updates import (
+    TEXT_UPDATES,
     ArgumentsDelta,
     ChoiceFinished,
     ContentDelta,
@@ -55,14 +56,6 @@ Update = (
     | UsageReported[CompletionUsage]
 )
 """Any of the updates above: what `updates()` returns."""
-
-# For each kind of text, the updates of its pieces and of the complete text.
-_TEXT_UPDATES: Final[Mapping[Kind, tuple[Callable[[int, str], Update], ...]]] = {
-    "content": (ContentDelta, ContentDone),
-    "reasoning": (ReasoningDelta, ReasoningDone),
-    "refusal": (RefusalDelta, RefusalDone),
-    "transcript": (TranscriptDelta, TranscriptDone),
-}
 
 
 class UpdateTracker(UpdateRecorder[Update, CompletionUsage]):
@@ -123,7 +116,7 @@ class ChoiceTracker:
     def add_text(self, kind: Kind, text: str) -> None:
         if kind == "reasoning":
             self._add_reasoning(text)
-        self._updates.append(_TEXT_UPDATES[kind][0](self._state.index, text))
+        self._updates.append(TEXT_UPDATES[kind][0](self._state.index, text))
         self._open[kind] = None
 
     def _add_reasoning(self, text: str) -> None:
@@ -152,7 +145,7 @@ class ChoiceTracker:
                 text = self._reasoning.value or ""
             else:
                 text = self._state.full_text(kind)
-            self._updates.append(_TEXT_UPDATES[kind][1](self._state.index, text))
+            self._updates.append(TEXT_UPDATES[kind][1](self._state.index, text))
         self._open.clear()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from argparse import Namespace
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.util import find_spec
@@ -58,13 +57,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(argv: Sequence[str] | None) -> int:
     parser = make_argument_parser()
     options = parser.parse_args(argv)
-    if options.command is None:
+    command = options.command
+    if command is None:
         _output.write_error(parser.format_help())
         return 2
-    return _run_command(options.command, options)
-
-
-def _run_command(command: str, options: Namespace) -> int:
     missing = [name for name in _REQUIRED_PACKAGES.get(command, ()) if find_spec(name) is None]
     if missing:
         raise _output.missing_packages(command, missing, "cli")

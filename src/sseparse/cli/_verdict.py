@@ -17,7 +17,7 @@ from .. import (
     TransportError,
 )
 from .._errors import count, place_of
-from ..chunks._incomplete import describe_unfinished
+from ..chunks._errors import describe_unfinished
 from ._apis import API, CHAT
 
 NOT_A_STREAM: Final = "not a stream: "

@@ -24,6 +24,7 @@ from ..payloads._growing import (
 )
 from ..payloads._results import Note
 from ._blocks import INPUT, BlockState, NoteRecorder, assumed_block
+from ._errors import incomplete
 from ._events import (
     INPUT_DELTA,
     TEXT_DELTA,
@@ -36,9 +37,8 @@ from ._events import (
     MessageStopEvent,
     is_other,
 )
-from ._incomplete import incomplete
 from ._results import CALLS, TOOL_USE, ContentBlock, Message, MessageUsage, NoteKind, empty_message
-from ._usage import UsageState
+from ._usage import UsageState, keep_field
 
 if TYPE_CHECKING:
     from ..payloads._partial_json import PartialJSON
@@ -115,8 +115,8 @@ class MessageAccumulator(ResultAccumulator[MessageEvent, Message, Update]):
         if self.stopped:
             self._raise_error()
         # The class first: isinstance() goes through msgspec's metaclass.
-        if type(event) is not ContentBlockDeltaEvent and not isinstance(event, MessageEvent):
-            raise _wrong_type(event)
+        if type(event) is not ContentBlockDeltaEvent:
+            self._check(event)
         try:
             self._events_seen += 1
             if type(event) is not ContentBlockDeltaEvent:
@@ -139,7 +139,10 @@ class MessageAccumulator(ResultAccumulator[MessageEvent, Message, Update]):
 
     def _check(self, item: MessageEvent, /) -> None:
         if not isinstance(item, MessageEvent):
-            raise _wrong_type(item)
+            raise TypeError(
+                f"add() takes a MessageEvent, not {type(item).__name__}: MessageParser parses "
+                "bytes into events"
+            )
 
     def _make_tracker(self) -> UpdateTracker:
         from ._updates import UpdateTracker  # noqa: PLC0415 - most programs need none
@@ -304,17 +307,11 @@ class MessageAccumulator(ResultAccumulator[MessageEvent, Message, Update]):
             setattr(self._head, name, value)
 
     def _keep(self, fields: dict[str, Any]) -> None:
-        """Keep the last value of unknown fields; null doesn't replace one."""
         for name, value in fields.items():
             if name in Message.wire_fields():
                 self._notes.add(NoteKind.VALUE_IGNORED, name)
                 continue
-            if name not in self._extra:
-                self._budget.charge(name)
-            elif value is None:
-                continue
-            self._budget.replace(self._extra.get(name), value)
-            self._extra[name] = value
+            keep_field(self._extra, name, value, self._budget)
 
     def _add_usage(self, usage: MessageUsage) -> None:
         self._notes.add_ignored_values(usage)
@@ -412,10 +409,3 @@ class MessageAccumulator(ResultAccumulator[MessageEvent, Message, Update]):
             ".partial.",
             end=End(EndCause.INCOMPLETE, events_seen=self._events_seen),
         )
-
-
-def _wrong_type(event: object) -> TypeError:
-    return TypeError(
-        f"add() takes a MessageEvent, not {type(event).__name__}: MessageParser parses bytes into "
-        "events"
-    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Unpack
 
 import msgspec
 from attrs import evolve
@@ -12,13 +12,12 @@ from attrs import evolve
 from .._end import End, EndCause
 from .._errors import ServerSentError
 from .._json import is_list
-from .._options import ItemOptions
+from .._options import ItemOptions, ParserOptions
 from ..payloads._decoder import MAX_OBJECTS
 from ..payloads._model import build
 from ..payloads._parser import ItemParser
 from ..payloads._typed_decoder import UNNAMED, TypedDecoder
 from ..sse._event import Event
-from ..sse._parser import DEFAULT_MAXIMUM, Parser
 from ._errors import find_error
 from ._events import (
     KINDS,
@@ -209,20 +208,9 @@ class MessageParser(ItemParser[MessageEvent]):
     def __init__(
         self,
         *,
-        last_event_id: str = "",
-        retry: int | None = None,
-        errors: Literal["replace", "strict"] = "replace",
-        max_line_bytes: int | None = DEFAULT_MAXIMUM,
-        max_event_bytes: int | None = DEFAULT_MAXIMUM,
         on_bad_json: Literal["raise", "skip"] = "raise",
         max_objects: int | None = MAX_OBJECTS,
+        **options: Unpack[ParserOptions],
     ) -> None:
-        parser = Parser(
-            last_event_id=last_event_id,
-            retry=retry,
-            errors=errors,
-            max_line_bytes=max_line_bytes,
-            max_event_bytes=max_event_bytes,
-        )
         decoder = MessageDecoder(on_bad_json=on_bad_json, max_objects=max_objects)
-        super().__init__(parser, decoder, errors=errors, max_event_bytes=max_event_bytes)
+        super().__init__(decoder, **options)

@@ -1,10 +1,11 @@
-"""Errors in the JSON of events and bodies, in the forms that servers send."""
+"""Errors in the JSON of events and bodies, and what is missing from a truncated stream."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-from .._errors import ServerSentError
+from .._end import End
+from .._errors import IncompleteStream, ServerSentError, describe_end, place_of
 from ..payloads._decoder import make_error
 from ._events import KINDS
 
@@ -44,3 +45,20 @@ def _is_flat(body: dict[str, Any]) -> bool:
     status = body.get("status")
     has_code = body.get("code") or type(status) is int or body.get("type")
     return bool(has_code) or body.keys() == {"detail"}
+
+
+def incomplete(end: End) -> IncompleteStream:
+    """Return the error for a stream that ended before its message did."""
+    return IncompleteStream(describe_end(end, _describe_missing), end=end)
+
+
+def _describe_missing(end: End) -> str:
+    if end.one_object:
+        return "The body is one JSON object without a stop_reason"
+    if end.events_seen and not end.finish_reasons:
+        advice = (
+            "ChatStream reads chat completions, ResponseStream reads OpenAI responses, and "
+            "EventStream other streams"
+        )
+        return f"{place_of(end)} without message_start ({advice})"
+    return f"{place_of(end)} without a stop_reason or message_stop"

@@ -13,8 +13,8 @@ from ..streams._reader import Reader
 from ..streams._sync import ItemStream
 from ._accumulator import MessageAccumulator
 from ._decoder import MessageOptions, MessageParser
+from ._errors import incomplete
 from ._events import MessageEvent
-from ._incomplete import incomplete
 from ._results import Message, MessageUsage, NoteKind
 
 if TYPE_CHECKING:

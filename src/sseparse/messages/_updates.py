@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from ..payloads._updates import (
+    TEXT_UPDATES,
     ArgumentsDelta,
     ChoiceFinished,
     ContentDelta,
@@ -34,6 +35,9 @@ Update = (
 )
 """Any of the updates above: what `updates()` returns."""
 
+# The updates of each type of block that has text, whose field has the same name.
+_TEXTS: Final = {"text": TEXT_UPDATES["content"], "thinking": TEXT_UPDATES["reasoning"]}
+
 
 class UpdateTracker(UpdateRecorder[Update, MessageUsage]):
     """Updates of a message that weren't returned yet."""
@@ -57,16 +61,16 @@ class UpdateTracker(UpdateRecorder[Update, MessageUsage]):
         """Record the start of a block."""
         if state.call is not None:
             self._start_call(state)
-        self._add_text(state, state.start.text)
-        self._add_reasoning(state, state.start.thinking)
+        for kind in _TEXTS:
+            self._add_text(state, kind, getattr(state.start, kind))
 
     def add(self, state: BlockState, delta: BlockDelta) -> None:
         """Record a delta that was added to a block."""
         match delta.type:
             case "text_delta":
-                self._add_text(state, delta.text)
+                self._add_text(state, "text", delta.text)
             case "thinking_delta":
-                self._add_reasoning(state, delta.thinking)
+                self._add_text(state, "thinking", delta.thinking)
             case "input_json_delta" if state.call is not None:
                 self._start_call(state)
                 if delta.partial_json:
@@ -75,14 +79,9 @@ class UpdateTracker(UpdateRecorder[Update, MessageUsage]):
             case _:
                 pass
 
-    def _add_text(self, state: BlockState, text: str | None) -> None:
-        if text and state.start.type == "text":
-            self._updates.append(ContentDelta(0, text, state.place))
-            self._texts[state.place] = state
-
-    def _add_reasoning(self, state: BlockState, text: str | None) -> None:
-        if text and state.start.type == "thinking":
-            self._updates.append(ReasoningDelta(0, text, state.place))
+    def _add_text(self, state: BlockState, kind: str, text: str | None) -> None:
+        if text and state.start.type == kind:
+            self._updates.append(_TEXTS[kind][0](0, text, state.place))
             self._texts[state.place] = state
 
     def _start_call(self, state: BlockState) -> None:
@@ -112,10 +111,8 @@ class UpdateTracker(UpdateRecorder[Update, MessageUsage]):
     def _end_text(self, state: BlockState) -> None:
         del self._texts[state.place]
         self._ended.add(state.place)
-        done, name = (
-            (ContentDone, "text") if state.start.type == "text" else (ReasoningDone, "thinking")
-        )
-        self._updates.append(done(0, state.full_text(name), state.place))
+        kind = state.start.type
+        self._updates.append(_TEXTS[kind][1](0, state.full_text(kind), state.place))
 
     def _end_call(self, state: BlockState) -> None:
         if self._calls.pop(state.place, None) is None:

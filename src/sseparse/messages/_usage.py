@@ -14,6 +14,16 @@ from ._results import MessageUsage
 MAX_UNKNOWN: Final = 256
 
 
+def keep_field(store: dict[str, Any], name: str, value: Any, budget: Budget) -> None:
+    """Keep the last value of an unknown field; null doesn't replace one."""
+    if name not in store:
+        budget.charge(name)
+    elif value is None:
+        return
+    budget.replace(store.get(name), value)
+    store[name] = value
+
+
 class UsageState:
     """
     Token counts of a message. They are cumulative: of each, the last that isn't null is used.
@@ -38,20 +48,12 @@ class UsageState:
             if value is not None:
                 self._budget.replace(getattr(self._usage, name), value)
                 setattr(self._usage, name, value)
-        for name, value in unknown_fields(usage).items():
-            self._keep(name, value)
-
-    def _keep(self, name: str, value: Any) -> None:
         store = self._usage.extra
-        if name not in store:
-            if len(store) >= MAX_UNKNOWN:
+        for name, value in unknown_fields(usage).items():
+            if name not in store and len(store) >= MAX_UNKNOWN:
                 self.is_truncated = True
-                return
-            self._budget.charge(name)
-        elif value is None:
-            return
-        self._budget.replace(store.get(name), value)
-        store[name] = value
+            else:
+                keep_field(store, name, value, self._budget)
 
     def result(self) -> MessageUsage:
         """Return the counts so far, which later events don't change."""

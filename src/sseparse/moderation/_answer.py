@@ -61,8 +61,8 @@ class GatedAnswer:
         self._kinds = frozenset(options.kinds)
         self.unchecked = frozenset(options.unchecked) - self._kinds
         self._lanes: dict[tuple[int, int | None], Lane] = {}
-        # Those with something since their last end, by identity: there can be thousands of lanes.
-        self._live: dict[int, Lane] = {}
+        # Those with something since their last end: there can be thousands of lanes.
+        self._live: dict[Lane, None] = {}
         self._last_lane: Lane | None = None
         self.texts: dict[TextKey, Text] = {}
         self.chains: dict[TextKey, TextChain] = {}
@@ -100,7 +100,7 @@ class GatedAnswer:
         chain, lane = text.chain, text.lane
         self._open(text, output)
         self._last_lane = lane
-        self._live[id(lane)] = lane
+        self._live[lane] = None
         rest = chain.rest_of(text, new) if is_complete else new
         is_contradiction = rest is None
         if rest is None:
@@ -171,9 +171,9 @@ class GatedAnswer:
         known = self._lanes.get((choice, item))
         if known is not None:
             return known
-        for lane in [lane for lane in self._live.values() if lane.choice == choice]:
+        for lane in [lane for lane in self._live if lane.choice == choice]:
             self._leave(lane, output)
-            del self._live[id(lane)]
+            del self._live[lane]
         lane = self._lanes[choice, item] = Lane(choice)
         return lane
 
@@ -192,7 +192,7 @@ class GatedAnswer:
             output.append(rest)
         elif lane.open.chain.is_open or self._options.hold:
             lane.rests.append(rest)
-            self._live[id(lane)] = lane
+            self._live[lane] = None
             if len(lane.rests) >= MOST_RESTS:
                 self._leave(lane, output)
         else:
@@ -202,11 +202,11 @@ class GatedAnswer:
         if end.item is not None:
             lanes = [self._lanes.get((end.choice, end.item))]
         else:
-            lanes = [lane for lane in self._live.values() if lane.choice == end.choice]
+            lanes = [lane for lane in self._live if lane.choice == end.choice]
         for lane in lanes:
             if lane is not None:
                 self._end_lane(lane, end, output)
-                self._live.pop(id(lane), None)
+                self._live.pop(lane, None)
 
     def _end_lane(self, lane: Lane, end: TextEnd, output: list[Output]) -> None:
         if end.is_final:
@@ -240,15 +240,15 @@ class GatedAnswer:
 
     def _approver(self) -> Callable[[TextKey], str | None]:
         """Return what returns the released text of a key, once if several keys have the same."""
-        seen: set[int] = set()
+        seen: set[Text] = set()
 
         def approved(key: TextKey) -> str | None:
             if key.kind in self.unchecked:
                 return None
             text = self.texts.get(key)
-            if text is None or id(text) in seen:
+            if text is None or text in seen:
                 return ""
-            seen.add(id(text))
+            seen.add(text)
             return text.released
 
         return approved

@@ -343,15 +343,8 @@ class TextChain:
     def _make_window(self, text: Text, new: str) -> Window:
         before, number = self._before, self._number
         overlap = self._ends.get(before, "")
-        kind, choice, item, part = text.key
         window = Window(
-            text=overlap + new,
-            overlap=len(overlap),
-            choice=choice,
-            number=number,
-            kind=kind,
-            item=item,
-            part=part,
+            text=overlap + new, overlap=len(overlap), number=number, **text.key._asdict()
         )
         if before in self._pending:
             self._pending[before].followers.append(number)

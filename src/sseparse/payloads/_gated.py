@@ -6,8 +6,10 @@ from bisect import bisect_left, insort
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, Self
 
+from msgspec.structs import replace
+
 from .._json import is_object
-from ._model import Kind, Model
+from ._model import Kind, Model, ModelT
 
 
 class TextKey(NamedTuple):
@@ -113,6 +115,15 @@ def numbers_in(fields: Mapping[str, Any]) -> dict[str, Any]:
         elif is_object(value) and (inner := numbers_in(value)):
             kept[name] = inner
     return kept
+
+
+def with_numbers(usage: ModelT) -> ModelT:
+    """Return token counts without unknown fields, except numbers such as a cost."""
+    fields: dict[str, Any] = {name: getattr(usage, name) for name in usage.wire_fields()}
+    details = {
+        name: with_numbers(value) for name, value in fields.items() if isinstance(value, Model)
+    }
+    return replace(usage, **details, extra=numbers_in(usage.extra))
 
 
 class Withheld:

@@ -23,7 +23,7 @@ from .._stage import (
 )
 from ..sse._core import LF
 from ..sse._event import Event
-from ..sse._parser import BODY_START, Parser, looks_like_events
+from ..sse._parser import BODY_START, DEFAULT_MAXIMUM, Parser, looks_like_events
 from ._decoder import Decoder, ItemT
 
 # A byte-order mark and blanks don't show what a body is.
@@ -162,10 +162,10 @@ class ItemParser(IterableStage, Uncopyable, Generic[ItemT]):
     an error, and any other body without an event is a `NotEventStream`.
 
     Args:
-        parser: The parser for events.
         decoder: The decoder for the API's items.
-        errors: What to do with malformed UTF-8 in a JSON body: "replace" or "strict".
-        max_event_bytes: The largest JSON body, in bytes; None for no limit.
+        last_event_id, retry, max_line_bytes: As for `Parser`.
+        errors: As for `Parser`, also for a JSON body.
+        max_event_bytes: As for `Parser`, also for a JSON body.
     """
 
     # Most parsers never get a `__dict__`: only those with attributes that a user sets.
@@ -183,14 +183,22 @@ class ItemParser(IterableStage, Uncopyable, Generic[ItemT]):
 
     def __init__(
         self,
-        parser: Parser[Event],
         decoder: Decoder[ItemT],
         *,
-        errors: Literal["replace", "strict"],
-        max_event_bytes: int | None,
+        last_event_id: str = "",
+        retry: int | None = None,
+        errors: Literal["replace", "strict"] = "replace",
+        max_line_bytes: int | None = DEFAULT_MAXIMUM,
+        max_event_bytes: int | None = DEFAULT_MAXIMUM,
     ) -> None:
-        self._parser = parser
-        parser.keeps_stray = True
+        self._parser = Parser(
+            last_event_id=last_event_id,
+            retry=retry,
+            errors=errors,
+            max_line_bytes=max_line_bytes,
+            max_event_bytes=max_event_bytes,
+        )
+        self._parser.keeps_stray = True
         self._decoder = decoder
         self._prefix: BodyPrefix | None = BodyPrefix(max_event_bytes, decoder.fits)
         self._errors = errors

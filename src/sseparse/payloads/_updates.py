@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Generic, TypeVar
 
 from attrs import define
 
+from ._model import Kind
 from ._partial_json import JSONFault, PartialJSON
 
 LogprobsT = TypeVar("LogprobsT")
@@ -71,6 +73,15 @@ class TranscriptDelta(TextUpdate):
 @define
 class TranscriptDone(TextUpdate):
     """The complete text of a choice's spoken answer; see `TextUpdate`."""
+
+
+TEXT_UPDATES: Final[Mapping[Kind, tuple[Callable[..., Any], Callable[..., Any]]]] = {
+    "content": (ContentDelta, ContentDone),
+    "reasoning": (ReasoningDelta, ReasoningDone),
+    "refusal": (RefusalDelta, RefusalDone),
+    "transcript": (TranscriptDelta, TranscriptDone),
+}
+"""For each kind of text, the updates of its pieces and of the complete text."""
 
 
 @define

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from ..payloads._updates import UsageReported as UsageReported
     from ._accumulator import ResponseAccumulator as ResponseAccumulator
     from ._async_stream import AsyncResponseStream as AsyncResponseStream
-    from ._decoder import DecoderOptions as DecoderOptions
     from ._decoder import ResponseDecoder as ResponseDecoder
     from ._decoder import ResponseOptions as ResponseOptions
     from ._decoder import ResponseParser as ResponseParser
@@ -70,7 +69,7 @@ else:
             "ToolCallDone ToolCallStarted TranscriptDelta TranscriptDone UsageReported",
             "_accumulator": "ResponseAccumulator",
             "_async_stream": "AsyncResponseStream",
-            "_decoder": "DecoderOptions ResponseDecoder ResponseOptions ResponseParser",
+            "_decoder": "ResponseDecoder ResponseOptions ResponseParser",
             "_encode": "encode_error encode_event to_events",
             "_events": "AnnotationEvent ContentPartEvent DeltaEvent DoneEvent ErrorEvent ItemEvent "
             "LifecycleEvent OtherEvent OutputItemEvent PartEvent PartialImageEvent "

@@ -14,7 +14,7 @@ from .._stage import breaking
 from ..payloads._growing import MAX_ACCUMULATED, MAX_ITEMS, Budget, GrowingText, check_count
 from ..payloads._results import Note
 from ..payloads._results import NoteRecorder as BaseNoteRecorder
-from ._errors import find_error
+from ._errors import find_error, incomplete, unfinished
 from ._events import (
     UNFINISHED,
     AnnotationEvent,
@@ -29,11 +29,9 @@ from ._events import (
     ProgressEvent,
     ResponseEvent,
     is_terminal,
-    raise_misuse,
     status_of,
 )
 from ._head import ResponseHead
-from ._incomplete import incomplete, unfinished
 from ._item_table import ItemTable
 from ._items import ItemState, PartState, rest_of
 from ._output import match_output
@@ -130,8 +128,8 @@ class ResponseAccumulator(ResponseHead):
         """
         if self.stopped:
             self._raise_error()
-        if type(event) is not DeltaEvent and not isinstance(event, ResponseEvent):
-            raise_misuse(event)
+        if type(event) is not DeltaEvent:
+            self._check(event)
         text, last = self._text, self._last
         try:
             # Fast path: a delta of the same text as the one before it. All other events take the
@@ -162,7 +160,10 @@ class ResponseAccumulator(ResponseHead):
 
     def _check(self, item: ResponseEvent, /) -> None:
         if not isinstance(item, ResponseEvent):
-            raise_misuse(item)
+            raise TypeError(
+                f"add() takes a ResponseEvent, not {type(item).__name__}: ResponseParser parses "
+                "bytes into events"
+            )
 
     def _make_tracker(self) -> UpdateTracker:
         from ._updates import UpdateTracker  # noqa: PLC0415 - most programs need none

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any, Final, Literal, TypedDict, Unpack
+from typing import Any, Final, Literal, Unpack
 
 import msgspec
 from attrs import evolve
@@ -12,13 +12,12 @@ from attrs import evolve
 from .._end import End, EndCause
 from .._errors import ServerSentError
 from .._json import is_list, is_object
-from .._options import ItemOptions, check_number
+from .._options import ItemOptions, ParserOptions, check_number
 from ..payloads._decoder import MAX_OBJECTS
 from ..payloads._model import build
 from ..payloads._parser import ItemParser
 from ..payloads._typed_decoder import UNNAMED, TypedDecoder
 from ..sse._event import Event
-from ..sse._parser import DEFAULT_MAXIMUM, Parser
 from ._encode import to_events
 from ._errors import explain, find_error
 from ._events import (
@@ -239,14 +238,6 @@ def _class_of(kind: str, body: dict[str, Any]) -> type[ResponseEvent]:
     return KINDS.get(kind, LifecycleEvent if is_lifecycle else OtherEvent)
 
 
-class DecoderOptions(TypedDict, total=False):
-    """Options of a decoder of the events of a response; see `ResponseDecoder`."""
-
-    on_bad_json: Literal["raise", "skip"]
-    max_objects: int | None
-    starting_after: int | None
-
-
 class ResponseOptions(ItemOptions, total=False):
     """Options of a parser of the events of a response; see `ResponseParser`."""
 
@@ -283,19 +274,12 @@ class ResponseParser(ItemParser[ResponseEvent]):
     def __init__(
         self,
         *,
-        last_event_id: str = "",
-        retry: int | None = None,
-        errors: Literal["replace", "strict"] = "replace",
-        max_line_bytes: int | None = DEFAULT_MAXIMUM,
-        max_event_bytes: int | None = DEFAULT_MAXIMUM,
-        **options: Unpack[DecoderOptions],
+        on_bad_json: Literal["raise", "skip"] = "raise",
+        max_objects: int | None = MAX_OBJECTS,
+        starting_after: int | None = None,
+        **options: Unpack[ParserOptions],
     ) -> None:
-        parser = Parser(
-            last_event_id=last_event_id,
-            retry=retry,
-            errors=errors,
-            max_line_bytes=max_line_bytes,
-            max_event_bytes=max_event_bytes,
+        decoder = ResponseDecoder(
+            on_bad_json=on_bad_json, max_objects=max_objects, starting_after=starting_after
         )
-        decoder = ResponseDecoder(**options)
-        super().__init__(parser, decoder, errors=errors, max_event_bytes=max_event_bytes)
+        super().__init__(decoder, **options)

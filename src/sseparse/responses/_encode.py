@@ -108,12 +108,7 @@ def to_events(response: Response, *, pieces: int | None = None) -> Iterator[Resp
         )
     if pieces is not None and pieces < 1:
         raise ValueError(f"pieces is {pieces}: give a number of characters, 1 or more")
-    return _numbered(_EventMaker(replace(response, notes=()), pieces).events())
-
-
-def item_events(index: int, item: OutputItem) -> Iterator[ResponseEvent]:
-    """Return the events that would have streamed an item, without numbers."""
-    return _EventMaker(Response(output=[]), None).item(index, item)
+    return _numbered(_events(replace(response, notes=()), pieces))
 
 
 def _numbered(events: Iterator[ResponseEvent]) -> Iterator[ResponseEvent]:
@@ -122,82 +117,75 @@ def _numbered(events: Iterator[ResponseEvent]) -> Iterator[ResponseEvent]:
         yield event
 
 
-class _EventMaker:
-    def __init__(self, response: Response, pieces: int | None) -> None:
-        self._response = response
-        self._pieces = pieces
+def _events(response: Response, pieces: int | None) -> Iterator[ResponseEvent]:
+    is_partial = response.status in UNFINISHED
+    head = replace(response, output=[])
+    if not is_partial:
+        head = replace(head, status="in_progress", usage=None, error=None, incomplete_details=None)
+    yield LifecycleEvent(type="response.created", response=head)
+    for index, item in enumerate(response.output):
+        yield from item_events(index, item, pieces)
+    if not is_partial:
+        end = _ENDS.get(response.status or "completed", "response.incomplete")
+        yield LifecycleEvent(type=end, response=response)
 
-    def events(self) -> Iterator[ResponseEvent]:
-        response = self._response
-        is_partial = _is_partial(response)
-        status = response.status if is_partial else "in_progress"
-        head = replace(response, status=status, output=[], usage=None, error=None)
-        if is_partial:
-            head = replace(response, output=[])
-        elif response.incomplete_details is not None:
-            head = replace(head, incomplete_details=None)
-        yield LifecycleEvent(type="response.created", response=head)
-        for index, item in enumerate(response.output):
-            yield from self.item(index, item)
-        if not is_partial:
-            end = _ENDS.get(response.status or "completed", "response.incomplete")
-            yield LifecycleEvent(type=end, response=response)
 
-    def item(self, index: int, item: OutputItem) -> Iterator[ResponseEvent]:
-        is_open = item.status in _OPEN
-        yield _item_event("added", index, _emptied(item, is_open=is_open))
-        for name in ("content", "summary"):
-            for place, part in enumerate(getattr(item, name) or ()):
-                yield from self._part(index, item, name, place, part)
-        for kind, target in DELTAS.items():
-            if target.item_type == item.type and not target.parts:
-                text = getattr(item, target.field, None)
-                yield from self._text(kind, text, _place(index, item), is_open=is_open)
-        if not is_open:
-            yield _item_event("done", index, item)
+def item_events(index: int, item: OutputItem, pieces: int | None = None) -> Iterator[ResponseEvent]:
+    """Return the events that would have streamed an item, without numbers."""
+    is_open = item.status in _OPEN
+    yield _item_event("added", index, _emptied(item, is_open=is_open))
+    for name in ("content", "summary"):
+        for place, part in enumerate(getattr(item, name) or ()):
+            at = _place(index, item)
+            at["summary_index" if name == "summary" else "content_index"] = place
+            yield from _part_events(item, name, part, at, pieces)
+    for kind, target in DELTAS.items():
+        if target.item_type == item.type and not target.parts:
+            text = getattr(item, target.field, None)
+            yield from _text_events(kind, text, _place(index, item), pieces, is_open=is_open)
+    if not is_open:
+        yield _item_event("done", index, item)
 
-    def _part(
-        self, index: int, item: OutputItem, name: str, place: int, part: ContentPart
-    ) -> Iterator[ResponseEvent]:
-        is_summary, is_open = name == "summary", item.status in _OPEN
-        at = _place(index, item)
-        at["summary_index" if is_summary else "content_index"] = place
-        kind = "response.reasoning_summary_part" if is_summary else "response.content_part"
-        targets = [
-            (each, target)
-            for each, target in DELTAS.items()
-            if (target.parts, target.part_type) == (name, part.type)
-            and fits(item.type, target.item_type)
-        ]
-        has_logprobs = bool(targets and part.logprobs)
-        empty = _without_text(part, [target.field for _, target in targets])
-        yield ContentPartEvent(type=f"{kind}.added", part=empty, **at)
-        for each, target in targets:
-            text = getattr(part, target.field)
-            logprobs = part.logprobs if has_logprobs else None
-            yield from self._text(each, text, at, logprobs, is_open=is_open)
-        if not is_open:
-            yield ContentPartEvent(type=f"{kind}.done", part=part, **at)
 
-    def _text(
-        self,
-        kind: str,
-        text: Any,
-        at: dict[str, Any],
-        logprobs: list[dict[str, Any]] | None = None,
-        *,
-        is_open: bool,
-    ) -> Iterator[ResponseEvent]:
-        if not isinstance(text, str):
-            return
-        size = len(text) if logprobs or self._pieces is None else self._pieces
-        # The API has the field in each event about the text of an answer.
-        tokens = (logprobs or []) if kind == "response.output_text.delta" else logprobs
-        for start in range(0, len(text), size or 1):
-            yield DeltaEvent(type=kind, delta=text[start : start + size], logprobs=tokens, **at)
-        if not is_open:
-            done, extra = kind.replace(".delta", ".done"), {DELTAS[kind].field: text}
-            yield DoneEvent(type=done, logprobs=tokens, extra=extra, **at)
+def _part_events(
+    item: OutputItem, name: str, part: ContentPart, at: dict[str, Any], pieces: int | None
+) -> Iterator[ResponseEvent]:
+    is_open = item.status in _OPEN
+    kind = f"response.{'reasoning_summary_part' if name == 'summary' else 'content_part'}"
+    targets = [
+        (each, target)
+        for each, target in DELTAS.items()
+        if (target.parts, target.part_type) == (name, part.type)
+        and fits(item.type, target.item_type)
+    ]
+    empty = _without_text(part, [target.field for _, target in targets])
+    yield ContentPartEvent(type=f"{kind}.added", part=empty, **at)
+    for each, target in targets:
+        text, logprobs = getattr(part, target.field), part.logprobs or None
+        yield from _text_events(each, text, at, pieces, logprobs, is_open=is_open)
+    if not is_open:
+        yield ContentPartEvent(type=f"{kind}.done", part=part, **at)
+
+
+def _text_events(
+    kind: str,
+    text: Any,
+    at: dict[str, Any],
+    pieces: int | None,
+    logprobs: list[dict[str, Any]] | None = None,
+    *,
+    is_open: bool,
+) -> Iterator[ResponseEvent]:
+    if not isinstance(text, str):
+        return
+    size = len(text) if logprobs or pieces is None else pieces
+    # The API has the field in each event about the text of an answer.
+    tokens = (logprobs or []) if kind == "response.output_text.delta" else logprobs
+    for start in range(0, len(text), size or 1):
+        yield DeltaEvent(type=kind, delta=text[start : start + size], logprobs=tokens, **at)
+    if not is_open:
+        done, extra = kind.replace(".delta", ".done"), {DELTAS[kind].field: text}
+        yield DoneEvent(type=done, logprobs=tokens, extra=extra, **at)
 
 
 def _item_event(name: str, index: int, item: OutputItem) -> OutputItemEvent:
@@ -206,10 +194,6 @@ def _item_event(name: str, index: int, item: OutputItem) -> OutputItemEvent:
 
 def _place(index: int, item: OutputItem) -> dict[str, Any]:
     return {"item_id": item.id, "output_index": index}
-
-
-def _is_partial(response: Response) -> bool:
-    return response.status in UNFINISHED
 
 
 def _emptied(item: OutputItem, *, is_open: bool) -> OutputItem:

@@ -1,16 +1,22 @@
-"""Errors in the JSON of events and bodies, in the forms that servers send."""
+"""Errors in the JSON of events and bodies, and what is missing from a truncated stream."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-from .._errors import ServerSentError
+from .._end import End, EndCause
+from .._errors import IncompleteStream, ServerSentError, describe_end, place_of
 from .._json import is_list, is_object
 from ..payloads._decoder import make_error
 from ._events import ERROR_TYPE, KINDS, TERMINAL_TYPES
 
 _MESSAGES: Final = ("message", "msg")
 _FAILED: Final = "failed"
+_TERMINAL = "a terminal event (response.completed, response.incomplete or response.failed)"
+_ADVICE = (
+    "ChatStream reads chat completions, MessageStream reads Anthropic messages, and EventStream "
+    "other streams"
+)
 
 
 def find_error(event_type: str, body: dict[str, Any]) -> ServerSentError | None:
@@ -69,3 +75,32 @@ def explain(error: ServerSentError, other: ServerSentError) -> None:
         code=other.code or error.code,
         param=other.param or error.param,
     )
+
+
+def incomplete(end: End, *, is_other: bool) -> IncompleteStream:
+    """
+    Return the error for a stream that ended before its response did.
+
+    Args:
+        end: How the stream ended.
+        is_other: Whether no event was one of a response.
+    """
+    advice = f" ({_ADVICE})" if end.events_seen and is_other else ""
+    message = describe_end(end, lambda end: _describe_missing(end) + advice)
+    return IncompleteStream(message, end=end)
+
+
+def unfinished() -> IncompleteStream:
+    """Return the error for a response whose terminal event wasn't added."""
+    return IncompleteStream(
+        "No terminal event was added: pass the parser's `end` to result() to learn how the stream "
+        "ended. What was accumulated is in .partial.",
+        end=End(EndCause.INCOMPLETE),
+    )
+
+
+def _describe_missing(end: End) -> str:
+    if end.one_object:
+        return "The body is one JSON object, a response that isn't finished"
+    mark = " with [DONE] but" if end.done_seen else ""
+    return f"{place_of(end)}{mark} without {_TERMINAL}"

@@ -2,7 +2,7 @@
 
 # No `from __future__ import annotations`: see `payloads._model`.
 from collections.abc import Callable, Container, Mapping
-from typing import Any, ClassVar, Final, NoReturn, Self
+from typing import Any, ClassVar, Final, Self
 
 from msgspec.structs import replace
 
@@ -383,11 +383,3 @@ def status_of(event: LifecycleEvent) -> str:
     if status is None or (status in UNFINISHED and is_terminal(event)):
         return event.type.rpartition(".")[2]
     return status
-
-
-def raise_misuse(event: object) -> NoReturn:
-    """Raise TypeError for an argument that isn't an event of a response."""
-    raise TypeError(
-        f"add() takes a ResponseEvent, not {type(event).__name__}: ResponseParser parses bytes "
-        "into events"
-    )

@@ -15,7 +15,7 @@ from ..payloads._gated import (
     TextEnd,
     TextKey,
     dropped_fields,
-    numbers_in,
+    with_numbers,
 )
 from ..payloads._model import Kind
 from ._events import (
@@ -31,7 +31,7 @@ from ._events import (
     ResponseEvent,
     is_terminal,
 )
-from ._results import ContentPart, OutputItem, Response, ResponseUsage
+from ._results import ContentPart, OutputItem, Response
 from ._targets import DELTAS, DONES, PARTS, ItemText, Target, part_number, texts_of
 
 EventT = TypeVar("EventT", bound=ResponseEvent)
@@ -336,7 +336,7 @@ def _split_response(event: LifecycleEvent, unchecked: Container[Kind]) -> list[P
         status=response.status,
         model=response.model,
         output=output,
-        usage=_usage_of(response.usage),
+        usage=response.usage and with_numbers(response.usage),
     )
     if response.incomplete_reason is not None:
         bare.incomplete_details = {"reason": response.incomplete_reason}
@@ -353,19 +353,6 @@ def _approve_response(event: LifecycleEvent, approved: Approved) -> LifecycleEve
         return event
     output = [_approve_item(item, at, approved) for at, item in enumerate(response.output)]
     return replace(event, response=replace(response, output=output))
-
-
-def _usage_of(usage: ResponseUsage | None) -> ResponseUsage | None:
-    """Return token counts without unknown fields, except numbers such as a cost."""
-    if usage is None:
-        return None
-    details, output = usage.input_tokens_details, usage.output_tokens_details
-    return replace(
-        usage,
-        input_tokens_details=details and replace(details, extra=numbers_in(details.extra)),
-        output_tokens_details=output and replace(output, extra=numbers_in(output.extra)),
-        extra=numbers_in(usage.extra),
-    )
 
 
 _SPLITTERS: Final[Mapping[type[ResponseEvent], Callable[[Any, Container[Kind]], list[Part]]]] = {

@@ -46,7 +46,8 @@ class ResponseOutlet(Outlet):
 
     def add(self, item: ResponseEvent, /) -> Sequence[ResponseEvent]:
         if self._stopped is not None:
-            return [self._end(item.usage) if _is_end(item) else item]
+            is_end = isinstance(item, LifecycleEvent) and is_terminal(item)
+            return [self._end(item.usage) if is_end else item]
         if isinstance(item, OutputItemEvent | ItemEvent):
             index = item.output_index or 0
             if index in self._withheld and index not in self._open:
@@ -142,10 +143,6 @@ class ResponseOutlet(Outlet):
             if at not in self._withheld and self._is_released(item)
         ]
         return replace(event, response=replace(response, output=kept))
-
-
-def _is_end(event: ResponseEvent) -> bool:
-    return isinstance(event, LifecycleEvent) and is_terminal(event)
 
 
 def _end_of(event: ResponseEvent) -> object:

@@ -16,8 +16,8 @@ from ..streams._reader import Reader
 from ..streams._sync import ItemStream, StreamIterator
 from ._accumulator import ResponseAccumulator
 from ._decoder import ResponseOptions, ResponseParser
+from ._errors import incomplete
 from ._events import OtherEvent, ResponseEvent
-from ._incomplete import incomplete
 from ._results import NoteKind, Response, ResponseUsage
 
 if TYPE_CHECKING:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
 from ..payloads._model import Kind
 from ..payloads._partial_json import JSONFault
 from ..payloads._updates import (
+    TEXT_UPDATES,
     ArgumentsDelta,
     ChoiceFinished,
     ContentDelta,
@@ -50,12 +51,7 @@ Update = (
 )
 """Any of the updates above: what `updates()` returns."""
 
-# For each kind of text of an item, the updates of its pieces and of the complete text.
-_TEXT_UPDATES: Final[Mapping[Kind, tuple[Callable[[int, str, int | None], Update], ...]]] = {
-    "content": (ContentDelta, ContentDone),
-    "reasoning": (ReasoningDelta, ReasoningDone),
-    "refusal": (RefusalDelta, RefusalDone),
-}
+_ITEM_TEXTS: Final[tuple[Kind, ...]] = ("content", "reasoning", "refusal")
 
 
 class ItemTracker:
@@ -134,7 +130,7 @@ class UpdateTracker(UpdateRecorder[Update, ResponseUsage]):
         is_other = kind == "reasoning" and tracker.reasoning != target.parts
         if kind is None or kind not in tracker.open or is_other:
             return None
-        kind_of_update, place = _TEXT_UPDATES[kind][0], state.place
+        kind_of_update, place = TEXT_UPDATES[kind][0], state.place
         return lambda text: kind_of_update(0, text, place)
 
     def add_logprobs(self, logprobs: list[dict[str, Any]]) -> None:
@@ -148,14 +144,14 @@ class UpdateTracker(UpdateRecorder[Update, ResponseUsage]):
     def _add_piece(self, tracker: ItemTracker, kind: Kind, text: str) -> None:
         if text:
             tracker.open[kind] = None
-            self._updates.append(_TEXT_UPDATES[kind][0](0, text, tracker.state.place))
+            self._updates.append(TEXT_UPDATES[kind][0](0, text, tracker.state.place))
 
     def add_item(self, state: ItemState, before: OutputItem | None) -> None:
         """Record an item as an event has it; what deltas didn't bring is new text."""
         tracker, item = self._track(state), state.result()
         if tracker.call is not None and before is not None and item.tool_call() is None:
             self._end_call(tracker, before)  # it begins again as an item of another type
-        for kind in _TEXT_UPDATES:
+        for kind in _ITEM_TEXTS:
             old = tracker.text_of(before, kind)
             self._add_piece(tracker, kind, rest_of(old, tracker.text_of(item, kind)))
         if item.tool_call() is not None:
@@ -191,7 +187,7 @@ class UpdateTracker(UpdateRecorder[Update, ResponseUsage]):
         for kind in tracker.open:
             # A complete item without the text that was streamed doesn't take it back.
             text = tracker.text_of(item, kind) or tracker.text_of(before, kind)
-            self._updates.append(_TEXT_UPDATES[kind][1](0, text, place))
+            self._updates.append(TEXT_UPDATES[kind][1](0, text, place))
         tracker.open.clear()
         self._end_call(tracker, item)
 

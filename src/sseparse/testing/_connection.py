@@ -18,6 +18,7 @@ from typing import Literal, TypeVar
 import h11
 from attrs import define, field, frozen
 
+from ..adapters._http import join_headers
 from ._replay import CONTENT_ENCODINGS, Replay, make_coding, plain_text
 from ._server import Answered, ReceivedRequest, SelectableSemaphore, wait_for
 
@@ -207,10 +208,7 @@ class ReplayConnection:
         if not isinstance(head, h11.Request):
             return None
         self._to_head = head.method == b"HEAD"
-        headers: dict[str, str] = {}
-        for raw_name, raw_value in head.headers:
-            name, value = raw_name.decode(), raw_value.decode("latin-1")
-            headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        headers = join_headers(head.headers)
         body, size = bytearray(), 0
         while isinstance(event := self._next_event(), h11.Data):
             body += event.data[: _MAX_BODY - len(body)]
