@@ -197,7 +197,7 @@ class TestAsync:
         anyio.run(main, backend=backend)
 
     def test_interrupted_read(self, library: Any, backend: str, server: Server) -> None:
-        """A cancelled read ends the response: the next one raises, and no event is lost silently."""
+        """After a cancelled read, the next one raises, so that no event is lost silently."""
 
         async def main() -> None:
             server.permits.release()

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import anyio
+import httpx
+import httpx2
 import pytest
 
 from sseparse import (
@@ -183,6 +185,18 @@ class TestOptions:
             create = client.chat.completions.with_raw_response.create
             response = create(**QUESTION | {"stream": False})
         assert ChatStream(response).result().text == "Hello"
+
+    def test_a_complete_body(self) -> None:
+        """The stream of a mock, whose response has its body already, is read."""
+        headers = {"Content-Type": "text/event-stream"}
+        library = httpx2 if issubclass(openai.DefaultHttpxClient, httpx2.Client) else httpx
+        transport = library.MockTransport(
+            lambda _: library.Response(200, headers=headers, content=CHAT)
+        )
+        with openai.OpenAI(
+            api_key="k", base_url="http://test", http_client=library.Client(transport=transport)
+        ) as client:
+            assert ChatStream(client.chat.completions.create(**QUESTION)).result().text == "Hello"
 
 
 class TestAdvice:

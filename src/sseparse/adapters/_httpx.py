@@ -274,12 +274,20 @@ def sdk_source(response: SDKResponse) -> HTTPXSource:
 
 def sdk_stream_source(stream: SDKStream) -> HTTPXSource:
     """Return the bytes of a stream of openai or anthropic of which nothing was read."""
-    if stream.response.is_stream_consumed:
+    if stream.response.is_stream_consumed and not _keeps_body(stream.response):
         library = type(stream).__module__.partition(".")[0]
         raise RuntimeError(
             f"this stream of {library} was read already; pass it before its first item is read"
         )
     return HTTPXSource(stream.response)
+
+
+def _keeps_body(response: Any) -> bool:
+    """Return whether a response has its complete body in memory, as those of mocks do."""
+    try:
+        return response.content is not None
+    except RuntimeError:  # httpx.ResponseNotRead
+        return False
 
 
 def _make_check(response: HTTPXResponse) -> BodyCheck:
