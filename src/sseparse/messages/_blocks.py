@@ -11,8 +11,7 @@ from msgspec.structs import replace
 from .._json import UNREADABLE, is_deep
 from ..payloads._growing import OBJECT, OVERHEAD, Budget, GrowingText, unknown_fields
 from ..payloads._model import build
-from ..payloads._results import Note
-from ..payloads._results import NoteRecorder as BaseNoteRecorder
+from ..payloads._results import Note, NoteRecorder
 from ._events import BlockDelta
 from ._results import CALLS, TOOL_USE, ContentBlock, NoteKind
 
@@ -25,14 +24,6 @@ _TYPES: Final = {
     "thinking_delta": "thinking",
     "signature_delta": "thinking",
 }
-
-
-class NoteRecorder(BaseNoteRecorder):
-    """Notes on a message or a block."""
-
-    __slots__ = ()
-
-    value_ignored = NoteKind.VALUE_IGNORED
 
 
 class BlockState:
@@ -65,7 +56,7 @@ class BlockState:
         self.call = call
         self.stopped = False
         self.others: list[BlockState] = []
-        self.notes = NoteRecorder()
+        self.notes = NoteRecorder(NoteKind.VALUE_IGNORED)
         self.notes.add_ignored_values(start)
         self._budget = budget
         self._texts: dict[str, GrowingText] = {}

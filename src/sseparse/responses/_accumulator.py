@@ -12,8 +12,7 @@ from .._errors import IncompleteStream, ServerSentError
 from .._options import check_number
 from .._stage import breaking
 from ..payloads._growing import MAX_ACCUMULATED, MAX_ITEMS, Budget, GrowingText, check_count
-from ..payloads._results import Note
-from ..payloads._results import NoteRecorder as BaseNoteRecorder
+from ..payloads._results import Note, NoteRecorder
 from ._errors import find_error, incomplete, unfinished
 from ._events import (
     AnnotationEvent,
@@ -46,14 +45,6 @@ if TYPE_CHECKING:
 _FAILED: Final = "failed"
 _UNFINISHED: Final = (None, "queued", "in_progress")
 _NO_DELTA: Final = DeltaEvent(type="", delta="")
-
-
-class NoteRecorder(BaseNoteRecorder):
-    """Notes on a response."""
-
-    __slots__ = ()
-
-    value_ignored = NoteKind.VALUE_IGNORED
 
 
 class ResponseAccumulator(ResponseHead):
@@ -97,7 +88,7 @@ class ResponseAccumulator(ResponseHead):
         check_number("max_items", max_items)
         self._max_items = max_items
         self.last_sequence_number: int | None = None
-        self._notes = NoteRecorder()
+        self._notes = NoteRecorder(NoteKind.VALUE_IGNORED)
         self._begin()
 
     def _begin(self) -> None:
@@ -260,7 +251,7 @@ class ResponseAccumulator(ResponseHead):
     def _restart(self) -> None:
         detail = (self._head and self._head.id) or ""
         self._begin()
-        self._notes = NoteRecorder()
+        self._notes = NoteRecorder(NoteKind.VALUE_IGNORED)
         self._notes.add(NoteKind.RESTARTED, detail)
         if self._active_tracker is not None:
             self._active_tracker.restart()

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 
-from .._json import is_list, is_object
 from ..payloads._growing import OBJECT, Budget, GrowingText, check_count, no_json, weigh
 from ._events import ContentPartEvent, PartEvent
 from ._results import ContentPart, OutputItem
-from ._targets import ITEM_TYPES, Target
+from ._targets import ITEM_TYPES, Target, as_object, commands_of, diff_of
 
 if TYPE_CHECKING:
     from ..payloads._partial_json import PartialJSON
@@ -398,9 +397,9 @@ class ItemState:
         if field not in _NESTED:
             value = getattr(self._item, field)
         elif field == "diff":
-            value = _object(self._item.extra.get("operation")).get("diff")
+            value = diff_of(self._item)
         else:
-            commands = _commands(self._item)
+            commands = commands_of(self._item)
             value = commands[index] if index < len(commands) else None
         return value if isinstance(value, str) else None
 
@@ -409,14 +408,14 @@ class ItemState:
         if not self.has_text:
             return item
         changes: dict[str, Any] = {name: parts.result() for name, parts in self._lists.items()}
-        commands = [*_commands(item)]
+        commands = [*commands_of(item)]
         extra = {**item.extra}
         for (field, index), text in sorted(self._texts.items(), key=_key):
             if field == "diff":
-                extra["operation"] = {**_object(extra.get("operation")), field: text.value}
+                extra["operation"] = {**as_object(extra.get("operation")), field: text.value}
             elif field == "command":
                 commands[index : index + 1] = [text.value]
-                extra["action"] = {**_object(extra.get("action")), "commands": commands}
+                extra["action"] = {**as_object(extra.get("action")), "commands": commands}
             else:
                 changes[field] = text.value
         for name in changes:
@@ -437,12 +436,3 @@ def _key(entry: tuple[tuple[str, int], GrowingText]) -> tuple[str, int]:
 def at_least_0(index: int | None) -> int | None:
     """Return an index; None for a negative one, which some servers send."""
     return None if index is None or index < 0 else index
-
-
-def _object(value: Any) -> dict[str, Any]:
-    return value if is_object(value) else {}
-
-
-def _commands(item: OutputItem) -> list[Any]:
-    commands = _object(item.extra.get("action")).get("commands")
-    return commands if is_list(commands) else []
