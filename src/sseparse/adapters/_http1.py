@@ -488,7 +488,6 @@ class AsyncResponseReader(ResponseReader, Generic[StreamT]):
         await self._library.aclose_forcefully(self._stream)
 
     async def _read(self) -> None:
-        """Read some bytes and process them."""
         try:
             if self._timeout is None:
                 # A scope without a deadline would cost as much as one with a deadline.

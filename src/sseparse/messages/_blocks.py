@@ -9,7 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from .._json import UNREADABLE, is_deep
-from ..payloads._growing import OBJECT, OVERHEAD, Budget, GrowingText, unknown_fields
+from ..payloads._growing import OBJECT, Budget, GrowingText, unknown_fields, weigh_json
 from ..payloads._model import build
 from ..payloads._results import Note, NoteRecorder
 from ._events import BlockDelta
@@ -75,12 +75,9 @@ class BlockState:
         match delta.type:
             case "input_json_delta":
                 self.text(INPUT).add(delta.partial_json or "")
-            case "text_delta":
-                self.text("text").add(delta.text or "")
-            case "thinking_delta":
-                self.text("thinking").add(delta.thinking or "")
-            case "signature_delta":
-                self.text("signature").add(delta.signature or "")
+            case "text_delta" | "thinking_delta" | "signature_delta":
+                name = delta.type.removesuffix("_delta")
+                self.text(name).add(getattr(delta, name) or "")
             case "citations_delta":
                 if delta.citation is not None:
                     self._citations.append(delta.citation)
@@ -154,9 +151,7 @@ class BlockState:
         """Decode the text of the input; None if there is none or it isn't complete JSON."""
         text = self.full_text(INPUT)
         if self._decoded is None or self._decoded[0] != len(text):
-            # Each decoded value follows one of these characters.
-            size = OVERHEAD * sum(map(text.count, "[{,:"))
-            fits = size <= self._budget.left
+            fits = weigh_json(text) <= self._budget.left
             self._decoded = len(text), decode_input(text) if fits else None
         return self._decoded[1]
 

@@ -263,7 +263,6 @@ class ReleaseIterator(Breakable):
         return None if self._timeout is None else find_timers("a timeout needs")
 
     async def _acall(self, timers: Timers | None) -> Any:
-        """Return the verdict on the first window."""
         window = self._windows[0]
         return await self._acall_check(window, timers) if self._is_checked(window) else True
 
