@@ -27,6 +27,7 @@ from ._http import (
     USER_AGENT,
     BodyCheck,
     Origin,
+    authority,
     check_timeout,
     checked_content,
     checked_headers,
@@ -259,8 +260,7 @@ class Request:
     @property
     def _host(self) -> str:
         scheme, host, port = self.origin
-        host = f"[{host}]" if ":" in host else host
-        return host if port == DEFAULT_PORTS[scheme] else f"{host}:{port}"
+        return authority(host, port).removesuffix(f":{DEFAULT_PORTS[scheme]}")
 
     @property
     def _forwarder(self) -> Proxy | None:
