@@ -155,15 +155,11 @@ class BlockState:
             self._decoded = len(text), decode_input(text) if fits else None
         return self._decoded[1]
 
-    @property
-    def _has_invalid_input(self) -> bool:
-        return bool(self.full_text(INPUT).strip()) and self._decode() is None
-
     def all_notes(self, item: int) -> Iterator[Note]:
         """Yield the notes on the block at a position of the result."""
         for note in self.notes:
             yield Note(note.kind, detail=note.detail, item=item)
-        if self._has_invalid_input:
+        if self.full_text(INPUT).strip() and self._decode() is None:
             yield Note(NoteKind.INPUT_INVALID, item=item)
 
 

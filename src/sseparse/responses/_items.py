@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
@@ -410,7 +411,7 @@ class ItemState:
         changes: dict[str, Any] = {name: parts.result() for name, parts in self._lists.items()}
         commands = [*commands_of(item)]
         extra = {**item.extra}
-        for (field, index), text in sorted(self._texts.items(), key=_key):
+        for (field, index), text in sorted(self._texts.items(), key=itemgetter(0)):
             if field == "diff":
                 extra["operation"] = {**as_object(extra.get("operation")), field: text.value}
             elif field == "command":
@@ -427,10 +428,6 @@ def _release(texts: dict[Any, GrowingText]) -> None:
     for text in texts.values():
         text.release()
     texts.clear()
-
-
-def _key(entry: tuple[tuple[str, int], GrowingText]) -> tuple[str, int]:
-    return entry[0]
 
 
 def at_least_0(index: int | None) -> int | None:
