@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec.structs import replace
 
 from ..payloads._growing import OBJECT, Budget, GrowingText, check_count, no_json, weigh
-from ._events import ContentPartEvent, PartEvent
+from ._events import ContentPartEvent, PartEvent, index_of
 from ._results import ContentPart, OutputItem
 from ._targets import ITEM_TYPES, Target, as_object, commands_of, diff_of
 
@@ -347,8 +347,8 @@ class ItemState:
 
     def find_part(self, event: PartEvent, target: Target) -> tuple[PartState, bool]:
         """Return the part that an event is about, and whether that is assumed."""
-        index = event.summary_index if target.parts == "summary" else event.content_index
-        return self.parts(target.parts).find(at_least_0(index), target.part_type)
+        index = at_least_0(index_of(event, target))
+        return self.parts(target.parts).find(index, target.part_type)
 
     def text(self, target: Target, index: int | None) -> GrowingText:
         """Return the text of a field that deltas are added to."""
