@@ -185,3 +185,11 @@ def running_timers() -> Timers | None:
         asyncio: Any = sys.modules["asyncio"]
         return _AsyncioTimers(asyncio, asyncio.get_running_loop())
     return None
+
+
+def require_timers(purpose: str) -> Timers:
+    """Return the timers of the running loop; raise RuntimeError, which begins so, if none runs."""
+    timers = running_timers()
+    if timers is None:
+        raise RuntimeError(f"{purpose} the event loop of asyncio or trio, and neither runs")
+    return timers

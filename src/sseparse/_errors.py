@@ -288,12 +288,10 @@ class IncompleteStream(SSEError):
     """
 
     def __init__(self, message: str | None = None, *, end: End) -> None:
-        super().__init__(message or describe_end(end, _without_terminal))
+        super().__init__(
+            message or describe_end(end, lambda end: f"{place_of(end)} without a terminal event")
+        )
         self.end = end
-
-
-def _without_terminal(end: End) -> str:
-    return f"{place_of(end)} without a terminal event"
 
 
 _REPORTED: Final = "(the parser or stream reported it)"

@@ -155,6 +155,11 @@ class Origin(NamedTuple):
     port: int
 
 
+def authority(host: str, port: int) -> str:
+    """Write a host and a port as a URL has them."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def origin_of(url: str) -> Origin:
     """
     Return the origin of an absolute URL; raise TypeError or ValueError if it has none.

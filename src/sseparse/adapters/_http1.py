@@ -26,6 +26,7 @@ from ._http import (
     USER_AGENT,
     BodyCheck,
     Origin,
+    authority,
     check_timeout,
     check_visible,
     checked_content,
@@ -258,8 +259,7 @@ class Request:
     @property
     def _host(self) -> str:
         scheme, host, port = self.origin
-        host = f"[{host}]" if ":" in host else host
-        return host if port == DEFAULT_PORTS[scheme] else f"{host}:{port}"
+        return authority(host, port).removesuffix(f":{DEFAULT_PORTS[scheme]}")
 
     @property
     def _forwarder(self) -> Proxy | None:
@@ -486,7 +486,6 @@ class AsyncResponseReader(ResponseReader, Generic[StreamT]):
         await self._library.aclose_forcefully(self._stream)
 
     async def _read(self) -> None:
-        """Read some bytes and process them."""
         try:
             if self._timeout is None:
                 # A scope without a deadline would cost as much as one with a deadline.

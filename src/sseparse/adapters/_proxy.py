@@ -11,7 +11,7 @@ import h11
 from attrs import field, frozen
 
 from .._errors import ProxyError
-from ._http import USER_AGENT, Origin, check_visible, join_headers, origin_of
+from ._http import USER_AGENT, Origin, authority, check_visible, join_headers, origin_of
 
 _SHAPE: Final = "http://host:3128 or http://user:password@host:3128"
 
@@ -49,7 +49,7 @@ class Proxy:
         return cls(origin.host, origin.port, (_authorization(user),) if at else ())
 
     def __str__(self) -> str:
-        return _address(self.host, self.port)
+        return authority(self.host, self.port)
 
     def refusal(
         self, status: int, headers: Mapping[str, str], target: str | None = None
@@ -71,10 +71,6 @@ def _authorization(user: str) -> tuple[str, str]:
     return "Proxy-Authorization", f"Basic {token}"
 
 
-def _address(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
 class Tunnel:
     """
     CONNECT request to a proxy, and its response.
@@ -88,7 +84,7 @@ class Tunnel:
 
     def __init__(self, proxy: Proxy, origin: Origin) -> None:
         self._proxy = proxy
-        self._target = _address(origin.host, origin.port)
+        self._target = authority(origin.host, origin.port)
         self._http = h11.Connection(h11.CLIENT)
         headers = [("Host", self._target), ("User-Agent", USER_AGENT), *proxy.headers]
         head = h11.Request(method="CONNECT", target=self._target, headers=headers)

@@ -31,8 +31,8 @@ from ..payloads._growing import (
     unknown_fields,
 )
 from ..payloads._model import Model, build
-from ..payloads._results import Note
-from ._choices import ChatChoiceState, CompletionChoiceState, NoteRecorder
+from ..payloads._results import Note, NoteRecorder
+from ._choices import ChatChoiceState, CompletionChoiceState
 from ._errors import describe_unfinished, incomplete
 from ._models import (
     ChatCompletionChunk,
@@ -237,7 +237,7 @@ class Accumulator(ResultAccumulator[ChunkT, ResultT, Update], Generic[ChunkT, Re
 
     def _note_ignored_values(self, model: Model) -> None:
         if model.extra:
-            self._notes = self._notes or NoteRecorder()
+            self._notes = self._notes or NoteRecorder(NoteKind.VALUE_IGNORED)
             self._notes.add_ignored_values(model)
 
     def _add_choice(self, choice: ChunkChoice | CompletionChunkChoice) -> None:

@@ -190,7 +190,7 @@ class FunctionState:
         if is_finished:
             return self._add_after_placeholder(text)
         if self.has_placeholder and text.strip():
-            self._clear()
+            self._remove_placeholder()
         elif self._length == 0:
             # Servers that translate another API begin with its empty input.
             self.has_placeholder = self._is_withheld = "".join(text.split()) == "{}"
@@ -203,8 +203,7 @@ class FunctionState:
         if self._scanner is not None:
             self._scanner.feed(text)
 
-    def _clear(self) -> None:
-        """Remove a placeholder."""
+    def _remove_placeholder(self) -> None:
         self.notes.add(NoteKind.ARGUMENTS_REPLACED)
         self._budget.left += len(self.arguments.value or "")
         self.arguments = GrowingText(self._budget)

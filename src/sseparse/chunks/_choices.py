@@ -18,8 +18,7 @@ from ..payloads._growing import (
     unknown_fields,
 )
 from ..payloads._model import Kind
-from ..payloads._results import Note
-from ..payloads._results import NoteRecorder as BaseNoteRecorder
+from ..payloads._results import Note, NoteRecorder
 from ._message_parts import AudioState, ReasoningDetails
 from ._models import (
     ChoiceDelta,
@@ -47,14 +46,6 @@ from ._tool_calls import CallChange, ToolCallAssembler, ToolCallState
 _CONTENT = tuple(name for name in ChoiceDelta.__struct_fields__ if name not in ("role", "absent"))
 
 LogprobsT = TypeVar("LogprobsT", ChoiceLogprobs, CompletionLogprobs)
-
-
-class NoteRecorder(BaseNoteRecorder):
-    """Notes on a choice, or on the completion."""
-
-    __slots__ = ()
-
-    value_ignored = NoteKind.VALUE_IGNORED
 
 
 class ChoiceExtra:
@@ -128,7 +119,7 @@ class ChoiceState:
         self.content = GrowingText(budget)
         self._logprobs: LogprobsState | None = None
         self._extra: ChoiceExtra | None = None
-        self._notes = NoteRecorder(index)
+        self._notes = NoteRecorder(NoteKind.VALUE_IGNORED, index)
         budget.left -= OBJECT
 
     @property

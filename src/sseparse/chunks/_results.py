@@ -256,6 +256,11 @@ class ChatChoice(Model, kw_only=True):
 class ChoicesResult(AccumulatedResult, kw_only=True, eq=False):
     """Base class of completions."""
 
+    @property
+    def text(self) -> str:
+        """The text of choice 0, or ""."""
+        return next((each.text for each in cast("Result", self).choices if each.index == 0), "")
+
     @overload
     def parse(self, kind: TextType[T], /, choice: int = 0) -> T: ...
     @overload
@@ -309,11 +314,6 @@ class ChatCompletion(ChoicesResult, kw_only=True):
     moderation: dict[str, Any] | None = None
 
     @property
-    def text(self) -> str:
-        """The text of choice 0, or ""."""
-        return next((each.text for each in self.choices if each.index == 0), "")
-
-    @property
     def tool_calls(self) -> list[ToolCallView]:
         """The tool calls of choice 0, and its function call, which preceded them."""
         message = next((each.message for each in self.choices if each.index == 0), None)
@@ -349,11 +349,6 @@ class Completion(ChoicesResult, kw_only=True):
     choices: list[CompletionChoice]
     usage: CompletionUsage | None = None
     system_fingerprint: str | None = None
-
-    @property
-    def text(self) -> str:
-        """The text of choice 0, or ""."""
-        return next((each.text for each in self.choices if each.index == 0), "")
 
     @property
     def tool_calls(self) -> list[ToolCallView]:

@@ -290,6 +290,7 @@ class ThinkTags(Breakable):
         self._chunks_seen += 1
         return self._rewriter.rewrite(chunk)
 
+    @breaking
     def close(self) -> list[Chunk]:
         """
         Process the end of the chunks. Closing again does nothing.
@@ -301,10 +302,6 @@ class ThinkTags(Breakable):
             BrokenStage: An exception interrupted an earlier call.
         """
         self._raise_error()
-        return self._close()
-
-    @breaking
-    def _close(self) -> list[Chunk]:
         self._end = self._end or End(EndCause.FINISHED, events_seen=self._chunks_seen)
         return self._rewriter.flush()
 

@@ -92,7 +92,6 @@ class UsageState:
         return merged
 
     def _keep(self, store: dict[str, Any], fields: dict[str, Any]) -> None:
-        """Store each unknown field's last value that isn't null."""
         for name, value in fields.items():
             if value is None:
                 continue

@@ -22,8 +22,8 @@ from ..payloads._growing import (
     no_json,
     unknown_fields,
 )
-from ..payloads._results import Note
-from ._blocks import INPUT, BlockState, NoteRecorder, assumed_block
+from ..payloads._results import Note, NoteRecorder
+from ._blocks import INPUT, BlockState, assumed_block
 from ._errors import incomplete
 from ._events import (
     INPUT_DELTA,
@@ -80,7 +80,7 @@ class MessageAccumulator(ResultAccumulator[MessageEvent, Message, Update]):
         self._max_items = max_items
         self._events_seen = 0
         self._is_stopped = False  # whether the server sent the end of the message
-        self._notes = NoteRecorder()
+        self._notes = NoteRecorder(NoteKind.VALUE_IGNORED)
         self._clear()
 
     def _clear(self) -> None:
@@ -174,7 +174,7 @@ class MessageAccumulator(ResultAccumulator[MessageEvent, Message, Update]):
         if head is not None:
             self._clear()
             self._is_stopped = False
-            self._notes = NoteRecorder()
+            self._notes = NoteRecorder(NoteKind.VALUE_IGNORED)
             self._notes.add(NoteKind.RESTARTED, head.id or "")
             if self._active_tracker is not None:
                 self._active_tracker.restart()

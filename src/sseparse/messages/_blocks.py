@@ -9,10 +9,9 @@ import msgspec
 from msgspec.structs import replace
 
 from .._json import UNREADABLE, is_deep
-from ..payloads._growing import OBJECT, OVERHEAD, Budget, GrowingText, unknown_fields
+from ..payloads._growing import OBJECT, Budget, GrowingText, unknown_fields, weigh_json
 from ..payloads._model import build
-from ..payloads._results import Note
-from ..payloads._results import NoteRecorder as BaseNoteRecorder
+from ..payloads._results import Note, NoteRecorder
 from ._events import BlockDelta
 from ._results import CALLS, TOOL_USE, ContentBlock, NoteKind
 
@@ -25,14 +24,6 @@ _TYPES: Final = {
     "thinking_delta": "thinking",
     "signature_delta": "thinking",
 }
-
-
-class NoteRecorder(BaseNoteRecorder):
-    """Notes on a message or a block."""
-
-    __slots__ = ()
-
-    value_ignored = NoteKind.VALUE_IGNORED
 
 
 class BlockState:
@@ -65,7 +56,7 @@ class BlockState:
         self.call = call
         self.stopped = False
         self.others: list[BlockState] = []
-        self.notes = NoteRecorder()
+        self.notes = NoteRecorder(NoteKind.VALUE_IGNORED)
         self.notes.add_ignored_values(start)
         self._budget = budget
         self._texts: dict[str, GrowingText] = {}
@@ -84,12 +75,9 @@ class BlockState:
         match delta.type:
             case "input_json_delta":
                 self.text(INPUT).add(delta.partial_json or "")
-            case "text_delta":
-                self.text("text").add(delta.text or "")
-            case "thinking_delta":
-                self.text("thinking").add(delta.thinking or "")
-            case "signature_delta":
-                self.text("signature").add(delta.signature or "")
+            case "text_delta" | "thinking_delta" | "signature_delta":
+                name = delta.type.removesuffix("_delta")
+                self.text(name).add(getattr(delta, name) or "")
             case "citations_delta":
                 if delta.citation is not None:
                     self._citations.append(delta.citation)
@@ -163,21 +151,15 @@ class BlockState:
         """Decode the text of the input; None if there is none or it isn't complete JSON."""
         text = self.full_text(INPUT)
         if self._decoded is None or self._decoded[0] != len(text):
-            # Each decoded value follows one of these characters.
-            size = OVERHEAD * sum(map(text.count, "[{,:"))
-            fits = size <= self._budget.left
+            fits = weigh_json(text) <= self._budget.left
             self._decoded = len(text), decode_input(text) if fits else None
         return self._decoded[1]
-
-    @property
-    def _has_invalid_input(self) -> bool:
-        return bool(self.full_text(INPUT).strip()) and self._decode() is None
 
     def all_notes(self, item: int) -> Iterator[Note]:
         """Yield the notes on the block at a position of the result."""
         for note in self.notes:
             yield Note(note.kind, detail=note.detail, item=item)
-        if self._has_invalid_input:
+        if self.full_text(INPUT).strip() and self._decode() is None:
             yield Note(NoteKind.INPUT_INVALID, item=item)
 
 

@@ -82,7 +82,7 @@ def split_delta(event: ContentBlockDeltaEvent, unchecked: Container[Kind]) -> li
         rest = Rest(replace(event, delta=bare, extra={}), 0, index, kind)
         return [rest, *dropped_fields(event, delta)]
     if delta.type in _COMPLETED:
-        is_opaque = _is_opaque(delta.signature)
+        is_opaque = _BASE64.fullmatch(delta.signature or "")
         return _split_signature(event) if is_opaque else [Dropped(_UNCHECKED[kind])]
     text = getattr(delta, field)
     parts: list[Part] = [
@@ -91,10 +91,6 @@ def split_delta(event: ContentBlockDeltaEvent, unchecked: Container[Kind]) -> li
         else Rest(event.with_text(""), 0, index, kind)
     ]
     return [*parts, *dropped_fields(event, delta)]
-
-
-def _is_opaque(signature: str | None) -> bool:
-    return signature is not None and _BASE64.fullmatch(signature) is not None
 
 
 def _split_signature(event: ContentBlockDeltaEvent) -> list[Part]:

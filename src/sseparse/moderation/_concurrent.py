@@ -7,9 +7,9 @@ from collections.abc import Callable
 from itertools import islice
 from typing import Any
 
-from .._deadlines import Timers
+from .._deadlines import Timers, require_timers
 from ._answer import MOST_RESTS
-from ._iterators import Applied, ReleaseIterator, RunningCheck, find_timers, verdict_of
+from ._iterators import Applied, ReleaseIterator, RunningCheck, verdict_of
 from ._windows import Window
 
 
@@ -116,4 +116,4 @@ class ConcurrentIterator(ReleaseIterator):
         check.cancel = timers.start(run)
 
     def _find_timers(self) -> Timers:
-        return find_timers("concurrent checks need")
+        return require_timers("concurrent checks need")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from .._deadlines import Timers, TimeUp, running_timers
+from .._deadlines import Timers, TimeUp, require_timers
 from .._stage import Breakable, Uncopyable, breaking, raise_stored
 from ..payloads._gated import Rest
 from ._answer import GatedAnswer, Output
@@ -260,10 +260,9 @@ class ReleaseIterator(Breakable):
                         await each.aclose()
 
     def _find_timers(self) -> Timers | None:
-        return None if self._timeout is None else find_timers("a timeout needs")
+        return None if self._timeout is None else require_timers("a timeout needs")
 
     async def _acall(self, timers: Timers | None) -> Any:
-        """Return the verdict on the first window."""
         window = self._windows[0]
         return await self._acall_check(window, timers) if self._is_checked(window) else True
 
@@ -407,13 +406,6 @@ def verdict_of(check: RunningCheck) -> Any:
     if error is not None:
         raise error
     return verdict
-
-
-def find_timers(purpose: str) -> Timers:
-    timers = running_timers()
-    if timers is None:
-        raise RuntimeError(f"{purpose} a running event loop of asyncio or trio")
-    return timers
 
 
 def make_timeout(seconds: float | None) -> TimeoutError:

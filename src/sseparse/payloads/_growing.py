@@ -155,7 +155,7 @@ class GrowingText:
         text = self.value or ""
         self._budget.left += len(text)
         if self._json is not None:
-            self._budget.left += _weigh_json(text)
+            self._budget.left += weigh_json(text)
 
     @property
     def json(self) -> PartialJSON:
@@ -167,10 +167,11 @@ class GrowingText:
 
     def _feed_json(self, json: PartialJSON, text: str) -> None:
         json.feed(text)
-        self._budget.left -= _weigh_json(text)
+        self._budget.left -= weigh_json(text)
 
 
-def _weigh_json(text: str) -> int:
+def weigh_json(text: str) -> int:
+    """Return roughly how many bytes of memory the decoded value of JSON text takes."""
     # Each decoded value follows one of these characters.
     return OVERHEAD * sum(map(text.count, "[{,:"))
 

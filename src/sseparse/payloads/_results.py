@@ -63,14 +63,14 @@ class NoteRecorder:
     Notes, each once and in the order of their first record.
 
     Args:
+        value_ignored: The API's kind of notes on values that can't be read.
         choice: Index of the choice that all notes are about; None if they aren't about one.
     """
 
-    value_ignored: ClassVar[NoteKind]  # the API's kind of notes on values that can't be read
+    __slots__ = ("_choice", "_notes", "_value_ignored")
 
-    __slots__ = ("_choice", "_notes")
-
-    def __init__(self, choice: int | None = None) -> None:
+    def __init__(self, value_ignored: NoteKind, choice: int | None = None) -> None:
+        self._value_ignored = value_ignored
         self._choice = choice
         self._notes: dict[Note, None] | None = None  # most results have none
 
@@ -89,7 +89,7 @@ class NoteRecorder:
         for model in models:
             if model.extra:
                 for name in ignored_fields(model):
-                    self.add(self.value_ignored, name, call=call)
+                    self.add(self._value_ignored, name, call=call)
 
     def __iter__(self) -> Iterator[Note]:
         return iter(self._notes or ())

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from inspect import isawaitable
-from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar, Unpack, overload
 
-from .._deadlines import Timers, TimeUp, running_timers
+from .._deadlines import TimeUp, require_timers
 from .._errors import NotEventStream, StreamTimeout
 from .._log import debug
 from ..adapters._registry import AsyncReadable
@@ -34,9 +34,7 @@ class Background(Generic[T]):
     """
 
     def __init__(self, make: Callable[[], Awaitable[T]]) -> None:
-        timers = running_timers()
-        if timers is None:
-            raise RuntimeError("AsyncEventSource needs the event loop of asyncio or trio")
+        timers = require_timers("AsyncEventSource needs")
         self._make = make
         self._started = False
         self._over: Any = timers.module.Event()
@@ -210,9 +208,8 @@ class AsyncEventSource(BaseEventSource[EventT]):
         if self._read_timeout is None:
             return await anext(self._pieces)
         try:
-            return await cast(Timers, running_timers()).within(
-                self._read_timeout, anext(self._pieces)
-            )
+            timers = require_timers("read_timeout needs")
+            return await timers.within(self._read_timeout, anext(self._pieces))
         except TimeUp:
             message = f"Timed out: no bytes for {self._read_timeout} s (read_timeout)."
             raise StreamTimeout(message, clock="transport") from None
@@ -292,5 +289,4 @@ class AsyncEventSource(BaseEventSource[EventT]):
 
 
 async def _sleep(seconds: float) -> None:
-    timers: Any = running_timers()
-    await timers.module.sleep(seconds)
+    await require_timers("AsyncEventSource needs").module.sleep(seconds)

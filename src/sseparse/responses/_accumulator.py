@@ -11,9 +11,9 @@ from .._end import End
 from .._errors import IncompleteStream, ServerSentError
 from .._options import check_number
 from .._stage import breaking
+from ..payloads._accumulator import ResultAccumulator
 from ..payloads._growing import MAX_ACCUMULATED, MAX_ITEMS, Budget, GrowingText, check_count
-from ..payloads._results import Note
-from ..payloads._results import NoteRecorder as BaseNoteRecorder
+from ..payloads._results import Note, NoteRecorder
 from ._errors import find_error, incomplete, unfinished
 from ._events import (
     UNFINISHED,
@@ -31,11 +31,10 @@ from ._events import (
     is_terminal,
     status_of,
 )
-from ._head import ResponseHead
 from ._item_table import ItemTable
 from ._items import ItemState, PartState, rest_of
 from ._output import match_output
-from ._results import ContentPart, NoteKind, OutputItem, Response
+from ._results import ContentPart, NoteKind, OutputItem, Response, ResponseUsage
 from ._targets import DELTAS, DONES, PARTS, Target
 
 if TYPE_CHECKING:
@@ -49,15 +48,7 @@ _FAILED: Final = "failed"
 _NO_DELTA: Final = DeltaEvent(type="", delta="")
 
 
-class NoteRecorder(BaseNoteRecorder):
-    """Notes on a response."""
-
-    __slots__ = ()
-
-    value_ignored = NoteKind.VALUE_IGNORED
-
-
-class ResponseAccumulator(ResponseHead):
+class ResponseAccumulator(ResultAccumulator[ResponseEvent, Response, "Update"]):
     """
     Accumulator of events: builds the response that the non-streaming API would have returned.
 
@@ -84,8 +75,8 @@ class ResponseAccumulator(ResponseHead):
 
     # Most accumulators never get a `__dict__`: only those with attributes that a user sets.
     __slots__ = (
-        *("__dict__", "__weakref__", "_failure", "_last", "_make_update", "_max_items"),
-        *("_notes", "_text", "last_sequence_number"),
+        *("__dict__", "__weakref__", "_audio", "_failure", "_head", "_is_finished", "_items"),
+        *("_last", "_make_update", "_max_items", "_notes", "_text", "last_sequence_number"),
     )
 
     def __init__(
@@ -98,16 +89,16 @@ class ResponseAccumulator(ResponseHead):
         check_number("max_items", max_items)
         self._max_items = max_items
         self.last_sequence_number: int | None = None
-        self._notes = NoteRecorder()
+        self._notes = NoteRecorder(NoteKind.VALUE_IGNORED)
         self._begin()
 
     def _begin(self) -> None:
         self._budget = Budget(self._max_bytes)
-        self._items = None  # an idle accumulator needs none
-        self._head = None
+        self._items: ItemTable | None = None  # an idle accumulator needs none
+        self._head: Response | None = None  # of the last event that had one
         self._is_finished = False
         self._failure: ServerSentError | None = None
-        self._audio = None
+        self._audio: dict[str, GrowingText] | None = None
         # The text that the last delta was added to, and that delta.
         self._text: GrowingText | None = None
         self._last = _NO_DELTA
@@ -257,10 +248,17 @@ class ResponseAccumulator(ResponseHead):
         if self._active_tracker is not None and self._failure is None:
             self._active_tracker.finish(response, self._transcript)
 
+    def _is_another(self, event: LifecycleEvent, response: Response) -> bool:
+        """Return whether a response isn't the one before it; some servers change its id."""
+        is_start = event.type == "response.created"
+        if self._head is None or response.id is None:
+            return is_start and self._is_finished
+        return response.id != self._head.id and (is_start or self._is_finished)
+
     def _restart(self) -> None:
         detail = (self._head and self._head.id) or ""
         self._begin()
-        self._notes = NoteRecorder()
+        self._notes = NoteRecorder(NoteKind.VALUE_IGNORED)
         self._notes.add(NoteKind.RESTARTED, detail)
         if self._active_tracker is not None:
             self._active_tracker.restart()
@@ -330,6 +328,11 @@ class ResponseAccumulator(ResponseHead):
         if self._active_tracker is not None and target.kind is not None:
             self._active_tracker.add_transcript(delta)
 
+    @property
+    def _transcript(self) -> str | None:
+        text = (self._audio or {}).get("transcript")
+        return None if text is None else text.value
+
     def _find_part(self, state: ItemState, event: PartEvent, target: Target) -> PartState:
         part, is_assumed = state.find_part(event, target)
         if is_assumed:
@@ -394,6 +397,26 @@ class ResponseAccumulator(ResponseHead):
             self._notes.add(NoteKind.VALUE_KEPT, target.field, item=state.index)
         if self._active_tracker is not None:
             self._active_tracker.add_text(state, target, rest_of(old, new))
+
+    @property
+    def id(self) -> str | None:
+        """The id of the response, or None."""
+        return None if self._head is None else self._head.id
+
+    @property
+    def model(self) -> str | None:
+        """The model of the response, or None."""
+        return None if self._head is None else self._head.model
+
+    @property
+    def usage(self) -> ResponseUsage | None:
+        """The token counts that the server sent; None if it sent none so far."""
+        return None if self._head is None else self._head.usage
+
+    @property
+    def finished(self) -> bool:
+        """Whether the terminal event was added."""
+        return self._is_finished
 
     @property
     @breaking
@@ -461,6 +484,10 @@ class ResponseAccumulator(ResponseHead):
         error = error or self._missing(end)
         error.partial = self.snapshot()
         raise error.with_traceback(None)
+
+    @property
+    def _is_empty(self) -> bool:
+        return self._head is None and not self._items and self._audio is None
 
     def _missing(self, end: End | None) -> IncompleteStream:
         return unfinished() if end is None else incomplete(end, is_other=self._is_empty)

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from ..payloads._gated import Dropped, GatedText, Outlet, Part, Rest, TextKey, dropped_fields
 from ..payloads._model import Kind, Model, Piece
 from ._results import ContentPart, OutputItem, Response, ResponseUsage
-from ._targets import DELTAS, DONES, PARTS, part_number, texts_of
+from ._targets import DELTAS, DONES, PARTS, Target, part_number, texts_of
 
 
 class ResponseEvent(Model, kw_only=True):
@@ -31,7 +31,7 @@ class ResponseEvent(Model, kw_only=True):
     @property
     def text(self) -> str:
         """The new text of the answer, or ""."""
-        return ""
+        return "".join([piece.text for piece in self.pieces() if piece.kind == "content"])
 
     @property
     def usage(self) -> ResponseUsage | None:
@@ -106,11 +106,6 @@ class OutputItemEvent(ResponseEvent, kw_only=True):
     output_index: int | None = None
     item: OutputItem | None = None
 
-    @property
-    def text(self) -> str:
-        """The text of the answer with which a message begins, or ""."""
-        return "".join([piece.text for piece in self.pieces() if piece.kind == "content"])
-
     def pieces(self) -> list[Piece]:
         """Return the generated text with which an item begins; usually there is none."""
         if self.item is None or not self.type.endswith(".added"):
@@ -154,6 +149,18 @@ class PartEvent(ItemEvent, kw_only=True):
     command_index: int | None = None
 
 
+def index_of(event: PartEvent, target: Target) -> int | None:
+    """Return the index of an event's text among the parts or commands of its item."""
+    if not target.parts:
+        return event.command_index
+    return event.summary_index if target.parts == "summary" else event.content_index
+
+
+def key_of(event: PartEvent, target: Target) -> TextKey:
+    number = part_number(target, index_of(event, target) or 0)
+    return TextKey(target.kind or "content", 0, event.output_index or 0, number)
+
+
 class ContentPartEvent(PartEvent, kw_only=True):
     """
     The beginning or the end of a part of an item.
@@ -168,11 +175,6 @@ class ContentPartEvent(PartEvent, kw_only=True):
     def parts(self) -> str:
         """The item's list of parts that the part is in: "content" or "summary"."""
         return "summary" if "_summary_" in self.type else "content"
-
-    @property
-    def text(self) -> str:
-        """The text of the answer with which a part begins, or ""."""
-        return "".join([piece.text for piece in self.pieces() if piece.kind == "content"])
 
     def pieces(self) -> list[Piece]:
         """Return the generated text with which a part begins; usually there is none."""
@@ -222,11 +224,7 @@ class DeltaEvent(PartEvent, kw_only=True):
         elif target.kind in unchecked:
             parts = [Rest(self._known(), 0, item, target.kind)]
         elif self.delta:
-            index = self.command_index
-            if target.parts:
-                index = self.summary_index if target.parts == "summary" else self.content_index
-            key = TextKey(target.kind, 0, item, part_number(target, index or 0))
-            parts = [GatedText(key, self.delta, self)]
+            parts = [GatedText(key_of(self, target), self.delta, self)]
             if self.logprobs:
                 parts.append(Dropped("logprobs"))
         else:

@@ -30,9 +30,10 @@ from ._events import (
     ProgressEvent,
     ResponseEvent,
     is_terminal,
+    key_of,
 )
 from ._results import ContentPart, OutputItem, Response
-from ._targets import DELTAS, DONES, PARTS, ItemText, Target, part_number, texts_of
+from ._targets import DELTAS, DONES, PARTS, ItemText, Target, texts_of
 
 EventT = TypeVar("EventT", bound=ResponseEvent)
 Approved = Callable[[TextKey], str | None]
@@ -80,14 +81,6 @@ def _split_error(_: ErrorEvent, __: Container[Kind]) -> list[Part]:
     return [Dropped("error")]
 
 
-def _key_of(event: DoneEvent | ContentPartEvent, target: Target) -> TextKey:
-    index = event.command_index
-    if target.parts:
-        index = event.summary_index if target.parts == "summary" else event.content_index
-    kind = target.kind or "content"
-    return TextKey(kind, 0, event.output_index or 0, part_number(target, index or 0))
-
-
 def _delta(event: DoneEvent | ContentPartEvent, kind: str, text: str) -> DeltaEvent:
     """Return the delta that would have brought a text."""
     names = ("item_id", "output_index", "content_index", "summary_index", "command_index")
@@ -111,7 +104,7 @@ def _split_done(event: DoneEvent, unchecked: Container[Kind]) -> list[Part]:
     parts: list[Part] = []
     if value and not is_unchecked:
         delta = _delta(event, _delta_type(target), value)
-        parts = [GatedText(_key_of(event, target), value, delta, is_complete=is_end)]
+        parts = [GatedText(key_of(event, target), value, delta, is_complete=is_end)]
     parts = [*parts, *end, bare] if is_end else [bare, *parts]
     if event.logprobs and not is_unchecked:
         parts.append(Dropped("logprobs"))
@@ -122,7 +115,7 @@ def _approve_done(event: DoneEvent, approved: Approved) -> DoneEvent:
     target, value = DONES.get(event.type), event.value
     if target is None or target.kind is None or not value:
         return event
-    text = approved(_key_of(event, target))
+    text = approved(key_of(event, target))
     return event if text is None else replace(event, extra={**event.extra, target.field: text})
 
 
@@ -143,7 +136,7 @@ def _split_part(event: ContentPartEvent, unchecked: Container[Kind]) -> list[Par
     if text and target.kind not in unchecked:
         delta = _delta(event, _delta_type(target), text)
         # An announcement has all text so far, also that of deltas before it.
-        parts = [GatedText(_key_of(event, target), text, delta, is_complete=True)]
+        parts = [GatedText(key_of(event, target), text, delta, is_complete=True)]
     # A part that begins ends the one before it.
     parts = [*parts, TextEnd(0, item), rest] if is_end else [TextEnd(0, item), rest, *parts]
     return parts + _dropped_of_parts([part], event.parts, unchecked) + dropped_fields(event)
@@ -154,7 +147,7 @@ def _approve_part(event: ContentPartEvent, approved: Approved) -> ContentPartEve
     target = None if part is None else PARTS.get((event.parts, part.type))
     if part is None or target is None or not getattr(part, target.field):
         return event
-    text = approved(_key_of(event, target))
+    text = approved(key_of(event, target))
     changes: dict[str, Any] = {target.field: text}
     return event if text is None else replace(event, part=replace(part, **changes))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from ..payloads._growing import Budget, check_count, no_json
@@ -178,11 +179,7 @@ class ItemTable:
 
     def ordered(self) -> list[ItemState]:
         """Return the items in the order of their indexes; those of one index as they began."""
-        return sorted(self._states, key=_index_of)
-
-
-def _index_of(state: ItemState) -> int:
-    return state.index
+        return sorted(self._states, key=attrgetter("index"))
 
 
 def _is_other(known: ItemState, item: OutputItem, *, is_done: bool = False) -> bool:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 
-from .._json import is_list, is_object
 from ..payloads._growing import OBJECT, Budget, GrowingText, check_count, no_json, weigh
-from ._events import ContentPartEvent, PartEvent
+from ._events import ContentPartEvent, PartEvent, index_of
 from ._results import ContentPart, OutputItem
-from ._targets import ITEM_TYPES, Target
+from ._targets import ITEM_TYPES, Target, as_object, commands_of, diff_of
 
 if TYPE_CHECKING:
     from ..payloads._partial_json import PartialJSON
@@ -347,8 +347,8 @@ class ItemState:
 
     def find_part(self, event: PartEvent, target: Target) -> tuple[PartState, bool]:
         """Return the part that an event is about, and whether that is assumed."""
-        index = event.summary_index if target.parts == "summary" else event.content_index
-        return self.parts(target.parts).find(at_least_0(index), target.part_type)
+        index = at_least_0(index_of(event, target))
+        return self.parts(target.parts).find(index, target.part_type)
 
     def text(self, target: Target, index: int | None) -> GrowingText:
         """Return the text of a field that deltas are added to."""
@@ -398,9 +398,9 @@ class ItemState:
         if field not in _NESTED:
             value = getattr(self._item, field)
         elif field == "diff":
-            value = _object(self._item.extra.get("operation")).get("diff")
+            value = diff_of(self._item)
         else:
-            commands = _commands(self._item)
+            commands = commands_of(self._item)
             value = commands[index] if index < len(commands) else None
         return value if isinstance(value, str) else None
 
@@ -409,14 +409,14 @@ class ItemState:
         if not self.has_text:
             return item
         changes: dict[str, Any] = {name: parts.result() for name, parts in self._lists.items()}
-        commands = [*_commands(item)]
+        commands = [*commands_of(item)]
         extra = {**item.extra}
-        for (field, index), text in sorted(self._texts.items(), key=_key):
+        for (field, index), text in sorted(self._texts.items(), key=itemgetter(0)):
             if field == "diff":
-                extra["operation"] = {**_object(extra.get("operation")), field: text.value}
+                extra["operation"] = {**as_object(extra.get("operation")), field: text.value}
             elif field == "command":
                 commands[index : index + 1] = [text.value]
-                extra["action"] = {**_object(extra.get("action")), "commands": commands}
+                extra["action"] = {**as_object(extra.get("action")), "commands": commands}
             else:
                 changes[field] = text.value
         for name in changes:
@@ -430,19 +430,6 @@ def _release(texts: dict[Any, GrowingText]) -> None:
     texts.clear()
 
 
-def _key(entry: tuple[tuple[str, int], GrowingText]) -> tuple[str, int]:
-    return entry[0]
-
-
 def at_least_0(index: int | None) -> int | None:
     """Return an index; None for a negative one, which some servers send."""
     return None if index is None or index < 0 else index
-
-
-def _object(value: Any) -> dict[str, Any]:
-    return value if is_object(value) else {}
-
-
-def _commands(item: OutputItem) -> list[Any]:
-    commands = _object(item.extra.get("action")).get("commands")
-    return commands if is_list(commands) else []

@@ -96,20 +96,23 @@ def texts_of(item: OutputItem) -> Iterator[ItemText]:
         elif target.item_type != item.type:
             continue
         elif target.field == "command":
-            for index, text in enumerate(_commands(item)):
+            for index, text in enumerate(map(str, commands_of(item))):
                 yield ItemText(delta, target, index, text)
         else:
-            value = _diff(item) if target.field == "diff" else getattr(item, target.field, None)
+            value = diff_of(item) if target.field == "diff" else getattr(item, target.field, None)
             if isinstance(value, str):
                 yield ItemText(delta, target, 0, value)
 
 
-def _commands(item: OutputItem) -> list[str]:
-    action = item.extra.get("action")
-    commands = action.get("commands") if is_object(action) else None
-    return [str(each) for each in commands] if is_list(commands) else []
+def as_object(value: Any) -> dict[str, Any]:
+    """Return a JSON object; an empty one for any other value."""
+    return value if is_object(value) else {}
 
 
-def _diff(item: OutputItem) -> Any:
-    operation = item.extra.get("operation")
-    return operation.get("diff") if is_object(operation) else None
+def commands_of(item: OutputItem) -> list[Any]:
+    commands = as_object(item.extra.get("action")).get("commands")
+    return commands if is_list(commands) else []
+
+
+def diff_of(item: OutputItem) -> Any:
+    return as_object(item.extra.get("operation")).get("diff")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from operator import attrgetter
 from typing import Any, Final
 
 from ..payloads._model import Kind
@@ -230,15 +231,11 @@ class UpdateTracker(UpdateRecorder[Update, ResponseUsage]):
 
     def close(self, transcript: str | None) -> None:
         """End all items."""
-        for tracker in sorted(self._trackers.values(), key=_place_of):
+        for tracker in sorted(self._trackers.values(), key=attrgetter("state.place")):
             self._end(tracker, tracker.state.result())
         if self._transcript and transcript is not None:
             self._transcript = False
             self._updates.append(TranscriptDone(0, transcript))
-
-
-def _place_of(tracker: ItemTracker) -> int:
-    return tracker.state.place
 
 
 def _arguments_delta(state: ItemState, call: int, text: str) -> ArgumentsDelta:

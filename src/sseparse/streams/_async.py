@@ -7,7 +7,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar, Unpack, cast, overload
 
-from .._deadlines import Deadlines, Timers, TimeUp, running_timers
+from .._deadlines import Deadlines, TimeUp, require_timers, running_timers
 from .._log import debug
 from .._options import EventOptions
 from .._stage import Uncopyable
@@ -63,7 +63,7 @@ class AsyncDriver(StreamView[ItemT]):
 
     async def _read(self) -> None:
         state = self._state
-        timers = _timers() if state.timed else None
+        timers = require_timers("deadlines need") if state.timed else None
         seconds = None
         if timers is not None:
             seconds = state.wait(timers.now())
@@ -150,13 +150,6 @@ class AsyncDriver(StreamView[ItemT]):
         traceback: TracebackType | None,
     ) -> None:
         await self.aclose()
-
-
-def _timers() -> Timers:
-    timers = running_timers()
-    if timers is None:
-        raise RuntimeError("deadlines need the event loop of asyncio or trio, and neither runs")
-    return timers
 
 
 async def _close(source: object) -> None:

@@ -16,7 +16,7 @@ from typing import Any, Literal, NoReturn, TypeAlias
 from attrs import define, field
 
 from .. import AsyncStream, Stream
-from .._deadlines import TimeUp, running_timers
+from .._deadlines import TimeUp, require_timers
 from .._errors import SSEError, StreamTimeout, TransportError
 from .._options import check_choice
 from ..adapters._registry import open_async, open_sync
@@ -189,8 +189,7 @@ async def _check_time(run: CheckRun) -> None:
         await _read_first(run)
         if run.backend is not None:
             run.step = ("cancelling a read", "support cancellation")
-            timers = running_timers()
-            assert timers is not None  # noqa: S101 - a backend runs
+            timers = require_timers("the check needs")
             with contextlib.suppress(TimeUp):
                 await timers.within(_SHORT_WAIT, run.read())
                 advice = "wait for bytes or for the cancellation"

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from attrs import Factory, define, field, frozen
 
 from .._stage import Uncopyable
+from ..adapters._http import authority
 from ._replay import Replay, plain_text
 
 if TYPE_CHECKING:
@@ -317,7 +318,7 @@ class ReplayServer(Uncopyable):
         listener.setblocking(False)
         scheme = "http" if self._ssl_context is None else "https"
         host, port, *_ = listener.getsockname()
-        self._url = f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+        self._url = f"{scheme}://{authority(host, port)}"
         return listener
 
     def _accept(self, listener: socket.socket) -> None:
