@@ -22,9 +22,14 @@ class Chunks:
     def __init__(self, *chunks: Chunk) -> None:
         self._chunks = chunks
 
-    async def __aiter__(self) -> AsyncIterator[Chunk]:
-        for each in self._chunks:
-            yield each
+    def __aiter__(self) -> AsyncIterator[Chunk]:
+        self._left = iter(self._chunks)
+        return self
+
+    async def __anext__(self) -> Chunk:
+        for each in self._left:
+            return each
+        raise StopAsyncIteration
 
 
 def awaited(check: Any) -> Any:

@@ -1,5 +1,6 @@
 """Texts that a reader reads as one are checked as one."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -41,7 +42,7 @@ def part(index: int, text: str, type: str = "delta", item: int = 0) -> Part:  # 
     return Numbered(type, item, text)
 
 
-def shape(items: list[Event]) -> list[tuple[str, str]]:
+def shape(items: Sequence[Event]) -> list[tuple[str, str]]:
     return [(each.type, each.text) for each in items]
 
 
@@ -97,6 +98,16 @@ def test_numbered_deltas() -> None:
     with pytest.raises(Flagged) as caught:
         read(Gate(Blocklist("bomb"), window=2, hold=9), *deltas)
     assert "bo" not in caught.value.released
+
+
+def test_parts_with_texts_of_their_own() -> None:
+    """Parts that nothing announces, and whose complete texts are their own, stay apart."""
+    deltas = [part(0, "A. "), part(1, "B. "), part(0, "C. ")]
+    ends = [part(0, "A. C. ", "done"), part(1, "B. ", "done"), part(0, "A. C. ", "done")]
+
+    assert shape(read(Gate(Blocklist()), *deltas, *ends)) == shape(deltas + ends)
+    masked = read(Gate(lambda text: Replace(text.replace("B", "X"))), *deltas, *ends)
+    assert shape(masked)[3:] == [("done", "A. X. C. "), ("done", ""), ("done", "A. X. C. ")]
 
 
 def test_parts_that_end() -> None:

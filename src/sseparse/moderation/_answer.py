@@ -101,13 +101,16 @@ class GatedAnswer:
         self._open(text, output)
         self._last_lane = lane
         self._live[lane] = None
-        rest = chain.rest_of(text, new) if is_complete else new
+        rest: str | None = new
+        if is_complete:
+            rest = "" if text.is_part(key.part, new) else chain.rest_of(text, new)
         is_contradiction = rest is None
         if rest is None:
             # Part of it was in no delta, as in a stream that was resumed: what is new isn't known.
             self.withheld[key.kind] = None
             text.contradictions += 1
             rest = ""
+        text.brought.setdefault(key.part, []).append(rest)
         windows = chain.feed(text, rest, template)
         if windows or self._releases_first:
             self._put(text, windows, output)
@@ -246,10 +249,10 @@ class GatedAnswer:
             if key.kind in self.unchecked:
                 return None
             text = self.texts.get(key)
-            if text is None or text in seen:
+            if text is None or (text in seen and not text.has_parts):
                 return ""
             seen.add(text)
-            return text.released
+            return text.released_part(key.part)
 
         return approved
 

@@ -86,6 +86,9 @@ class Text:
         template: The first such item of the last release.
         unreleased: That of approved text without a release.
         contradictions: Number of complete texts that weren't what was received of it.
+        pending: Its windows that aren't released, by their numbers.
+        brought: What each part brought, by its number: servers count deltas as parts.
+        has_parts: Whether these were parts that have complete texts of their own.
     """
 
     key: TextKey
@@ -100,10 +103,29 @@ class Text:
     template: Any = None
     unreleased: Any = None
     contradictions: int = 0
+    pending: dict[int, _Pending] = field(factory=dict[int, Any])
+    brought: dict[int, list[str]] = field(factory=dict[int, list[str]])
+    has_parts: bool = False
 
     @property
     def released(self) -> str:
         return "".join(self.pieces)
+
+    def is_part(self, part: int, complete: str) -> bool:
+        """Return whether a complete text is that of one of several parts."""
+        self.has_parts |= len(self.brought) > 1 and complete == self._part(part)
+        return self.has_parts and complete == self._part(part)
+
+    def released_part(self, part: int) -> str:
+        """Return what was released of a part."""
+        if not self.has_parts:
+            return self.released
+        if self.is_changed:  # it isn't known of which part a replacement is
+            return self.released if part == self.key.part else ""
+        return self._part(part)
+
+    def _part(self, part: int) -> str:
+        return "".join(self.brought.get(part, ()))
 
 
 @define(eq=False)
@@ -191,7 +213,7 @@ class TextChain:
         if self._releases_first:
             return ""
         first = self._pending.get(self._oldest)
-        waiting = [each.window.new for each in self._pending.values() if each.text is text]
+        waiting = [each.window.new for each in text.pending.values()]
         if (self.current if first is None else first.text) is text:
             waiting.insert(0, self._tail)
         return "".join([*waiting, self._text if text is self.current else ""])
@@ -293,7 +315,7 @@ class TextChain:
         self._pending[window.number].is_approved = True
         releases: list[Release] = []
         while (first := self._pending.get(self._oldest)) is not None and first.is_approved:
-            del self._pending[self._oldest]
+            del self._pending[self._oldest], first.text.pending[self._oldest]
             self._oldest += 1
             if not self._releases_first:
                 releases += self._release_window(first)
@@ -349,7 +371,7 @@ class TextChain:
         if before in self._pending:
             self._pending[before].followers.append(number)
         # The first item of a window can have what later ones lack, such as the role.
-        self._pending[number] = _Pending(window, text, self._first)
+        self._pending[number] = text.pending[number] = _Pending(window, text, self._first)
         self._first = text.newest
         if before == text.last:
             self._ends.pop(before, None)
