@@ -28,7 +28,7 @@ class MessageEvent(Model, kw_only=True):
     @property
     def text(self) -> str:
         """The new text of the message, or ""."""
-        return ""
+        return "".join([piece.text for piece in self.pieces() if piece.kind == "content"])
 
     @property
     def usage(self) -> MessageUsage | None:
@@ -95,11 +95,6 @@ class MessageStartEvent(MessageEvent, kw_only=True):
     message: Message
 
     @property
-    def text(self) -> str:
-        """The text of the message so far, or ""."""
-        return self.message.text
-
-    @property
     def usage(self) -> MessageUsage | None:
         """The first token counts, or None."""
         return self.message.usage
@@ -131,12 +126,6 @@ class ContentBlockStartEvent(MessageEvent, kw_only=True):
 
     index: int
     content_block: ContentBlock
-
-    @property
-    def text(self) -> str:
-        """The text with which the block begins, or ""."""
-        block = self.content_block
-        return (block.text or "") if block.type == "text" else ""
 
     def pieces(self) -> list[Piece]:
         """Return the generated text with which the block begins."""
