@@ -125,6 +125,13 @@ def test_masks() -> None:
     assert read(gate, delta(0, "Bob"), done(0, "Bob"))[-1] == done(0, "X")
 
 
+def test_masks_of_another_text() -> None:
+    """A complete text that isn't the one received adds nothing, also after a replacement."""
+    gate = Gate(lambda text: Replace(text.replace("Bob", "X")))
+    assert read(gate, delta(0, "Bob"), done(0, "Another")) == [delta(0, "X"), done(0, "X")]
+    assert gate.withheld == ("content",)
+
+
 def test_unchecked_and_withheld() -> None:
     """Complete texts of kinds that pass without a check stay; those of withheld kinds don't."""
     other = Event("done", 0, "Hm", "reasoning")

@@ -86,7 +86,7 @@ class Text:
         template: The first such item of the last release.
         unreleased: That of approved text without a release.
         contradictions: Number of complete texts that weren't what was received of it.
-        pending: Its windows that aren't released, by their numbers.
+        arrived: What was received of it.
         brought: What each part brought, by its number: servers count deltas as parts.
         has_parts: Whether these were parts that have complete texts of their own.
     """
@@ -103,7 +103,7 @@ class Text:
     template: Any = None
     unreleased: Any = None
     contradictions: int = 0
-    pending: dict[int, _Pending] = field(factory=dict[int, Any])
+    arrived: list[str] = field(factory=list[str])
     brought: dict[int, list[str]] = field(factory=dict[int, list[str]])
     has_parts: bool = False
 
@@ -203,20 +203,13 @@ class TextChain:
         """Return what a complete text adds to the text received, or None if it's another text."""
         if len(complete) < text.received:
             return None
-        if not text.is_changed and not complete.startswith(text.released + self._held_of(text)):
+        known = "".join(text.arrived)
+        text.arrived = [known]
+        if not complete.startswith(known):
             return None
         if text is self.current:
             self._half = ""  # the complete text has it
-        return complete[text.received :]
-
-    def _held_of(self, text: Text) -> str:
-        if self._releases_first:
-            return ""
-        first = self._pending.get(self._oldest)
-        waiting = [each.window.new for each in text.pending.values()]
-        if (self.current if first is None else first.text) is text:
-            waiting.insert(0, self._tail)
-        return "".join([*waiting, self._text if text is self.current else ""])
+        return complete[len(known) :]
 
     def feed(self, text: Text, new: str, template: Any = None) -> list[Window]:
         """Add text and return the windows that it completes."""
@@ -315,7 +308,7 @@ class TextChain:
         self._pending[window.number].is_approved = True
         releases: list[Release] = []
         while (first := self._pending.get(self._oldest)) is not None and first.is_approved:
-            del self._pending[self._oldest], first.text.pending[self._oldest]
+            del self._pending[self._oldest]
             self._oldest += 1
             if not self._releases_first:
                 releases += self._release_window(first)
@@ -350,6 +343,7 @@ class TextChain:
     def _split(self, text: Text, new: str) -> list[Window]:
         self.arrived = new
         text.received += len(new)
+        text.arrived.append(new)
         self._text += new
         windows: list[Window] = []
         start = 0
@@ -371,7 +365,7 @@ class TextChain:
         if before in self._pending:
             self._pending[before].followers.append(number)
         # The first item of a window can have what later ones lack, such as the role.
-        self._pending[number] = text.pending[number] = _Pending(window, text, self._first)
+        self._pending[number] = _Pending(window, text, self._first)
         self._first = text.newest
         if before == text.last:
             self._ends.pop(before, None)
