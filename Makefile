@@ -11,8 +11,9 @@ SANITIZE_SECONDS ?= 60
 CORE_TESTS := tests/test_parser.py tests/test_lines.py tests/test_growth.py tests/test_memory.py tests/test_broken_stages.py
 # Measuring coverage doubles the time of these, and they cover nothing that others don't.
 UNCOVERED := tests/test_docs.py tests/test_load.py tests/test_accelerated.py tests/test_fuzz.py tests/test_recorded_streams.py \
-  tests/test_wheels.py tests/test_interrupted_streams.py tests/tokens/test_borders.py tests/examples $(foreach api,chunks responses messages,tests/$(api)/test_corpus.py tests/$(api)/test_linear_cost.py) \
-  $(foreach api,responses messages,tests/$(api)/test_dialects.py tests/$(api)/test_faults.py) \
+  tests/test_wheels.py tests/test_interrupted_streams.py tests/test_event_dialects.py tests/tokens/test_borders.py tests/examples \
+  $(foreach api,chunks responses messages,tests/$(api)/test_corpus.py tests/$(api)/test_linear_cost.py) \
+  tests/responses/test_faults.py tests/messages/test_faults.py \
   tests/chunks/encoding/test_openai_types.py tests/responses/test_openai_types.py tests/messages/test_anthropic_types.py
 SANITIZED := .sanitized
 SANITIZE := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
