@@ -10,7 +10,7 @@ standard error. In your program, configure an exporter instead, and use `answer_
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import httpx2
@@ -27,7 +27,7 @@ MODEL = "gpt-4o-mini"
 @contextmanager
 def answer_span(
     tracer: trace.Tracer, model: str, *, provider: str = "openai"
-) -> Iterator[Timeline]:
+) -> Generator[Timeline]:
     """
     Open the span of one request, and yield the timeline to pass to its stream.
 

@@ -221,8 +221,8 @@ def _add_serve(parser: CommandParser) -> None:
     file = "a saved response, for example of chat --save"
     parser.add_file("files", nargs="+", metavar="FILE", type=Path, help=file)
     pace = (
-        "recorded: use the times in FILE.times; fast: send all at once; a number: wait that many "
-        "seconds before each event (default: recorded if there are times, otherwise fast)"
+        "recorded: use the times in FILE.times; fast: send all at once; a number: the "
+        "seconds to wait before each event (default: recorded if there are times, otherwise fast)"
     )
     add("--pace", type=_pace, metavar="PACE", help=pace)
     add("--fault", metavar="NAME", help="the fault to produce; see the list below")
