@@ -3,7 +3,7 @@
 import json
 import os
 import re
-import runpy
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -184,12 +184,8 @@ def test_a_missing_package_is_reported(
     )
 
 
-def test_the_module_is_the_command(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_module_is_the_command() -> None:
     """`python -m sseparse` runs the same command as `sseparse`."""
-    monkeypatch.setattr(sys, "argv", ["sseparse", "--version"])
-    with pytest.raises(SystemExit) as caught:
-        runpy.run_module("sseparse", run_name="__main__")
-    assert caught.value.code == 0
-    assert capsys.readouterr().out == f"sseparse {__version__}\n"
+    command = [sys.executable, "-m", "sseparse", "--version"]
+    run = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert run.stdout == f"sseparse {__version__}\n"
