@@ -8,7 +8,8 @@ BIN := $(VENV)/bin
 FUZZ_SECONDS ?= 600
 FUZZ_SEED ?= 0
 SANITIZE_SECONDS ?= 60
-CORE_TESTS := tests/test_parser.py tests/test_lines.py tests/test_growth.py tests/test_memory.py tests/test_broken_stages.py
+CORE_TESTS := tests/test_parser.py tests/test_lines.py tests/test_growth.py tests/test_memory.py tests/test_broken_stages.py \
+  tests/chunks/decoding/test_server_errors.py
 # Measuring coverage doubles the time of these, and they cover nothing that others don't.
 UNCOVERED := tests/test_docs.py tests/test_load.py tests/test_accelerated.py tests/test_fuzz.py tests/test_recorded_streams.py \
   tests/test_wheels.py tests/test_interrupted_streams.py tests/test_event_dialects.py tests/tokens/test_borders.py tests/examples \

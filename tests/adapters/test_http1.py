@@ -210,6 +210,16 @@ def test_heads_and_framing_are_bounded(wire: bytes, what: str) -> None:
     assert faults.count(faults[0]) == 3
 
 
+def test_end_where_parts_are_measured() -> None:
+    """A response that ends where the size of its parts is measured is complete."""
+    head = HEAD + b"Content-Length: %05d\r\n\r\n"
+    size = 65536 - len(head % 0)
+    body = HTTPBody()
+    assert b"".join(body.feed(head % size + b"x" * size)) == b"x" * size
+    assert body.end is not None
+    assert body.end.complete
+
+
 @pytest.mark.parametrize("size", [1000, 65536, 1_000_000])
 def test_large_bodies(size: int) -> None:
     """Bodies and chunks can have any size."""

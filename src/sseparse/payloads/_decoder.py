@@ -21,6 +21,9 @@ MAX_OBJECTS = 1 << 19
 _NO_ERRORS: Final = ("", "null", "false", "none", "None", "{}", "[]")
 # In characters: a longer text outside fields is one value, not one for each line.
 _MAX_STRAY_LINES: Final = 65536
+# Each object has two brackets: shorter data has neither too many nor too deep ones. One number for
+# all decoders saves the memory of one for each.
+_SMALL: Final = 2 * MAX_DEPTH
 _LINE: Final = re.compile(r"[^\n]+")
 _REPEATED_NAME: Final = re.compile(r"\A(?:data:[ \t]*)+")
 
@@ -97,8 +100,7 @@ class Decoder(IterableStage, Breakable, ABC, Generic[ItemT]):
         self._late: list[str | bytes | dict[str, Any]] | None = None
         self._skip_bad_json = on_bad_json == "skip"
         self._max_objects = sys.maxsize if max_objects is None else max_objects
-        # Each object has two brackets: shorter data has neither too many nor too deep ones.
-        self._small = min(self._max_objects, 2 * MAX_DEPTH)
+        self._small = min(self._max_objects, _SMALL)
         self._end: End | None = None
 
     @property
