@@ -130,7 +130,7 @@ class NotEventStream(SSEError):
         self.status = status
         self.content_type = content_type
         self.body_start = body_start
-        self.headers = known
+        self.headers: Mapping[str, str] = known
 
     @classmethod
     def from_response(
@@ -412,7 +412,7 @@ class ProxyError(TransportError):
     ) -> None:
         super().__init__(message)
         self.status = status
-        self.headers = dict(headers or {})
+        self.headers: Mapping[str, str] = dict(headers or {})
 
 
 _CAUSES: Final = (
