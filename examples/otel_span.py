@@ -45,7 +45,7 @@ def answer_span(
         failure: str | None = None
         try:
             yield timeline
-        except Exception as error:
+        except Exception as error:  # of the request or the stream
             failure = type(error).__qualname__
             raise
         finally:

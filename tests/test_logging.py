@@ -33,7 +33,7 @@ def level(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """Return the messages, without the numbers that tell streams apart."""
+    """Return the messages, without the numbers of the streams."""
     records = [record for record in caplog.records if record.name == "sseparse"]
     assert all(record.levelno == logging.DEBUG for record in records)
     messages = [record.getMessage() for record in records]

@@ -70,11 +70,11 @@ class Answer:
         with ReplayServer(replay) as server:
             yield server.url
 
-    def wsgi(self, environ: object, start: Callable[..., object]) -> Any:  # noqa: ARG002
+    def wsgi(self, environ: object, start: Callable[..., object]) -> Any:  # noqa: ARG002 - WSGI
         start(f"{self.status} Answer", list(self.headers.items()))
         return self.pieces
 
-    async def asgi(self, scope: object, receive: object, send: Any) -> None:  # noqa: ARG002
+    async def asgi(self, scope: object, receive: object, send: Any) -> None:  # noqa: ARG002 - ASGI
         headers = [(name.encode(), value.encode()) for name, value in self.headers.items()]
         await send({"type": "http.response.start", "status": self.status, "headers": headers})
         for piece in self.pieces:

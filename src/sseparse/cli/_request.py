@@ -77,7 +77,7 @@ def make_request(options: Namespace) -> APIRequest:
 def _find_proxy(scheme: str, host: str) -> tuple[str | None, str]:
     """Return the proxy that the environment or the system sets for a host, and its description."""
     # Only `chat` needs it, and importing it takes long.
-    from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415
+    from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415 - loads http.client
 
     proxies = getproxies()
     name = scheme if scheme in proxies else "all"

@@ -85,7 +85,7 @@ class ConcurrentIterator(ReleaseIterator):
     def _verdict_of(self, check: RunningCheck) -> Any:
         try:
             return verdict_of(check)
-        except Exception:
+        except Exception:  # of the check itself
             raise
         except BaseException:  # the check was interrupted: the next step calls it again
             self._abandon()
