@@ -100,6 +100,18 @@ def test_numbered_deltas() -> None:
     assert "bo" not in caught.value.released
 
 
+def test_number_that_brings_nothing() -> None:
+    """A complete text under a number without deltas stays the same when it repeats."""
+    events = [
+        part(0, "Hi."),
+        part(1, "Hi.", "done"),
+        part(0, "Hi.", "done"),
+        part(1, "Hi.", "done"),
+    ]
+
+    assert shape(read(Gate(Blocklist()), *events)) == shape(events)
+
+
 def test_parts_with_texts_of_their_own() -> None:
     """Parts that nothing announces, and whose complete texts are their own, stay apart."""
     deltas = [part(0, "A. "), part(1, "B. "), part(0, "C. ")]

@@ -97,7 +97,7 @@ def test_deltas_after_the_end_of_an_item() -> None:
 
 
 def test_parts_that_count_deltas() -> None:
-    """A delta at a new index continues a part that nobody announced, until that part is done."""
+    """A delta at a new index continues a part that no event announced, until that part is done."""
     counted = [added(message()), delta("Red "), delta("green", content_index=1)]
     complete = {**PART, "content_index": 2, "part": {"type": "output_text", "text": "Red green"}}
     for events in (counted, [*counted, complete]):

@@ -110,7 +110,8 @@ class GatedAnswer:
             self.withheld[key.kind] = None
             text.contradictions += 1
             rest = ""
-        text.brought.setdefault(key.part, []).append(rest)
+        if rest:
+            text.brought.setdefault(key.part, []).append(rest)
         windows = chain.feed(text, rest, template)
         if windows or self._releases_first:
             self._put(text, windows, output)

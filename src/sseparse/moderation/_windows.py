@@ -86,7 +86,8 @@ class Text:
         template: The first such item of the last release.
         unreleased: That of approved text without a release.
         contradictions: Number of complete texts that weren't what was received of it.
-        arrived: What was received of it.
+        arrived: What was received of it, in complete characters; last, by the last call of `feed()`
+            or `flush()`.
         brought: What each part brought, by its number: servers count deltas as parts.
         has_parts: Whether these were parts that have complete texts of their own.
     """
@@ -113,8 +114,9 @@ class Text:
 
     def is_part(self, part: int, complete: str) -> bool:
         """Return whether a complete text is that of one of several parts."""
-        self.has_parts |= len(self.brought) > 1 and complete == self._part(part)
-        return self.has_parts and complete == self._part(part)
+        is_own = len(self.brought) > 1 and complete == self._part(part)
+        self.has_parts |= is_own
+        return is_own
 
     def released_part(self, part: int) -> str:
         """Return what was released of a part."""
@@ -158,14 +160,12 @@ class TextChain:
     Attributes:
         texts: The texts, in the order in which they began.
         current: The text that was received last. Before text of another one, call `close()`.
-        arrived: The text that the last call of `feed()` or `flush()` added, in complete characters.
     """
 
     def __init__(self, options: GateOptions) -> None:
         window, hold = options.window, options.hold
         self.texts: list[Text] = []
         self.current: Text | None = None
-        self.arrived = ""
         self._boundary = TokenBoundary(window) if isinstance(window, int) else SentenceBoundary()
         self._boundary.begin(0)
         lookback = options.lookback
@@ -328,7 +328,8 @@ class TextChain:
     def release_arrived(self, text: Text) -> list[Release]:
         """Return the text that arrived in the last call, without waiting for its approval."""
         text.template = text.newest
-        return [_release(text, self.arrived)] if self.arrived else []
+        arrived = text.arrived[-1]
+        return [_release(text, arrived)] if arrived else []
 
     def _tail_size(self, text: str) -> int:
         """Return how many characters at the end of approved text can begin a forbidden span."""
@@ -341,7 +342,6 @@ class TextChain:
         return 0
 
     def _split(self, text: Text, new: str) -> list[Window]:
-        self.arrived = new
         text.received += len(new)
         text.arrived.append(new)
         self._text += new
