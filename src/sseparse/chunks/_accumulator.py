@@ -281,9 +281,8 @@ class Accumulator(ResultAccumulator[ChunkT, ResultT, Update], Generic[ChunkT, Re
 
     @property
     def finished(self) -> bool:
-        """Whether there is a choice, and every choice has a finish reason."""
-        states = self._choices.values()
-        return bool(states) and all(state.finish_reason is not None for state in states)
+        """Whether there is a choice, and every choice has a finish reason, with no text after."""
+        return bool(self._choices) and not any(each.is_open for each in self._choices.values())
 
     @property
     def usage(self) -> CompletionUsage | None:
@@ -383,7 +382,8 @@ class Accumulator(ResultAccumulator[ChunkT, ResultT, Update], Generic[ChunkT, Re
     def _missing(self, end: End | None) -> IncompleteStream:
         if end is not None:
             return incomplete(end)
-        reasons = {index: state.finish_reason for index, state in self._choices.items()}
+        states = self._choices.items()
+        reasons = {index: None if each.is_open else each.finish_reason for index, each in states}
         chunks = count(self._chunks_seen, "chunk")
         if reasons:
             missing = f"No finish_reason for {describe_unfinished(reasons)} in {chunks}"

@@ -114,6 +114,7 @@ class ChoiceState:
         self.index = index
         self.budget = budget
         self.finish_reason: str | None = None  # the first one; some servers send more
+        self.is_open = True  # whether there is no finish reason after the last text
         self._finish_reasons: list[str] = []
         self._reasons_differ = False
         self.content = GrowingText(budget)
@@ -141,6 +142,7 @@ class ChoiceState:
             self._finish_reasons.append(choice.finish_reason)
             self._reasons_differ |= choice.finish_reason != self.finish_reason
             self.budget.charge(choice.finish_reason)
+        self.is_open = not choice.finish_reason and (self.is_open or choice.has_output())
         if choice.extra:
             self._notes.add_ignored_values(choice)
             self._extra = self._extra or ChoiceExtra(self.budget)
@@ -270,8 +272,10 @@ class ChatChoiceState(ChoiceState):
         self.tool_calls = self.tool_calls or ToolCallAssembler(self.budget)
         is_finished = self.finish_reason is not None
         changes: list[CallChange] = []
-        for delta in deltas:
-            change = self.tool_calls.add(delta, is_finished=is_finished)
+        for place, delta in enumerate(deltas):
+            # Kimi K2.5 sends pieces of several calls in a chunk, without an index.
+            place_or_none = place if len(deltas) > 1 else None
+            change = self.tool_calls.add(delta, is_finished=is_finished, place=place_or_none)
             changes.append(change)
             for part in (delta, delta.function, delta.custom):
                 if part is not None and part.extra:

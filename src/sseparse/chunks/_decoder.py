@@ -101,7 +101,7 @@ class ChunkDecoder(Decoder[ChunkT]):
             "_max_choices",
             "_misses",
         ),
-        *("_object", "_reasons"),
+        *("_object", "_open", "_reasons"),
     )
 
     # `+=` below would leave their types to be inferred, which type checkers do differently.
@@ -146,6 +146,7 @@ class ChunkDecoder(Decoder[ChunkT]):
         self._max_choices = max_choices
         self._error_reasons = check_reasons(error_finish_reasons)
         self._reasons: dict[int, str | None] = {}
+        self._open: set[int] = set()  # the choices without a finish reason after their last text
         self._decode: Callable[[str | bytes], Any] | None = _decode_function(ChatCompletionChunk)
         self._id: str | None = None
         self._kind: type[Chunk] | None = None
@@ -185,7 +186,7 @@ class ChunkDecoder(Decoder[ChunkT]):
         msgspec decodes such a chunk in one call. Unknown fields, errors, [DONE], large or deep
         JSON and a change of the kind fall through to the general case.
         """
-        decode, kind, reasons = self._decode, self._object, self._reasons
+        decode, kind, open_choices = self._decode, self._object, self._open
         if decode is None or self.done:
             return next(values, None)
         for value in values:
@@ -201,7 +202,7 @@ class ChunkDecoder(Decoder[ChunkT]):
             self.events_seen += 1
             chunks.append(chunk)
             for choice in chunk.choices:
-                if choice.finish_reason or choice.index not in reasons:
+                if choice.finish_reason or choice.index not in open_choices:
                     if not self._note_choices(chunk):
                         chunks.pop()
                     break
@@ -224,10 +225,16 @@ class ChunkDecoder(Decoder[ChunkT]):
                     self.stop(error)
                     return False
                 reasons[index] = None
+                self._open.add(index)
             if choice.finish_reason in _NO_REASONS:
                 # As a value of another type: in `extra`, with a note.
                 choice.extra = {"finish_reason": choice.finish_reason, **choice.extra}
                 choice.finish_reason = None
+            if choice.finish_reason:
+                self._open.discard(index)
+            elif choice.has_output():
+                # Some servers send a first finish reason before the text.
+                self._open.add(index)
             if choice.finish_reason and reasons[index] is None:
                 reasons[index] = choice.finish_reason[:_LONGEST_REASON]
                 if choice.finish_reason.lower() in self._error_reasons:
@@ -285,12 +292,16 @@ class ChunkDecoder(Decoder[ChunkT]):
 
     @property
     def is_finished(self) -> bool:
-        """Whether there is a choice, and every choice has its finish reason."""
-        return bool(self._reasons) and None not in self._reasons.values()
+        """Whether there is a choice, and every choice has its finish reason, with no text after."""
+        return bool(self._reasons) and not self._open
 
     def end_now(self) -> End:
         """Return how the input would have ended if this were its end."""
-        end = evolve(super().end_now(), finish_reasons={**self._reasons})
+        end = super().end_now()
+        reasons = {**self._reasons}
+        if end.cause is EndCause.INCOMPLETE:
+            reasons |= dict.fromkeys(self._open)
+        end = evolve(end, finish_reasons=reasons)
         # [DONE] without a choice completes nothing.
         is_empty = end.cause is EndCause.DONE and not self._reasons
         return evolve(end, cause=EndCause.INCOMPLETE) if is_empty else end

@@ -17,8 +17,8 @@ ERROR_FINISH_REASONS: Final = frozenset(
 # Codes that servers send next to a message when nothing failed, and the types of such messages.
 _SUCCESS: Final = frozenset({"", "0", "00000", "200", "20000", "none", "ok", "success"})
 _REPORTS: Final = frozenset({"debug", "info", "log", "notice", "status", "warn", "warning"})
-_MESSAGES: Final = ("message", "msg", "error_msg")
-_CODES: Final = ("code", "error_code")
+_MESSAGES: Final = ("message", "msg", "error_msg", "title", "detail")
+_CODES: Final = ("code", "error_code", "statusCode")
 
 
 def check_reasons(reasons: Collection[str]) -> frozenset[str]:
@@ -97,13 +97,14 @@ def _says_failure(inner: Any) -> bool:
 def _is_flat(body: dict[str, Any]) -> bool:
     if body.get("success") is False or body.get("type") == "error" or body.keys() == {"detail"}:
         return True
+    failed = body.get("ok") is False or body.get("status") == "error"
     has_message = any(isinstance(body.get(name), str) for name in _MESSAGES)
     kinds = {str(body.get(name)).lower() for name in ("type", "level")}
     if not has_message or kinds & _REPORTS:
         return False
     status = body.get("status")
     has_status = isinstance(status, int) and status >= 400
-    return has_status or not all(_is_success(body.get(name)) for name in _CODES)
+    return failed or has_status or not all(_is_success(body.get(name)) for name in _CODES)
 
 
 def _is_success(code: Any) -> bool:

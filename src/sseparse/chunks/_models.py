@@ -339,6 +339,10 @@ class ChunkChoice(Model, kw_only=True):
         pieces = [Piece(kind, text, index) for kind, text in self.texts()]
         return pieces + [Piece("arguments", each.text, index) for each in callees if each.text]
 
+    def has_output(self) -> bool:
+        """Return whether the choice brings generated text or a call."""
+        return bool(self.pieces()) or any(callee.name for callee in self.delta.callees())
+
     def texts(self) -> list[tuple[Kind, str]]:
         """Return the texts in the choice that aren't of calls, with their kinds."""
         delta = self.delta
@@ -426,6 +430,10 @@ class CompletionChunkChoice(Model, kw_only=True):
     text: str
     finish_reason: str | None = None
     logprobs: CompletionLogprobs | None = None
+
+    def has_output(self) -> bool:
+        """Return whether the choice brings text."""
+        return bool(self.text)
 
 
 class CompletionChunk(GatedChunk, kw_only=True):

@@ -81,23 +81,30 @@ class ToolCallAssembler:
         # With an index, and without one: the latest call of an id.
         self._by_id: dict[tuple[int | None, str], ToolCallState] = {}
 
-    def add(self, delta: ToolCallDelta, *, is_finished: bool) -> CallChange:
+    def add(
+        self, delta: ToolCallDelta, *, is_finished: bool, place: int | None = None
+    ) -> CallChange:
         """
         Add a delta to the call that it belongs to, or to a new call.
 
         Args:
             delta: The next delta.
             is_finished: Whether an earlier chunk finished the choice.
+            place: Its position among the deltas of its chunk, which is the index of one that has
+                none; None if it's the only one.
         """
-        index = delta.index if delta.index is not None and delta.index >= 0 else None
+        has_index = delta.index is not None and delta.index >= 0
         callee = delta.function or delta.custom or _NO_CALLEE
+        index = delta.index if has_index else place
+        if not has_index and not delta.id and self._is_open(callee.name):
+            index = None  # a piece of the latest call, with its name again
         call = self._find(index, delta.id, callee) or self._begin(index, delta.id, callee.name)
         text = call.add(delta, is_finished=is_finished)
         if callee.name:
             call.head_id = delta.id or None
-        if index is None:
+        if not has_index:
             call.notes.add(NoteKind.CALL_WITHOUT_INDEX)
-        else:
+        if index is not None:
             if index not in self._by_index:
                 self._budget.left -= OVERHEAD
             self._by_index[index] = call
@@ -124,6 +131,13 @@ class ToolCallAssembler:
             return None
         continues = _continues_name if callee.name else _continues_with_another_id
         return call if continues(call, callee, has_index=index is not None) else None
+
+    def _is_open(self, name: str | None) -> bool:
+        """Return whether the latest call has a name, and isn't complete."""
+        if not name or not self.calls:
+            return False
+        callee = self.calls[-1].callee
+        return callee.is_named(name) and not callee.is_done
 
     def _find_by_place(
         self, index: int | None, call: ToolCallState | None, callee: Callee

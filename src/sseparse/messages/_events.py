@@ -166,6 +166,17 @@ class BlockDelta(Model, kw_only=True):
 
     required: ClassVar[Mapping[str, Callable[[], Any]]] = {"type": str}
 
+    @classmethod
+    def adapt(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        """Return the fields with the type that they imply, if they have none."""
+        if isinstance(fields.get("type"), str):
+            return fields
+        types = (
+            kind for kind, (_, field) in GENERATED.items() if isinstance(fields.get(field), str)
+        )
+        kind = next(types, None)
+        return fields if kind is None else {**fields, "type": kind}
+
     type: str
     text: str | None = None
     partial_json: str | None = None

@@ -28,8 +28,11 @@ class UsageState:
     """
     Token counts of a message. They are cumulative: of each, the last that isn't null is used.
 
+    Some gateways end a message with `input_tokens: 0` (envoyproxy/ai-gateway#1631). No prompt is
+    empty, so a zero doesn't replace a real count, unless all of the prompt was cached.
+
     Attributes:
-        is_truncated: Whether unknown fields were ignored, because there were too many.
+        is_truncated: Whether a count was ignored, or unknown fields, because there were too many.
     """
 
     def __init__(self, budget: Budget) -> None:
@@ -45,6 +48,10 @@ class UsageState:
         self._result = None
         for name in usage.wire_fields():
             value = getattr(usage, name)
+            if name == "input_tokens" and value == 0 and self._usage.input_tokens:
+                cached = usage.cache_read_input_tokens or usage.cache_creation_input_tokens
+                self.is_truncated |= not cached
+                value = value if cached else None
             if value is not None:
                 self._budget.replace(getattr(self._usage, name), value)
                 setattr(self._usage, name, value)

@@ -11,7 +11,15 @@ from typing import Any, Final, Generic, Literal, TypeVar
 
 from .._end import End, EndCause
 from .._errors import LimitExceeded, ServerSentError, SSEError, cause_of
-from .._json import JSON_BLANKS, MAX_DEPTH, UNREADABLE, count_objects, is_object, load_object
+from .._json import (
+    JSON_BLANKS,
+    MAX_DEPTH,
+    UNREADABLE,
+    count_objects,
+    is_list,
+    is_object,
+    load_object,
+)
 from .._options import check_choice, check_number
 from .._stage import Breakable, IterableStage, breaking
 from ..sse._event import Event
@@ -237,12 +245,25 @@ class Decoder(IterableStage, Breakable, ABC, Generic[ItemT]):
         return load_object(data[1:-1] if data.startswith("[{") and data.endswith("}]") else data)
 
     def _handle_bad_json(self, event: Event, reason: str) -> None:
-        if event.event == "error":
+        error = self._find_last_error(event)
+        if error is not None:
+            self.stop(error)
+        elif event.event == "error":
             self.stop(make_error(event.data, event.data))
         elif self._skip_bad_json or self._is_ignored(event):
             self.skipped += 1
         else:
             self.stop(DecodeError(event=event, reason=reason))
+
+    def _find_last_error(self, event: Event) -> ServerSentError | None:
+        """Return the error in the last line of malformed data, or None."""
+        # A gateway whose upstream fails inside an event appends its own error to the half of it
+        # (Wei-Shaw/sub2api#1471).
+        _, line_end, last = event.data.rpartition("\n")
+        with suppress(*UNREADABLE):
+            body = self._load_value(_without_name(last)) if line_end else None
+            return None if body is None else self._find_error(event.event, body)
+        return None
 
     @breaking
     def feed_stray(self, text: str) -> list[ItemT]:
@@ -394,6 +415,9 @@ class Decoder(IterableStage, Breakable, ABC, Generic[ItemT]):
 # The names under which servers send an error's message and its code.
 _MESSAGES: Final = ("message", "detail", "msg", "error_msg", "status_msg")
 _CODES: Final = ("code", "error_code", "status_code")
+# The names under which they send an object with the message.
+_NESTED: Final = ("message", "detail", "error")
+_MAX_NESTED: Final = 3
 
 
 def _without_name(line: str) -> str:
@@ -406,12 +430,24 @@ def make_error(inner: Any, body: dict[str, Any] | str) -> ServerSentError:
         return ServerSentError(message=str(inner), body=body)
     codes = (inner.get(name) for name in _CODES)
     return ServerSentError(
-        message=next(filter(None, (_text(inner, name) for name in _MESSAGES)), ""),
+        message=_find_message(inner),
         body=body,
         type=_text(inner, "type"),
         code=next((code for code in codes if isinstance(code, str | int)), None),
         param=_text(inner, "param"),
     )
+
+
+def _find_message(inner: Any, depth: int = 0) -> str:
+    """Return the message of an error, or of an object inside it that describes it; or ""."""
+    if is_list(inner) and inner:
+        inner = inner[0]  # FastAPI has a list of what is wrong in `detail`
+    if not is_object(inner):
+        return inner if isinstance(inner, str) else ""
+    texts = (_text(inner, name) for name in _MESSAGES)
+    nested = (inner.get(name) for name in _NESTED if depth < _MAX_NESTED)
+    found = (*texts, *(_find_message(each, depth + 1) for each in nested))
+    return next(filter(None, found), "")
 
 
 def _text(fields: dict[str, Any], name: str) -> str | None:

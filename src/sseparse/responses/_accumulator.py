@@ -271,6 +271,8 @@ class ResponseAccumulator(ResultAccumulator[ResponseEvent, Response, "Update"]):
             state, before = self._table.finish(index, item)
             if state.item is not item:
                 self._notes.add(NoteKind.VALUE_KEPT, item=state.index)
+            if before is not None and before.type != item.type:
+                self._notes.add(NoteKind.ITEM_REPLACED, item=state.index)
             if self._active_tracker is not None:
                 self._active_tracker.add_item(state, before)
         else:

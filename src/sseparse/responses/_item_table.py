@@ -187,7 +187,10 @@ def _is_other(known: ItemState, item: OutputItem, *, is_done: bool = False) -> b
     old = known.item
     if item.id and item.id == old.id:
         return False
-    if item.type != old.type or (item.call_id and old.call_id and item.call_id != old.call_id):
+    if item.call_id and old.call_id and item.call_id != old.call_id:
         return True
+    if item.type != old.type:
+        # Perplexity announces its own search as a call, and ends it as results, without an id.
+        return not is_done or known.is_done or bool(item.id)
     # Announced after the end of the other one, with another id.
     return known.is_done and not is_done and bool(item.id and old.id)

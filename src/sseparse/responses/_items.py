@@ -45,16 +45,19 @@ def keep_streamed(item: OutputItem, streamed: OutputItem) -> OutputItem:
         for name in _KEPT
         if not getattr(item, name) and (value := getattr(streamed, name))
     }
-    if item.type == "message" and not _has_text(item) and _has_text(streamed):
-        kept["content"] = streamed.content
+    # Some servers have the text of reasoning outside its parts.
+    for name in () if item.extra.get("text") else ("content", "summary"):
+        parts = getattr(streamed, name)
+        if not _have_text(getattr(item, name)) and _have_text(parts):
+            kept[name] = parts
     return replace(item, **kept) if kept else item
 
 
-def _has_text(item: OutputItem) -> bool:
-    """Return whether a message has text, or a part that isn't known."""
+def _have_text(parts: list[ContentPart] | None) -> bool:
+    """Return whether there is text, or a part that isn't known."""
     return any(
         part.text or part.refusal or (part.extra and part.type not in _PART_TYPES)
-        for part in item.content or ()
+        for part in parts or ()
     )
 
 

@@ -88,6 +88,7 @@ def _find_lost(
         # Other items of a type that the output has can be streamed twice, under different ids.
         if state.item.type not in types or (state.is_announced and state.item.call_id):
             item = state.result()
-            if item.tool_call() is not None or item.text or item.refusal:
+            texts = item.text, item.refusal, item.reasoning_text
+            if item.tool_call() is not None or any(texts):
                 lost.append((place, (state, item)))
     return lost

@@ -150,8 +150,9 @@ class UpdateTracker(UpdateRecorder[Update, ResponseUsage]):
     def add_item(self, state: ItemState, before: OutputItem | None) -> None:
         """Record an item as an event has it; what deltas didn't bring is new text."""
         tracker, item = self._track(state), state.result()
-        if tracker.call is not None and before is not None and item.tool_call() is None:
-            self._end_call(tracker, before)  # it begins again as an item of another type
+        began_again = not state.is_done and before is not None and item.tool_call() is None
+        if tracker.call is not None and before is not None and began_again:
+            self._end_call(tracker, before)
         for kind in _ITEM_TEXTS:
             old = tracker.text_of(before, kind)
             self._add_piece(tracker, kind, rest_of(old, tracker.text_of(item, kind)))
