@@ -16,7 +16,8 @@ from typing import Any, Self, Unpack
 from .._errors import TransportError, translated
 from .._log import debug
 from ._http import READ_SIZE, is_socket, shortest_timeout, shut_down
-from ._http1 import Request, RequestOptions, ResponseReader, prepare_request
+from ._http1 import ResponseReader
+from ._request import Request, RequestOptions, prepare_request
 
 __all__ = ("SocketSource", "request", "source")
 
