@@ -12,13 +12,8 @@ from time import monotonic
 from typing import Any, Final, NamedTuple, TypeGuard
 
 from .. import __version__
-from .._errors import (
-    TEXT_SAMPLE,
-    NotEventStream,
-    content_codings,
-    is_text,
-    lower_case,
-)
+from .._errors import NotEventStream
+from .._response import TEXT_SAMPLE, content_codings, is_text, lower_case
 
 # The content codings that clients decode, or reject themselves.
 USUAL_CODINGS: Final = frozenset({"gzip", "deflate", "br", "zstd"})

@@ -30,7 +30,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, Self, cast
 
 from attrs import define, field
 
-from .._errors import TransportError, content_codings, lower_case, status_of, translated
+from .._errors import TransportError, translated
+from .._response import content_codings, lower_case, status_of
 from .._stage import Uncopyable
 from ._http import READ_SIZE, BodyCheck, is_socket, loaded_exceptions, shortest_timeout, shut_down
 

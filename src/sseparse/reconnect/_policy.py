@@ -13,8 +13,8 @@ from .._end import EndCause
 from .._errors import LimitExceeded
 from .._json import UNREADABLE, is_object
 from .._options import check_choice, check_number, check_seconds
+from .._response import is_event_stream_type
 from ..sse._event import Event
-from ..sse._parser import is_event_stream_type
 from ._headers import check_id_size, encode_id, find_header, retry_after
 
 StopReason = Literal["no_content", "finished", "cancelled", "gone", "not_offered"]

@@ -15,15 +15,19 @@ from .._errors import (
     add_response,
     cause_of,
     describe_seen,
-    headers_of,
-    looks_encoded,
-    lost_line_ends,
-    status_of,
     translated,
 )
 from .._log import debug
+from .._response import (
+    EVENT_STREAM,
+    headers_of,
+    is_event_stream_type,
+    looks_encoded,
+    lost_line_ends,
+    status_of,
+)
 from .._stage import Breakable, breaking, check_piece, raise_stored
-from ..sse._parser import BODY_START, EVENT_STREAM, is_event_stream_type, looks_like_events
+from ..sse._parser import BODY_START, looks_like_events
 from ._protocols import ItemT, Recorder, StreamParser
 
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Final, Generic, cast
 from attrs import evolve
 
 from .._end import End
-from .._errors import StreamTimeout, describe_seen, status_of
+from .._errors import StreamTimeout, describe_seen
 from .._log import debug
 from .._options import EventOptions, check_seconds
+from .._response import status_of
 from .._stage import Uncopyable
 from ._event_reader import EventReader
 from ._protocols import ItemT, Recorder, ResultT
