@@ -20,7 +20,8 @@ from ..sse._core import ItemT as EventT
 from ..sse._event import Comment
 from ..sse._parser import BODY_START, Parser
 from ._connect import CallableConnector, merge_headers
-from ._policy import Decision, Fail, Read, ReconnectPolicy, Retry, Stop
+from ._decisions import Decision, Fail, Read, Retry, Stop
+from ._policy import ReconnectPolicy
 
 if TYPE_CHECKING:
     from ._httpx2 import HTTPX2Connector
