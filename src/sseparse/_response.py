@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 EVENT_STREAM: Final = "text/event-stream"
@@ -35,8 +35,14 @@ def headers_of(response: object) -> dict[str, str]:
 
 def lower_case(headers: Any) -> dict[str, str]:
     """Return headers by lower-case name, repeated ones joined, without those that aren't text."""
+    return join_pairs(headers.items() if headers else ())
+
+
+def join_pairs(pairs: Iterable[tuple[Any, Any]]) -> dict[str, str]:
+    """Return names and values of headers as `lower_case()` does."""
+    # RFC 9110, 5.3: the values of a repeated header can be joined.
     joined: dict[str, str] = {}
-    for name, value in headers.items() if headers else ():
+    for name, value in pairs:
         if isinstance(name, str) and isinstance(value, str):
             key = name.lower()
             joined[key] = f"{joined[key]}, {value}" if key in joined else value

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple, TypeGuard
 
 from .. import __version__
 from .._errors import NotEventStream
-from .._response import TEXT_SAMPLE, content_codings, is_text, lower_case
+from .._response import TEXT_SAMPLE, content_codings, is_text, join_pairs, lower_case
 
 # The content codings that clients decode, or reject themselves.
 USUAL_CODINGS: Final = frozenset({"gzip", "deflate", "br", "zstd"})
@@ -134,12 +134,7 @@ def is_socket(found: object) -> TypeGuard[socket.socket]:
 
 def join_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     """Return raw headers by lower-case name, with the values of a repeated one joined."""
-    # RFC 9110, 5.3: they can be joined.
-    headers: dict[str, str] = {}
-    for raw_name, raw_value in raw:
-        name, value = raw_name.decode("ascii").lower(), raw_value.decode("latin-1")
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return headers
+    return join_pairs((name.decode("ascii"), value.decode("latin-1")) for name, value in raw)
 
 
 class Origin(NamedTuple):

@@ -13,10 +13,10 @@ from .._end import EndCause
 from .._errors import LimitExceeded
 from .._json import UNREADABLE, is_object
 from .._options import check_choice, check_number, check_seconds
-from .._response import is_event_stream_type
+from .._response import is_event_stream_type, lower_case
 from ..sse._event import Event
 from ._decisions import Decision, Fail, FailReason, Read, Retry, Stop, Verdict
-from ._headers import check_id_size, encode_id, find_header, retry_after
+from ._headers import check_id_size, encode_id, retry_after
 
 ResetOn = Literal["event", "response"]
 
@@ -284,16 +284,17 @@ class ReconnectState:
         outcome = self.outcome or self._rules.stop_statuses.get(status)
         if outcome is not None:
             return self._settle(outcome)
+        known = lower_case(headers)
         # The standard and MCP accept 200 only; OpenAI's clients read any success.
         if status == 200 or (200 <= status < 300 and not self._rules.sends_last_event_id):
-            is_event_stream = is_event_stream_type(find_header(headers, "content-type"))
+            is_event_stream = is_event_stream_type(known.get("content-type", ""))
             if self._rules.sends_last_event_id and not is_event_stream:
                 return self._settle(Fail("content_type"))
             attempts = 0 if self.policy.reset_on == "response" else self.attempts
             return evolve(self, answered=True, attempts=attempts), Read()
-        if not self._should_retry(status, headers) or self._why_not_repeat() is not None:
+        if not self._should_retry(status, known) or self._why_not_repeat() is not None:
             return self._settle(Fail("status"))
-        wait = retry_after(headers, now) or 0.0
+        wait = retry_after(known, now) or 0.0
         if wait > self.policy.honor_retry_after:
             return self._settle(Fail("retry_after"))
         return self._retry(rnd, wait)
@@ -364,7 +365,7 @@ class ReconnectState:
         )
 
     def _should_retry(self, status: int, headers: Mapping[str, str]) -> bool:
-        requested = find_header(headers, "x-should-retry").lower()
+        requested = headers.get("x-should-retry", "").lower()
         if not self._rules.follows_html and requested in ("true", "false"):
             return requested == "true"
         return status in self.policy.retry_statuses
