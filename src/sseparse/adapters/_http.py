@@ -56,6 +56,7 @@ class BodyCheck:
         method: The method of the last request.
 
     Attributes:
+        status, headers: Those of the response.
         error: Why the response, or the rest of it, can't be read; or None.
         passed: Whether each further piece can be returned as it is.
     """
@@ -63,12 +64,13 @@ class BodyCheck:
     def __init__(
         self,
         status: int | None,
-        headers: object,
+        headers: Mapping[str, str],
         codings: Container[str] | None,
         hops: Iterable[tuple[str, int, object]] = (),
         method: str = "",
     ) -> None:
-        self._status = status
+        self.status = status
+        self.headers = headers
         self._headers = lower_case(headers)
         self._start = b""
         # By default, clients turn a POST into a GET at most redirects.
@@ -92,13 +94,21 @@ class BodyCheck:
         for size in range(known + 1, len(start) + 1):
             if not is_text(start[:size]):
                 # No more than this, so that the error doesn't depend on how the body is cut.
-                self.error = NotEventStream.from_response(self._status, self._headers, start[:size])
+                self.error = NotEventStream.from_response(self.status, self._headers, start[:size])
                 if size == known + 1:
                     raise self.error
                 return piece[: size - known - 1]
         self._start = start
         self.passed = len(start) == TEXT_SAMPLE
         return piece
+
+
+def check_redirected(response: Any, codings: Container[str] | None) -> BodyCheck:
+    """Check a response of httpx, httpx2 or requests, and the redirects that led to it."""
+    hops = [(each.request.method, each.status_code, each.headers) for each in response.history]
+    # A response made by hand has no request, and no history.
+    method = response.request.method if hops else ""
+    return BodyCheck(response.status_code, response.headers, codings, hops, method)
 
 
 def loaded_exceptions(*names: tuple[str, str]) -> tuple[type[Exception], ...]:
