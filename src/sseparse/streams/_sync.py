@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from time import monotonic
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar, Unpack, cast, overload
 
 from .._log import debug
@@ -17,7 +16,7 @@ from ..sse._event import Comment, Event
 from ..sse._parser import Parser
 from ._event_reader import EventReader
 from ._protocols import ItemT, Recorder, ResultT, TextItemT
-from ._state import EventStreamOptions, ItemStreamView, StreamState, StreamView
+from ._state import BaseItemStream, BaseStream, EventStreamOptions
 
 if TYPE_CHECKING:
     from .._deadlines import Deadlines
@@ -30,16 +29,12 @@ T = TypeVar("T")
 UpdateT = TypeVar("UpdateT")
 
 
-class SyncDriver(StreamView[ItemT]):
+class SyncDriver(BaseStream[ItemT]):
     """Driver of a stream: reads the source when the reader needs bytes."""
 
-    def __init__(
-        self, source: object, reader: EventReader[ItemT], state: StreamState[ItemT]
-    ) -> None:
-        super().__init__(source, reader, state)
-        self._pieces: Iterator[bytes] | None = None
-        self._reading = False
-        self._to_close = False
+    _pieces: Iterator[bytes] | None
+    _reading = False  # whether a read is in progress
+    _to_close = False  # whether close() was called, also by another thread during a read
 
     def __iter__(self) -> Self:
         return self
@@ -66,12 +61,11 @@ class SyncDriver(StreamView[ItemT]):
         return item
 
     def _read(self) -> None:
-        state = self._state
         # If another thread calls close() meanwhile, this one closes the source after its read.
         self._reading = True
         try:
-            if state.timed:
-                wait_at_most(self._source, state.wait(monotonic()))
+            if self._is_timed:
+                wait_at_most(self._source, self._begin_wait(monotonic()))
                 if self._reader.over:
                     return
             if self._pieces is None:
@@ -88,10 +82,10 @@ class SyncDriver(StreamView[ItemT]):
             raise
         else:
             try:
-                if state.timed:
-                    state.receive_at(piece, monotonic())
+                if self._is_timed:
+                    self._receive_at(piece, monotonic())
                 else:
-                    state.receive(piece)
+                    self._receive(piece)
             except BaseException:
                 self._reader.stopped = True
                 raise
@@ -103,13 +97,13 @@ class SyncDriver(StreamView[ItemT]):
     def _handle_exception(self, error: Exception) -> None:
         match error:
             case StopIteration():
-                self._state.receive_end()
+                self._receive_end()
             case RuntimeError() | TypeError():
                 # Misuse of the source, not a failure of the connection.
-                self._state.interrupt()
+                self._interrupted = True
                 raise error
             case _:
-                self._state.receive_failure(error, monotonic())
+                self._receive_failure(error, monotonic())
 
     def close(self) -> None:
         """
@@ -143,7 +137,7 @@ class SyncDriver(StreamView[ItemT]):
         At the end of its body a connection returns to its pool, and what follows an error of the
         server completes the result.
         """
-        seconds = self._state.drain_seconds()
+        seconds = self._take_drain_time()
         pieces = self._pieces
         # A read of any other source can block for longer.
         is_limited = is_pooled(self._source) or type(self._source) in (list, tuple)
@@ -160,12 +154,7 @@ class SyncDriver(StreamView[ItemT]):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
@@ -226,12 +215,12 @@ class EventStream(SyncDriver[EventT]):
         opened = open_sync(source, "EventStream")
         parser = cast("Parser[EventT]", Parser(comments=comments, **options))
         reader = EventReader(parser, response=opened, timeline=timeline)
-        super().__init__(opened, reader, StreamState(reader, deadlines))
+        super().__init__(opened, reader, deadlines)
 
 
 class ItemStream(
     SyncDriver[TextItemT],
-    ItemStreamView[TextItemT, ResultT],
+    BaseItemStream[TextItemT, ResultT],
     Generic[TextItemT, ResultT, UpdateT],
 ):
     """Base class of the streams of an API's items."""
@@ -249,7 +238,7 @@ class ItemStream(
     ) -> None:
         opened = open_sync(source, type(self).__name__)
         reader = make_reader(opened, **options)
-        super().__init__(opened, reader, StreamState(reader, deadlines, drain))
+        super().__init__(opened, reader, deadlines, drain)
         self.accumulator = reader.accumulator
 
     def text_deltas(self) -> Iterator[str]:
