@@ -68,18 +68,16 @@ class HTTPBody(Breakable):
         if self._closed:
             raise RuntimeError("the parser was closed; make a new one for the next response")
         check_piece(data)
-        try:
-            return self._feed(bytes(data))
-        except BaseException as error:
-            self._break_off(error)
-            raise
+        return self._feed(data)
 
-    def _feed(self, data: bytes) -> list[bytes]:
+    @breaking
+    def _feed(self, data: bytes | bytearray | memoryview) -> list[bytes]:
+        received = bytes(data)
         pieces: list[bytes] = []
         at = 0
-        while at < len(data) and not (self.is_complete or self.stopped):
+        while at < len(received) and not (self.is_complete or self.stopped):
             # The next offset at which incomplete parts are measured ends a part.
-            part = data[at : at + SLICE - self._received % SLICE]
+            part = received[at : at + SLICE - self._received % SLICE]
             at += len(part)
             self._received += len(part)
             if self.status is None:

@@ -263,10 +263,10 @@ class Parser(Interpreter[ItemT], IterableStage, Uncopyable):
         events: list[Event] = []
         if keep is not None:
             for event in self._build_incomplete_events():
-                if event.event and keep(event):
-                    self._accept_incomplete_event()
+                if not event.event:  # text outside fields
                     events.append(event)
-                elif not event.event:
+                elif keep(event):
+                    self._accept_incomplete_event()
                     events.append(event)
         if self._error is None:
             self._end = self._make_end(mid_event)
