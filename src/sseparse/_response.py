@@ -64,7 +64,7 @@ def is_event_stream_type(content_type: str) -> bool:
 
 
 def looks_encoded(body_start: bytes, headers: Mapping[str, str]) -> bool:
-    """Return whether a body seems to be compressed still, as its headers or first bytes say."""
+    """Return whether a body seems to be compressed, by its headers or its first bytes."""
     if body_start.startswith(_COMPRESSED):
         return True
     return bool(content_codings(headers)) and not (body_start and is_text(body_start))
@@ -77,7 +77,7 @@ def content_codings(headers: Mapping[str, str]) -> list[str]:
 
 
 def is_text(body_start: bytes) -> bool:
-    """Return whether a body that begins so is text and not compressed. The empty prefix is."""
+    """Return whether a body with this prefix is text and not compressed. An empty prefix is."""
     sample = body_start[:TEXT_SAMPLE]
     # After the name of a field, even a byte that isn't text is data.
     if sample.startswith(_FIELDS):

@@ -33,9 +33,9 @@ from ._http import (
 from ._interruptible import InterruptibleBody
 from ._registry import HTTPXResponse, SDKResponse, SDKStream
 
-# How many compressed bytes are decompressed at once. A few bytes of Brotli hold one meta-block at
-# most, which is up to 16 MiB. The others need far more for that: gzip makes at most 1,032 bytes of
-# one, zstd 128 KiB of four.
+# How many compressed bytes are decompressed at once. Eight bytes of Brotli begin at most one
+# meta-block, which is up to 16 MiB. The others grow less: gzip makes at most 1,032 bytes of one
+# byte, zstd 128 KiB of four.
 _STEPS: Final = {"BrotliDecoder": 8, "ZStandardDecoder": 64}
 _DEFAULT_STEP: Final = 512
 _FAILURES: Final = (("httpx", "RequestError"), ("httpx2", "RequestError"))

@@ -51,12 +51,12 @@ class _ProtocolRules:
     sends_last_event_id: bool = False
     # Requests carry the last sequence number as a query parameter.
     sends_sequence_number: bool = False
-    # Requests that carry one of these repeat the method and body; x-should-retry is ignored.
+    # As in HTML, a repeated request keeps its method and body, and x-should-retry is ignored.
     follows_html: bool = False
     # EndCause.FINISHED means that the content is complete, not just its last event.
     has_finish_reasons: bool = False
     stop_statuses: Mapping[int, Stop] = {204: Stop("no_content")}
-    # Why a request that carries neither isn't repeated, before and after a response has begun.
+    # Why a request with neither isn't repeated: before the first response, and after it began.
     no_repeat: FailReason | None = None
     no_repeat_mid_stream: FailReason | None = None
     max_attempts: int | None = 5
@@ -117,7 +117,8 @@ class ReconnectPolicy:
         max_attempts: Maximum number of reconnections in a row without progress; None for no limit.
             The default is None for EVENTSOURCE, otherwise 5.
         reset_on: What counts as progress: "event", a new event or last event ID; or "response",
-            any response with a stream: the default for MCP_2025_11, whose clients can poll so.
+            any response with a stream: the default for MCP_2025_11, whose servers can end each
+            response early, so that the client polls.
         retry_cap: The longest delay that the `retry` field can request, in seconds. Default: 3,600.
         honor_retry_after: The longest delay that Retry-After can request, in seconds. If the server
             requests a longer one, the decision is `Fail`. Default: 120.
