@@ -130,7 +130,6 @@ class AsyncEventSource(BaseEventSource[EventT]):
         self._sleep = _sleep if sleep is None else sleep
         self._background: Background[Any] | None = None
         self._then: Callable[[Background[Any]], object]
-        self._closed = False
         self._reading = False
 
     def __aiter__(self) -> Self:

@@ -81,6 +81,7 @@ class BaseEventSource(Breakable, Generic[EventT]):
         self.last_error: SSEError | None = None
         self._delay: float | None = None  # before the next connection
         self._restarting = False
+        self._closed = False  # by its reader
         self._source: Any = None
         self._pieces: Any = None  # the iterator of the source
         self._opened: Mapping[str, str] | None = None  # the headers to call on_open with
