@@ -13,7 +13,7 @@ libcurl decompresses, and rejects a Content-Encoding that it doesn't know.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from .._errors import StreamTimeout, translated
 from .._stage import Uncopyable
@@ -36,16 +36,13 @@ class _CurlSource(Uncopyable):
         self._response.quit_now.set()
 
 
-class CurlSource(_CurlSource):
+class CurlSource(_CurlSource, Iterator[bytes]):
     """Bytes of a response of a `Session` of curl_cffi, decompressed, as they arrive."""
 
     def __init__(self, response: Any) -> None:
         super().__init__(response)
         self._pieces: Iterator[bytes] = response.iter_content()
         self._bound: float | None = None
-
-    def __iter__(self) -> Self:
-        return self
 
     def __next__(self) -> bytes:
         try:
@@ -81,15 +78,12 @@ class CurlSource(_CurlSource):
             self._stop()
 
 
-class AsyncCurlSource(_CurlSource):
+class AsyncCurlSource(_CurlSource, AsyncIterator[bytes]):
     """Bytes of a response of an `AsyncSession` of curl_cffi, decompressed, as they arrive."""
 
     def __init__(self, response: Any) -> None:
         super().__init__(response)
         self._pieces: AsyncIterator[bytes] = response.aiter_content()
-
-    def __aiter__(self) -> Self:
-        return self
 
     async def __anext__(self) -> bytes:
         try:

@@ -7,7 +7,7 @@ The stage `HTTPBody` does no I/O; the readers read from the connection that a su
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Mapping
+from collections.abc import AsyncIterator, Generator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
@@ -207,7 +207,7 @@ class ResponseReader(Uncopyable):
 StreamT = TypeVar("StreamT")
 
 
-class AsyncResponseReader(ResponseReader, Generic[StreamT]):
+class AsyncResponseReader(ResponseReader, AsyncIterator[bytes], Generic[StreamT]):
     """Body of a response, read from a stream of the library that a subclass chooses."""
 
     interruptible = True
@@ -286,9 +286,6 @@ class AsyncResponseReader(ResponseReader, Generic[StreamT]):
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
-
-    def __aiter__(self) -> Self:
-        return self
 
     async def __anext__(self) -> bytes:
         while not (piece := self._pop_piece()):

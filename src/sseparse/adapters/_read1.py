@@ -20,13 +20,13 @@ response if `headers` is None. There is no fallback: after an interim response, 
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from http.client import HTTPResponse, IncompleteRead
 from io import BytesIO
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, cast
+from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 from attrs import define, field
 
@@ -59,7 +59,7 @@ _FAILURES: Final = (
 
 
 @define(eq=False, repr=False, slots=False)
-class BlockingSource(Uncopyable):
+class BlockingSource(Uncopyable, Iterator[bytes]):
     """Bytes of a response of these libraries, as they arrive."""
 
     library: str
@@ -105,9 +105,6 @@ class BlockingSource(Uncopyable):
         # The libraries decided by the first head whether the connection stays open.
         self._stays_open, self._must_restore = False, True
         return self._set_head()
-
-    def __iter__(self) -> Self:
-        return self
 
     def __next__(self) -> bytes:
         if self._error is not None:

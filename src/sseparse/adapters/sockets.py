@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections.abc import Iterator
 from contextlib import suppress
 from time import monotonic
 from typing import Any, Self, Unpack
@@ -22,7 +23,7 @@ from ._request import Request, RequestOptions, prepare_request
 __all__ = ("SocketSource", "request", "source")
 
 
-class SocketSource(ResponseReader):
+class SocketSource(ResponseReader, Iterator[bytes]):
     """
     Bytes of a response's body, as they arrive over a socket.
 
@@ -49,9 +50,6 @@ class SocketSource(ResponseReader):
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def __iter__(self) -> Self:
-        return self
 
     def __next__(self) -> bytes:
         until = None if self._bound is None else monotonic() + self._bound

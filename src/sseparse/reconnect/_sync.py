@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Literal, Self, Unpack, overload
 
@@ -22,7 +22,7 @@ Connect = Callable[[Mapping[str, str]], SyncReadable]
 Headers = Mapping[str, str] | Callable[[], Mapping[str, str]]
 
 
-class EventSource(BaseEventSource[EventT]):
+class EventSource(BaseEventSource[EventT], Iterator[EventT]):
     """
     Iterator of the events of a URL that reconnects when a connection is lost.
 
@@ -133,9 +133,6 @@ class EventSource(BaseEventSource[EventT]):
         self._sleep = self._interruption.wait if sleep is None else sleep
         # Held by the thread that reads: only that thread may close the response it reads.
         self._reading = threading.Lock()
-
-    def __iter__(self) -> Self:
-        return self
 
     def __next__(self) -> EventT:
         """

@@ -27,13 +27,10 @@ T = TypeVar("T")
 UpdateT = TypeVar("UpdateT")
 
 
-class AsyncDriver(BaseStream[ItemT]):
+class AsyncDriver(BaseStream[ItemT], AsyncIterator[ItemT]):
     """Driver of an asynchronous stream: reads the source when the reader needs bytes."""
 
     _pieces: AsyncIterator[bytes] | None
-
-    def __aiter__(self) -> Self:
-        return self
 
     async def __anext__(self) -> ItemT:
         """
@@ -295,16 +292,13 @@ class AsyncItemStream(
         return result.parse(kind)
 
 
-class AsyncStreamIterator(Uncopyable, Generic[T]):
+class AsyncStreamIterator(Uncopyable, AsyncIterator[T], Generic[T]):
     """Iterator over what a function of a stream returns until it raises StopAsyncIteration."""
 
     # A class, not an async generator, whose clean-up would be left to the garbage collector.
 
     def __init__(self, read: Callable[[], Coroutine[Any, Any, T]]) -> None:
         self._read = read
-
-    def __aiter__(self) -> Self:
-        return self
 
     def __anext__(self) -> Coroutine[Any, Any, T]:
         return self._read()

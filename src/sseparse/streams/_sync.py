@@ -29,15 +29,12 @@ T = TypeVar("T")
 UpdateT = TypeVar("UpdateT")
 
 
-class SyncDriver(BaseStream[ItemT]):
+class SyncDriver(BaseStream[ItemT], Iterator[ItemT]):
     """Driver of a stream: reads the source when the reader needs bytes."""
 
     _pieces: Iterator[bytes] | None
     _reading = False  # whether a read is in progress
     _to_close = False  # whether close() was called, also by another thread during a read
-
-    def __iter__(self) -> Self:
-        return self
 
     def __next__(self) -> ItemT:
         """
@@ -311,7 +308,7 @@ class ItemStream(
         return result.parse(kind)
 
 
-class StreamIterator(Uncopyable, Generic[T]):
+class StreamIterator(Uncopyable, Iterator[T], Generic[T]):
     """Iterator over what a function of a stream returns until it raises StopIteration."""
 
     # A class, not a generator: a generator is exhausted after an exception, and a later loop would
@@ -319,9 +316,6 @@ class StreamIterator(Uncopyable, Generic[T]):
 
     def __init__(self, read: Callable[[], T]) -> None:
         self._read = read
-
-    def __iter__(self) -> Self:
-        return self
 
     def __next__(self) -> T:
         return self._read()
