@@ -31,10 +31,6 @@ class _CurlSource(Uncopyable):
         self._response = response
         self._is_finished = False
 
-    def _stop(self) -> None:
-        """Have the transfer end at its next bytes, without waiting for them."""
-        self._response.quit_now.set()
-
 
 class CurlSource(_CurlSource, Iterator[bytes]):
     """Bytes of a response of a `Session` of curl_cffi, decompressed, as they arrive."""
@@ -71,11 +67,11 @@ class CurlSource(_CurlSource, Iterator[bytes]):
         self._bound = seconds
 
     def close(self) -> None:
-        """Close the response; one that isn't finished ends at its next bytes."""
+        """Close the response. A transfer that isn't finished ends later, at its next bytes."""
         if self._is_finished:
             self._response.close()
         else:
-            self._stop()
+            self._response.quit_now.set()
 
 
 class AsyncCurlSource(_CurlSource, AsyncIterator[bytes]):
@@ -96,11 +92,11 @@ class AsyncCurlSource(_CurlSource, AsyncIterator[bytes]):
             raise translated("curl_cffi", error) from error
 
     async def aclose(self) -> None:
-        """Close the response; one that isn't finished ends at its next bytes."""
+        """Close the response. A transfer that isn't finished ends later, at its next bytes."""
         if self._is_finished:
             await self._response.aclose()
         else:
-            self._stop()
+            self._response.quit_now.set()
 
 
 def source(response: Any) -> CurlSource | AsyncCurlSource:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from .._errors import SSEError
 from ..adapters._http import checked_headers, loaded_exceptions
 from ..adapters._registry import open_async, open_sync, wait_at_most
 from ._policy import Kind, ReconnectPolicy
@@ -20,7 +21,6 @@ HEADERS: Final[Mapping[str, str]] = {
 # What libraries raise if a connection fails; another attempt can succeed.
 _FAILURES: Final = (
     ("builtins", "OSError"),  # including those of requests and curl_cffi
-    ("sseparse", "SSEError"),
     *(("httpx", "RequestError"), ("httpx2", "RequestError")),
     *(("aiohttp", "ClientError"), ("urllib3.exceptions", "HTTPError")),
     ("http.client", "HTTPException"),
@@ -65,7 +65,7 @@ class CallableConnector:
 
     @property
     def failures(self) -> tuple[type[Exception], ...]:
-        return loaded_exceptions(*_FAILURES)
+        return SSEError, *loaded_exceptions(*_FAILURES)
 
     def open(
         self, headers: Mapping[str, str], resume: Mapping[bytes, bytes], _: Mapping[str, str]

@@ -46,9 +46,9 @@ class EventReader(Breakable, Generic[ItemT]):
 
     # Most readers never get a `__dict__`: only those with attributes that a user sets.
     __slots__ = (
-        *("__dict__", "__weakref__", "_body_start", "_end", "_ready", "_recorded", "_response"),
-        *("_timeline", "continues", "parser"),
-    )
+        "__dict__", "__weakref__", "_body_start", "_end", "_ready", "_recorded", "_response",
+        "_timeline", "continues", "parser",
+    )  # fmt: skip
 
     def __init__(
         self,
