@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-EVENT_STREAM: Final = "text/event-stream"
 # Values of a header, separated by commas outside quoted strings (Fetch, "get, decode, and split").
 _HEADER_VALUE: Final = re.compile(r'(?:[^",]++|"(?:[^"\\]|\\.)*+"?+)++', re.DOTALL)
 _MIME_TYPE: Final = re.compile(
@@ -60,7 +59,7 @@ def is_event_stream_type(content_type: str) -> bool:
         match = _MIME_TYPE.fullmatch(value)
         if match is not None and match[1] != "*/*":
             essence = match[1].lower()
-    return essence == EVENT_STREAM
+    return essence == "text/event-stream"
 
 
 def looks_encoded(body_start: bytes, headers: Mapping[str, str]) -> bool:
