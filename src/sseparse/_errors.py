@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from ._end import End, EndCause
 from ._response import (
+    REDIRECTS,
     content_codings,
     headers_of,
     looks_encoded,
@@ -133,7 +134,11 @@ class NotEventStream(SSEError):
             f"body begins {body_start[:80]!r}" if body_start else "no body was read",
         ]
         about = ", ".join(filter(None, facts))
-        what, advice = _redirect(status, known) or _encoded(body_start, known) or _body(body_start)
+        what, advice = (
+            _describe_redirect(status, known)
+            or _describe_coding(body_start, known)
+            or _describe_body(body_start)
+        )
         super().__init__(f"Response is not an event stream ({about}){what}; {advice}.")
         self.status = status
         self.content_type = content_type
@@ -154,8 +159,8 @@ class NotEventStream(SSEError):
         )
 
 
-def _redirect(status: int | None, headers: Mapping[str, str]) -> tuple[str, str] | None:
-    if status not in (301, 302, 303, 307, 308) or "location" not in headers:
+def _describe_redirect(status: int | None, headers: Mapping[str, str]) -> tuple[str, str] | None:
+    if status not in REDIRECTS or "location" not in headers:
         return None
     # The message goes into logs: it has neither the user and password nor the query.
     shown = re.sub("//[^/?#]*@", "//", re.split("[?#]", headers["location"], maxsplit=1)[0])
@@ -165,7 +170,7 @@ def _redirect(status: int | None, headers: Mapping[str, str]) -> tuple[str, str]
     )
 
 
-def _encoded(body_start: bytes, headers: Mapping[str, str]) -> tuple[str, str] | None:
+def _describe_coding(body_start: bytes, headers: Mapping[str, str]) -> tuple[str, str] | None:
     if not looks_encoded(body_start, headers):
         return None
     what = "seems to be compressed"
@@ -176,7 +181,7 @@ def _encoded(body_start: bytes, headers: Mapping[str, str]) -> tuple[str, str] |
     )
 
 
-def _body(body_start: bytes) -> tuple[str, str]:
+def _describe_body(body_start: bytes) -> tuple[str, str]:
     if lost_line_ends(body_start):
         return ": its lines lost their ends", (
             "pass the response itself, or its bytes as they arrive, instead of iter_lines()"

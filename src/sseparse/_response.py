@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+# Fetch, 2.2.6 "redirect status".
+REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 # Values of a header, separated by commas outside quoted strings (Fetch, "get, decode, and split").
 _HEADER_VALUE: Final = re.compile(r'(?:[^",]++|"(?:[^"\\]|\\.)*+"?+)++', re.DOTALL)
 _MIME_TYPE: Final = re.compile(

@@ -17,8 +17,6 @@ from .._response import TEXT_SAMPLE, content_codings, is_text, join_pairs, lower
 
 # The content codings that clients decode, or reject themselves.
 USUAL_CODINGS: Final = frozenset({"gzip", "deflate", "br", "zstd"})
-# Fetch, 2.2.6 "redirect status".
-REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 # In seconds. A timeout of 0 would make the socket non-blocking, and poll() takes milliseconds as a
 # C int, which a longer time would overflow.
 SHORTEST_WAIT: Final = 0.001

@@ -12,9 +12,9 @@ import h11
 from attrs import evolve, field, frozen
 
 from .._errors import NotEventStream
+from .._response import REDIRECTS
 from ._http import (
     DEFAULT_PORTS,
-    REDIRECTS,
     USER_AGENT,
     Origin,
     authority,

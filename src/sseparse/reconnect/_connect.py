@@ -71,7 +71,7 @@ class CallableConnector:
         self, headers: Mapping[str, str], resume: Mapping[bytes, bytes], _: Mapping[str, str]
     ) -> Any:
         """Open a synchronous source."""
-        source: Any = open_sync(self._connect(_joined(headers, resume)), "EventSource")
+        source: Any = open_sync(self._connect(_join(headers, resume)), "EventSource")
         if getattr(source, "status", 0) is None:
             source.close()
             raise TypeError(_NO_RESPONSE)
@@ -81,7 +81,7 @@ class CallableConnector:
         self, headers: Mapping[str, str], resume: Mapping[bytes, bytes], _: Mapping[str, str]
     ) -> Any:
         """Open an asynchronous source."""
-        opened = await self._connect(_joined(headers, resume))
+        opened = await self._connect(_join(headers, resume))
         source: Any = open_async(opened, "AsyncEventSource")
         if getattr(source, "status", 0) is None:
             await source.aclose()
@@ -100,6 +100,6 @@ class CallableConnector:
         wait_at_most(source, seconds)
 
 
-def _joined(headers: Mapping[str, str], resume: Mapping[bytes, bytes]) -> dict[str, str]:
+def _join(headers: Mapping[str, str], resume: Mapping[bytes, bytes]) -> dict[str, str]:
     resumed = {name.decode(): value.decode() for name, value in resume.items()}
     return {**headers, **resumed}
