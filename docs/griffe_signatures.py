@@ -50,7 +50,7 @@ SOURCES = {
         "reconnect._session.BaseEventSource.__init__",
         "sse._parser.Parser.__init__",
     ),
-    "adapters._http1.RequestOptions": ("adapters._http1.prepare_request",),
+    "adapters._request.RequestOptions": ("adapters._request.prepare_request",),
     "timing._otel.MetricOptions": ("timing._otel._common_values",),
 }
 HIDDEN = {"absent"}  # a field of models that only the library sets

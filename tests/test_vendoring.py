@@ -11,7 +11,7 @@ import pytest
 import sseparse
 
 SRC = Path(sseparse.__file__).parent
-GROUND_FILES = ("_errors.py", "_end.py", "_stage.py", "_options.py")
+GROUND_FILES = ("_errors.py", "_end.py", "_response.py", "_stage.py", "_options.py")
 # Coverage of a process would import this library's own modules and others.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if "COVERAGE" not in name}
 PARSE = """

@@ -188,7 +188,7 @@ def running_timers() -> Timers | None:
 
 
 def require_timers(purpose: str) -> Timers:
-    """Return the timers of the running loop; raise RuntimeError, which begins so, if none runs."""
+    """Return the running loop's timers, or raise RuntimeError: `purpose` begins its message."""
     timers = running_timers()
     if timers is None:
         raise RuntimeError(f"{purpose} the event loop of asyncio or trio, and neither runs")

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
 from ._end import End, EndCause
+from ._response import (
+    REDIRECTS,
+    content_codings,
+    headers_of,
+    looks_encoded,
+    lost_line_ends,
+    lower_case,
+    name_format,
+    status_of,
+)
 
 
 def _rebuild(kind: type[SSEError], args: tuple[Any, ...], state: dict[str, Any]) -> SSEError:
@@ -125,7 +134,11 @@ class NotEventStream(SSEError):
             f"body begins {body_start[:80]!r}" if body_start else "no body was read",
         ]
         about = ", ".join(filter(None, facts))
-        what, advice = _redirect(status, known) or _encoded(body_start, known) or _body(body_start)
+        what, advice = (
+            _describe_redirect(status, known)
+            or _describe_coding(body_start, known)
+            or _describe_body(body_start)
+        )
         super().__init__(f"Response is not an event stream ({about}){what}; {advice}.")
         self.status = status
         self.content_type = content_type
@@ -146,8 +159,8 @@ class NotEventStream(SSEError):
         )
 
 
-def _redirect(status: int | None, headers: Mapping[str, str]) -> tuple[str, str] | None:
-    if status not in (301, 302, 303, 307, 308) or "location" not in headers:
+def _describe_redirect(status: int | None, headers: Mapping[str, str]) -> tuple[str, str] | None:
+    if status not in REDIRECTS or "location" not in headers:
         return None
     # The message goes into logs: it has neither the user and password nor the query.
     shown = re.sub("//[^/?#]*@", "//", re.split("[?#]", headers["location"], maxsplit=1)[0])
@@ -157,14 +170,7 @@ def _redirect(status: int | None, headers: Mapping[str, str]) -> tuple[str, str]
     )
 
 
-# The first bytes of gzip, zstd and zlib. Brotli has none of its own.
-_COMPRESSED: Final = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"x\x01", b"x\x9c", b"x\xda")
-TEXT_SAMPLE: Final = 16  # bytes; bzip2 begins with 10 bytes of ASCII
-_FIELDS: Final = (b"data:", b"event:", b"id:", b"retry:")
-_CONTROL: Final = re.compile("[\0-\x08\x0e-\x1f\x7f]")
-
-
-def _encoded(body_start: bytes, headers: Mapping[str, str]) -> tuple[str, str] | None:
+def _describe_coding(body_start: bytes, headers: Mapping[str, str]) -> tuple[str, str] | None:
     if not looks_encoded(body_start, headers):
         return None
     what = "seems to be compressed"
@@ -175,64 +181,16 @@ def _encoded(body_start: bytes, headers: Mapping[str, str]) -> tuple[str, str] |
     )
 
 
-def looks_encoded(body_start: bytes, headers: Mapping[str, str]) -> bool:
-    """Return whether a body seems to be compressed still, as its headers or first bytes say."""
-    if body_start.startswith(_COMPRESSED):
-        return True
-    return bool(content_codings(headers)) and not (body_start and is_text(body_start))
-
-
-def content_codings(headers: Mapping[str, str]) -> list[str]:
-    """Return the names in Content-Encoding, in lower case, without "identity"."""
-    names = (name.strip() for name in headers.get("content-encoding", "").lower().split(","))
-    return [name for name in names if name not in {"", "identity"}]
-
-
-def is_text(body_start: bytes) -> bool:
-    """Return whether a body that begins so is text and not compressed. The empty prefix is."""
-    sample = body_start[:TEXT_SAMPLE]
-    # After the name of a field, even a byte that isn't text is data.
-    if sample.startswith(_FIELDS):
-        return True
-    try:
-        text, _ = codecs.utf_8_decode(sample)
-    except UnicodeDecodeError:
-        return False
-    return _CONTROL.search(text) is None
-
-
-def _body(body_start: bytes) -> tuple[str, str]:
+def _describe_body(body_start: bytes) -> tuple[str, str]:
     if lost_line_ends(body_start):
         return ": its lines lost their ends", (
             "pass the response itself, or its bytes as they arrive, instead of iter_lines()"
         )
-    looks = _looks_like(body_start)
+    looks = name_format(body_start)
     return f": it looks like {looks}" if looks else "", (
         "expected the content type text/event-stream and lines such as 'data: {...}': check the "
         "URL and that the request asks for a stream"
     )
-
-
-# A field after another one, or after the JSON of its data, in the body's only line.
-_JOINED_LINES: Final = re.compile(
-    rb"(?:data:[^\r\n]*?[}\]]|(?:event|id|retry)?:[^\r\n]*?)(?:data|event):[^\r\n]*\Z"
-)
-
-
-def lost_line_ends(body_start: bytes) -> bool:
-    """Return whether a body without any event looks like lines that were joined without ends."""
-    return _JOINED_LINES.match(body_start) is not None
-
-
-def _looks_like(body_start: bytes) -> str | None:
-    text = body_start.removeprefix(codecs.BOM_UTF8).strip()
-    if text.startswith(b"<"):
-        return "HTML or XML"
-    if not text.startswith((b"{", b"[")):
-        return None
-    first, *others = text.splitlines()
-    one_each = first.rstrip().endswith(b"}") and any(line.startswith(b"{") for line in others)
-    return "JSON Lines" if one_each else "JSON"
 
 
 class ServerSentError(SSEError):
@@ -427,28 +385,6 @@ _CAUSES: Final = (
 def cause_of(error: SSEError | None) -> EndCause | None:
     """Return how a stream ends that an error stops; None for no error."""
     return next((cause for kind, cause in _CAUSES if isinstance(error, kind)), None)
-
-
-def status_of(response: object) -> int | None:
-    """Return the HTTP status of a response or source, or None."""
-    # In some libraries `status` is a text, such as "200 OK".
-    known = (getattr(response, name, None) for name in ("status", "status_code"))
-    return next((status for status in known if isinstance(status, int)), None)
-
-
-def headers_of(response: object) -> dict[str, str]:
-    """Return the headers of a response or source by lower-case name."""
-    return lower_case(getattr(response, "headers", None))
-
-
-def lower_case(headers: Any) -> dict[str, str]:
-    """Return headers by lower-case name, repeated ones joined, without those that aren't text."""
-    joined: dict[str, str] = {}
-    for name, value in headers.items() if headers else ():
-        if isinstance(name, str) and isinstance(value, str):
-            key = name.lower()
-            joined[key] = f"{joined[key]}, {value}" if key in joined else value
-    return joined
 
 
 def add_response(error: SSEError, response: object) -> SSEError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from functools import wraps
-from typing import Concatenate, Generic, NoReturn, ParamSpec, Protocol, Self, TypeVar
+from typing import Concatenate, Generic, NoReturn, ParamSpec, Protocol, TypeVar
 
 from ._end import End
 from ._errors import BrokenStage, SSEError
@@ -187,15 +187,12 @@ class _StageItems(Breakable, Generic[InT, T]):
         self._closed = True
 
 
-class _Items(_StageItems[InT, T]):
+class _Items(_StageItems[InT, T], Iterator[T]):
     __slots__ = ("_pieces",)
 
     def __init__(self, stage: Stage[InT, T], pieces: Iterator[InT]) -> None:
         super().__init__(stage)
         self._pieces = pieces
-
-    def __iter__(self) -> Self:
-        return self
 
     def __next__(self) -> T:
         while not self._has_next():
@@ -214,15 +211,12 @@ class _Items(_StageItems[InT, T]):
             self._feed(piece)
 
 
-class _AsyncItems(_StageItems[InT, T]):
+class _AsyncItems(_StageItems[InT, T], AsyncIterator[T]):
     __slots__ = ("_pieces",)
 
     def __init__(self, stage: Stage[InT, T], pieces: AsyncIterator[InT]) -> None:
         super().__init__(stage)
         self._pieces = pieces
-
-    def __aiter__(self) -> Self:
-        return self
 
     async def __anext__(self) -> T:
         while not self._has_next():

@@ -7,7 +7,7 @@ import pytest
 
 from sseparse import NotEventStream, __version__
 from sseparse.adapters._http import check_timeout
-from sseparse.adapters._http1 import Request, prepare_request
+from sseparse.adapters._request import Request, prepare_request
 
 URL = "https://api.example:8443/v1/chat?a=1#part"
 

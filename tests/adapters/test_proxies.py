@@ -11,7 +11,7 @@ import trustme
 
 from proxies import ProxyServer
 from sseparse import ProxyError, StreamTimeout, TransportError
-from sseparse.adapters._http1 import prepare_request
+from sseparse.adapters._request import prepare_request
 from sseparse.testing import Replay, ReplayServer
 
 from .clients import CLIENTS, Client

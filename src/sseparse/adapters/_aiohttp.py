@@ -12,9 +12,9 @@ Private attributes used, seen in aiohttp 3.14.5:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 
 from .._errors import translated
 from .._stage import Uncopyable
@@ -33,7 +33,7 @@ _FAILURES: Final = (
 _CHECK_INTERVAL: Final = 1.0  # in seconds, between two checks of the connection during a wait
 
 
-class ContentSource(Uncopyable):
+class ContentSource(Uncopyable, AsyncIterator[bytes]):
     """Bytes of a body of aiohttp, `response.content`, as they arrive. It isn't closed."""
 
     pooled = False
@@ -56,9 +56,6 @@ class ContentSource(Uncopyable):
                 "this response was read already, and its body wasn't kept; pass a response that "
                 "hasn't been read"
             )
-
-    def __aiter__(self) -> Self:
-        return self
 
     async def __anext__(self) -> bytes:
         if self._check.error is not None:

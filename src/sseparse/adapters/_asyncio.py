@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Self
+from collections.abc import AsyncIterator, Mapping
+from typing import TYPE_CHECKING
 
 from .._errors import translated
 from .._stage import Uncopyable
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from asyncio import StreamReader
 
 
-class StreamReaderSource(Uncopyable):
+class StreamReaderSource(Uncopyable, AsyncIterator[bytes]):
     """Bytes of a reader, as they arrive. Iterating over the reader itself would wait for lines."""
 
     status: int | None = None
@@ -21,9 +21,6 @@ class StreamReaderSource(Uncopyable):
     def __init__(self, reader: StreamReader) -> None:
         self.headers: Mapping[str, str] = {}
         self._reader = reader
-
-    def __aiter__(self) -> Self:
-        return self
 
     async def __anext__(self) -> bytes:
         try:

@@ -13,7 +13,7 @@ libcurl decompresses, and rejects a Content-Encoding that it doesn't know.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from .._errors import StreamTimeout, translated
 from .._stage import Uncopyable
@@ -31,21 +31,14 @@ class _CurlSource(Uncopyable):
         self._response = response
         self._is_finished = False
 
-    def _stop(self) -> None:
-        """Have the transfer end at its next bytes, without waiting for them."""
-        self._response.quit_now.set()
 
-
-class CurlSource(_CurlSource):
+class CurlSource(_CurlSource, Iterator[bytes]):
     """Bytes of a response of a `Session` of curl_cffi, decompressed, as they arrive."""
 
     def __init__(self, response: Any) -> None:
         super().__init__(response)
         self._pieces: Iterator[bytes] = response.iter_content()
         self._bound: float | None = None
-
-    def __iter__(self) -> Self:
-        return self
 
     def __next__(self) -> bytes:
         try:
@@ -74,22 +67,19 @@ class CurlSource(_CurlSource):
         self._bound = seconds
 
     def close(self) -> None:
-        """Close the response; one that isn't finished ends at its next bytes."""
+        """Close the response. A transfer that isn't finished ends later, at its next bytes."""
         if self._is_finished:
             self._response.close()
         else:
-            self._stop()
+            self._response.quit_now.set()
 
 
-class AsyncCurlSource(_CurlSource):
+class AsyncCurlSource(_CurlSource, AsyncIterator[bytes]):
     """Bytes of a response of an `AsyncSession` of curl_cffi, decompressed, as they arrive."""
 
     def __init__(self, response: Any) -> None:
         super().__init__(response)
         self._pieces: AsyncIterator[bytes] = response.aiter_content()
-
-    def __aiter__(self) -> Self:
-        return self
 
     async def __anext__(self) -> bytes:
         try:
@@ -102,11 +92,11 @@ class AsyncCurlSource(_CurlSource):
             raise translated("curl_cffi", error) from error
 
     async def aclose(self) -> None:
-        """Close the response; one that isn't finished ends at its next bytes."""
+        """Close the response. A transfer that isn't finished ends later, at its next bytes."""
         if self._is_finished:
             await self._response.aclose()
         else:
-            self._stop()
+            self._response.quit_now.set()
 
 
 def source(response: Any) -> CurlSource | AsyncCurlSource:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Self
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from typing import Any
 
 from .._stage import Uncopyable
 from ._http import BodyCheck
 
 
-class FrameworkSource(Uncopyable):
+class FrameworkSource(Uncopyable, Iterator[bytes]):
     """Bytes of a response of a web framework, as the application returns them."""
 
     def __init__(self, response: Any, body: Iterable[bytes]) -> None:
@@ -18,9 +18,6 @@ class FrameworkSource(Uncopyable):
         self._response = response
         self._pieces = iter(body)
         self._check = BodyCheck(self.status, self.headers, ())
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self
 
     def __next__(self) -> bytes:
         if self._check.error is not None:
@@ -32,11 +29,8 @@ class FrameworkSource(Uncopyable):
         self._response.close()
 
 
-class MemorySource(FrameworkSource):
+class MemorySource(FrameworkSource, AsyncIterator[bytes]):
     """Bytes of a response of Django that has its complete body: no one waits for them."""
-
-    def __aiter__(self) -> Self:
-        return self
 
     async def __anext__(self) -> bytes:
         try:

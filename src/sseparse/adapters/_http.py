@@ -12,18 +12,11 @@ from time import monotonic
 from typing import Any, Final, NamedTuple, TypeGuard
 
 from .. import __version__
-from .._errors import (
-    TEXT_SAMPLE,
-    NotEventStream,
-    content_codings,
-    is_text,
-    lower_case,
-)
+from .._errors import NotEventStream
+from .._response import TEXT_SAMPLE, content_codings, is_text, join_pairs, lower_case
 
 # The content codings that clients decode, or reject themselves.
 USUAL_CODINGS: Final = frozenset({"gzip", "deflate", "br", "zstd"})
-# Fetch, 2.2.6 "redirect status".
-REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 # In seconds. A timeout of 0 would make the socket non-blocking, and poll() takes milliseconds as a
 # C int, which a longer time would overflow.
 SHORTEST_WAIT: Final = 0.001
@@ -61,6 +54,7 @@ class BodyCheck:
         method: The method of the last request.
 
     Attributes:
+        status, headers: Those of the response.
         error: Why the response, or the rest of it, can't be read; or None.
         passed: Whether each further piece can be returned as it is.
     """
@@ -68,12 +62,13 @@ class BodyCheck:
     def __init__(
         self,
         status: int | None,
-        headers: object,
+        headers: Mapping[str, str],
         codings: Container[str] | None,
         hops: Iterable[tuple[str, int, object]] = (),
         method: str = "",
     ) -> None:
-        self._status = status
+        self.status = status
+        self.headers = headers
         self._headers = lower_case(headers)
         self._start = b""
         # By default, clients turn a POST into a GET at most redirects.
@@ -97,13 +92,21 @@ class BodyCheck:
         for size in range(known + 1, len(start) + 1):
             if not is_text(start[:size]):
                 # No more than this, so that the error doesn't depend on how the body is cut.
-                self.error = NotEventStream.from_response(self._status, self._headers, start[:size])
+                self.error = NotEventStream.from_response(self.status, self._headers, start[:size])
                 if size == known + 1:
                     raise self.error
                 return piece[: size - known - 1]
         self._start = start
         self.passed = len(start) == TEXT_SAMPLE
         return piece
+
+
+def check_redirected(response: Any, codings: Container[str] | None) -> BodyCheck:
+    """Check a response of httpx, httpx2 or requests, and the redirects that led to it."""
+    hops = [(each.request.method, each.status_code, each.headers) for each in response.history]
+    # A response made by hand has no request, and no history.
+    method = response.request.method if hops else ""
+    return BodyCheck(response.status_code, response.headers, codings, hops, method)
 
 
 def loaded_exceptions(*names: tuple[str, str]) -> tuple[type[Exception], ...]:
@@ -139,12 +142,7 @@ def is_socket(found: object) -> TypeGuard[socket.socket]:
 
 def join_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     """Return raw headers by lower-case name, with the values of a repeated one joined."""
-    # RFC 9110, 5.3: they can be joined.
-    headers: dict[str, str] = {}
-    for raw_name, raw_value in raw:
-        name, value = raw_name.decode("ascii").lower(), raw_value.decode("latin-1")
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return headers
+    return join_pairs((name.decode("ascii"), value.decode("latin-1")) for name, value in raw)
 
 
 class Origin(NamedTuple):

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import suppress
 from time import monotonic
 from typing import Any, Final, Self
@@ -25,7 +25,7 @@ from .._stage import Breakable, Uncopyable, breaking
 from ._http import (
     READ_SIZE,
     USUAL_CODINGS,
-    BodyCheck,
+    check_redirected,
     loaded_exceptions,
     shortest_timeout,
     shut_down,
@@ -33,9 +33,9 @@ from ._http import (
 from ._interruptible import InterruptibleBody
 from ._registry import HTTPXResponse, SDKResponse, SDKStream
 
-# How many compressed bytes are decompressed at once. A few bytes of Brotli hold one meta-block at
-# most, which is up to 16 MiB. The others need far more for that: gzip makes at most 1,032 bytes of
-# one, zstd 128 KiB of four.
+# How many compressed bytes are decompressed at once. Eight bytes of Brotli begin at most one
+# meta-block, which is up to 16 MiB. The others grow less: gzip makes at most 1,032 bytes of one
+# byte, zstd 128 KiB of four.
 _STEPS: Final = {"BrotliDecoder": 8, "ZStandardDecoder": 64}
 _DEFAULT_STEP: Final = 512
 _FAILURES: Final = (("httpx", "RequestError"), ("httpx2", "RequestError"))
@@ -172,7 +172,7 @@ class HTTPXSource(Uncopyable):
         self._is_connected = network is not None
         is_async = hasattr(response.stream, "__aiter__")
         self.pooled: bool = self._is_connected if is_async else self._network is not None
-        self._check = _make_check(response)
+        self._check = check_redirected(response, _find_codings(response))
         self.interruptible: bool = is_async and self._network is not None
 
     def __iter__(self) -> Self:
@@ -290,16 +290,12 @@ def _keeps_body(response: Any) -> bool:
         return False
 
 
-def _make_check(response: HTTPXResponse) -> BodyCheck:
-    history: list[Any] = response.history
-    hops = [(each.request.method, each.status_code, each.headers) for each in history]
-    # The library returns a body with another coding as it is, without an error.
+def _find_codings(response: HTTPXResponse) -> Container[str]:
+    """Return the names that the library decodes; it returns any other body as it is."""
     library = type(response).__module__.partition(".")[0]
     decoders = sys.modules.get(f"{library}._decoders")
-    codings = getattr(decoders, "SUPPORTED_DECODERS", USUAL_CODINGS)
-    # A response made without a request has no `request`, and no history.
-    method = response.request.method if hops else ""
-    return BodyCheck(response.status_code, response.headers, codings, hops, method)
+    codings: Container[str] = getattr(decoders, "SUPPORTED_DECODERS", USUAL_CODINGS)
+    return codings
 
 
 def _find_unbounded_decoders(response: Any) -> tuple[Any, list[Any]]:

@@ -20,19 +20,28 @@ response if `headers` is None. There is no fallback: after an interim response, 
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from http.client import HTTPResponse, IncompleteRead
 from io import BytesIO
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, Self, cast
+from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 from attrs import define, field
 
-from .._errors import TransportError, content_codings, lower_case, status_of, translated
+from .._errors import TransportError, translated
+from .._response import content_codings, lower_case, status_of
 from .._stage import Uncopyable
-from ._http import READ_SIZE, BodyCheck, is_socket, loaded_exceptions, shortest_timeout, shut_down
+from ._http import (
+    READ_SIZE,
+    BodyCheck,
+    check_redirected,
+    is_socket,
+    loaded_exceptions,
+    shortest_timeout,
+    shut_down,
+)
 
 if TYPE_CHECKING:
     from urllib.error import HTTPError
@@ -50,20 +59,22 @@ _FAILURES: Final = (
 
 
 @define(eq=False, repr=False, slots=False)
-class BlockingSource(Uncopyable):
+class BlockingSource(Uncopyable, Iterator[bytes]):
     """Bytes of a response of these libraries, as they arrive."""
 
     library: str
     response: Any
     http_response: object  # of http.client, underneath; its socket is read
-    read_head: Callable[[], _Head]  # called once, after interim responses
-    open_body: Callable[[], _Read]  # called after that
+    # Returns the check of the response and what reads its body; called after interim responses.
+    open_body: Callable[[], tuple[BodyCheck, _Read]]
     is_finished: Callable[[], bool]  # then the connection can be another response's
     pooled: bool = True
     status: int | None = field(default=None, init=False)
     headers: Mapping[str, str] = field(factory=dict[str, str], init=False)
-    _is_kept: bool = field(default=True, init=False)  # whether the connection is, after the body
-    _is_changed: bool = field(default=False, init=False)  # the connection, until the body's end
+    # Whether the connection stays open after the body.
+    _stays_open: bool = field(default=True, init=False)
+    # Whether the socket must be restored as soon as the body ends, not at the read after that.
+    _must_restore: bool = field(default=False, init=False)
     _check: BodyCheck | None = field(default=None, init=False)
     _read: _Read = field(init=False)
     _error: TransportError | None = field(default=None, init=False)
@@ -76,12 +87,13 @@ class BlockingSource(Uncopyable):
             self._set_head()
 
     def _set_head(self) -> BodyCheck:
-        self.status, self.headers, self._check = self.read_head()
-        self._read = self.open_body()
+        check, self._read = self.open_body()
+        self._check = check
+        self.status, self.headers = check.status, check.headers
         if self.status == 101:
             # The libraries treat it as a response without a body.
             self._socket.shut_down()
-        return self._check
+        return check
 
     def _skip_interim(self) -> BodyCheck:
         # RFC 9110, 15.2: "A client MUST be able to parse one or more 1xx responses received prior
@@ -91,11 +103,8 @@ class BlockingSource(Uncopyable):
             response.headers = response.msg = None
             response.begin()
         # The libraries decided by the first head whether the connection stays open.
-        self._is_kept, self._is_changed = False, True
+        self._stays_open, self._must_restore = False, True
         return self._set_head()
-
-    def __iter__(self) -> Self:
-        return self
 
     def __next__(self) -> bytes:
         if self._error is not None:
@@ -115,8 +124,8 @@ class BlockingSource(Uncopyable):
             self._socket.release()
             self._error = translated(self.library, error)
             raise self._error from error
-        if not piece or (self._is_changed and self.is_finished()):
-            if not self._is_kept:
+        if not piece or (self._must_restore and self.is_finished()):
+            if not self._stays_open:
                 self._socket.shut_down()
             self._socket.release()
         if check.error is not None:
@@ -126,7 +135,7 @@ class BlockingSource(Uncopyable):
         return piece if check.passed else check.release(piece)
 
     def wait_at_most(self, seconds: float | None) -> None:
-        self._bound, self._is_changed = seconds, True
+        self._bound, self._must_restore = seconds, True
         self._socket.limit_reads()
         if seconds is None:
             self._socket.begin_piece(None)
@@ -153,12 +162,6 @@ class BlockingSource(Uncopyable):
 _Read = Callable[[], bytes]  # returns b"" at the end of the body
 
 
-class _Head(NamedTuple):
-    status: int | None
-    headers: Mapping[str, str]
-    check: BodyCheck
-
-
 def _is_interim(response: object) -> bool:
     """Return whether a response of http.client is followed by another one to the same request."""
     if not isinstance(response, HTTPResponse) or response.isclosed():
@@ -175,7 +178,8 @@ def http_client_source(response: HTTPResponse | HTTPError) -> BlockingSource:
     file: Any = getattr(inner, "fp", None)
     is_real = isinstance(inner, HTTPResponse) and (file is not None or inner.isclosed())
     if not is_real and hasattr(inner, "read1"):
-        return _double_source("http.client", response, inner)
+        check = BodyCheck(status_of(response), cast("Any", response).headers, ())
+        return _file_source("http.client", response, inner, check)
     if not isinstance(inner, HTTPResponse):
         raise TypeError(
             f"{type(response).__name__} isn't a response of http.client and wraps none; pass an "
@@ -187,45 +191,33 @@ def http_client_source(response: HTTPResponse | HTTPError) -> BlockingSource:
             "this response was read or closed already; pass a response that hasn't been read"
         )
 
-    def read_head() -> _Head:
+    def open_body() -> tuple[BodyCheck, _Read]:
         headers = cast("Mapping[str, str]", inner.headers)
-        return _Head(inner.status, headers, BodyCheck(inner.status, headers, ()))
+        return BodyCheck(inner.status, headers, ()), partial(_read_http_client, inner)
 
     return BlockingSource(
         "http.client",
         response,
         http_response=inner,
-        read_head=read_head,
-        open_body=lambda: partial(_read_http_client, inner),
+        open_body=open_body,
         is_finished=inner.isclosed,
         pooled=not inner.will_close,
     )
 
 
-def _double_source(
-    library: str,
-    response: Any,
-    file: Any,
-    hops: Iterable[tuple[str, int, object]] = (),
-    method: str = "",
+def _file_source(
+    library: str, response: Any, file: Any, check: BodyCheck, *, pooled: bool = False
 ) -> BlockingSource:
-    """Return the bytes of a file that a test or a recorder has in the place of a connection."""
+    """Return the bytes of a file: a body in memory, or what a test has instead of a connection."""
     if file.closed:
         raise RuntimeError("this response was read or closed already; pass one that hasn't been")
-
-    def read_head() -> _Head:
-        # Nothing decompresses the file.
-        check = BodyCheck(status_of(response), response.headers, (), hops, method)
-        return _Head(status_of(response), response.headers, check)
-
     return BlockingSource(
         library,
         response,
         http_response=None,
-        read_head=read_head,
-        open_body=lambda: partial(file.read1, READ_SIZE),
+        open_body=lambda: (check, partial(file.read1, READ_SIZE)),
         is_finished=lambda: file.closed,
-        pooled=False,
+        pooled=pooled,
     )
 
 
@@ -243,18 +235,20 @@ def _read_http_client(response: HTTPResponse) -> bytes:
 
 def urllib3_source(response: BaseHTTPResponse) -> BlockingSource:
     """Return the bytes of a response of urllib3, decompressed."""
+    codings = response.CONTENT_DECODERS
     # `data` would read a body that wasn't read yet.
     body = getattr(response, "_body", None)
-    codings = response.CONTENT_DECODERS
+    if isinstance(body, bytes):
+        check = BodyCheck(response.status, response.headers, codings)
+        return _file_source("urllib3", response, BytesIO(body), check, pooled=True)
 
-    def read_head() -> _Head:
+    def read_head() -> BodyCheck:
         _copy_head(response)
-        status, headers = response.status, response.headers
-        check = BodyCheck(status, headers, codings)
+        check = BodyCheck(response.status, response.headers, codings)
         _drop_unknown_codings(response)
-        return _Head(status, headers, check)
+        return check
 
-    return _open("urllib3", response, response, body=body, read_head=read_head)
+    return _open("urllib3", response, response, read_head)
 
 
 def refuse_async(response: object) -> NoReturn:
@@ -272,70 +266,59 @@ def requests_source(response: Response) -> BlockingSource:
     body = getattr(response, "_content", None)
     raw: Any = response.raw
     codings = getattr(raw, "CONTENT_DECODERS", None)
-    history = response.history
-    hops = [(each.request.method or "", each.status_code, each.headers) for each in history]
-    # A response made by hand has no request, and no history.
-    method = (response.request.method or "") if hops else ""
     if isinstance(body, bytes):
-        # Without `raw`, requests can't close a response made by hand.
-        response.raw = raw = BytesIO() if raw is None else raw
-    elif codings is None:
+        if raw is None:
+            response.raw = BytesIO()  # without it, requests can't close a response made by hand
+        check = check_redirected(response, codings)
+        return _file_source("requests", response, BytesIO(body), check, pooled=True)
+    if codings is None:
         if not hasattr(raw, "read1"):
             raise TypeError(
                 f"this response is read from {type(raw).__name__}, and not by urllib3; "
                 "pass response.iter_content(None) instead"
             )
-        return _double_source("requests", response, raw, hops, method)
+        # Nothing decompresses what such a file returns.
+        return _file_source("requests", response, raw, check_redirected(response, ()))
 
-    def read_head() -> _Head:
+    def read_head() -> BodyCheck:
         if _copy_head(raw):
             response.status_code, response.reason = raw.status, raw.reason
             response.headers = type(response.headers)(raw.headers)
-        status, headers = response.status_code, response.headers
-        if codings is not None:
-            _drop_unknown_codings(raw)
-        return _Head(status, headers, BodyCheck(status, headers, codings, hops, method))
+        _drop_unknown_codings(raw)
+        return check_redirected(response, codings)
 
-    return _open("requests", response, raw, body=body, read_head=read_head)
+    return _open("requests", response, raw, read_head)
 
 
 def _open(
-    library: str,
-    response: Any,
-    raw: Any,
-    *,
-    body: object,
-    read_head: Callable[[], _Head],
+    library: str, response: Any, raw: Any, read_head: Callable[[], BodyCheck]
 ) -> BlockingSource:
-    """Read the body if the library kept it, else `raw`, the response of urllib3."""
-    is_kept = isinstance(body, bytes)
-    if not is_kept and not (hasattr(raw, "_fp") and hasattr(raw, "read1")):
+    """Return the bytes of `raw`, the response of urllib3, from its connection."""
+    if not (hasattr(raw, "_fp") and hasattr(raw, "read1")):
         raise TypeError(
             f"{type(raw).__name__} can't be read piece by piece: it is of HTTP/2, or of "
             "urllib3 before 2.7; pass [response.data] to parse the complete body at once"
         )
-    if not is_kept and raw.closed:
+    if raw.closed:
         option = "stream=True" if library == "requests" else "preload_content=False"
         raise RuntimeError(
             "this response was read or closed already, and its body wasn't kept; pass a response "
             f"that hasn't been read, requested with {option}"
         )
 
-    def open_body() -> _Read:
-        if isinstance(body, bytes):
-            return partial(next, iter([body]), b"")
+    def open_body() -> tuple[BodyCheck, _Read]:
+        check = read_head()
         # Decoding takes time for each piece even if there is nothing to decode.
         is_coded = bool(content_codings(lower_case(raw.headers)))
         # Without a size, a short Content-Length isn't noticed, and decompressing has no bounds.
-        return partial(raw.read1, READ_SIZE, decode_content=is_coded)
+        return check, partial(raw.read1, READ_SIZE, decode_content=is_coded)
 
     return BlockingSource(
         library,
         response,
         http_response=getattr(raw, "_fp", None),
-        read_head=read_head,
         open_body=open_body,
-        is_finished=lambda: is_kept or raw.closed,
+        is_finished=lambda: raw.closed,
     )
 
 

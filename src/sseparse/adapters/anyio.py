@@ -6,7 +6,8 @@ import ssl
 from typing import Unpack
 
 from ._http import READ_SIZE
-from ._http1 import AsyncResponseReader, RequestOptions, prepare_request
+from ._http1 import AsyncResponseReader
+from ._request import RequestOptions, prepare_request
 
 try:
     import anyio

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections.abc import Iterator
 from contextlib import suppress
 from time import monotonic
 from typing import Any, Self, Unpack
@@ -16,12 +17,13 @@ from typing import Any, Self, Unpack
 from .._errors import TransportError, translated
 from .._log import debug
 from ._http import READ_SIZE, is_socket, shortest_timeout, shut_down
-from ._http1 import Request, RequestOptions, ResponseReader, prepare_request
+from ._http1 import ResponseReader
+from ._request import Request, RequestOptions, prepare_request
 
 __all__ = ("SocketSource", "request", "source")
 
 
-class SocketSource(ResponseReader):
+class SocketSource(ResponseReader, Iterator[bytes]):
     """
     Bytes of a response's body, as they arrive over a socket.
 
@@ -48,9 +50,6 @@ class SocketSource(ResponseReader):
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def __iter__(self) -> Self:
-        return self
 
     def __next__(self) -> bytes:
         until = None if self._bound is None else monotonic() + self._bound

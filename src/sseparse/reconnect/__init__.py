@@ -8,21 +8,9 @@ httpx2, or over any library.
 
 from typing import TYPE_CHECKING
 
+from ._decisions import Decision, Fail, FailReason, Read, Retry, Stop, StopReason, Verdict
 from ._headers import retry_after
-from ._policy import (
-    Cursor,
-    Decision,
-    Fail,
-    FailReason,
-    Kind,
-    Read,
-    ReconnectPolicy,
-    ReconnectState,
-    Retry,
-    Stop,
-    StopReason,
-    Verdict,
-)
+from ._policy import Cursor, Kind, ReconnectPolicy, ReconnectState
 
 if TYPE_CHECKING:
     from ._async import AsyncEventSource

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar, Unpack, overload
@@ -69,7 +69,7 @@ class Background(Generic[T]):
             self._over.set()
 
 
-class AsyncEventSource(BaseEventSource[EventT]):
+class AsyncEventSource(BaseEventSource[EventT], AsyncIterator[EventT]):
     """
     Asynchronous iterator of the events of a URL, for asyncio and trio.
 
@@ -130,11 +130,7 @@ class AsyncEventSource(BaseEventSource[EventT]):
         self._sleep = _sleep if sleep is None else sleep
         self._background: Background[Any] | None = None
         self._then: Callable[[Background[Any]], object]
-        self._closed = False
         self._reading = False
-
-    def __aiter__(self) -> Self:
-        return self
 
     async def __anext__(self) -> EventT:
         """

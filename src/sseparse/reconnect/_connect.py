@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from .._errors import SSEError
 from ..adapters._http import checked_headers, loaded_exceptions
 from ..adapters._registry import open_async, open_sync, wait_at_most
 from ._policy import Kind, ReconnectPolicy
@@ -20,7 +21,6 @@ HEADERS: Final[Mapping[str, str]] = {
 # What libraries raise if a connection fails; another attempt can succeed.
 _FAILURES: Final = (
     ("builtins", "OSError"),  # including those of requests and curl_cffi
-    ("sseparse", "SSEError"),
     *(("httpx", "RequestError"), ("httpx2", "RequestError")),
     *(("aiohttp", "ClientError"), ("urllib3.exceptions", "HTTPError")),
     ("http.client", "HTTPException"),
@@ -65,13 +65,13 @@ class CallableConnector:
 
     @property
     def failures(self) -> tuple[type[Exception], ...]:
-        return loaded_exceptions(*_FAILURES)
+        return SSEError, *loaded_exceptions(*_FAILURES)
 
     def open(
         self, headers: Mapping[str, str], resume: Mapping[bytes, bytes], _: Mapping[str, str]
     ) -> Any:
         """Open a synchronous source."""
-        source: Any = open_sync(self._connect(_joined(headers, resume)), "EventSource")
+        source: Any = open_sync(self._connect(_join(headers, resume)), "EventSource")
         if getattr(source, "status", 0) is None:
             source.close()
             raise TypeError(_NO_RESPONSE)
@@ -81,7 +81,7 @@ class CallableConnector:
         self, headers: Mapping[str, str], resume: Mapping[bytes, bytes], _: Mapping[str, str]
     ) -> Any:
         """Open an asynchronous source."""
-        opened = await self._connect(_joined(headers, resume))
+        opened = await self._connect(_join(headers, resume))
         source: Any = open_async(opened, "AsyncEventSource")
         if getattr(source, "status", 0) is None:
             await source.aclose()
@@ -100,6 +100,6 @@ class CallableConnector:
         wait_at_most(source, seconds)
 
 
-def _joined(headers: Mapping[str, str], resume: Mapping[bytes, bytes]) -> dict[str, str]:
+def _join(headers: Mapping[str, str], resume: Mapping[bytes, bytes]) -> dict[str, str]:
     resumed = {name.decode(): value.decode() for name, value in resume.items()}
     return {**headers, **resumed}

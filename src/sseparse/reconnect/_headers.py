@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from .._errors import LimitExceeded
+from .._response import lower_case
 
 # RFC 9110, 5.5: "Field values containing CR, LF, or NUL characters are invalid and dangerous".
 # Other control characters except the tab are invalid, too, and UTF-8 has no lone surrogates.
@@ -56,10 +57,6 @@ _DATES: Final = tuple(
 )
 
 
-def find_header(headers: Mapping[str, str], name: str) -> str:
-    return next((value for key, value in headers.items() if key.lower() == name), "")
-
-
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     """
     Return the delay that a server requests before the next request.
@@ -76,9 +73,10 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
 
     Source: RFC 9110, 10.2.3 "Retry-After" and 5.6.7 "Date/Time Formats".
     """
-    if (milliseconds := _parse_number(find_header(headers, "retry-after-ms"))) is not None:
+    known = lower_case(headers)
+    if (milliseconds := _parse_number(known.get("retry-after-ms", ""))) is not None:
         return milliseconds / 1000
-    value = find_header(headers, "retry-after").strip()
+    value = known.get("retry-after", "").strip()
     if (seconds := _parse_number(value)) is not None:
         return seconds
     date = _parse_date(value, now)

@@ -76,31 +76,30 @@ class HTTPX2Connector:
         self._headers: Mapping[str, str] = {}
         self._resume: Mapping[bytes, bytes] = {}
         self._is_cross_origin = False  # this redirect, or one before it
-        self._redirects_left = 0
 
     def open(
         self, headers: Mapping[str, str], resume: Mapping[bytes, bytes], params: Mapping[str, str]
     ) -> ResponseSource:
         """Send the request and return the last response."""
         request: httpx2.Request | None = self._build(headers, resume, params)
-        while True:
+        for _ in range(self._client.max_redirects + 1):
             response = self._send(request)
             if (request := self._redirected(response)) is None:
                 return ResponseSource(response)
             response.close()
-            self._count_redirect(request)
+        raise httpx2.TooManyRedirects("too many redirects", request=request)
 
     async def aopen(
         self, headers: Mapping[str, str], resume: Mapping[bytes, bytes], params: Mapping[str, str]
     ) -> ResponseSource:
         """Send the request with an AsyncClient and return the last response."""
         request: httpx2.Request | None = self._build(headers, resume, params)
-        while True:
+        for _ in range(self._client.max_redirects + 1):
             response = await self._send(request)
             if (request := self._redirected(response)) is None:
                 return ResponseSource(response)
             await response.aclose()
-            self._count_redirect(request)
+        raise httpx2.TooManyRedirects("too many redirects", request=request)
 
     def limit_reads(self, source: Any, seconds: float | None) -> None:
         """Set the timeout of each read of a body; the client's was for the head."""
@@ -117,7 +116,6 @@ class HTTPX2Connector:
     ) -> Any:
         self._headers, self._resume = headers, resume
         self._is_cross_origin = False
-        self._redirects_left = self._client.max_redirects
         sent = httpx2.Headers(headers)
         sent.update(dict(resume))
         url = self._url.copy_merge_params(params) if params else self._url
@@ -140,11 +138,6 @@ class HTTPX2Connector:
         if not self._is_cross_origin:
             url = url.copy_with(userinfo=self._url.userinfo)
         return self._build_redirected(url)
-
-    def _count_redirect(self, request: httpx2.Request) -> None:
-        if not self._redirects_left:
-            raise httpx2.TooManyRedirects("too many redirects", request=request)
-        self._redirects_left -= 1
 
     def _build_redirected(self, url: httpx2.URL) -> httpx2.Request:
         # Not client.build_request(), which would add the client's query parameters.

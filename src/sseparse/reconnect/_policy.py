@@ -1,11 +1,11 @@
-"""Reconnection policy: protocols, options, decisions and the state of a stream."""
+"""Reconnection policy: protocols, options and the state of a stream."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
 from enum import Enum
-from typing import Any, Final, Literal, Protocol, TypeAlias
+from typing import Any, Final, Literal, Protocol
 
 from attrs import Factory, evolve, field, frozen
 
@@ -13,91 +13,10 @@ from .._end import EndCause
 from .._errors import LimitExceeded
 from .._json import UNREADABLE, is_object
 from .._options import check_choice, check_number, check_seconds
+from .._response import is_event_stream_type, lower_case
 from ..sse._event import Event
-from ..sse._parser import is_event_stream_type
-from ._headers import check_id_size, encode_id, find_header, retry_after
-
-StopReason = Literal["no_content", "finished", "cancelled", "gone", "not_offered"]
-"""
-Why a stream ended as intended.
-
-* "no_content": The server answered with status 204, because it wants no reconnection.
-* "finished": The stream is complete: a terminal event or [DONE] was received.
-* "cancelled": The reader closed the stream.
-* "gone": The session no longer exists (MCP, status 404); begin a new one.
-* "not_offered": The server offers no stream here (MCP, status 405).
-"""
-
-FailReason = Literal[
-    "status", "content_type", "retry_after", "attempts", "mid_stream", "no_cursor",
-    "server_error", "not_a_stream",
-]  # fmt: skip
-"""
-Why a stream is lost.
-
-* "status", "content_type": The response isn't a stream, and another attempt won't change that.
-* "retry_after": The server requests a longer wait than `honor_retry_after`.
-* "attempts": `max_attempts` reconnections in a row made no progress.
-* "mid_stream": The response had begun, and the protocol can't resume it.
-* "no_cursor": The protocol can resume, but no event ID or sequence number was received.
-* "server_error": The server reported an error in the stream.
-* "not_a_stream": The body isn't an event stream.
-"""
-
-
-@frozen
-class Read:
-    """The decision to read the body of a response."""
-
-
-@frozen
-class Stop:
-    """
-    The decision to stop, because the stream ended as intended for a `reason`.
-
-    Attributes:
-        reason: Why the stream stopped; see `StopReason`.
-    """
-
-    reason: StopReason
-
-
-@frozen
-class Fail:
-    """
-    The decision to give up, because the stream is lost for a `reason`.
-
-    Attributes:
-        reason: Why the stream is lost; see `FailReason`.
-    """
-
-    reason: FailReason
-
-
-@frozen
-class Retry:
-    """
-    The decision to send another request.
-
-    Attributes:
-        delay: Seconds to wait before the request.
-        method: The method of the request, which then has no body; None to repeat the method and
-            body of the last request.
-        headers: Headers that replace those of an earlier request, in bytes, since IDs are UTF-8.
-        params: Query parameters to send.
-    """
-
-    delay: float
-    method: Literal["GET"] | None = None
-    headers: Mapping[bytes, bytes] = field(factory=dict[bytes, bytes], hash=False)
-    params: Mapping[str, str] = field(factory=dict[str, str], hash=False)
-
-
-Decision: TypeAlias = Stop | Fail | Retry
-"""What to do after the end of a connection."""
-
-Verdict: TypeAlias = Read | Decision
-"""What to do with a response."""
+from ._decisions import Decision, Fail, FailReason, Read, Retry, Stop, Verdict
+from ._headers import check_id_size, encode_id, retry_after
 
 ResetOn = Literal["event", "response"]
 
@@ -132,12 +51,12 @@ class _ProtocolRules:
     sends_last_event_id: bool = False
     # Requests carry the last sequence number as a query parameter.
     sends_sequence_number: bool = False
-    # Requests that carry one of these repeat the method and body; x-should-retry is ignored.
+    # As in HTML, a repeated request keeps its method and body, and x-should-retry is ignored.
     follows_html: bool = False
     # EndCause.FINISHED means that the content is complete, not just its last event.
     has_finish_reasons: bool = False
     stop_statuses: Mapping[int, Stop] = {204: Stop("no_content")}
-    # Why a request that carries neither isn't repeated, before and after a response has begun.
+    # Why a request with neither isn't repeated: before the first response, and after it began.
     no_repeat: FailReason | None = None
     no_repeat_mid_stream: FailReason | None = None
     max_attempts: int | None = 5
@@ -198,7 +117,8 @@ class ReconnectPolicy:
         max_attempts: Maximum number of reconnections in a row without progress; None for no limit.
             The default is None for EVENTSOURCE, otherwise 5.
         reset_on: What counts as progress: "event", a new event or last event ID; or "response",
-            any response with a stream: the default for MCP_2025_11, whose clients can poll so.
+            any response with a stream: the default for MCP_2025_11, whose servers can end each
+            response early, so that the client polls.
         retry_cap: The longest delay that the `retry` field can request, in seconds. Default: 3,600.
         honor_retry_after: The longest delay that Retry-After can request, in seconds. If the server
             requests a longer one, the decision is `Fail`. Default: 120.
@@ -365,16 +285,17 @@ class ReconnectState:
         outcome = self.outcome or self._rules.stop_statuses.get(status)
         if outcome is not None:
             return self._settle(outcome)
+        known = lower_case(headers)
         # The standard and MCP accept 200 only; OpenAI's clients read any success.
         if status == 200 or (200 <= status < 300 and not self._rules.sends_last_event_id):
-            is_event_stream = is_event_stream_type(find_header(headers, "content-type"))
+            is_event_stream = is_event_stream_type(known.get("content-type", ""))
             if self._rules.sends_last_event_id and not is_event_stream:
                 return self._settle(Fail("content_type"))
             attempts = 0 if self.policy.reset_on == "response" else self.attempts
             return evolve(self, answered=True, attempts=attempts), Read()
-        if not self._should_retry(status, headers) or self._why_not_repeat() is not None:
+        if not self._should_retry(status, known) or self._why_not_repeat() is not None:
             return self._settle(Fail("status"))
-        wait = retry_after(headers, now) or 0.0
+        wait = retry_after(known, now) or 0.0
         if wait > self.policy.honor_retry_after:
             return self._settle(Fail("retry_after"))
         return self._retry(rnd, wait)
@@ -445,7 +366,7 @@ class ReconnectState:
         )
 
     def _should_retry(self, status: int, headers: Mapping[str, str]) -> bool:
-        requested = find_header(headers, "x-should-retry").lower()
+        requested = headers.get("x-should-retry", "").lower()
         if not self._rules.follows_html and requested in ("true", "false"):
             return requested == "true"
         return status in self.policy.retry_statuses

@@ -20,7 +20,8 @@ from ..sse._core import ItemT as EventT
 from ..sse._event import Comment
 from ..sse._parser import BODY_START, Parser
 from ._connect import CallableConnector, merge_headers
-from ._policy import Decision, Fail, Read, ReconnectPolicy, Retry, Stop
+from ._decisions import Decision, Fail, Read, Retry, Stop, Verdict
+from ._policy import ReconnectPolicy
 
 if TYPE_CHECKING:
     from ._httpx2 import HTTPX2Connector
@@ -80,6 +81,7 @@ class BaseEventSource(Breakable, Generic[EventT]):
         self.last_error: SSEError | None = None
         self._delay: float | None = None  # before the next connection
         self._restarting = False
+        self._closed = False  # by its reader
         self._source: Any = None
         self._pieces: Any = None  # the iterator of the source
         self._opened: Mapping[str, str] | None = None  # the headers to call on_open with
@@ -116,24 +118,21 @@ class BaseEventSource(Breakable, Generic[EventT]):
     @breaking
     def _on_response(self) -> None:
         """Process the head of the source's response."""
-        source = self._source
-        status = getattr(source, "status", None)
-        if status is None:  # an iterable of bytes
-            self._open({})
-            return
-        headers = dict(source.headers)
-        self._state, verdict = self._state.on_response(status, headers, self._clock(), self._rnd())
+        status = getattr(self._source, "status", None)
+        headers: dict[str, str] = {}
+        verdict: Verdict = Read()
+        if status is not None:  # else an iterable of bytes
+            headers = dict(self._source.headers)
+            now, rnd = self._clock(), self._rnd()
+            self._state, verdict = self._state.on_response(status, headers, now, rnd)
         if isinstance(verdict, Read):
-            self._open(headers)
+            self.ready_state = "open"
+            self._opened = headers
+            debug("event source %x: open", id(self))
             return
         if not isinstance(verdict, Stop):
             self.last_error = NotEventStream.from_response(status, headers)
         self._apply(verdict)
-
-    def _open(self, headers: Mapping[str, str]) -> None:
-        self.ready_state = "open"
-        self._opened = headers
-        debug("event source %x: open", id(self))
 
     def _report(self) -> None:
         """Call on_open or on_error if it's due. An exception there changes nothing."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Literal, Self, Unpack, overload
 
@@ -22,7 +22,7 @@ Connect = Callable[[Mapping[str, str]], SyncReadable]
 Headers = Mapping[str, str] | Callable[[], Mapping[str, str]]
 
 
-class EventSource(BaseEventSource[EventT]):
+class EventSource(BaseEventSource[EventT], Iterator[EventT]):
     """
     Iterator of the events of a URL that reconnects when a connection is lost.
 
@@ -129,14 +129,10 @@ class EventSource(BaseEventSource[EventT]):
             comments=comments,
             **options,
         )
-        self._closed = threading.Event()
         self._interruption = threading.Event()  # set to end a wait between connections
         self._sleep = self._interruption.wait if sleep is None else sleep
         # Held by the thread that reads: only that thread may close the response it reads.
         self._reading = threading.Lock()
-
-    def __iter__(self) -> Self:
-        return self
 
     def __next__(self) -> EventT:
         """
@@ -151,7 +147,7 @@ class EventSource(BaseEventSource[EventT]):
             TransportError: No connection is possible, or the policy gave up.
         """
         with self._reading:
-            while not self._closed.is_set():
+            while not self._closed:
                 self._report()
                 if (event := self._pop_event()) is not None:
                     return event
@@ -159,7 +155,7 @@ class EventSource(BaseEventSource[EventT]):
                     break
                 self._step()
             self._release()
-            if not self._closed.is_set():
+            if not self._closed:
                 self._report()
         self._raise_error()
         raise StopIteration
@@ -249,7 +245,7 @@ class EventSource(BaseEventSource[EventT]):
         be interrupted. An attempt to connect isn't interrupted: the stream is closed when the
         attempt succeeds or fails.
         """
-        self._closed.set()
+        self._closed = True
         self._interruption.set()
         if self._reading.acquire(blocking=False):
             try:

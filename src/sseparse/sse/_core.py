@@ -25,7 +25,7 @@ LF = 0x0A
 CR = 0x0D
 COLON = 0x3A
 FIELDS = (b"data", b"event", b"id", b"retry")
-_HEAD = 6  # so many first bytes of a line decide whether its field is known: "event:", "retry:"
+_HEAD = 6  # the first bytes of a line that decide whether its field is known: "event:", "retry:"
 _MIN_CHECKED = 1024  # shorter pending lines are collected without a check
 _MIN_MOVED = 65536  # longer pending lines are extended in place, not copied, when they end
 _NO_LIMIT = 1 << 62
@@ -89,7 +89,7 @@ class Interpreter(Generic[ItemT]):
         self._pending: bytearray = bytearray()
         self._pending_at = 0
         self._dropped = 0  # bytes of the pending line that weren't collected
-        self._was_dropped = False  # whether that was so of the first line being parsed
+        self._was_dropped = False  # whether the first line being parsed lacks bytes
         self._next_check = self._min_checked  # the length from which the pending line is checked
         # The limit that a line exceeded, and the offset of that line.
         self._overflow: tuple[Literal["line", "event"], int] | None = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from codecs import BOM_UTF8, utf_8_decode
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,14 +11,7 @@ from typing import TYPE_CHECKING, Literal, Unpack, cast, overload
 from .._end import End, EndCause
 from .._errors import BrokenStage, EncodingError, LimitExceeded, SSEError
 from .._options import EventOptions, check_bytes, check_choice, check_id, check_retry
-from .._stage import (
-    SLICE,
-    IterableStage,
-    Uncopyable,
-    check_piece,
-    feed_slices,
-    raise_stored,
-)
+from .._stage import SLICE, IterableStage, Uncopyable, check_piece, feed_slices, raise_stored
 from ._core import FIELDS, LINE_END, Interpreter, ItemT
 from ._event import Comment, Event
 
@@ -37,28 +29,6 @@ if not TYPE_CHECKING and os.environ.get("SSEPARSE_PURE", "") in {"", "0"}:
 # Fixed limits of 1 MiB broke users of other parsers.
 DEFAULT_MAXIMUM = 32 * 1024 * 1024
 BODY_START = 512  # how many first bytes of a body are kept, to report what the body is
-EVENT_STREAM = "text/event-stream"
-
-
-# Values of a header, separated by commas outside quoted strings (Fetch, "get, decode, and split").
-_HEADER_VALUE = re.compile(r'(?:[^",]++|"(?:[^"\\]|\\.)*+"?+)++', re.DOTALL)
-_MIME_TYPE = re.compile(
-    r"\s*([!#$%&'*+\-.^_`|~\w]+/[!#$%&'*+\-.^_`|~\w]+)\s*(?:;.*)?", re.DOTALL | re.ASCII
-)
-
-
-def is_event_stream_type(content_type: str) -> bool:
-    """
-    Return whether the last valid value of Content-Type is that of event streams.
-
-    Source: Fetch, 2.2.2 "Headers", extract a MIME type.
-    """
-    essence = ""
-    for value in _HEADER_VALUE.findall(content_type):
-        match = _MIME_TYPE.fullmatch(value)
-        if match is not None and match[1] != "*/*":
-            essence = match[1].lower()
-    return essence == EVENT_STREAM
 
 
 def looks_like_events(start: bytes) -> bool:
@@ -293,10 +263,10 @@ class Parser(Interpreter[ItemT], IterableStage, Uncopyable):
         events: list[Event] = []
         if keep is not None:
             for event in self._build_incomplete_events():
-                if event.event and keep(event):
-                    self._accept_incomplete_event()
+                if not event.event:  # text outside fields
                     events.append(event)
-                elif not event.event:
+                elif keep(event):
+                    self._accept_incomplete_event()
                     events.append(event)
         if self._error is None:
             self._end = self._make_end(mid_event)

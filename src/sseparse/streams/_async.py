@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import suppress
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar, Unpack, cast, overload
 
 from .._deadlines import Deadlines, TimeUp, require_timers, running_timers
@@ -17,7 +16,7 @@ from ..sse._event import Comment, Event
 from ..sse._parser import Parser
 from ._event_reader import EventReader
 from ._protocols import ItemT, Recorder, ResultT, TextItemT
-from ._state import EventStreamOptions, ItemStreamView, StreamState, StreamView
+from ._state import BaseItemStream, BaseStream, EventStreamOptions
 
 if TYPE_CHECKING:
     # Streams of events load no library of JSON.
@@ -28,17 +27,10 @@ T = TypeVar("T")
 UpdateT = TypeVar("UpdateT")
 
 
-class AsyncDriver(StreamView[ItemT]):
+class AsyncDriver(BaseStream[ItemT], AsyncIterator[ItemT]):
     """Driver of an asynchronous stream: reads the source when the reader needs bytes."""
 
-    def __init__(
-        self, source: object, reader: EventReader[ItemT], state: StreamState[ItemT]
-    ) -> None:
-        super().__init__(source, reader, state)
-        self._pieces: AsyncIterator[bytes] | None = None
-
-    def __aiter__(self) -> Self:
-        return self
+    _pieces: AsyncIterator[bytes] | None
 
     async def __anext__(self) -> ItemT:
         """
@@ -62,11 +54,10 @@ class AsyncDriver(StreamView[ItemT]):
         return item
 
     async def _read(self) -> None:
-        state = self._state
-        timers = require_timers("deadlines need") if state.timed else None
+        timers = require_timers("deadlines need") if self._is_timed else None
         seconds = None
         if timers is not None:
-            seconds = state.wait(timers.now())
+            seconds = self._begin_wait(timers.now())
             if self._reader.over:
                 return
         try:
@@ -78,27 +69,27 @@ class AsyncDriver(StreamView[ItemT]):
             else:
                 piece = await timers.within(seconds, coming)
         except StopAsyncIteration:
-            state.receive_end()
+            self._receive_end()
         except TimeUp:
-            state.time_out()
+            self._time_out()
         except (RuntimeError, TypeError):
             # Misuse of the source, not a failure of the connection.
-            state.interrupt()
+            self._interrupted = True
             raise
         except Exception as error:  # a source can raise anything
-            state.receive_failure(error)
+            self._receive_failure(error)
         except BaseException:
             if not is_interruptible(self._source):
-                state.interrupt()
+                self._interrupted = True
             raise
         else:
             if self._reader.over:  # another task closed the stream during the read
                 return
             try:
                 if timers is None:
-                    state.receive(piece)
+                    self._receive(piece)
                 else:
-                    state.receive_at(piece, timers.now())
+                    self._receive_at(piece, timers.now())
             except BaseException:
                 self._reader.stopped = True
                 raise
@@ -129,7 +120,7 @@ class AsyncDriver(StreamView[ItemT]):
         At the end of its body a connection returns to its pool, and what follows an error of the
         server completes the result.
         """
-        seconds = self._state.drain_seconds()
+        seconds = self._take_drain_time()
         pieces, timers = self._pieces, running_timers()
         if not seconds or pieces is None or timers is None or not is_pooled(self._source):
             return
@@ -143,12 +134,7 @@ class AsyncDriver(StreamView[ItemT]):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
 
@@ -210,12 +196,12 @@ class AsyncEventStream(AsyncDriver[EventT]):
         opened = open_async(source, "AsyncEventStream")
         parser = cast("Parser[EventT]", Parser(comments=comments, **options))
         reader = EventReader(parser, response=opened, timeline=timeline)
-        super().__init__(opened, reader, StreamState(reader, deadlines))
+        super().__init__(opened, reader, deadlines)
 
 
 class AsyncItemStream(
     AsyncDriver[TextItemT],
-    ItemStreamView[TextItemT, ResultT],
+    BaseItemStream[TextItemT, ResultT],
     Generic[TextItemT, ResultT, UpdateT],
 ):
     """Base class of the asynchronous streams of an API's items."""
@@ -233,7 +219,7 @@ class AsyncItemStream(
     ) -> None:
         opened = open_async(source, type(self).__name__)
         reader = make_reader(opened, **options)
-        super().__init__(opened, reader, StreamState(reader, deadlines, drain))
+        super().__init__(opened, reader, deadlines, drain)
         self.accumulator = reader.accumulator
 
     def text_deltas(self) -> AsyncIterator[str]:
@@ -306,16 +292,13 @@ class AsyncItemStream(
         return result.parse(kind)
 
 
-class AsyncStreamIterator(Uncopyable, Generic[T]):
+class AsyncStreamIterator(Uncopyable, AsyncIterator[T], Generic[T]):
     """Iterator over what a function of a stream returns until it raises StopAsyncIteration."""
 
     # A class, not an async generator, whose clean-up would be left to the garbage collector.
 
     def __init__(self, read: Callable[[], Coroutine[Any, Any, T]]) -> None:
         self._read = read
-
-    def __aiter__(self) -> Self:
-        return self
 
     def __anext__(self) -> Coroutine[Any, Any, T]:
         return self._read()

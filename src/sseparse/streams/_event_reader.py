@@ -15,15 +15,12 @@ from .._errors import (
     add_response,
     cause_of,
     describe_seen,
-    headers_of,
-    looks_encoded,
-    lost_line_ends,
-    status_of,
     translated,
 )
 from .._log import debug
+from .._response import headers_of, is_event_stream_type, looks_encoded, lost_line_ends, status_of
 from .._stage import Breakable, breaking, check_piece, raise_stored
-from ..sse._parser import BODY_START, EVENT_STREAM, is_event_stream_type, looks_like_events
+from ..sse._parser import BODY_START, looks_like_events
 from ._protocols import ItemT, Recorder, StreamParser
 
 
@@ -42,9 +39,9 @@ class EventReader(Breakable, Generic[ItemT]):
 
     # Most readers never get a `__dict__`: only those with attributes that a user sets.
     __slots__ = (
-        *("__dict__", "__weakref__", "_body_start", "_end", "_ready", "_recorded", "_response"),
-        *("_timeline", "continues", "parser"),
-    )
+        "__dict__", "__weakref__", "_body_start", "_end", "_ready", "_recorded", "_response",
+        "_timeline", "continues", "parser",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -294,19 +291,19 @@ class EventReader(Breakable, Generic[ItemT]):
 
     def _judge_body(self, end: End) -> SSEError | None:
         """Return the error for a body without any event if it can't be an event stream."""
-        headers = headers_of(self._response)
+        start, headers = self._body_start, headers_of(self._response)
         content_type = headers.get("content-type", "")
-        # WHATWG HTML 9.2.6 ignores unknown fields, so any body of that type is an event stream,
-        # once it's decompressed.
-        is_declared = is_event_stream_type(content_type) and not looks_encoded(
-            self._body_start, headers
-        )
-        can_be_stream = end.one_object or is_declared or looks_like_events(self._body_start)
-        can_be_stream = can_be_stream and not lost_line_ends(self._body_start)
-        is_empty = not self._body_start and not is_event_stream_type(content_type or EVENT_STREAM)
-        if can_be_stream and not is_empty and status_of(self._response) in (None, 200):
+        is_declared = is_event_stream_type(content_type)
+        if not start:
+            can_be_stream = is_declared or not content_type
+        else:
+            # WHATWG HTML 9.2.6 ignores unknown fields, so any body of that type is an event stream,
+            # once it's decompressed.
+            is_valid = is_declared and not looks_encoded(start, headers)
+            can_be_stream = end.one_object or is_valid or looks_like_events(start)
+        if can_be_stream and not lost_line_ends(start) and status_of(self._response) in (None, 200):
             return None
-        return NotEventStream(body_start=self._body_start)
+        return NotEventStream(body_start=start)
 
     def _record(self, size: int, _items: list[ItemT]) -> None:
         timeline = cast(Recorder, self._timeline)

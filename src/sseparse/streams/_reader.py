@@ -44,8 +44,8 @@ class Reader(EventReader[ItemT], Generic[ItemT, ResultT]):
     _split_note: ClassVar[Note | None] = None  # for a result of which an event had several values
 
     __slots__ = (
-        *("_incomplete", "_limited", "_updates", "accumulator", "item_parser", "tracks_updates"),
-    )
+        "_incomplete", "_limited", "_updates", "accumulator", "item_parser", "tracks_updates",
+    )  # fmt: skip
 
     def __init__(
         self,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from time import monotonic
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar, Unpack, cast, overload
 
 from .._log import debug
@@ -17,7 +16,7 @@ from ..sse._event import Comment, Event
 from ..sse._parser import Parser
 from ._event_reader import EventReader
 from ._protocols import ItemT, Recorder, ResultT, TextItemT
-from ._state import EventStreamOptions, ItemStreamView, StreamState, StreamView
+from ._state import BaseItemStream, BaseStream, EventStreamOptions
 
 if TYPE_CHECKING:
     from .._deadlines import Deadlines
@@ -30,19 +29,12 @@ T = TypeVar("T")
 UpdateT = TypeVar("UpdateT")
 
 
-class SyncDriver(StreamView[ItemT]):
+class SyncDriver(BaseStream[ItemT], Iterator[ItemT]):
     """Driver of a stream: reads the source when the reader needs bytes."""
 
-    def __init__(
-        self, source: object, reader: EventReader[ItemT], state: StreamState[ItemT]
-    ) -> None:
-        super().__init__(source, reader, state)
-        self._pieces: Iterator[bytes] | None = None
-        self._reading = False
-        self._to_close = False
-
-    def __iter__(self) -> Self:
-        return self
+    _pieces: Iterator[bytes] | None
+    _reading = False  # whether a read is in progress
+    _to_close = False  # whether close() was called, also by another thread during a read
 
     def __next__(self) -> ItemT:
         """
@@ -66,12 +58,11 @@ class SyncDriver(StreamView[ItemT]):
         return item
 
     def _read(self) -> None:
-        state = self._state
         # If another thread calls close() meanwhile, this one closes the source after its read.
         self._reading = True
         try:
-            if state.timed:
-                wait_at_most(self._source, state.wait(monotonic()))
+            if self._is_timed:
+                wait_at_most(self._source, self._begin_wait(monotonic()))
                 if self._reader.over:
                     return
             if self._pieces is None:
@@ -88,10 +79,10 @@ class SyncDriver(StreamView[ItemT]):
             raise
         else:
             try:
-                if state.timed:
-                    state.receive_at(piece, monotonic())
+                if self._is_timed:
+                    self._receive_at(piece, monotonic())
                 else:
-                    state.receive(piece)
+                    self._receive(piece)
             except BaseException:
                 self._reader.stopped = True
                 raise
@@ -103,13 +94,13 @@ class SyncDriver(StreamView[ItemT]):
     def _handle_exception(self, error: Exception) -> None:
         match error:
             case StopIteration():
-                self._state.receive_end()
+                self._receive_end()
             case RuntimeError() | TypeError():
                 # Misuse of the source, not a failure of the connection.
-                self._state.interrupt()
+                self._interrupted = True
                 raise error
             case _:
-                self._state.receive_failure(error, monotonic())
+                self._receive_failure(error, monotonic())
 
     def close(self) -> None:
         """
@@ -143,7 +134,7 @@ class SyncDriver(StreamView[ItemT]):
         At the end of its body a connection returns to its pool, and what follows an error of the
         server completes the result.
         """
-        seconds = self._state.drain_seconds()
+        seconds = self._take_drain_time()
         pieces = self._pieces
         # A read of any other source can block for longer.
         is_limited = is_pooled(self._source) or type(self._source) in (list, tuple)
@@ -160,12 +151,7 @@ class SyncDriver(StreamView[ItemT]):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
@@ -226,12 +212,12 @@ class EventStream(SyncDriver[EventT]):
         opened = open_sync(source, "EventStream")
         parser = cast("Parser[EventT]", Parser(comments=comments, **options))
         reader = EventReader(parser, response=opened, timeline=timeline)
-        super().__init__(opened, reader, StreamState(reader, deadlines))
+        super().__init__(opened, reader, deadlines)
 
 
 class ItemStream(
     SyncDriver[TextItemT],
-    ItemStreamView[TextItemT, ResultT],
+    BaseItemStream[TextItemT, ResultT],
     Generic[TextItemT, ResultT, UpdateT],
 ):
     """Base class of the streams of an API's items."""
@@ -249,7 +235,7 @@ class ItemStream(
     ) -> None:
         opened = open_sync(source, type(self).__name__)
         reader = make_reader(opened, **options)
-        super().__init__(opened, reader, StreamState(reader, deadlines, drain))
+        super().__init__(opened, reader, deadlines, drain)
         self.accumulator = reader.accumulator
 
     def text_deltas(self) -> Iterator[str]:
@@ -322,7 +308,7 @@ class ItemStream(
         return result.parse(kind)
 
 
-class StreamIterator(Uncopyable, Generic[T]):
+class StreamIterator(Uncopyable, Iterator[T], Generic[T]):
     """Iterator over what a function of a stream returns until it raises StopIteration."""
 
     # A class, not a generator: a generator is exhausted after an exception, and a later loop would
@@ -330,9 +316,6 @@ class StreamIterator(Uncopyable, Generic[T]):
 
     def __init__(self, read: Callable[[], T]) -> None:
         self._read = read
-
-    def __iter__(self) -> Self:
-        return self
 
     def __next__(self) -> T:
         return self._read()
