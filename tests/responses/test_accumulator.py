@@ -605,7 +605,7 @@ def test_limits() -> None:
 def test_interrupted_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     """After an unexpected exception, the accumulator is broken."""
     accumulator = accumulate(added(message()))
-    monkeypatch.setattr("sseparse.responses._items.GrowingText", lambda _: 1 / 0)
+    monkeypatch.setattr("sseparse.payloads._growing.GrowingText", lambda _: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         accumulator.add(parse(delta("a"))[0])
     with pytest.raises(BrokenStage):

@@ -98,7 +98,7 @@ class ResultAccumulator(Breakable, ABC, Generic[ItemT, ResultT, UpdateT]):
             self._raise_error()
         if self._tracker is None:
             return []
-        self._close_tracker()
+        self._tracker.close()
         updates: list[UpdateT] = self._tracker.pop_updates()
         return updates
 
@@ -143,9 +143,6 @@ class ResultAccumulator(Breakable, ABC, Generic[ItemT, ResultT, UpdateT]):
         tracker.add_usage(self.usage)
         updates: list[UpdateT] = tracker.pop_updates()
         return updates
-
-    def _close_tracker(self) -> None:
-        self._tracker.close()
 
     # What an API decides.
 
