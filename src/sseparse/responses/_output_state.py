@@ -73,7 +73,7 @@ class OutputState:
         self._calls: list[ItemState] | None = None  # of `states`; None until it's needed
 
     def add(self, event: ResponseEvent, tracker: UpdateTracker | None) -> None:
-        """Add an event that isn't a delta. Those of other classes, such as previews, add nothing."""
+        """Add an event that isn't a delta; those of other classes add nothing."""
         # Not isinstance(), which goes through msgspec's metaclass.
         if type(event) is OutputItemEvent:
             self._add_item(event, tracker)
