@@ -3,10 +3,11 @@
 from itertools import pairwise
 from typing import Any
 
+from recorded import differences, pruned
 from sseparse import EndCause, Parser, ServerSentError
 from sseparse.messages import MessageAccumulator, MessageParser
 
-from .recordings import Recording, accumulated, differences, pruned
+from .recordings import Recording, accumulated
 
 # Where a recording's expected message isn't what the library gives, and why. A path here must
 # differ; a path not here must not.

@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 import pytest
 
+from recorded import differences, pruned
 from sseparse.messages import (
     Message,
     MessageAccumulator,
@@ -34,7 +35,7 @@ from .events import (
     text_start,
     tool_start,
 )
-from .recordings import Recording, differences, pruned
+from .recordings import Recording
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 # What a gate drops: it can have generated text in another form.

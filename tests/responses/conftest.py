@@ -1,9 +1,10 @@
 """Fixtures of the tests of responses."""
 
-import json
 from pathlib import Path
 
 import pytest
+
+from recorded import load
 
 from .recordings import Recording
 
@@ -11,14 +12,4 @@ from .recordings import Recording
 @pytest.fixture(scope="session")
 def recordings(corpus: Path) -> list[Recording]:
     """The recorded streams of responses, with what is expected of them."""
-    folder = corpus.parent / "corpus2" / "responses"
-    if not (folder / "INDEX.json").exists():
-        pytest.skip("the recorded streams of responses are missing")
-    return [
-        Recording(
-            name=(name := Path(entry["file"]).stem),
-            body=(folder / entry["stream"]).read_bytes(),
-            expected=json.loads((folder / "expected" / f"{name}.json").read_text()),
-        )
-        for entry in json.loads((folder / "INDEX.json").read_text())
-    ]
+    return load(corpus.parent / "corpus2" / "responses", Recording)

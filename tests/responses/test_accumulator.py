@@ -188,6 +188,9 @@ def test_parts() -> None:
     unplaced = {"type": "response.content_part.added", "part": {"type": "output_text"}}
     assert text_of(added(message()), unplaced, delta("a", content_index=None)) == "a"
     assert text_of(added(message()), unplaced, unplaced, delta("a", content_index=-1)) == "a"
+    # A part before the announced one is another part.
+    second = {**begin, "content_index": 1}
+    assert text_of(added(message()), second, delta("b", content_index=1), delta("a")) == "ab"
     assert output(added(message()), {**part, "part": None}) == [message()]
     complete = {"type": "response.content_part.done", "output_index": 0}
     complete["part"] = {"type": "output_text", "text": "ab"}
@@ -397,6 +400,10 @@ def test_ends_at_another_index() -> None:
     events += [done({**code, "code": "x=1"}, 1)]
     assert output(*events) == [{**code, "code": "x=1"}]
     assert len(output(*events, done({**code, "id": "b"}, 2))) == 2
+    # So is its complete text.
+    kind = "response.code_interpreter_call_code.done"
+    complete = {"type": kind, "output_index": 1, "code": "x=1"}
+    assert output(*events[:2], complete) == [{**code, "code": "x=1"}]
     # Two calls with ids are two items.
     assert len(output(added(call(id="a")), done(call(id="b"), 1))) == 2
 
@@ -605,7 +612,7 @@ def test_limits() -> None:
 def test_interrupted_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     """After an unexpected exception, the accumulator is broken."""
     accumulator = accumulate(added(message()))
-    monkeypatch.setattr("sseparse.responses._items.GrowingText", lambda _: 1 / 0)
+    monkeypatch.setattr("sseparse.payloads._growing.GrowingText", lambda _: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         accumulator.add(parse(delta("a"))[0])
     with pytest.raises(BrokenStage):

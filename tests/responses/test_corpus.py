@@ -1,10 +1,11 @@
 """Tests with recorded streams of responses."""
 
+from recorded import differences, pruned
 from sseparse import EndCause, IncompleteStream, Parser, ServerSentError
 from sseparse.responses import ResponseAccumulator, ResponseEvent, ResponseParser, ResponseReader
 from sseparse.testing import run_stage
 
-from .recordings import TERMINAL, Recording, differences, pruned, read
+from .recordings import TERMINAL, Recording, read
 
 # Where a recording's expected response isn't what the library gives, and why. A path here must
 # differ; a path not here must not.

@@ -1,7 +1,9 @@
 """Tests of streams of responses."""
 
 import copy
+import gc
 import pickle
+import weakref
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -148,3 +150,17 @@ def test_copying() -> None:
 def test_the_package_is_an_attribute() -> None:
     """The package is an attribute of the root package."""
     assert sseparse.responses.ResponseStream is ResponseStream
+
+
+def test_dropped_reader_is_freed() -> None:
+    """A reader that nobody uses is freed at once, not by a garbage collection."""
+    reader = ResponseReader()
+    reader.feed(body(created()))
+    reference = weakref.ref(reader)
+    gc.collect()
+    gc.disable()
+    try:
+        del reader
+        assert reference() is None
+    finally:
+        gc.enable()

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from msgspec.structs import replace
 
-from .._end import End, EndCause
+from .._end import End
 from .._errors import IncompleteStream, count
 from .._json import is_object
 from .._options import check_number
 from .._stage import breaking
-from ..payloads._accumulator import ResultAccumulator
+from ..payloads._accumulator import ResultAccumulator, unfinished
 from ..payloads._growing import (
     MAX_ACCUMULATED,
     MAX_ITEMS,
@@ -22,6 +22,7 @@ from ..payloads._growing import (
     no_json,
     unknown_fields,
 )
+from ..payloads._model import Model
 from ..payloads._results import Note, NoteRecorder
 from ._blocks import INPUT, BlockState, assumed_block
 from ._errors import incomplete
@@ -35,10 +36,10 @@ from ._events import (
     MessageEvent,
     MessageStartEvent,
     MessageStopEvent,
+    OtherEvent,
     is_other,
 )
 from ._results import CALLS, TOOL_USE, ContentBlock, Message, MessageUsage, NoteKind, empty_message
-from ._usage import UsageState, keep_field
 
 if TYPE_CHECKING:
     from ..payloads._partial_json import PartialJSON
@@ -46,8 +47,10 @@ if TYPE_CHECKING:
 else:
     Update: TypeAlias = Any  # most programs do without updates
 
-# The fields of a message that the events after its start can change.
-_CHANGING: Final = ("stop_reason", "stop_sequence", "stop_details", "container")
+
+# The number of unknown fields of the token counts. They are copied for each event that has counts:
+# without a limit, that would be quadratic.
+_MAX_UNKNOWN: Final = 256
 
 
 class MessageAccumulator(ResultAccumulator[MessageEvent, Message, Update]):
@@ -79,15 +82,13 @@ class MessageAccumulator(ResultAccumulator[MessageEvent, Message, Update]):
         check_number("max_items", max_items)
         self._max_items = max_items
         self._events_seen = 0
-        self._is_stopped = False  # whether the server sent the end of the message
-        self._notes = NoteRecorder(NoteKind.VALUE_IGNORED)
-        self._clear()
+        self._begin()
 
-    def _clear(self) -> None:
+    def _begin(self) -> None:
         self._budget = Budget(self._max_bytes)
+        self._notes = NoteRecorder(NoteKind.VALUE_IGNORED)
+        self._is_stopped = False  # whether the server sent the end of the message
         self._head: Message | None = None
-        self._extra: dict[str, Any] = {}
-        self._usage: UsageState | None = None
         # By index, of which several blocks can have the same one: the latest.
         self._blocks: dict[int, BlockState] = {}
         # All, in the order of the result: by index, and behind them those that share an index.
@@ -150,48 +151,51 @@ class MessageAccumulator(ResultAccumulator[MessageEvent, Message, Update]):
         return UpdateTracker()
 
     def _add_event(self, event: MessageEvent) -> None:
+        head = self._head
         match event:
             case MessageStartEvent():
-                self._start(event)
+                self._start(event, head)
+            case _ if head is None:
+                if not isinstance(event, OtherEvent):
+                    self._notes.add(NoteKind.BEFORE_MESSAGE, event.type)
             case ContentBlockStartEvent():
                 self._start_block(event)
             case ContentBlockStopEvent():
-                self._stop_block(event)
+                state = self._find(event)
+                if state is not None:
+                    self._end_block(state)
             case MessageDeltaEvent():
-                self._change(event)
+                self._change(event, head)
             case MessageStopEvent():
-                self._stop_message(event)
+                self._is_stopped = True
+                # Bedrock sends its measurements here.
+                self._keep(event, head)
             case _:
                 pass  # pings, and events of types that are new
         self._notes.add_ignored_values(event)
 
-    def _start(self, event: MessageStartEvent) -> None:
-        message, head = event.message, self._head
+    def _start(self, event: MessageStartEvent, head: Message | None) -> None:
+        message = event.message
         if head is not None and not is_other(head.id, message.id):
             self._notes.add(NoteKind.MESSAGE_REPEATED)
             head.id = head.id or message.id
             return
         if head is not None:
-            self._clear()
-            self._is_stopped = False
-            self._notes = NoteRecorder(NoteKind.VALUE_IGNORED)
+            self._begin()
             self._notes.add(NoteKind.RESTARTED, head.id or "")
             if self._active_tracker is not None:
                 self._active_tracker.restart()
         self._budget.charge(message)
         self._notes.add_ignored_values(message)
-        self._head = replace(message, content=[], usage=None, absent=(), extra={})
-        self._extra = {**unknown_fields(message)}
+        extra = {**unknown_fields(message)}
+        self._head = head = replace(message, content=[], usage=None, absent=(), extra=extra)
         for index, block in enumerate(message.content):
-            self._end_block(self._begin(block, index))
-        if message.usage is not None:
-            self._add_usage(message.usage)
+            self._end_block(self._begin_block(block, index))
+        self._add_usage(message.usage, head)
         if message.stop_reason and self._active_tracker is not None:
             self._active_tracker.finish(message.stop_reason)
 
     def _start_block(self, event: ContentBlockStartEvent) -> None:
-        if not self._has_begun(event):
-            return
         if "content_block" in event.absent:
             self._notes.add(NoteKind.VALUE_IGNORED, "content_block")
             return
@@ -200,13 +204,13 @@ class MessageAccumulator(ResultAccumulator[MessageEvent, Message, Update]):
         if known is not None and not known.stopped and known.start == event.content_block:
             known.notes.add(NoteKind.BLOCK_REPEATED)
             return
-        state = self._begin(event.content_block, index)
+        state = self._begin_block(event.content_block, index)
         if "index" in event.absent:
             state.notes.add(NoteKind.INDEX_ASSUMED)
         if known is not None:
             state.notes.add(NoteKind.INDEX_SHARED)
 
-    def _begin(self, block: ContentBlock, index: int) -> BlockState:
+    def _begin_block(self, block: ContentBlock, index: int) -> BlockState:
         """Begin a block, behind all others if its index is in use."""
         place = len(self._order)
         check_count("items", "blocks", self._max_items, place)
@@ -237,7 +241,8 @@ class MessageAccumulator(ResultAccumulator[MessageEvent, Message, Update]):
             head.model = model
 
     def _add_delta(self, event: ContentBlockDeltaEvent) -> None:
-        if not self._has_begun(event):
+        if self._head is None:
+            self._notes.add(NoteKind.BEFORE_MESSAGE, event.type)
             return
         self._notes.add_ignored_values(event)
         known = self._find(event)
@@ -254,7 +259,7 @@ class MessageAccumulator(ResultAccumulator[MessageEvent, Message, Update]):
     def _assume(self, event: ContentBlockDeltaEvent, outer: BlockState | None) -> BlockState:
         """Begin the block of a delta that has none, or that belongs to a block of another type."""
         index = event.index if outer is None else outer.index
-        state = self._begin(assumed_block(event.delta), index)
+        state = self._begin_block(assumed_block(event.delta), index)
         state.notes.add(NoteKind.BLOCK_ASSUMED)
         if outer is not None:
             outer.others.append(state)
@@ -268,11 +273,6 @@ class MessageAccumulator(ResultAccumulator[MessageEvent, Message, Update]):
         self._last.notes.add(NoteKind.INDEX_ASSUMED)
         return self._last
 
-    def _stop_block(self, event: ContentBlockStopEvent) -> None:
-        state = self._find(event) if self._has_begun(event) else None
-        if state is not None:
-            self._end_block(state)
-
     def _end_block(self, state: BlockState) -> None:
         self._growing.pop(state.index, None)
         for each in (state, *state.others):
@@ -280,49 +280,59 @@ class MessageAccumulator(ResultAccumulator[MessageEvent, Message, Update]):
             if self._active_tracker is not None:
                 self._active_tracker.end(each)
 
-    def _has_begun(self, event: MessageEvent) -> bool:
-        """Return whether the message began; else the event isn't part of it."""
-        if self._head is None:
-            self._notes.add(NoteKind.BEFORE_MESSAGE, event.type)
-        return self._head is not None
-
-    def _change(self, event: MessageDeltaEvent) -> None:
-        if not self._has_begun(event):
-            return
+    def _change(self, event: MessageDeltaEvent, head: Message) -> None:
         delta = event.delta
-        for name in _CHANGING:
-            self._change_head(name, getattr(delta, name))
-        self._change_head("context_management", event.context_management)
+        fields = {name: getattr(delta, name) for name in delta.wire_fields()}
+        fields["context_management"] = event.context_management
+        for name, value in fields.items():
+            if value is not None:
+                self._budget.replace(getattr(head, name), value)
+                setattr(head, name, value)
         self._notes.add_ignored_values(delta)
-        for model in (delta, event):
-            self._keep(unknown_fields(model))
-        if event.usage is not None:
-            self._add_usage(event.usage)
+        self._keep(delta, head)
+        self._keep(event, head)
+        self._add_usage(event.usage, head)
         if delta.stop_reason and self._active_tracker is not None:
             self._active_tracker.finish(delta.stop_reason)
 
-    def _change_head(self, name: str, value: Any) -> None:
-        if value is not None:
-            self._budget.replace(getattr(self._head, name), value)
-            setattr(self._head, name, value)
-
-    def _keep(self, fields: dict[str, Any]) -> None:
-        for name, value in fields.items():
-            if name in Message.wire_fields():
+    def _keep(self, model: Model, head: Message) -> None:
+        """Keep the unknown fields of a model as those of the message."""
+        for name, value in unknown_fields(model).items():
+            if name in head.wire_fields():
                 self._notes.add(NoteKind.VALUE_IGNORED, name)
-                continue
-            keep_field(self._extra, name, value, self._budget)
+            else:
+                self._keep_field(head.extra, name, value)
 
-    def _add_usage(self, usage: MessageUsage) -> None:
+    def _keep_field(self, fields: dict[str, Any], name: str, value: Any) -> None:
+        """Keep the last value of an unknown field; null doesn't replace one."""
+        if name not in fields:
+            self._budget.charge(name)
+        elif value is None:
+            return
+        self._budget.replace(fields.get(name), value)
+        fields[name] = value
+
+    def _add_usage(self, usage: MessageUsage | None, head: Message) -> None:
+        """Replace the counts that an event has: they are cumulative."""
+        if usage is None:
+            return
         self._notes.add_ignored_values(usage)
-        self._usage = self._usage or UsageState(self._budget)
-        self._usage.add(usage)
-
-    def _stop_message(self, event: MessageStopEvent) -> None:
-        if self._has_begun(event):
-            self._is_stopped = True
-            # Bedrock sends its measurements here.
-            self._keep(unknown_fields(event))
+        known = head.usage or MessageUsage()
+        extra = {**known.extra}
+        for name, value in unknown_fields(usage).items():
+            if name in extra or len(extra) < _MAX_UNKNOWN:
+                self._keep_field(extra, name, value)
+            else:
+                self._notes.add(NoteKind.VALUE_IGNORED, "usage")
+        counts = {name: getattr(usage, name) for name in usage.wire_fields()}
+        if known.input_tokens and _lacks_input(usage):
+            self._notes.add(NoteKind.VALUE_IGNORED, "input_tokens")
+            counts["input_tokens"] = None
+        counts = {name: value for name, value in counts.items() if value is not None}
+        for name, value in counts.items():
+            self._budget.replace(getattr(known, name), value)
+        # A new object, because snapshots share the one before it.
+        head.usage = replace(known, **counts, extra=extra)
 
     @property
     def id(self) -> str | None:
@@ -338,8 +348,8 @@ class MessageAccumulator(ResultAccumulator[MessageEvent, Message, Update]):
     @breaking
     def text(self) -> str:
         """The text of all text blocks so far, joined; "" if there is none."""
-        states = (self._order[key] for key in sorted(self._order))
-        return "".join([each.full_text("text") for each in states if each.start.type == "text"])
+        texts = [each.full_text("text") for each in self._ordered() if each.start.type == "text"]
+        return "".join(texts)
 
     @property
     def finished(self) -> bool:
@@ -349,7 +359,7 @@ class MessageAccumulator(ResultAccumulator[MessageEvent, Message, Update]):
     @property
     def usage(self) -> MessageUsage | None:
         """The latest value of each token count that the server sent; None if it sent none."""
-        return None if self._usage is None else self._usage.result()
+        return None if self._head is None else self._head.usage
 
     @breaking
     def json_input(self, block: int) -> PartialJSON:
@@ -375,19 +385,19 @@ class MessageAccumulator(ResultAccumulator[MessageEvent, Message, Update]):
         Adding events doesn't change the snapshot. Don't modify its innermost values (inputs, token
         counts, unknown fields): they can be shared with the events and with later snapshots.
         """
-        states = [self._order[key] for key in sorted(self._order)]
+        states, head = self._ordered(), self._head or empty_message()
         return replace(
-            self._head or empty_message(),
+            head,
             content=[state.result() for state in states],
-            usage=self.usage,
-            extra={**self._extra},
+            extra={**head.extra},
             notes=tuple(self._all_notes(states)),
         )
 
+    def _ordered(self) -> list[BlockState]:
+        return [self._order[key] for key in sorted(self._order)]
+
     def _all_notes(self, states: list[BlockState]) -> Iterator[Note]:
         yield from self._notes
-        if self._usage is not None and self._usage.is_truncated:
-            yield Note(NoteKind.VALUE_IGNORED, detail="usage")
         reason = None if self._head is None else self._head.stop_reason
         if reason == "end_turn" and any(each.start.type == TOOL_USE for each in states):
             yield Note(NoteKind.CALLS_UNANNOUNCED, detail=reason)
@@ -401,11 +411,16 @@ class MessageAccumulator(ResultAccumulator[MessageEvent, Message, Update]):
     def _missing(self, end: End | None) -> IncompleteStream:
         if end is not None:
             return incomplete(end)
+        missing = "No message_start" if self._is_empty else "No stop_reason and no message_stop"
         events = count(self._events_seen, "event")
-        missing = "a stop_reason or message_stop" if self._head is not None else "message_start"
-        return IncompleteStream(
-            f"No {missing.replace(' or ', ' and no ').removeprefix('a ')} in {events}: pass the "
-            "parser's `end` to result() to learn how the stream ended. What was accumulated is in "
-            ".partial.",
-            end=End(EndCause.INCOMPLETE, events_seen=self._events_seen),
-        )
+        return unfinished(f"{missing} in {events}", events_seen=self._events_seen)
+
+
+def _lacks_input(usage: MessageUsage) -> bool:
+    """
+    Return whether an input count is 0 though no prompt is empty.
+
+    Some gateways end a message so (envoyproxy/ai-gateway#1631). It can be 0 if all was cached.
+    """
+    cached = usage.cache_read_input_tokens or usage.cache_creation_input_tokens
+    return usage.input_tokens == 0 and not cached

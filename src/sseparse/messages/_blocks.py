@@ -9,7 +9,14 @@ import msgspec
 from msgspec.structs import replace
 
 from .._json import UNREADABLE, is_deep
-from ..payloads._growing import OBJECT, Budget, GrowingText, unknown_fields, weigh_json
+from ..payloads._growing import (
+    OBJECT,
+    Budget,
+    GrowingText,
+    GrowingTexts,
+    unknown_fields,
+    weigh_json,
+)
 from ..payloads._model import build
 from ..payloads._results import Note, NoteRecorder
 from ._events import BlockDelta
@@ -59,7 +66,7 @@ class BlockState:
         self.notes = NoteRecorder(NoteKind.VALUE_IGNORED)
         self.notes.add_ignored_values(start)
         self._budget = budget
-        self._texts: dict[str, GrowingText] = {}
+        self._texts: GrowingTexts[str] = GrowingTexts(budget)
         self._citations: list[dict[str, Any]] = []
         self._fields: dict[str, Any] = {}  # those that a delta replaced
         self._decoded: tuple[int, tuple[Any] | None] | None = None  # by the length of the text
@@ -101,14 +108,8 @@ class BlockState:
         return next((each for each in (self, *self.others) if takes(each.start, delta)), None)
 
     def text(self, name: str) -> GrowingText:
-        """Return one of the texts of the block that grow."""
-        text = self._texts.get(name)
-        if text is None:
-            text = self._texts[name] = GrowingText(self._budget)
-            first = getattr(self.start, name)
-            if first is not None:
-                text.add(first)
-        return text
+        """Return one of the texts of the block, to which deltas are added."""
+        return self._texts.get(name) or self._texts.begin(name, getattr(self.start, name))
 
     def _replace(self, name: str, value: Any) -> None:
         if name not in self._fields:
@@ -123,14 +124,13 @@ class BlockState:
 
     def full_text(self, name: str) -> str:
         """Return one of the texts of the block so far."""
-        text = self._texts.get(name)
-        return (getattr(self.start, name) if text is None else text.value) or ""
+        return self._texts.read(name, getattr(self.start, name))
 
     def result(self) -> ContentBlock:
         block = self.start
         if self._fields:
             block = build(ContentBlock, {**block.to_dict(), **self._fields})
-        fields: dict[str, Any] = {name: text.value for name, text in self._texts.items()}
+        fields: dict[str, Any] = self._texts.read_all()
         if self._citations:
             fields["citations"] = [*(block.citations or ()), *self._citations]
         if block.type in CALLS or INPUT in fields:

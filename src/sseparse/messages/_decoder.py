@@ -194,10 +194,7 @@ class MessageParser(ItemParser[MessageEvent]):
             Default: 32 MiB.
         max_event_bytes: Maximum size of an event's data in bytes of UTF-8; None for no limit.
             Default: 32 MiB.
-        on_bad_json: What to do with an event whose data isn't a JSON object: "raise", the default,
-            or "skip"; see `MessageDecoder`.
-        max_objects: Maximum number of JSON objects and arrays in one event; None for no limit.
-            Default: 524,288.
+        options: The options of `MessageDecoder`.
 
     Raises:
         ValueError: An option has an invalid value.

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any
 
 from msgspec.structs import replace
 
 from .._errors import ServerSentError, SSEError
-from ..payloads._encode import describe_error, encode_object, encode_typed
+from ..payloads._encode import check_pieces, cut, describe_error, encode_object, encode_typed
 from ._events import (
+    GENERATED,
+    INPUT_DELTA,
+    TEXT_DELTA,
     BlockDelta,
     ContentBlockDeltaEvent,
     ContentBlockStartEvent,
@@ -21,9 +24,6 @@ from ._events import (
     MessageStopEvent,
 )
 from ._results import ContentBlock, Message
-
-# The fields of a message that a stream sends at its end.
-_LAST: Final = ("stop_reason", "stop_sequence", "stop_details", "container")
 
 
 def encode_event(event: MessageEvent) -> bytes:
@@ -101,15 +101,14 @@ def to_events(message: Message, *, pieces: int | None = None) -> Iterator[Messag
             f"to_events() takes a Message, not {type(message).__name__}: "
             "MessageAccumulator.snapshot() returns one"
         )
-    if pieces is not None and pieces < 1:
-        raise ValueError(f"pieces is {pieces}: give a number of characters, 1 or more")
+    check_pieces(pieces)
     return _events(message, pieces)
 
 
 def _events(message: Message, pieces: int | None) -> Iterator[MessageEvent]:
-    last = {name: getattr(message, name) for name in _LAST}
+    last = {name: getattr(message, name) for name in MessageDelta.wire_fields()}
     context = message.context_management
-    nothing: dict[str, Any] = dict.fromkeys((*_LAST, "context_management"))
+    nothing: dict[str, Any] = dict.fromkeys((*last, "context_management"))
     start = replace(message, content=[], notes=(), **nothing)
     yield MessageStartEvent(type="message_start", message=start)
     is_finished = message.stop_reason is not None
@@ -139,31 +138,33 @@ def _split(block: ContentBlock, pieces: int | None) -> tuple[ContentBlock, list[
     """Return a block as it begins, and its deltas."""
     if block.input_json:
         # An input that isn't complete JSON is what the block began with.
-        start = replace(
-            block, input_json="", input={} if block.input_fault is None else block.input
-        )
-        cut = _cut(block.input_json, pieces)
-        return start, [BlockDelta(type="input_json_delta", partial_json=each) for each in cut]
+        first: Any = {} if block.input_fault is None else block.input
+        start = replace(block, input_json="", input=first)
+        return start, _deltas(INPUT_DELTA, block.input_json, pieces)
     deltas: list[BlockDelta] = []
     if block.type == "text":
         citations = block.citations or []
         deltas += [BlockDelta(type="citations_delta", citation=each) for each in citations]
-        deltas += [BlockDelta(type="text_delta", text=each) for each in _cut(block.text, pieces)]
+        deltas += _deltas(TEXT_DELTA, block.text, pieces)
         block = _emptied(block, "text", "citations")
     elif block.type == "thinking":
-        cut = _cut(block.thinking, pieces)
-        deltas += [BlockDelta(type="thinking_delta", thinking=each) for each in cut]
+        deltas += _deltas("thinking_delta", block.thinking, pieces)
         if block.signature:
             deltas.append(BlockDelta(type="signature_delta", signature=block.signature))
         block = _emptied(block, "thinking", "signature")
     return block, deltas
 
 
+def _deltas(kind: str, text: str | None, pieces: int | None) -> list[BlockDelta]:
+    """Return the deltas that would have brought a text."""
+    _, field = GENERATED[kind]
+    fields: list[dict[str, Any]] = [{field: piece} for piece in cut(text or "", pieces)]
+    return [BlockDelta(type=kind, **each) for each in fields]
+
+
 def _emptied(block: ContentBlock, *names: str) -> ContentBlock:
-    values = {name: getattr(block, name) for name in names}
-    return replace(block, **{name: value and type(value)() for name, value in values.items()})
-
-
-def _cut(text: str | None, pieces: int | None) -> list[str]:
-    size = pieces or len(text or "") or 1
-    return [text[at : at + size] for at in range(0, len(text), size)] if text else []
+    changes: dict[str, Any] = {}
+    for name in names:
+        if value := getattr(block, name):
+            changes[name] = "" if isinstance(value, str) else []
+    return replace(block, **changes)

@@ -8,60 +8,30 @@ from msgspec.structs import replace
 
 from ..payloads._gated import GatedText, Outlet, Part, TextKey
 from ..payloads._model import Kind, Model, Piece
+from ..payloads._typed_event import TypedEvent
 from ._results import CALLS, ContentBlock, Message, MessageUsage, empty_message
 
 
-class MessageEvent(Model, kw_only=True):
+class MessageEvent(TypedEvent, kw_only=True):
     """
     Base class of the events of a streamed message.
 
     Attributes:
-        type: The event's type.
+        type: The event's type, such as "content_block_delta".
 
     Source: Anthropic documentation, "Streaming messages".
     """
-
-    required: ClassVar[Mapping[str, Callable[[], Any]]] = {"type": str}
-
-    type: str
-
-    @property
-    def text(self) -> str:
-        """The new text of the message, or ""."""
-        return "".join([piece.text for piece in self.pieces() if piece.kind == "content"])
 
     @property
     def usage(self) -> MessageUsage | None:
         """The token counts in the event, or None."""
         return None
 
-    def only_text(self) -> str | None:
-        """Return the text of an event that brings only text, else None."""
-        return None
-
-    def pieces(self) -> list[Piece]:
-        """Return the pieces of generated text in the event; `item` is the index of the block."""
-        return []
-
-    def call_names(self) -> list[str]:
-        """Return the names of the tools whose calls begin with the event."""
-        return []
-
-    # The protocol `GatedItem`.
-
     def split_texts(self, unchecked: Container[Kind], /) -> list[Part]:
         """Return the parts of the event for a moderation gate."""
         from ._gated import split_event  # noqa: PLC0415 - most programs need none
 
         return split_event(self, unchecked)
-
-    def with_text(self, _: str, /) -> Self:
-        """Return the event itself: only deltas have a text that a gate releases."""
-        return self
-
-    def with_approved(self, _: Callable[[TextKey], str | None], /) -> Self:
-        """Return the event itself: events of messages don't repeat texts."""
-        return self
 
     def make_outlet(self, kinds: Container[Kind], /) -> Outlet:
         """Return an outlet for the events of a message that a moderation gate releases."""

@@ -88,11 +88,7 @@ class UpdateTracker(UpdateRecorder[Update, MessageUsage]):
         if state.place not in self._started:
             self._started.add(state.place)
             self._calls[state.place] = state
-            start = state.start
-            name = start.name or ""
-            self._updates.append(
-                ToolCallStarted(0, state.call, start.id, name, "function", state.place)
-            )
+            self._updates.append(ToolCallStarted(*_identify(state), state.place))
 
     def _add_arguments(self, state: BlockState, text: str, value: Any) -> None:
         self._updates.append(ArgumentsDelta(0, state.call, text, value, state.place))
@@ -117,18 +113,16 @@ class UpdateTracker(UpdateRecorder[Update, MessageUsage]):
     def _end_call(self, state: BlockState) -> None:
         if self._calls.pop(state.place, None) is None:
             return
-        start, text = state.start, state.full_text(INPUT)
-        decoded = decode_input(text)
-        value, fault = decode_arguments(text) if decoded is None else (decoded[0], None)
-        if not text.strip():
+        text = state.full_text(INPUT)
+        if text.strip():
+            decoded = decode_input(text)
+            value, fault = decode_arguments(text) if decoded is None else (decoded[0], None)
+        else:
             # The input is what the block began with.
             value, fault = state.result().input, None
             text = encode_input(value)
             self._add_arguments(state, text, value)
-        name = start.name or ""
-        self._updates.append(
-            ToolCallDone(0, state.call, start.id, name, "function", text, value, fault, state.place)
-        )
+        self._updates.append(ToolCallDone(*_identify(state), text, value, fault, state.place))
 
     def finish(self, reason: str) -> None:
         """Record a stop reason; the first one ends the blocks whose end wasn't sent."""
@@ -144,3 +138,7 @@ class UpdateTracker(UpdateRecorder[Update, MessageUsage]):
             if place in self._texts:
                 self._end_text(states[place])
             self._end_call(states[place])
+
+
+def _identify(state: BlockState) -> tuple[int, int | None, str | None, str, str]:
+    return 0, state.call, state.start.id, state.start.name or "", "function"

@@ -16,6 +16,21 @@ ResultT = TypeVar("ResultT")
 UpdateT = TypeVar("UpdateT")
 
 
+def unfinished(missing: str, **seen: Any) -> IncompleteStream:
+    """
+    Return the error for a result that its items don't complete, if its end isn't known.
+
+    Args:
+        missing: What is missing, the beginning of the message.
+        seen: What was seen, as for `End`.
+    """
+    return IncompleteStream(
+        f"{missing}: pass the parser's `end` to result() to learn how the stream ended. What was "
+        "accumulated is in .partial.",
+        end=End(EndCause.INCOMPLETE, **seen),
+    )
+
+
 class ResultAccumulator(Breakable, ABC, Generic[ItemT, ResultT, UpdateT]):
     """
     Base class of accumulators.
@@ -83,7 +98,7 @@ class ResultAccumulator(Breakable, ABC, Generic[ItemT, ResultT, UpdateT]):
             self._raise_error()
         if self._tracker is None:
             return []
-        self._close_tracker()
+        self._tracker.close()
         updates: list[UpdateT] = self._tracker.pop_updates()
         return updates
 
@@ -128,9 +143,6 @@ class ResultAccumulator(Breakable, ABC, Generic[ItemT, ResultT, UpdateT]):
         tracker.add_usage(self.usage)
         updates: list[UpdateT] = tracker.pop_updates()
         return updates
-
-    def _close_tracker(self) -> None:
-        self._tracker.close()
 
     # What an API decides.
 

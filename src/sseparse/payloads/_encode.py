@@ -43,3 +43,15 @@ def describe_error(error: Exception) -> dict[str, Any]:
         return {name: getattr(error, name) for name in names}
     message = f"The stream failed: {type(error).__name__}"
     return dict(zip(names, (message, "server_error", None, None), strict=True))
+
+
+def check_pieces(pieces: int | None) -> None:
+    """Raise ValueError unless the length of the pieces of texts is 1 or more, or None."""
+    if pieces is not None and pieces < 1:
+        raise ValueError(f"pieces is {pieces}: give a number of characters, 1 or more")
+
+
+def cut(text: str, pieces: int | None) -> list[str]:
+    """Return the pieces of a text, which have so many characters; an empty text has none."""
+    size = pieces or len(text) or 1
+    return [text[at : at + size] for at in range(0, len(text), size)]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from collections.abc import Hashable, Iterable
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 from .._errors import LimitExceeded
 from .._json import is_list, is_object
@@ -168,6 +168,46 @@ class GrowingText:
     def _feed_json(self, json: PartialJSON, text: str) -> None:
         json.feed(text)
         self._budget.left -= weigh_json(text)
+
+
+KeyT = TypeVar("KeyT", bound=Hashable)
+
+
+class GrowingTexts(dict[KeyT, GrowingText]):
+    """The texts of a model that deltas continue, by a key such as the name of the field."""
+
+    __slots__ = ("_budget",)
+
+    def __init__(self, budget: Budget) -> None:
+        super().__init__()
+        self._budget = budget
+
+    def begin(self, key: KeyT, first: str | None) -> GrowingText:
+        """Add a text, which begins with what the model had before the first delta."""
+        text = self[key] = GrowingText(self._budget)
+        if first is not None:
+            text.add(first)
+        return text
+
+    def replace(self, key: KeyT, value: str) -> None:
+        """Replace a text by another one."""
+        if key in self:
+            self[key].release()
+        self.begin(key, value)
+
+    def drop(self) -> None:
+        """Drop all texts."""
+        for text in self.values():
+            text.release()
+        self.clear()
+
+    def read(self, key: KeyT, first: str | None) -> str:
+        """Return a text so far."""
+        text = self.get(key)
+        return (first if text is None else text.value) or ""
+
+    def read_all(self) -> dict[KeyT, str | None]:
+        return {key: text.value for key, text in self.items()}
 
 
 def weigh_json(text: str) -> int:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import Final, Literal, Protocol, TypeVar
+from typing import Final, Literal, TypeVar
 
 from .._json import UNREADABLE, is_deep
 from ..sse._event import Event
 from ._decoder import Decoder
+from ._typed_event import TypedEvent
 
 UNNAMED: Final = "message"
 """The type of an event without a name."""
@@ -18,14 +19,7 @@ _MISSES: Final = 3
 _RETRY: Final = 32
 
 
-class TypedItem(Protocol):
-    """An item with the type of its event."""
-
-    @property
-    def type(self) -> str: ...
-
-
-TypedItemT = TypeVar("TypedItemT", bound=TypedItem)
+TypedItemT = TypeVar("TypedItemT", bound=TypedEvent)
 
 
 class TypedDecoder(Decoder[TypedItemT]):

@@ -11,31 +11,22 @@ from .._end import End
 from .._errors import IncompleteStream, ServerSentError
 from .._options import check_number
 from .._stage import breaking
-from ..payloads._accumulator import ResultAccumulator
+from ..payloads._accumulator import ResultAccumulator, unfinished
 from ..payloads._growing import MAX_ACCUMULATED, MAX_ITEMS, Budget, GrowingText, check_count
 from ..payloads._results import Note, NoteRecorder
-from ._errors import find_error, incomplete, unfinished
+from ._errors import find_error, incomplete
 from ._events import (
     UNFINISHED,
-    AnnotationEvent,
-    ContentPartEvent,
     DeltaEvent,
-    DoneEvent,
     ErrorEvent,
-    ItemEvent,
     LifecycleEvent,
-    OutputItemEvent,
-    PartEvent,
-    ProgressEvent,
     ResponseEvent,
     is_terminal,
     status_of,
 )
-from ._item_table import ItemTable
-from ._items import ItemState, PartState, rest_of
-from ._output import match_output
-from ._results import ContentPart, NoteKind, OutputItem, Response, ResponseUsage
-from ._targets import DELTAS, DONES, PARTS, Target
+from ._output_state import OutputState
+from ._results import NoteKind, OutputItem, Response, ResponseUsage
+from ._targets import DELTAS, Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,8 +66,8 @@ class ResponseAccumulator(ResultAccumulator[ResponseEvent, Response, "Update"]):
 
     # Most accumulators never get a `__dict__`: only those with attributes that a user sets.
     __slots__ = (
-        *("__dict__", "__weakref__", "_audio", "_failure", "_head", "_is_finished", "_items"),
-        *("_last", "_make_update", "_max_items", "_notes", "_text", "last_sequence_number"),
+        *("__dict__", "__weakref__", "_audio", "_failure", "_head", "_is_finished", "_last"),
+        *("_make_update", "_max_items", "_notes", "_streamed", "_text", "last_sequence_number"),
     )
 
     def __init__(
@@ -89,12 +80,12 @@ class ResponseAccumulator(ResultAccumulator[ResponseEvent, Response, "Update"]):
         check_number("max_items", max_items)
         self._max_items = max_items
         self.last_sequence_number: int | None = None
-        self._notes = NoteRecorder(NoteKind.VALUE_IGNORED)
         self._begin()
 
     def _begin(self) -> None:
         self._budget = Budget(self._max_bytes)
-        self._items: ItemTable | None = None  # an idle accumulator needs none
+        self._notes = NoteRecorder(NoteKind.VALUE_IGNORED)
+        self._streamed: OutputState | None = None  # an idle accumulator needs none
         self._head: Response | None = None  # of the last event that had one
         self._is_finished = False
         self._failure: ServerSentError | None = None
@@ -161,9 +152,6 @@ class ResponseAccumulator(ResultAccumulator[ResponseEvent, Response, "Update"]):
 
         return UpdateTracker()
 
-    def _close_tracker(self) -> None:
-        self._tracker.close(self._transcript)
-
     def _add_tracked(self, item: ResponseEvent, tracker: UpdateTracker, /) -> list[Update]:
         # The fast path of add() doesn't report its changes; the slow path makes another update.
         make, self._make_update = self._make_update, None
@@ -175,127 +163,23 @@ class ResponseAccumulator(ResultAccumulator[ResponseEvent, Response, "Update"]):
         self._make_update = make
         return [make(item.delta)] if isinstance(item, DeltaEvent) and item.delta else []
 
-    @property
-    def _table(self) -> ItemTable:
-        if self._items is None:
-            self._items = ItemTable(self._budget, self._max_items)
-        return self._items
-
     def _add(self, event: ResponseEvent) -> None:
         self._notes.add_ignored_values(event)
-        if isinstance(event, DeltaEvent):
+        if type(event) is DeltaEvent:
             self._add_delta(event)
-        elif isinstance(event, LifecycleEvent):
+        elif type(event) is LifecycleEvent:
             self._add_response(event)
-        elif isinstance(event, ErrorEvent):
+        elif type(event) is ErrorEvent:
             self._failure = find_error(event.type, event.to_dict())
-        elif self._is_finished:
-            return  # what follows the terminal event doesn't belong to the response
-        elif isinstance(event, OutputItemEvent):
-            self._add_item(event)
-        elif isinstance(event, DoneEvent):
-            self._add_text(event)
-        elif isinstance(event, ItemEvent):
-            self._add_to_item(event)
+        elif not self._is_finished:
+            # What follows the terminal event doesn't belong to the response.
+            self._output.add(event, self._active_tracker)
 
-    def _add_response(self, event: LifecycleEvent) -> None:
-        response, status, is_end = event.response, status_of(event), is_terminal(event)
-        if response is None and self._head is not None and (self._is_finished or not is_end):
-            if not self._is_finished:
-                self._budget.replace(self._head.status, status)
-                self._head = replace(self._head, status=status)
-            return
-        if response is None:
-            response = replace(self._head or Response(output=[]), status=status)
-        if self._is_another(event, response):
-            self._restart()
-        elif self._is_finished and not is_end:
-            return
-        elif self._head is not None:
-            response = response.with_head(self._head)
-        if last := len(response.output):
-            check_count("items", "output items", self._max_items, last - 1, last - 1)
-        if is_end and response.status in UNFINISHED:
-            # The type of the event says that the response ended.
-            if response.status is not None:
-                self._notes.add(NoteKind.VALUE_IGNORED, "status")
-            response = replace(response, status=status)
-        self._budget.replace(self._head, response)
-        self._head = response
-        if is_end:
-            self._finish(event, response)
-        elif response.output and not self._table:
-            for index, item in enumerate(response.output):
-                self._announce(index, item)
-
-    def _finish(self, event: LifecycleEvent, response: Response) -> None:
-        self._is_finished = True
-        if response.status == _FAILED or event.type.endswith(_FAILED):
-            self._failure = find_error(event.type, event.to_dict())
-        if response.output:
-            matches = match_output(self._table.ordered(), response.output)
-            output = [item for _, item in matches]
-            if len(output) > len(response.output) or not all(map(is_, output, response.output)):
-                self._notes.add(NoteKind.VALUE_KEPT, "output")
-                self._head = response = replace(response, output=output)
-            if self._active_tracker is not None:
-                self._table.max_items = None  # `add()` doesn't add these items to the table
-                self._active_tracker.complete(self._table, matches)
-            # The response has all items: those streamed before it are no longer needed.
-            self._budget = Budget(self._max_bytes)
-            self._budget.charge(response)
-            self._items = None
-        if self._active_tracker is not None and self._failure is None:
-            self._active_tracker.finish(response, self._transcript)
-
-    def _is_another(self, event: LifecycleEvent, response: Response) -> bool:
-        """Return whether a response isn't the one before it; some servers change its id."""
-        is_start = event.type == "response.created"
-        if self._head is None or response.id is None:
-            return is_start and self._is_finished
-        return response.id != self._head.id and (is_start or self._is_finished)
-
-    def _restart(self) -> None:
-        detail = (self._head and self._head.id) or ""
-        self._begin()
-        self._notes = NoteRecorder(NoteKind.VALUE_IGNORED)
-        self._notes.add(NoteKind.RESTARTED, detail)
-        if self._active_tracker is not None:
-            self._active_tracker.restart()
-
-    def _add_item(self, event: OutputItemEvent) -> None:
-        index, item = event.output_index, event.item
-        if item is None:
-            self._notes.add(NoteKind.VALUE_IGNORED, "item")
-        elif event.type.endswith(".done"):
-            state, before = self._table.finish(index, item)
-            if state.item is not item:
-                self._notes.add(NoteKind.VALUE_KEPT, item=state.index)
-            if before is not None and before.type != item.type:
-                self._notes.add(NoteKind.ITEM_REPLACED, item=state.index)
-            if self._active_tracker is not None:
-                self._active_tracker.add_item(state, before)
-        else:
-            self._announce(index, item)
-
-    def _announce(self, index: int | None, item: OutputItem) -> None:
-        state, before, unusual = self._table.announce(index, item)
-        if unusual:
-            kind = NoteKind.INDEX_SHARED if unusual == "shared" else NoteKind.ITEM_REPLACED
-            self._notes.add(kind, item=state.index)
-        if self._active_tracker is not None:
-            self._active_tracker.add_item(state, before)
-
-    def _find_item(self, event: ItemEvent, target: Target) -> ItemState:
-        """Return the item that an event is about; make it if no event announced it."""
-        state = self._table.find(event.item_id, event.output_index, target.item_type)
-        if state is None:
-            item = OutputItem(type=target.item_type, id=event.item_id)
-            if target.item_type == "message":
-                item.role = "assistant"
-            state = self._table.add(event.output_index, item, is_announced=False)
-            self._notes.add(NoteKind.ITEM_UNANNOUNCED, item=state.index)
-        return state
+    @property
+    def _output(self) -> OutputState:
+        if self._streamed is None:
+            self._streamed = OutputState(self._budget, self._max_items, self._notes)
+        return self._streamed
 
     def _add_delta(self, event: DeltaEvent) -> None:
         target, tracker = DELTAS.get(event.type), self._active_tracker
@@ -304,101 +188,87 @@ class ResponseAccumulator(ResultAccumulator[ResponseEvent, Response, "Update"]):
         if not target.item_type:
             self._add_audio(target, event.delta)
             return
-        state = self._find_item(event, target)
-        if state.is_done:
-            self._notes.add(NoteKind.VALUE_IGNORED, "delta", item=state.index)
+        added = self._output.add_delta(event, target, tracker)
+        if added is None or event.logprobs:
             return
-        if target.parts:
-            part = self._find_part(state, event, target)
-            text = part.text(target.field)
-            if event.logprobs:
-                part.add_logprobs(event.logprobs)
-        else:
-            text = state.text(target, event.command_index)
-        text.add(event.delta)
+        state, text = added
         if tracker is not None:
-            tracker.add_text(state, target, event.delta)
-            if event.logprobs:
-                tracker.add_logprobs(event.logprobs)
             self._make_update = tracker.find_delta(state, target)
-        if not event.logprobs and (tracker is None or self._make_update is not None):
+        if tracker is None or self._make_update is not None:
             self._text, self._last = text, event
 
     def _add_audio(self, target: Target, delta: str) -> None:
         self._audio = self._audio or {}
-        self._audio.setdefault(target.field, GrowingText(self._budget)).add(delta)
+        text = self._audio.setdefault(target.field, GrowingText(self._budget))
+        text.add(delta)
         if self._active_tracker is not None and target.kind is not None:
-            self._active_tracker.add_transcript(delta)
+            self._active_tracker.add_transcript(text, delta)
 
-    @property
-    def _transcript(self) -> str | None:
-        text = (self._audio or {}).get("transcript")
-        return None if text is None else text.value
+    def _add_response(self, event: LifecycleEvent) -> None:
+        head, response, is_end = self._head, event.response, is_terminal(event)
+        if response is None:
+            if self._is_finished:
+                return
+            status = status_of(event)
+            if head is not None and not is_end:
+                self._budget.replace(head.status, status)
+                self._head = replace(head, status=status)
+                return
+            response = replace(head or Response(output=[]), status=status)
+        if head is not None and self._is_another(event, response, head):
+            self._restart(head)
+        elif self._is_finished and not is_end:
+            return
+        elif head is not None:
+            response = response.with_head(head)
+        last = len(response.output) - 1
+        check_count("items", "output items", self._max_items, last, last)
+        if is_end and response.status in UNFINISHED:
+            # The type of the event says that the response ended.
+            if response.status is not None:
+                self._notes.add(NoteKind.VALUE_IGNORED, "status")
+            response = replace(response, status=status_of(event))
+        self._budget.replace(self._head, response)
+        self._head = response
+        if is_end:
+            self._finish(event, response)
+        elif response.output and not self._output.states:
+            for index, item in enumerate(response.output):
+                self._output.announce(index, item, self._active_tracker)
 
-    def _find_part(self, state: ItemState, event: PartEvent, target: Target) -> PartState:
-        part, is_assumed = state.find_part(event, target)
-        if is_assumed:
-            self._notes.add(NoteKind.PART_ASSUMED, item=state.index)
-        return part
+    def _is_another(self, event: LifecycleEvent, response: Response, head: Response) -> bool:
+        """Return whether a response isn't the one before it; some servers change its id."""
+        is_start = event.type == "response.created"
+        if response.id is None:
+            return is_start and self._is_finished
+        return response.id != head.id and (is_start or self._is_finished)
 
-    def _add_text(self, event: DoneEvent) -> None:
-        target, value = DONES.get(event.type), event.value
-        if target is None or not target.item_type:
-            return
-        if value is None:
-            if event.extra.get(target.field) is not None:
-                self._notes.add(NoteKind.VALUE_IGNORED, target.field)
-            return
-        state = self._find_item(event, target)
-        if state.is_done:
-            self._notes.add(NoteKind.VALUE_IGNORED, target.field, item=state.index)
-            return
-        if event.name:
-            state.set_name(event.name)
-        if target.parts:
-            part = self._find_part(state, event, target)
-            before = part.value(target.field)
-            part.set_text(target.field, value or before, event.logprobs)
-        else:
-            before = state.text(target, event.command_index).value or ""
-            state.set_text(target, event.command_index, value or before)
-        if before and not value:
-            self._notes.add(NoteKind.VALUE_KEPT, target.field, item=state.index)
+    def _restart(self, head: Response) -> None:
+        self._begin()
+        self._notes.add(NoteKind.RESTARTED, head.id or "")
         if self._active_tracker is not None:
-            self._active_tracker.add_text(state, target, rest_of(before, value))
+            self._active_tracker.restart()
 
-    def _add_to_item(self, event: ItemEvent) -> None:
-        if isinstance(event, ContentPartEvent) and event.part is not None:
-            self._add_part(event, event.part)
-        elif isinstance(event, AnnotationEvent) and event.annotation is not None:
-            state = self._find_item(event, _ANNOTATED)
-            if state.is_done:
-                self._notes.add(NoteKind.VALUE_IGNORED, "annotation", item=state.index)
-            else:
-                self._find_part(state, event, _ANNOTATED).add_annotation(event.annotation)
-        elif isinstance(event, ProgressEvent):
-            known = self._table.find(event.item_id, event.output_index)
-            if known is not None and not known.is_done:
-                known.set_status(event.status)
+    def _finish(self, event: LifecycleEvent, response: Response) -> None:
+        self._is_finished = True
+        if response.status == _FAILED or event.type.endswith(_FAILED):
+            self._failure = find_error(event.type, event.to_dict())
+        if response.output:
+            response = self._finish_output(response)
+        if self._active_tracker is not None and self._failure is None:
+            self._active_tracker.finish(response)
 
-    def _add_part(self, event: ContentPartEvent, part: ContentPart) -> None:
-        state = self._table.find(event.item_id, event.output_index)
-        if state is None:
-            kind = "reasoning" if part.type in ("reasoning_text", "summary_text") else "message"
-            state = self._find_item(event, Target(kind, None, ""))
-        if state.is_done:
-            self._notes.add(NoteKind.VALUE_IGNORED, "part", item=state.index)
-            return
-        is_done = event.type.endswith(".done")
-        before = state.set_part(event, part, is_done=is_done)
-        target = PARTS.get((event.parts, part.type))
-        if target is None:
-            return
-        old, new = (getattr(each, target.field, None) or "" for each in (before, part))
-        if is_done and old and not new:
-            self._notes.add(NoteKind.VALUE_KEPT, target.field, item=state.index)
-        if self._active_tracker is not None:
-            self._active_tracker.add_text(state, target, rest_of(old, new))
+    def _finish_output(self, response: Response) -> Response:
+        """Complete the output of the terminal event by what was streamed before it."""
+        output = self._output.complete(response.output, self._active_tracker)
+        if len(output) > len(response.output) or not all(map(is_, output, response.output)):
+            self._notes.add(NoteKind.VALUE_KEPT, "output")
+            self._head = response = replace(response, output=output)
+        # The response has all items: those streamed before it are no longer needed.
+        self._budget = Budget(self._max_bytes)
+        self._budget.charge(response)
+        self._streamed = None
+        return response
 
     @property
     def id(self) -> str | None:
@@ -424,7 +294,7 @@ class ResponseAccumulator(ResultAccumulator[ResponseEvent, Response, "Update"]):
     @breaking
     def text(self) -> str:
         """The text of all messages so far, joined; "" if there is none."""
-        return "".join(item.text for item in self._output() if item.type == "message")
+        return "".join(item.text for item in self._items() if item.type == "message")
 
     @breaking
     def json_arguments(self, call: int = 0) -> PartialJSON:
@@ -439,14 +309,17 @@ class ResponseAccumulator(ResultAccumulator[ResponseEvent, Response, "Update"]):
         Returns:
             The parser of the arguments; a new one if there is no such call yet.
         """
-        if self._items is None and self._is_finished:
-            self._items = ItemTable.of(self._output())
-        return self._table.json_arguments(call)
+        if self._streamed is None and self._is_finished:
+            output = OutputState(Budget(None), None, self._notes)
+            for item in self._items():
+                output.begin(None, item)
+            self._streamed = output
+        return self._output.json_arguments(call)
 
-    def _output(self) -> list[OutputItem]:
+    def _items(self) -> list[OutputItem]:
         if self._is_finished and self._head is not None and self._head.output:
             return self._head.output
-        return [state.result() for state in self._table.ordered()]
+        return [state.result() for state in self._output.states]
 
     @breaking
     def snapshot(self) -> Response:
@@ -457,7 +330,7 @@ class ResponseAccumulator(ResultAccumulator[ResponseEvent, Response, "Update"]):
         shared with the events.
         """
         response = self._head or Response(output=[])
-        output, notes = self._output(), [*self._notes]
+        output, notes = self._items(), [*self._notes]
         if self._is_finished and output and not response.output:
             notes.append(Note(NoteKind.OUTPUT_ASSEMBLED))
         extra = response.extra
@@ -489,10 +362,11 @@ class ResponseAccumulator(ResultAccumulator[ResponseEvent, Response, "Update"]):
 
     @property
     def _is_empty(self) -> bool:
-        return self._head is None and not self._items and self._audio is None
+        return self._head is None and self._audio is None and not self._items()
 
     def _missing(self, end: End | None) -> IncompleteStream:
-        return unfinished() if end is None else incomplete(end, is_other=self._is_empty)
-
-
-_ANNOTATED: Final = DELTAS["response.output_text.delta"]
+        return (
+            unfinished("No terminal event was added")
+            if end is None
+            else incomplete(end, is_other=self._is_empty)
+        )

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from ..payloads._encode import describe_error, encode_object, encode_typed
+from ..payloads._encode import check_pieces, cut, describe_error, encode_object, encode_typed
 from ._events import (
     UNFINISHED,
     ContentPartEvent,
@@ -19,7 +19,7 @@ from ._events import (
 )
 from ._items import fits
 from ._results import ContentPart, OutputItem, Response
-from ._targets import DELTAS
+from ._targets import DELTA_TYPES, PARTS, Target
 
 # The statuses of items that no event ends yet.
 _OPEN: Final = ("in_progress", "searching", "generating", "interpreting")
@@ -106,8 +106,7 @@ def to_events(response: Response, *, pieces: int | None = None) -> Iterator[Resp
             f"to_events() takes a Response, not {type(response).__name__}: "
             "ResponseAccumulator.snapshot() returns one"
         )
-    if pieces is not None and pieces < 1:
-        raise ValueError(f"pieces is {pieces}: give a number of characters, 1 or more")
+    check_pieces(pieces)
     return _numbered(_events(replace(response, notes=()), pieces))
 
 
@@ -133,84 +132,72 @@ def _events(response: Response, pieces: int | None) -> Iterator[ResponseEvent]:
 def item_events(index: int, item: OutputItem, pieces: int | None = None) -> Iterator[ResponseEvent]:
     """Return the events that would have streamed an item, without numbers."""
     is_open = item.status in _OPEN
-    yield _item_event("added", index, _emptied(item, is_open=is_open))
+    for event in _item_events(index, item, pieces):
+        if not is_open or not event.type.endswith(".done"):
+            yield event
+
+
+def _item_events(index: int, item: OutputItem, pieces: int | None) -> Iterator[ResponseEvent]:
+    kind, at = "response.output_item", {"item_id": item.id, "output_index": index}
+    yield OutputItemEvent(type=f"{kind}.added", output_index=index, item=_emptied(item))
     for name in ("content", "summary"):
         for place, part in enumerate(getattr(item, name) or ()):
-            at = _place(index, item)
-            at["summary_index" if name == "summary" else "content_index"] = place
-            yield from _part_events(item, name, part, at, pieces)
-    for kind, target in DELTAS.items():
+            yield from _part_events(item, name, part, {**at, f"{name}_index": place}, pieces)
+    for target in DELTA_TYPES:
         if target.item_type == item.type and not target.parts:
-            text = getattr(item, target.field, None)
-            yield from _text_events(kind, text, _place(index, item), pieces, is_open=is_open)
-    if not is_open:
-        yield _item_event("done", index, item)
+            yield from _text_events(target, getattr(item, target.field, None), at, pieces)
+    yield OutputItemEvent(type=f"{kind}.done", output_index=index, item=item)
 
 
 def _part_events(
     item: OutputItem, name: str, part: ContentPart, at: dict[str, Any], pieces: int | None
 ) -> Iterator[ResponseEvent]:
-    is_open = item.status in _OPEN
     kind = f"response.{'reasoning_summary_part' if name == 'summary' else 'content_part'}"
-    targets = [
-        (each, target)
-        for each, target in DELTAS.items()
-        if (target.parts, target.part_type) == (name, part.type)
-        and fits(item.type, target.item_type)
-    ]
-    empty = _without_text(part, [target.field for _, target in targets])
-    yield ContentPartEvent(type=f"{kind}.added", part=empty, **at)
-    for each, target in targets:
-        text, logprobs = getattr(part, target.field), part.logprobs or None
-        yield from _text_events(each, text, at, pieces, logprobs, is_open=is_open)
-    if not is_open:
-        yield ContentPartEvent(type=f"{kind}.done", part=part, **at)
+    target = PARTS.get((name, part.type))
+    if target is None or not fits(item.type, target.item_type):
+        yield ContentPartEvent(type=f"{kind}.added", part=part, **at)
+    else:
+        empty = _without_text(part, target.field)
+        yield ContentPartEvent(type=f"{kind}.added", part=empty, **at)
+        yield from _text_events(target, getattr(part, target.field), at, pieces, part.logprobs)
+    yield ContentPartEvent(type=f"{kind}.done", part=part, **at)
 
 
 def _text_events(
-    kind: str,
+    target: Target,
     text: Any,
     at: dict[str, Any],
     pieces: int | None,
     logprobs: list[dict[str, Any]] | None = None,
-    *,
-    is_open: bool,
 ) -> Iterator[ResponseEvent]:
     if not isinstance(text, str):
         return
-    size = len(text) if logprobs or pieces is None else pieces
+    kind = DELTA_TYPES[target]
     # The API has the field in each event about the text of an answer.
-    tokens = (logprobs or []) if kind == "response.output_text.delta" else logprobs
-    for start in range(0, len(text), size or 1):
-        yield DeltaEvent(type=kind, delta=text[start : start + size], logprobs=tokens, **at)
-    if not is_open:
-        done, extra = kind.replace(".delta", ".done"), {DELTAS[kind].field: text}
-        yield DoneEvent(type=done, logprobs=tokens, extra=extra, **at)
+    tokens = logprobs or ([] if kind == "response.output_text.delta" else None)
+    for piece in cut(text, None if logprobs else pieces):
+        yield DeltaEvent(type=kind, delta=piece, logprobs=tokens, **at)
+    done = kind.replace(".delta", ".done")
+    yield DoneEvent(type=done, logprobs=tokens, extra={target.field: text}, **at)
 
 
-def _item_event(name: str, index: int, item: OutputItem) -> OutputItemEvent:
-    return OutputItemEvent(type=f"response.output_item.{name}", output_index=index, item=item)
-
-
-def _place(index: int, item: OutputItem) -> dict[str, Any]:
-    return {"item_id": item.id, "output_index": index}
-
-
-def _emptied(item: OutputItem, *, is_open: bool) -> OutputItem:
+def _emptied(item: OutputItem) -> OutputItem:
     """Return an item as it begins: without the texts that deltas bring."""
     changes: dict[str, Any] = {}
-    for target in DELTAS.values():
+    for target in DELTA_TYPES:
         if target.item_type == item.type:
             name = target.parts or target.field
             if getattr(item, name, None):
                 changes[name] = [] if target.parts else ""
-    if not is_open and item.status is not None:
+    if item.status is not None and item.status not in _OPEN:
         changes["status"] = "in_progress"
     return replace(item, **changes)
 
 
-def _without_text(part: ContentPart, fields: list[str]) -> ContentPart:
-    changes: dict[str, Any] = {name: "" for name in fields if getattr(part, name)}
-    if part.logprobs and changes:
+def _without_text(part: ContentPart, field: str) -> ContentPart:
+    if not getattr(part, field):
+        return part
+    changes: dict[str, Any] = {field: ""}
+    if part.logprobs:
         changes["logprobs"] = []
     return replace(part, **changes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from .._end import End, EndCause
+from .._end import End
 from .._errors import IncompleteStream, ServerSentError, describe_end, place_of
 from .._json import is_list, is_object
 from ..payloads._decoder import make_error
@@ -77,26 +77,17 @@ def explain(error: ServerSentError, other: ServerSentError) -> None:
     )
 
 
-def incomplete(end: End, *, is_other: bool) -> IncompleteStream:
+def incomplete(end: End, *, is_other: bool = False) -> IncompleteStream:
     """
     Return the error for a stream that ended before its response did.
 
     Args:
         end: How the stream ended.
-        is_other: Whether no event was one of a response.
+        is_other: Whether no event was one of a response. Default: False.
     """
     advice = f" ({_ADVICE})" if end.events_seen and is_other else ""
     message = describe_end(end, lambda end: _describe_missing(end) + advice)
     return IncompleteStream(message, end=end)
-
-
-def unfinished() -> IncompleteStream:
-    """Return the error for a response whose terminal event wasn't added."""
-    return IncompleteStream(
-        "No terminal event was added: pass the parser's `end` to result() to learn how the stream "
-        "ended. What was accumulated is in .partial.",
-        end=End(EndCause.INCOMPLETE),
-    )
 
 
 def _describe_missing(end: End) -> str:

@@ -7,12 +7,13 @@ from typing import Any, ClassVar, Final, Self
 from msgspec.structs import replace
 
 from ..payloads._gated import Dropped, GatedText, Outlet, Part, Rest, TextKey, dropped_fields
-from ..payloads._model import Kind, Model, Piece
+from ..payloads._model import Kind, Piece
+from ..payloads._typed_event import TypedEvent
 from ._results import ContentPart, OutputItem, Response, ResponseUsage
 from ._targets import DELTAS, DONES, PARTS, Target, part_number, texts_of
 
 
-class ResponseEvent(Model, kw_only=True):
+class ResponseEvent(TypedEvent, kw_only=True):
     """
     Base class of the events of a streamed response.
 
@@ -23,44 +24,18 @@ class ResponseEvent(Model, kw_only=True):
     Source: OpenAI API reference, "Streaming events" of the Responses API.
     """
 
-    required: ClassVar[Mapping[str, Callable[[], Any]]] = {"type": str}
-
-    type: str
     sequence_number: int | None = None
-
-    @property
-    def text(self) -> str:
-        """The new text of the answer, or ""."""
-        return "".join([piece.text for piece in self.pieces() if piece.kind == "content"])
 
     @property
     def usage(self) -> ResponseUsage | None:
         """The token counts in the event, or None."""
         return None
 
-    def only_text(self) -> str | None:
-        """Return the text of an event that brings text of the answer, else None."""
-        return None
-
-    def pieces(self) -> list[Piece]:
-        """Return the new generated text. Events that repeat text have none."""
-        return []
-
-    def call_names(self) -> list[str]:
-        """Return the names of functions and custom tools whose call begins."""
-        return []
-
-    # The protocol `GatedItem`.
-
     def split_texts(self, unchecked: Container[Kind], /) -> list[Part]:
         """Return the parts of the event for a moderation gate."""
         from ._gated import split_event  # noqa: PLC0415 - most programs need none
 
         return split_event(self, unchecked)
-
-    def with_text(self, _: str, /) -> Self:
-        """Return the event itself: only deltas have a text that a gate releases."""
-        return self
 
     def with_approved(self, approved: Callable[[TextKey], str | None], /) -> Self:
         """Return a copy whose complete texts are those that a gate released."""
@@ -149,15 +124,20 @@ class PartEvent(ItemEvent, kw_only=True):
     command_index: int | None = None
 
 
-def index_of(event: PartEvent, target: Target) -> int | None:
-    """Return the index of an event's text among the parts or commands of its item."""
-    if not target.parts:
-        return event.command_index
-    return event.summary_index if target.parts == "summary" else event.content_index
+def valid_index(index: int | None) -> int | None:
+    """Return an index; None for a negative one, which some servers send."""
+    return None if index is None or index < 0 else index
+
+
+def index_of(event: PartEvent, parts: str) -> int | None:
+    """Return an event's index in a list of parts of its item, or that of a command for ""."""
+    if not parts:
+        return valid_index(event.command_index)
+    return valid_index(event.summary_index if parts == "summary" else event.content_index)
 
 
 def key_of(event: PartEvent, target: Target) -> TextKey:
-    number = part_number(target, index_of(event, target) or 0)
+    number = part_number(target, index_of(event, target.parts) or 0)
     return TextKey(target.kind or "content", 0, event.output_index or 0, number)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Unpack
 
 from .._end import End
-from .._errors import IncompleteStream
+from .._errors import IncompleteStream, SSEError
 from .._options import check_choice
 from ..adapters._registry import SyncReadable
 from ..payloads._growing import MAX_ACCUMULATED, MAX_ITEMS
@@ -116,14 +116,17 @@ class ResponseReader(Reader[ResponseEvent, Response]):
             resumes,
             response=response,
             timeline=timeline,
-            incomplete=self._incomplete if on_incomplete == "raise" else None,
+            incomplete=incomplete if on_incomplete == "raise" else None,
         )
 
-    def _incomplete(self, end: End) -> IncompleteStream:
-        # Events that weren't returned yet are still to be added.
-        has_ready = any(not isinstance(event, OtherEvent) for event in self._ready or ())
-        is_empty = self.accumulator.snapshot() == Response(output=[])
-        return incomplete(end, is_other=is_empty and not has_ready)
+    def _judge(self, end: End) -> SSEError | None:
+        error = super()._judge(end)
+        if isinstance(error, IncompleteStream):
+            # Events that weren't returned yet are still to be added.
+            has_ready = any(not isinstance(event, OtherEvent) for event in self._ready or ())
+            is_empty = self.accumulator.snapshot() == Response(output=[])
+            return incomplete(end, is_other=is_empty and not has_ready)
+        return error
 
     @property
     def usage(self) -> ResponseUsage | None:

@@ -46,6 +46,8 @@ _TARGETS: Final[Mapping[str, Target]] = {
 }
 DELTAS: Final = {f"response.{name}.delta": target for name, target in _TARGETS.items()}
 """The target of each type of `DeltaEvent`."""
+DELTA_TYPES: Final = {target: kind for kind, target in DELTAS.items()}
+"""The type of `DeltaEvent` of each target."""
 DONES: Final = {
     "response.shell_call_command.added": _TARGETS["shell_call_command"],
     **{f"response.{name}.done": target for name, target in _TARGETS.items()},
@@ -55,6 +57,8 @@ PARTS: Final = {(target.parts, target.part_type): target for target in _TARGETS.
 """The target of the texts of each type of part, by the list that the part is in."""
 ITEM_TYPES: Final = frozenset(target.item_type for target in _TARGETS.values())
 """The types of items that deltas belong to."""
+PART_TYPES: Final = frozenset(target.part_type for target in _TARGETS.values() if target.parts)
+"""The types of parts that deltas belong to."""
 
 
 def part_number(target: Target, index: int) -> int:

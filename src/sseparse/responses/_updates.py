@@ -7,6 +7,7 @@ from functools import partial
 from operator import attrgetter
 from typing import Any, Final
 
+from ..payloads._growing import GrowingText
 from ..payloads._model import Kind
 from ..payloads._partial_json import JSONFault
 from ..payloads._updates import (
@@ -28,9 +29,7 @@ from ..payloads._updates import (
     UsageReported,
     decode_arguments,
 )
-from ._item_table import ItemTable
 from ._items import ItemState, rest_of
-from ._output import Match
 from ._results import OutputItem, Response, ResponseUsage
 from ._targets import Target
 
@@ -103,7 +102,7 @@ class UpdateTracker(UpdateRecorder[Update, ResponseUsage]):
         self._trackers: dict[ItemState, ItemTracker] = {}
         self._calls = 0
         self._is_finished = False
-        self._transcript = False
+        self._transcript: GrowingText | None = None  # unless its end was reported
 
     def _track(self, state: ItemState) -> ItemTracker:
         tracker = self._trackers.get(state)
@@ -137,9 +136,10 @@ class UpdateTracker(UpdateRecorder[Update, ResponseUsage]):
     def add_logprobs(self, logprobs: list[dict[str, Any]]) -> None:
         self._updates.append(LogprobsDelta(0, logprobs))
 
-    def add_transcript(self, text: str) -> None:
+    def add_transcript(self, transcript: GrowingText, text: str) -> None:
+        """Record new text of the transcript."""
         if text:
-            self._transcript = True
+            self._transcript = transcript
             self._updates.append(TranscriptDelta(0, text))
 
     def _add_piece(self, tracker: ItemTracker, kind: Kind, text: str) -> None:
@@ -167,29 +167,25 @@ class UpdateTracker(UpdateRecorder[Update, ResponseUsage]):
             return  # the arguments are reported once the name is known
         if tracker.call is None:
             self._start(tracker, tracker.state.result())
-        else:
-            self._add_arguments_of(tracker, tracker.call, text)
+        elif text:
+            self._updates.append(_arguments_delta(tracker.state, tracker.call, text))
 
     def _start(self, tracker: ItemTracker, item: OutputItem) -> None:
         """Report a call, with the arguments received so far."""
         call = tracker.call = self._calls
         self._calls += 1
         self._updates.append(ToolCallStarted(*_identify(tracker, item), tracker.state.place))
-        self._add_arguments_of(tracker, call, _arguments_of(item))
-
-    def _add_arguments_of(self, tracker: ItemTracker, call: int, text: str) -> None:
-        if text:
+        if text := _arguments_of(item):
             self._updates.append(_arguments_delta(tracker.state, call, text))
 
     def _end(
         self, tracker: ItemTracker, item: OutputItem, before: OutputItem | None = None
     ) -> None:
         """Report the end of an item's texts, and of its call."""
-        place = tracker.state.place
         for kind in tracker.open:
             # A complete item without the text that was streamed doesn't take it back.
             text = tracker.text_of(item, kind) or tracker.text_of(before, kind)
-            self._updates.append(TEXT_UPDATES[kind][1](0, text, place))
+            self._updates.append(TEXT_UPDATES[kind][1](0, text, tracker.state.place))
         tracker.open.clear()
         self._end_call(tracker, item)
 
@@ -207,36 +203,24 @@ class UpdateTracker(UpdateRecorder[Update, ResponseUsage]):
             )
         )
 
-    def complete(self, table: ItemTable, matches: list[Match]) -> None:
-        """Record the items of the terminal event, of which it can have more than was streamed."""
-        for state, item in matches:
-            if state is None:
-                known, before = table.add(None, item, is_announced=True), None
-            elif state.is_done:
-                continue
-            else:
-                known, before = state, state.result()
-            known.finish(item)
-            self.add_item(known, before)
-
-    def finish(self, response: Response, transcript: str | None) -> None:
+    def finish(self, response: Response) -> None:
         """Record the terminal event, after the items that it has."""
         if self._is_finished:
             return
-        self.close(transcript)
+        self.close()
         self._is_finished = True
         reason = response.incomplete_reason or response.status or "completed"
         self._updates.append(ChoiceFinished(0, reason))
         if response.usage is not None:
             self._updates.append(UsageReported(response.usage))
 
-    def close(self, transcript: str | None) -> None:
-        """End all items."""
+    def close(self) -> None:
+        """End all items, and the transcript."""
         for tracker in sorted(self._trackers.values(), key=attrgetter("state.place")):
             self._end(tracker, tracker.state.result())
-        if self._transcript and transcript is not None:
-            self._transcript = False
-            self._updates.append(TranscriptDone(0, transcript))
+        if self._transcript is not None:
+            self._updates.append(TranscriptDone(0, self._transcript.value or ""))
+            self._transcript = None
 
 
 def _arguments_delta(state: ItemState, call: int, text: str) -> ArgumentsDelta:

@@ -45,11 +45,13 @@ def _find_states(states: list[ItemState], output: list[OutputItem]) -> list[Item
         for name in _ids_of(each.item):
             by_id[name] = None if name in by_id else each
     found: list[ItemState | None] = []
+    taken: set[ItemState | None] = set()  # by an item that can be repeated in the output
     for item in output:
-        known = (by_id.get(each) for each in _ids_of(item))
-        state = next((each for each in known if each and each.item.type == item.type), None)
+        known = map(by_id.get, _ids_of(item))
+        free = (each for each in known if each is not None and each not in taken)
+        state = next((each for each in free if each.item.type == item.type), None)
         found.append(state)
-    taken = _drop_repeated(found)
+        taken.add(state)
     rest: defaultdict[str, deque[ItemState]] = defaultdict(deque)
     for each in states:
         if each not in taken:
@@ -58,16 +60,6 @@ def _find_states(states: list[ItemState], output: list[OutputItem]) -> list[Item
         if found[at] is None and rest[item.type]:
             found[at] = rest[item.type].popleft()
     return found
-
-
-def _drop_repeated(found: list[ItemState | None]) -> set[ItemState | None]:
-    """Leave each streamed item to the first one that has it, and return them."""
-    taken: set[ItemState | None] = set()
-    for at, state in enumerate(found):
-        if state in taken:
-            found[at] = None
-        taken.add(state)
-    return taken
 
 
 def _ids_of(item: OutputItem) -> list[tuple[str, str]]:
