@@ -182,7 +182,7 @@ def test_end_without_a_message() -> None:
     reader = read(encoded(STOP))
 
     assert isinstance(reader.error, IncompleteStream)
-    assert "after 1 event (52 bytes) without message_start (ChatStream reads" in str(reader.error)
+    assert "after 1 event (52 bytes) with message_stop but without content" in str(reader.error)
     assert reader.end.cause is EndCause.INCOMPLETE
 
 

@@ -88,6 +88,7 @@ class MessageAccumulator(ResultAccumulator[MessageEvent, Message, Update]):
         self._budget = Budget(self._max_bytes)
         self._notes = NoteRecorder(NoteKind.VALUE_IGNORED)
         self._is_stopped = False  # whether the server sent the end of the message
+        self._goes_on = False  # whether a block began after the last stop reason
         self._head: Message | None = None
         # By index, of which several blocks can have the same one: the latest.
         self._blocks: dict[int, BlockState] = {}
@@ -159,6 +160,7 @@ class MessageAccumulator(ResultAccumulator[MessageEvent, Message, Update]):
                 if not isinstance(event, OtherEvent):
                     self._notes.add(NoteKind.BEFORE_MESSAGE, event.type)
             case ContentBlockStartEvent():
+                self._goes_on = True
                 self._start_block(event)
             case ContentBlockStopEvent():
                 state = self._find(event)
@@ -292,8 +294,10 @@ class MessageAccumulator(ResultAccumulator[MessageEvent, Message, Update]):
         self._keep(delta, head)
         self._keep(event, head)
         self._add_usage(event.usage, head)
-        if delta.stop_reason and self._active_tracker is not None:
-            self._active_tracker.finish(delta.stop_reason)
+        if delta.stop_reason:
+            self._goes_on = False
+            if self._active_tracker is not None:
+                self._active_tracker.finish(delta.stop_reason)
 
     def _keep(self, model: Model, head: Message) -> None:
         """Keep the unknown fields of a model as those of the message."""
@@ -353,8 +357,15 @@ class MessageAccumulator(ResultAccumulator[MessageEvent, Message, Update]):
 
     @property
     def finished(self) -> bool:
-        """Whether the message has its stop reason, or the server sent its end."""
-        return self._head is not None and (self._is_stopped or bool(self._head.stop_reason))
+        """
+        Whether the message has its stop reason, or the server sent its end.
+
+        A block after the stop reason means that the message goes on; an end without any content or
+        stop reason completes nothing.
+        """
+        has_reason = self._head is not None and bool(self._head.stop_reason)
+        is_stopped = self._is_stopped and bool(self._order)
+        return is_stopped or (has_reason and not self._goes_on)
 
     @property
     def usage(self) -> MessageUsage | None:

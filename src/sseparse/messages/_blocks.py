@@ -57,6 +57,10 @@ class BlockState:
     def __init__(
         self, start: ContentBlock, index: int, place: int, call: int | None, budget: Budget
     ) -> None:
+        if start.type in CALLS and isinstance(start.input, str):
+            # A bridge forwards the arguments of OpenAI's API (nielspeter/claude-code-proxy#13).
+            text = "" if start.input.strip() == "{}" else start.input
+            start = replace(start, input={}, input_json=text or start.input_json)
         self.start = start
         self.index = index
         self.place = place

@@ -21,6 +21,7 @@ from ..sse._event import Event
 from ._errors import find_error
 from ._events import (
     KINDS,
+    ContentBlockStartEvent,
     MessageDeltaEvent,
     MessageEvent,
     MessageStartEvent,
@@ -33,7 +34,7 @@ from ._events import (
 _DONE_MARKS: Final = ("[DONE]", '"[DONE]"')
 _DELTA: Final = "content_block_delta"
 # The types of events that say something about the end of the message.
-_NOTED: Final = frozenset(("message_start", "message_delta", "message_stop"))
+_NOTED: Final = frozenset(("message_start", "content_block_start", "message_delta", "message_stop"))
 # In characters. No server has longer ones; this bounds what a hostile one can make us keep.
 _LONGEST_REASON: Final = 256
 
@@ -64,7 +65,7 @@ class MessageDecoder(TypedDecoder[MessageEvent]):
         ValueError: An option has an invalid value.
     """
 
-    __slots__ = ("_has_message", "_id", "_reason", "_stop_seen")
+    __slots__ = ("_has_content", "_has_message", "_id", "_reason", "_stop_seen")
 
     # `+=` below would leave their types to be inferred, which type checkers do differently.
     events_seen: int
@@ -84,6 +85,7 @@ class MessageDecoder(TypedDecoder[MessageEvent]):
             max_objects=max_objects,
         )
         self._has_message = False
+        self._has_content = False
         self._id: str | None = None
         self._reason: str | None = None
         self._stop_seen = False
@@ -94,12 +96,16 @@ class MessageDecoder(TypedDecoder[MessageEvent]):
             # The same message can begin again; another one replaces it.
             if not self._has_message or is_other(message.id, self._id):
                 self._has_message = True
+                self._has_content = bool(message.content)
                 self._reason = None
                 self._set_reason(message.stop_reason)
                 self._id = message.id
             self._id = self._id or message.id
         elif isinstance(item, MessageDeltaEvent) and self._has_message:
             self._set_reason(item.delta.stop_reason)
+        elif isinstance(item, ContentBlockStartEvent):
+            # Content after a stop reason: the message goes on.
+            self._has_content, self._reason = True, None
         elif isinstance(item, MessageStopEvent):
             self.done = self._stop_seen = True
         return True
@@ -150,11 +156,16 @@ class MessageDecoder(TypedDecoder[MessageEvent]):
     def end_now(self) -> End:
         """Return how the input would have ended if this were its end."""
         end = super().end_now()
-        reasons = {0: self._reason} if self._has_message else {}
+        # A gateway ends the stream of a request that failed with an empty message
+        # (BerriAI/litellm#20347).
+        is_empty = not self._has_message or (
+            self._stop_seen and not self._has_content and not self.is_finished
+        )
+        reasons = {} if is_empty else {0: self._reason}
         end = evolve(end, done_seen=self._stop_seen, finish_reasons=reasons)
-        if end.cause is not EndCause.DONE or (self._has_message and self._stop_seen):
+        if end.cause is not EndCause.DONE or (self._stop_seen and not is_empty):
             return end
-        # [DONE] doesn't mean that the message is complete, and a stream can have no message.
+        # Nor does [DONE] mean that the message is complete.
         cause = EndCause.FINISHED if self.is_finished else EndCause.INCOMPLETE
         return evolve(end, cause=cause)
 

@@ -55,6 +55,8 @@ def incomplete(end: End) -> IncompleteStream:
 def _describe_missing(end: End) -> str:
     if end.one_object:
         return "The body is one JSON object without a stop_reason"
+    if end.done_seen:
+        return f"{place_of(end)} with message_stop but without content"
     if end.events_seen and not end.finish_reasons:
         advice = (
             "ChatStream reads chat completions, ResponseStream reads OpenAI responses, and "

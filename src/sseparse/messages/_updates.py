@@ -61,6 +61,8 @@ class UpdateTracker(UpdateRecorder[Update, MessageUsage]):
         """Record the start of a block."""
         if state.call is not None:
             self._start_call(state)
+            if text := state.start.input_json:
+                self._add_arguments(state, text, state.text(INPUT).json.value)
         for kind in _TEXTS:
             self._add_text(state, kind, getattr(state.start, kind))
 
