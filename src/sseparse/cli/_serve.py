@@ -46,7 +46,7 @@ class FileServer(ReplayServer):
     """Server of a single file, or of several by the first part of the path."""
 
     def __init__(self, files: Sequence[ServedFile], host: str, port: int) -> None:
-        super().__init__(self._respond, host=host, port=port, tell=self._report_response)
+        super().__init__(self._respond, host=host, port=port, on_answered=self._report_response)
         self.routes = {f"/{quote(os.fsencode(file.path.stem), safe='')}": file for file in files}
         if len(self.routes) < len(files):
             raise CommandError("two files have the same name, which is part of the URL: rename one")
