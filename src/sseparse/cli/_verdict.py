@@ -39,7 +39,7 @@ def describe_end(end: End, error: SSEError | None, api: API | None) -> str:
     elif error is not None:
         text = _describe_error(error, api)
     elif end.mid_event and (api is None or not end.complete):
-        return f"truncated: {place_of(end).replace('Stream', 'the stream', 1)}"
+        return f"truncated: {_place_of(end)}"
     elif api is None:
         text = (
             "the last event is complete, but the events are of an unknown API, so a truncated "
@@ -88,11 +88,12 @@ def _is_binary(start: bytes) -> bool:
         return True
 
 
+def _place_of(end: End) -> str:
+    return place_of(end).replace("Stream", "the stream", 1)
+
+
 def _describe_truncated(end: End, api: API | None) -> str:
-    if end.one_object:
-        place = "the body is one JSON object"
-    else:
-        place = place_of(end).replace("Stream", "the stream", 1)
+    place = "the body is one JSON object" if end.one_object else _place_of(end)
     if end.done_seen and api in (None, CHAT):
         return f"truncated: {place} with [DONE], but without a choice"
     reasons = end.finish_reasons
