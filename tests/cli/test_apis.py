@@ -13,12 +13,10 @@ from sseparse.cli import main
 from sseparse.testing import Replay, ReplayServer, faulty
 
 from .answers import ANSWERS, ARGUMENTS, Answer, Object, events
+from .conftest import Chat, InTerminal
 
 KEYS = {"chat": "sk-proj-a1b2c3d4e5", "messages": "sk-ant-f6g7h8i9j0"}
 KEYS["responses"] = KEYS["chat"]
-
-Chat = Callable[..., tuple[int, str, str]]
-InTerminal = Callable[..., tuple[int, str]]
 
 
 each_api = pytest.mark.parametrize("answer", ANSWERS, ids=lambda answer: answer.name)
@@ -262,6 +260,17 @@ def test_chat_json(chat: Chat, answer: Answer) -> None:
     assert (status, "lo" in out) == (1, True)
     assert err.endswith(f"{answer.truncated}\n")
     assert chat(b"<html>", "--api", answer.name, "--json", "hi")[1] == ""
+
+
+@pytest.mark.parametrize("asked", ["chat", "responses", "messages"])
+@each_api
+def test_chat_with_a_server_of_another_api(chat: Chat, answer: Answer, asked: str) -> None:
+    """A response of another API than the requested one is reported, with the option to use."""
+    for body in (answer.body, answer.cut):
+        status, _, err = chat(body, "--api", asked, "hi")
+        advice = f"the server sent a response of the API '{answer.name}': use --api {answer.name}\n"
+        assert err.endswith(advice) == (asked != answer.name)
+        assert status == int(advice in err or body == answer.cut)
 
 
 def test_incomplete_response(chat: Chat) -> None:

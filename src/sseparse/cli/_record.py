@@ -19,6 +19,7 @@ from attrs import frozen
 
 from .._json import is_list, is_object
 from ..adapters.sockets import SocketSource
+from ._apis import START_SIZE
 from ._output import CommandError
 
 
@@ -231,7 +232,12 @@ def _replace(text: str, spans: list[_Span]) -> str:
 
 
 class RedactedSource:
-    """Body of a response without the API key, written to a file while it's read."""
+    """
+    Body of a response without the API key, written to a file while it's read.
+
+    Attributes:
+        start: The first bytes that were read, at most `START_SIZE`.
+    """
 
     def __init__(
         self, response: SocketSource, prefix: bytes, key: str, file: BodyFile | None
@@ -240,6 +246,7 @@ class RedactedSource:
         self.status: int | None = response.status
         self.headers: Mapping[str, str] = self._redactor.redact_json(dict(response.headers))
         self.wait_at_most = response.wait_at_most
+        self.start = bytearray()
         self._response = response
         self._prefix = prefix
         self._file = file
@@ -253,6 +260,7 @@ class RedactedSource:
 
     def _write(self, text: str) -> bytes:
         data = text.encode("latin-1")
+        self.start += data[: START_SIZE - len(self.start)]
         if self._file is not None:
             self._file.write(data)
         return data
