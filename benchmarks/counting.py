@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from attrs import frozen
-from measure import Contender, Entrant, Job, Row, Turn, gather, local, take_turns
+from measure import Contender, Entrant, Job, Prepare, Row, gather, local, take_turns
 
 VOCABULARIES = Path(__file__).parents[1] / "tests" / "vocabularies.py"
 """Shared with the tests."""
@@ -37,7 +37,6 @@ TEXTS = {
 }
 RUNS = {"one run of letters"}
 """Texts without a place to cut, which sseparse encodes again too; measured at a smaller size."""
-Prepare = Callable[[Any], Turn]
 
 
 @frozen
