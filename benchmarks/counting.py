@@ -78,7 +78,7 @@ def offline() -> Iterator[None]:
                 os.environ["TIKTOKEN_CACHE_DIR"] = before
 
 
-def at_each() -> Prepare:
+def count_tokens(*, at_each: bool) -> Prepare:
     from sseparse.tokens import TokenCounter
 
     def prepare(text: Text) -> Callable[[], int]:
@@ -86,22 +86,8 @@ def at_each() -> Prepare:
             counter = TokenCounter(text.encoding)
             for chunk in text.chunks:
                 counter.add(chunk)
-                _ = counter.count
-            return counter.count
-
-        return run
-
-    return local(prepare)
-
-
-def at_end() -> Prepare:
-    from sseparse.tokens import TokenCounter
-
-    def prepare(text: Text) -> Callable[[], int]:
-        def run() -> int:
-            counter = TokenCounter(text.encoding)
-            for chunk in text.chunks:
-                counter.add(chunk)
+                if at_each:
+                    _ = counter.count
             return counter.count
 
         return run
@@ -125,8 +111,8 @@ def encode_again() -> Prepare:
 
 
 CONTENDERS = (
-    Contender("sseparse, the count at each", "ours", at_each),
-    Contender("sseparse, the count at the end", "aside", at_end),
+    Contender("sseparse, the count at each", "ours", lambda: count_tokens(at_each=True)),
+    Contender("sseparse, the count at the end", "aside", lambda: count_tokens(at_each=False)),
     Contender("tiktoken, all anew at each", "peer", encode_again, samples=SAMPLES),
 )
 
