@@ -162,15 +162,15 @@ class _Exchange:
         return RedactedSource(response, prefix, self.request.key, self.file)
 
     def _send(self) -> SocketSource:
-        asked = self.request
+        api_request = self.request
         self.timeline.on_request()
         return request(
             "POST",
-            asked.url,
-            headers=asked.headers,
-            json=asked.body,
+            api_request.url,
+            headers=api_request.headers,
+            json=api_request.body,
             timeout=self.options.timeout,
-            proxy=asked.proxy,
+            proxy=api_request.proxy,
         )
 
     def _read_reason(self, response: SocketSource) -> bytes:

@@ -158,7 +158,7 @@ class Redactor:
     def __init__(self, key: str) -> None:
         # Shorter keys, such as "none", are words that an answer may contain.
         self._key = key if len(key) >= 8 else ""
-        self._held = ""
+        self._pending = ""
         self._new = 0
 
     def redact(self, text: str) -> str:
@@ -182,17 +182,17 @@ class Redactor:
         """Return the text that can be released after another piece."""
         if not self._key:
             return piece
-        text = self._held = self._held + piece
+        text = self._pending = self._pending + piece
         self._new += len(piece)
         if self._new < len(text) / 16:
             return ""  # searched again once it has grown by a part, so that the cost is linear
         spans, end = self._find(text)
-        self._held, self._new = text[end:], 0
+        self._pending, self._new = text[end:], 0
         return _replace(text[:end], [span for span in spans if span[1] <= end])
 
     def flush(self) -> str:
-        """Return the held text at the end of the input."""
-        rest, self._held, self._new = self._held, "", 0
+        """Return the rest of the text at the end of the input."""
+        rest, self._pending, self._new = self._pending, "", 0
         return self.redact(rest)
 
     def _find(self, text: str) -> tuple[list[_Span], int]:
