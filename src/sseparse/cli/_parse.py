@@ -25,17 +25,8 @@ from ._verdict import BODY_START, describe_end, exit_status, find_other_format
 
 def parse(options: Namespace) -> int:
     """Print the content of a body, report how it ended, and return the exit status."""
-    path, output = options.path, options.output
-    with contextlib.ExitStack() as stack:
-        if path != "-":
-            try:
-                file = stack.enter_context(Path(path).open("rb"))
-            except OSError as error:
-                return _output.report(f"cannot read {path}: {error.strerror}", 2)
-        elif sys.stdin is None:
-            return _output.report("standard input is closed: add a file to the command", 2)
-        else:
-            file = cast("io.BufferedReader", sys.stdin.buffer)
+    output = options.output
+    with _open(options.path) as file:
         # read() would wait for the full size.
         body = _Body(iter(partial(file.read1, 65536), b""))
         api, read = APIS.get(options.api), list[bytes]()
@@ -52,6 +43,17 @@ def parse(options: Namespace) -> int:
             end, failure = _print_items(pieces, api or CHAT, output)
     failure = find_other_format(end, body.start) or failure
     return _output.report(describe_end(end, failure, api), exit_status(end, failure))
+
+
+def _open(path: str) -> contextlib.AbstractContextManager[io.BufferedReader]:
+    if path != "-":
+        try:
+            return Path(path).open("rb")
+        except OSError as error:
+            raise _output.CommandError(f"cannot read {path}: {error.strerror}") from error
+    if sys.stdin is None:
+        raise _output.CommandError("standard input is closed: add a file to the command")
+    return contextlib.nullcontext(cast(io.BufferedReader, sys.stdin.buffer))
 
 
 class _Body:
