@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from sseparse.cli import main
+from sseparse.cli._apis import APIS
 from sseparse.testing import Replay, ReplayServer, faulty
 
 from .answers import ANSWERS, ARGUMENTS, Answer, Object, events
@@ -443,6 +444,17 @@ def test_a_key_is_needed(
     assert main(["chat", "--api", api, "hi"]) == 2
     err = capsys.readouterr().err
     assert err.startswith(f"sseparse: {host} needs a key: set {variable}, or set --base-url (or ")
+
+
+def test_help_of_chat(capsys: pytest.CaptureFixture[str]) -> None:
+    """The help, which doesn't load the table of APIs, names the same APIs and defaults."""
+    with pytest.raises(SystemExit):
+        main(["chat", "--help"])
+    text = "".join(capsys.readouterr().out.split())
+    assert f"--api{{{','.join(APIS)}}}" in text
+    for api in APIS.values():
+        for named in (api.key_variable, api.url_variable, api.model_variable, api.url, api.model):
+            assert named in text
 
 
 def test_legacy_completions_are_chat(chat: Chat, received: ReplayServer) -> None:
