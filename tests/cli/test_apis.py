@@ -93,6 +93,15 @@ def test_named_api(parse: Chat, answer: Answer, option: str) -> None:
         assert out in ("", "\n") or option == "--chunks"
 
 
+@pytest.mark.parametrize("name", ["chat", "responses", "messages"])
+@each_api
+def test_wrong_api(parse: Chat, answer: Answer, name: str) -> None:
+    """A complete body of another API than the named one isn't reported as truncated."""
+    status, _, err = parse(answer.body, "--api", name, "--text")
+    assert status == int(name != answer.name)
+    assert err.startswith("the events are not those of the API ") == (name != answer.name)
+
+
 @each_api
 @pytest.mark.parametrize("option", OPTIONS)
 def test_server_errors(parse: Chat, answer: Answer, option: str) -> None:
