@@ -1,15 +1,14 @@
 """Contenders on the Responses and Messages APIs: their official SDKs, and the floor."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
 import msgspec
-from event_peers import TYPE
-from measure import Contender, Turn, count, local
+from event_peers import TYPE, Feeds
+from measure import Contender, Prepare, count, decoding, local
 from ours import Stream
 
-Prepare = Callable[[Any], Turn]
 QUESTION: Any = [{"role": "user", "content": "hi"}]
 RESPONSE: dict[str, Any] = {"model": "gpt-5.1", "input": "hi"}
 MESSAGE: dict[str, Any] = {"model": "claude-opus-4-6", "max_tokens": 9000, "messages": QUESTION}
@@ -83,17 +82,7 @@ def floor(model: type[msgspec.Struct]) -> Callable[[], Prepare]:
     """Decode each payload into one flat struct, which fits all types of events."""
 
     def prepare(stream: Stream) -> Callable[[], int]:
-        decode = msgspec.json.Decoder(model).decode
-        payloads = stream.sample.payloads
-
-        def run() -> int:
-            seen = 0
-            for payload in payloads:
-                decode(payload)
-                seen += 1
-            return seen
-
-        return run
+        return decoding(msgspec.json.Decoder(model).decode, stream.sample.payloads)
 
     return lambda: local(prepare)
 
@@ -102,12 +91,11 @@ def http_client(feeds: list[bytes]) -> Any:
     """Return an HTTP client that answers each request with the stream, without a network."""
     import httpx2
 
-    class Pieces(httpx2.SyncByteStream):
-        def __iter__(self) -> Iterator[bytes]:
-            yield from feeds
+    class Body(Feeds, httpx2.SyncByteStream):
+        pass
 
     def respond(_request: object) -> Any:
-        return httpx2.Response(200, headers=TYPE, stream=Pieces())
+        return httpx2.Response(200, headers=TYPE, stream=Body(feeds))
 
     return httpx2.Client(transport=httpx2.MockTransport(respond))
 

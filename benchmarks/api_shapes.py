@@ -3,7 +3,7 @@
 from random import Random
 from typing import Any
 
-from shapes import ALPHABET, WORDS, Sample, SampleBuilder, Shape, arguments_text
+from shapes import WORDS, Sample, SampleBuilder, Shape, arguments_text, letters, seeded
 
 RESPONSE_ID = "resp_02ce8deeb6197db200698c5196e9588197a572bbea62d38cd1"
 MESSAGE_ID = "msg_02ce8deeb6197db200698c5198ca0c81979bedbe6c98a8ab93"
@@ -31,7 +31,7 @@ class ResponseEvents(NamedEvents):
         self._number += 1
 
     def delta(self, kind: str, **fields: Any) -> None:
-        padding = "".join(self._random.choices(ALPHABET, k=self._random.randrange(1, 16)))
+        padding = letters(self._random, self._random.randrange(1, 16))
         self.numbered(kind, **fields, obfuscation=padding)
 
     def begin(self) -> None:
@@ -85,7 +85,7 @@ def _response(status: str, output: list[Any], usage: Any) -> dict[str, Any]:
 
 
 def _response_text(count: int) -> Sample:
-    random = Random(21)  # noqa: S311 - repeatable
+    random = seeded(21)
     writer = ResponseEvents(random)
     words = random.choices(WORDS, k=count)
     text = "".join(words)
@@ -107,7 +107,7 @@ def _response_text(count: int) -> Sample:
 
 
 def _response_tool(count: int) -> Sample:
-    random = Random(22)  # noqa: S311 - repeatable
+    random = seeded(22)
     writer = ResponseEvents(random)
     text = arguments_text(random, max(count, 8))
     item = {"id": CALL_ID, "type": "function_call", "call_id": "call_9f8e7d6c5b4a", "name": "apply"}
@@ -164,7 +164,7 @@ def _end_message(writer: NamedEvents, reason: str, count: int) -> None:
 
 def _message_text(count: int) -> Sample:
     writer = NamedEvents()
-    words = Random(23).choices(WORDS, k=count)  # noqa: S311 - repeatable
+    words = seeded(23).choices(WORDS, k=count)
     _begin_message(writer)
     writer.named("content_block_start", index=0, content_block={"type": "text", "text": ""})
     for word in words:
@@ -175,7 +175,7 @@ def _message_text(count: int) -> Sample:
 
 def _message_tool(count: int) -> Sample:
     writer = NamedEvents()
-    text = arguments_text(Random(24), max(count, 8))  # noqa: S311 - repeatable
+    text = arguments_text(seeded(24), max(count, 8))
     block = {"type": "tool_use", "id": "toolu_01T1x1fJ34qAmk2tNTrN7Up6", "name": "apply"}
     _begin_message(writer)
     writer.named("content_block_start", index=0, content_block={**block, "input": {}})

@@ -5,12 +5,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
-from measure import Contender, Refused, Turn, count, local, on_feeds
+from measure import Contender, Prepare, Refused, count, decoding, local, on_feeds
 from ours import Stream
 
 from sseparse import ChatCompletionChunk, CompletionChunk
-
-Prepare = Callable[[Any], Turn]
 
 
 def floor() -> Prepare:
@@ -26,15 +24,7 @@ def floor() -> Prepare:
             decode = typed.decode
         except msgspec.ValidationError:
             decode = msgspec.json.Decoder().decode
-
-        def run() -> int:
-            seen = 0
-            for payload in payloads:
-                decode(payload)
-                seen += 1
-            return seen
-
-        return run
+        return decoding(decode, payloads)
 
     return local(prepare)
 

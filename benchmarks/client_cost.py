@@ -16,7 +16,6 @@ import asyncio
 import gc
 import socket
 import sys
-import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
@@ -27,8 +26,9 @@ from typing import Any
 import anyio
 import msgspec
 from attrs import frozen
+from measure import decoding, local
+from processes import HOST, listen, process, serve_until_closed
 from shapes import CHAT, Sample
-from stamping import HOST, process
 from ways import SIZE, TRANSPORTS, Target, Way
 
 from sseparse import AsyncChatStream, ChatCompletionChunk, ChatStream
@@ -73,17 +73,7 @@ class ClientCost:
 
 def serve(pipe: Connection, samples: dict[str, Sample]) -> None:
     """Answer requests for the samples, by path, until the pipe closes."""
-    listener = socket.create_server((HOST, 0))
-    threading.Thread(target=accept, args=(listener, samples), daemon=True).start()
-    pipe.send([listener.getsockname()[1]])
-    with suppress(EOFError):
-        pipe.recv()
-
-
-def accept(listener: socket.socket, samples: dict[str, Sample]) -> None:
-    while True:
-        sock = listener.accept()[0]
-        threading.Thread(target=answer, args=(sock, samples), daemon=True).start()
+    serve_until_closed(pipe, [listen(answer, samples)])
 
 
 def answer(sock: socket.socket, samples: dict[str, Sample]) -> None:
@@ -207,7 +197,7 @@ CLIENTS: dict[str, Callable[[Target, str], Read]] = {"openai-python": openai_pyt
 # The measurement
 
 
-def least(reads: list[Read], rounds: int) -> list[float]:
+def least_times(reads: list[Read], rounds: int) -> list[float]:
     """Return the least time of each function; they take turns, after a warm-up round."""
     times: list[list[float]] = [[] for _ in reads]
     for number in range(rounds + 1):
@@ -223,15 +213,9 @@ def least(reads: list[Read], rounds: int) -> list[float]:
 
 def floor(sample: Sample) -> float:
     """Return the time that msgspec alone needs to decode a chunk, in microseconds."""
-    decode = msgspec.json.Decoder(ChatCompletionChunk).decode
-
-    def run() -> float:
-        start = time.process_time()
-        for payload in sample.payloads:
-            decode(payload)
-        return time.process_time() - start
-
-    return least([run], 5)[0] / len(sample.payloads) * 1e6
+    run = decoding(msgspec.json.Decoder(ChatCompletionChunk).decode, sample.payloads)
+    turn = local(lambda _: run)(None)
+    return least_times([lambda: turn()[0]], 5)[0] / len(sample.payloads) * 1e6
 
 
 def measure_all(
@@ -251,7 +235,7 @@ def measure_all(
                     continue
                 reads = [transport(way, target, None), transport(way, target, text)]
                 try:
-                    bare, full = least(reads, turns)
+                    bare, full = least_times(reads, turns)
                 except ImportError as error:
                     missing[way.name] = f"not installed: {error}"
                     continue
@@ -260,7 +244,7 @@ def measure_all(
                 if name not in names:
                     continue
                 try:
-                    (full,) = least([client(target, text)], max(2, turns // 5))
+                    (full,) = least_times([client(target, text)], max(2, turns // 5))
                 except ImportError as error:
                     missing[name] = f"not installed: {error}"
                     continue

@@ -11,7 +11,6 @@ import platform
 import subprocess
 import sys
 import time
-from importlib import metadata
 from pathlib import Path
 
 import client_cost
@@ -24,7 +23,7 @@ import report
 import sdk_sources
 import tool_input
 from goals import Results
-from measure import Missing, Row
+from measure import Missing, Row, version
 from stream_tables import TASKS, by_shape, by_size, entrants
 from workers import Workers
 
@@ -40,13 +39,6 @@ PACKAGES = (
 def report_progress(text: str) -> None:
     """Print progress to standard error."""
     print(f"[{time.strftime('%H:%M:%S')}] {text}", file=sys.stderr, flush=True)
-
-
-def version(package: str) -> str:
-    try:
-        return f"{package} {metadata.version(package)}"
-    except metadata.PackageNotFoundError:
-        return f"{package} absent"
 
 
 def processor() -> str:

@@ -4,10 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 from chunk_peers import litellm_chunk, openai_chunks, openai_dicts, refuse_legacy
-from measure import Contender, Refused, Turn, local
+from measure import Contender, Prepare, Refused, local
 from ours import Stream
-
-Prepare = Callable[[Any], Turn]
 
 
 def openai() -> Prepare:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from attrs import frozen
-from measure import Contender, Entrant, Job, Row, Turn, gather, local, take_turns
+from measure import Contender, Entrant, Job, Prepare, Row, gather, local, take_turns
 
 VOCABULARIES = Path(__file__).parents[1] / "tests" / "vocabularies.py"
 """Shared with the tests."""
@@ -37,7 +37,6 @@ TEXTS = {
 }
 RUNS = {"one run of letters"}
 """Texts without a place to cut, which sseparse encodes again too; measured at a smaller size."""
-Prepare = Callable[[Any], Turn]
 
 
 @frozen
@@ -79,7 +78,7 @@ def offline() -> Iterator[None]:
                 os.environ["TIKTOKEN_CACHE_DIR"] = before
 
 
-def at_each() -> Prepare:
+def count_tokens(*, at_each: bool) -> Prepare:
     from sseparse.tokens import TokenCounter
 
     def prepare(text: Text) -> Callable[[], int]:
@@ -87,22 +86,8 @@ def at_each() -> Prepare:
             counter = TokenCounter(text.encoding)
             for chunk in text.chunks:
                 counter.add(chunk)
-                _ = counter.count
-            return counter.count
-
-        return run
-
-    return local(prepare)
-
-
-def at_end() -> Prepare:
-    from sseparse.tokens import TokenCounter
-
-    def prepare(text: Text) -> Callable[[], int]:
-        def run() -> int:
-            counter = TokenCounter(text.encoding)
-            for chunk in text.chunks:
-                counter.add(chunk)
+                if at_each:
+                    _ = counter.count
             return counter.count
 
         return run
@@ -126,8 +111,8 @@ def encode_again() -> Prepare:
 
 
 CONTENDERS = (
-    Contender("sseparse, the count at each", "ours", at_each),
-    Contender("sseparse, the count at the end", "aside", at_end),
+    Contender("sseparse, the count at each", "ours", lambda: count_tokens(at_each=True)),
+    Contender("sseparse, the count at the end", "aside", lambda: count_tokens(at_each=False)),
     Contender("tiktoken, all anew at each", "peer", encode_again, samples=SAMPLES),
 )
 

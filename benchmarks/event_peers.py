@@ -1,27 +1,31 @@
 """Contenders that convert bytes to events, used as their users do, without a network."""
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
-from measure import Contender, Turn, count, on_feeds
+from measure import Contender, Prepare, count, on_feeds
 
-Prepare = Callable[[Any], Turn]
 TYPE = {"content-type": "text/event-stream"}
+
+
+class Feeds:
+    """The pieces of a body, to combine with the base class that an HTTP library requires."""
+
+    def __init__(self, feeds: list[bytes]) -> None:
+        self._feeds = feeds
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self._feeds
 
 
 def httpx_sse() -> Prepare:
     import httpx
     from httpx_sse import EventSource
 
-    class Pieces(httpx.SyncByteStream):
-        def __init__(self, feeds: list[bytes]) -> None:
-            self._feeds = feeds
-
-        def __iter__(self) -> Iterator[bytes]:
-            yield from self._feeds
+    class Body(Feeds, httpx.SyncByteStream):
+        pass
 
     def events(feeds: list[bytes]) -> int:
-        response = httpx.Response(200, headers=TYPE, stream=Pieces(feeds))
+        response = httpx.Response(200, headers=TYPE, stream=Body(feeds))
         return count(EventSource(response).iter_sse())
 
     return on_feeds(events)
@@ -30,17 +34,13 @@ def httpx_sse() -> Prepare:
 def httpx2() -> Prepare:
     import httpx2
 
-    class Pieces(httpx2.SyncByteStream):
-        def __init__(self, feeds: list[bytes]) -> None:
-            self._feeds = feeds
-
-        def __iter__(self) -> Iterator[bytes]:
-            yield from self._feeds
+    class Body(Feeds, httpx2.SyncByteStream):
+        pass
 
     request = httpx2.Request("GET", "http://127.0.0.1/")
 
     def events(feeds: list[bytes]) -> int:
-        response = httpx2.Response(200, headers=TYPE, stream=Pieces(feeds), request=request)
+        response = httpx2.Response(200, headers=TYPE, stream=Body(feeds), request=request)
         return count(httpx2.EventSource(response, max_event_size=None))
 
     return on_feeds(events)

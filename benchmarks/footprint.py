@@ -95,17 +95,14 @@ def _resident(size: int) -> float | None:
     return int(done.stdout) / size if done.returncode == 0 else None
 
 
-def _begun(block: bytes) -> Stream:
-    stream = Stream(iter((block,)))
-    next(stream)
-    return stream
-
-
 def _bytes_of(begin: bool) -> float:
     block = CHAT.build(1).blocks[0]
 
     def make() -> Stream:
-        return _begun(block) if begin else Stream(iter(()))
+        stream = Stream(iter((block,) if begin else ()))
+        if begin:
+            next(stream)
+        return stream
 
     streams: list[Stream | None] = [None] * STREAMS
     first = make()

@@ -52,10 +52,7 @@ class Growth:
     peaks: tuple[float, ...]
 
 
-Task = Callable[[list[bytes]], Any]
-
-
-def _task_of(sample: Sample) -> tuple[Task, Any]:
+def _task_of(sample: Sample) -> tuple[ours.Task, Any]:
     name = ours.TO_RESULT[sample.expected.api] if sample.expected.chunks else "events"
     return ours.TASKS[name], ours.expected_result(name, sample.expected)
 
@@ -108,7 +105,7 @@ def _ratios(values: Sequence[float]) -> tuple[float, ...]:
     return tuple(after / before for before, after in pairwise(values))
 
 
-def _time(task: Task, feeds: list[bytes], repeats: int) -> float:
+def _time(task: ours.Task, feeds: list[bytes], repeats: int) -> float:
     # Processor time, which other processes affect less.
     gc.collect()
     start = time.process_time()

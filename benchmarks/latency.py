@@ -17,12 +17,12 @@ import re
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing, closing
-from importlib import metadata
 from statistics import median
 from typing import Any
 
 import anyio
 from attrs import frozen
+from measure import version
 from stamping import Servers, running
 from ways import FRAMINGS, OTHERS, TRANSPORTS, Target, Way
 
@@ -262,16 +262,6 @@ def summary(cells: list[Cell]) -> None:
     )
 
 
-def versions() -> str:
-    names = [f"CPython {platform.python_version()}", f"sseparse {sseparse.__version__}"]
-    for package in PACKAGES:
-        try:
-            names.append(f"{package} {metadata.version(package)}")
-        except metadata.PackageNotFoundError:
-            names.append(f"{package} absent")
-    return ", ".join(names)
-
-
 def arguments() -> argparse.Namespace:
     known = [way.name for way in (*TRANSPORTS, *OTHERS)]
     parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
@@ -292,7 +282,8 @@ def main() -> None:
     every_name = [way.name for way in (*TRANSPORTS, *OTHERS)]
     framings = options.framing or list(QUICK_FRAMINGS if options.quick else FRAMINGS)
     names = options.transport or list(quick_names if options.quick else every_name)
-    print(versions())
+    ours = [f"CPython {platform.python_version()}", f"sseparse {sseparse.__version__}"]
+    print(", ".join([*ours, *map(version, PACKAGES)]))
     print(
         "milliseconds from the server's send to the reader; "
         f"{plan.rounds} x {plan.events} events a cell, one every {plan.interval * 1000:.0f} ms; "

@@ -12,14 +12,12 @@ reports at the same time, in another run with fewer streams.
 """
 
 import argparse
-import multiprocessing
 import platform
 import sys
-from concurrent.futures import ProcessPoolExecutor
-from importlib import metadata
 
 from attrs import evolve
-from stamping import process
+from measure import version
+from processes import in_process, process
 from swarm import CHUNKS, READERS, Finding, Job, run, serve_swarm
 
 STREAMS = 10_000
@@ -27,12 +25,6 @@ TRACED = 1_000
 RESERVED = 200
 """Open files that are reserved for other purposes than streams."""
 BACKENDS = ("asyncio", "trio")
-
-
-def in_process(job: Job) -> Finding:
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context) as pool:
-        return pool.submit(run, job).result()
 
 
 def max_sockets(requested: int) -> int:
@@ -50,8 +42,8 @@ def kibibytes(total: int | None, streams: int) -> str:
 
 
 def show(job: Job) -> Finding:
-    finding = in_process(job)
-    traced = in_process(evolve(job, streams=min(job.streams, TRACED), traced=True))
+    finding = in_process(run, job)
+    traced = in_process(run, evolve(job, streams=min(job.streams, TRACED), traced=True))
     traced_streams = min(job.streams, TRACED)
     print(
         f"  {job.backend:<9}{job.reader:<18}{job.streams:>8}{finding.opened:>9.2f}"
@@ -78,8 +70,7 @@ def main() -> None:
         "--streams", type=int, default=STREAMS, help="number of streams; default: %(default)s"
     )
     streams = parser.parse_args().streams
-    versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("anyio", "trio"))
-    print(f"CPython {platform.python_version()}, {versions}")
+    print(f"CPython {platform.python_version()}, {version('anyio')}, {version('trio')}")
     print(
         "items are chunks, events, or pieces of bytes; RSS, allocated memory, and the part that "
         f"sseparse allocated: KiB per stream (allocated: with {min(streams, TRACED)} streams)"

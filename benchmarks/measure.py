@@ -10,6 +10,7 @@ that its passes don't depend on the number of loaded libraries.
 import gc
 import time
 from collections.abc import Callable, Iterable
+from importlib import metadata
 from statistics import median
 from typing import Any, Literal
 
@@ -19,6 +20,8 @@ Role = Literal["ours", "pure", "floor", "peer", "node", "aside"]
 """Role of a contender. One that is "aside" is shown, but no ratio is relative to it."""
 Turn = Callable[[], tuple[float, Any]]
 """Run the task once; return the seconds it took and its result."""
+Prepare = Callable[[Any], Turn]
+"""Create turns of a task on an input."""
 
 MAX_SECONDS = 4.0
 """Maximum seconds of all rounds of a contender, except for the minimum number of rounds."""
@@ -48,7 +51,7 @@ class Contender:
 
     name: str
     role: Role
-    load: Callable[[], Callable[[Any], Turn]]
+    load: Callable[[], Prepare]
     samples: int | None = None
 
 
@@ -58,7 +61,7 @@ class Entrant:
 
     name: str
     role: Role
-    prepare: Callable[[Any], Turn]
+    prepare: Prepare
     samples: int | None
 
 
@@ -118,7 +121,7 @@ def count(items: Iterable[object]) -> int:
     return seen
 
 
-def local(task: Callable[[Any], Callable[[], Any]]) -> Callable[[Any], Turn]:
+def local(task: Callable[[Any], Callable[[], Any]]) -> Prepare:
     """Return a function that creates turns of a task in this process."""
 
     def prepare(data: Any) -> Turn:
@@ -134,9 +137,30 @@ def local(task: Callable[[Any], Callable[[], Any]]) -> Callable[[Any], Turn]:
     return prepare
 
 
-def on_feeds(task: Callable[[list[bytes]], Any]) -> Callable[[Any], Turn]:
+def on_feeds(task: Callable[[list[bytes]], Any]) -> Prepare:
     """Return a function that creates turns of a task on the feeds of a stream."""
     return local(lambda stream: lambda: task(stream.feeds))
+
+
+def decoding(decode: Callable[[bytes], object], payloads: Iterable[bytes]) -> Callable[[], int]:
+    """Return a function that only decodes payloads, and returns their number."""
+
+    def run() -> int:
+        seen = 0
+        for payload in payloads:
+            decode(payload)
+            seen += 1
+        return seen
+
+    return run
+
+
+def version(package: str) -> str:
+    """Return the name of a package and its version, if it's installed."""
+    try:
+        return f"{package} {metadata.version(package)}"
+    except metadata.PackageNotFoundError:
+        return f"{package} absent"
 
 
 def gather(contenders: Iterable[Contender], missing: dict[str, str]) -> list[Entrant]:

@@ -6,10 +6,13 @@ from typing import Any
 from attrs import frozen
 from shapes import Expected, Sample
 
-from sseparse import Accumulator, ChatCompletion, ChunkParser, Parser
+from sseparse import Accumulator, ChatCompletion, ChunkParser, Completion, Parser
 from sseparse.chunks import ArgumentsDelta, ContentDelta, ReasoningDelta
 from sseparse.messages import MessageAccumulator, MessageParser
 from sseparse.responses import ResponseAccumulator, ResponseParser
+
+Task = Callable[[list[bytes]], Any]
+"""Parses the pieces of a body."""
 
 
 @frozen
@@ -26,108 +29,76 @@ class Stream:
     feeds: list[bytes]
 
 
-def events(feeds: list[bytes]) -> int:
-    """Return the number of events."""
-    return _count(Parser(max_line_bytes=None, max_event_bytes=None), feeds)
+# Without the limits of lines and events, which large samples exceed.
+_UNLIMITED: dict[str, Any] = {"max_line_bytes": None, "max_event_bytes": None}
 
 
-def chunks(feeds: list[bytes]) -> int:
-    """Return the number of chunks."""
-    return _count(ChunkParser(max_line_bytes=None, max_event_bytes=None), feeds)
+def count_items(parser: Callable[..., Any]) -> Task:
+    """Return a task whose result is the number of events or items."""
+
+    def run(feeds: list[bytes]) -> int:
+        stage, seen = parser(**_UNLIMITED), 0
+        for piece in feeds:
+            for _ in stage.feed(piece):
+                seen += 1
+        return seen
+
+    return run
 
 
-def response_events(feeds: list[bytes]) -> int:
-    """Return the number of events of the Responses API."""
-    return _count(ResponseParser(max_line_bytes=None, max_event_bytes=None), feeds)
+def accumulate(parser: Callable[..., Any], accumulator: Callable[[], Any]) -> Task:
+    """Return a task whose result is the texts and the arguments of the tool calls."""
+
+    def run(feeds: list[bytes]) -> list[str]:
+        stage, accumulated = parser(**_UNLIMITED), accumulator()
+        for piece in feeds:
+            for item in stage.feed(piece):
+                accumulated.add(item)
+        return _texts_of(accumulated.result())
+
+    return run
 
 
-def message_events(feeds: list[bytes]) -> int:
-    """Return the number of events of the Messages API."""
-    return _count(MessageParser(max_line_bytes=None, max_event_bytes=None), feeds)
-
-
-def _count(parser: Any, feeds: list[bytes]) -> int:
-    seen = 0
-    for piece in feeds:
-        for _ in parser.feed(piece):
-            seen += 1
-    return seen
-
-
-def completion(feeds: list[bytes]) -> list[str]:
-    """Return the texts of the choices and the arguments of the tool calls."""
-    parser = ChunkParser(max_line_bytes=None, max_event_bytes=None)
-    accumulator = Accumulator()
-    for piece in feeds:
-        for chunk in parser.feed(piece):
-            accumulator.add(chunk)
-    result = accumulator.result()
-    if not isinstance(result, ChatCompletion):
+def _texts_of(result: Any) -> list[str]:
+    if isinstance(result, Completion):
         return [choice.text for choice in result.choices]
+    if not isinstance(result, ChatCompletion):
+        return [result.text, *(call.arguments for call in result.tool_calls)]
     texts = [choice.message.content or "" for choice in result.choices]
     calls = [call for choice in result.choices for call in choice.message.tool_calls or ()]
     return texts + [call.function.arguments for call in calls if call.function is not None]
 
 
-def response(feeds: list[bytes]) -> list[str]:
-    """Return the text of the response and the arguments of its tool calls."""
-    parser = ResponseParser(max_line_bytes=None, max_event_bytes=None)
-    return _result(parser, ResponseAccumulator(), feeds)
+def count_characters(parser: Callable[..., Any], accumulator: Callable[[], Any]) -> Task:
+    """Return a task whose result is the number of characters of texts and arguments in updates."""
+
+    def run(feeds: list[bytes]) -> int:
+        stage, accumulated = parser(**_UNLIMITED), accumulator()
+        characters = 0
+        for piece in feeds:
+            for item in stage.feed(piece):
+                for update in accumulated.updates(item):
+                    if isinstance(update, ContentDelta | ArgumentsDelta | ReasoningDelta):
+                        characters += len(update.text)
+        return characters
+
+    return run
 
 
-def message(feeds: list[bytes]) -> list[str]:
-    """Return the text of the message and the input of its tool calls."""
-    parser = MessageParser(max_line_bytes=None, max_event_bytes=None)
-    return _result(parser, MessageAccumulator(), feeds)
-
-
-def _result(parser: Any, accumulator: Any, feeds: list[bytes]) -> list[str]:
-    for piece in feeds:
-        for event in parser.feed(piece):
-            accumulator.add(event)
-    result = accumulator.result()
-    return [result.text, *(call.arguments for call in result.tool_calls)]
-
-
-def updates(feeds: list[bytes]) -> int:
-    """Return the number of characters of texts and arguments in the updates of chunks."""
-    parser = ChunkParser(max_line_bytes=None, max_event_bytes=None)
-    return _count_characters(parser, Accumulator(), feeds)
-
-
-def response_updates(feeds: list[bytes]) -> int:
-    """Return the number of characters of texts and arguments in the updates of a response."""
-    parser = ResponseParser(max_line_bytes=None, max_event_bytes=None)
-    return _count_characters(parser, ResponseAccumulator(), feeds)
-
-
-def message_updates(feeds: list[bytes]) -> int:
-    """Return the number of characters of texts and arguments in the updates of a message."""
-    parser = MessageParser(max_line_bytes=None, max_event_bytes=None)
-    return _count_characters(parser, MessageAccumulator(), feeds)
-
-
-def _count_characters(parser: Any, accumulator: Any, feeds: list[bytes]) -> int:
-    characters = 0
-    for piece in feeds:
-        for item in parser.feed(piece):
-            for update in accumulator.updates(item):
-                if isinstance(update, ContentDelta | ArgumentsDelta | ReasoningDelta):
-                    characters += len(update.text)
-    return characters
-
-
-TASKS: dict[str, Callable[[list[bytes]], Any]] = {
-    "events": events,
-    "chunks": chunks,
-    "completion": completion,
-    "updates": updates,
-    "response events": response_events,
-    "response": response,
-    "response updates": response_updates,
-    "message events": message_events,
-    "message": message,
-    "message updates": message_updates,
+CHAT = (ChunkParser, Accumulator)
+RESPONSES = (ResponseParser, ResponseAccumulator)
+MESSAGES = (MessageParser, MessageAccumulator)
+TASKS: dict[str, Task] = {
+    "events": count_items(Parser),
+    "chunks": count_items(ChunkParser),
+    "completion": accumulate(*CHAT),
+    "updates": count_characters(*CHAT),
+    "response events": count_items(ResponseParser),
+    "response": accumulate(*RESPONSES),
+    "response updates": count_characters(*RESPONSES),
+    "message events": count_items(MessageParser),
+    "message": accumulate(*MESSAGES),
+    "message updates": count_characters(*MESSAGES),
 }
 TO_ITEMS = ("chunks", "response events", "message events")
 """The tasks whose result is the number of chunks, or of typed events of the other APIs."""

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from measure import Contender, Job, Row, Turn, gather, local, take_turns
+from measure import Contender, Job, Prepare, Row, gather, local, take_turns
 
 from sseparse.chunks import PartialJSON
 
@@ -18,7 +18,6 @@ DELTA = 4
 SAMPLES = 40
 SIZES = (1_000, 8_000)
 Parse = Callable[[Any], object]
-Prepare = Callable[[Any], Turn]
 
 
 def many_keys(length: int) -> str:

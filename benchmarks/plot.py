@@ -6,7 +6,6 @@ from typing import Any
 
 from goals import Results
 from measure import Role, Row
-from report import ITEMS
 from stream_tables import CHAT_TASKS
 
 # Okabe and Ito's colours, which colour-blind people can distinguish. Each line is labelled at its
@@ -41,7 +40,7 @@ def draw(results: Results, path: Path) -> None:
     for axis, task in zip(axes.flat, CHAT_TASKS, strict=True):
         _panel(axis, results.by_size[task.name], styles)
         axis.set_title(task.title, fontsize=TEXT + 3, fontweight="bold")
-        axis.set_ylabel(f"\u00b5s {ITEMS[task.name]} (log scale)")
+        axis.set_ylabel(f"\u00b5s {task.item} (log scale)")
     figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
     plt.close(figure)
 

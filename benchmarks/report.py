@@ -135,7 +135,7 @@ def render(results: Results, header: str, missing: dict[str, str]) -> str:
     parts += ["![Microseconds an event, at each size of feed](results.svg)"]
     for task in TASKS:
         parts += [f"## {task.title}", NOTES[task.name]]
-        parts.append(long_table(results.by_size[task.name], "feeds of", ITEMS[task.name]))
+        parts.append(long_table(results.by_size[task.name], "feeds of", task.item))
         if task.name in results.by_shape:
             parts += _every_shape(results.by_shape[task.name])
     parts += ["## Tool input", NOTES["inputs"], long_table(results.inputs, "input", "a delta")]
@@ -179,16 +179,6 @@ def _footprint(results: Results) -> str:
     return table(["what", "measured"], rows)
 
 
-ITEMS = {
-    "events": "an event",
-    "chunks": "a chunk",
-    "completion": "a chunk",
-    "updates": "a chunk",
-    "response events": "an event",
-    "response": "an event",
-    "message events": "an event",
-    "message": "an event",
-}
 NOTES = {
     "goals": (
         "The goals that sseparse has set for itself. On a shared machine, figures differ by 20 % "

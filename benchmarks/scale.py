@@ -15,22 +15,20 @@ garbage collection, which the delays include.
 import argparse
 import gc
 import math
-import multiprocessing
 import platform
 import sys
 import time
 import tracemalloc
 from array import array
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from importlib import metadata
 from importlib.util import find_spec
 
 from arrivals import PACE, Batch, batches, end_of, text_of
 from attrs import define, evolve, frozen
 from crowds import CROWDS, Crowd
-from swarm import resident
+from measure import version
+from processes import in_process, resident
 
 STREAMS = 10_000
 SECONDS = 1.0
@@ -197,12 +195,6 @@ def uncollected(remaining: Iterator[Batch]) -> Batch | None:
     return batch
 
 
-def in_process(job: Job) -> Finding:
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context) as pool:
-        return pool.submit(run, job).result()
-
-
 def max_streams(job: Job, rate: float) -> tuple[int, Finding | None]:
     """Find the largest number of streams without late chunks, starting from a rate."""
     few, many, best = 0, round(rate / PACE * 2), None
@@ -216,7 +208,7 @@ def max_streams(job: Job, rate: float) -> tuple[int, Finding | None]:
 def run_in_time(job: Job) -> Finding | None:
     """Return the results if no chunk was late in one of two runs, or None."""
     for _ in range(2):
-        finding = in_process(job)
+        finding = in_process(run, job)
         if finding.delays[-1] <= job.limit:
             return finding
     return None
@@ -240,11 +232,11 @@ def show(job: Job, finding: Finding, traced: Finding | None = None) -> int:
 def measure(crowd: str, streams: int, clock: str) -> int:
     """Measure a crowd and print its rows; return the number of wrong streams."""
     job = Job(crowd, streams // FEWER.get(crowd, 1), clock=clock)
-    finding, traced = in_process(job), in_process(Job(crowd, TRACED, traced=True))
+    finding, traced = in_process(run, job), in_process(run, Job(crowd, TRACED, traced=True))
     wrong = show(job, finding, traced)
     for how in GC_MODES if crowd == "stages" else ():
         other = evolve(job, collecting=how)
-        wrong += show(other, in_process(other))
+        wrong += show(other, in_process(run, other))
     streams, best = max_streams(job, finding.rate)
     if best is None:
         print(f"{crowd}: chunks were late with each number of streams")
@@ -266,9 +258,8 @@ def main() -> None:
     )
     options = parser.parse_args()
     has_openai = find_spec("openai") is not None
-    peer = f"openai {metadata.version('openai')}" if has_openai else "openai is not installed"
     print(
-        f"CPython {platform.python_version()}, {peer}; "
+        f"CPython {platform.python_version()}, {version('openai')}; "
         f"{PACE} events per second and stream; {options.clock} time"
     )
     print("last row of each reader: approximate maximum of streams without delays over 50 ms\n")

@@ -6,9 +6,7 @@ all that a chunk costs the client: the read of the socket, HTTP, events, JSON an
 takes no processor time.
 """
 
-import multiprocessing
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from importlib import import_module
 from multiprocessing.connection import Connection
@@ -17,8 +15,9 @@ from typing import Any
 from api_peers import MESSAGE, QUESTION, RESPONSE
 from api_shapes import MESSAGE_TEXT, RESPONSE_TEXT
 from attrs import frozen
-from measure import Contender, Job, Row, Turn, count, gather, local, take_turns
+from measure import Contender, Job, Prepare, Row, count, gather, local, take_turns
 from ours import Stream
+from processes import process, serve_until_closed
 from shapes import CHAT, Shape
 
 from sseparse import ChatStream
@@ -77,23 +76,9 @@ SOURCES = {
 }
 
 
-def _serve(replay: Replay, parent: Connection) -> None:
+def _serve(pipe: Connection, replay: Replay) -> None:
     with ReplayServer(replay) as server:
-        parent.send(server.url)
-        parent.recv()
-
-
-@contextmanager
-def serving(replay: Replay) -> Iterator[str]:
-    """Run a server in a process of its own, and return its URL."""
-    ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=_serve, args=(replay, theirs))
-    process.start()
-    try:
-        yield ours.recv()
-    finally:
-        ours.send(None)
-        process.join()
+        serve_until_closed(pipe, server.url)
 
 
 def _their_stream(source: Source, client: Any) -> int:
@@ -114,7 +99,7 @@ def _bytes_alone(source: Source, client: Any) -> int:
 def _contenders(source: Source, url: str) -> list[Contender]:
     package, name = source.sdk
 
-    def load(task: Callable[[Source, Any], int]) -> Callable[[Any], Turn]:
+    def load(task: Callable[[Source, Any], int]) -> Prepare:
         client = getattr(import_module(package), name)(base_url=url, api_key="none")
         return local(lambda _stream: partial(task, source, client))
 
@@ -132,7 +117,7 @@ def measure(rounds: int, missing: dict[str, str]) -> list[Row]:
         sample = source.shape.build(COUNT)
         feeds = sample.feeds(None)
         replay = Replay(b"".join(feeds), delays=PAUSE)
-        with serving(replay) as url:
+        with process(_serve, replay) as url:
             found = gather(_contenders(source, url), missing)
             given = Job(Stream(sample, feeds), sample.expected.chunks, sample.expected.chunks)
             rows.append(Row(api, take_turns(found, given, rounds)))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any, Literal
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 DONE = b"[DONE]"
 WORDS = (
@@ -168,11 +168,11 @@ def _close_chat(
     writer.event(DONE)
 
 
-def _random(seed: int) -> Random:
+def seeded(seed: int) -> Random:
     return Random(seed)  # noqa: S311 - repeatable
 
 
-def _letters(random: Random, length: int) -> str:
+def letters(random: Random, length: int) -> str:
     return "".join(random.choices(ALPHABET, k=length))
 
 
@@ -183,7 +183,7 @@ def _tokens(
     seed: int, count: int, *, newline: bytes = b"\n", choices: int = 1, modify: Modify | None = None
 ) -> Sample:
     """Build a chat stream whose choices take turns."""
-    random, writer = _random(seed), SampleBuilder(newline)
+    random, writer = seeded(seed), SampleBuilder(newline)
     texts: list[list[str]] = [[] for _ in range(choices)]
     for index in range(choices):
         writer.chunk(_delta({"role": "assistant", "content": ""}, index))
@@ -199,7 +199,7 @@ def _tokens(
 
 
 def _obfuscate(body: dict[str, Any], random: Random) -> None:
-    body["obfuscation"] = _letters(random, random.randrange(1, 16))
+    body["obfuscation"] = letters(random, random.randrange(1, 16))
 
 
 def _add_unknown(body: dict[str, Any], random: Random) -> None:
@@ -216,13 +216,7 @@ def _logprobs(count: int) -> Sample:
         body["choices"][0]["logprobs"] = {"content": content, "refusal": None}
 
     sample = _tokens(6, count, modify=modify)
-    return Sample(sample.blocks, sample.payloads, _replace(sample.expected, logprobs=count))
-
-
-def _replace(expected: Expected, **changes: Any) -> Expected:
-    from attrs import evolve
-
-    return evolve(expected, **changes)
+    return evolve(sample, expected=evolve(sample.expected, logprobs=count))
 
 
 def arguments_text(random: Random, deltas: int, size: int = 4) -> str:
@@ -230,7 +224,7 @@ def arguments_text(random: Random, deltas: int, size: int = 4) -> str:
     rows: list[str] = []
     length, wanted = 0, deltas * size - len('{"rows":[],"pad":""}')
     while length < wanted - 60:
-        path = f"src/{_letters(random, random.randrange(3, 12))}.py"
+        path = f"src/{letters(random, random.randrange(3, 12))}.py"
         row = json.dumps({"path": path, "line": random.randrange(999), "ok": True})
         rows.append(row)
         length += len(row) + 1
@@ -239,7 +233,7 @@ def arguments_text(random: Random, deltas: int, size: int = 4) -> str:
 
 
 def _tool(count: int) -> Sample:
-    random, writer = _random(4), SampleBuilder()
+    random, writer = seeded(4), SampleBuilder()
     text = arguments_text(random, max(count, 8))
     call = {"index": 0, "id": "call_9f8e7d6c5b4a", "type": "function"}
     function = {"name": "apply", "arguments": ""}
@@ -254,15 +248,15 @@ def _tool(count: int) -> Sample:
 
 def _base64(count: int) -> Sample:
     writer = SampleBuilder()
-    text = base64.b64encode(_random(7).randbytes(48 * count)).decode()
+    text = base64.b64encode(seeded(7).randbytes(48 * count)).decode()
     writer.chunk(_delta({"role": "assistant", "content": text}))
     _close_chat(writer)
     return writer.finish(texts=(text,))
 
 
 def _data_lines(count: int) -> Sample:
-    random, writer = _random(8), SampleBuilder()
-    rows = [_letters(random, 40) for _ in range(count)]
+    random, writer = seeded(8), SampleBuilder()
+    rows = [letters(random, 40) for _ in range(count)]
     writer.chunk({**_delta({"role": "assistant", "content": "rows"}), "rows": rows}, indent=1)
     _close_chat(writer)
     return writer.finish(texts=("rows",))
@@ -277,7 +271,7 @@ def _comments(count: int) -> Sample:
 
 
 def _legacy(count: int) -> Sample:
-    random, writer = _random(11), SampleBuilder()
+    random, writer = seeded(11), SampleBuilder()
     head = {**_head(), "id": "cmpl-8Xq2kLmN0pQrStUv", "object": "text_completion"}
     del head["service_tier"]  # not in the schema
     words = random.choices(WORDS, k=count)
@@ -291,20 +285,20 @@ def _legacy(count: int) -> Sample:
 
 def _long_line(count: int) -> Sample:
     writer = SampleBuilder()
-    writer.event(_letters(_random(12), 64).encode() * count)
+    writer.event(letters(seeded(12), 64).encode() * count)
     return writer.finish()
 
 
 def _many_events(count: int) -> Sample:
-    random, writer = _random(13), SampleBuilder()
+    random, writer = seeded(13), SampleBuilder()
     for _ in range(count):
-        writer.event(_letters(random, 56).encode())
+        writer.event(letters(random, 56).encode())
     return writer.finish()
 
 
 def _unknown_field(count: int) -> Sample:
     writer = SampleBuilder()
-    writer.raw(_letters(_random(14), 64).encode() * count + b"\n")
+    writer.raw(letters(seeded(14), 64).encode() * count + b"\n")
     writer.event(b"behind it")
     return writer.finish()
 

@@ -7,13 +7,10 @@ framings are those of `sseparse.testing`, whose own server sends bodies that are
 
 import asyncio
 import contextlib
-import multiprocessing
 import socket
 import ssl
-import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -22,12 +19,12 @@ from typing import Any, cast, get_args
 
 import h11
 from attrs import define, frozen
+from processes import HOST, listen, process, serve_until_closed
 
 from sseparse.testing import Framing, Replay
 from sseparse.testing._connection import _frame
 from sseparse.testing._replay import CONTENT_ENCODINGS, Coding, make_coding
 
-HOST = "127.0.0.1"
 STAMP = b"0" * 20
 """Replaced by the time: nanoseconds of the monotonic clock, which all processes share."""
 EVENT = b'data: {"id":"chatcmpl-8Xq2kLmN0","sent":"' + STAMP + b'","content":" forty-two"}\n\n'
@@ -114,24 +111,10 @@ def serve_http1(pipe: Connection, certificate: str | None) -> None:
     """Serve HTTP/1.1, also over TLS if there is a certificate, until the pipe closes."""
     contexts: list[ssl.SSLContext | None] = [None]
     if certificate is not None:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate)
-        contexts.append(context)
-    listeners = [socket.create_server((HOST, 0)) for _ in contexts]
-    for listener, context_or_none in zip(listeners, contexts, strict=True):
-        start(accept, listener, context_or_none)
-    pipe.send([listener.getsockname()[1] for listener in listeners])
-    with contextlib.suppress(EOFError):
-        pipe.recv()
-
-
-def accept(listener: socket.socket, context: ssl.SSLContext | None) -> None:
-    while True:
-        start(answer, listener.accept()[0], context)
-
-
-def start(target: Callable[..., None], *args: Any) -> None:
-    threading.Thread(target=target, args=args, daemon=True).start()
+        over_tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        over_tls.load_cert_chain(certificate)
+        contexts.append(over_tls)
+    serve_until_closed(pipe, [listen(answer, context) for context in contexts])
 
 
 def serve_http2(pipe: Connection, certificate: str) -> None:
@@ -215,21 +198,3 @@ def _certificate(servers: Servers, path: Path) -> str | None:
     authority.configure_trust(servers.context)
     authority.issue_cert(HOST).private_key_and_cert_chain_pem.write_to_path(str(path))
     return str(path)
-
-
-@contextmanager
-def process(serve: Callable[..., None], *args: Any) -> Iterator[list[int]]:
-    """Run a server in a process of its own, so that it doesn't share our interpreter lock."""
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    child = context.Process(target=serve, args=(theirs, *args), daemon=True)
-    child.start()
-    theirs.close()
-    try:
-        yield ours.recv()
-    except EOFError:
-        sys.exit("a server of the benchmark didn't start")
-    finally:
-        ours.close()
-        child.join(5)
-        child.terminate()

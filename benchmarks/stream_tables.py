@@ -1,8 +1,5 @@
 """Measurements of streams: events, items, results and updates, at each size of feed."""
 
-from collections.abc import Callable
-from typing import Any
-
 import ours
 from api_peers import (
     MESSAGE_EVENT_PEERS,
@@ -15,10 +12,10 @@ from attrs import frozen
 from chunk_peers import CHUNK_PEERS, FLOOR
 from completion_peers import COMPLETION_PEERS, UPDATE_PEERS
 from event_peers import EVENT_PEERS
-from measure import Contender, Entrant, Figure, Job, Row, Turn, gather, on_feeds, take_turns
+from measure import Contender, Entrant, Figure, Job, Row, gather, on_feeds, take_turns
 from ours import Stream
 from shapes import CHAT, CHUNKED, SHAPES, Sample, Shape
-from workers import Worker, Workers
+from workers import Workers
 
 SIZES: tuple[int | None, ...] = (16, None, 4096, 65536)
 """Bytes in a feed; None for one event in each."""
@@ -34,6 +31,7 @@ class Task:
         name: Name in `ours.TASKS`.
         title: Title in the report.
         peers: Other contenders.
+        item: What the figures are about, in the tables.
         node: Whether Node runs it too.
         shape: Shape of the stream that is measured at each size of feed.
         all_shapes: Shapes that are measured at one size of feed.
@@ -42,6 +40,7 @@ class Task:
     name: str
     title: str
     peers: tuple[Contender, ...]
+    item: str = "an event"
     node: bool = False
     shape: Shape = CHAT
     all_shapes: tuple[Shape, ...] = ()
@@ -53,6 +52,7 @@ CHAT_TASKS = (
         "chunks",
         "Bytes to typed chunks",
         (FLOOR, *CHUNK_PEERS),
+        "a chunk",
         node=True,
         all_shapes=CHUNKED,
     ),
@@ -60,9 +60,10 @@ CHAT_TASKS = (
         "completion",
         "Bytes to the finished completion",
         (FLOOR, *COMPLETION_PEERS),
+        "a chunk",
         all_shapes=CHUNKED,
     ),
-    Task("updates", "Bytes to updates", (FLOOR, *UPDATE_PEERS)),
+    Task("updates", "Bytes to updates", (FLOOR, *UPDATE_PEERS), "a chunk"),
 )
 API_TASKS = (
     Task(
@@ -98,18 +99,13 @@ def entrants(task: Task, workers: Workers, missing: dict[str, str]) -> list[Entr
     """Return the available contenders for a task."""
     contenders = [
         Contender("sseparse", "ours", lambda: on_feeds(ours.TASKS[task.name])),
-        Contender("sseparse, pure Python", "pure", _worker_turns(workers.pure, task)),
+        Contender("sseparse, pure Python", "pure", lambda: workers.pure().turns(task.name)),
         *task.peers,
     ]
     if task.node:
-        contenders.append(
-            Contender("eventsource-parser (Node)", "node", _worker_turns(workers.node, task))
-        )
+        name = "eventsource-parser (Node)"
+        contenders.append(Contender(name, "node", lambda: workers.node().turns(task.name)))
     return gather(contenders, missing)
-
-
-def _worker_turns(start: Callable[[], Worker], task: Task) -> Callable[[], Callable[[Any], Turn]]:
-    return lambda: start().turns(task.name)
 
 
 def job(task: Task, sample: Sample, size: int | None, items: int) -> Job:

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import gc
 import math
-import os
 import ssl
 import time
 import tracemalloc
@@ -19,7 +18,8 @@ import anyio
 from anyio.lowlevel import checkpoint
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from attrs import define, frozen
-from stamping import HOST, chunk
+from processes import HOST, resident
+from stamping import chunk
 from ways import Target, open_anyio, receive
 
 import sseparse
@@ -162,15 +162,6 @@ class Meter:
         if self._job.traced:
             self.finding.traced = tracemalloc.get_traced_memory()[0] - self._traced
             self.finding.traced_here = _allocated_here()
-
-
-def resident() -> int | None:
-    """Return the resident memory of this process in bytes, or None if /proc is missing."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    except FileNotFoundError:
-        return None
-    return pages * os.sysconf("SC_PAGESIZE")
 
 
 def _allocated_here() -> int:

@@ -5,6 +5,7 @@ import socket
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from importlib import import_module
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -206,7 +207,7 @@ def _open_httpx(library: str) -> Callable[[Target], Any]:
     @contextmanager
     def open_response(target: Target) -> Iterator[Any]:
         with (
-            _module(library).Client(**_options(target)) as client,
+            import_module(library).Client(**_options(target)) as client,
             client.stream("GET", target.url) as response,
         ):
             yield response
@@ -218,22 +219,12 @@ def _open_async_httpx(library: str) -> Callable[[Target], Any]:
     @asynccontextmanager
     async def open_response(target: Target) -> AsyncIterator[Any]:
         async with (
-            _module(library).AsyncClient(**_options(target)) as client,
+            import_module(library).AsyncClient(**_options(target)) as client,
             client.stream("GET", target.url) as response,
         ):
             yield response
 
     return open_response
-
-
-def _module(library: str) -> Any:
-    if library == "httpx":
-        import httpx
-
-        return httpx
-    import httpx2
-
-    return httpx2
 
 
 def _options(target: Target) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
-from measure import Missing, Refused, Turn
+from measure import Missing, Prepare, Refused, Turn
 from ours import Stream
 
 HERE = Path(__file__).parent
@@ -51,7 +51,7 @@ class Worker:
             raise Missing("its process ended")
         return json.loads(response)
 
-    def turns(self, task: str) -> Callable[[Stream], Turn]:
+    def turns(self, task: str) -> Prepare:
         """Return a function that creates turns of a task."""
 
         def prepare(stream: Stream) -> Turn:

@@ -10,15 +10,14 @@ from typing import Any
 import pytest
 
 from sseparse.cli import main
+from sseparse.cli._apis import APIS
 from sseparse.testing import Replay, ReplayServer, faulty
 
 from .answers import ANSWERS, ARGUMENTS, Answer, Object, events
+from .conftest import Chat, InTerminal
 
 KEYS = {"chat": "sk-proj-a1b2c3d4e5", "messages": "sk-ant-f6g7h8i9j0"}
 KEYS["responses"] = KEYS["chat"]
-
-Chat = Callable[..., tuple[int, str, str]]
-InTerminal = Callable[..., tuple[int, str]]
 
 
 each_api = pytest.mark.parametrize("answer", ANSWERS, ids=lambda answer: answer.name)
@@ -92,6 +91,15 @@ def test_named_api(parse: Chat, answer: Answer, option: str) -> None:
     else:
         assert err.startswith(f"the events are not those of the API '{other}'; `sseparse parse --")
         assert out in ("", "\n") or option == "--chunks"
+
+
+@pytest.mark.parametrize("name", ["chat", "responses", "messages"])
+@each_api
+def test_wrong_api(parse: Chat, answer: Answer, name: str) -> None:
+    """A complete body of another API than the named one isn't reported as truncated."""
+    status, _, err = parse(answer.body, "--api", name, "--text")
+    assert status == int(name != answer.name)
+    assert err.startswith("the events are not those of the API ") == (name != answer.name)
 
 
 @each_api
@@ -264,6 +272,17 @@ def test_chat_json(chat: Chat, answer: Answer) -> None:
     assert chat(b"<html>", "--api", answer.name, "--json", "hi")[1] == ""
 
 
+@pytest.mark.parametrize("asked", ["chat", "responses", "messages"])
+@each_api
+def test_chat_with_a_server_of_another_api(chat: Chat, answer: Answer, asked: str) -> None:
+    """A response of another API than the requested one is reported, with the option to use."""
+    for body in (answer.body, answer.cut):
+        status, _, err = chat(body, "--api", asked, "hi")
+        advice = f"the server sent a response of the API '{answer.name}': use --api {answer.name}\n"
+        assert err.endswith(advice) == (asked != answer.name)
+        assert status == int(advice in err or body == answer.cut)
+
+
 def test_incomplete_response(chat: Chat) -> None:
     """The reason of a response with the status "incomplete" is reported."""
     reason = {"incomplete_details": {"reason": "max_output_tokens"}}
@@ -434,6 +453,17 @@ def test_a_key_is_needed(
     assert main(["chat", "--api", api, "hi"]) == 2
     err = capsys.readouterr().err
     assert err.startswith(f"sseparse: {host} needs a key: set {variable}, or set --base-url (or ")
+
+
+def test_help_of_chat(capsys: pytest.CaptureFixture[str]) -> None:
+    """The help, which doesn't load the table of APIs, names the same APIs and defaults."""
+    with pytest.raises(SystemExit):
+        main(["chat", "--help"])
+    text = "".join(capsys.readouterr().out.split())
+    assert f"--api{{{','.join(APIS)}}}" in text
+    for api in APIS.values():
+        for named in (api.key_variable, api.url_variable, api.model_variable, api.url, api.model):
+            assert named in text
 
 
 def test_legacy_completions_are_chat(chat: Chat, received: ReplayServer) -> None:

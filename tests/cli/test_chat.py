@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +17,9 @@ from sseparse.chunks import EstimatedUsage
 from sseparse.cli import main
 from sseparse.testing import Replay, ReplayServer, faulty
 
-KEY = "sk-proj-a1b2c3d4e5"
-USAGE = {"prompt_tokens": 9, "completion_tokens": 1234, "total_tokens": 1243}
+from .conftest import KEY, Body, Chat, InTerminal
 
-Chat = Callable[..., tuple[int, str, str]]
-Body = Callable[..., bytes]
-InTerminal = Callable[..., tuple[int, str]]
+USAGE = {"prompt_tokens": 9, "completion_tokens": 1234, "total_tokens": 1243}
 
 
 def call(index: int, **function: str) -> dict[str, Any]:

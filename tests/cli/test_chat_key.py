@@ -7,7 +7,6 @@ import os
 import random
 import re
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -21,8 +20,7 @@ from sseparse import Event, encode
 from sseparse.cli import main
 from sseparse.testing import Replay, ReplayServer
 
-Body = Callable[..., bytes]
-InTerminal = Callable[..., tuple[int, str]]
+from .conftest import Body, InTerminal
 
 NASTY = "sk-\"a\\b/c'd%41\\"
 KEYS = st.text(alphabet="\"\\/'%u0041nK", min_size=8, max_size=14)

@@ -1,7 +1,7 @@
 """`sseparse chat` uses the proxy that the environment sets."""
 
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,8 +11,7 @@ from proxies import ProxyServer
 from sseparse.cli import main
 from sseparse.testing import Replay, ReplayServer
 
-Chat = Callable[..., tuple[int, str, str]]
-Body = Callable[..., bytes]
+from .conftest import Body, Chat
 
 
 @pytest.fixture

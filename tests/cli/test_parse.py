@@ -14,6 +14,8 @@ import pytest
 from sseparse import Event, encode
 from sseparse.cli import main
 
+from .conftest import InTerminal
+
 Run = Callable[..., tuple[int, str, str]]
 
 
@@ -438,8 +440,6 @@ def test_parse_needs_no_extra() -> None:
 
 
 # In a terminal.
-
-InTerminal = Callable[..., tuple[int, str]]
 
 
 @pytest.mark.parametrize(

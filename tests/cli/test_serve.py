@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,8 +18,7 @@ from sseparse.cli import main
 from sseparse.testing import FAULTS
 
 from .answers import ANSWERS
-
-Body = Callable[..., bytes]
+from .conftest import Body
 
 
 @contextmanager

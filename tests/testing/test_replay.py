@@ -512,7 +512,7 @@ def test_tell() -> None:
     body = b"data: 1\n\n"
 
     with ReplayServer(
-        {"/": body, "/cut": Replay(body, fault="close")}, tell=outcomes.put
+        {"/": body, "/cut": Replay(body, fault="close")}, on_answered=outcomes.put
     ) as server:
         httpx2.post(server.url, trust_env=False)
         complete = outcomes.get(timeout=30)
@@ -534,7 +534,7 @@ def test_tell_for_a_malformed_request() -> None:
     """For a malformed request, `tell` gets an outcome without a request."""
     outcomes: Queue[Answered] = Queue()
 
-    with ReplayServer(b"", tell=outcomes.put) as server:
+    with ReplayServer(b"", on_answered=outcomes.put) as server:
         host, _, port = server.url.removeprefix("http://").partition(":")
         with socket.create_connection((host, int(port))) as sock:
             sock.sendall(b"hello\r\n\r\n")

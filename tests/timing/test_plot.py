@@ -21,24 +21,12 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
 from sseparse import ChatCompletion, End, EndCause
-from sseparse.chunks import ChatCompletionChunk, ChoiceDelta, ChunkChoice, CompletionUsage
+from sseparse.chunks import CompletionUsage
 from sseparse.timing import Timeline, figure, plot
 
+from .arrivals import Clock, chat
+
 PNG = b"\x89PNG\r\n\x1a\n"
-
-
-class Clock:
-    """A clock that the test moves."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def chunk(text: str) -> ChatCompletionChunk:
-    return ChatCompletionChunk(choices=[ChunkChoice(index=0, delta=ChoiceDelta(content=text))])
 
 
 def stream(
@@ -49,7 +37,7 @@ def stream(
     for wait in waits:
         clock.now += wait
         timeline.on_bytes(100, events=1, comments=comments)
-        timeline.on_item(chunk("word"))
+        timeline.on_item(chat("word"))
         if gate:
             clock.now += 0.01
             timeline.on_release("word")
@@ -335,7 +323,7 @@ def test_first_token_marker() -> None:
     timeline = Timeline(clock)
     for wait, text in ((0.5, ""), (0.5, ""), (0.0, "four"), (0.0, "four"), (1.0, "four")):
         clock.now += wait
-        timeline.on_item(chunk(text))
+        timeline.on_item(chat(text))
     markers = [line for line in timeline.figure().axes[0].lines if line.get_marker() == "o"]
 
     assert [np.asarray(line.get_xydata()).tolist() for line in markers] == [[[1.0, 8.0]]]

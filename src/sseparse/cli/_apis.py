@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator, Iterator, Mapping
-from types import ModuleType
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from attrs import frozen
@@ -15,6 +14,8 @@ from ..streams._sync import ItemStream
 
 # The most bytes that are read to find out the API: the largest event.
 _MOST_READ: Final = 32 * 1024 * 1024
+# The first bytes of a body, which nearly always show its API.
+START_SIZE: Final = 2**20
 
 
 @frozen
@@ -33,9 +34,8 @@ class API:
         endpoint: The path of requests, after the version.
         environment: The prefix of the environment variables for the URL, the key and the model.
         model: The default model.
-        module: The package of the API.
-        stream: The name of the class of its streams.
-        decoder: The name of the class of its decoders.
+        stream: Returns the class of its streams. Only then is its package loaded.
+        decoder: Returns the class of its decoders, as `stream` does.
         complete: How a stream is described that has its terminal event.
     """
 
@@ -49,9 +49,8 @@ class API:
     endpoint: str
     environment: str
     model: str
-    module: ModuleType
-    stream: str
-    decoder: str
+    stream: Callable[[], Callable[..., ItemStream[Any, Any, Any]]]
+    decoder: Callable[[], Callable[..., Decoder[Any]]]
     complete: str = "complete"
 
     @property
@@ -67,13 +66,11 @@ class API:
         return f"{self.environment}_MODEL"
 
     def open_stream(self, source: object, **options: Any) -> ItemStream[Any, Any, Any]:
-        stream: ItemStream[Any, Any, Any] = getattr(self.module, self.stream)(source, **options)
-        return stream
+        return self.stream()(source, **options)
 
     def make_decoder(self) -> Decoder[Any]:
         """Return a decoder that skips events of other APIs."""
-        decoder: Decoder[Any] = getattr(self.module, self.decoder)(on_bad_json="skip")
-        return decoder
+        return self.decoder()(on_bad_json="skip")
 
     def has_parts(self, result: Any) -> bool:
         """Return whether something of an answer was received."""
@@ -91,9 +88,8 @@ CHAT: Final = API(
     endpoint="chat/completions",
     environment="OPENAI",
     model="gpt-4o-mini",
-    module=chunks,
-    stream="Stream",  # chat or legacy completions
-    decoder="ChunkDecoder",
+    stream=lambda: chunks.Stream,  # chat or legacy completions
+    decoder=lambda: chunks.ChunkDecoder,
 )
 RESPONSES: Final = API(
     name="responses",
@@ -107,9 +103,8 @@ RESPONSES: Final = API(
     environment="OPENAI",
     model="gpt-4o-mini",
     complete="stream complete",  # its status can be "incomplete"
-    module=responses,
-    stream="ResponseStream",
-    decoder="ResponseDecoder",
+    stream=lambda: responses.ResponseStream,
+    decoder=lambda: responses.ResponseDecoder,
 )
 MESSAGES: Final = API(
     name="messages",
@@ -122,9 +117,8 @@ MESSAGES: Final = API(
     endpoint="messages",
     environment="ANTHROPIC",
     model="claude-haiku-4-5",
-    module=messages,
-    stream="MessageStream",
-    decoder="MessageDecoder",
+    stream=lambda: messages.MessageStream,
+    decoder=lambda: messages.MessageDecoder,
 )
 APIS: Final[Mapping[str, API]] = {api.name: api for api in (CHAT, RESPONSES, MESSAGES)}
 
@@ -151,35 +145,19 @@ class Judge:
             self.decoder.feed(event)
 
 
-def find_api(pieces: Generator[bytes]) -> tuple[API | None, Iterator[bytes]]:
-    """Read pieces until their API is known; return it, if it's known, and all pieces."""
-    read: list[bytes] = []
-    try:
-        return _read_until_known(pieces, read), _rejoin(read, pieces, None)
-    except OSError as error:
-        # The stream that reads the pieces reports it.
-        return None, _rejoin(read, pieces, error)
-
-
-def _read_until_known(pieces: Iterator[bytes], read: list[bytes]) -> API | None:
+def find_api(pieces: Iterator[bytes], read: list[bytes]) -> API | None:
+    """Read pieces, which are added to `read`, until their API is known or an error is found."""
     parser, judge = Parser(), Judge()
-    for piece in pieces:
-        read.append(piece)
-        for event in parser.feed(piece):
-            judge.feed(event)
-            if judge.api is not None:
-                return judge.api
-        # After an error, nothing is read that could decide.
-        error = judge.decoder.error or parser.error
-        if error is not None or parser.bytes_seen > _MOST_READ:
-            return None
+    with contextlib.suppress(OSError):  # reading on raises it again, in the stream
+        for piece in pieces:
+            read.append(piece)
+            for event in parser.feed(piece):
+                judge.feed(event)
+                if judge.api is not None:
+                    return judge.api
+            if judge.decoder.error is not None or parser.error is not None:
+                return None
+            if parser.bytes_seen > _MOST_READ:
+                return None
     # A JSON body, or one whose last event no blank line ends.
     return api_of(b"".join(read))
-
-
-def _rejoin(read: list[bytes], pieces: Generator[bytes], error: OSError | None) -> Generator[bytes]:
-    with contextlib.closing(pieces):
-        yield from read
-        if error is not None:
-            raise error
-        yield from pieces

@@ -14,6 +14,7 @@ from attrs import define, field
 
 from .. import Deadlines, End, EndCause
 from .._errors import (
+    IncompleteStream,
     NotEventStream,
     ServerSentError,
     SSEError,
@@ -28,7 +29,7 @@ from ..streams._sync import ItemStream
 from ..timing import Summary, Timeline
 from ..timing._summary import TokenUsage
 from . import _output
-from ._apis import API, CHAT
+from ._apis import API, CHAT, api_of
 from ._live import AnswerPrinter
 from ._output import CommandError
 from ._record import BodyFile, RedactedSource, Redactor
@@ -119,6 +120,7 @@ class _Exchange:
     colour: bool
     timeline: Timeline = field(factory=Timeline)
     error: SSEError | None = None
+    found_api: API | None = None  # of the response, if an error ended it
     interrupted: bool = False
 
     def run(self) -> int:
@@ -160,15 +162,15 @@ class _Exchange:
         return RedactedSource(response, prefix, self.request.key, self.file)
 
     def _send(self) -> SocketSource:
-        asked = self.request
+        api_request = self.request
         self.timeline.on_request()
         return request(
             "POST",
-            asked.url,
-            headers=asked.headers,
-            json=asked.body,
+            api_request.url,
+            headers=api_request.headers,
+            json=api_request.body,
             timeout=self.options.timeout,
-            proxy=asked.proxy,
+            proxy=api_request.proxy,
         )
 
     def _read_reason(self, response: SocketSource) -> bytes:
@@ -193,6 +195,7 @@ class _Exchange:
                         printer.feed(update)
             except SSEError as error:
                 self.error = error
+                self.found_api = api_of(bytes(source.start))
             except KeyboardInterrupt:
                 self.interrupted = True
             printer.close()
@@ -226,13 +229,15 @@ class _Exchange:
         return "; ".join(filter(None, (", ".join(figures), verdict)))
 
     def _describe_failure(self, end: End, error: SSEError | None) -> str:
-        api = self.request.api
+        api, found = self.request.api, self.found_api
         text = describe_end(end, error, api)
         if isinstance(error, ServerSentError | NotEventStream) and error.status not in (None, 200):
             reason = _describe_response(error, text, api)
             text = f"HTTP {error.status} from {self.request.host}: {reason}"
         elif isinstance(error, NotEventStream):
             text = f"{text}; {_check_url(api)}"
+        elif isinstance(error, IncompleteStream) and found is not None and found is not api:
+            text = f"the server sent a response of the API {found.name!r}: use --api {found.name}"
         # Redacted before it's shortened: a part of the key wouldn't be found.
         return self.redactor.redact(text)[:400]
 

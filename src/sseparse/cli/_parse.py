@@ -6,10 +6,11 @@ import contextlib
 import io
 import sys
 from argparse import Namespace
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import attrs
 
@@ -24,50 +25,56 @@ from ._verdict import BODY_START, describe_end, exit_status, find_other_format
 
 def parse(options: Namespace) -> int:
     """Print the content of a body, report how it ended, and return the exit status."""
-    path, output = options.path, options.output
-    with contextlib.ExitStack() as stack:
-        if path != "-":
-            try:
-                file = stack.enter_context(Path(path).open("rb"))
-            except OSError as error:
-                return _output.report(f"cannot read {path}: {error.strerror}", 2)
-        elif sys.stdin is None:
-            return _output.report("standard input is closed: add a file to the command", 2)
-        else:
-            file = cast("io.BufferedReader", sys.stdin.buffer)
+    output = options.output
+    with _open(options.path) as file:
         # read() would wait for the full size.
         body = _Body(iter(partial(file.read1, 65536), b""))
-        pieces = body.read()
+        api, read = APIS.get(options.api), list[bytes]()
+        if api is None and output != "events":
+            api = find_api(body, read)
+        pieces: Iterator[bytes] = chain(read, body)
         to_terminal = _output.is_terminal(sys.stdout)
         if _output.is_terminal(sys.stderr) and (output == "result" or not to_terminal):
             # Progress can be seen, and doesn't stand between lines of the output.
             pieces = _output.with_progress(pieces, file.fileno())
-        api = APIS.get(options.api)
         if output == "events":
             api, end, failure = _print_events(pieces, api)
         else:
-            api, end, failure = _print_items(pieces, api, output)
+            end, failure = _print_items(pieces, api or CHAT, output)
     failure = find_other_format(end, body.start) or failure
     return _output.report(describe_end(end, failure, api), exit_status(end, failure))
 
 
+def _open(path: str) -> contextlib.AbstractContextManager[io.BufferedReader]:
+    if path != "-":
+        try:
+            return Path(path).open("rb")
+        except OSError as error:
+            raise _output.CommandError(f"cannot read {path}: {error.strerror}") from error
+    if sys.stdin is None:
+        raise _output.CommandError("standard input is closed: add a file to the command")
+    return contextlib.nullcontext(cast(io.BufferedReader, sys.stdin.buffer))
+
+
 class _Body:
-    """Bytes of a body, whose first ones are stored in `start`."""
+    """Iterator of the pieces of a body, whose first bytes are stored in `start`."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self.start = b""
         self._pieces = pieces
 
-    def read(self) -> Generator[bytes]:
-        for piece in self._pieces:
-            self.start += piece[: BODY_START - len(self.start)]
-            yield piece
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> bytes:
+        piece = next(self._pieces)
+        self.start += piece[: BODY_START - len(self.start)]
+        return piece
 
 
-_Report = tuple[API | None, End, SSEError | None]
-
-
-def _print_events(pieces: Iterator[bytes], api: API | None) -> _Report:
+def _print_events(
+    pieces: Iterator[bytes], api: API | None
+) -> tuple[API | None, End, SSEError | None]:
     judge = Judge(api)
     with EventStream(pieces) as stream:
         error = _write(_events(stream, judge), _output.JSON_ESCAPES)
@@ -90,19 +97,15 @@ def _events(stream: EventStream, judge: Judge) -> Iterator[str]:
         yield _output.format_json_line(attrs.asdict(event, filter=attrs.filters.exclude("named")))
 
 
-def _print_items(pieces: Generator[bytes], api: API | None, output: str) -> _Report:
-    body: Iterator[bytes] = pieces
-    if api is None:
-        api, body = find_api(pieces)
-    reader = api or CHAT
-    with reader.open_stream(body) as stream:
+def _print_items(pieces: Iterator[bytes], api: API, output: str) -> tuple[End, SSEError | None]:
+    with api.open_stream(pieces) as stream:
         if output == "text":
             error = _write(_read_text(stream), _output.VISIBLE)
         else:
-            models = stream if output == "chunks" else _read_result(stream, reader)
+            models = stream if output == "chunks" else _read_result(stream, api)
             lines = (_output.format_json_line(model.to_dict()) for model in models)
             error = _write(lines, _output.JSON_ESCAPES)
-    return api, cast(End, stream.end), error
+    return cast(End, stream.end), error
 
 
 def _read_text(stream: ItemStream[Any, Any, Any]) -> Iterator[str]:

@@ -19,6 +19,7 @@ from attrs import frozen
 
 from .._json import is_list, is_object
 from ..adapters.sockets import SocketSource
+from ._apis import START_SIZE
 from ._output import CommandError
 
 
@@ -157,7 +158,7 @@ class Redactor:
     def __init__(self, key: str) -> None:
         # Shorter keys, such as "none", are words that an answer may contain.
         self._key = key if len(key) >= 8 else ""
-        self._held = ""
+        self._pending = ""
         self._new = 0
 
     def redact(self, text: str) -> str:
@@ -181,17 +182,17 @@ class Redactor:
         """Return the text that can be released after another piece."""
         if not self._key:
             return piece
-        text = self._held = self._held + piece
+        text = self._pending = self._pending + piece
         self._new += len(piece)
         if self._new < len(text) / 16:
             return ""  # searched again once it has grown by a part, so that the cost is linear
         spans, end = self._find(text)
-        self._held, self._new = text[end:], 0
+        self._pending, self._new = text[end:], 0
         return _replace(text[:end], [span for span in spans if span[1] <= end])
 
     def flush(self) -> str:
-        """Return the held text at the end of the input."""
-        rest, self._held, self._new = self._held, "", 0
+        """Return the rest of the text at the end of the input."""
+        rest, self._pending, self._new = self._pending, "", 0
         return self.redact(rest)
 
     def _find(self, text: str) -> tuple[list[_Span], int]:
@@ -231,7 +232,12 @@ def _replace(text: str, spans: list[_Span]) -> str:
 
 
 class RedactedSource:
-    """Body of a response without the API key, written to a file while it's read."""
+    """
+    Body of a response without the API key, written to a file while it's read.
+
+    Attributes:
+        start: The first bytes that were read, at most `START_SIZE`.
+    """
 
     def __init__(
         self, response: SocketSource, prefix: bytes, key: str, file: BodyFile | None
@@ -240,6 +246,7 @@ class RedactedSource:
         self.status: int | None = response.status
         self.headers: Mapping[str, str] = self._redactor.redact_json(dict(response.headers))
         self.wait_at_most = response.wait_at_most
+        self.start = bytearray()
         self._response = response
         self._prefix = prefix
         self._file = file
@@ -253,6 +260,7 @@ class RedactedSource:
 
     def _write(self, text: str) -> bytes:
         data = text.encode("latin-1")
+        self.start += data[: START_SIZE - len(self.start)]
         if self._file is not None:
             self._file.write(data)
         return data

@@ -125,8 +125,8 @@ def _make_prompt(prompt: str, options: Namespace, api: API) -> dict[str, Any]:
         return {"input": prompt, "instructions": system, "max_output_tokens": limit}
     if system is not None:
         messages.insert(0, {"role": "system", "content": system})
-    asked = {"prompt": prompt} if options.completion else {"messages": messages}
-    return {**asked, "stream_options": {"include_usage": True}, "max_tokens": limit}
+    question = {"prompt": prompt} if options.completion else {"messages": messages}
+    return {**question, "stream_options": {"include_usage": True}, "max_tokens": limit}
 
 
 def _read_prompt(words: list[str]) -> str:

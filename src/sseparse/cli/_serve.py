@@ -16,12 +16,10 @@ from attrs import evolve, frozen
 from .._errors import count
 from ..testing import FAULTS, Answered, ReceivedRequest, Replay, ReplayServer, faulty
 from ..testing._replay import plain_text
-from ._apis import CHAT, api_of
+from ._apis import CHAT, START_SIZE, api_of
 from ._output import CommandError, report
 from ._record import read_times
 
-# The first bytes of a body, from which its API is recognized.
-_RECOGNIZED: Final = 2**20
 # A number is the seconds before each event. None means the recorded times, if there are any and
 # no fault is requested.
 _PaceOption = Literal["recorded", "fast"] | float
@@ -46,7 +44,7 @@ class FileServer(ReplayServer):
     """Server of a single file, or of several by the first part of the path."""
 
     def __init__(self, files: Sequence[ServedFile], host: str, port: int) -> None:
-        super().__init__(self._respond, host=host, port=port, tell=self._report_response)
+        super().__init__(self._respond, host=host, port=port, on_answered=self._report_response)
         self.routes = {f"/{quote(os.fsencode(file.path.stem), safe='')}": file for file in files}
         if len(self.routes) < len(files):
             raise CommandError("two files have the same name, which is part of the URL: rename one")
@@ -59,7 +57,7 @@ class FileServer(ReplayServer):
             print(f"{self.url}{route}/... -> {file.path}, {size}, {file.description}")
         route, file = next(iter(self.routes.items()))
         base = f"{self.url}{route}/v1"
-        api = api_of(file.replay.body[:_RECOGNIZED]) or CHAT
+        api = api_of(file.replay.body[:START_SIZE]) or CHAT
         option = "" if api is CHAT else f" --api {api.name}"
         print(f"Try: curl -N -d '{{}}' {base}/{api.endpoint}")
         print(f"     sseparse chat{option} --base-url {base} hi")

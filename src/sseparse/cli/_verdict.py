@@ -39,7 +39,7 @@ def describe_end(end: End, error: SSEError | None, api: API | None) -> str:
     elif error is not None:
         text = _describe_error(error, api)
     elif end.mid_event and (api is None or not end.complete):
-        return f"truncated: {place_of(end).replace('Stream', 'the stream', 1)}"
+        return f"truncated: {_place_of(end)}"
     elif api is None:
         text = (
             "the last event is complete, but the events are of an unknown API, so a truncated "
@@ -88,12 +88,18 @@ def _is_binary(start: bytes) -> bool:
         return True
 
 
+def _place_of(end: End) -> str:
+    return place_of(end).replace("Stream", "the stream", 1)
+
+
+def _is_done_of_chat(end: End, api: API | None) -> bool:
+    """Return whether [DONE] was received as the end of a chat stream, not of another API's."""
+    return end.done_seen and api in (None, CHAT)
+
+
 def _describe_truncated(end: End, api: API | None) -> str:
-    if end.one_object:
-        place = "the body is one JSON object"
-    else:
-        place = place_of(end).replace("Stream", "the stream", 1)
-    if end.done_seen and api in (None, CHAT):
+    place = "the body is one JSON object" if end.one_object else _place_of(end)
+    if _is_done_of_chat(end, api):
         return f"truncated: {place} with [DONE], but without a choice"
     reasons = end.finish_reasons
     whose = f" for {describe_unfinished(reasons)}" if len(reasons) > 1 else ""
@@ -109,7 +115,7 @@ def _describe_error(error: SSEError, api: API | None) -> str:
             return f"{NOT_A_STREAM}the body {_describe_start(error.body_start)}"
         case IncompleteStream(partial=part, end=end):
             is_other = api is None or (part is not None and not api.has_parts(part))
-            if end.events_seen and not end.done_seen and is_other:
+            if end.events_seen and is_other and not _is_done_of_chat(end, api):
                 whose = "of an unknown API" if api is None else f"not those of the API {api.name!r}"
                 return f"the events are {whose}; `sseparse parse --events` prints them"
             return _describe_truncated(end, api)

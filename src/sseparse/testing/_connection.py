@@ -57,8 +57,8 @@ class FramedResponse:
 
     head: bytes
     frames: list[tuple[float, bytes]]
-    tail: bytes
-    comments: Iterable[bytes] = ()
+    tail: bytes  # sent after the last frame
+    comments: Iterable[bytes] = ()  # sent after the tail, `keep_alive` seconds apart
     ending: ResponseEnd = "to its end"
 
 

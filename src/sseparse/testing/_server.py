@@ -198,8 +198,8 @@ class ReplayServer(Uncopyable):
         host: The address to listen at, by default "127.0.0.1". With other addresses, other machines
             can be able to connect.
         port: The port to listen at; 0, the default, for a free one.
-        tell: Called after each response, in the connection's thread; None, the default, for no
-            call.
+        on_answered: Called after each response, in the connection's thread; None, the default, for
+            no call.
         ssl_context: The server's TLS context, with its certificate, for https; None, the default,
             for http. A failed handshake ends only its connection.
         idle_timeout: Seconds after which a connection is closed on which nothing, or less than 1
@@ -229,7 +229,7 @@ class ReplayServer(Uncopyable):
         *,
         host: str = "127.0.0.1",
         port: int = 0,
-        tell: Callable[[Answered], None] | None = None,
+        on_answered: Callable[[Answered], None] | None = None,
         ssl_context: ssl.SSLContext | None = None,
         idle_timeout: float = 60.0,
         max_connections: int = 1_000,
@@ -243,7 +243,7 @@ class ReplayServer(Uncopyable):
             raise ValueError(f"max_connections is {max_connections!r}; give 1 or more")
         self._replays = replay
         self._address = (host, port)
-        self._on_answered: Callable[[Answered], None] = tell or (lambda _: None)
+        self._on_answered: Callable[[Answered], None] = on_answered or (lambda _: None)
         self._ssl_context = ssl_context
         self._idle_timeout = idle_timeout
         self._max_connections = max_connections

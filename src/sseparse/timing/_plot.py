@@ -95,16 +95,13 @@ def draw(streams: Mapping[str, Record | PooledSummary], width: float) -> Figure:
     records = {label: each for label, each in streams.items() if isinstance(each, Record)}
     if pools and records:
         raise TypeError("one picture can't show both timelines and pools")
-    if pools:
-        with settings():
-            return PoolPicture(pools, width).figure
     counts_events = not any(record.chunks for record in records.values())
     curves = [
         Curve(label, record, colour, counts_events=counts_events)
         for colour, (label, record) in zip(cycle(PALETTE), records.items(), strict=False)
     ]
     with settings():
-        return _Picture(curves, width).figure
+        return (PoolPicture(pools, width) if pools else _Picture(curves, width)).figure
 
 
 def save(

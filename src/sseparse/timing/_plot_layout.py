@@ -36,9 +36,7 @@ _RIGHT: Final = 0.4
 _HEADER_GAP: Final = 0.08
 _BOTTOM: Final = 0.75
 # For scripts that DejaVu Sans lacks.
-_OTHER_SCRIPTS: Final = (
-    *("Noto Sans CJK SC", "Microsoft YaHei", "Hiragino Sans", "Noto Sans Arabic"),
-)
+_OTHER_SCRIPTS: Final = ("Noto Sans CJK SC", "Microsoft YaHei", "Hiragino Sans", "Noto Sans Arabic")
 Line = tuple[str, Style]
 
 
@@ -53,13 +51,10 @@ def settings() -> Generator[None]:
 
 def _rc_params() -> Any:  # the type of its keys differs between versions
     known = {font.name for font in fontManager.ttflist}
+    others = [name for name in _OTHER_SCRIPTS if name in known]
     return {
         # DejaVu Sans comes with matplotlib: the layout is the same on each machine.
-        "font.family": [
-            "DejaVu Sans",
-            *(name for name in _OTHER_SCRIPTS if name in known),
-            "sans-serif",
-        ],
+        "font.family": ["DejaVu Sans", *others, "sans-serif"],
         "font.sans-serif": ["DejaVu Sans", "Verdana"],
         "font.size": 10,
         "savefig.bbox": None,
@@ -77,7 +72,7 @@ def _rc_params() -> Any:  # the type of its keys differs between versions
 
 class Layout:
     """
-    A figure in the making. Lengths are in inches, and `_top` is where the next part begins.
+    Builder of a figure, from top to bottom. Lengths are in inches.
 
     Args:
         width: Width of the figure.
@@ -89,7 +84,7 @@ class Layout:
         self._width = width
         self._left = 0.42 + max(self.measure(tick, fontsize=SMALL) for tick in ticks)
         self.room = width - self._left - _RIGHT
-        self._top = 0.12
+        self._top = 0.12  # where the next part begins
 
     def measure(self, text: str, **style: Any) -> float:
         artist = self.figure.text(0, 0, text, **style)

@@ -115,7 +115,7 @@ class PooledSummary:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures, ready for JSON. `Summary.pool()` accepts the dictionary."""
-        ends = {cause.value: number for cause, number in self.ends.items()}
+        ends = {cause.value: times for cause, times in self.ends.items()}
         return {**attrs.asdict(self), "ends": ends}
 
     def __str__(self) -> str:
@@ -157,7 +157,7 @@ class PooledSummary:
 
 class Merger:
     """
-    A pool in the making.
+    Builder of a `PooledSummary`.
 
     Args:
         only_complete: Whether to measure only streams that ended complete.

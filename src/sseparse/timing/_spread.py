@@ -71,7 +71,7 @@ def rounded(value: float) -> float:
 
 def number(value: float) -> str:
     """Write three significant digits, never as a power of ten: "1,330", "0.0201"."""
-    return f"{float(f'{value:.3g}'):,f}".rstrip("0").rstrip(".")
+    return f"{rounded(value):,f}".rstrip("0").rstrip(".")
 
 
 def rate(per_second: float | None, nouns: str) -> str:

@@ -339,9 +339,6 @@ def summarize(
     later_tokens, later_characters = _later_tokens(record, counts), _later_characters(record)
     first, last = record.first_token or 0.0, record.last_token or 0.0
     total, first_text = record.ended, record.first_text
-    sooner = sooner_ratio = None
-    if total is not None and first_text is not None:
-        sooner, sooner_ratio = total - first_text, _ratio(total, first_text)
     silence = record.silence
     if record.last_byte is not None and total is not None:
         silence = max(silence or 0.0, total - record.last_byte)
@@ -367,8 +364,8 @@ def summarize(
         inter_token_latency=_ratio(last - first, later_tokens),
         time_per_output_token=_ratio(last, counts.output),
         characters_per_second=_ratio(later_characters, last - first),
-        sooner=sooner,
-        sooner_ratio=sooner_ratio,
+        sooner=None if total is None or first_text is None else total - first_text,
+        sooner_ratio=_ratio(total, first_text),
         release_delay=Spread.of(list(_release_delays(record))),
         released=sum(size for _, size in record.releases),
         end=None if record.end is None else record.end.cause,
