@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
-from .._json import is_list, is_object
+from .._json import is_list, is_object, to_json_text
 from ..payloads._model import Kind, Model, Piece, TokenCounts
 from ._gated import GatedChunk, split_chat, split_legacy
 from ._texts import other_reasoning, reasoning_of, reasoning_texts, text_of
@@ -156,9 +156,7 @@ class FunctionDelta(Model, kw_only=True):
     def text(self) -> str:
         """The next piece of the arguments' JSON text, or ""."""
         if isinstance(self.arguments, dict):
-            import json  # noqa: PLC0415 - most programs don't need it
-
-            return json.dumps(self.arguments, separators=(",", ":"))
+            return to_json_text(self.arguments)
         return self.arguments or ""
 
 

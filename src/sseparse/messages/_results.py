@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 
 import msgspec
 
+from .._json import to_json_text
 from ..payloads._growing import no_json
 from ..payloads._model import NEVER, Model, Piece, TokenCounts
 from ..payloads._parse import Parsable
@@ -190,7 +191,7 @@ class ContentBlock(Parsable, Model, kw_only=True):
         """The JSON text of a tool's input, as it was streamed."""
         if self.input_json or self.input is None:
             return self.input_json
-        return encode_input(self.input)
+        return to_json_text(self.input)
 
     @property
     def input_fault(self) -> "JSONFault | None":
@@ -221,16 +222,6 @@ class ContentBlock(Parsable, Model, kw_only=True):
         if self.type in CALLS:
             return f"text of the input of {self.name!r}", self.arguments
         return f"text of a block of type {self.type!r}", self.text
-
-
-def encode_input(value: Any) -> str:
-    """Return the JSON text of a tool's input."""
-    try:
-        return msgspec.json.encode(value).decode()
-    except UnicodeEncodeError:
-        import json  # noqa: PLC0415 - most programs don't need it
-
-        return json.dumps(value, separators=(",", ":"))  # half of a surrogate pair is escaped
 
 
 class Message(Parsable, AccumulatedResult, kw_only=True, eq=False):

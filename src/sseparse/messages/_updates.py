@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from .._json import to_json_text
 from ..payloads._updates import (
     TEXT_UPDATES,
     ArgumentsDelta,
@@ -20,7 +21,7 @@ from ..payloads._updates import (
 )
 from ._blocks import INPUT, BlockState, decode_input
 from ._events import BlockDelta
-from ._results import MessageUsage, encode_input
+from ._results import MessageUsage
 
 Update = (
     ContentDelta
@@ -122,7 +123,7 @@ class UpdateTracker(UpdateRecorder[Update, MessageUsage]):
         else:
             # The input is what the block began with.
             value, fault = state.result().input, None
-            text = encode_input(value)
+            text = to_json_text(value)
             self._add_arguments(state, text, value)
         self._updates.append(ToolCallDone(*_identify(state), text, value, fault, state.place))
 

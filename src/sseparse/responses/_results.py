@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Self
 
 from msgspec.structs import replace
 
+from .._json import is_object, to_json_text
 from ..payloads._model import Model, TokenCounts
 from ..payloads._parse import Parsable, ParsableModel
 from ..payloads._results import AccumulatedResult, ToolCallView
@@ -106,7 +107,8 @@ class ContentPart(Model, kw_only=True):
     A part of a message, of reasoning, or of a summary of reasoning.
 
     Attributes:
-        type: "output_text", "refusal", "reasoning_text" or "summary_text".
+        type: "output_text", "refusal", "reasoning_text" or "summary_text"; some servers send "text"
+            for "output_text".
         text: The text; None for a refusal.
         refusal: The refusal; None for a text.
         annotations: References of the text, such as citations and files.
@@ -144,6 +146,15 @@ class OutputItem(ParsableModel, kw_only=True):
 
     required: ClassVar[Mapping[str, Callable[[], Any]]] = {"type": str}
 
+    @classmethod
+    def adapt(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        """Return the fields of an item, whose content some servers send as a text."""
+        content = fields.get("content")
+        if not isinstance(content, str):
+            return fields
+        kind = "reasoning_text" if fields.get("type") == "reasoning" else "output_text"
+        return {**fields, "content": [{"type": kind, "text": content}]}
+
     type: str
     id: str | None = None
     status: str | None = None
@@ -159,7 +170,7 @@ class OutputItem(ParsableModel, kw_only=True):
     @property
     def text(self) -> str:
         """The text of a message, "" for other items."""
-        return "".join(part.text or "" for part in self.parts("output_text"))
+        return "".join(part.text or "" for part in self.parts("output_text", "text"))
 
     @property
     def refusal(self) -> str:
@@ -178,14 +189,17 @@ class OutputItem(ParsableModel, kw_only=True):
         texts = [part.text for part in self.content or self.summary or () if part.text]
         return ("" if self.content else "\n\n").join(texts)
 
-    def parts(self, kind: str) -> Iterator[ContentPart]:
-        """Yield the parts of `content` that have a type."""
-        return (part for part in self.content or () if part.type == kind)
+    def parts(self, *kinds: str) -> Iterator[ContentPart]:
+        """Yield the parts of `content` that have one of these types."""
+        return (part for part in self.content or () if part.type in kinds)
 
     def tool_call(self) -> ToolCallView | None:
         """Return the call of a function or custom tool; None if the item is another one."""
         if self.type == "function_call":
-            return ToolCallView(self.call_id, self.name or "", self.arguments or "")
+            # Some servers send an object; one that is empty begins arguments that follow.
+            fields = self.extra.get("arguments")
+            text = to_json_text(fields) if fields and is_object(fields) else ""
+            return ToolCallView(self.call_id, self.name or "", self.arguments or text)
         if self.type == "custom_tool_call":
             return ToolCallView(self.call_id, self.name or "", self.input or "", "custom")
         return None

@@ -53,7 +53,11 @@ DONES: Final = {
     **{f"response.{name}.done": target for name, target in _TARGETS.items()},
 }
 """The target of each type of `DoneEvent`."""
-PARTS: Final = {(target.parts, target.part_type): target for target in _TARGETS.values()}
+PARTS: Final = {
+    # Of the routers that pass on another API's parts (sgl-project/sglang#12652).
+    ("content", "text"): _TARGETS["output_text"],
+    **{(target.parts, target.part_type): target for target in _TARGETS.values()},
+}
 """The target of the texts of each type of part, by the list that the part is in."""
 ITEM_TYPES: Final = frozenset(target.item_type for target in _TARGETS.values())
 """The types of items that deltas belong to."""
@@ -95,7 +99,7 @@ def texts_of(item: OutputItem) -> Iterator[ItemText]:
     for delta, target in DELTAS.items():
         if target.parts:
             for index, part in enumerate(getattr(item, target.parts) or ()):
-                if part.type == target.part_type:
+                if PARTS.get((target.parts, part.type)) == target:
                     yield ItemText(delta, target, index, getattr(part, target.field) or "")
         elif target.item_type != item.type:
             continue
