@@ -193,13 +193,18 @@ class OutputItem(ParsableModel, kw_only=True):
         """Yield the parts of `content` that have one of these types."""
         return (part for part in self.content or () if part.type in kinds)
 
+    @property
+    def full_arguments(self) -> str | None:
+        """The arguments, also if the server sent them as an object; None if there are none."""
+        fields = self.extra.get("arguments")
+        # An empty object begins arguments that follow.
+        is_sent = self.arguments is None and self.type == "function_call" and bool(fields)
+        return to_json_text(fields) if is_sent and is_object(fields) else self.arguments
+
     def tool_call(self) -> ToolCallView | None:
         """Return the call of a function or custom tool; None if the item is another one."""
         if self.type == "function_call":
-            # Some servers send an object; one that is empty begins arguments that follow.
-            fields = self.extra.get("arguments")
-            text = to_json_text(fields) if fields and is_object(fields) else ""
-            return ToolCallView(self.call_id, self.name or "", self.arguments or text)
+            return ToolCallView(self.call_id, self.name or "", self.full_arguments or "")
         if self.type == "custom_tool_call":
             return ToolCallView(self.call_id, self.name or "", self.input or "", "custom")
         return None

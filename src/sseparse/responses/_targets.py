@@ -107,9 +107,15 @@ def texts_of(item: OutputItem) -> Iterator[ItemText]:
             for index, text in enumerate(map(str, commands_of(item))):
                 yield ItemText(delta, target, index, text)
         else:
-            value = diff_of(item) if target.field == "diff" else getattr(item, target.field, None)
+            value = _value_of(item, target.field)
             if isinstance(value, str):
                 yield ItemText(delta, target, 0, value)
+
+
+def _value_of(item: OutputItem, field: str) -> Any:
+    if field == "diff":
+        return diff_of(item)
+    return item.full_arguments if field == "arguments" else getattr(item, field, None)
 
 
 def as_object(value: Any) -> dict[str, Any]:
