@@ -110,7 +110,7 @@ class OutputState:
             before = state.result()
             if not keep and (state.has_text or before.type != item.type):
                 self._notes.add(NoteKind.ITEM_REPLACED, item=state.index)
-            self._check_calls(before, item)
+            self._forget_calls(before, item)
             state.announce(item, keep=keep)
             self._name(state)
         if tracker is not None:
@@ -149,7 +149,7 @@ class OutputState:
             state = self.begin(index, item)
         else:
             before = state.result()
-            self._check_calls(before, item)
+            self._forget_calls(before, item)
         state.finish(item)
         if state.item is not item:
             self._notes.add(NoteKind.VALUE_KEPT, item=state.index)
@@ -321,7 +321,7 @@ class OutputState:
             self._calls = [each for each in self.states if each.item.tool_call() is not None]
         return self._calls[call].arguments if 0 <= call < len(self._calls) else no_json()
 
-    def _check_calls(self, before: OutputItem, item: OutputItem) -> None:
+    def _forget_calls(self, before: OutputItem, item: OutputItem) -> None:
         """Forget which items are calls if one of them becomes an item of another type."""
         if before.type != item.type:
             self._calls = None
