@@ -408,6 +408,13 @@ def test_ends_at_another_index() -> None:
     assert len(output(added(call(id="a")), done(call(id="b"), 1))) == 2
 
 
+def test_parts_at_another_index() -> None:
+    """A part without the id of an item, at an index where none is, is one of the open item."""
+    part = {"type": "response.content_part.added", "output_index": 1, "content_index": 0}
+    part["part"] = {"type": "output_text", "text": "a"}
+    assert output(added(message()), part) == [message("a")]
+
+
 def test_ends_at_a_shared_index() -> None:
     """The end of another call at the index of an announced one is an item of its own."""
     first, second = call(call_id="a", id="1"), call(call_id="b", id="2")

@@ -110,7 +110,7 @@ class OutputState:
             before = state.result()
             if not keep and (state.has_text or before.type != item.type):
                 self._notes.add(NoteKind.ITEM_REPLACED, item=state.index)
-            self._check_calls(before, item)
+            self._forget_calls(before, item)
             state.announce(item, keep=keep)
             self._name(state)
         if tracker is not None:
@@ -151,7 +151,7 @@ class OutputState:
             before = state.result()
             if before.type != item.type:
                 self._notes.add(NoteKind.ITEM_REPLACED, item=state.index)
-            self._check_calls(before, item)
+            self._forget_calls(before, item)
         state.finish(item)
         if state.item is not item:
             self._notes.add(NoteKind.VALUE_KEPT, item=state.index)
@@ -210,20 +210,22 @@ class OutputState:
     def _find_id(self, item_id: str | None) -> ItemState | None:
         return self._by_id.get(item_id) if item_id else None
 
-    def _find_open(self, event: ItemEvent, field: str, kind: str, assumed: str) -> ItemState | None:
+    def _find_open(
+        self, event: ItemEvent, field: str, kind: str, known: ItemState | None = None
+    ) -> ItemState | None:
         """
         Return the item that an event is about; None if it's complete, so that nothing is added.
 
         Args:
             event: The event.
             field: The field with what the event adds, for a note.
-            kind: The type of item that the event is about; "" for any.
-            assumed: The type of the item if no event announced it.
+            kind: The type of the item, assumed if no event announced it.
+            known: The item, if it can be of another type.
         """
-        state = self._find(event.item_id, event.output_index, kind)
+        state = known or self._find(event.item_id, event.output_index, kind)
         if state is None:
-            item = OutputItem(type=assumed, id=event.item_id)
-            if assumed == "message":
+            item = OutputItem(type=kind, id=event.item_id)
+            if kind == "message":
                 item.role = "assistant"
             state = self.begin(event.output_index, item, is_announced=False)
             self._notes.add(NoteKind.ITEM_UNANNOUNCED, item=state.index)
@@ -242,7 +244,7 @@ class OutputState:
         self, event: DeltaEvent, target: Target, tracker: UpdateTracker | None
     ) -> tuple[ItemState, GrowingText] | None:
         """Add a delta, and return its item and its text; None if it's ignored."""
-        state = self._find_open(event, "delta", target.item_type, target.item_type)
+        state = self._find_open(event, "delta", target.item_type)
         if state is None:
             return None
         if target.parts:
@@ -268,7 +270,7 @@ class OutputState:
             if event.extra.get(field) is not None:
                 self._notes.add(NoteKind.VALUE_IGNORED, field)
             return
-        state = self._find_open(event, field, target.item_type, target.item_type)
+        state = self._find_open(event, field, target.item_type)
         if state is None:
             return
         if event.name:
@@ -286,8 +288,9 @@ class OutputState:
         part = event.part
         if part is None:
             return
-        is_reasoning = part.type in ("reasoning_text", "summary_text")
-        state = self._find_open(event, "part", "", "reasoning" if is_reasoning else "message")
+        kind = "reasoning" if part.type in ("reasoning_text", "summary_text") else "message"
+        known = self._find(event.item_id, event.output_index)
+        state = self._find_open(event, "part", kind, known)
         if state is None:
             return
         is_done = event.type.endswith(".done")
@@ -304,7 +307,7 @@ class OutputState:
     def _add_annotation(self, event: AnnotationEvent) -> None:
         if event.annotation is None:
             return
-        state = self._find_open(event, "annotation", "message", "message")
+        state = self._find_open(event, "annotation", "message")
         if state is not None:
             part = self._find_part(state, event, DELTAS["response.output_text.delta"])
             part.extend("annotations", [event.annotation])
@@ -320,7 +323,7 @@ class OutputState:
             self._calls = [each for each in self.states if each.item.tool_call() is not None]
         return self._calls[call].arguments if 0 <= call < len(self._calls) else no_json()
 
-    def _check_calls(self, before: OutputItem, item: OutputItem) -> None:
+    def _forget_calls(self, before: OutputItem, item: OutputItem) -> None:
         """Forget which items are calls if one of them becomes an item of another type."""
         if before.type != item.type:
             self._calls = None
