@@ -72,12 +72,12 @@ class HTTPBody(Breakable):
 
     @breaking
     def _feed(self, data: bytes | bytearray | memoryview) -> list[bytes]:
-        received = bytes(data)
+        data = bytes(data)
         pieces: list[bytes] = []
         at = 0
-        while at < len(received) and not (self.is_complete or self.stopped):
+        while at < len(data) and not (self.is_complete or self.stopped):
             # The next offset at which incomplete parts are measured ends a part.
-            part = received[at : at + SLICE - self._received % SLICE]
+            part = data[at : at + SLICE - self._received % SLICE]
             at += len(part)
             self._received += len(part)
             if self.status is None:

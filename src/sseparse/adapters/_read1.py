@@ -248,7 +248,7 @@ def urllib3_source(response: BaseHTTPResponse) -> BlockingSource:
         _drop_unknown_codings(response)
         return check
 
-    return _open("urllib3", response, response, read_head)
+    return _connection_source("urllib3", response, response, read_head)
 
 
 def refuse_async(response: object) -> NoReturn:
@@ -287,10 +287,10 @@ def requests_source(response: Response) -> BlockingSource:
         _drop_unknown_codings(raw)
         return check_redirected(response, codings)
 
-    return _open("requests", response, raw, read_head)
+    return _connection_source("requests", response, raw, read_head)
 
 
-def _open(
+def _connection_source(
     library: str, response: Any, raw: Any, read_head: Callable[[], BodyCheck]
 ) -> BlockingSource:
     """Return the bytes of `raw`, the response of urllib3, from its connection."""
