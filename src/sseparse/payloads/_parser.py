@@ -18,7 +18,6 @@ from .._stage import (
     IterableStage,
     Uncopyable,
     check_piece,
-    feed_slices,
     raise_stored,
 )
 from ..sse._core import LF
@@ -428,7 +427,7 @@ class ItemParser(IterableStage, Uncopyable, Generic[ItemT]):
             value = load_object(text)
         except UNREADABLE:
             self._body_bytes = 0
-            return feed_slices(self, body)
+            return self._feed_slices(body)
         items = self._decoder.decode_body(value)
         self._one_object = items is not None
         if items is None:
@@ -436,9 +435,7 @@ class ItemParser(IterableStage, Uncopyable, Generic[ItemT]):
         return items or []
 
     def _is_stream(self, prefix: BodyPrefix) -> bool:
-        if self._body_bytes or self._anything_seen:
-            return True
-        return looks_like_events(prefix.start)
+        return bool(self._body_bytes) or self._anything_seen or looks_like_events(prefix.start)
 
     @property
     def _anything_seen(self) -> bool:
