@@ -377,8 +377,6 @@ class DeltaRewriter:
 
     def flush(self) -> list[Chunk]:
         """Return a chunk with the text held back, if there is any."""
-        if self._latest is None:
-            return []
         choices: list[AnyChoice] = []
         for index, state in self._choices.items():
             empty = (
@@ -389,4 +387,4 @@ class DeltaRewriter:
             released = state.rewrite(empty, last=True)
             if released != empty:
                 choices.append(released)
-        return [bare_chunk(self._latest, choices)] if choices else []
+        return [bare_chunk(self._latest, choices)] if self._latest and choices else []

@@ -25,8 +25,7 @@ def encode_typed(item: Model, kind: str) -> bytes:
 def escape_line_ends(data: bytes) -> bytes:
     """Escape the characters of JSON at which some readers end a line."""
     for raw, escaped in _LINE_ENDS.items():
-        if raw in data:
-            data = data.replace(raw, escaped)
+        data = data.replace(raw, escaped)
     return data
 
 
