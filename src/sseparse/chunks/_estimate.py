@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from .._errors import SSEError
-from .._json import is_object
 from ..payloads._model import Model, TokenCounts
 from ..payloads._results import Note
 from ..tokens._counter import CountTokens, Tokenizer, find_text_counter
@@ -182,8 +181,8 @@ def estimate_usage(
     prompt.add_request(messages, tools, _TOOL_OVERHEADS[reference])
     is_hidden = _hides_reasoning(result)
     notes = [*_describe_choices(result, is_hidden), *_describe_prompt(prompt, model, reference)]
-    names = ["completion_tokens"] if messages is None else [*_COUNTS]
     reasoning_tokens = None if is_hidden else sum(choice.reasoning for choice in choices)
+    names = ["completion_tokens"] if messages is None else [*_COUNTS]
     if not is_hidden:
         names.append("reasoning_tokens")
     return EstimatedUsage(
@@ -210,7 +209,7 @@ def _hides_reasoning(result: Result) -> bool:
     if _REASONING_MODEL.match(base_model(result.model or "")):
         return True
     details = [each for message in _messages(result) for each in message.reasoning_details or ()]
-    return any(is_object(each) and each.get("type") == ENCRYPTED for each in details)
+    return any(each.get("type") == ENCRYPTED for each in details)
 
 
 def _messages(result: Result) -> list[ChatMessage]:
