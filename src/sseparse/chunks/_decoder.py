@@ -12,7 +12,7 @@ from attrs import evolve
 from .._end import End, EndCause
 from .._errors import LimitExceeded, ServerSentError
 from .._json import UNREADABLE, is_deep, is_list
-from .._options import ItemOptions, ParserOptions, check_choice, check_number
+from .._options import ParserOptions, check_choice, check_number
 from ..payloads._decoder import MAX_OBJECTS, Decoder
 from ..payloads._growing import check_count
 from ..payloads._model import build
@@ -310,11 +310,8 @@ class DecoderOptions(TypedDict, total=False):
     error_finish_reasons: Collection[str]
 
 
-class ChunkOptions(ItemOptions, total=False):
+class ChunkOptions(ParserOptions, DecoderOptions, total=False):
     """Options of a parser of chunks; see `ChunkParser`."""
-
-    max_choices: int | None
-    error_finish_reasons: Collection[str]
 
 
 class ChunkParser(ItemParser[ChunkT]):
