@@ -80,13 +80,3 @@ def _parse_finite(digits: str) -> float:
 
 def read_as_null(_name: str) -> None:
     """Read NaN, Infinity or -Infinity as null."""
-
-
-def to_json_text(value: Any) -> str:
-    """Return the JSON text of a decoded value."""
-    try:
-        return msgspec.json.encode(value).decode()
-    except UnicodeEncodeError:
-        import json  # noqa: PLC0415 - most programs don't need it
-
-        return json.dumps(value, separators=(",", ":"))  # half of a surrogate pair is escaped

@@ -369,6 +369,9 @@ def test_held_reasoning_is_released() -> None:
     assert message(choice(thinking="a\ufffd"), choice(thinking="aé")).reasoning == "aé"
     _, result = close_incomplete(choice(thinking="a\ufffd"))
     assert result.choices[0].message.reasoning == "a\ufffd"
+    for end in ([], [choice("stop")]):
+        _, result = close_incomplete(choice(thinking="a\ufffd", thought="a\ufffd"), *end)
+        assert result.choices[0].message.reasoning == "a\ufffd"
 
 
 def detail(text: str, index: int | None = 0, **fields: Any) -> dict[str, Any]:

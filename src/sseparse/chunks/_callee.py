@@ -76,15 +76,15 @@ class FunctionState:
         self.notes: set[NoteKind] = set()
         self.arguments = GrowingText(budget)  # or the input of a custom tool
         self.is_name_complete = False  # arguments followed the name
-        # Whether the name was sent again, without arguments, after others. It belongs to another
-        # call if the arguments are complete and others follow.
+        # Whether the name was repeated, without arguments, after the first arguments. Another call
+        # has begun if these are complete and more arguments follow.
         self.is_named_again = False
+        self.is_custom = False  # whether any piece was one of a custom tool
         self.has_placeholder = False  # the arguments are `{}`, which text can still replace
-        self._is_custom = False
-        self._is_withheld = False  # the placeholder wasn't returned
-        self._compact: str | None = None  # complete arguments without blanks, once they matter
+        self._is_withheld = False  # whether the placeholder wasn't returned yet
+        self._compact: str | None = None  # the complete arguments without blanks, if needed so far
         self._length = 0  # of the arguments
-        self._scanner: ObjectScanner | None = None  # of the arguments, once it matters
+        self._scanner: ObjectScanner | None = None  # of the arguments, if needed so far
         self._budget = budget
         self._name = GrowingText(budget)
         self._name_length = 0
@@ -101,7 +101,7 @@ class FunctionState:
     @property
     def has_object(self) -> bool:
         """Whether the arguments are a JSON object, so that no more text belongs to them."""
-        if self._is_custom:
+        if self.is_custom:
             return False
         if self._scanner is None:
             self._scanner = ObjectScanner()
@@ -156,13 +156,13 @@ class FunctionState:
         if delta.extra:
             grow_fields(self._extra, unknown_fields(delta), self._budget)
         if isinstance(delta, CustomToolDelta):
-            self._is_custom = True
+            self.is_custom = True
         elif isinstance(delta.arguments, dict):
             self.notes.add(NoteKind.ARGUMENTS_OBJECT)
         if not text:
             return ""
         self.is_name_complete = self._name_length > 0
-        if self._is_custom:  # free text: a placeholder of a function stays as its beginning
+        if self.is_custom:  # free text: a placeholder of a function stays as its beginning
             return self._add_after_placeholder(text)
         return self._add_arguments(text, is_finished=is_finished)
 
@@ -192,7 +192,7 @@ class FunctionState:
         if self.has_placeholder and text.strip():
             self._remove_placeholder()
         elif self._length == 0:
-            # Servers that translate another API begin with its empty input.
+            # Servers that translate another API send its empty input first.
             self.has_placeholder = self._is_withheld = "".join(text.split()) == "{}"
         self._append(text)
         return "" if self.has_placeholder else text

@@ -62,7 +62,7 @@ class ChoiceExtra:
         self.filters: list[dict[str, Any]] = []
 
     def add(self, fields: dict[str, Any]) -> None:
-        # Some servers repeat the message received so far in each chunk. An error has been reported.
+        # Some servers repeat the message so far in each chunk. The decoder reports errors.
         fields = {name: fields[name] for name in fields if name not in ("message", "error")}
         if is_list(fields.get("token_ids")):  # vLLM: the tokens of each piece of text
             self._token_ids = self._token_ids or []
@@ -88,18 +88,14 @@ class LogprobsState:
         self._extra: dict[str, Any] = {}
 
     def add(self, logprobs: ChoiceLogprobs | CompletionLogprobs) -> None:
-        for name in logprobs.wire_fields():
-            self._add_list(name, getattr(logprobs, name))
-        unknown = {**unknown_fields(logprobs)}
         # Some servers send lists for other texts, such as reasoning, or the lists of the other API.
-        for name in [name for name, value in unknown.items() if is_list(value)]:
-            self._add_list(name, unknown.pop(name))
-        keep_last(self._extra, unknown, self._budget)
-
-    def _add_list(self, name: str, values: list[Any] | None) -> None:
-        if values is not None:
+        fields = {name: getattr(logprobs, name) for name in logprobs.wire_fields()}
+        fields |= unknown_fields(logprobs)
+        for name in [name for name, value in fields.items() if is_list(value)]:
+            values = fields.pop(name)
             self._lists.setdefault(name, []).extend(values)
             self._budget.charge(values)
+        keep_last(self._extra, fields, self._budget)
 
     def result(self, kind: type[LogprobsT]) -> LogprobsT:
         lists: dict[str, Any] = {name: list(values) for name, values in self._lists.items()}
@@ -197,8 +193,8 @@ class ChatChoiceState(ChoiceState):
     def full_text(self, kind: Kind) -> str:
         if kind == "reasoning":
             details = self._details.result() if self._details else None
-            one, other = self._reasoning_content.value or "", self._reasoning.value or ""
-            return "".join(reasoning_texts(one, other, details))
+            content, reasoning = self._reasoning_content.value or "", self._reasoning.value or ""
+            return "".join(reasoning_texts(content, reasoning, details))
         if kind == "refusal":
             return self._refusal.value or ""
         if kind == "transcript":
@@ -241,14 +237,14 @@ class ChatChoiceState(ChoiceState):
         return changes
 
     def _add_reasoning(self, delta: ChoiceDelta) -> None:
-        one, other = delta.reasoning_content, delta.reasoning
-        if one is not None:
-            self._reasoning_content.add(reasoning_of(one))
-        if other is not None or delta.extra or is_list(delta.content):
+        if delta.reasoning_content is not None:
+            self._reasoning_content.add(reasoning_of(delta.reasoning_content))
+        if delta.reasoning is not None or delta.extra or is_list(delta.content):
             text = other_reasoning(delta)
             if text is not None:
                 self._reasoning.add(text)
-        for name, parts in (("reasoning_content", one), ("reasoning", other)):
+        for name in ("reasoning_content", "reasoning"):
+            parts = getattr(delta, name)
             if is_list(parts):
                 self._notes.add(NoteKind.CONTENT_PARTS, detail=name)
                 self._keep_parts(reasoning_parts(parts))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Container, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cache
 from typing import Any, Final, Literal, TypedDict, TypeVar, Unpack, overload
 
@@ -11,16 +11,17 @@ from attrs import evolve
 
 from .._end import End, EndCause
 from .._errors import LimitExceeded, ServerSentError
-from .._json import UNREADABLE, is_deep, is_list, is_object
-from .._options import ItemOptions, ParserOptions, check_choice, check_number
+from .._json import UNREADABLE, is_deep, is_list
+from .._options import ParserOptions, check_choice, check_number
 from ..payloads._decoder import MAX_OBJECTS, Decoder
 from ..payloads._growing import check_count
-from ..payloads._model import build, to_integer
+from ..payloads._model import build
 from ..payloads._parser import ItemParser
 from ..sse._event import Event
 from ._accumulator import MAX_CHOICES
 from ._errors import ERROR_FINISH_REASONS, WrongKind, check_reasons, find_error
 from ._models import (
+    CHAT,
     LEGACY,
     ChatCompletionChunk,
     Chunk,
@@ -29,9 +30,8 @@ from ._models import (
     CompletionChunk,
     CompletionChunkChoice,
     CompletionKind,
-    kind_of,
-    shape_of,
 )
+from ._shapes import as_chunk, has_chunk_shape, is_complete, kind_of, shape_of
 
 DataT = TypeVar("DataT", str, bytes)
 
@@ -39,18 +39,15 @@ DONE_MARK = "[DONE]"
 # Some servers quote it, as all their data; some forget the brackets, at the end only.
 _DONE_MARKS = (DONE_MARK, '"[DONE]"')
 _BARE_DONE = "DONE"
-_CHAT = "chat.completion.chunk"
 _KINDS: Final[Mapping[str, type[Chunk]]] = {
     "chat": ChatCompletionChunk,
     "completion": CompletionChunk,
 }
 # Values of `object` that decide the kind of an event, which the general case handles.
-_OBJECTS = (_CHAT, LEGACY, "error")
+_OBJECTS = (CHAT, LEGACY, "error")
 # After so many chunks in a row with unknown fields, the rest has them too: trying the fast path
 # costs more than it saves.
 _MISSES = 3
-_SHAPE = ("choices", "usage", "error")
-_OBJECTS_OF_API = (*_OBJECTS, "chat.completion")
 # The types of events without a type of their own, and of errors.
 _COMMON_TYPES = ("message", "error", "")
 # What some servers send while a choice goes on: a null as text, an unset enumeration.
@@ -91,17 +88,17 @@ class ChunkDecoder(Decoder[ChunkT]):
     """
 
     __slots__ = (
-        *(
-            "_by_message",
-            "_decode",
-            "_error_reasons",
-            "_given_kind",
-            "_id",
-            "_kind",
-            "_max_choices",
-            "_misses",
-        ),
-        *("_object", "_open", "_reasons"),
+        "_by_message",
+        "_decode",
+        "_error_reasons",
+        "_given_kind",
+        "_id",
+        "_kind",
+        "_max_choices",
+        "_misses",
+        "_object",
+        "_open",
+        "_reasons",
     )
 
     # `+=` below would leave their types to be inferred, which type checkers do differently.
@@ -150,7 +147,7 @@ class ChunkDecoder(Decoder[ChunkT]):
         self._decode: Callable[[str | bytes], Any] | None = _decode_function(ChatCompletionChunk)
         self._id: str | None = None
         self._kind: type[Chunk] | None = None
-        self._object = _CHAT
+        self._object = CHAT
         self._misses = 0
         self._by_message = False  # whether the stream began with a message instead of a delta
         self._given_kind = kind
@@ -181,7 +178,7 @@ class ChunkDecoder(Decoder[ChunkT]):
 
     def _decode_known(self, values: Iterator[DataT], chunks: list[ChunkT]) -> DataT | None:
         """
-        Decode values as long as they are chunks with known fields only; return the first other.
+        Decode values up to the first that isn't a chunk with known fields only, and return that.
 
         msgspec decodes such a chunk in one call. Unknown fields, errors, [DONE], large or deep
         JSON and a change of the kind fall through to the general case.
@@ -227,7 +224,7 @@ class ChunkDecoder(Decoder[ChunkT]):
                 reasons[index] = None
                 self._open.add(index)
             if choice.finish_reason in _NO_REASONS:
-                # As a value of another type: in `extra`, with a note.
+                # Treated like a value of the wrong type: it stays in `extra` and leaves a note.
                 choice.extra = {"finish_reason": choice.finish_reason, **choice.extra}
                 choice.finish_reason = None
             if choice.finish_reason:
@@ -247,7 +244,7 @@ class ChunkDecoder(Decoder[ChunkT]):
         self.stop(ServerSentError(message=message, body=choice.to_dict(), code=reason))
 
     def _settle(self, kind: type[Chunk]) -> None:
-        """Keep the kind of the first chunk with choices: a stream is of one kind."""
+        """Set the kind of the stream, which its first chunk with choices decides."""
         self._kind = kind
         if kind is CompletionChunk:
             self._decode = _decode_function(kind)
@@ -259,8 +256,8 @@ class ChunkDecoder(Decoder[ChunkT]):
             self.stop(WrongKind(self._given_kind, body))
             return []
         if is_complete(body, () if self._by_message else self._reasons):
-            # A server that doesn't stream, or one behind a proxy that says it does. A few servers
-            # stream the pieces of the message in `message`.
+            # A server that doesn't stream, or one that streams the pieces of the message in
+            # `message` instead of `delta`.
             self._by_message |= not self._reasons
             body = as_chunk(body)
         kind = self._kind or kind_of(body)
@@ -316,50 +313,6 @@ class ChunkDecoder(Decoder[ChunkT]):
         return bool(body.get("choices") or body.get("usage"))
 
 
-def has_chunk_shape(body: dict[str, Any]) -> bool:
-    """Return whether a JSON object has what identifies a chunk, a completion or an error."""
-    has_label = body.get("object") in _OBJECTS_OF_API or body.get("type") == "error"
-    return has_label or any(name in body for name in _SHAPE)
-
-
-def is_complete(body: dict[str, Any], seen: Container[int]) -> bool:
-    """
-    Return whether a JSON object is a complete chat completion, not a chunk of one.
-
-    Args:
-        body: The object.
-        seen: The indexes of earlier choices: after their deltas, a message only repeats them.
-    """
-    choices = body.get("choices")
-    first = choices[0] if is_list(choices) and choices else None
-    if not is_object(first) or "delta" in first or not is_object(first.get("message")):
-        return False
-    index = first.get("index")
-    return (index if isinstance(index, int) else to_integer(index) or 0) not in seen
-
-
-def as_chunk(body: dict[str, Any]) -> dict[str, Any]:
-    """Return a complete chat completion as its only chunk: its messages become deltas."""
-    choices = [_with_delta(choice, place) for place, choice in enumerate(body["choices"])]
-    return {**body, "choices": choices}
-
-
-def _with_delta(choice: Any, place: int) -> Any:
-    if not is_object(choice) or not is_object(choice.get("message")):
-        return choice
-    rest = {name: value for name, value in choice.items() if name != "message"}
-    delta = {**choice["message"]}
-    calls = delta.get("tool_calls")
-    if is_list(calls):
-        # In a message their order is their index.
-        delta["tool_calls"] = [
-            {"index": place, **call} if is_object(call) else call
-            for place, call in enumerate(calls)
-        ]
-    # So is the order of choices without an index.
-    return {"index": place, **rest, "delta": delta}
-
-
 class DecoderOptions(TypedDict, total=False):
     """Options of a decoder of chunks; see `ChunkDecoder`."""
 
@@ -369,11 +322,8 @@ class DecoderOptions(TypedDict, total=False):
     error_finish_reasons: Collection[str]
 
 
-class ChunkOptions(ItemOptions, total=False):
+class ChunkOptions(ParserOptions, DecoderOptions, total=False):
     """Options of a parser of chunks; see `ChunkParser`."""
-
-    max_choices: int | None
-    error_finish_reasons: Collection[str]
 
 
 class ChunkParser(ItemParser[ChunkT]):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -11,10 +10,11 @@ from typing import Any, Literal
 
 import msgspec
 
-from .._json import is_list, read_as_null
-from ..payloads._encode import describe_error, encode_object
-from ..payloads._model import Model
+from .._json import is_list
+from ..payloads._encode import describe_error, encode_object, escape_line_ends
+from ..payloads._model import Model, encode_json
 from ._models import (
+    CHAT,
     ENCRYPTED,
     KEY,
     LEGACY,
@@ -125,7 +125,7 @@ def _chunks(
     head: dict[str, Any] = {name: getattr(completion, name) for name in names}
     last: dict[str, Any] = {"usage": completion.usage}
     if isinstance(completion, ChatCompletion):
-        head.update(object="chat.completion.chunk", service_tier=completion.service_tier)
+        head.update(object=CHAT, service_tier=completion.service_tier)
         last["moderation"] = completion.moderation
     else:
         head["object"] = LEGACY
@@ -327,8 +327,6 @@ def _split_logprobs(
         extra = {}
 
 
-# The standard doesn't end lines at these characters, but some line readers do (`str.splitlines`).
-_LINE_ENDS = {end.encode(): b"\\u%04x" % ord(end) for end in "\u0085\u2028\u2029"}
 _ENCODER = msgspec.json.Encoder()
 # The encoder writes a model's private fields, too. Their names contain a space.
 _EXTRA, _ABSENT = (f'"{name}"'.encode() for name in Model.__struct_encode_fields__)
@@ -385,16 +383,10 @@ def _encode_json(chunk: Chunk) -> bytes:
     try:
         data = _ENCODER.encode(chunk)
         if _EXTRA in data or _ABSENT in data:
-            data = _ENCODER.encode(_fields_of(chunk))
-    except UnicodeEncodeError:
-        # Half of a surrogate pair can't be encoded as UTF-8, but can be escaped in JSON. NaN and
-        # Infinity become null, as in the fast path.
-        fields = json.loads(json.dumps(_fields_of(chunk)), parse_constant=read_as_null)
-        data = json.dumps(fields, separators=(",", ":")).encode()
-    for raw, escaped in _LINE_ENDS.items():
-        if raw in data:
-            data = data.replace(raw, escaped)
-    return data
+            data = encode_json(_fields_of(chunk))
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can escape
+        data = encode_json(_fields_of(chunk))
+    return escape_line_ends(data)
 
 
 def _fields_of(chunk: Chunk) -> dict[str, Any]:

@@ -10,14 +10,20 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from .._errors import SSEError
-from .._json import is_object
 from ..payloads._model import Model, TokenCounts
 from ..payloads._results import Note
 from ..tokens._counter import CountTokens, Tokenizer, find_text_counter
 from ..tokens._prompt import Prompt, PromptCounter, check_prompt, check_tools
 from ..tokens._vocabularies import base_model, check_installed
-from ._models import CompletionTokensDetails, CompletionUsage
-from ._results import ChatChoice, ChatMessage, CompletionChoice, NoteKind, Result
+from ._models import ENCRYPTED, CompletionTokensDetails, CompletionUsage
+from ._results import (
+    ChatChoice,
+    ChatMessage,
+    CompletionChoice,
+    NoteKind,
+    Result,
+    call_views,
+)
 from ._texts import reasoning_texts
 from ._usage import is_zero
 
@@ -25,7 +31,6 @@ if TYPE_CHECKING:
     from tiktoken import Encoding
 
 
-_ENCRYPTED: Final = "reasoning.encrypted"
 _COUNTS: Final = ("prompt_tokens", "completion_tokens", "total_tokens")
 
 
@@ -98,7 +103,7 @@ def _count_choice(choice: ChatChoice | CompletionChoice, count: CountTokens) -> 
     if isinstance(choice, CompletionChoice):
         return ChoiceTokens(index=choice.index, content=count(choice.text))
     message = choice.message
-    calls = list(_list_calls(message))
+    calls = call_views(message)
     reasoning = reasoning_texts(
         message.reasoning_content or "", message.reasoning or "", message.reasoning_details
     )
@@ -107,20 +112,10 @@ def _count_choice(choice: ChatChoice | CompletionChoice, count: CountTokens) -> 
         content=count(message.content or ""),
         refusal=count(message.refusal or ""),
         reasoning=sum(map(count, reasoning)),
-        tool_names=sum(count(name) for name, _ in calls),
-        tool_arguments=sum(count(arguments) for _, arguments in calls),
+        tool_names=sum(count(call.name) for call in calls),
+        tool_arguments=sum(count(call.arguments) for call in calls),
         transcript=count((message.audio and message.audio.transcript) or ""),
     )
-
-
-def _list_calls(message: ChatMessage) -> Iterator[tuple[str, str]]:
-    for call in message.tool_calls or ():
-        if call.custom:
-            yield call.custom.name, call.custom.input
-        elif call.function:
-            yield call.function.name, call.function.arguments
-    if message.function_call:
-        yield message.function_call.name, message.function_call.arguments
 
 
 # The models for which OpenAI published overheads, with the tokens at the beginning of each tool.
@@ -186,8 +181,8 @@ def estimate_usage(
     prompt.add_request(messages, tools, _TOOL_OVERHEADS[reference])
     is_hidden = _hides_reasoning(result)
     notes = [*_describe_choices(result, is_hidden), *_describe_prompt(prompt, model, reference)]
-    names = ["completion_tokens"] if messages is None else [*_COUNTS]
     reasoning_tokens = None if is_hidden else sum(choice.reasoning for choice in choices)
+    names = ["completion_tokens"] if messages is None else [*_COUNTS]
     if not is_hidden:
         names.append("reasoning_tokens")
     return EstimatedUsage(
@@ -213,15 +208,18 @@ def _hides_reasoning(result: Result) -> bool:
     """Return whether tokens of reasoning count that aren't in the completion."""
     if _REASONING_MODEL.match(base_model(result.model or "")):
         return True
-    messages = [choice.message for choice in result.choices if isinstance(choice, ChatChoice)]
-    details = [detail for message in messages for detail in message.reasoning_details or ()]
-    return any(is_object(detail) and detail.get("type") == _ENCRYPTED for detail in details)
+    details = [each for message in _messages(result) for each in message.reasoning_details or ()]
+    return any(each.get("type") == ENCRYPTED for each in details)
+
+
+def _messages(result: Result) -> list[ChatMessage]:
+    return [choice.message for choice in result.choices if isinstance(choice, ChatChoice)]
 
 
 def _describe_choices(result: Result, is_hidden: bool) -> Iterator[str]:
     if is_hidden:
-        yield "the reasoning isn't sent: its tokens are unknown, and the answer's a lower bound"
-    messages = [choice.message for choice in result.choices if isinstance(choice, ChatChoice)]
+        yield "the reasoning isn't sent: its tokens are unknown, and the count is a lower bound"
+    messages = _messages(result)
     if any(message.tool_calls or message.function_call for message in messages):
         yield "calls are counted by name and arguments, without the unknown tokens around them"
     if any(message.audio for message in messages):
@@ -246,16 +244,13 @@ def _describe_prompt(prompt: PromptCounter, model: str | None, reference: str) -
         )
 
 
-_Tools = Sequence[Mapping[str, Any]]
-
-
 class UsageEstimate:
     """The options of a usage estimate, checked before the stream is read."""
 
     def __init__(
         self,
         messages: Prompt | None,
-        tools: _Tools | None,
+        tools: Sequence[Mapping[str, Any]] | None,
         encoding: str | Tokenizer | None,
         count: CountTokens | None,
         fallback: str | None,

@@ -3,8 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
-from .._json import is_list, is_object, to_json_text
-from ..payloads._model import Kind, Model, Piece, TokenCounts
+from ..payloads._model import Kind, Model, Piece, TokenCounts, encode_json
 from ._gated import GatedChunk, split_chat, split_legacy
 from ._texts import other_reasoning, reasoning_of, reasoning_texts, text_of
 
@@ -156,7 +155,7 @@ class FunctionDelta(Model, kw_only=True):
     def text(self) -> str:
         """The next piece of the arguments' JSON text, or ""."""
         if isinstance(self.arguments, dict):
-            return to_json_text(self.arguments)
+            return encode_json(self.arguments).decode()
         return self.arguments or ""
 
 
@@ -265,10 +264,11 @@ class ChoiceDelta(Model, kw_only=True):
     @property
     def reasoning_text(self) -> str:
         """The next piece of reasoning under any name, or ""."""
-        one, other = self.reasoning_content, other_reasoning(self)
-        if one is None and other is None and self.reasoning_details is None:
+        content, details = self.reasoning_content, self.reasoning_details
+        other = other_reasoning(self)
+        if content is None and other is None and details is None:
             return ""
-        return "".join(reasoning_texts(reasoning_of(one), other or "", self.reasoning_details))
+        return "".join(reasoning_texts(reasoning_of(content), other or "", details))
 
     def callees(self) -> Iterator[FunctionDelta | CustomToolDelta]:
         """Yield the pieces of functions and custom tools that are called, in order."""
@@ -486,20 +486,5 @@ else:
     ChunkT = TypeVar("ChunkT")
 
 CompletionKind = Literal["chat", "completion"]
-LEGACY = "text_completion"
-
-
-def kind_of(body: dict[str, Any]) -> type[Chunk]:
-    """Return the chunk class of the API that a chunk, or a complete response, belongs to."""
-    # Servers label chat chunks "text_completion": what the choices have decides.
-    label = CompletionChunk if body.get("object") == LEGACY else ChatCompletionChunk
-    return shape_of(body) or label
-
-
-def shape_of(body: dict[str, Any]) -> type[Chunk] | None:
-    """Return the chunk class that the first choice has the shape of, or None."""
-    choices = body.get("choices")
-    first = choices[0] if is_list(choices) and choices else None
-    if is_object(first) and ("delta" in first or "message" in first):
-        return ChatCompletionChunk
-    return CompletionChunk if is_object(first) and "text" in first else None
+CHAT: Final = "chat.completion.chunk"
+LEGACY: Final = "text_completion"

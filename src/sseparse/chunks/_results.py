@@ -217,6 +217,14 @@ class ChatMessage(Model, kw_only=True):
     reasoning_details: list[dict[str, Any]] | None = None
 
 
+def call_views(message: ChatMessage) -> list[ToolCallView]:
+    """Return the neutral views of the tool calls and the function call of a message."""
+    views = [call.view() for call in message.tool_calls or ()]
+    if (function := message.function_call) is not None:
+        views.append(ToolCallView(None, function.name, function.arguments))
+    return views
+
+
 class ChatChoice(Model, kw_only=True):
     """
     A choice of a chat completion.
@@ -317,12 +325,7 @@ class ChatCompletion(ChoicesResult, kw_only=True):
     def tool_calls(self) -> list[ToolCallView]:
         """The tool calls of choice 0, and its function call, which preceded them."""
         message = next((each.message for each in self.choices if each.index == 0), None)
-        if message is None:
-            return []
-        views = [call.view() for call in message.tool_calls or ()]
-        if (function := message.function_call) is not None:
-            views.append(ToolCallView(None, function.name, function.arguments))
-        return views
+        return [] if message is None else call_views(message)
 
 
 class CompletionChoice(Model, kw_only=True):

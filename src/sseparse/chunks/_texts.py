@@ -10,17 +10,19 @@ if TYPE_CHECKING:
     from ._models import ChoiceDelta
 
 
-def reasoning_texts(one: str, other: str, details: list[dict[str, Any]] | None) -> list[str]:
+def reasoning_texts(
+    reasoning_content: str, reasoning: str, details: list[dict[str, Any]] | None
+) -> list[str]:
     """
     Return the reasoning texts that a delta or a message has under its different names.
 
     Servers that use two names send the same text under both, or different texts. Structured
     details repeat the text of another name.
     """
-    if not one and not other:
+    if not reasoning_content and not reasoning:
         texts = [detail.get("text") or detail.get("summary") for detail in details or ()]
         return [text for text in texts if isinstance(text, str)]
-    return [one] if one == other else [one, other]
+    return [*dict.fromkeys((reasoning_content, reasoning))]
 
 
 # Other names of reasoning, which the schema doesn't name: those of Copilot, of proxies in front of
@@ -78,10 +80,10 @@ def other_reasoning(delta: ChoiceDelta) -> str | None:
     if delta.reasoning is not None:
         texts.append(reasoning_of(delta.reasoning))
     if delta.extra:
-        one = delta.reasoning_content and reasoning_of(delta.reasoning_content)
-        names = [name for name in REASONING_NAMES if name in delta.extra]
-        others = [delta.extra[name] for name in names if is_reasoning(delta.extra[name])]
-        texts += [text for text in map(reasoning_of, others) if text != one]
+        known = delta.reasoning_content and reasoning_of(delta.reasoning_content)
+        values = [delta.extra[name] for name in REASONING_NAMES if name in delta.extra]
+        others = [reasoning_of(value) for value in values if is_reasoning(value)]
+        texts += [text for text in others if text != known]
     # The same text under several names counts once.
     return "".join(dict.fromkeys(texts)) if texts else None
 

@@ -45,13 +45,13 @@ class TaggedText:
         self._start = start
         self._end = end
         self._is_inside = opened
-        # A model can repeat the start tag that the template has. It's dropped if it's the first.
+        # A model can repeat the start tag of the template. It's dropped if it comes first.
         self._may_start = opened
         self.held: str = ""
         self.was_inside = opened
 
     def passes(self, text: str) -> bool:
-        """Return whether a text and those before it have nothing to do with tags."""
+        """Return whether a text is content only, without any part of a tag."""
         return not (self._is_inside or self.held) and self._start[0] not in text
 
     def split(self, text: str, *, last: bool) -> list[tuple[bool, str]]:
@@ -195,16 +195,11 @@ def _make_deltas(delta: ChoiceDelta, pieces: list[tuple[bool, str]]) -> list[Cho
     has_reasoning = bool(delta.reasoning_text)
     deltas = [ChoiceDelta()]
     for is_reasoning, text in pieces:
-        latest = deltas[-1]
-        has_text = latest.content is not None
-        if is_reasoning and (has_reasoning or has_text or latest.reasoning_content is not None):
-            deltas.append(ChoiceDelta(reasoning_content=text))
-        elif is_reasoning:
-            latest.reasoning_content = text
-        elif has_text:
-            deltas.append(ChoiceDelta(content=text))
-        else:
-            latest.content = text
+        name = "reasoning_content" if is_reasoning else "content"
+        is_after = deltas[-1].content is not None or getattr(deltas[-1], name) is not None
+        if is_after or (is_reasoning and has_reasoning):
+            deltas.append(ChoiceDelta())
+        setattr(deltas[-1], name, text)
     final = {"content": deltas[-1].content, "reasoning_content": deltas[-1].reasoning_content}
     deltas[-1] = replace(delta, **{**dict.fromkeys(_HEAD), **final})
     for name in _HEAD:

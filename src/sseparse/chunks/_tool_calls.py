@@ -17,7 +17,6 @@ class ToolCallState:
         self.position = position  # in `message.tool_calls`; None for a function call
         self.id: str | None = None
         self.head_id: str | None = None  # of the latest delta with a name
-        self.is_custom = False
         self.callee = FunctionState(budget)
         self.notes = self.callee.notes
         self._budget = budget
@@ -39,7 +38,6 @@ class ToolCallState:
         if delta.function is not None:
             text = self.callee.add(delta.function, is_finished=is_finished)
         if delta.custom is not None:
-            self.is_custom = True
             text += self.callee.add(delta.custom, is_finished=is_finished)
         if delta.extra:
             grow_fields(self._extra, unknown_fields(delta), self._budget)
@@ -47,14 +45,15 @@ class ToolCallState:
 
     @property
     def type(self) -> str:
-        return self._type or ("custom" if self.is_custom else "function")
+        return self._type or ("custom" if self.callee.is_custom else "function")
 
     def result(self) -> ToolCall:
+        is_custom = self.callee.is_custom
         return ToolCall(
             id=self.id,
             type=self.type,
-            function=None if self.is_custom else self.callee.result(Function),
-            custom=self.callee.result(CustomTool) if self.is_custom else None,
+            function=None if is_custom else self.callee.result(Function),
+            custom=self.callee.result(CustomTool) if is_custom else None,
             extra=copy_grown(self._extra),
         )
 
@@ -119,18 +118,21 @@ class ToolCallAssembler:
             call = self.calls[-1] if self.calls else None
         else:
             call = self._by_index.get(index)
-        if id_:
-            known = self._by_id.get((index, id_)) or self._by_id.get((None, id_))
-            if known is not None:
-                if not _continues_id(known, callee, is_new_index=call is None):
-                    return None
-                return known if callee.name else self._continue(index, known, callee.text)
-        elif not callee.name:
+        if not id_ and not callee.name:
             return self._find_by_place(index, call, callee)
+        known = self._by_id.get((index, id_)) or self._by_id.get((None, id_)) if id_ else None
+        if known is not None:
+            if not _continues_id(known, callee, is_new_index=call is None):
+                return None
+            return known if callee.name else self._continue(index, known, callee.text)
         if call is None or (id_ and callee.name and call.id):
             return None
-        continues = _continues_name if callee.name else _continues_with_another_id
-        return call if continues(call, callee, has_index=index is not None) else None
+        has_index = index is not None
+        if callee.name:
+            continues = _continues_name(call, callee, has_index=has_index)
+        else:
+            continues = _continues_with_another_id(call, callee, has_index=has_index)
+        return call if continues else None
 
     def _is_open(self, name: str | None) -> bool:
         """Return whether the latest call has a name, and isn't complete."""
@@ -152,7 +154,7 @@ class ToolCallAssembler:
         return self._continue(index, call, callee.text)
 
     def _continue(self, index: int | None, call: ToolCallState, text: str) -> ToolCallState:
-        """Return the call, or the one that its repeated name began if other arguments follow."""
+        """Return the call, or begin another if its name was repeated and other arguments follow."""
         if not (call.callee.is_named_again and call.callee.excludes(text)):
             return call
         id_, name = call.head_id, call.callee.name
@@ -204,7 +206,7 @@ def _continues_with_another_id(call: ToolCallState, callee: Callee, *, has_index
 
 
 def _continues_name(call: ToolCallState, callee: Callee, *, has_index: bool) -> bool:
-    """Return whether a delta with a name, and without an id for a call that has one, continues."""
+    """Return whether a delta with a name continues a call; one of the two has no id."""
     name, text, state = callee.name or "", callee.text, call.callee
     if not state.name:  # it comes late
         return not state.excludes(text)

@@ -69,7 +69,7 @@ class UpdateTracker(UpdateRecorder[Update, CompletionUsage]):
         self,
         state: ChoiceState,
         choice: ChunkChoice | CompletionChunkChoice,
-        changes: Sequence[CallChange] = (),
+        changes: Sequence[CallChange],
     ) -> None:
         """Record what a chunk's choice changed in `state` and in its calls."""
         tracker = self._find(state)
@@ -235,7 +235,7 @@ class ToolCallTracker:
         if is_last:
             text += call.callee.release_placeholder()
         if text:
-            value = None if call.is_custom else call.callee.arguments.json.value
+            value = None if call.callee.is_custom else call.callee.arguments.json.value
             self._updates.append(ArgumentsDelta(self._state.index, call.position, text, value))
 
     def _identify(self, call: ToolCallState) -> tuple[int, int | None, str | None, str, str]:
@@ -262,14 +262,14 @@ class ToolCallTracker:
 def _is_complete(call: ToolCallState, *, is_finished: bool) -> bool:
     """Return whether a call is complete once its choice finished, or else another call began."""
     arguments = call.callee.arguments
-    if call.is_custom or call.callee.has_placeholder or not arguments.value:
+    if call.callee.is_custom or call.callee.has_placeholder or not arguments.value:
         return is_finished  # free text and missing arguments don't show their end
     return arguments.json.complete if arguments.json.fault is None else is_finished
 
 
 def _decode_arguments(call: ToolCallState, reason: str | None) -> tuple[Any, JSONFault | None]:
     text = call.callee.arguments.value or ""
-    if call.is_custom:
+    if call.callee.is_custom:
         if reason not in ("length", "content_filter"):
             return None, None
         return None, JSONFault(len(text), f"the input is truncated: {reason}")

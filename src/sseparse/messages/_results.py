@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 
 import msgspec
 
-from .._json import to_json_text
 from ..payloads._growing import no_json
-from ..payloads._model import NEVER, Model, Piece, TokenCounts
+from ..payloads._model import NEVER, Model, Piece, TokenCounts, encode_json
 from ..payloads._parse import Parsable
 from ..payloads._results import AccumulatedResult, ToolCallView
 from ..payloads._results import NoteKind as BaseNoteKind
@@ -191,7 +190,7 @@ class ContentBlock(Parsable, Model, kw_only=True):
         """The JSON text of a tool's input, as it was streamed."""
         if self.input_json or self.input is None:
             return self.input_json
-        return to_json_text(self.input)
+        return encode_json(self.input).decode()
 
     @property
     def input_fault(self) -> "JSONFault | None":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from .._json import to_json_text
+from ..payloads._model import encode_json
 from ..payloads._updates import (
     TEXT_UPDATES,
     ArgumentsDelta,
@@ -123,7 +123,7 @@ class UpdateTracker(UpdateRecorder[Update, MessageUsage]):
         else:
             # The input is what the block began with.
             value, fault = state.result().input, None
-            text = to_json_text(value)
+            text = encode_json(value).decode()
             self._add_arguments(state, text, value)
         self._updates.append(ToolCallDone(*_identify(state), text, value, fault, state.place))
 

@@ -8,20 +8,25 @@ from typing import Any, Final
 
 from .._errors import ServerSentError
 from ..sse._event import Event, encode
-from ._model import Model
+from ._model import Model, encode_json
 
 # The standard doesn't end lines at these characters, but some line readers do (`str.splitlines`).
-_LINE_ENDS: Final = {end: f"\\u{ord(end):04x}" for end in "\u0085\u2028\u2029"}
+_LINE_ENDS: Final = {end.encode(): b"\\u%04x" % ord(end) for end in "\u0085\u2028\u2029"}
 _NAME: Final = re.compile(r"[!-~]+")
 
 
 def encode_typed(item: Model, kind: str) -> bytes:
     """Encode an item as an event with its type as name, and its JSON as data on a single line."""
-    data = item.to_json()
-    for raw, escaped in _LINE_ENDS.items():
-        data = data.replace(raw, escaped)
+    data = escape_line_ends(encode_json(item.to_dict())).decode()
     # A type that can't be the name of an event is in the data only.
     return encode(Event(data, kind if _NAME.fullmatch(kind) else "message"))
+
+
+def escape_line_ends(data: bytes) -> bytes:
+    """Escape the characters of JSON at which some readers end a line."""
+    for raw, escaped in _LINE_ENDS.items():
+        data = data.replace(raw, escaped)
+    return data
 
 
 def encode_object(fields: dict[str, Any], kind: str = "message") -> bytes:

@@ -83,15 +83,19 @@ class Model(
         escaped. Don't use `msgspec.json.encode()` on the object itself: it can't write unknown
         fields at their own level. In a larger object, use `msgspec.Raw(model.to_json())`.
         """
-        fields = self.to_dict()
-        try:
-            return msgspec.json.encode(fields).decode()
-        except UnicodeEncodeError:
-            import json  # noqa: PLC0415 - most programs don't need it
+        return encode_json(self.to_dict()).decode()
 
-            # NaN and Infinity become null, as in the fast path.
-            fields = json.loads(json.dumps(fields), parse_constant=read_as_null)
-            return json.dumps(fields, separators=(",", ":"))
+
+def encode_json(value: Any) -> bytes:
+    """Encode a decoded value as JSON; its strings can have half of a surrogate pair."""
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        import json  # noqa: PLC0415 - most programs don't need it
+
+        # NaN and Infinity become null, as in the fast path.
+        value = json.loads(json.dumps(value), parse_constant=read_as_null)
+        return json.dumps(value, separators=(",", ":")).encode()
 
 
 def _to_builtins(value: Any) -> Any:

@@ -2,156 +2,20 @@
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Generic, Literal
 
 from attrs import evolve
 
 from .._end import End, EndCause
-from .._errors import EncodingError, LimitExceeded, NotEventStream, ServerSentError, SSEError
+from .._errors import EncodingError, NotEventStream, ServerSentError, SSEError
 from .._json import JSON_BLANKS, UNREADABLE, load_object
-from .._stage import (
-    SLICE,
-    IterableStage,
-    Uncopyable,
-    check_piece,
-    feed_slices,
-    raise_stored,
-)
+from .._stage import SLICE, IterableStage, Uncopyable, check_piece, raise_stored
 from ..sse._core import LF
 from ..sse._event import Event
-from ..sse._parser import BODY_START, DEFAULT_MAXIMUM, Parser, looks_like_events
+from ..sse._parser import DEFAULT_MAXIMUM, Parser, looks_like_events
+from ._body_prefix import BodyPrefix
 from ._decoder import Decoder, ItemT
-
-# A byte-order mark and blanks don't show what a body is.
-_FIRST = re.compile(rb"[^ \t\r\n\xef\xbb\xbf]")
-_NOT_BLANK = re.compile(rb"[^ \t\r\n]")
-_LINE_END = re.compile(rb"[\r\n]")
-# No line of JSON begins like this: a string can't contain a line end (RFC 8259, 7).
-_FIELD_LINE = re.compile(rb"[\r\n](?:data|event|id|retry):")
-_FIELD_LENGTH = len("\nevent:")
-
-
-class BodyPrefix:
-    """
-    The start of a body, held back as long as the body can be one JSON object.
-
-    By the standard such a body is a stream of unknown fields, without any event. A body that
-    begins differently is released at once, one that begins like JSON as soon as a line shows that
-    it has fields after all.
-
-    Args:
-        max_bytes: The most bytes to hold back; None for no limit.
-        fits: Returns whether JSON is small enough to be decoded.
-
-    Attributes:
-        start: The first bytes of the body, at most 512.
-        settled: Whether nothing is held back any more.
-        error: The error if the body is JSON Lines or too large an object; otherwise None.
-    """
-
-    __slots__ = (
-        "_before",
-        "_checked_lines",
-        "_first_line",
-        "_fits",
-        "_held",
-        "_max_bytes",
-        "error",
-        "settled",
-        "start",
-    )
-
-    def __init__(self, max_bytes: int | None, fits: Callable[[bytes], bool]) -> None:
-        self.start = b""
-        self.error: SSEError | None = None
-        self._max_bytes = max_bytes
-        self._fits = fits
-        self.settled = False
-        self._before = 0
-        self._held: bytes | bytearray = b""  # an idle parser needs no array
-        self._first_line = -1
-        self._checked_lines = False
-
-    @property
-    def size(self) -> int:
-        """The number of bytes held back."""
-        return len(self._held)
-
-    def feed(self, data: bytes) -> bytes:
-        """Add bytes and return those that are released."""
-        self.start += data[: BODY_START - len(self.start)]
-        if self.settled:
-            return data
-        if self._held:
-            return self._hold(data)
-        first = _FIRST.search(data)
-        if first is None:
-            self._before += len(data)
-            return data
-        at = first.start()
-        if not data.startswith((b"{", b"["), at):
-            self.settled = True
-            return data
-        self._before += at
-        return data[:at] + self._hold(data[at:])
-
-    def _hold(self, data: bytes) -> bytes:
-        old = len(self._held)
-        self._held = self._held or bytearray()
-        self._held += data
-        # What is found first in the body decides, however the bytes are split.
-        limit = math.inf if self._max_bytes is None else self._max_bytes
-        field = _FIELD_LINE.search(self._held, max(0, old - _FIELD_LENGTH))
-        end = math.inf if field is None else field.end()
-        if not self._checked_lines:
-            self._check_lines(old, min(end, limit))
-        if self.error is None and min(end, len(self._held)) > limit:
-            maximum = int(limit)
-            self.error = LimitExceeded(
-                limit="event",
-                maximum=maximum,
-                offset=self._before,
-                what=f"JSON body larger than {maximum:,} bytes",
-                advice="raise max_event_bytes if you trust the server",
-            )
-        if self.error is None and field is not None:
-            return self.release()
-        return b""
-
-    def _check_lines(self, old: int, end: float) -> None:
-        """Recognise JSON Lines at the first byte of the second line, if that is before the end."""
-        held = self._held
-        if self._first_line < 0:
-            line_end = _LINE_END.search(held, old)
-            if line_end is None:
-                return
-            self._first_line = line_end.start()
-        second = _NOT_BLANK.search(held, max(old, self._first_line))
-        if second is None or second.end() > end:
-            return
-        self._checked_lines = True
-        at = second.start()
-        if held.startswith(b"{", at) and self._is_object(bytes(held[: self._first_line])):
-            self.error = NotEventStream(body_start=self.start[: self._before + at + 1])
-
-    def _is_object(self, data: bytes) -> bool:
-        if not self._fits(data):
-            return False
-        try:
-            load_object(data.decode("utf-8", "replace"))
-        except UNREADABLE:
-            return False
-        return True
-
-    def release(self) -> bytes:
-        """Return the bytes held back, and hold none from now on."""
-        held, self._held = bytes(self._held), b""
-        self.settled = True
-        return held
 
 
 class ItemParser(IterableStage, Uncopyable, Generic[ItemT]):
@@ -428,7 +292,7 @@ class ItemParser(IterableStage, Uncopyable, Generic[ItemT]):
             value = load_object(text)
         except UNREADABLE:
             self._body_bytes = 0
-            return feed_slices(self, body)
+            return self._feed_slices(body)
         items = self._decoder.decode_body(value)
         self._one_object = items is not None
         if items is None:
@@ -436,9 +300,7 @@ class ItemParser(IterableStage, Uncopyable, Generic[ItemT]):
         return items or []
 
     def _is_stream(self, prefix: BodyPrefix) -> bool:
-        if self._body_bytes or self._anything_seen:
-            return True
-        return looks_like_events(prefix.start)
+        return bool(self._body_bytes) or self._anything_seen or looks_like_events(prefix.start)
 
     @property
     def _anything_seen(self) -> bool:

@@ -6,8 +6,8 @@ from typing import Any, ClassVar, Self
 
 from msgspec.structs import replace
 
-from .._json import is_object, to_json_text
-from ..payloads._model import Model, TokenCounts
+from .._json import is_object
+from ..payloads._model import Model, TokenCounts, encode_json
 from ..payloads._parse import Parsable, ParsableModel
 from ..payloads._results import AccumulatedResult, ToolCallView
 from ..payloads._results import NoteKind as BaseNoteKind
@@ -199,7 +199,7 @@ class OutputItem(ParsableModel, kw_only=True):
         fields = self.extra.get("arguments")
         # An empty object begins arguments that follow.
         is_sent = self.arguments is None and self.type == "function_call" and bool(fields)
-        return to_json_text(fields) if is_sent and is_object(fields) else self.arguments
+        return encode_json(fields).decode() if is_sent and is_object(fields) else self.arguments
 
     def tool_call(self) -> ToolCallView | None:
         """Return the call of a function or custom tool; None if the item is another one."""
