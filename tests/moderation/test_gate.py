@@ -99,7 +99,7 @@ class TestVerdicts:
                 raise ValueError("unreadable")
 
         gate, window = one_window()
-        with pytest.raises(Flagged, match="its check failed: ValueError;"):
+        with pytest.raises(Flagged, match="its check failed: ValueError: unreadable;"):
             gate.decide(window, Unreadable())
 
     def test_verdict_that_decides(self) -> None:
@@ -139,23 +139,35 @@ class TestFailures:
     """A check that fails blocks, unless on_failure="release"."""
 
     def test_block(self) -> None:
-        """By default the failure is the cause of the error."""
+        """By default the failure is the cause of the error, whose message has its type and text."""
         gate, window = one_window()
         error = OSError("no network")
 
-        with pytest.raises(Flagged, match="its check failed: OSError;") as caught:
+        with pytest.raises(Flagged, match="its check failed: OSError: no network;") as caught:
             gate.fail(window, error)
         assert caught.value.failure is caught.value.__cause__ is error
         assert caught.value.held == "One. Tw"
         assert gate.failures == ()
 
-    def test_failure_that_quotes_the_text(self) -> None:
-        """The message doesn't repeat the failure's, which can quote held text."""
+    @pytest.mark.parametrize(
+        "message", ["can't check {!r}", "text={!r:.16}...", "{}", "first\n{}", ""]
+    )
+    def test_failure_that_quotes_the_text(self, message: str) -> None:
+        """The message doesn't repeat a failure's message that quotes held text."""
+        gate = Gate()
+        [window] = gate.feed_text("Call 5550100 in Bonn. ")
+
+        with pytest.raises(Flagged, match="its check failed: ValueError;") as caught:
+            gate.fail(window, ValueError(message.format(window.text)))
+        assert "Call" not in str(caught.value)
+
+    def test_long_failure(self) -> None:
+        """The message has the first 200 characters of a failure's message, on one line."""
         gate, window = one_window()
 
-        with pytest.raises(Flagged) as caught:
-            gate.fail(window, ValueError(f"can't check {window.text!r}"))
-        assert "One" not in str(caught.value)
+        with pytest.raises(Flagged, match=r"ValueError: a b x{196}; 0 characters") as caught:
+            gate.fail(window, ValueError("a\nb " + "x" * 1000))
+        assert len(str(caught.value)) < 400
 
     def test_failure_without_text(self) -> None:
         """A failure without a message blocks like any other."""

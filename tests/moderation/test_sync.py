@@ -309,7 +309,9 @@ class TestTimeout:
             assert can_return.wait(LIMIT)
             return True
 
-        with pytest.raises(Flagged, match="its check failed: TimeoutError;") as caught:
+        with pytest.raises(
+            Flagged, match="its check failed: TimeoutError: no verdict within"
+        ) as caught:
             list(Gate(check, timeout=0.01).releases([chunk("One. ")]))
         assert isinstance(caught.value.__cause__, TimeoutError)
         assert str(caught.value.__cause__) == "no verdict within 0.01 s"

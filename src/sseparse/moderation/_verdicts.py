@@ -56,6 +56,10 @@ _TEXT_NAMES: Final = (
     *("redacted", "redacted_text", "sanitized", "anonymized", "anonymized_text", "fixed"),
 )
 _MISSING: Final = object()
+# Of the message of a failed check, in the message of `Flagged`.
+_LONGEST_MESSAGE: Final = 200
+# From this number of characters on, a failure that has them quotes the text.
+_QUOTE: Final = 12
 
 
 def is_flagged(verdict: object) -> bool:
@@ -114,13 +118,25 @@ def _flag(flagged: object) -> bool:
     )
 
 
+def _describe(failure: Exception, text: str) -> str:
+    """Return the type of a check's failure, and its message unless that quotes the text."""
+    name = type(failure).__name__
+    try:
+        message = " ".join(str(failure).split())[:_LONGEST_MESSAGE]
+    except Exception:
+        return name
+    size = min(_QUOTE, len(text))
+    is_quote = any(text[at : at + size] in message for at in range(len(text) - size + 1))
+    return name if is_quote or not message else f"{name}: {message}"
+
+
 class Flagged(SSEError):
     """
     Raised if a window wasn't approved, which stops the stream.
 
-    The message quotes neither the text nor the failure. `held` and `partial` have text that wasn't
-    approved, and `partial`, the result of the stream so far, has no replacements: don't show them
-    to the reader.
+    The message doesn't quote the text, and quotes a failure only if that doesn't quote the text.
+    `held` and `partial` have text that wasn't approved, and `partial`, the result of the stream so
+    far, has no replacements: don't show them to the reader.
 
     Attributes:
         window: The window; `window.text` is the text that the check got.
@@ -144,7 +160,7 @@ class Flagged(SSEError):
     ) -> None:
         reason = "was flagged"
         if failure is not None:
-            reason = f"is blocked because its check failed: {type(failure).__name__}"
+            reason = f"is blocked because its check failed: {_describe(failure, window.text)}"
         where = f"choice {window.choice}"
         if window.kind != "content":
             where = f"the {window.kind} of {where}"
