@@ -19,7 +19,7 @@ from sseparse.reconnect import (
     ReconnectState,
     Retry,
     Stop,
-    Verdict,
+    ResponseDecision,
     retry_after,
 )
 
@@ -229,7 +229,7 @@ class TestEventSource:
             (None, Fail("content_type")),
         ],
     )
-    def test_content_types(self, content_type: str | None, verdict: Verdict) -> None:
+    def test_content_types(self, content_type: str | None, verdict: ResponseDecision) -> None:
         """The type must be text/event-stream; its parameters don't matter."""
         headers = {} if content_type is None else {"content-type": content_type}
         assert self.policy.start().on_response(200, headers, NOW, 0.0)[1] == verdict
@@ -408,7 +408,7 @@ class TestMCP:
             (503, Retry(1.0, "GET", {b"Last-Event-ID": b"a"})),
         ],
     )
-    def test_statuses(self, status: int, verdict: Verdict) -> None:
+    def test_statuses(self, status: int, verdict: ResponseDecision) -> None:
         """Status 404 means that the session is gone, 405 that no stream is offered."""
         assert self.policy.start("a").on_response(status, {}, NOW, 0.0)[1] == verdict
 

@@ -8,7 +8,7 @@ httpx2, or over any library.
 
 from typing import TYPE_CHECKING
 
-from ._decisions import Decision, Fail, FailReason, Read, Retry, Stop, StopReason, Verdict
+from ._decisions import Decision, Fail, FailReason, Read, ResponseDecision, Retry, Stop, StopReason
 from ._headers import retry_after
 from ._policy import Cursor, Kind, ReconnectPolicy, ReconnectState
 
@@ -24,6 +24,19 @@ else:
     )
 
 __all__ = [
-    "AsyncEventSource", "Cursor", "Decision", "EventSource", "Fail", "FailReason", "Kind", "Read",
-    "ReconnectPolicy", "ReconnectState", "Retry", "Stop", "StopReason", "Verdict", "retry_after",
+    "AsyncEventSource",
+    "Cursor",
+    "Decision",
+    "EventSource",
+    "Fail",
+    "FailReason",
+    "Kind",
+    "Read",
+    "ReconnectPolicy",
+    "ReconnectState",
+    "ResponseDecision",
+    "Retry",
+    "Stop",
+    "StopReason",
+    "retry_after",
 ]  # fmt: skip

@@ -86,5 +86,5 @@ class Retry:
 Decision: TypeAlias = Stop | Fail | Retry
 """What to do after the end of a connection."""
 
-Verdict: TypeAlias = Read | Decision
+ResponseDecision: TypeAlias = Read | Decision
 """What to do with a response."""

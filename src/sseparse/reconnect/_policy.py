@@ -15,7 +15,7 @@ from .._json import UNREADABLE, is_object
 from .._options import check_choice, check_number, check_seconds
 from .._response import is_event_stream_type, lower_case
 from ..sse._event import Event
-from ._decisions import Decision, Fail, FailReason, Read, Retry, Stop, Verdict
+from ._decisions import Decision, Fail, FailReason, Read, ResponseDecision, Retry, Stop
 from ._headers import check_id_size, encode_id, retry_after
 
 ResetOn = Literal["event", "response"]
@@ -272,7 +272,7 @@ class ReconnectState:
 
     def on_response(
         self, status: int, headers: Mapping[str, str], now: float, rnd: float
-    ) -> tuple[ReconnectState, Verdict]:
+    ) -> tuple[ReconnectState, ResponseDecision]:
         """
         Process the status and headers of a response; return the next state and what to do.
 

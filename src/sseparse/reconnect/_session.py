@@ -20,7 +20,7 @@ from ..sse._core import ItemT as EventT
 from ..sse._event import Comment
 from ..sse._parser import BODY_START, Parser
 from ._connect import CallableConnector, merge_headers
-from ._decisions import Decision, Fail, Read, Retry, Stop, Verdict
+from ._decisions import Decision, Fail, Read, ResponseDecision, Retry, Stop
 from ._policy import ReconnectPolicy
 
 if TYPE_CHECKING:
@@ -120,19 +120,19 @@ class BaseEventSource(Breakable, Generic[EventT]):
         """Process the head of the source's response."""
         status = getattr(self._source, "status", None)
         headers: dict[str, str] = {}
-        verdict: Verdict = Read()
+        decision: ResponseDecision = Read()
         if status is not None:  # else an iterable of bytes
             headers = dict(self._source.headers)
             now, rnd = self._clock(), self._rnd()
-            self._state, verdict = self._state.on_response(status, headers, now, rnd)
-        if isinstance(verdict, Read):
+            self._state, decision = self._state.on_response(status, headers, now, rnd)
+        if isinstance(decision, Read):
             self.ready_state = "open"
             self._opened = headers
             debug("event source %x: open", id(self))
             return
-        if not isinstance(verdict, Stop):
+        if not isinstance(decision, Stop):
             self.last_error = NotEventStream.from_response(status, headers)
-        self._apply(verdict)
+        self._apply(decision)
 
     def _report(self) -> None:
         """Call on_open or on_error if it's due. An exception there changes nothing."""
