@@ -320,8 +320,8 @@ class ItemParser(IterableStage, Uncopyable, Generic[ItemT]):
     def _feed_slices(self, data: bytes) -> list[ItemT]:
         items: list[ItemT] = []
         is_late = False
-        # The first bytes apart: `Parser` looks for a byte-order mark in them, and only after that can
-        # it parse in bulk.
+        # The first bytes are fed apart: `Parser` looks for a byte-order mark in them, and parses in
+        # bulk only after that.
         for at in range(_MARK - SLICE, len(data), SLICE):
             piece = data[max(at, 0) : at + SLICE]
             if is_late:
