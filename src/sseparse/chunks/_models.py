@@ -155,11 +155,13 @@ class FunctionDelta(Model, kw_only=True):
     @property
     def text(self) -> str:
         """The next piece of the arguments' JSON text, or ""."""
-        if isinstance(self.arguments, dict):
-            import json  # noqa: PLC0415 - most programs don't need it
+        if isinstance(self.arguments, str):
+            return self.arguments
+        if self.arguments is None:
+            return ""
+        import json  # noqa: PLC0415 - most programs don't need it
 
-            return json.dumps(self.arguments, separators=(",", ":"))
-        return self.arguments or ""
+        return json.dumps(self.arguments, separators=(",", ":"))
 
 
 class CustomToolDelta(Model, kw_only=True):
@@ -342,13 +344,16 @@ class ChunkChoice(Model, kw_only=True):
     def texts(self) -> list[tuple[Kind, str]]:
         """Return the texts in the choice that aren't of calls, with their kinds."""
         delta = self.delta
-        texts: tuple[tuple[Kind, str | None], ...] = (
-            ("reasoning", delta.reasoning_text),
-            ("content", delta.text),
-            ("refusal", delta.refusal),
-            ("transcript", None if delta.audio is None else delta.audio.transcript),
-        )
-        return [(kind, text) for kind, text in texts if text]
+        texts: list[tuple[Kind, str]] = []
+        if reasoning := delta.reasoning_text:
+            texts.append(("reasoning", reasoning))
+        if text := delta.text:
+            texts.append(("content", text))
+        if delta.refusal:
+            texts.append(("refusal", delta.refusal))
+        if delta.audio is not None and delta.audio.transcript:
+            texts.append(("transcript", delta.audio.transcript))
+        return texts
 
 
 class ChatCompletionChunk(GatedChunk, kw_only=True):
