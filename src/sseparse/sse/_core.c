@@ -585,24 +585,33 @@ set_plain_type(Plain *plain, const char *name, Py_ssize_t length)
     return 1;
 }
 
+/* The values of the run of a type: the last one, or a new one. */
+static PyObject *
+find_values(Plain *plain, PyObject *type)
+{
+    PyObject *last = last_type(plain);
+    if (last == NULL || (last != type && PyUnicode_Compare(last, type) != 0)) {
+        PyObject *values = PyList_New(0);
+        if (values == NULL)
+            return NULL;
+        PyObject *run = PyTuple_Pack(2, type, values);
+        Py_DECREF(values);
+        if (append_new(plain->runs, run) < 0)
+            return NULL;
+    }
+    return PyTuple_GET_ITEM(PyList_GET_ITEM(plain->runs, PyList_GET_SIZE(plain->runs) - 1), 1);
+}
+
 static int
 append_plain(Interpreter *self, Plain *plain, const char *bytes, Py_ssize_t length)
 {
     PyObject *type = plain->type != NULL ? plain->type : self->state->message;
-    PyObject *last = last_type(plain);
-    PyObject *value = PyBytes_FromStringAndSize(bytes, length);
-    if (value == NULL)
+    PyObject *values = find_values(plain, type);
+    if (values == NULL || append_new(values, PyBytes_FromStringAndSize(bytes, length)) < 0)
         return -1;
-    int failed;
-    if (last != NULL && (last == type || PyUnicode_Compare(last, type) == 0)) {
-        PyObject *run = PyList_GET_ITEM(plain->runs, PyList_GET_SIZE(plain->runs) - 1);
-        failed = append_new(PyTuple_GET_ITEM(run, 1), value);
-    }
-    else
-        failed = append_new(plain->runs, Py_BuildValue("(O[N])", type, value));
     Py_CLEAR(plain->type);
     plain->count++;
-    return failed < 0 ? -1 : 1;
+    return 1;
 }
 
 /* Process the line of a type, or a data line that a blank line follows. Return 0 for any other. */
