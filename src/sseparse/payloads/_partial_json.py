@@ -100,11 +100,7 @@ class PartialJSON(Breakable):
         unless you keep a reference to it: then each read copies it.
         """
         if self._string.pieces and self._state is PartialJSON._in_string:
-            try:
-                self._update_string()
-            except BaseException:
-                self.stopped = True
-                raise
+            self._update_string()
         return self._value
 
     @property
@@ -297,6 +293,7 @@ class PartialJSON(Breakable):
     def _end_value(self) -> None:
         self._state = PartialJSON._after_value if self._open else PartialJSON._after_document
 
+    @breaking
     def _update_string(self) -> None:
         new = self._string.pop_text()
         # CPython appends in place if a local variable has the only reference to the text.
