@@ -25,6 +25,8 @@ WORDS = [
         b'data: {"a":1}\n\n',
         b'data: {"a":1}\n\ndata: {"b":2}\n\n',
         b"data: a\r\n\r\ndata: b\r\n\r\n",
+        b"event: e\ndata: a\n\nevent: e\ndata: b\n\ndata: c\n\n",
+        "event: é\ndata: a\n\n".encode(),
     ),
     *(b"error", b"error:", b"error: e", b"err", b"{", b"[", b'{"a":1}', b"{" + b"y" * 1030),
     *(b"data: [DONE]\n\n", b"<html>", b"y" * 1030, b"data: " + b"z" * 5000),
@@ -60,13 +62,23 @@ def describe(parser: Any, items: list[Any]) -> list[Any]:
 
 def feed_piece(parser: Any, piece: bytes, way: str) -> list[Any]:
     """Feed a piece, in bulk as ChunkParser does if the way is "bulk"."""
-    values = parser.plain_events(piece) if way == "bulk" and len(piece) <= SLICE else None
-    if values is None:
+    if way != "bulk":
         return list(parser.feed(piece))
+    runs = parser.plain_events(piece) if len(piece) <= SLICE else None
+    if runs is None:
+        # In bulk, a type "message" that was sent looks like one that wasn't.
+        return [_without_named(item) for item in parser.feed(piece)]
     return [
-        sseparse.Event(value.decode("utf-8", "replace"), "message", parser.last_event_id)
+        sseparse.Event(value.decode("utf-8", "replace"), kind, parser.last_event_id)
+        for kind, values in runs
         for value in values
     ]
+
+
+def _without_named(item: Any) -> Any:
+    if not hasattr(item, "named"):
+        return item
+    return sseparse.Event(item.data, item.event, item.id, item.retry)
 
 
 def record_steps(

@@ -12,7 +12,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from cores import feed_piece
 from sseparse import (
+    ACCELERATED,
     Comment,
     EncodingError,
     End,
@@ -326,15 +328,29 @@ def test_reset_without_close_discards_the_block() -> None:
 
 
 class TestBulk:
-    """plain_events() returns events of one data line each as their values."""
+    """plain_events() returns the data of events of one data line each, by their type."""
 
     def test_events_are_counted(self) -> None:
         """Events in bulk are counted like those that feed() returns."""
         parser = Parser()
         parser.feed(b"data: a\n\n")
 
-        assert parser.plain_events(b"data: b\n\ndata: c\n\nda") == [b"b", b"c"]
+        runs = parser.plain_events(b"data: b\n\ndata: c\n\nda")
+        assert runs == [("message", [b"b", b"c"])]
         assert (parser.events_seen, parser.bytes_seen) == (3, 29)
+
+    @pytest.mark.skipif(not ACCELERATED, reason="the Python core parses events with a type singly")
+    def test_events_with_types(self) -> None:
+        """Events of one type in a row are together; a type can precede its piece."""
+        parser = Parser()
+        parser.feed(b"data: a\n\nevent: x\nda")
+
+        body = b"ta: a\n\nevent: x\ndata: b\n\ndata: c\n\nevent:\ndata: d\n\nevent: y\nda"
+        runs = parser.plain_events(body)
+        assert runs == [("x", [b"a", b"b"]), ("message", [b"c", b"d"])]
+        assert parser.feed(b"ta: e\n\n") == [Event("e", "y")]
+        for other in (b"event: x\n\n", b"event: x\nid: 1\ndata: a\n\n", b"data: a\ndata: b\n\n"):
+            assert parser.plain_events(other) is None
 
     def test_lf_is_skipped_only_directly_after_cr(self) -> None:
         """A CR at the end of a piece makes only a directly following LF part of its line end."""
@@ -344,9 +360,7 @@ class TestBulk:
             (b"data: b\n\ndata: c", [Event("b")]),
             (b"\n\n", [Event("c")]),
         ]:
-            values = parser.plain_events(piece)
-            events = parser.feed(piece) if values is None else [Event(v.decode()) for v in values]
-            assert events == expected
+            assert feed_piece(parser, piece, "bulk") == expected
 
 
 class TestStrict:

@@ -17,9 +17,9 @@ from sseparse.reconnect import (
     Read,
     ReconnectPolicy,
     ReconnectState,
+    ResponseDecision,
     Retry,
     Stop,
-    ResponseDecision,
     retry_after,
 )
 

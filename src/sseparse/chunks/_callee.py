@@ -155,7 +155,7 @@ class FunctionState:
             self.add_name(delta.name)
         if delta.extra:
             grow_fields(self._extra, unknown_fields(delta), self._budget)
-        if isinstance(delta, CustomToolDelta):
+        if not isinstance(delta, FunctionDelta):
             self.is_custom = True
         elif isinstance(delta.arguments, dict):
             self.notes.add(NoteKind.ARGUMENTS_OBJECT)

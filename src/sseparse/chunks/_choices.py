@@ -218,7 +218,14 @@ class ChatChoiceState(ChoiceState):
         if delta.role and self._role is None:
             self._role = delta.role
             self.budget.charge(delta.role)
-        self._add_reasoning(delta)
+        if (
+            delta.reasoning_content is not None
+            or delta.reasoning is not None
+            or delta.reasoning_details
+            or delta.extra
+            or content is not None
+        ):
+            self._add_reasoning(delta)
         if delta.refusal is not None:
             self._refusal.add(delta.refusal)
         if delta.audio is not None:

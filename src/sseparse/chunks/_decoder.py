@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cache
-from typing import Any, Final, Literal, TypedDict, TypeVar, Unpack, overload
+from typing import Any, Final, Literal, TypedDict, Unpack, overload
 
 import msgspec
 from attrs import evolve
@@ -13,7 +13,7 @@ from .._end import End, EndCause
 from .._errors import LimitExceeded, ServerSentError
 from .._json import UNREADABLE, is_deep, is_list
 from .._options import ParserOptions, check_choice, check_number
-from ..payloads._decoder import MAX_OBJECTS, Decoder
+from ..payloads._decoder import MAX_OBJECTS, DataT, Decoder
 from ..payloads._growing import check_count
 from ..payloads._model import build
 from ..payloads._parser import ItemParser
@@ -32,8 +32,6 @@ from ._models import (
     CompletionKind,
 )
 from ._shapes import as_chunk, has_chunk_shape, is_complete, kind_of, shape_of
-
-DataT = TypeVar("DataT", str, bytes)
 
 DONE_MARK = "[DONE]"
 # Some servers quote it, as all their data; some forget the brackets, at the end only.
@@ -155,28 +153,9 @@ class ChunkDecoder(Decoder[ChunkT]):
             check_choice("kind", kind, *_KINDS)
             self._settle(_KINDS[kind])
 
-    def decode_fast(self, events: Iterator[Event], items: list[ChunkT]) -> Event | None:
-        for event in events:
-            name, data = event.event, event.data
-            # Errors, text outside fields and other types of events are for the general case.
-            if name != "message" and (name in {"", "error"} or '"choices"' not in data):
-                return event
-            if self._decode_known(iter((data,)), items) is not None or self.stopped:
-                return event
-        return None
-
-    def decode_values(self, values: list[bytes], last_event_id: str) -> list[ChunkT]:
-        """Decode the data of several events of type "message"."""
-        chunks: list[ChunkT] = []
-        rest = iter(values)
-        while not self.stopped and (value := self._decode_known(rest, chunks)) is not None:
-            data = value.decode("utf-8", "replace")
-            self.decode_event(Event(data, "message", last_event_id), chunks)
-        if self.stopped:
-            self.add_late(rest)
-        return chunks
-
-    def _decode_known(self, values: Iterator[DataT], chunks: list[ChunkT]) -> DataT | None:
+    def decode_run(
+        self, event_type: str, values: Iterator[DataT], items: list[ChunkT]
+    ) -> DataT | None:
         """
         Decode values up to the first that isn't a chunk with known fields only, and return that.
 
@@ -184,7 +163,7 @@ class ChunkDecoder(Decoder[ChunkT]):
         JSON and a change of the kind fall through to the general case.
         """
         decode, kind, open_choices = self._decode, self._object, self._open
-        if decode is None or self.done:
+        if decode is None or self.done or event_type == "error":
             return next(values, None)
         for value in values:
             if len(value) > self._small and (not self.fits(value) or is_deep(value)):
@@ -197,11 +176,11 @@ class ChunkDecoder(Decoder[ChunkT]):
                 return value
             self._misses = 0
             self.events_seen += 1
-            chunks.append(chunk)
+            items.append(chunk)
             for choice in chunk.choices:
                 if choice.finish_reason or choice.index not in open_choices:
                     if not self._note_choices(chunk):
-                        chunks.pop()
+                        items.pop()
                     break
             if self.stopped:
                 break

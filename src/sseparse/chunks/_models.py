@@ -154,9 +154,9 @@ class FunctionDelta(Model, kw_only=True):
     @property
     def text(self) -> str:
         """The next piece of the arguments' JSON text, or ""."""
-        if isinstance(self.arguments, dict):
-            return encode_json(self.arguments).decode()
-        return self.arguments or ""
+        if isinstance(self.arguments, str):
+            return self.arguments
+        return "" if self.arguments is None else encode_json(self.arguments).decode()
 
 
 class CustomToolDelta(Model, kw_only=True):
@@ -344,13 +344,16 @@ class ChunkChoice(Model, kw_only=True):
     def texts(self) -> list[tuple[Kind, str]]:
         """Return the texts in the choice that aren't of calls, with their kinds."""
         delta = self.delta
-        texts: tuple[tuple[Kind, str | None], ...] = (
-            ("reasoning", delta.reasoning_text),
-            ("content", delta.text),
-            ("refusal", delta.refusal),
-            ("transcript", None if delta.audio is None else delta.audio.transcript),
-        )
-        return [(kind, text) for kind, text in texts if text]
+        texts: list[tuple[Kind, str]] = []
+        if reasoning := delta.reasoning_text:
+            texts.append(("reasoning", reasoning))
+        if text := delta.text:
+            texts.append(("content", text))
+        if delta.refusal:
+            texts.append(("refusal", delta.refusal))
+        if delta.audio is not None and delta.audio.transcript:
+            texts.append(("transcript", delta.audio.transcript))
+        return texts
 
 
 class ChatCompletionChunk(GatedChunk, kw_only=True):

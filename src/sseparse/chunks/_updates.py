@@ -73,14 +73,13 @@ class UpdateTracker(UpdateRecorder[Update, CompletionUsage]):
     ) -> None:
         """Record what a chunk's choice changed in `state` and in its calls."""
         tracker = self._find(state)
-        if isinstance(choice, CompletionChunkChoice):
-            if choice.text:
-                tracker.add_text("content", choice.text)
-        else:
+        if isinstance(choice, ChunkChoice):
             for kind, text in choice.texts():
                 tracker.add_text(kind, text)
             if changes:
                 tracker.calls.add(changes)
+        elif choice.text:
+            tracker.add_text("content", choice.text)
         if choice.logprobs is not None and choice.logprobs != type(choice.logprobs)():
             self._updates.append(LogprobsDelta(choice.index, choice.logprobs))
         if choice.finish_reason:
@@ -175,10 +174,15 @@ class ToolCallTracker:
 
     def add(self, changes: Sequence[CallChange]) -> None:
         """Record what the deltas of a chunk changed."""
-        if all(call.position in self._calls for call, _ in changes):
-            for call, text in changes:
-                self._add_text(call, text)
-            return
+        for call, _ in changes:
+            if call.position not in self._calls:
+                self._add_with_new(changes)
+                return
+        for call, text in changes:
+            self._add_text(call, text)
+
+    def _add_with_new(self, changes: Sequence[CallChange]) -> None:
+        """Record what the deltas of a chunk changed if some of them begin a call."""
         last_at = {call.position: at for at, (call, _) in enumerate(changes)}
         # The touched calls without further deltas in this chunk. Each is checked once, because
         # checking all touched calls whenever a call begins is quadratic.

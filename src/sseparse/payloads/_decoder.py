@@ -35,6 +35,7 @@ _SMALL: Final = 2 * MAX_DEPTH
 _LINE: Final = re.compile(r"[^\n]+")
 _REPEATED_NAME: Final = re.compile(r"\A(?:data:[ \t]*)+")
 
+DataT = TypeVar("DataT", str, bytes)
 ItemT = TypeVar("ItemT")
 
 
@@ -144,11 +145,15 @@ class Decoder(IterableStage, Breakable, ABC, Generic[ItemT]):
     @breaking
     def _feed(self, event: Event) -> list[ItemT]:
         items: list[ItemT] = []
-        if self.decode_fast(iter((event,)), items) is not None and not self.stopped:
-            self.decode_event(event, items)
+        self.decode_event(event, items)
         return items
 
     def decode_event(self, event: Event, items: list[ItemT]) -> None:
+        """Decode an event."""
+        if self.decode_run(event.event, iter((event.data,)), items) is not None:
+            self.decode_other(event, items)
+
+    def decode_other(self, event: Event, items: list[ItemT]) -> None:
         """Decode an event in the general case."""
         self.events_seen += 1
         if self.done:
@@ -384,15 +389,14 @@ class Decoder(IterableStage, Breakable, ABC, Generic[ItemT]):
         """Return whether an event without a JSON object is ignored, not an error."""
 
     @abstractmethod
-    def decode_values(self, values: list[bytes], last_event_id: str) -> list[ItemT]:
-        """Decode the data of several events of type "message"."""
-
-    @abstractmethod
-    def decode_fast(self, events: Iterator[Event], items: list[ItemT]) -> Event | None:
+    def decode_run(
+        self, event_type: str, values: Iterator[DataT], items: list[ItemT]
+    ) -> DataT | None:
         """
-        Decode events as long as they have the most common shape.
+        Decode the data of events of one type as long as it has the most common shape.
 
-        Return the first other one, or the one at which the decoder stopped; None at the end.
+        Return the first other data, for `decode_other()`; None at the end, or if the decoder
+        stopped.
         """
 
     @abstractmethod

@@ -212,8 +212,10 @@ class GrowingTexts(dict[KeyT, GrowingText]):
 
 def weigh_json(text: str) -> int:
     """Return roughly how many bytes of memory the decoded value of JSON text takes."""
-    # Each decoded value follows one of these characters.
-    return OVERHEAD * sum(map(text.count, "[{,:"))
+    # Each decoded value follows one of these characters. sum(map(text.count, ...)) takes five times
+    # as long.
+    count = text.count("[") + text.count("{") + text.count(",") + text.count(":")
+    return OVERHEAD * count
 
 
 # Google's field: the features of a provider arrive on different chunks and are sent back together.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from contextlib import suppress
 from typing import Generic, Literal
 
@@ -16,6 +17,8 @@ from ..sse._event import Event
 from ..sse._parser import DEFAULT_MAXIMUM, Parser, looks_like_events
 from ._body_prefix import BodyPrefix
 from ._decoder import Decoder, ItemT
+
+_MARK = len(BOM_UTF8)
 
 
 class ItemParser(IterableStage, Uncopyable, Generic[ItemT]):
@@ -157,11 +160,11 @@ class ItemParser(IterableStage, Uncopyable, Generic[ItemT]):
         try:
             if type(data) is not bytes or self._prefix is not None or len(data) > SLICE:
                 return self._feed_slowly(data)
-            # Most pieces consist of complete events with data alone: their values need no Event.
+            # Most events have a type and a data line at most: their values need no Event.
             if LF in data:
-                values = self._parser.plain_events(data)
-                if values is not None:
-                    return self._decoder.decode_values(values, self._parser.last_event_id)
+                runs = self._parser.plain_events(data)
+                if runs is not None:
+                    return self._decode_runs(runs)
             events = self._parser.feed(data)
             return self._decode(events) if events else []
         except SSEError:
@@ -182,8 +185,10 @@ class ItemParser(IterableStage, Uncopyable, Generic[ItemT]):
     def _feed_slices(self, data: bytes) -> list[ItemT]:
         items: list[ItemT] = []
         is_late = False
-        for at in range(0, len(data), SLICE):
-            piece = data[at : at + SLICE]
+        # The first bytes are fed apart: `Parser` looks for a byte-order mark in them, and parses in
+        # bulk only after that.
+        for at in range(_MARK - SLICE, len(data), SLICE):
+            piece = data[max(at, 0) : at + SLICE]
             if is_late:
                 self.feed_late(piece)
                 continue
@@ -205,15 +210,29 @@ class ItemParser(IterableStage, Uncopyable, Generic[ItemT]):
             self._decoder.stop(prefix.error)
         return items
 
+    def _decode_runs(self, runs: list[tuple[str, list[bytes]]]) -> list[ItemT]:
+        items: list[ItemT] = []
+        decoder = self._decoder
+        for event_type, values in runs:
+            rest = iter(values)
+            while not decoder.stopped:
+                value = decoder.decode_run(event_type, rest, items)
+                if value is None:
+                    break
+                data = value.decode("utf-8", "replace")
+                decoder.decode_other(Event(data, event_type, self._parser.last_event_id), items)
+            if decoder.stopped:
+                decoder.add_late(rest)
+        return items
+
     def _decode(self, events: list[Event]) -> list[ItemT]:
         items: list[ItemT] = []
         decoder, rest = self._decoder, iter(events)
-        while (event := decoder.decode_fast(rest, items)) is not None:
-            if not decoder.stopped:
-                if event.event:
-                    decoder.decode_event(event, items)
-                else:
-                    items += decoder.feed_stray(event.data)
+        for event in rest:
+            if event.event:
+                decoder.decode_event(event, items)
+            else:
+                items += decoder.feed_stray(event.data)
             if decoder.stopped:
                 # Later events of the same piece weren't used: a reconnection asks for them again.
                 self._last_event_id = event.id

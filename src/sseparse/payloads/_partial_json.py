@@ -299,23 +299,19 @@ class PartialJSON(Breakable):
         # CPython appends in place if a local variable has the only reference to the text.
         text = self._shown
         self._shown = ""
-        self._replace("")
+        self._place("", replaces=True)
         text += new
         self._shown = text
-        self._replace(text)
+        self._place(text, replaces=True)
 
     # A reader can change the live object in any way; writing to it must not raise.
 
-    def _place(self, value: Any) -> None:
+    def _place(self, value: Any, *, replaces: bool = False) -> None:
         if not self._open:
             self._value = value
         elif isinstance(container := self._open[-1], dict):
             container[self._key] = value
+        elif replaces:
+            container[-1:] = [value]
         else:
             container.append(value)
-
-    def _replace(self, text: str) -> None:
-        if self._open and isinstance(container := self._open[-1], list):
-            container[-1:] = [text]
-        else:
-            self._place(text)

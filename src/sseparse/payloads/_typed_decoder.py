@@ -7,8 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Final, Literal, TypeVar
 
 from .._json import UNREADABLE, is_deep
-from ..sse._event import Event
-from ._decoder import Decoder
+from ._decoder import DataT, Decoder
 from ._typed_event import TypedEvent
 
 UNNAMED: Final = "message"
@@ -56,77 +55,40 @@ class TypedDecoder(Decoder[TypedItemT]):
         self._noted = noted
         self._misses: dict[str, int] = {}  # in a row, by the name of the event
 
-    def decode_fast(self, events: Iterator[Event], items: list[TypedItemT]) -> Event | None:
+    def decode_run(
+        self, event_type: str, values: Iterator[DataT], items: list[TypedItemT]
+    ) -> DataT | None:
         """
-        Decode events as long as they have known fields only; return the first other.
+        Decode the data of events of one type as long as it has known fields only.
 
-        msgspec decodes such an event in one call. Unknown types and fields, errors, what follows
-        the end, and large or deep JSON fall through to the general case.
+        msgspec decodes such data in one call. Unknown types and fields, errors, what follows the
+        end, and large or deep JSON fall through to the general case.
         """
-        if self.done or self.stopped:
-            return next(events, None)
-        decoders, misses, small, noted = self._decoders, self._misses, self._small, self._noted
-        decode, last, is_noted, has_missed = None, "", False, False
-        for event in events:
-            name, data = event.event, event.data
-            if name != last:
-                decode, last = decoders.get(name), name
-                is_noted, has_missed = name in noted, name in misses
+        decode = self._decoders.get(event_type)
+        if decode is None or self.done:
+            return next(values, None)
+        misses, small, unnamed = self._misses, self._small, self._unnamed
+        is_noted, has_missed = event_type in self._noted, event_type in misses
+        for data in values:
             is_large = len(data) > small and (not self.fits(data) or is_deep(data))
-            if decode is None or is_large or (has_missed and self._skips(name)):
-                return event
+            if is_large or (has_missed and self._skips(event_type)):
+                return data
             try:
                 item = decode(data)
             except UNREADABLE:
-                return event
-            if item.type != name and (name != UNNAMED or item.type not in self._unnamed):
-                return event
+                return data
+            kind = item.type
+            if kind != event_type and (event_type != UNNAMED or kind not in unnamed):
+                return data
             self.events_seen += 1
             items.append(item)
             if has_missed:
                 has_missed = False
-                del misses[name]
+                del misses[event_type]
             if is_noted:
                 self._note_last(items)
                 if self.done:
-                    return next(events, None)
-        return None
-
-    def decode_values(self, values: list[bytes], last_event_id: str) -> list[TypedItemT]:
-        """Decode the data of several events of type "message", as proxies send them."""
-        items: list[TypedItemT] = []
-        rest = iter(values)
-        while not self.stopped and (value := self._decode_unnamed(rest, items)) is not None:
-            data = value.decode("utf-8", "replace")
-            self.decode_event(Event(data, UNNAMED, last_event_id), items)
-        if self.stopped:
-            self.add_late(rest)
-        return items
-
-    def _decode_unnamed(self, values: Iterator[bytes], items: list[TypedItemT]) -> bytes | None:
-        """Decode events without a name, as `decode_fast()` does; return the first other."""
-        if self.done:
-            return next(values, None)
-        decode, misses, small = self._decoders[UNNAMED], self._misses, self._small
-        is_noted, has_missed = UNNAMED in self._noted, UNNAMED in misses
-        for value in values:
-            if has_missed and self._skips(UNNAMED):
-                return value
-            if len(value) > small and (not self.fits(value) or is_deep(value)):
-                return value
-            try:
-                item = decode(value)
-            except UNREADABLE:
-                return value
-            if item.type not in self._unnamed:
-                return value
-            self.events_seen += 1
-            items.append(item)
-            if has_missed:
-                has_missed = False
-                del misses[UNNAMED]
-            if is_noted:
-                self._note_last(items)
+                    return next(values, None)
         return None
 
     def _note_last(self, items: list[TypedItemT]) -> None:

@@ -9,8 +9,9 @@
  *     parse_bytes     Interpreter._parse, _split_lines and _join_pending
  *     process_line    one iteration of Interpreter._interpret, and _check_lines
  *     check_pending   Interpreter._check_pending
- *     plain_values    Interpreter._plain_values, which returns None for lines that end in CR or
- *                     have no space after the colon; C parses these in bulk too
+ *     parse_plain     Interpreter._plain_values, which returns None for lines that end in CR or
+ *                     have no space after the colon, and for events with a type; C parses these
+ *                     in bulk too
  *     is_wanted       Interpreter._is_wanted
  *
  * Functions that return an int return a negative one for a Python error, with the exception set.
@@ -544,77 +545,121 @@ parse_bytes(Interpreter *self, PyObject *items, const char *bytes, Py_ssize_t co
 /* ---- events of one data line each, in bulk ---- */
 
 static int
+has_more_than_type(Interpreter *self)
+{
+    return self->data.length || self->new_retry != NULL || self->id != self->last_id
+        || self->stray.length;
+}
+
+static int
 in_block(Interpreter *self)
 {
-    return self->data.length || self->type != NULL || self->new_retry != NULL
-        || self->id != self->last_id || self->stray.length;
+    return self->type != NULL || has_more_than_type(self);
 }
 
-/* The value of a data line that starts in the pending buffer; NULL if it isn't a data line. */
+/* Events of one data line each, with or without a type, while they are parsed in bulk. */
+typedef struct {
+    PyObject *runs;   /* a type and a list of values, for events of one type in a row */
+    PyObject *type;   /* of the current event; NULL for "" */
+    Py_ssize_t count; /* of the events */
+} Plain;
+
 static PyObject *
-joined_value(Interpreter *self, const char *part, Py_ssize_t count)
+last_type(Plain *plain)
 {
-    Buffer *pending = &self->pending;
-    Py_ssize_t length = pending->length + count;
-    char head[HEAD];
-    Py_ssize_t old = pending->length < HEAD ? pending->length : HEAD;
-    Py_ssize_t new = length < HEAD ? count : HEAD - old;
-    if (old)
-        memcpy(head, pending->memory + pending->start, old);
-    memcpy(head + old, part, new);
-    if (length < 5 || memcmp(head, "data:", 5) != 0)
-        return NULL;
-    Py_ssize_t start = length > 5 && head[5] == ' ' ? 6 : 5;
-    if (length - start > self->event_limit)
-        return NULL;
-    PyObject *value = PyBytes_FromStringAndSize(NULL, length - start);
-    if (value == NULL)
-        return NULL;
-    char *to = PyBytes_AS_STRING(value);
-    if (start <= pending->length) {
-        memcpy(to, pending->memory + pending->start + start, pending->length - start);
-        memcpy(to + pending->length - start, part, count);
+    Py_ssize_t count = PyList_GET_SIZE(plain->runs);
+    return count ? PyTuple_GET_ITEM(PyList_GET_ITEM(plain->runs, count - 1), 0) : NULL;
+}
+
+static int
+set_plain_type(Plain *plain, const char *name, Py_ssize_t length)
+{
+    /* Nearly all events have the type of the one before them, so that it isn't decoded again. */
+    PyObject *type = length ? last_type(plain) : NULL;
+    if (type != NULL && PyUnicode_IS_COMPACT_ASCII(type) && PyUnicode_GET_LENGTH(type) == length
+        && memcmp(PyUnicode_1BYTE_DATA(type), name, length) == 0)
+        Py_INCREF(type);
+    else if (length && (type = decode(name, length)) == NULL)
+        return -1;
+    Py_XSETREF(plain->type, length ? type : NULL);
+    return 1;
+}
+
+/* The values of the run of a type: the last one, or a new one. */
+static PyObject *
+find_values(Plain *plain, PyObject *type)
+{
+    PyObject *last = last_type(plain);
+    if (last == NULL || (last != type && PyUnicode_Compare(last, type) != 0)) {
+        PyObject *values = PyList_New(0);
+        if (values == NULL)
+            return NULL;
+        PyObject *run = PyTuple_Pack(2, type, values);
+        Py_DECREF(values);
+        if (append_new(plain->runs, run) < 0)
+            return NULL;
     }
-    else
-        memcpy(to, part + (start - pending->length), length - start);
-    return value;
+    return PyTuple_GET_ITEM(PyList_GET_ITEM(plain->runs, PyList_GET_SIZE(plain->runs) - 1), 1);
 }
 
-static PyObject *
-line_value(Interpreter *self, const char *line, Py_ssize_t length)
+static int
+append_plain(Interpreter *self, Plain *plain, const char *bytes, Py_ssize_t length)
 {
-    if (length < 5 || memcmp(line, "data:", 5) != 0)
-        return NULL;
-    Py_ssize_t start = length > 5 && line[5] == ' ' ? 6 : 5;
-    if (length - start > self->event_limit)
-        return NULL;
-    return PyBytes_FromStringAndSize(line + start, length - start);
+    PyObject *type = plain->type != NULL ? plain->type : self->state->message;
+    PyObject *values = find_values(plain, type);
+    if (values == NULL || append_new(values, PyBytes_FromStringAndSize(bytes, length)) < 0)
+        return -1;
+    Py_CLEAR(plain->type);
+    plain->count++;
+    return 1;
+}
+
+/* Process the line of a type, or a data line that a blank line follows. Return 0 for any other. */
+static int
+plain_line(Interpreter *self, Plain *plain, const char *line, Py_ssize_t length, int before_blank)
+{
+    int is_data = length > 4 && memcmp(line, "data:", 5) == 0;
+    if (is_data != before_blank || !(is_data || IS_FIELD(line, length, "event")))
+        return 0;
+    Py_ssize_t at = value_at(line, length, is_data ? 4 : 5);
+    if (!is_data)
+        return set_plain_type(plain, line + at, length - at);
+    return length - at > self->event_limit ? 0 : append_plain(self, plain, line + at, length - at);
 }
 
 /*
- * Append the values of complete events and return where the rest starts, as next_line() does.
- * Return NULL, with or without an exception, if there is anything but events of one data line.
+ * Parse complete events and return where the last line, which isn't complete, starts, as
+ * next_line() does. Return NULL, with or without an exception, if there is anything else.
  */
 static const char *
-plain_values(Interpreter *self, PyObject *values, const char *at, const char *end)
+plain_lines(Interpreter *self, Plain *plain, const char *at, const char *end)
 {
+    Buffer *pending = &self->pending;
     LineEnds ends = find_line_ends(at, end);
-    int joined = self->pending.length > 0;
+    Py_ssize_t old = pending->length;
+    int is_first = 1;
     while (at < end) {
-        const char *stop = line_end(&ends, at);
+        const char *line = at, *stop = line_end(&ends, at);
+        Py_ssize_t length = stop - at;
         if (stop == end)
             break;
-        PyObject *value = joined ? joined_value(self, at, stop - at)
-                                 : line_value(self, at, stop - at);
-        joined = 0;
-        if (value == NULL || append_new(values, value) < 0)
-            return NULL;
+        if (is_first && old) {
+            if (buffer_add(pending, at, length) < 0)
+                return NULL;
+            line = pending->memory + pending->start;
+            length = pending->length;
+        }
+        is_first = 0;
         at = next_line(stop, end);
-        if (at >= end || (*at != '\n' && *at != '\r'))
+        int before_blank = at < end && (*at == '\n' || *at == '\r');
+        int status = plain_line(self, plain, line, length, before_blank);
+        pending->length = old;
+        if (status <= 0)
             return NULL;
-        at = next_line(at, end);
+        if (before_blank)
+            at = next_line(at, end);
     }
-    return PyList_GET_SIZE(values) ? at : NULL;
+    return plain->count ? at : NULL;
 }
 
 static PyObject *
@@ -624,32 +669,33 @@ parse_plain(Interpreter *self, const char *bytes, Py_ssize_t count)
     const char *at = bytes, *end = bytes + count;
     if (self->slow_path || self->dropping || count == 0
         || self->pending.length + count > self->data_line_limit || self->pending.length > SLICE
-        || in_block(self))
+        || has_more_than_type(self))
         Py_RETURN_NONE;
     if (self->skip_lf)
         at += *at == '\n';
-    PyObject *values = PyList_New(0);
-    if (values == NULL)
-        return NULL;
-    at = plain_values(self, values, at, end);
-    if (at == NULL) {
-        Py_DECREF(values);
+    Plain plain = {PyList_New(0), Py_XNewRef(self->type), 0};
+    if (plain.runs != NULL)
+        at = plain_lines(self, &plain, at, end);
+    if (plain.runs == NULL || at == NULL) {
+        Py_XDECREF(plain.runs);
+        Py_XDECREF(plain.type);
         if (PyErr_Occurred())
             return NULL;
         Py_RETURN_NONE;
     }
     clear_pending(self);
+    Py_XSETREF(self->type, plain.type);
     self->skip_lf = at > end;
     if (at > end)
         at = end;
     if (append_pending(self, at, end - at) < 0) {
-        Py_DECREF(values);
+        Py_DECREF(plain.runs);
         return NULL;
     }
     self->line_at = self->bytes_parsed + (at - bytes);
     self->bytes_parsed += count;
-    self->events_seen += PyList_GET_SIZE(values);
-    return values;
+    self->events_seen += plain.count;
+    return plain.runs;
 }
 
 /* ---- methods ---- */
@@ -747,21 +793,21 @@ plain_events_locked(Interpreter *self, PyObject *data)
 {
     if (enter(self) < 0)
         return NULL;
-    PyObject *values = parse_plain(self, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data));
+    PyObject *runs = parse_plain(self, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data));
     self->busy = 0;
-    return values != NULL ? values : break_off(self);
+    return runs != NULL ? runs : break_off(self);
 }
 
 static PyObject *
 plain_events(Interpreter *self, PyObject *data)
 {
-    PyObject *values;
+    PyObject *runs;
     if (!PyBytes_CheckExact(data))
         Py_RETURN_NONE;
     Py_BEGIN_CRITICAL_SECTION(self);
-    values = plain_events_locked(self, data);
+    runs = plain_events_locked(self, data);
     Py_END_CRITICAL_SECTION();
-    return values;
+    return runs;
 }
 
 /* The rest of build_incomplete_events(), between enter() and its end. */
@@ -944,7 +990,9 @@ Raises:\n\
     TypeError: The piece isn't bytes.");
 
 PyDoc_STRVAR(plain_events_doc, "plain_events($self, data, /)\n--\n\n\
-Parse events of one data line each in bulk; return None, unchanged, for other bytes.");
+Parse events of one data line each in bulk: a type, and the data of its events in a row.\n\
+\n\
+Return None, unchanged, for other bytes.");
 
 static PyMethodDef methods[] = {
     {"feed", (PyCFunction)(void (*)(void))feed, METH_FASTCALL | METH_KEYWORDS, feed_doc},

@@ -127,12 +127,18 @@ class Interpreter(Generic[ItemT]):
             self._broken = self._uses_slow_path = True
             raise
 
-    def plain_events(self, data: bytes, /) -> list[bytes] | None:
-        """Parse events of one data line each in bulk; return None, unchanged, for other bytes."""
+    def plain_events(self, data: bytes, /) -> list[tuple[str, list[bytes]]] | None:
+        """
+        Parse events of one data line each in bulk: a type, and the data of its events in a row.
+
+        Return None, unchanged, for other bytes.
+        """
         if self._uses_slow_path:
             return None
         try:
-            return self._plain_values(data)
+            values = self._plain_values(data)
+            # An exception before the return loses them.
+            return None if values is None else [("message", values)]  # noqa: TRY300
         except BaseException:
             self._broken = self._uses_slow_path = True
             raise

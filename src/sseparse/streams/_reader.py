@@ -92,7 +92,7 @@ class Reader(EventReader[ItemT], Generic[ItemT, ResultT]):
 
     def push_terminal(self) -> None:
         """End the stream if the API's terminal event was received."""
-        if self.over or not self.item_parser.done:
+        if not self.item_parser.done or self.over:
             return
         self.item_parser.end_at_terminal()
         self.finish(self._judge(self.seen))
