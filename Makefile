@@ -20,7 +20,11 @@ SANITIZED := .sanitized
 SANITIZE := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 LIBASAN = $(shell $(CC) -print-file-name=libasan.so 2>/dev/null)
 BUILT_FROM := pyproject.toml hatch_build.py src/sseparse/sse/_core.c
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
+# Python compiles what it imports, which is a small part of what is installed.
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-compile
+
+# Many tests start processes, each of which would compile the library again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test quick lint types docs dist bench fuzz sanitize clean
 
@@ -98,8 +102,12 @@ $(VENV)/demo: $(VENV)/pip $(BUILT_FROM)
 	@$(BIN)/python -m pip --disable-pip-version-check install --progress-bar off --editable '.[cli]'
 	@touch $@
 
-$(VENV)/core $(VENV)/test $(VENV)/lint $(VENV)/types $(VENV)/docs $(VENV)/bench: $(VENV)/pip $(BUILT_FROM)
-	$(PIP) --group $(notdir $@) --editable .
+$(VENV)/editable: $(VENV)/pip $(BUILT_FROM)
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/core $(VENV)/test $(VENV)/lint $(VENV)/types $(VENV)/docs $(VENV)/bench: $(VENV)/editable
+	$(PIP) --group $(notdir $@)
 	@touch $@
 
 $(VENV)/dist: $(VENV)/pip pyproject.toml
