@@ -313,7 +313,7 @@ class TestBytes:
         few = Accumulator(max_accumulated_bytes=1 << 13)
         count_lines(lambda: self.fill(few, endless), most=500_000)
 
-        maximum = 1 << 18
+        maximum = 1 << 16
         accumulator = Accumulator(max_accumulated_bytes=maximum)
         tracemalloc.start()
         chunk = self.fill(accumulator, endless)
@@ -400,7 +400,7 @@ class TestBytes:
     @pytest.mark.parametrize("piece", ["{},", "[[],[]],", '{"":0},', "0,", "1234567,", '"",'])
     def test_values_of_json(self, piece: str) -> None:
         """The decoded values of arguments count."""
-        maximum = 1 << 18
+        maximum = 1 << 16
         accumulator = Accumulator(max_accumulated_bytes=maximum)
         pieces = ["[", *[piece * 20] * 10_000]
         tracemalloc.start()
