@@ -5,7 +5,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import is_hypothesis_test, settings
 
 from vocabularies import vocabularies
 
@@ -22,6 +22,19 @@ os.environ["SSL_CERT_FILE"] = str(Path(__file__).parent / "data" / "authority.pe
 
 # A shell makes background processes ignore SIGINT, and the processes that tests start inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# Random examples cover branches of these that no other test does.
+MEASURED = ("test_think_tags.py", "test_concurrent.py", "test_orders.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of random examples and of recorded streams, which run without coverage."""
+    for item in items:
+        is_random = is_hypothesis_test(getattr(item, "function", None))
+        is_recorded = "corpus" in getattr(item, "fixturenames", ())
+        if is_recorded or (is_random and item.path.name not in MEASURED):
+            item.add_marker("unmeasured")
 
 
 @pytest.fixture(scope="session")

@@ -198,6 +198,7 @@ class TestToolCalls:
             accumulator.add(chunk)
         assert len(accumulator.snapshot().to_dict()["choices"][0]["message"]["tool_calls"]) == 5000
 
+    @pytest.mark.unmeasured
     def test_ten_million(self) -> None:
         """Ten million calls raise an error, without more memory than the calls up to the limit."""
         piece = ChunkChoice(
@@ -306,6 +307,7 @@ class TestBytes:
         last: ChatCompletionChunk = chunk
         return last
 
+    @pytest.mark.unmeasured
     @pytest.mark.parametrize("endless", ENDLESS)
     def test_growing_data(self, endless: str) -> None:
         """The limit is exceeded before memory or time are out of proportion to it."""
@@ -442,6 +444,7 @@ def test_limits_of_zero() -> None:
 class TestTime:
     """No stream takes more than linear time."""
 
+    @pytest.mark.unmeasured
     def test_name_in_many_pieces(self) -> None:
         """The pieces of a name aren't joined for each piece."""
         pieces = [{"index": 0, "function": {"name": name}} for name in ["f", *["xy"] * 100_000]]
