@@ -15,12 +15,20 @@ UNCOVERED := tests/test_docs.py tests/test_load.py tests/test_accelerated.py tes
   tests/test_wheels.py tests/test_interrupted_streams.py tests/test_event_dialects.py tests/tokens/test_borders.py tests/examples \
   $(foreach api,chunks responses messages,tests/$(api)/test_corpus.py tests/$(api)/test_linear_cost.py) \
   tests/responses/test_faults.py tests/messages/test_faults.py \
-  tests/chunks/encoding/test_openai_types.py tests/responses/test_openai_types.py tests/messages/test_anthropic_types.py
+  tests/chunks/encoding/test_openai_types.py tests/responses/test_openai_types.py tests/messages/test_anthropic_types.py \
+  tests/adapters/test_faults.py tests/adapters/test_promptness.py tests/test_three_apis.py tests/test_copying.py \
+  tests/test_public_api.py tests/test_layers.py tests/benchmarks
+# Files with single tests that are marked as such; tests/conftest.py marks those of random examples and recorded streams.
+UNMEASURED := $(sort $(filter-out $(UNCOVERED),$(shell grep -lrE --include='test_*.py' 'unmeasured|hypothesis|corpus|recordings' tests)))
 SANITIZED := .sanitized
 SANITIZE := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 LIBASAN = $(shell $(CC) -print-file-name=libasan.so 2>/dev/null)
 BUILT_FROM := pyproject.toml hatch_build.py src/sseparse/sse/_core.c
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
+# Python compiles what it imports, which is a small part of what is installed.
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-compile
+
+# Many tests start processes, each of which would compile the library again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test quick lint types docs dist bench fuzz sanitize clean
 
@@ -35,7 +43,8 @@ demo: ## stream the notebook's two completions from a local server; no key neede
 
 test: $(VENV)/test ## run the tests with both cores; require 100 % coverage of src
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n auto $(or $(TESTS),tests $(addprefix --ignore=,$(UNCOVERED)))
+	$(BIN)/coverage run -m pytest -n auto $(or $(TESTS),-m 'not unmeasured' tests $(addprefix --ignore=,$(UNCOVERED)))
+	$(if $(TESTS),,$(BIN)/python -m pytest -n auto -m unmeasured $(UNMEASURED))
 	$(if $(TESTS),,$(BIN)/python -m pytest -n auto $(UNCOVERED))
 	SSEPARSE_PURE=1 $(BIN)/coverage run -m pytest -n auto $(or $(TESTS),$(CORE_TESTS))
 	$(BIN)/coverage combine --quiet
@@ -98,8 +107,12 @@ $(VENV)/demo: $(VENV)/pip $(BUILT_FROM)
 	@$(BIN)/python -m pip --disable-pip-version-check install --progress-bar off --editable '.[cli]'
 	@touch $@
 
-$(VENV)/core $(VENV)/test $(VENV)/lint $(VENV)/types $(VENV)/docs $(VENV)/bench: $(VENV)/pip $(BUILT_FROM)
-	$(PIP) --group $(notdir $@) --editable .
+$(VENV)/editable: $(VENV)/pip $(BUILT_FROM)
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/core $(VENV)/test $(VENV)/lint $(VENV)/types $(VENV)/docs $(VENV)/bench: $(VENV)/editable
+	$(PIP) --group $(notdir $@)
 	@touch $@
 
 $(VENV)/dist: $(VENV)/pip pyproject.toml

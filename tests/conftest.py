@@ -5,7 +5,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import is_hypothesis_test, settings
 
 from vocabularies import vocabularies
 
@@ -16,8 +16,25 @@ __all__ = ("vocabularies",)
 settings.register_profile("any-machine", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("any-machine")
 
+# No test connects to a public server, and clients of httpx read the certificates of all authorities
+# for 50 ms. This file has one, whose key nobody has.
+os.environ["SSL_CERT_FILE"] = str(Path(__file__).parent / "data" / "authority.pem")
+
 # A shell makes background processes ignore SIGINT, and the processes that tests start inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# Random examples cover branches of these that no other test does.
+MEASURED = ("test_think_tags.py", "test_concurrent.py", "test_orders.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of random examples and of recorded streams, which run without coverage."""
+    for item in items:
+        is_random = is_hypothesis_test(getattr(item, "function", None))
+        is_recorded = "corpus" in getattr(item, "fixturenames", ())
+        if is_recorded or (is_random and item.path.name not in MEASURED):
+            item.add_marker("unmeasured")
 
 
 @pytest.fixture(scope="session")

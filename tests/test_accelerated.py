@@ -45,7 +45,7 @@ OPTIONS = st.fixed_dictionaries(
 
 
 @needs_both
-@settings(max_examples=600)
+@settings(max_examples=200)
 @given(PIECES, OPTIONS, st.lists(st.sampled_from(["feed", "bulk", "reset"]), max_size=8))
 @example([b"data: a\r", b"\ndata: b\r\n\r\n"], {}, [])
 @example([b"data", b": 1\n\ndata: 2\n\ndat", b"a: 3\n\n"], {"max_event_bytes": 1}, [])
@@ -69,7 +69,7 @@ def test_cores_are_equivalent_at_every_cut(case: dict[str, Any]) -> None:
 
 
 @needs_both
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(PIECES, st.sampled_from([1, 3, 16, 1 << 20]))
 def test_chunks_of_both_cores(pieces: list[bytes], size: int) -> None:
     """Both cores return the same chunks, which are parsed in bulk."""

@@ -50,6 +50,15 @@ def test_the_response_of_the_last_event_counts() -> None:
     assert (accumulator.id, accumulator.model) == ("resp_1", None)
 
 
+def test_an_end_at_the_next_index() -> None:
+    """Without an id, code that ends at the next index is that of the latest item (vLLM)."""
+    kind = "response.code_interpreter_call_code"
+    item = {"id": "", "type": "code_interpreter_call", "code": "", "status": "in_progress"}
+    end = {"type": f"{kind}.done", "output_index": 1, "code": "1+1"}
+    accumulator = accumulate(created(), added(item), delta("1+1", kind=f"{kind}.delta"), end)
+    assert accumulator.snapshot().to_dict()["output"] == [{**item, "code": "1+1"}]
+
+
 @pytest.mark.parametrize("missing", [[], None])
 def test_items_stand_in_for_a_missing_output(missing: Any) -> None:
     """If the terminal event has no output, the items streamed before it are used, with a note."""
