@@ -8,17 +8,11 @@ from typing import Any, Final
 from .._end import End
 from .._errors import IncompleteStream, ServerSentError, SSEError, count, describe_end, place_of
 from .._json import is_list, is_object
-from ..payloads._decoder import make_error
+from ..payloads._server_errors import is_error, is_success, make_error
 
 ERROR_FINISH_REASONS: Final = frozenset(
     {"abort", "error", "insufficient_system_resource", "network_error"}
 )
-
-# Codes that servers send next to a message when nothing failed, and the types of such messages.
-_SUCCESS: Final = frozenset({"", "0", "00000", "200", "20000", "none", "ok", "success"})
-_REPORTS: Final = frozenset({"debug", "info", "log", "notice", "status", "warn", "warning"})
-_MESSAGES: Final = ("message", "msg", "error_msg", "title", "detail")
-_CODES: Final = ("code", "error_code", "statusCode")
 
 
 def check_reasons(reasons: Collection[str]) -> frozenset[str]:
@@ -52,16 +46,14 @@ def find_error(event_type: str, body: dict[str, Any]) -> ServerSentError | None:
     Return the error in an event's JSON object, or None.
 
     The forms: `{"error": {...}}` or `{"error": "..."}`, alone or next to choices, in a choice, or
-    in `x_groq`; a `base_resp` with a status; `"object": "error"`; without choices,
-    `{"errors": [...]}`, `{"success": false}`, `{"detail": ...}` alone, `"type": "error"`, and a
-    message with a code or an HTTP status; any object of an event of type "error".
+    in `x_groq`; a `base_resp` with a status; without choices, `{"errors": [...]}` and what all APIs
+    share; any object of an event of type "error".
 
-    Source: error references of OpenAI, OpenRouter, Cloudflare, MiniMax and Baidu; recordings of
-    Groq and vLLM.
+    Source: error references of OpenAI, OpenRouter and MiniMax; recordings of Groq and vLLM.
     """
     for inner in _described(body):
         return make_error(inner, body)
-    is_flat = body.get("object") == "error" or (not body.get("choices") and _is_flat(body))
+    is_flat = body.get("object") == "error" or (not body.get("choices") and is_error(body))
     return make_error(body, body) if is_flat or event_type == "error" else None
 
 
@@ -82,7 +74,7 @@ def _described(body: dict[str, Any]) -> Iterator[Any]:
     if is_list(errors) and not choices and body.get("success") is not True:
         yield from filter(None, errors)
     base = body.get("base_resp")  # MiniMax
-    if is_object(base) and not _is_success(base.get("status_code")):
+    if is_object(base) and not is_success(base.get("status_code")):
         yield {"code": base["status_code"], "message": base.get("status_msg")}
 
 
@@ -91,24 +83,7 @@ def _says_failure(inner: Any) -> bool:
     if not is_object(inner):
         return bool(inner)
     code = inner.get("code")
-    return any(inner.values()) and (code is None or not _is_success(code))
-
-
-def _is_flat(body: dict[str, Any]) -> bool:
-    if body.get("success") is False or body.get("type") == "error" or body.keys() == {"detail"}:
-        return True
-    failed = body.get("ok") is False or body.get("status") == "error"
-    has_message = any(isinstance(body.get(name), str) for name in _MESSAGES)
-    kinds = {str(body.get(name)).lower() for name in ("type", "level")}
-    if not has_message or kinds & _REPORTS:
-        return False
-    status = body.get("status")
-    has_status = isinstance(status, int) and status >= 400
-    return failed or has_status or not all(_is_success(body.get(name)) for name in _CODES)
-
-
-def _is_success(code: Any) -> bool:
-    return str(code).lower() in _SUCCESS
+    return any(inner.values()) and (code is None or not is_success(code))
 
 
 def incomplete(end: End) -> IncompleteStream:

@@ -16,13 +16,13 @@ from .._json import (
     MAX_DEPTH,
     UNREADABLE,
     count_objects,
-    is_list,
     is_object,
     load_object,
 )
 from .._options import check_choice, check_number
 from .._stage import Breakable, IterableStage, breaking
 from ..sse._event import Event
+from ._server_errors import make_error
 
 MAX_OBJECTS = 1 << 19
 # Values of a field `error` that don't report an error.
@@ -416,44 +416,5 @@ class Decoder(IterableStage, Breakable, ABC, Generic[ItemT]):
         """Build the item of an event in the general case."""
 
 
-# The names under which servers send an error's message and its code.
-_MESSAGES: Final = ("message", "detail", "msg", "error_msg", "status_msg")
-_CODES: Final = ("code", "error_code", "status_code")
-# The names under which they send an object with the message.
-_NESTED: Final = ("message", "detail", "error")
-_MAX_NESTED: Final = 3
-
-
 def _without_name(line: str) -> str:
     return _REPEATED_NAME.sub("", line.strip(JSON_BLANKS))
-
-
-def make_error(inner: Any, body: dict[str, Any] | str) -> ServerSentError:
-    """Make the error that a part of an event's data describes."""
-    if not is_object(inner):
-        return ServerSentError(message=str(inner), body=body)
-    codes = (inner.get(name) for name in _CODES)
-    return ServerSentError(
-        message=_find_message(inner),
-        body=body,
-        type=_text(inner, "type"),
-        code=next((code for code in codes if isinstance(code, str | int)), None),
-        param=_text(inner, "param"),
-    )
-
-
-def _find_message(inner: Any, depth: int = 0) -> str:
-    """Return the message of an error, or of an object inside it that describes it; or ""."""
-    if is_list(inner) and inner:
-        inner = inner[0]  # FastAPI has a list of what is wrong in `detail`
-    if not is_object(inner):
-        return inner if isinstance(inner, str) else ""
-    texts = (_text(inner, name) for name in _MESSAGES)
-    nested = (inner.get(name) for name in _NESTED if depth < _MAX_NESTED)
-    found = (*texts, *(_find_message(each, depth + 1) for each in nested))
-    return next(filter(None, found), "")
-
-
-def _text(fields: dict[str, Any], name: str) -> str | None:
-    value = fields.get(name)
-    return value if isinstance(value, str) else None

@@ -7,10 +7,9 @@ from typing import Any, Final
 from .._end import End
 from .._errors import IncompleteStream, ServerSentError, describe_end, place_of
 from .._json import is_list, is_object
-from ..payloads._decoder import make_error
+from ..payloads._server_errors import is_error, make_error
 from ._events import ERROR_TYPE, KINDS, TERMINAL_TYPES
 
-_MESSAGES: Final = ("message", "msg")
 _FAILED: Final = "failed"
 _TERMINAL = "a terminal event (response.completed, response.incomplete or response.failed)"
 _ADVICE = (
@@ -24,8 +23,8 @@ def find_error(event_type: str, body: dict[str, Any]) -> ServerSentError | None:
     Return the error in an event's JSON object, or None.
 
     The forms: a terminal event whose response failed; an event of type "error", flat or nested;
-    without a type, `{"error": …}`, `{"errors": […]}`, `{"detail": …}` alone, `"object": "error"`
-    and a message with a code; a response that failed.
+    without a type, `{"error": …}`, `{"errors": […]}` and what all APIs share; a response that
+    failed.
 
     Source: OpenAI API reference, "error"; field reports of Azure, vLLM and LiteLLM.
     """
@@ -52,9 +51,7 @@ def _find_untyped(body: dict[str, Any]) -> ServerSentError | None:
     inner = body.get("error") or (errors[0] if is_list(errors) and errors else None)
     if inner:
         return _make(body if inner is True else inner, body)
-    has_message = any(isinstance(body.get(name), str) for name in _MESSAGES)
-    is_flat = body.get("object") == ERROR_TYPE or body.keys() == {"detail"}
-    return _make(body, body) if is_flat or (has_message and body.get("code")) else None
+    return _make(body, body) if is_error(body) else None
 
 
 def _make(inner: Any, body: dict[str, Any]) -> ServerSentError:
