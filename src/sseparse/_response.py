@@ -36,7 +36,9 @@ def headers_of(response: object) -> dict[str, str]:
 
 def lower_case(headers: Any) -> dict[str, str]:
     """Return headers by lower-case name, repeated ones joined, without those that aren't text."""
-    return join_pairs(headers.items() if headers else ())
+    # Of test doubles, and of libraries that don't parse headers: a list of pairs.
+    pairs = headers if isinstance(headers, list | tuple) else headers.items() if headers else ()
+    return join_pairs(pairs)
 
 
 def join_pairs(pairs: Iterable[tuple[Any, Any]]) -> dict[str, str]:

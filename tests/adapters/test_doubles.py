@@ -160,6 +160,7 @@ MADE: dict[str, Callable[[], Any]] = {
     "status": lambda: Sized(status=429),
     "status_code": lambda: Sized(status_code=429),
     "both": lambda: Sized(status="429 Too Many Requests", status_code=429),
+    "pairs": lambda: Sized(status=429, headers=[*LIMITED.headers.items()]),
     "mock": mocked,
     "mock-of-requests": lambda: mocked(spec=requests.Response),
 }

@@ -72,6 +72,13 @@ def test_events_are_the_default(run: Run) -> None:
     )
 
 
+def test_done_of_an_unknown_api(run: Run) -> None:
+    """[DONE] after the events of an unknown API doesn't make them a truncated chat stream."""
+    status, _, err = run(b'data: {"type": "ping"}\n\ndata: [DONE]\n\n')
+    assert status == 0
+    assert "the events are of an unknown API" in err
+
+
 def test_chunks(run: Run) -> None:
     """--chunks prints each chunk as a line, including unknown fields."""
     body = encode(Event('{"choices": [], "unknown": 1}')) + COMPLETE
@@ -139,6 +146,11 @@ def test_standard_input(run: Run, option: str) -> None:
         (b"\x93\x00\xff", 2, "not a stream: the body is binary data (3 bytes)"),
         (b"", 1, "the body is empty"),
         (b'data: {"type": "ping"}\n\n', 1, "the events are of an unknown API; `sseparse"),
+        (
+            b'data: {"type": "ping"}\n\ndata: [DONE]\n\n',
+            1,
+            "the events are of an unknown API; `sseparse",
+        ),
         (b'{"error": "busy"}', 1, "The server sent an error: busy (0 events, 17 bytes)"),
         (b'{"a": 1}', 2, "not a stream: the body is JSON and begins with '{\"a\": 1}'"),
         (b"\x7fELF\0\n: a\n", 2, "not a stream: the body is binary data (10 bytes)"),

@@ -83,7 +83,7 @@ def _print_events(
     if error is not None:
         return judge.api, end, error
     seen = judge.decoder.end_now()
-    if judge.api is None and not seen.done_seen:
+    if judge.api is None and (not seen.done_seen or end.events_seen > 1):
         return None, end, None
     end = attrs.evolve(
         seen, bytes_seen=end.bytes_seen, events_seen=end.events_seen, mid_event=end.mid_event

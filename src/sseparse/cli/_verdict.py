@@ -94,7 +94,7 @@ def _place_of(end: End) -> str:
 
 def _is_done_of_chat(end: End, api: API | None) -> bool:
     """Return whether [DONE] was received as the end of a chat stream, not of another API's."""
-    return end.done_seen and api in (None, CHAT)
+    return end.done_seen and (api is CHAT or (api is None and end.events_seen == 1))
 
 
 def _describe_truncated(end: End, api: API | None) -> str:
