@@ -21,7 +21,6 @@ from ._models import (
     ToolCallDelta,
 )
 from ._results import NoteKind, ResultT
-from ._rewriting import bare_chunk
 from ._texts import REASONING_NAMES
 
 _TEXTS: Final = ("content", "reasoning_content", "reasoning", "refusal")
@@ -387,4 +386,4 @@ class DeltaRewriter:
             released = state.rewrite(empty, last=True)
             if released != empty:
                 choices.append(released)
-        return [bare_chunk(self._latest, choices)] if self._latest and choices else []
+        return [self._latest.bare(choices)] if self._latest and choices else []

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Container, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec.structs import replace
 
@@ -12,7 +12,6 @@ from .._json import is_list, is_object
 from ..payloads._gated import (
     Dropped,
     GatedText,
-    Outlet,
     Part,
     Rest,
     TextEnd,
@@ -21,7 +20,7 @@ from ..payloads._gated import (
     numbers_in,
     with_numbers,
 )
-from ..payloads._model import Kind, Model, ModelT, build
+from ..payloads._model import Kind, build
 from ._texts import REASONING_NAMES, is_reasoning, other_parts
 
 if TYPE_CHECKING:
@@ -45,50 +44,35 @@ _OBFUSCATION = Dropped("obfuscation")
 _FUNCTION_CALL = -1  # the part of the arguments of a legacy function call
 
 
-class GatedChunk(Model, kw_only=True):
-    """Base class of chunks, with what a gate needs of both kinds: see `GatedItem`."""
-
-    def with_text(self, text: str, /) -> Self:
-        """Return a copy of a chunk with one text and nothing else, with another text."""
-        chunk: Any = self
-        choice: Any = chunk.choices[0]
-        if not hasattr(choice, "delta"):
-            return _bare(self, type(choice)(index=choice.index, text=text))
-        delta: ChoiceDelta = choice.delta
-        fields: dict[str, Any] = {}
-        if delta.tool_calls:
-            call = delta.tool_calls[0]
-            fields["tool_calls"] = [_call(call, None, text, id=call.id)]
-        elif delta.function_call is not None:
-            fields["function_call"] = _callee(delta.function_call, None, text)
-        elif delta.audio is not None:
-            fields["audio"] = replace(delta.audio, transcript=text)
-        else:
-            fields[next(name for name in _STRINGS if getattr(delta, name))] = text
-        return _bare(self, _choice(choice, role=delta.role, **fields))
-
-    def with_approved(self, _: Callable[[TextKey], str | None], /) -> Self:
-        """Return the chunk itself: chunks don't repeat texts."""
-        return self
-
-    def make_outlet(self, kinds: Container[Kind], /) -> Outlet:
-        """Return an outlet that changes nothing, and ends a choice by `with_stop()`."""
-        return Outlet(kinds)
-
-    def with_stop(self, choice: int, /) -> list[Self]:
-        """Return a chunk that ends the choice with the finish reason "content_filter"."""
-        chunk: Any = self
-        first: Any = chunk.choices[0]
-        fields = {name: make() for name, make in first.required.items()}
-        fields.update(index=choice, finish_reason="content_filter")
-        return [_bare(self, type(first)(**fields))]
+def split_chunk(chunk: Any, unchecked: Container[Kind]) -> list[Part]:
+    """Return the parts of a chunk for a gate, as `GatedItem` documents them."""
+    is_chat = hasattr(chunk, "obfuscation")
+    return _split_chat(chunk, unchecked) if is_chat else _split_legacy(chunk, unchecked)
 
 
-def split_chat(self: ChatCompletionChunk, unchecked: Container[Kind], /) -> list[Part]:
-    """Return the parts of the chunk for a gate, as `GatedItem` documents them."""
-    choices = self.choices
+def with_text(chunk: Any, text: str) -> Any:
+    """Return a copy of a chunk with one text and nothing else, with another text."""
+    choice: Any = chunk.choices[0]
+    if not hasattr(choice, "delta"):
+        return chunk.bare([type(choice)(index=choice.index, text=text)])
+    delta: ChoiceDelta = choice.delta
+    fields: dict[str, Any] = {}
+    if delta.tool_calls:
+        call = delta.tool_calls[0]
+        fields["tool_calls"] = [_call(call, None, text, id=call.id)]
+    elif delta.function_call is not None:
+        fields["function_call"] = _callee(delta.function_call, None, text)
+    elif delta.audio is not None:
+        fields["audio"] = replace(delta.audio, transcript=text)
+    else:
+        fields[next(name for name in _STRINGS if getattr(delta, name))] = text
+    return chunk.bare([_choice(choice, role=delta.role, **fields)])
+
+
+def _split_chat(chunk: ChatCompletionChunk, unchecked: Container[Kind]) -> list[Part]:
+    choices = chunk.choices
     # Fast path: one choice with only content, as in nearly all chunks.
-    if len(choices) == 1 and self.moderation is None:
+    if len(choices) == 1 and chunk.moderation is None:
         choice = choices[0]
         text = choice.only_text()
         if text is None and choice.delta.role is not None:  # many servers repeat the role
@@ -96,53 +80,44 @@ def split_chat(self: ChatCompletionChunk, unchecked: Container[Kind], /) -> list
             text = replace(choice, delta=delta).only_text()
         if text and "content" not in unchecked:
             key = TextKey("content", choice.index) if choice.index else _FIRST_CONTENT
-            part = GatedText(key, text, self)
-            if self.usage is not None or self.extra:
-                return [part, *_split_chunk(self)]
-            return [part] if self.obfuscation is None else [part, _OBFUSCATION]
-    parts = [part for choice in choices for part in _split_choice(self, choice, unchecked)]
-    if self.moderation is not None:
+            part = GatedText(key, text, chunk)
+            if chunk.usage is not None or chunk.extra:
+                return [part, *_split_rest(chunk)]
+            return [part] if chunk.obfuscation is None else [part, _OBFUSCATION]
+    parts = [part for choice in choices for part in _split_choice(chunk, choice, unchecked)]
+    if chunk.moderation is not None:
         parts.append(Dropped("moderation"))
-    return parts + _split_chunk(self)
+    return parts + _split_rest(chunk)
 
 
-def split_legacy(self: CompletionChunk, unchecked: Container[Kind], /) -> list[Part]:
-    """Return the parts of the chunk for a gate, as `GatedItem` documents them."""
+def _split_legacy(chunk: CompletionChunk, unchecked: Container[Kind]) -> list[Part]:
     parts: list[Part] = []
-    for choice in self.choices:
+    for choice in chunk.choices:
         index, text = choice.index, choice.text
-        only = _bare(self, type(choice)(index=index, text=text))
+        only = chunk.bare([type(choice)(index=index, text=text)])
         if text and "content" not in unchecked:
             parts.append(GatedText(TextKey("content", index), text, only))
         elif text or not choice.finish_reason:
             parts.append(Rest(only, index))
         if choice.finish_reason:
             end = type(choice)(index=index, text="", finish_reason=choice.finish_reason)
-            parts += [TextEnd(index, is_final=False), Rest(_bare(self, end), index)]
+            parts += [TextEnd(index, is_final=False), Rest(chunk.bare([end]), index)]
         if choice.logprobs is not None:
             parts.append(Dropped("logprobs"))
         parts += dropped_fields(choice)
-    return parts + _split_chunk(self)
-
-
-def _bare(chunk: ModelT, *choices: Any) -> ModelT:
-    """Return a chunk with other choices and only what all chunks of a stream repeat."""
-    fields: dict[str, Any] = {"choices": [*choices], "usage": None, "extra": {}}
-    if hasattr(chunk, "obfuscation"):
-        fields.update(moderation=None, obfuscation=None)
-    return replace(chunk, **fields)
+    return parts + _split_rest(chunk)
 
 
 def _choice(choice: ChunkChoice, /, **fields: Any) -> ChunkChoice:
     return type(choice)(index=choice.index, delta=type(choice.delta)(**fields))
 
 
-def _split_chunk(chunk: ChatCompletionChunk | CompletionChunk) -> list[Part]:
+def _split_rest(chunk: ChatCompletionChunk | CompletionChunk) -> list[Part]:
     """Return what belongs to no choice."""
     parts: list[Part] = []
     usage = _usage_of(chunk)
     if usage is not None or not chunk.choices:
-        parts.append(Rest(replace(_bare(chunk), usage=usage)))
+        parts.append(Rest(replace(chunk.bare([]), usage=usage)))
     if getattr(chunk, "obfuscation", None) is not None:
         parts.append(_OBFUSCATION)
     return parts + dropped_fields(chunk)
@@ -186,21 +161,21 @@ def _split_choice(
         # Many servers repeat the role with each text.
         (texts[0][2] if texts and not head else head)["role"] = delta.role
     if head:
-        yield Rest(_bare(chunk, make(**head)), index, kind=head_kind)
+        yield Rest(chunk.bare([make(**head)]), index, kind=head_kind)
     for kind, text, fields in texts:
-        yield GatedText(TextKey(kind, index), text, _bare(chunk, make(**fields)))
+        yield GatedText(TextKey(kind, index), text, chunk.bare([make(**fields)]))
     if "arguments" not in unchecked:
         yield from _split_calls(chunk, choice)
     elif delta.tool_calls or delta.function_call:
         calls = [_known_call(call) for call in delta.tool_calls or ()] or None
         function = delta.function_call and replace(delta.function_call, extra={})
         called = make(tool_calls=calls, function_call=function)
-        yield Rest(_bare(chunk, called), index, kind="arguments")
+        yield Rest(chunk.bare([called]), index, kind="arguments")
     if choice.finish_reason:
         end = make()
         end.finish_reason = choice.finish_reason
         yield TextEnd(index, is_final=False)
-        yield Rest(_bare(chunk, end), index)
+        yield Rest(chunk.bare([end]), index)
     yield from map(Dropped, _dropped(choice, unchecked))
 
 
@@ -247,18 +222,18 @@ def _split_calls(chunk: ChatCompletionChunk, choice: ChunkChoice) -> Iterator[Pa
             # It can be another call at the same index, or without one.
             yield TextEnd(choice.index, kind="arguments")
             start = _call(call, name, "", id=call.id, type=call.type)
-            rest = _bare(chunk, make(tool_calls=[start]))
+            rest = chunk.bare([make(tool_calls=[start])])
             yield Rest(rest, choice.index, kind="arguments")
         if text:
             only = _call(call, None, text, id=None if name else call.id)
             key = TextKey("arguments", choice.index, part=part)
-            yield GatedText(key, text, _bare(chunk, make(tool_calls=[only])))
+            yield GatedText(key, text, chunk.bare([make(tool_calls=[only])]))
     if (function := delta.function_call) is not None:
         if function.name:
-            rest = _bare(chunk, make(function_call=_callee(function, function.name, "")))
+            rest = chunk.bare([make(function_call=_callee(function, function.name, ""))])
             yield Rest(rest, choice.index, kind="arguments")
         if function.text:
-            legacy = _bare(chunk, make(function_call=_callee(function, None, function.text)))
+            legacy = chunk.bare([make(function_call=_callee(function, None, function.text))])
             key = TextKey("arguments", choice.index, part=_FUNCTION_CALL)
             yield GatedText(key, function.text, legacy)
 

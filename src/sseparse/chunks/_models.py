@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from ..payloads._model import Kind, Model, Piece, TokenCounts, encode_json
-from ._gated import GatedChunk, split_chat, split_legacy
+from ._base import BaseChunk
 from ._texts import other_reasoning, reasoning_of, reasoning_texts, text_of
 
 # Entries of `reasoning_details`: the fields that arrive in pieces, those that identify the entry
@@ -356,7 +356,7 @@ class ChunkChoice(Model, kw_only=True):
         return texts
 
 
-class ChatCompletionChunk(GatedChunk, kw_only=True):
+class ChatCompletionChunk(BaseChunk, kw_only=True):
     """
     A chunk of a streamed chat completion.
 
@@ -412,8 +412,6 @@ class ChatCompletionChunk(GatedChunk, kw_only=True):
         callees = [callee for choice in self.choices for callee in choice.delta.callees()]
         return [callee.name for callee in callees if callee.name]
 
-    split_texts = split_chat
-
 
 class CompletionChunkChoice(Model, kw_only=True):
     """
@@ -437,7 +435,7 @@ class CompletionChunkChoice(Model, kw_only=True):
         return bool(self.text)
 
 
-class CompletionChunk(GatedChunk, kw_only=True):
+class CompletionChunk(BaseChunk, kw_only=True):
     """
     A chunk of a streamed legacy completion. Other fields are those of `ChatCompletionChunk`.
 
@@ -473,8 +471,6 @@ class CompletionChunk(GatedChunk, kw_only=True):
     def pieces(self) -> list[Piece]:
         """Return the pieces of generated text in the chunk, choice by choice."""
         return [Piece("content", each.text, each.index) for each in self.choices if each.text]
-
-    split_texts = split_legacy
 
 
 Chunk = ChatCompletionChunk | CompletionChunk

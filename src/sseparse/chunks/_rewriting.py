@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from msgspec.structs import replace
-
 from .._stage import Uncopyable
 from ..payloads._parser import ItemParser
 from ._models import Chunk
@@ -27,11 +25,6 @@ class Rewriter(Protocol):
     def correct(self, result: ResultT, /) -> ResultT:
         """Return the result of the chunks, with what was known only after them, and with notes."""
         ...
-
-
-def bare_chunk(chunk: Chunk, choices: list[Any]) -> Chunk:
-    """Return a chunk with other choices and what all chunks of a stream repeat."""
-    return replace(chunk, choices=choices, usage=None, extra={})
 
 
 class RewritingParser(Uncopyable):

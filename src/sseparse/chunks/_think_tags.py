@@ -18,7 +18,6 @@ from ._models import (
     CompletionChunk,
 )
 from ._results import NoteKind, ResultT
-from ._rewriting import bare_chunk
 from ._texts import other_parts, text_of, thinking_of
 
 # The fields of a delta that precede its content in reading order. The others follow it.
@@ -122,7 +121,7 @@ class TagRewriter:
         for choice in chunk.choices:
             *earlier, final = self._rewrite_choice(choice, last=last)
             for each in earlier:
-                chunks.append(bare_chunk(chunk, [*choices, each]))
+                chunks.append(chunk.bare([*choices, each]))
                 choices = []
             choices.append(final)
             is_new = is_new or final is not choice
@@ -182,7 +181,7 @@ class TagRewriter:
             if tagged.held
             for delta in _make_deltas(ChoiceDelta(), tagged.split("", last=True))
         ]
-        return [bare_chunk(self._latest, choices)] if self._latest and choices else []
+        return [self._latest.bare(choices)] if self._latest and choices else []
 
 
 def _make_deltas(delta: ChoiceDelta, pieces: list[tuple[bool, str]]) -> list[ChoiceDelta]:
