@@ -22,9 +22,9 @@ def find_error(event_type: str, body: dict[str, Any]) -> ServerSentError | None:
     """
     Return the error in an event's JSON object, or None.
 
-    The forms: a terminal event whose response failed; an event of type "error", flat or nested;
-    without a type, `{"error": …}`, `{"errors": […]}` and what all APIs share; a response that
-    failed.
+    The forms: a terminal event whose response failed; an event of type "error" or "response.error",
+    flat or nested; without a type, `{"error": …}`, `{"errors": […]}` and what all APIs share; a
+    response that failed.
 
     Source: OpenAI API reference, "error"; field reports of Azure, vLLM and LiteLLM.
     """
@@ -37,7 +37,7 @@ def find_error(event_type: str, body: dict[str, Any]) -> ServerSentError | None:
         has_failed = kind == "response.failed" or response.get("status") == _FAILED
         inner: Any = response.get("error") or body.get("error") or {}
         return _make(inner, body) if has_failed else None
-    if ERROR_TYPE in (kind, event_type):
+    if ERROR_TYPE in (kind, event_type) or kind == "response.error":
         return _make(body.get("error") or body, body)
     if isinstance(kind, str) and kind:
         return None  # an `error` is that of a tool
