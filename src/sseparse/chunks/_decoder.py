@@ -141,7 +141,8 @@ class ChunkDecoder(Decoder[ChunkT]):
         self._max_choices = max_choices
         self._error_reasons = check_reasons(error_finish_reasons)
         self._reasons: dict[int, str | None] = {}
-        self._open: set[int] = set()  # the choices without a finish reason after their last text
+        # The choices without a finish reason after their last text; an empty set would be larger.
+        self._open: dict[int, None] = {}
         self._decode: Callable[[str | bytes], Any] | None = _decode_function(ChatCompletionChunk)
         self._id: str | None = None
         self._kind: type[Chunk] | None = None
@@ -201,16 +202,16 @@ class ChunkDecoder(Decoder[ChunkT]):
                     self.stop(error)
                     return False
                 reasons[index] = None
-                self._open.add(index)
+                self._open[index] = None
             if choice.finish_reason in _NO_REASONS:
                 # Treated like a value of the wrong type: it stays in `extra` and leaves a note.
                 choice.extra = {"finish_reason": choice.finish_reason, **choice.extra}
                 choice.finish_reason = None
             if choice.finish_reason:
-                self._open.discard(index)
+                self._open.pop(index, None)
             elif choice.has_output():
                 # Some servers send a first finish reason before the text.
-                self._open.add(index)
+                self._open[index] = None
             if choice.finish_reason and reasons[index] is None:
                 reasons[index] = choice.finish_reason[:_LONGEST_REASON]
                 if choice.finish_reason.lower() in self._error_reasons:
@@ -276,7 +277,7 @@ class ChunkDecoder(Decoder[ChunkT]):
         end = super().end_now()
         reasons = {**self._reasons}
         if end.cause is EndCause.INCOMPLETE:
-            reasons |= dict.fromkeys(self._open)
+            reasons |= self._open
         end = evolve(end, finish_reasons=reasons)
         # [DONE] without a choice completes nothing.
         is_empty = end.cause is EndCause.DONE and not self._reasons
