@@ -95,8 +95,8 @@ class ChunkDecoder(Decoder[ChunkT]):
         "_max_choices",
         "_misses",
         "_object",
-        "_open",
         "_reasons",
+        "_reopened",
     )
 
     # `+=` below would leave their types to be inferred, which type checkers do differently.
@@ -141,8 +141,8 @@ class ChunkDecoder(Decoder[ChunkT]):
         self._max_choices = max_choices
         self._error_reasons = check_reasons(error_finish_reasons)
         self._reasons: dict[int, str | None] = {}
-        # The choices without a finish reason after their last text; an empty set would be larger.
-        self._open: dict[int, None] = {}
+        # The first finish reasons of choices that went on. Most streams have none.
+        self._reopened: dict[int, str] | None = None
         self._decode: Callable[[str | bytes], Any] | None = _decode_function(ChatCompletionChunk)
         self._id: str | None = None
         self._kind: type[Chunk] | None = None
@@ -163,7 +163,7 @@ class ChunkDecoder(Decoder[ChunkT]):
         msgspec decodes such a chunk in one call. Unknown fields, errors, [DONE], large or deep
         JSON and a change of the kind fall through to the general case.
         """
-        decode, kind, open_choices = self._decode, self._object, self._open
+        decode, kind, reasons = self._decode, self._object, self._reasons
         if decode is None or self.done or event_type == "error":
             return next(values, None)
         for value in values:
@@ -179,7 +179,7 @@ class ChunkDecoder(Decoder[ChunkT]):
             self.events_seen += 1
             items.append(chunk)
             for choice in chunk.choices:
-                if choice.finish_reason or choice.index not in open_choices:
+                if choice.finish_reason or reasons.get(choice.index, "") is not None:
                     if not self._note_choices(chunk):
                         items.pop()
                     break
@@ -202,20 +202,21 @@ class ChunkDecoder(Decoder[ChunkT]):
                     self.stop(error)
                     return False
                 reasons[index] = None
-                self._open[index] = None
             if choice.finish_reason in _NO_REASONS:
                 # Treated like a value of the wrong type: it stays in `extra` and leaves a note.
                 choice.extra = {"finish_reason": choice.finish_reason, **choice.extra}
                 choice.finish_reason = None
-            if choice.finish_reason:
-                self._open.pop(index, None)
-            elif choice.has_output():
-                # Some servers send a first finish reason before the text.
-                self._open[index] = None
-            if choice.finish_reason and reasons[index] is None:
-                reasons[index] = choice.finish_reason[:_LONGEST_REASON]
-                if choice.finish_reason.lower() in self._error_reasons:
+            known, new = reasons[index], choice.finish_reason
+            if new and known is None:
+                first = self._reopened and self._reopened.get(index)
+                reasons[index] = first or new[:_LONGEST_REASON]
+                if new.lower() in self._error_reasons:
                     self._stop_at_reason(choice)
+            elif known and not new and choice.has_output():
+                # Some servers send a finish reason before the text (open-webui/open-webui#23921).
+                self._reopened = self._reopened or {}
+                self._reopened[index] = known
+                reasons[index] = None
         return True
 
     def _stop_at_reason(self, choice: ChunkChoice | CompletionChunkChoice) -> None:
@@ -270,15 +271,14 @@ class ChunkDecoder(Decoder[ChunkT]):
     @property
     def is_finished(self) -> bool:
         """Whether there is a choice, and every choice has its finish reason, with no text after."""
-        return bool(self._reasons) and not self._open
+        return bool(self._reasons) and None not in self._reasons.values()
 
     def end_now(self) -> End:
         """Return how the input would have ended if this were its end."""
-        end = super().end_now()
         reasons = {**self._reasons}
-        if end.cause is EndCause.INCOMPLETE:
-            reasons |= self._open
-        end = evolve(end, finish_reasons=reasons)
+        if self.done and self._reopened:
+            reasons = {index: each or self._reopened.get(index) for index, each in reasons.items()}
+        end = evolve(super().end_now(), finish_reasons=reasons)
         # [DONE] without a choice completes nothing.
         is_empty = end.cause is EndCause.DONE and not self._reasons
         return evolve(end, cause=EndCause.INCOMPLETE) if is_empty else end
