@@ -89,14 +89,12 @@ class ToolCallAssembler:
         Args:
             delta: The next delta.
             is_finished: Whether an earlier chunk finished the choice.
-            place: Its position among the deltas of its chunk, which is the index of one that has
-                none; None if it's the only one.
+            place: Its position among the deltas of its chunk, which can be the index of one that
+                has none; None if it's the only one.
         """
         has_index = delta.index is not None and delta.index >= 0
         callee = delta.function or delta.custom or _NO_CALLEE
-        index = delta.index if has_index else place
-        if not has_index and not delta.id and self._is_open(callee.name):
-            index = None  # a piece of the latest call, with its name again
+        index = delta.index if has_index else self._assume_index(delta, callee, place)
         call = self._find(index, delta.id, callee) or self._begin(index, delta.id, callee.name)
         text = call.add(delta, is_finished=is_finished)
         if callee.name:
@@ -134,12 +132,17 @@ class ToolCallAssembler:
             continues = _continues_with_another_id(call, callee, has_index=has_index)
         return call if continues else None
 
-    def _is_open(self, name: str | None) -> bool:
-        """Return whether the latest call has a name, and isn't complete."""
-        if not name or not self.calls:
-            return False
-        callee = self.calls[-1].callee
-        return callee.is_named(name) and not callee.is_done
+    def _assume_index(self, delta: ToolCallDelta, callee: Callee, place: int | None) -> int | None:
+        """Return the place of a delta without an index; None for a piece of the latest call."""
+        if place is None or delta.id:
+            return place
+        if callee.name:
+            latest = self.calls[-1].callee if self.calls else None
+            is_open = latest is not None and latest.is_named(callee.name) and not latest.is_done
+            return None if is_open else place
+        # Servers also send the name of a call and its arguments in one chunk.
+        call = self._by_index.get(place)
+        return None if call is None or call.callee.excludes(callee.text) else place
 
     def _find_by_place(
         self, index: int | None, call: ToolCallState | None, callee: Callee

@@ -21,6 +21,7 @@ from ..sse._event import Event
 from ._errors import find_error
 from ._events import (
     KINDS,
+    ContentBlockDeltaEvent,
     ContentBlockStartEvent,
     MessageDeltaEvent,
     MessageEvent,
@@ -35,6 +36,8 @@ _DONE_MARKS: Final = ("[DONE]", '"[DONE]"')
 _DELTA: Final = "content_block_delta"
 # The types of events that say something about the end of the message.
 _NOTED: Final = frozenset(("message_start", "content_block_start", "message_delta", "message_stop"))
+# Until there is content, a delta without a block says that, too.
+_NOTED_IF_EMPTY: Final = _NOTED | {_DELTA, UNNAMED}
 # In characters. No server has longer ones; this bounds what a hostile one can make us keep.
 _LONGEST_REASON: Final = 256
 
@@ -80,7 +83,7 @@ class MessageDecoder(TypedDecoder[MessageEvent]):
         super().__init__(
             _decode_functions(),
             (_DELTA,),
-            _NOTED,
+            _NOTED_IF_EMPTY,
             on_bad_json=on_bad_json,
             max_objects=max_objects,
         )
@@ -96,7 +99,7 @@ class MessageDecoder(TypedDecoder[MessageEvent]):
             # The same message can begin again; another one replaces it.
             if not self._has_message or is_other(message.id, self._id):
                 self._has_message = True
-                self._has_content = bool(message.content)
+                self._set_content(has_content=bool(message.content))
                 self._reason = None
                 self._set_reason(message.stop_reason)
                 self._id = message.id
@@ -105,10 +108,18 @@ class MessageDecoder(TypedDecoder[MessageEvent]):
             self._set_reason(item.delta.stop_reason)
         elif isinstance(item, ContentBlockStartEvent):
             # Content after a stop reason: the message goes on.
-            self._has_content, self._reason = True, None
+            self._reason = None
+            self._set_content(has_content=True)
+        elif isinstance(item, ContentBlockDeltaEvent) and self._has_message:
+            # Some gateways don't announce blocks.
+            self._set_content(has_content=True)
         elif isinstance(item, MessageStopEvent):
             self.done = self._stop_seen = True
         return True
+
+    def _set_content(self, *, has_content: bool) -> None:
+        self._has_content = has_content
+        self._noted = _NOTED if has_content else _NOTED_IF_EMPTY
 
     def _set_reason(self, reason: str | None) -> None:
         self._reason = reason[:_LONGEST_REASON] if reason else self._reason
