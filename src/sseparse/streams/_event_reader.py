@@ -61,6 +61,8 @@ class EventReader(Breakable, Generic[ItemT]):
         self._end: End | None = None
         self.continues: bool = False
         """Whether bytes after the end can complete the result."""
+        if (open_timeline := getattr(timeline, "on_open", None)) is not None:
+            open_timeline()
 
     # For those who push bytes.
 
