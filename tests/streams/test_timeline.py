@@ -19,6 +19,7 @@ from sseparse import (
     Stream,
 )
 from sseparse.messages import MessageReader, MessageStream
+from sseparse.moderation import Gate
 from sseparse.responses import ResponseReader, ResponseStream
 from sseparse.timing import Timeline
 
@@ -170,3 +171,18 @@ def test_timeline_with_measurements() -> None:
 
     with pytest.raises(RuntimeError, match="has recorded a stream already"):
         Stream([FIRST], timeline=timeline)
+
+
+@pytest.mark.parametrize(
+    ("value", "given"), [(True, "bool"), (Timeline, "the class Timeline")], ids=["bool", "class"]
+)
+def test_invalid_timeline(value: Any, given: str) -> None:
+    """What isn't a timeline raises an error when the stream is made."""
+    message = rf"timeline is {given}; give a Timeline\(\), or None"
+    for make in (Stream, EventStream, ResponseStream, MessageStream):
+        with pytest.raises(TypeError, match=message):
+            make([FIRST], timeline=value)
+    with pytest.raises(TypeError, match=message):
+        ChunkReader(timeline=value)
+    with pytest.raises(TypeError, match=message):
+        Gate(timeline=value)

@@ -34,7 +34,7 @@ class Timeline(Uncopyable):
     """
     Recorder of the times of one stream.
 
-    Create one for each request, when you send it. Each `on_...()` method reads the
+    Create one for each request, when you send it. Each method that records something reads the
     clock once. A chunk takes 40 bytes of memory, and a piece of the body with events or comments up
     to 24 bytes.
 
