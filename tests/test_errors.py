@@ -2,11 +2,13 @@
 
 import copy
 import pickle
+from types import SimpleNamespace
 
 import pytest
 
 from sseparse import (
     BrokenStage,
+    ChunkReader,
     DecodeError,
     EncodingError,
     End,
@@ -75,6 +77,23 @@ def test_errors_say_what_to_do(error: SSEError, words: list[str]) -> None:
     """Each message states the facts and what to do."""
     for word in words:
         assert word in str(error)
+
+
+@pytest.mark.parametrize(
+    ("status", "shown"),
+    [
+        (None, "Not Found (code 7)"),
+        (200, "Not Found (code 7)"),
+        (404, "Not Found (status 404, code 7)"),
+    ],
+)
+def test_status_of_server_errors(status: int | None, shown: str) -> None:
+    """The message of a server's error has the HTTP status, unless that is 200 or unknown."""
+    reader = ChunkReader(SimpleNamespace(status=status, headers={}))
+    reader.feed(b'{"error": {"message": "Not Found", "code": 7}}')
+    reader.close()
+
+    assert str(reader.error) == f"The server sent an error: {shown}"
 
 
 def test_class_hierarchy() -> None:

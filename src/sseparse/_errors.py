@@ -215,17 +215,22 @@ class ServerSentError(SSEError):
         code: str | int | None = None,
         param: str | None = None,
     ) -> None:
-        about = ", ".join(
-            f"{name} {value}" for name, value in (("type", type), ("code", code)) if value
-        )
-        super().__init__(
-            f"The server sent an error: {message or 'no message'}{f' ({about})' if about else ''}"
-        )
+        super().__init__(message)
         self.message = message
         self.type = type
         self.code = code
         self.param = param
         self.body = body
+
+    def __str__(self) -> str:
+        # The status is known only after the error was made.
+        status = None if self.status == 200 else self.status
+        facts = ("status", status), ("type", self.type), ("code", self.code)
+        about = ", ".join(f"{name} {value}" for name, value in facts if value)
+        return (
+            f"The server sent an error: {self.message or 'no message'}"
+            f"{f' ({about})' if about else ''}"
+        )
 
     @property
     def request_id(self) -> str | None:

@@ -12,6 +12,18 @@ def check_choice(name: str, value: str, *known: str) -> None:
         raise ValueError(f"{name} is {value!r}; give one of {', '.join(map(repr, known))}")
 
 
+def wrong_type(name: str, value: object, wanted: str) -> TypeError:
+    """Return the error for an option of another type."""
+    given = f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
+    return TypeError(f"{name} is {given}; give {wanted}")
+
+
+def check_hook(name: str, value: object, method: str, wanted: str) -> None:
+    """Raise TypeError unless an option is an object with a method."""
+    if isinstance(value, type) or not hasattr(value, method):
+        raise wrong_type(name, value, wanted)
+
+
 def check_id(name: str, value: object) -> None:
     """Raise ValueError unless a last event ID is text."""
     if not isinstance(value, str):

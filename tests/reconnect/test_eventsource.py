@@ -1008,6 +1008,8 @@ def test_headers_that_cannot_be_sent(
         ({"content": "text"}, TypeError, "content is str; give bytes"),
         ({"read_timeout": -1}, ValueError, "read_timeout is -1; give seconds above 0"),
         ({"read_timeout": "1"}, ValueError, "read_timeout is '1'; give seconds above 0"),
+        ({"policy": 5}, TypeError, r"policy is int; give a ReconnectPolicy\(\)"),
+        ({"policy": ReconnectPolicy}, TypeError, "policy is the class ReconnectPolicy; give a"),
     ],
 )
 @pytest.mark.parametrize("make", [EventSource, AsyncEventSource])

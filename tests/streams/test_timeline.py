@@ -1,5 +1,7 @@
 """Timelines of streams: bytes, items and the end."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -8,6 +10,7 @@ from sseparse import (
     AsyncEventStream,
     AsyncStream,
     Chunk,
+    ChunkReader,
     Deadlines,
     End,
     EndCause,
@@ -15,6 +18,10 @@ from sseparse import (
     IncompleteStream,
     Stream,
 )
+from sseparse.messages import MessageReader, MessageStream
+from sseparse.moderation import Gate
+from sseparse.responses import ResponseReader, ResponseStream
+from sseparse.timing import Timeline
 
 from .sources import AsyncSource
 
@@ -131,3 +138,51 @@ async def test_asynchronous_streams() -> None:
     assert timeline.calls == [(len(FIRST), 1, 0), "Hi", (len(LAST), 1, 0), "", EndCause.FINISHED]
     assert len(events) == 1
     assert event_timeline.calls == [(len(FIRST), 1, 0), EndCause.FINISHED]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        partial(Stream, [FIRST]),
+        partial(EventStream, [FIRST]),
+        partial(ResponseStream, [FIRST]),
+        partial(MessageStream, [FIRST]),
+        partial(AsyncStream, AsyncSource(FIRST)),
+        partial(AsyncEventStream, AsyncSource(FIRST)),
+        ChunkReader,
+        ResponseReader,
+        MessageReader,
+    ],
+    ids=lambda make: make.func.__name__ if isinstance(make, partial) else make.__name__,
+)
+def test_timeline_of_another_stream(make: Callable[..., object]) -> None:
+    """A timeline belongs to one stream: a second one is an error when it's made."""
+    timeline = Timeline()
+    make(timeline=timeline)
+
+    with pytest.raises(RuntimeError, match="has another stream; make one for each request"):
+        make(timeline=timeline)
+
+
+def test_timeline_with_measurements() -> None:
+    """A timeline whose methods were called for one stream can't be given to another."""
+    timeline = Timeline()
+    timeline.on_bytes(5)
+
+    with pytest.raises(RuntimeError, match="has recorded a stream already"):
+        Stream([FIRST], timeline=timeline)
+
+
+@pytest.mark.parametrize(
+    ("value", "given"), [(True, "bool"), (Timeline, "the class Timeline")], ids=["bool", "class"]
+)
+def test_invalid_timeline(value: Any, given: str) -> None:
+    """What isn't a timeline raises an error when the stream is made."""
+    message = rf"timeline is {given}; give a Timeline\(\), or None"
+    for make in (Stream, EventStream, ResponseStream, MessageStream):
+        with pytest.raises(TypeError, match=message):
+            make([FIRST], timeline=value)
+    with pytest.raises(TypeError, match=message):
+        ChunkReader(timeline=value)
+    with pytest.raises(TypeError, match=message):
+        Gate(timeline=value)

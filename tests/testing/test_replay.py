@@ -485,6 +485,12 @@ def test_replay_function() -> None:
     assert [request.method for request in server.requests] == ["POST", "GET"]
 
 
+def test_path_without_slash() -> None:
+    """A path that no request can have raises ValueError."""
+    with pytest.raises(ValueError, match="the path 'v1/chat' doesn't begin with '/'; give '/v1/"):
+        ReplayServer({"v1/chat": b""})
+
+
 @pytest.mark.parametrize(
     ("replay_function", "message"),
     [

@@ -16,6 +16,7 @@ from collections.abc import (
 from functools import partial
 from typing import Literal, Protocol, TypeVar
 
+from .._options import check_hook
 from .._stage import Breakable, breaking
 from ..payloads._gated import GatedItem, GatedText, Part, TextKey
 from ..payloads._model import Kind
@@ -166,6 +167,8 @@ class Gate(Breakable):
         self._is_closed = False
         self._is_reading_verdict = False
         self._failures: list[Exception] = []
+        if timeline is not None:
+            check_hook("timeline", timeline, "on_release", "a Timeline(), or None")
         self._timeline = timeline
         self._iterator: ReleaseIterator | None = None
 

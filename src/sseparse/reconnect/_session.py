@@ -13,7 +13,7 @@ from attrs import evolve
 from .._end import End, EndCause
 from .._errors import NotEventStream, SSEError, StreamTimeout, TransportError, translated
 from .._log import debug
-from .._options import ParserOptions
+from .._options import ParserOptions, wrong_type
 from .._stage import Breakable, breaking
 from ..adapters._http import check_timeout
 from ..sse._core import ItemT as EventT
@@ -68,6 +68,8 @@ class BaseEventSource(Breakable, Generic[EventT]):
         super().__init__()
         self._make_headers = headers if callable(headers) else None
         self._headers = {} if callable(headers) else merge_headers(headers)
+        if not isinstance(policy, ReconnectPolicy):
+            raise wrong_type("policy", policy, "a ReconnectPolicy()")
         check_timeout(read_timeout, "read_timeout")
         self._read_timeout = read_timeout
         self._on_open = on_open

@@ -18,6 +18,7 @@ from .._errors import (
     translated,
 )
 from .._log import debug
+from .._options import check_hook
 from .._response import headers_of, is_event_stream_type, looks_encoded, lost_line_ends, status_of
 from .._stage import Breakable, breaking, check_piece, raise_stored
 from ..sse._parser import BODY_START, looks_like_events
@@ -61,6 +62,8 @@ class EventReader(Breakable, Generic[ItemT]):
         self._end: End | None = None
         self.continues: bool = False
         """Whether bytes after the end can complete the result."""
+        if timeline is not None:
+            _open_timeline(timeline)
 
     # For those who push bytes.
 
@@ -311,3 +314,10 @@ class EventReader(Breakable, Generic[ItemT]):
         last_events, last_comments = self._recorded
         timeline.on_bytes(size, events=events - last_events, comments=comments - last_comments)
         self._recorded = (events, comments)
+
+
+def _open_timeline(timeline: Recorder) -> None:
+    check_hook("timeline", timeline, "on_bytes", "a Timeline(), or None")
+    on_open = getattr(timeline, "on_open", None)
+    if on_open is not None:
+        on_open()

@@ -49,7 +49,11 @@ class ItemAccumulator(Protocol[ItemT_contra, ResultT_co]):
 
 
 class Recorder(Protocol):
-    """What records when something is received; `sseparse.timing.Timeline` does."""
+    """
+    What records when something is received; `sseparse.timing.Timeline` does.
+
+    It can also have `on_open()`, which is called when a stream or reader is made with it.
+    """
 
     def on_bytes(self, size: int, /, *, events: int, comments: int) -> None:
         """Record `size` bytes, and the number of events and comments that they complete."""

@@ -11,7 +11,7 @@ from attrs import evolve
 from .._end import End
 from .._errors import StreamTimeout, describe_seen
 from .._log import debug
-from .._options import EventOptions, check_seconds
+from .._options import EventOptions, check_seconds, wrong_type
 from .._response import status_of
 from .._stage import Uncopyable
 from ._event_reader import EventReader
@@ -186,6 +186,5 @@ def _copy_deadlines(deadlines: Deadlines) -> Deadlines:
     from .._deadlines import Deadlines  # noqa: PLC0415 - most streams have none
 
     if not isinstance(deadlines, Deadlines):
-        name = type(deadlines).__name__
-        raise TypeError(f"deadlines is a {name}; give Deadlines(total=60), or None")
+        raise wrong_type("deadlines", deadlines, "Deadlines(total=60), or None")
     return evolve(deadlines)

@@ -210,7 +210,7 @@ class ReplayServer(Uncopyable):
 
     Raises:
         TypeError: The replay is neither bytes nor a Replay.
-        ValueError: A number is out of range.
+        ValueError: A number is out of range, or a path of the mapping doesn't begin with "/".
         OSError: On entering the block: the server can't listen at the address.
         RuntimeError: On entering the block: the server listens already.
         ModuleNotFoundError: On entering the block: h11 isn't installed.
@@ -234,9 +234,13 @@ class ReplayServer(Uncopyable):
         idle_timeout: float = 60.0,
         max_connections: int = 1_000,
     ) -> None:
-        if not callable(replay):
-            for each in replay.values() if isinstance(replay, Mapping) else [replay]:
+        if isinstance(replay, Mapping):
+            for path, each in replay.items():
                 _as_replay(each)
+                if not path.startswith("/"):
+                    raise ValueError(f"the path {path!r} doesn't begin with '/'; give '/{path}'")
+        elif not callable(replay):
+            _as_replay(replay)
         if not idle_timeout > 0:
             raise ValueError(f"idle_timeout is {idle_timeout!r}; give seconds above 0")
         if max_connections < 1:

@@ -34,8 +34,9 @@ class Timeline(Uncopyable):
     """
     Recorder of the times of one stream.
 
-    Create it when you send the request. Each `on_...()` method reads the clock once. A chunk takes
-    40 bytes of memory, and a piece of the body with events or comments up to 24 bytes.
+    Create one for each request, when you send it. Each method that records something reads the
+    clock once. A chunk takes 40 bytes of memory, and a piece of the body with events or comments up
+    to 24 bytes.
 
     Args:
         clock: Returns the time, in seconds. Default: `time.perf_counter`.
@@ -66,6 +67,7 @@ class Timeline(Uncopyable):
         self._ended: float | None = None
         self._end: End | None = None
         self._result: StreamResult | None = None
+        self._opened = False
         self._sent = clock()
 
     def on_request(self) -> None:
@@ -75,11 +77,26 @@ class Timeline(Uncopyable):
         Raises:
             RuntimeError: The timeline has recorded a stream: each stream needs its own timeline.
         """
+        self._check_unused()
+        self._sent = self._clock()
+
+    def on_open(self) -> None:
+        """
+        Assign the timeline to a stream. Streams and readers call this when they're made.
+
+        Raises:
+            RuntimeError: The timeline has another stream.
+        """
+        if self._opened:
+            raise RuntimeError("this Timeline has another stream; make one for each request")
+        self._check_unused()
+        self._opened = True
+
+    def _check_unused(self) -> None:
         if self._first_byte is not None or self._times or self._ended is not None:
             raise RuntimeError(
                 "this Timeline has recorded a stream already; make another for the next request"
             )
-        self._sent = self._clock()
 
     def on_bytes(self, size: int, *, events: int = 0, comments: int = 0) -> None:
         """
