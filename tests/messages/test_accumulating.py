@@ -310,6 +310,16 @@ def test_start_without_input() -> None:
     assert ContentBlock(type="tool_use", input=["\ud83d"]).arguments == '["\\ud83d"]'
 
 
+def test_input_as_text() -> None:
+    """An input that arrives as the text of JSON is what the text decodes to."""
+    message = message_of(message_start(), tool_start(input='{"a":1}'), block_stop())
+    assert message.content[0].input == {"a": 1}
+    assert message.tool_calls[0].arguments == '{"a":1}'
+    # A text without fields begins a call whose input follows.
+    message = message_of(message_start(), tool_start(input="{}"), json_piece(0, '{"b":2}'))
+    assert message.content[0].input == {"b": 2}
+
+
 def test_json_input() -> None:
     """`json_input()` has the input so far, from any time on."""
     accumulator = accumulator_of(message_start(), tool_start(2), json_piece(2, '{"a": "x'))
@@ -455,6 +465,22 @@ def test_token_counts() -> None:
     assert usage.token_counts() == TokenCounts(input=13, output=2, cached=8, reasoning=16)
     assert MessageUsage().token_counts() == TokenCounts()
     assert MessageUsage(output_tokens_details={}).token_counts() == TokenCounts()
+
+
+def test_no_input_tokens_at_the_end() -> None:
+    """An input count of 0 doesn't replace a real one, unless the prompt was cached."""
+    usage = {"input_tokens": 0, "output_tokens": 5}
+    message = message_of(message_start(), message_delta(usage=usage))
+    assert message.usage == MessageUsage(input_tokens=10, output_tokens=5)
+    assert [(note.kind, note.detail) for note in message.notes] == [
+        (NoteKind.VALUE_IGNORED, "input_tokens")
+    ]
+
+    usage["cache_read_input_tokens"] = 10
+    message = message_of(message_start(), message_delta(usage=usage))
+    assert message.usage is not None
+    assert message.usage.to_dict() == usage
+    assert message.notes == ()
 
 
 def test_many_unknown_counts() -> None:

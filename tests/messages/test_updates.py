@@ -118,6 +118,19 @@ def test_call_without_pieces() -> None:
     ]
 
 
+def test_input_as_text() -> None:
+    """The input of a call that begins with all its text is one piece."""
+    call = (0, 0, "toolu_0", "f", "function")
+    updates = updates_of(
+        message_start(), tool_start(input='{"a":1}'), block_stop(), message_delta()
+    )
+    assert updates[1:4] == [
+        ToolCallStarted(*call, 0),
+        ArgumentsDelta(0, 0, '{"a":1}', {"a": 1}, 0),
+        ToolCallDone(*call, '{"a":1}', {"a": 1}, None, 0),
+    ]
+
+
 def test_truncated_call() -> None:
     """A call whose input isn't complete JSON is done at the finish, with a fault."""
     events = [message_start(), tool_start(), piece('{"a": 1, "b'), block_stop()]
