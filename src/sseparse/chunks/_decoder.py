@@ -208,7 +208,7 @@ class ChunkDecoder(Decoder[ChunkT]):
                 choice.finish_reason = None
             known, new = reasons[index], choice.finish_reason
             if new and known is None:
-                first = self._reopened and self._reopened.get(index)
+                first = self._reopened.get(index) if self._reopened else None
                 reasons[index] = first or new[:_LONGEST_REASON]
                 if new.lower() in self._error_reasons:
                     self._stop_at_reason(choice)

@@ -234,13 +234,12 @@ class ReplayServer(Uncopyable):
         idle_timeout: float = 60.0,
         max_connections: int = 1_000,
     ) -> None:
-        if isinstance(replay, Mapping):
-            for path, each in replay.items():
+        if not callable(replay):
+            replays = replay if isinstance(replay, Mapping) else {"/": replay}
+            for path, each in replays.items():
                 _as_replay(each)
                 if not path.startswith("/"):
                     raise ValueError(f"the path {path!r} doesn't begin with '/'; give '/{path}'")
-        elif not callable(replay):
-            _as_replay(replay)
         if not idle_timeout > 0:
             raise ValueError(f"idle_timeout is {idle_timeout!r}; give seconds above 0")
         if max_connections < 1:
