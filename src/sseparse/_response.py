@@ -7,8 +7,6 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from ._json import is_list
-
 # Fetch, 2.2.6 "redirect status".
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 # Values of a header, separated by commas outside quoted strings (Fetch, "get, decode, and split").
@@ -38,8 +36,9 @@ def headers_of(response: object) -> dict[str, str]:
 
 def lower_case(headers: Any) -> dict[str, str]:
     """Return headers by lower-case name, repeated ones joined, without those that aren't text."""
-    # Of test doubles, and of libraries that don't parse headers: a list of pairs.
-    return join_pairs(headers if is_list(headers) else headers.items() if headers else ())
+    # Some test doubles have a list of pairs.
+    items = getattr(headers, "items", None)
+    return join_pairs((headers or ()) if items is None else items())
 
 
 def join_pairs(pairs: Iterable[tuple[Any, Any]]) -> dict[str, str]:
