@@ -52,7 +52,7 @@ class EventReader(Breakable, Generic[ItemT]):
         timeline: Recorder | None = None,
     ) -> None:
         super().__init__()
-        self.parser = parser
+        self.parser: StreamParser[ItemT] = parser
         self._response = response
         self._timeline = timeline
         # In reverse: the last item of a list is the cheapest to remove.

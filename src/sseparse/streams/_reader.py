@@ -43,9 +43,10 @@ class Reader(EventReader[ItemT], Generic[ItemT, ResultT]):
 
     _split_note: ClassVar[Note | None] = None  # for a result of which an event had several values
 
+    # In an inner tuple, type checkers don't require annotations, which subclasses couldn't narrow.
     __slots__ = (
-        "_incomplete", "_limited", "_updates", "accumulator", "item_parser", "tracks_updates",
-    )  # fmt: skip
+        *("_incomplete", "_limited", "_updates", "accumulator", "item_parser", "tracks_updates"),
+    )
 
     def __init__(
         self,
