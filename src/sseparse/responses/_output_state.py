@@ -295,7 +295,8 @@ class OutputState:
             return
         is_done = event.type.endswith(".done")
         before = state.set_part(event, part, is_done=is_done)
-        target = PARTS.get((event.parts, part.type))
+        is_reasoning = part.type == "text" and state.item.type == "reasoning"
+        target = PARTS.get((event.parts, "reasoning_text" if is_reasoning else part.type))
         if target is None:
             return
         old, new = (getattr(each, target.field, None) or "" for each in (before, part))

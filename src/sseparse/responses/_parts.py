@@ -53,7 +53,7 @@ class PartState:
 
     def can_have(self, kind: str) -> bool:
         """Return whether the part can have the text of a type of part; an unknown one can."""
-        return self.type == kind or self.type not in PART_TYPES
+        return self.type == kind or self._part.type not in PART_TYPES
 
     def is_continued_by(self, part: ContentPart) -> bool:
         """Return whether a complete part has the text so far, and perhaps more."""
