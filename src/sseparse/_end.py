@@ -43,14 +43,14 @@ class End:
     Attributes:
         cause: Why the stream ended.
         done_seen: Whether the API's terminal event was received.
-        finish_seen: Whether every choice has its finish reason.
+        finish_seen: Whether every choice has its finish reason, with no text after it.
         mid_event: Whether the input ended inside an event.
         bytes_seen: The number of bytes received.
         events_seen: The number of events dispatched.
         comments_seen: The number of comment lines received.
         one_object: Whether the body was one JSON object instead of a stream.
         finish_reasons: The first finish reason of each choice, by its index; None for a choice
-            without one.
+            without one. If the stream is incomplete, also None for a choice with text after it.
     """
 
     cause: EndCause

@@ -369,3 +369,20 @@ def test_filled_start() -> None:
         *("message_delta", "message_stop"),
     ]
     assert result_of(items).to_dict() == result_of(events).to_dict()
+
+
+@pytest.mark.parametrize("unchecked", [(), KINDS])
+def test_input_as_text(unchecked: Collection[Kind]) -> None:
+    """An input that arrives as the text of JSON is one piece of arguments, and is released."""
+    events = parsed(
+        message_start(),
+        tool_start(0, input='{"x":1}'),
+        block_stop(0),
+        tool_start(1, input="{}"),
+        json_piece(1, '{"y":2}'),
+        block_stop(1),
+    )
+    pieces = [(piece.text, piece.item) for event in events for piece in event.pieces()]
+    assert pieces == [('{"x":1}', 0), ('{"y":2}', 1)]
+    calls = [call.arguments for call in result_of(released(events, unchecked)).tool_calls]
+    assert calls == ['{"x":1}', '{"y":2}']

@@ -161,6 +161,20 @@ class TestFailures:
             gate.fail(window, ValueError(message.format(window.text)))
         assert "Call" not in str(caught.value)
 
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("My\ncat\nis\nat\nhome.\n", "bad: My cat is at home."),
+            ("\u4f60\u597d\u4e16\u754c\u3002 ", '{"input": "\\u4f60\\u597d\\u4e16\\u754c"}'),
+        ],
+    )
+    def test_failure_that_quotes_the_text_in_another_form(self, text: str, message: str) -> None:
+        """Other blanks and escapes don't hide that a failure quotes the text."""
+        gate = Gate()
+        [window, *_] = [*gate.feed_text(text), *gate.close()]
+        with pytest.raises(Flagged, match="its check failed: ValueError;"):
+            gate.fail(window, ValueError(message))
+
     def test_long_failure(self) -> None:
         """The message has the first 200 characters of a failure's message, on one line."""
         gate, window = one_window()

@@ -188,6 +188,13 @@ def test_arguments_of_another_type() -> None:
     assert output(added(item), arguments("{}")) == [{**item, "arguments": "{}"}]
 
 
+def test_json_of_arguments_that_are_an_object() -> None:
+    """Arguments that are an object are parsed before the end of the item, too."""
+    item = {**call(), "arguments": {"x": 1}}
+    accumulator = accumulate(created(), added(item))
+    assert accumulator.json_arguments().value == {"x": 1}
+
+
 def test_parts() -> None:
     """A part that is announced again is replaced; parts that weren't announced are made."""
     part = {"type": "response.content_part.added", "output_index": 0, "content_index": 0}

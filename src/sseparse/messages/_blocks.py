@@ -58,9 +58,7 @@ class BlockState:
         self, start: ContentBlock, index: int, place: int, call: int | None, budget: Budget
     ) -> None:
         if start.type in CALLS and isinstance(start.input, str):
-            # A bridge forwards the arguments of OpenAI's API (nielspeter/claude-code-proxy#13).
-            text = "" if start.input.strip() == "{}" else start.input
-            start = replace(start, input={}, input_json=text or start.input_json)
+            start = replace(start, input={}, input_json=start.arguments)
         self.start = start
         self.index = index
         self.place = place

@@ -161,8 +161,8 @@ def _split_block(event: ContentBlockStartEvent, unchecked: Container[Kind]) -> I
     if signature:
         fields["signature"] = ""
     yield Rest(replace(event, content_block=ContentBlock(**fields), extra={}), 0, index, kind)
-    if kind is not None and value:
-        text = block.arguments if field == "input" else value
+    text = block.arguments if value and field == "input" else value
+    if kind is not None and text:
         key = TextKey(kind, 0, index)
         yield GatedText(key, text, _delta(index, _DELTAS[kind], text))
     if signature:

@@ -190,6 +190,10 @@ class ContentBlock(Parsable, Model, kw_only=True):
         """The JSON text of a tool's input, as it was streamed."""
         if self.input_json or self.input is None:
             return self.input_json
+        if isinstance(self.input, str) and self.type in CALLS:
+            # A bridge forwards the arguments of OpenAI's API (nielspeter/claude-code-proxy#13). An
+            # empty object begins an input that follows.
+            return "" if self.input.strip() == "{}" else self.input
         return encode_json(self.input).decode()
 
     @property
@@ -214,7 +218,7 @@ class ContentBlock(Parsable, Model, kw_only=True):
             yield Piece("content", self.text, 0, item)
         if self.thinking:
             yield Piece("reasoning", self.thinking, 0, item)
-        if self.input and self.type in CALLS:
+        if self.input and self.type in CALLS and self.arguments:
             yield Piece("arguments", self.arguments, 0, item)
 
     def _generated_text(self) -> tuple[str, str | None]:

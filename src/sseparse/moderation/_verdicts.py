@@ -58,7 +58,7 @@ _TEXT_NAMES: Final = (
 _MISSING: Final = object()
 # Of the message of a failed check, in the message of `Flagged`.
 _LONGEST_MESSAGE: Final = 200
-# From this number of characters on, a failure that has them quotes the text.
+# From this number of letters and digits on, a failure that has them quotes the text.
 _QUOTE: Final = 12
 
 
@@ -125,9 +125,21 @@ def _describe(failure: Exception, text: str) -> str:
         message = " ".join(str(failure).split())[:_LONGEST_MESSAGE]
     except Exception:
         return name
-    size = min(_QUOTE, len(text))
-    is_quote = any(text[at : at + size] in message for at in range(len(text) - size + 1))
-    return name if is_quote or not message else f"{name}: {message}"
+    return name if not message or _quotes(message, text) else f"{name}: {message}"
+
+
+def _quotes(message: str, text: str) -> bool:
+    """Return whether a message has a part of a text, perhaps escaped or with other blanks."""
+    found = _letters_and_digits(message)
+    for known in (_letters_and_digits(text), _letters_and_digits(ascii(text))):
+        size = min(_QUOTE, len(known))
+        if any(known[at : at + size] in found for at in range(len(known) - size + 1)):
+            return True
+    return False
+
+
+def _letters_and_digits(text: str) -> str:
+    return "".join(filter(str.isalnum, text))
 
 
 class Flagged(SSEError):

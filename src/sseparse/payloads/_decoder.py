@@ -250,7 +250,7 @@ class Decoder(IterableStage, Breakable, ABC, Generic[ItemT]):
         return load_object(data[1:-1] if data.startswith("[{") and data.endswith("}]") else data)
 
     def _handle_bad_json(self, event: Event, reason: str) -> None:
-        error = self._find_last_error(event)
+        error = self.find_last_error(event)
         if error is not None:
             self.stop(error)
         elif event.event == "error":
@@ -260,7 +260,7 @@ class Decoder(IterableStage, Breakable, ABC, Generic[ItemT]):
         else:
             self.stop(DecodeError(event=event, reason=reason))
 
-    def _find_last_error(self, event: Event) -> ServerSentError | None:
+    def find_last_error(self, event: Event) -> ServerSentError | None:
         """Return the error in the last line of malformed data, or None."""
         # A gateway whose upstream fails inside an event appends its own error to the half of it
         # (Wei-Shaw/sub2api#1471).

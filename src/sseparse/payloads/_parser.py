@@ -326,12 +326,12 @@ class ItemParser(IterableStage, Uncopyable, Generic[ItemT]):
         return bool(self._decoder.events_seen or self._parser.comments_seen)
 
     def _is_complete(self, event: Event) -> bool:
-        """Return whether the data of the last event is complete without the blank line."""
+        """Return whether the data of the last event is complete, or ends with an error."""
         data = event.data.strip(JSON_BLANKS)
         if not self._decoder.fits(data):
             return True  # the decoder rejects it
         try:
             self._decoder.load(data)
         except UNREADABLE:
-            return False
+            return self._decoder.find_last_error(event) is not None
         return True

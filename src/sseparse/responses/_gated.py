@@ -33,7 +33,7 @@ from ._events import (
     key_of,
 )
 from ._results import ContentPart, OutputItem, Response
-from ._targets import DELTAS, DONES, PARTS, ItemText, Target, texts_of
+from ._targets import DELTA_TYPES, DONES, PARTS, ItemText, Target, texts_of
 
 EventT = TypeVar("EventT", bound=ResponseEvent)
 Approved = Callable[[TextKey], str | None]
@@ -103,7 +103,7 @@ def _split_done(event: DoneEvent, unchecked: Container[Kind]) -> list[Part]:
     bare = Rest(replace(event, logprobs=logprobs, extra=kept), 0, item, target.kind)
     parts: list[Part] = []
     if value and not is_unchecked:
-        delta = _delta(event, _delta_type(target), value)
+        delta = _delta(event, DELTA_TYPES[target], value)
         parts = [GatedText(key_of(event, target), value, delta, is_complete=is_end)]
     parts = [*parts, *end, bare] if is_end else [bare, *parts]
     if event.logprobs and not is_unchecked:
@@ -119,10 +119,6 @@ def _approve_done(event: DoneEvent, approved: Approved) -> DoneEvent:
     return event if text is None else replace(event, extra={**event.extra, target.field: text})
 
 
-def _delta_type(target: Target) -> str:
-    return next(name for name, other in DELTAS.items() if other is target)
-
-
 def _split_part(event: ContentPartEvent, unchecked: Container[Kind]) -> list[Part]:
     part, item = event.part, event.output_index or 0
     target = None if part is None else PARTS.get((event.parts, part.type))
@@ -134,7 +130,7 @@ def _split_part(event: ContentPartEvent, unchecked: Container[Kind]) -> list[Par
     text = getattr(part, target.field)
     parts: list[Part] = []
     if text and target.kind not in unchecked:
-        delta = _delta(event, _delta_type(target), text)
+        delta = _delta(event, DELTA_TYPES[target], text)
         # An announcement has all text so far, also that of deltas before it.
         parts = [GatedText(key_of(event, target), text, delta, is_complete=True)]
     # A part that begins ends the one before it.
@@ -205,7 +201,7 @@ def item_kind(item: OutputItem) -> Kind | None:
     """Return the kind of text without which an item makes no sense."""
     if item.type == "message":
         return None
-    targets = (target for target in DELTAS.values() if target.item_type == item.type)
+    targets = (target for target in DELTA_TYPES if target.item_type == item.type)
     return next((target.kind for target in targets), None)
 
 

@@ -43,6 +43,8 @@ def keep_streamed(item: OutputItem, streamed: OutputItem) -> OutputItem:
         for name in _KEPT
         if not getattr(item, name) and (value := getattr(streamed, name))
     }
+    if item.full_arguments:
+        kept.pop("arguments", None)  # they are an object
     # Some servers have the text of reasoning outside its parts.
     for name in () if item.extra.get("text") else ("content", "summary"):
         parts = getattr(streamed, name)
@@ -197,7 +199,8 @@ class ItemState:
             return text.json
         if self._json is None:
             self._json = no_json()
-            self._json.feed(self._start_of(field, 0) or "")
+            start = self.item.full_arguments if field == "arguments" else self.item.input
+            self._json.feed(start or "")
         return self._json
 
     def _start_of(self, field: str, index: int) -> str | None:

@@ -295,7 +295,8 @@ class OutputState:
             return
         is_done = event.type.endswith(".done")
         before = state.set_part(event, part, is_done=is_done)
-        target = PARTS.get((event.parts, part.type))
+        is_reasoning = part.type == "text" and state.item.type == "reasoning"
+        target = PARTS.get((event.parts, "reasoning_text" if is_reasoning else part.type))
         if target is None:
             return
         old, new = (getattr(each, target.field, None) or "" for each in (before, part))
@@ -338,6 +339,7 @@ def _is_other(known: ItemState, item: OutputItem, *, is_done: bool = False) -> b
         return True
     if item.type != old.type:
         # Perplexity announces its own search as a call, and ends it as results, without an id.
-        return not is_done or known.is_done or bool(item.id)
+        is_search = is_done and not known.is_done and old.type == "function_call"
+        return not is_search or bool(item.id or item.call_id)
     # Announced after the end of the other one, with another id.
     return known.is_done and not is_done and bool(item.id and old.id)

@@ -8,7 +8,13 @@ from msgspec.structs import replace
 
 from ..payloads._growing import OBJECT, Budget, GrowingText, GrowingTexts, check_count, weigh
 from ._results import ContentPart
-from ._targets import PART_TYPES
+from ._targets import PART_TYPES, PARTS
+
+
+def _text_type(part: ContentPart) -> str:
+    """Return the type of part that the API has for the text of a part; usually it's its own."""
+    target = PARTS.get(("content", part.type))
+    return part.type if target is None else target.part_type
 
 
 class PartState:
@@ -34,7 +40,7 @@ class PartState:
 
     @property
     def type(self) -> str:
-        return self._part.type
+        return _text_type(self._part)
 
     def text(self, field: str) -> GrowingText:
         """Return the text to which deltas are added."""
@@ -47,12 +53,12 @@ class PartState:
 
     def can_have(self, kind: str) -> bool:
         """Return whether the part can have the text of a type of part; an unknown one can."""
-        return self.type == kind or self.type not in PART_TYPES
+        return self.type == kind or self._part.type not in PART_TYPES
 
     def is_continued_by(self, part: ContentPart) -> bool:
         """Return whether a complete part has the text so far, and perhaps more."""
         texts = ((self.value(name), getattr(part, name) or "") for name in ("text", "refusal"))
-        return part.type == self.type and all(new.startswith(old) for old, new in texts)
+        return _text_type(part) == self.type and all(new.startswith(old) for old, new in texts)
 
     def set(self, part: ContentPart, *, keep: bool) -> ContentPart:
         """
@@ -63,7 +69,7 @@ class PartState:
             keep: Whether a part without text keeps that of the deltas, which is dropped otherwise.
         """
         old = self.result()
-        if keep and part.type == old.type and not (part.text or part.refusal):
+        if keep and _text_type(part) == self.type and not (part.text or part.refusal):
             part = replace(part, text=old.text or part.text, refusal=old.refusal or part.refusal)
         self._clear()
         self._budget.replace(self._part, part)
@@ -149,10 +155,10 @@ class PartList:
 
     def _find_done(self, index: int | None, part: ContentPart) -> PartState | None:
         if index is None:
-            return self._by_type.get(part.type)
+            return self._by_type.get(_text_type(part))
         state = self._by_index.get(index)
         if state is None:
-            state = self._find_continued(index, part.type)
+            state = self._find_continued(index, _text_type(part))
             return state if state is not None and state.is_continued_by(part) else None
         return state
 
@@ -182,12 +188,12 @@ class PartList:
         index = self._highest + 1 if index is None else index
         check_count("items", "parts of an output item", self._max_items, len(self._by_index), index)
         state = PartState(part, self._budget)
-        self._by_index[index] = self._by_type[part.type] = state
+        self._by_index[index] = self._by_type[state.type] = state
         self._highest = max(index, self._highest)
         return state
 
     def _replace(self, state: PartState, part: ContentPart, *, keep: bool) -> ContentPart:
-        self._by_type[part.type] = state
+        self._by_type[_text_type(part)] = state
         return state.set(part, keep=keep)
 
     def release(self) -> None:

@@ -170,6 +170,8 @@ class OutputItem(ParsableModel, kw_only=True):
     @property
     def text(self) -> str:
         """The text of a message, "" for other items."""
+        if self.type == "reasoning":
+            return ""  # some servers have parts of type "text" in it, too
         return "".join(part.text or "" for part in self.parts("output_text", "text"))
 
     @property
