@@ -434,6 +434,13 @@ def test_wrong_messages(wrong: Any, found: str) -> None:
         estimate_usage(chat("gpt-4o", make_message("Hi")), messages=wrong)
 
 
+@pytest.mark.parametrize("wrong", ["text", None])
+def test_wrong_results(wrong: Any) -> None:
+    """What isn't a completion raises TypeError."""
+    with pytest.raises(TypeError, match=f"not {type(wrong).__name__}; count the text of others"):
+        estimate_usage(wrong, count=len)
+
+
 @pytest.mark.parametrize("wrong", [{"type": "function"}, "function", [None], 1])
 def test_wrong_tools(wrong: Any) -> None:
     """Tools of another form raise TypeError."""

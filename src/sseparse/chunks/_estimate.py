@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 
@@ -167,10 +167,16 @@ def estimate_usage(
         UnknownEncoding: tiktoken knows no encoding of that name, or of the completion's model.
         VocabularyMissing: The vocabulary isn't in tiktoken's cache.
         Uncountable: A text has a run of more than 500,000 blanks.
-        TypeError: The messages or the tools don't have the API's form.
+        TypeError: The result isn't a completion, or the messages or the tools don't have the API's
+            form.
 
     Source: OpenAI Cookbook, "How to count tokens with tiktoken".
     """
+    if not isinstance(cast("object", result), Result):
+        raise TypeError(
+            f"estimate_usage() takes a ChatCompletion or Completion, not {type(result).__name__}; "
+            "count the text of others with a TokenCounter"
+        )
     which = result.model if encoding is None else encoding
     found = find_text_counter(which, count, fallback=fallback)
     choices = [_count_choice(choice, found.count) for choice in result.choices]
