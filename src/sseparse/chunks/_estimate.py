@@ -12,7 +12,7 @@ import msgspec
 from .._errors import SSEError
 from ..payloads._model import Model, TokenCounts
 from ..payloads._results import Note
-from ..tokens._counter import CountTokens, Tokenizer, find_text_counter
+from ..tokens._counter import CountTokens, TextCounter, Tokenizer, find_text_counter
 from ..tokens._prompt import Prompt, PromptCounter, check_prompt, check_tools
 from ..tokens._vocabularies import base_model, check_installed
 from ._models import ENCRYPTED, CompletionTokensDetails, CompletionUsage
@@ -179,6 +179,15 @@ def estimate_usage(
         )
     which = result.model if encoding is None else encoding
     found = find_text_counter(which, count, fallback=fallback)
+    return _estimate(result, found, messages, tools)
+
+
+def _estimate(
+    result: Result,
+    found: TextCounter,
+    messages: Prompt | None,
+    tools: Sequence[Mapping[str, Any]] | None,
+) -> EstimatedUsage:
     choices = [_count_choice(choice, found.count) for choice in result.choices]
     completion_tokens = sum(choice.total for choice in choices)
     model = base_model(result.model or "")
