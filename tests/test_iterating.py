@@ -205,7 +205,9 @@ async def test_misuse() -> None:
         Parser().iter(3)  # type: ignore[arg-type] # misuse
     with pytest.raises(TypeError, match="int"):
         Parser().aiter(3)  # type: ignore[arg-type] # misuse
-    with pytest.raises(TypeError, match="takes bytes, bytearray or memoryview, not str"):
+    with pytest.raises(
+        TypeError, match="expected bytes, bytearray or memoryview, not str; encode the text"
+    ):
         next(Parser().iter(["data: a"]))  # type: ignore[list-item] # misuse
-    with pytest.raises(TypeError, match="takes bytes, bytearray or memoryview, not int"):
+    with pytest.raises(TypeError, match=r"expected bytes, bytearray or memoryview, not int$"):
         next(Parser().iter(b"data: a"))  # type: ignore[arg-type] # misuse

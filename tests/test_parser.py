@@ -195,7 +195,7 @@ def test_feed_of_other_types_is_rejected() -> None:
     """Text raises a TypeError that says what to do, and the parser stays usable."""
     parser = Parser()
 
-    with pytest.raises(TypeError, match=r"not str; encode it"):
+    with pytest.raises(TypeError, match=r"not str; encode the text"):
         parser.feed("data: a\n\n")  # type: ignore[arg-type] # misuse
     with pytest.raises(TypeError, match=r"not list"):
         parser.feed([100])  # type: ignore[arg-type] # misuse

@@ -249,10 +249,10 @@ _BYTES_TYPES = (bytes, bytearray, memoryview)
 def check_piece(data: object) -> None:
     """Raise TypeError unless the data is bytes, a bytearray or a memoryview."""
     if not isinstance(data, _BYTES_TYPES):
-        hint = "; encode it, or read the response's bytes" if isinstance(data, str) else ""
-        raise TypeError(
-            f"feed() takes bytes, bytearray or memoryview, not {type(data).__name__}{hint}"
-        )
+        # Also for the pieces of a stream's source, whose user called no feed().
+        is_text = isinstance(data, str)
+        hint = "; encode the text, or open the file in mode 'rb'" if is_text else ""
+        raise TypeError(f"expected bytes, bytearray or memoryview, not {type(data).__name__}{hint}")
     if isinstance(data, memoryview):
         _ = data.nbytes  # raises ValueError if the view was released
 

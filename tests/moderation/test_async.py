@@ -7,7 +7,7 @@ from typing import Any
 import anyio
 import pytest
 
-from sseparse import AsyncStream, ChatCompletion, Chunk, IncompleteStream, TransportError
+from sseparse import AsyncStream, ChatCompletion, Chunk, IncompleteStream, Stream, TransportError
 from sseparse.moderation import Flagged, Gate, Release, Window
 
 from .answers import LIMIT, AsyncSource, Blocklist, ScriptedCheck, body, chunk, piece
@@ -292,3 +292,14 @@ async def test_several_at_once() -> None:
             tasks.start_soon(decide, second)
 
     assert out == ["", "One. Two. "]
+
+
+@pytest.mark.parametrize("name", ["releases", "text_deltas", "chunks"])
+def test_stream_of_the_other_kind(name: str) -> None:
+    """A gate says which method to call for a stream of the other kind."""
+    gate = Gate(Blocklist())
+
+    with pytest.raises(TypeError, match=r"AsyncStream is asynchronous; use areleases\(\), "):
+        getattr(gate, name)(AsyncStream(AsyncSource()))
+    with pytest.raises(TypeError, match=r"Stream is synchronous; use releases\(\), "):
+        getattr(gate, f"a{name}")(Stream([]))

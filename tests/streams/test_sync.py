@@ -339,7 +339,7 @@ class TestUnreadableSources:
         [
             (b"data: a\n\n", r"not bytes itself; wrap a body of bytes in a list"),
             (bytearray(), r"not bytearray itself"),
-            ("data: a\n\n", r"not str itself"),
+            ("data: a\n\n", r"not str itself; pass the response, or \[text\.encode\(\)\]"),
             (5, r"cannot read int; pass an iterable of bytes"),
             (None, r"cannot read NoneType"),
         ],
@@ -349,6 +349,13 @@ class TestUnreadableSources:
         for stream_type in (Stream, EventStream):
             with pytest.raises(TypeError, match=message):
                 stream_type(source)
+
+    def test_source_of_text(self) -> None:
+        """A piece of text raises a TypeError that says what to do."""
+        for stream_type in (Stream, EventStream):
+            source: Any = ["data: a"]
+            with pytest.raises(TypeError, match=r"^expected bytes, .*, not str; encode the text"):
+                next(stream_type(source))
 
     def test_asynchronous_source(self) -> None:
         """An asynchronous source raises a TypeError that names the class to use instead."""

@@ -266,10 +266,10 @@ def _check_unadapted(source: object, reader: str) -> None:
     given: object = source
     if isinstance(source, bytes | bytearray | memoryview | str):
         name = type(cast("object", source)).__name__
-        raise TypeError(
-            f"{reader} takes an iterable of bytes, not {name} itself; "
-            "wrap a body of bytes in a list, or feed it to a parser"
-        )
+        advice = "wrap a body of bytes in a list, or feed it to a parser"
+        if isinstance(source, str):
+            advice = "pass the response, or [text.encode()]"
+        raise TypeError(f"{reader} takes an iterable of bytes, not {name} itself; {advice}")
     if isinstance(source, GeneratorType | AsyncGeneratorType) and source.__name__ in _LINES:
         raise TypeError(
             f"{reader} cannot read the lines of {source.__name__}(), which have lost their ends; "

@@ -396,7 +396,7 @@ class Gate(Breakable):
             `flags` at the end.
 
         Raises:
-            TypeError: The gate has no check.
+            TypeError: The gate has no check, or the stream is asynchronous.
             RuntimeError: The gate has another stream, or iterates its chunks.
         """
         return self._iterate(stream)
@@ -433,17 +433,20 @@ class Gate(Breakable):
         checks run on in their tasks, and the next step waits for them. Otherwise this works like
         `releases()`, and raises the same exceptions.
         """
-        return self._iterate(stream)
+        return self._iterate(stream, is_async=True)
 
     def atext_deltas(self, stream: AsyncIterable[GatedItem]) -> AsyncIterator[str]:
         """Iterate the approved text of choice 0, as `areleases()` does; all choices are checked."""
-        return TextIterator(self._iterate(stream))
+        return TextIterator(self._iterate(stream, is_async=True))
 
     def achunks(self, stream: AsyncIterable[ItemT]) -> AsyncIterator[ItemT]:
         """Iterate the approved chunks, as `chunks()` does, with checks as in `areleases()`."""
-        return self._iterate(stream, makes_items=True)
+        return self._iterate(stream, is_async=True, makes_items=True)
 
-    def _iterate(self, stream: object, *, makes_items: bool = False) -> ReleaseIterator:
+    def _iterate(
+        self, stream: object, *, is_async: bool = False, makes_items: bool = False
+    ) -> ReleaseIterator:
+        _check_stream(stream, is_async=is_async)
         if not self._options.has_check:
             raise TypeError("the gate has no check to call: give one, as in Gate(check)")
         if self._iterator is None:
@@ -468,3 +471,13 @@ class Gate(Breakable):
 
 def _windows(output: list[Output]) -> list[Window]:
     return [each for each in output if isinstance(each, Window)]
+
+
+def _check_stream(stream: object, *, is_async: bool) -> None:
+    """Raise TypeError for a stream that has only the iteration of the other kind."""
+    has_iter, has_aiter = isinstance(stream, Iterable), isinstance(stream, AsyncIterable)
+    name = type(stream).__name__
+    if is_async and has_iter and not has_aiter:
+        raise TypeError(f"{name} is synchronous; use releases(), text_deltas() or chunks()")
+    if not is_async and has_aiter and not has_iter:
+        raise TypeError(f"{name} is asynchronous; use areleases(), atext_deltas() or achunks()")
