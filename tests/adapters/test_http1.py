@@ -166,7 +166,7 @@ def test_invalid_calls() -> None:
     body.close()
     with pytest.raises(RuntimeError, match="new one"):
         body.feed(b"")
-    with pytest.raises(TypeError, match="str; encode it"):
+    with pytest.raises(TypeError, match="str; encode the text"):
         HTTPBody().feed("text")  # type: ignore[arg-type] # the misuse
     with pytest.raises(ValueError, match="method is 'A B'"):
         HTTPBody("A B")
