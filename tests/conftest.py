@@ -17,7 +17,7 @@ settings.register_profile("any-machine", deadline=None, derandomize=True, max_ex
 settings.load_profile("any-machine")
 
 # No test connects to a public server, and clients of httpx read the certificates of all authorities
-# for 50 ms. This file has one, whose key nobody has.
+# for 50 ms. This file has only one, whose key was thrown away.
 os.environ["SSL_CERT_FILE"] = str(Path(__file__).parent / "data" / "authority.pem")
 
 # A shell makes background processes ignore SIGINT, and the processes that tests start inherit that.

@@ -153,7 +153,7 @@ def test_the_package_is_an_attribute() -> None:
 
 
 def test_dropped_reader_is_freed() -> None:
-    """A reader that nobody uses is freed at once, not by a garbage collection."""
+    """A reader without references is freed at once, not by a garbage collection."""
     reader = ResponseReader()
     reader.feed(body(created()))
     reference = weakref.ref(reader)

@@ -23,17 +23,17 @@ class BaseChunk(Model, kw_only=True):
             fields.update(moderation=None, obfuscation=None)
         return replace(self, **fields)
 
-    # The protocol `GatedItem`. Most programs need no gate, so that its modules are imported late.
+    # The protocol `GatedItem`.
 
     def split_texts(self, unchecked: Container[Kind], /) -> list[Part]:
         """Return the parts of the chunk for a moderation gate."""
-        from ._gated import split_chunk  # noqa: PLC0415
+        from ._gated import split_chunk  # noqa: PLC0415 - most programs need no gate
 
         return split_chunk(self, unchecked)
 
     def with_text(self, text: str, /) -> Self:
         """Return a copy of a chunk with one text and nothing else, with another text."""
-        from ._gated import with_text  # noqa: PLC0415
+        from ._gated import with_text  # noqa: PLC0415 - most programs need no gate
 
         copy: Self = with_text(self, text)
         return copy
@@ -44,7 +44,7 @@ class BaseChunk(Model, kw_only=True):
 
     def make_outlet(self, kinds: Container[Kind], /) -> Outlet:
         """Return an outlet that changes nothing, and ends a choice by `with_stop()`."""
-        from ..payloads._gated import Outlet  # noqa: PLC0415
+        from ..payloads._gated import Outlet  # noqa: PLC0415 - most programs need no gate
 
         return Outlet(kinds)
 

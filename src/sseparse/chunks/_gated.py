@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
@@ -21,22 +21,20 @@ from ..payloads._gated import (
     with_numbers,
 )
 from ..payloads._model import Kind, build
+from ._models import (
+    AudioDelta,
+    ChatCompletionChunk,
+    ChoiceDelta,
+    ChunkChoice,
+    CompletionChunk,
+    CompletionUsage,
+    CustomToolDelta,
+    FunctionDelta,
+    ToolCallDelta,
+)
 from ._texts import REASONING_NAMES, is_reasoning, other_parts
 
-if TYPE_CHECKING:
-    from ._models import (
-        AudioDelta,
-        ChatCompletionChunk,
-        ChoiceDelta,
-        ChunkChoice,
-        CompletionChunk,
-        CompletionUsage,
-        CustomToolDelta,
-        FunctionDelta,
-        ToolCallDelta,
-    )
-
-    CalleeT = TypeVar("CalleeT", bound=FunctionDelta | CustomToolDelta)
+CalleeT = TypeVar("CalleeT", bound=FunctionDelta | CustomToolDelta)
 
 _STRINGS = ("content", "reasoning_content", "reasoning", "refusal")
 _FIRST_CONTENT = TextKey("content")
@@ -46,8 +44,9 @@ _FUNCTION_CALL = -1  # the part of the arguments of a legacy function call
 
 def split_chunk(chunk: Any, unchecked: Container[Kind]) -> list[Part]:
     """Return the parts of a chunk for a gate, as `GatedItem` documents them."""
-    is_chat = hasattr(chunk, "obfuscation")
-    return _split_chat(chunk, unchecked) if is_chat else _split_legacy(chunk, unchecked)
+    if isinstance(chunk, ChatCompletionChunk):
+        return _split_chat(chunk, unchecked)
+    return _split_legacy(chunk, unchecked)
 
 
 def with_text(chunk: Any, text: str) -> Any:
@@ -129,11 +128,7 @@ def _usage_of(chunk: ChatCompletionChunk | CompletionChunk) -> CompletionUsage |
     # Some servers send it in other fields.
     places = [chunk.extra.get("x_groq"), *[choice.extra for choice in chunk.choices]]
     found = next(filter(None, map(_usage_in, places)), None)
-    if found is None:
-        return None
-    from ._models import CompletionUsage  # noqa: PLC0415 - it imports this module
-
-    return build(CompletionUsage, numbers_in(found))
+    return None if found is None else build(CompletionUsage, numbers_in(found))
 
 
 def _usage_in(fields: Any) -> dict[str, Any] | None:

@@ -123,7 +123,7 @@ def _describe(failure: Exception, text: str) -> str:
     name = type(failure).__name__
     try:
         message = " ".join(str(failure).split())[:_LONGEST_MESSAGE]
-    except Exception:
+    except Exception:  # of its own __str__()
         return name
     return name if not message or _quotes(message, text) else f"{name}: {message}"
 
