@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from recorded import differences, pruned
 from sseparse import (
     Accumulator,
     ChatCompletionChunk,
@@ -24,26 +25,6 @@ from sseparse.testing import run_stage
 DISAGREEMENTS: dict[str, dict[str, str]] = json.loads(
     (Path(__file__).parents[1] / "data" / "corpus-disagreements.json").read_text()
 )["streams"]
-
-
-def pruned(value: Any) -> Any:
-    """Remove nulls, which mean the same as absent fields."""
-    if isinstance(value, dict):
-        return {name: pruned(item) for name, item in value.items() if item is not None}
-    if isinstance(value, list):
-        return [pruned(item) for item in value]
-    return value
-
-
-def differences(ours: Any, theirs: Any, path: str = "") -> Iterator[str]:
-    if isinstance(ours, dict) and isinstance(theirs, dict):
-        for name in ours.keys() | theirs.keys():
-            yield from differences(ours.get(name), theirs.get(name), f"{path}.{name}".lstrip("."))
-    elif isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
-        for at, (one, other) in enumerate(zip(ours, theirs, strict=True)):
-            yield from differences(one, other, f"{path}.{at}")
-    elif ours != theirs:
-        yield path
 
 
 def accumulated(body: bytes, sizes: list[int]) -> tuple[Accumulator, ChunkParser]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from recorded import pruned
 from sseparse import (
     Accumulator,
     Chunk,
@@ -77,15 +78,6 @@ def note(kind: str, choice: int | None = None, call: int | None = None, detail: 
 def events_of(body: bytes) -> list[Event]:
     parser = Parser(incomplete="dispatch")
     return [*parser.feed(body), *parser.close()]
-
-
-def pruned(value: Any) -> Any:
-    """Remove nulls, which mean the same as absent fields."""
-    if isinstance(value, dict):
-        return {name: pruned(item) for name, item in value.items() if item is not None}
-    if isinstance(value, list):
-        return [pruned(item) for item in value]
-    return value
 
 
 def test_cases_are_complete() -> None:

@@ -15,12 +15,12 @@ from typing import (
     overload,
 )
 
-from .._end import End, EndCause
+from .._end import End
 from .._errors import IncompleteStream, count
 from .._json import is_object
 from .._options import check_choice, check_number
 from .._stage import breaking
-from ..payloads._accumulator import ResultAccumulator
+from ..payloads._accumulator import ResultAccumulator, unfinished
 from ..payloads._growing import (
     MAX_ACCUMULATED,
     Budget,
@@ -389,8 +389,4 @@ class Accumulator(ResultAccumulator[ChunkT, ResultT, Update], Generic[ChunkT, Re
             missing = f"No finish_reason for {describe_unfinished(reasons)} in {chunks}"
         else:
             missing = f"No choice in {chunks}" if self._chunks_seen else "No chunk was added"
-        return IncompleteStream(
-            f"{missing}: pass the parser's `end` to result() to learn how the stream ended. "
-            "What was accumulated is in .partial.",
-            end=End(EndCause.INCOMPLETE, events_seen=self._chunks_seen, finish_reasons=reasons),
-        )
+        return unfinished(missing, events_seen=self._chunks_seen, finish_reasons=reasons)

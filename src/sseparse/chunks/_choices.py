@@ -277,8 +277,8 @@ class ChatChoiceState(ChoiceState):
         changes: list[CallChange] = []
         for place, delta in enumerate(deltas):
             # Kimi K2.5 sends pieces of several calls in a chunk, without an index.
-            place_or_none = place if len(deltas) > 1 else None
-            change = self.tool_calls.add(delta, is_finished=is_finished, place=place_or_none)
+            known_place = place if len(deltas) > 1 else None
+            change = self.tool_calls.add(delta, is_finished=is_finished, place=known_place)
             changes.append(change)
             for part in (delta, delta.function, delta.custom):
                 if part is not None and part.extra:

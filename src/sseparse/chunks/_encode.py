@@ -11,7 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 from .._json import is_list
-from ..payloads._encode import describe_error, encode_object, escape_line_ends
+from ..payloads._encode import check_pieces, cut, describe_error, encode_object, escape_line_ends
 from ..payloads._model import Model, encode_json
 from ._models import (
     CHAT,
@@ -79,11 +79,11 @@ def to_chunks(
 
     Source: OpenAI API reference, "The chat completion chunk object", and recorded streams.
     """
-    cut = _make_cutter(pieces)
+    cutter = _make_cutter(pieces)
     if isinstance(completion, ChatCompletion):
-        return _chunks(completion, ChatCompletionChunk, _chat_parts, cut)
+        return _chunks(completion, ChatCompletionChunk, _chat_parts, cutter)
     if isinstance(completion, Completion):
-        return _chunks(completion, CompletionChunk, _legacy_parts, cut)
+        return _chunks(completion, CompletionChunk, _legacy_parts, cutter)
     raise TypeError(
         f"to_chunks() takes a ChatCompletion or a Completion, not {type(completion).__name__}: "
         "Accumulator.snapshot() returns one"
@@ -91,12 +91,9 @@ def to_chunks(
 
 
 def _make_cutter(pieces: int | Callable[[str], Iterable[str]] | None) -> _Cutter:
-    if pieces is None:
-        return lambda text: [text] if text else []
-    if isinstance(pieces, int):
-        if pieces < 1:
-            raise ValueError(f"pieces is {pieces}: give a number of characters, 1 or more")
-        return lambda text: [text[at : at + pieces] for at in range(0, len(text), pieces)]
+    if pieces is None or isinstance(pieces, int):
+        check_pieces(pieces)
+        return partial(cut, pieces=pieces)
     if not callable(pieces):
         raise TypeError(
             f"pieces has type {type(pieces).__name__}: give a number of characters, a function "
